@@ -1,0 +1,48 @@
+# Every target sets up what it needs in .venv. PYTHON chooses the interpreter (3.11 or later).
+PYTHON ?= python3
+BIN := .venv/bin
+SETUP := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test soak lint bench fixtures clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+$(SETUP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "photio-prep needs Python 3.11 or later; try make PYTHON=python3.12")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing into .venv (a minute or two, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	@touch $@
+
+demo: $(SETUP) ## Photo to final picture on our own fixtures, through the free sandbox
+	@$(BIN)/photio-prep models pull auto >/dev/null
+	@$(BIN)/photio-prep run fixtures/photos --out demo-out --sandbox --overwrite \
+		--description "on a marble table, soft morning light, a plain wall behind" >/dev/null
+	@echo; echo "The finals are in demo-out/, the orders (what would be sent, cutouts, answers) in demo-out/orders/"
+
+test: $(SETUP) ## All tests, with the real weights
+	@$(BIN)/photio-prep models pull u2netp >/dev/null
+	@$(BIN)/photio-prep models pull isnet-imgly >/dev/null || test -z "$$CI"
+	@$(BIN)/python -m pytest -m "not soak"
+
+soak: $(SETUP) ## The long tests too
+	@$(BIN)/python -m pytest -m soak
+
+lint: $(SETUP) ## Linters and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: $(SETUP) ## What it costs in time and memory
+	@$(BIN)/python -m bench
+
+fixtures: $(SETUP) ## Render the fixtures again (minutes; needs mitsuba)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[fixtures]"
+	@$(BIN)/python fixtures/make.py
+
+clean: ## Remove everything that was made here (weights stay in the user's cache)
+	rm -rf .venv demo-out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,5 @@
+"""python -m photio_prep."""
+
+from photio_prep.cli import main
+
+main()

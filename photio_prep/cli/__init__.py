@@ -1,0 +1,77 @@
+"""The command line: verbs, printing, exit codes.
+
+Takes arguments; gives an exit code (see errors.py). Touches everything that the verbs touch.
+"""
+
+import sys
+from typing import ClassVar
+
+import click
+
+from photio_prep import __version__
+from photio_prep.cli.talk import Talk
+from photio_prep.errors import PhotioError
+
+
+class _Lazy(click.Group):
+    """Verbs by name; the file of a verb is loaded when it is called, so that --help and --version answer at once."""
+
+    verbs: ClassVar[dict[str, tuple[str, str]]] = {
+        "prepare": ("orders", "Dry run: cut out and pad; one order per photo. Free, no network, no key."),
+        "generate": ("orders", "PAYS: send orders that are not answered yet; keep the raw answers."),
+        "finish": ("orders", "From kept answers: crop back and write the finals. Free, repeatable."),
+        "run": ("orders", "PAYS: prepare, generate and finish in a row."),
+        "status": ("states", "States and spend of an output folder."),
+        "resolve": ("states", "Say what became of an order whose outcome is unknown."),
+        "models": ("models", "The models that cut out: list, pull, verify, path."),
+        "sizes": ("tools", "The recommended sizes; what a photo snaps to, and why."),
+        "check": ("tools", "Key, model, folders, versions: what works, what does not, what to do."),
+        "sandbox": ("tools", "A local stand-in of the Instant API over real HTTP."),
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
+        return list(self.verbs)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in self.verbs:
+            return None
+        from importlib import import_module
+
+        found = getattr(import_module(f"photio_prep.cli.{self.verbs[cmd_name][0]}"), cmd_name)
+        assert isinstance(found, click.Command)  # noqa: S101  for the type checker
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, told) for name, (_, told) in self.verbs.items()])
+
+
+@click.group(
+    cls=_Lazy,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Exit codes: 0 all done, 2 usage, 3 photos refused, 4 outcome unknown, 5 key, 6 budget, 7 storage, 8 in use,"
+    " 9 API not reached, 10 paid but unusable, 11 model.",
+)
+@click.version_option(__version__, prog_name="photio-prep")
+def group() -> None:
+    """From a raw product photo to a finished picture of the same size, in a generated scene.
+
+    The background is removed and the picture padded to a recommended size on this machine; only then is the paid
+    Photio Instant API called. `prepare` and everything with --sandbox are free.
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command and leave with its exit code."""
+    try:
+        sys.exit(group(arguments, standalone_mode=False))
+    except PhotioError as error:
+        talk = Talk()
+        talk.fail(error)
+        sys.exit(talk.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        Talk().say("interrupted")
+        sys.exit(130)

@@ -1,0 +1,119 @@
+"""models list|pull|verify|path: the catalogue on the command line."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from photio_prep import weights
+from photio_prep.cli import options
+from photio_prep.cli.talk import Talk
+from photio_prep.errors import ModelUnavailable, PhotioError
+from photio_prep.settings import models_folder
+
+
+@click.group()
+def models() -> None:
+    """The models that cut out: what they are, what their licences allow, and where their weights lie."""
+
+
+@models.command("list")
+@options.talking
+def list_(**given: Any) -> int:  # noqa: ANN401
+    """The catalogue, best first; what is installed, and what --model auto takes."""
+    talk = Talk(**given)
+    folder = models_folder()
+    try:
+        auto = weights.best_installed(folder).name
+    except ModelUnavailable:
+        auto = ""
+    for each in weights.catalog():
+        here = weights.installed(each, folder)
+        if talk.as_json:
+            facts = {"model": each.name, "family": each.family, "licence": each.licence, "commercial": each.commercial}
+            talk.line({**facts, "input": each.input, "size": each.size, "installed": here, "auto": each.name == auto})
+            continue
+        commercial = {True: "yes", False: "NO", None: "not stated"}[each.commercial]
+        size = f"{each.size / 2**20:.0f} MiB" if each.size else "?"
+        mark = "installed, auto" if each.name == auto else "installed" if here else ""
+        talk.out(
+            f"{each.name:<22} {size:>8}  {each.input:>4} px  commercial use: {commercial:<11} {each.licence}  {mark}"
+        )
+    if not auto:
+        talk.say("none is installed: run `photio-prep models pull auto`")
+    return talk.exit_code
+
+
+@models.command()
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.option("--accept-licence", is_flag=True, help="Fetch weights that may not be used commercially.")
+@click.option("--offline", is_flag=True, help="Never use the network.")
+@options.talking
+def pull(names: tuple[str, ...], accept_licence: bool, offline: bool, **given: Any) -> int:  # noqa: ANN401
+    """Fetch weights and check them; `auto` fetches the best that can be reached. Prints their paths."""
+    talk = Talk(**given)
+    for name in names:
+        talk.out(str(pulled(name, talk, offline=offline, accept_licence=accept_licence)))
+    return talk.exit_code
+
+
+@models.command()
+@click.argument("names", metavar="[NAME...]", nargs=-1)
+@options.talking
+def verify(names: tuple[str, ...], **given: Any) -> int:  # noqa: ANN401
+    """Compare installed weights with their pinned SHA-256, byte by byte. Prints the paths of the good ones."""
+    talk = Talk(**given)
+    folder = models_folder()
+    chosen = [weights.by_name(name) for name in names] or [w for w in weights.catalog() if weights.installed(w, folder)]
+    for each in chosen:
+        try:
+            talk.out(str(weights.verify(each, folder)))
+        except PhotioError as error:
+            talk.fail(error)
+    if not chosen:
+        talk.fail(ModelUnavailable("no model is installed", "Run: photio-prep models pull auto"))
+    return talk.exit_code
+
+
+@models.command()
+@click.argument("name", required=False)
+def path(name: str | None) -> int:
+    """Where weights lie: the folder, or the file of one model."""
+    folder = models_folder()
+    click.echo(weights.path(weights.by_name(name), folder) if name else folder)
+    return 0
+
+
+def pulled(name: str, talk: Talk, *, offline: bool, accept_licence: bool = False) -> Path:
+    """The path of a model's weights, fetched with a progress bar if they are not there."""
+    folder = models_folder()
+    with _bar(talk) as progress:
+        if name != "auto":
+            wanted = weights.by_name(name)
+            return weights.pull(wanted, folder, offline=offline, accept_licence=accept_licence, progress=progress)
+
+        def skipped(error: ModelUnavailable) -> None:
+            talk.say(f"note: {error.subject} could not be had: {error.found}")
+
+        best = weights.pull_best(folder, offline=offline, progress=progress, on_skip=skipped)
+    talk.say(f"model auto: {best.name} ({best.licence})")
+    return weights.path(best, folder)
+
+
+@contextmanager
+def _bar(talk: Talk) -> Iterator[Callable[[int, int | None], None] | None]:
+    if talk.quiet:
+        yield None
+        return
+    from tqdm import tqdm
+
+    with tqdm(unit="B", unit_scale=True, desc="weights", file=sys.stderr, leave=False, disable=None) as bar:
+
+        def progress(done: int, total: int | None) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield progress

@@ -1,0 +1,116 @@
+"""What the paying verbs share: the client inside its till, the quote, signals, many orders at once."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import click
+
+from photio_prep.cli import options
+from photio_prep.cli.talk import Talk
+from photio_prep.errors import Interrupted, PhotioError, UsageError
+from photio_prep.orders import Order, State
+from photio_prep.till import Till
+
+OPTIONS = ("sandbox", "api_url", "key_file", "key_stdin", "keyring", "max_calls", "price", "yes")
+# More new calls than this, and a person is asked first.
+ASK_ABOVE = 25
+SENDABLE = frozenset({State.PLANNED, State.REJECTED})
+
+# What an order is after it went wrong, by the error's exit code.
+_STATES = {3: State.REJECTED, 4: State.UNKNOWN, 8: State.CLAIMED, 10: State.PAID_UNUSABLE}
+
+
+@contextmanager
+def client(paying: dict[str, Any], talk: Talk) -> Iterator[Till]:
+    """The client that the options name, inside a till, with Ctrl-C and SIGTERM meaning: nothing new."""
+    names = ("sandbox", "api_url", "key_file", "key_stdin", "keyring")
+    with options.client(**{name: paying[name] for name in names}, talk=talk) as sender:
+        till = Till(sender, paying["max_calls"])
+        before = {}
+
+        def leave(number: int, _frame: FrameType | None) -> None:
+            code = 130 if number == signal.SIGINT else 143
+            if till.closed is not None and code in talk.codes:
+                # The second time: at once. What is in flight becomes unknown, because its claim's process is dead.
+                os._exit(code)
+            talk.codes.append(code)
+            stopped = Interrupted("stopped by the user")
+            stopped.exit_code = code
+            till.close(stopped)
+            sender.stop()
+            talk.say("stopping: nothing new is sent, what is in flight is waited for; once more to leave at once")
+
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            if hasattr(signal, name):
+                before[name] = signal.signal(getattr(signal, name), leave)
+        try:
+            yield till
+        finally:
+            for name, handler in before.items():
+                signal.signal(getattr(signal, name), handler)
+
+
+def quote(calls: int, kept: int, paying: dict[str, Any], talk: Talk, *, at_most: bool = False) -> None:
+    """Say what the run will cost before it starts; ask before a big one.
+
+    Raises:
+        UsageError: It is a big one, and there is nobody to ask.
+    """
+    wanted = calls
+    if paying["max_calls"] is not None:
+        calls = min(calls, paying["max_calls"])
+    about = "up to " if at_most and calls > 1 else ""
+    told = f"{about}{calls} {'free sandbox' if paying['sandbox'] else 'paid'} {'call' if calls == 1 else 'calls'}"
+    if paying["price"] is not None and not paying["sandbox"]:
+        told += f", {about}{calls * paying['price']:.2f} at {paying['price']:g} each"
+    if calls < wanted:
+        told += f" (of {wanted}, by --max-calls)"
+    if kept:
+        told += f"; {kept} answered already, free"
+    talk.say(told)
+    if calls <= ASK_ABOVE or paying["yes"] or paying["sandbox"]:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(f"{calls} paid calls need a yes", "Give --yes, or --max-calls to pay for fewer")
+    click.confirm(f"Pay for {told}?", abort=True, err=True)
+
+
+def each(
+    found: Iterable[Order], work: Callable[[Order], None], till: Till, talk: Talk, jobs: int, *, total: int
+) -> None:
+    """`work` on each order by `jobs` threads, a few orders ahead of the calls; what goes wrong is told and counted."""
+    running: dict[Future[None], Order] = {}
+    begun = 0
+
+    def settle(done: set[Future[None]]) -> None:
+        for future in done:
+            order = running.pop(future)
+            try:
+                future.result()
+            except PhotioError as error:
+                if isinstance(error, Interrupted):
+                    continue  # it stays planned; why nothing more is sent was told once
+                talk.refused(str(order.folder), error, order, _STATES.get(error.exit_code, State.PLANNED))
+                if error.exit_code == 7:
+                    till.close(error)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        for order in found:
+            if till.closed is not None:
+                break
+            begun += 1
+            running[pool.submit(work, order)] = order
+            if len(running) >= 2 * jobs:
+                settle(wait(running, return_when=FIRST_COMPLETED).done)
+        settle(wait(running).done)
+    if till.closed is not None:
+        talk.codes.append(till.closed.exit_code)
+        talk.say(
+            f"stopped after {begun} of {total}: {till.closed}. What was not sent stays planned; run the same again"
+        )

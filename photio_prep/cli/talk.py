@@ -1,0 +1,150 @@
+"""What is printed: results on stdout, everything else on stderr.
+
+Takes orders and errors; prints a path or a JSON object a line. Touches stdout and stderr. Raises nothing.
+"""
+
+import json
+import os
+import sys
+import threading
+import unicodedata
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from photio_prep.errors import PhotioError, worst
+from photio_prep.geometry import snap
+from photio_prep.orders import Order, State
+
+T = TypeVar("T")
+
+
+def escaped(text: str) -> str:
+    """`text` without anything that steers a terminal: control characters, direction overrides, lone surrogates."""
+    return "".join(f"\\x{ord(each):02x}" if _steers(each) else each for each in text)
+
+
+def _steers(letter: str) -> bool:
+    return unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+
+
+class Talk:
+    """The voice of one command: collects exit codes, counts states, prints each result once.
+
+    Args:
+        as_json: One JSON object a line on stdout in place of a path.
+        quiet: Only errors on stderr.
+        verbose: Tracebacks of refusals too.
+    """
+
+    def __init__(self, *, as_json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
+        self.as_json = as_json
+        self.quiet = quiet
+        self.verbose = verbose
+        self.codes: list[int] = []
+        self.states: dict[State, int] = {}
+        self._bar: Any = None
+        self._lock = threading.RLock()
+
+    @property
+    def exit_code(self) -> int:
+        """The one code that speaks for everything that happened."""
+        return worst(self.codes)
+
+    def say(self, text: str) -> None:
+        """Talk: on stderr, unless quiet."""
+        if not self.quiet:
+            self._print(text)
+
+    def fail(self, error: PhotioError) -> None:
+        """An error: on stderr always; its exit code counts."""
+        self.codes.append(error.exit_code)
+        self._print(f"error: {error}")
+
+    def done(self, order: Order, state: State, *, final: Path | None = None, result: Path | None = None) -> None:
+        """One order's result: the path `result` (or the final), or the whole line as JSON."""
+        with self._lock:
+            self.states[state] = self.states.get(state, 0) + 1
+            for warning in order.origin.warnings:
+                self.say(f"warning: {order.origin.source}: {warning}")
+            if self.as_json:
+                self.line(described(order, state, final))
+            elif path := final or result:
+                self.out(str(path))
+
+    def refused(
+        self, source: str, error: PhotioError, order: Order | None = None, state: State = State.REFUSED
+    ) -> None:
+        """One photo or order that went wrong."""
+        with self._lock:
+            self.states[state] = self.states.get(state, 0) + 1
+            self.fail(error.about(source))
+            if self.as_json:
+                line = described(order, state, None) if order else {**_EMPTY, "source": source, "state": state}
+                what = {"type": type(error).__name__, "message": str(error), "exit_code": error.exit_code}
+                self.line({**line, "error": what})
+
+    @contextmanager
+    def progress(self, items: Iterable[T], total: int | None, what: str) -> Iterator[Iterable[T]]:
+        """`items`, counted on stderr while they are taken: a bar on a terminal, else nothing for fewer than two."""
+        if self.quiet or not sys.stderr.isatty() or total == 1:
+            yield items
+            return
+        from tqdm import tqdm
+
+        with tqdm(items, total=total, desc=what, unit="photo", file=sys.stderr, leave=False) as self._bar:
+            yield self._bar
+        self._bar = None
+
+    def summary(self) -> None:
+        """How many ended how, where there were several."""
+        if sum(self.states.values()) > 1:
+            self.say(", ".join(f"{count} {state.replace('_', ' ')}" for state, count in self.states.items()))
+
+    def _print(self, text: str) -> None:
+        with self._lock:
+            if self._bar is not None:
+                self._bar.clear()
+            print(escaped(text), file=sys.stderr, flush=True)
+
+    def line(self, facts: dict[str, Any]) -> None:
+        """One JSON object on stdout."""
+        self.out(json.dumps(facts, ensure_ascii=True))
+
+    def out(self, text: str) -> None:
+        """A line on stdout, as it is."""
+        with self._lock:
+            if self._bar is not None:
+                self._bar.clear()
+            # A file name may hold bytes that are no UTF-8; the shell gets them back as they were.
+            try:
+                sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
+                sys.stdout.buffer.flush()
+            except BrokenPipeError:
+                # Whoever read along has gone (| head). The work goes on: an answer in flight is paid for.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+_EMPTY: dict[str, Any] = dict.fromkeys(
+    ["source", "order", "key", "state", "model", "size", "canvas", "tag", "seed", "description", "final", "sandbox"]
+) | {"warnings": []}
+
+
+def described(order: Order, state: State, final: Path | None) -> dict[str, Any]:
+    """The JSON line of an order: `size` and `canvas` are [width, height] of the photo and of what is sent."""
+    return {
+        "source": order.origin.source,
+        "order": str(order.folder),
+        "key": order.key,
+        "state": state,
+        "model": order.model,
+        "size": list(order.placement.source),
+        "canvas": list(order.placement.canvas),
+        "tag": snap(order.placement.canvas).tag,
+        "seed": order.request.seed,
+        "description": order.request.description,
+        "final": str(final) if final else None,
+        "sandbox": order.sandbox,
+        "warnings": list(order.origin.warnings),
+    }

@@ -1,0 +1,166 @@
+"""One connection that says what really happened on it: did it ever stand, how much left, was it cut by the deadline?
+
+Takes a request's bytes; gives an adapter for requests, without retries and without keep-alive. Touches the network.
+Raises what requests and urllib3 raise.
+"""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import requests.adapters
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds: to connect, for a stalled write, between two bytes of the answer, and for one whole attempt.
+
+    Too short a time-out makes unknowns of answers that are paid and on their way.
+    """
+
+    connect: float = 5.0
+    write: float = 60.0
+    read: float = 300.0
+    overall: float = 600.0
+
+
+class Upload:
+    """The body of a POST, counted as it is handed to the socket."""
+
+    def __init__(self, data: bytes) -> None:
+        self._rest = memoryview(data)
+        self._length = len(data)
+        self.sent = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[bytes]:
+        # requests streams what can be iterated, and takes the length for Content-Length.
+        while chunk := self.read(2**16):
+            yield chunk
+
+    def read(self, size: int = -1) -> bytes:
+        """The next `size` bytes."""
+        chunk = self._rest[: size if size >= 0 else None].tobytes()
+        self._rest = self._rest[len(chunk) :]
+        self.sent += len(chunk)
+        return chunk
+
+
+class Watch:
+    """What really happened on the one connection of an attempt: was it established, was it cut by the deadline?"""
+
+    def __init__(self, timeouts: Timeouts) -> None:
+        self.timeouts = timeouts
+        self.connected = False
+        self.expired = False
+        self._socket: socket.socket | None = None
+
+    def established(self, sock: Any) -> None:  # noqa: ANN401  a socket, or urllib3's TLS-in-TLS wrapper of one
+        """The connection stands, with its TLS; from here on something may be sent.
+
+        Raises:
+            TimeoutError: The deadline passed meanwhile, and nobody would cut this connection any more.
+        """
+        sock.settimeout(self.timeouts.write)
+        self._socket = sock
+        if self.expired:
+            sock.close()
+            raise TimeoutError("timed out")
+        self.connected = True
+
+    def deadline(self) -> "_Deadline":
+        """While this is entered, the overall time runs; when it is up, the connection is cut."""
+        return _Deadline(self.timeouts.overall, self._expire)
+
+    def _expire(self) -> None:
+        self.expired = True
+        if self._socket is not None:
+            try:
+                # Unbound: SSLSocket.shutdown would take the TLS layer from under the thread that reads it.
+                socket.socket.shutdown(getattr(self._socket, "socket", self._socket), socket.SHUT_RDWR)
+            except OSError:
+                return  # it ended by itself meanwhile
+
+
+class _Deadline:
+    """Calls back when the time is up: read time-outs are per byte, and a byte a second runs for ever."""
+
+    def __init__(self, seconds: float, call: Callable[[], None]) -> None:
+        self._timer = threading.Timer(seconds, call)
+        self._timer.daemon = True
+
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+
+class Adapter(requests.adapters.HTTPAdapter):
+    """Connections that tell the watch when they stand; no retries, no keep-alive."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        super().__init__(max_retries=0, pool_connections=1, pool_maxsize=1)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  requests' own signature
+        """Pools whose connections tell."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _watched(self._watch)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  requests' own signature
+        """The same through a proxy."""
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = _watched(self._watch)
+        return manager
+
+
+def _watched(watch: Watch) -> dict[str, Any]:
+    class Plain(HTTPConnection):
+        def connect(self) -> None:
+            super().connect()
+            watch.established(self.sock)
+
+    class Secure(HTTPSConnection):
+        def connect(self) -> None:
+            super().connect()  # with its TLS handshake, and a proxy's CONNECT
+            watch.established(self.sock)
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}
+
+
+def chunks(raw: Any) -> Iterator[bytes]:  # noqa: ANN401  urllib3's response
+    """The answer's bytes as they arrive, undecoded; an incomplete answer raises."""
+    while chunk := raw.read1(2**16, decode_content=False):
+        yield chunk
+
+
+def reason(error: BaseException) -> str:
+    """The innermost thing that an exception of requests says."""
+    while True:
+        inner = getattr(error, "reason", None)
+        if not isinstance(inner, BaseException):
+            inner = next((each for each in error.args if isinstance(each, BaseException)), None)
+        if inner is None:
+            break
+        error = inner
+    text = str(error) or type(error).__name__
+    return text.rpartition("): ")[2][:200] if "object at 0x" in text else text[:200]
+
+
+def is_verdict(said: str) -> bool:
+    """Whether a failed handshake was a verdict (a certificate, a proxy's refusal) and not an accident."""
+    said = said.lower()
+    return any(word in said for word in ("certificate", "hostname", "tunnel", "407", "403", "wrong version"))

@@ -1,0 +1,61 @@
+"""A picture -> the bytes of a file that holds pixels only.
+
+Takes a Pillow picture; gives bytes. Touches nothing. Raises UsageError for a format that finals are not written in.
+"""
+
+import io
+from typing import Any
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from photio_prep.errors import UsageError
+
+# Pillow's format -> the suffix of a final. A photo in another format gets a PNG.
+SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp"}
+# What a final of the stand-in carries, so that it is never taken for a paid one.
+SANDBOX_MARK = b"photio-prep sandbox: not a paid result"
+_NAMES = {"jpg": "JPEG", "jpeg": "JPEG", "png": "PNG", "webp": "WEBP"}
+
+
+def final_format(photo_format: str, wanted: str | None = None) -> str:
+    """The Pillow format of a final: as `wanted` ("jpg", "png", "webp"), else the photo's own, else PNG.
+
+    Raises:
+        UsageError: Finals are not written in `wanted`.
+    """
+    if wanted is None:
+        return photo_format if photo_format in SUFFIXES else "PNG"
+    if wanted.lower() not in _NAMES:
+        raise UsageError(f"{wanted!r} is no format of finals", f"Choose {', '.join(_NAMES)}", subject="--format")
+    return _NAMES[wanted.lower()]
+
+
+def png(image: Image.Image) -> bytes:
+    """The PNG of a picture: pixels only, no EXIF, no profile, no text."""
+    return _saved(image, "PNG", compress_level=4)
+
+
+def encoded(image: Image.Image, format_: str, *, sandbox: bool = False) -> bytes:
+    """The file of a final: JPEG at quality 95 with full colour resolution, WebP at 95, or PNG.
+
+    It holds no metadata, but for a final of the sandbox, which says that it is one.
+    """
+    if format_ == "JPEG":
+        said: dict[str, Any] = {"comment": SANDBOX_MARK} if sandbox else {}
+        return _saved(image, "JPEG", quality=95, subsampling=0, optimize=True, **said)
+    if format_ == "WEBP":
+        return _saved(image, "WEBP", quality=95, method=4, **({"xmp": SANDBOX_MARK} if sandbox else {}))
+    note = PngInfo()
+    if sandbox:
+        note.add_text("Comment", SANDBOX_MARK.decode())
+    return _saved(image, "PNG", compress_level=4, pnginfo=note)
+
+
+def _saved(image: Image.Image, format_: str, **options: Any) -> bytes:  # noqa: ANN401  Pillow's own options
+    holder = io.BytesIO()
+    # A copy without `info`: Pillow would write EXIF, profile and text that it finds there.
+    clean = image.copy()
+    clean.info = {}
+    clean.save(holder, format_, **options)
+    return holder.getvalue()

@@ -1,0 +1,174 @@
+"""Files written whole or not at all, and read once.
+
+Takes paths and bytes. Touches the disk.
+Raises StorageFailed when a file cannot be written, PhotoRefused when an input cannot be read.
+"""
+
+import contextlib
+import os
+import platform
+import secrets
+import shutil
+import stat
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from photio_prep import processes
+from photio_prep.errors import PhotoRefused, StorageFailed
+
+# A part-written file ends like this; nothing that ends like this is ever read as a result.
+PART = ".part"
+
+
+def read_input(path: Path, limit: int) -> bytes:
+    """The bytes of a regular file that somebody else made, read once.
+
+    Opened without blocking and checked on the open handle, so that a pipe, a device or a file swapped meanwhile
+    cannot hang or grow the reader.
+
+    Raises:
+        PhotoRefused: Missing, unreadable, not a regular file, or longer than `limit` bytes.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except FileNotFoundError:
+        raise PhotoRefused("no such file", "Check the name", subject=str(path)) from None
+    except (OSError, ValueError) as error:
+        raise PhotoRefused(f"cannot be opened ({_reason(error)})", "Check its permissions", subject=str(path)) from None
+    with open(handle, "rb", closefd=True) as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise PhotoRefused("not a regular file", "Give a picture file or a folder", subject=str(path))
+        if found.st_size > limit:
+            raise too_long(found.st_size, limit, str(path))
+        try:
+            data = file.read(limit + 1)
+        except OSError as error:
+            raise PhotoRefused(f"cannot be read ({_reason(error)})", "Copy it again", subject=str(path)) from None
+    if len(data) > limit:
+        raise too_long(len(data), limit, str(path))
+    return data
+
+
+def too_long(found: int, limit: int, subject: str) -> PhotoRefused:
+    """The refusal of an input of more bytes than are read."""
+    return PhotoRefused(
+        f"{found / 2**20:.1f} MiB or more, the limit is {limit / 2**20:.0f} MiB", "Save it smaller", subject=subject
+    )
+
+
+def write_whole(path: Path, data: bytes, *, overwrite: bool = True) -> None:
+    """Publish `data` at `path`, durable and complete, or leave what was there.
+
+    Raises:
+        FileExistsError: Something is there already and `overwrite` is false.
+        StorageFailed: The disk is full, or the folder cannot be written.
+    """
+    with storage(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = temporary_beside(path)
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                sync(file)
+            if overwrite:
+                temporary.replace(path)
+            else:
+                publish_new(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        sync_folder(path.parent)
+
+
+def temporary_beside(path: Path) -> Path:
+    """A hidden name in the folder of `path` that no other writer makes, and that says whose it is."""
+    return path.with_name(f".{_host()}-{os.getpid()}-{secrets.token_hex(6)}{PART}")
+
+
+def sweep(folder: Path) -> None:
+    """Remove what writers of this machine that died left half-written in `folder`."""
+    for found in folder.glob(f".{_host()}-*{PART}"):
+        pid = found.name.split("-")[1]
+        if pid.isdigit() and processes.started(int(pid)) is None:
+            with contextlib.suppress(OSError):
+                shutil.rmtree(found) if found.is_dir() else found.unlink()
+
+
+def _host() -> str:
+    return f"{zlib.crc32(platform.node().encode()):08x}"
+
+
+def publish_new(temporary: Path, path: Path) -> None:
+    """Give a complete file its name, unless the name is taken.
+
+    Raises:
+        FileExistsError: Something is there already.
+    """
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        # File systems without hard links (FAT, some network shares): the name is reserved first, then replaced.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        temporary.replace(path)
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file in a folder that nobody else sees yet, synced."""
+    with storage(path), path.open("xb") as file:
+        file.write(data)
+        sync(file)
+
+
+def create_same(path: Path, data: bytes) -> None:
+    """Write `data` at `path` once: nothing happens where the same name was written before."""
+    try:
+        write_whole(path, data, overwrite=False)
+    except FileExistsError:
+        return
+
+
+def remove(path: Path) -> None:
+    """Take `path` away, durable; nothing happens where nothing is."""
+    with storage(path):
+        path.unlink(missing_ok=True)
+        sync_folder(path.parent)
+
+
+def sync(file: BinaryIO) -> None:
+    """Force a file's bytes to the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Force a folder's names to the disk, where the system can."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def storage(path: Path) -> Iterator[None]:
+    """Turn what the system says about the disk into StorageFailed; FileExistsError passes."""
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise StorageFailed(
+            f"cannot be written ({_reason(error)})",
+            "Free some space or choose another folder with --out",
+            subject=str(path),
+        ) from error
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

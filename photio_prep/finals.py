@@ -1,0 +1,79 @@
+"""Order -> the final's file in the output folder.
+
+Takes an answered order; gives the path of its final. Touches the disk.
+Raises OutputExists where another file lies in the way, StorageFailed where nothing can be written.
+"""
+
+from hashlib import sha256
+from pathlib import Path
+
+from photio_prep import files, orders
+from photio_prep.encode import SANDBOX_MARK, SUFFIXES, encoded, final_format
+from photio_prep.errors import OutputExists, UsageError
+from photio_prep.flow import finish
+from photio_prep.orders import Order
+
+
+def final_path(order: Order, out: Path, format_: str | None = None) -> Path:
+    """Where the final of `order` belongs: the input's place in its tree, `<stem>-photio.<suffix>`."""
+    suffix = SUFFIXES[final_format(order.origin.format, format_)]
+    target = out / f"{order.origin.output or Path(order.origin.source).stem}-photio{suffix}"
+    # The name was made by us, but order.json may have been edited since.
+    if not target.resolve().is_relative_to(out.resolve()):
+        raise UsageError(f"its final would lie outside {out}", "Prepare it again", subject=str(order.folder))
+    return target
+
+
+def refuse_if_in_the_way(order: Order, target: Path, *, overwrite: bool) -> None:
+    """Raise where a file of somebody else lies at `target`. Called before anything is paid for, too.
+
+    Raises:
+        OutputExists: It does, and `overwrite` is false.
+    """
+    if overwrite or order.folder is None or not target.exists():
+        return
+    mark = orders.finished(order.folder, order.origin)
+    if (mark is None or not _same(target, mark)) and not _sandboxed(order, target):
+        raise OutputExists("another file lies there already", "Give --overwrite, or another --out", subject=str(target))
+
+
+def write_final(order: Order, out: Path, *, format_: str | None = None, overwrite: bool = False) -> Path:
+    """Crop the kept answer back, write the final, mark the order finished; its path. Free, repeatable for ever.
+
+    Raises:
+        OutputExists: A file of somebody else lies there.
+        UsageError: There is no answer yet.
+    """
+    target = final_path(order, out, format_)
+    if order.folder is None:
+        raise UsageError("an order in memory has no place for its final", "Use flow.finish")
+    data = None
+    if target.exists() and not overwrite:
+        mark = orders.finished(order.folder, order.origin)
+        if mark is None or not _same(target, mark):
+            data = _final(order, format_)
+            # Killed between writing the final and marking it: the very same bytes are ours.
+            if target.read_bytes() != data:
+                refuse_if_in_the_way(order, target, overwrite=False)
+    if data is None:
+        data = _final(order, format_)
+        files.sweep(target.parent)
+        files.write_whole(target, data)
+    orders.mark_finished(order.folder, order.origin, target, data)
+    return target
+
+
+def _final(order: Order, format_: str | None) -> bytes:
+    final = finish(order, format=format_)
+    return encoded(final.image, final.format, sandbox=order.sandbox)
+
+
+def _sandboxed(order: Order, path: Path) -> bool:
+    """Whether a try-out lies where a paid final goes: nobody misses it."""
+    return not order.sandbox and SANDBOX_MARK in path.read_bytes()
+
+
+def _same(path: Path, mark: dict[str, object]) -> bool:
+    if path.stat().st_size != mark.get("bytes"):
+        return False
+    return sha256(path.read_bytes()).hexdigest() == mark.get("sha256")

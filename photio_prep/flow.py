@@ -1,0 +1,232 @@
+"""The stages in a row: prepare, generate, finish, run.
+
+Takes photos and words; gives orders, results and finals. Touches the disk only with `orders`, the network only in
+`generate` and `run`. Raises what the stages raise.
+"""
+
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+from photio_prep import orders as ledger
+from photio_prep import pay
+from photio_prep.data import Canvas, Final, Matter, Photo, Request, Result, Sender
+from photio_prep.decode import DEFAULT_LIMITS, Limits
+from photio_prep.encode import final_format
+from photio_prep.errors import UsageError
+from photio_prep.geometry import Placement, Recommended, named, place, snap
+from photio_prep.matters import matter_for
+from photio_prep.orders import Order, Origin
+from photio_prep.stages.load import Source, load
+from photio_prep.stages.matte import Alpha, matte
+from photio_prep.stages.pad import pad
+from photio_prep.stages.request import doubts, request
+from photio_prep.stages.send import API_URL
+from photio_prep.stages.unpad import unpad
+
+# Scaled up more than this, a photo shows the generator little more than blur.
+_SCALED_UP = 2.0
+
+
+def prepare(
+    source: Source | Photo,
+    *,
+    description: str = "",
+    negative_prompt: str | None = None,
+    append_negative: str | None = None,
+    seed: int | None = None,
+    size: str | Recommended | None = None,
+    model: str | Matter = "auto",
+    mask: Source | None = None,
+    alpha: Alpha = "auto",
+    endpoint: str = API_URL,
+    orders: str | Path | None = None,
+    name: str = "",
+    output: str = "",
+    limits: Limits = DEFAULT_LIMITS,
+) -> Order:
+    """The order for one photo: exactly what would be sent, and the way back. Free, no network, no key.
+
+    Args:
+        source: A path, the bytes of a file, an open binary file, a Pillow picture, or a loaded Photo.
+        description: The scene wanted, in English. May be given later; nothing is sent without one.
+        negative_prompt: Replaces the server's default.
+        append_negative: Is added to the server's default.
+        seed: 1 … 4,294,967,296; None draws one from the canvas, -1 a fresh one.
+        size: A tag ("Square"), ratio or "WxH" of the recommended sizes; None takes the nearest.
+        model: A name of the catalogue, "auto" for the best that is installed, or a matter of your own.
+        mask: A mask in place of a model: white or opaque is product.
+        alpha: What to do with the photo's own transparency: "auto" reuses a real cutout, "keep", "ignore".
+        endpoint: Who will be asked; part of the order's key.
+        orders: Keep the order in this folder, where it is paid for at most once.
+        name: What messages call the photo.
+        output: Where its final belongs below the output folder, without suffix.
+        limits: What the photo may be at most.
+
+    Raises:
+        PhotoRefused, NoProduct: The photo cannot be used.
+        UsageError: A size, seed or prompt that cannot be meant.
+        ModelUnavailable: No model is installed, or it is damaged.
+        StorageFailed: The order cannot be kept.
+    """
+    photo = source if isinstance(source, Photo) else load(source, name=name, limits=limits)
+    chosen = snap(photo.size) if size is None else named(size) if isinstance(size, str) else size
+    placement = place(photo.size, chosen.size)
+    drawn = None if mask is None else load(mask, limits=limits).image
+    cutout = matte(
+        photo, placement.box.size, matter_for(model) if isinstance(model, str) else model, mask=drawn, alpha=alpha
+    )
+    canvas = pad(cutout, placement)
+    asked = request(canvas, description, seed=seed, negative_prompt=negative_prompt, append_negative=append_negative)
+    warnings = (*photo.notes, *cutout.notes, *_warnings(placement, chosen), *doubts(asked.description))
+    drawing = sha256(drawn.tobytes()).hexdigest()[:16] if drawn else "none"
+    told = f"model {cutout.model}, alpha {alpha}, size {chosen.size}, mask {drawing}"
+    origin = Origin(photo.source, photo.digest, photo.format, output, told, warnings)
+    order = Order(asked, endpoint, origin, cutout.model, cutout.image)
+    return ledger.write(order, Path(orders)) if orders is not None else order
+
+
+def _warnings(placement: Placement, chosen: Recommended) -> list[str]:
+    said = []
+    if placement.scale > _SCALED_UP:
+        said.append(f"small photo: {placement.source} is scaled up {placement.scale:.1f} times to {placement.box.size}")
+    if not chosen.documented:
+        said.append(f"{chosen.size} is not on Photio's list of sizes (undocumented)")
+    return said
+
+
+def by_url(
+    image_url: str, size: str, description: str, *, seed: int | None = None, negative_prompt: str | None = None
+) -> Request:
+    """A request for a picture that the API fetches itself: a PNG of a recommended size, alpha 0 outside the product.
+
+    Args:
+        image_url: Its http(s) address.
+        size: Its size: a tag, ratio or "WxH".
+        description: The scene wanted.
+        seed: As in `prepare`.
+        negative_prompt: Replaces the server's default.
+
+    Raises:
+        UsageError: The size, seed, prompt or address cannot be meant.
+    """
+    whole = named(size).size
+    canvas = Canvas(b"", place(whole, whole))
+    return request(canvas, description, seed=seed, negative_prompt=negative_prompt, image_url=image_url)
+
+
+def revise(
+    order: Order,
+    *,
+    endpoint: str | None = None,
+    description: str | None = None,
+    seed: int | None = None,
+    negative_prompt: str | None = None,
+    append_negative: str | None = None,
+) -> Order:
+    """The same picture asked for with other words, or of somebody else: another order, with another key.
+
+    On disk the new order gets its own folder beside the old one, which notes where it went on.
+
+    Raises:
+        UsageError: A seed or prompt that cannot be meant.
+        StorageFailed: The new folder cannot be written.
+    """
+    old = order.request
+    asked = request(
+        old.canvas,
+        old.description if description is None else description,
+        seed=old.seed if seed is None else seed,
+        negative_prompt=old.negative_prompt if negative_prompt is None and append_negative is None else negative_prompt,
+        append_negative=append_negative,
+        image_url=old.image_url,
+    )
+    if seed is None:
+        asked = replace(asked, seed_drawn=old.seed_drawn)
+    new = replace(order, request=asked, endpoint=endpoint or order.endpoint, folder=None)
+    if new.key == order.key:
+        return order
+    if order.folder is None:
+        return new
+    return ledger.succeed(order, new)
+
+
+def generate(order: Order | Request, *, client: Sender) -> Result:
+    """The answer to an order (or a bare request). PAID, unless the order's folder already holds the answer.
+
+    An order in a folder is claimed before it is sent and its raw answer kept before it is parsed.
+
+    Raises:
+        UsageError: It has no scene description.
+        OutcomeUnknown: Sent, but no whole answer came: perhaps billed. Never sent again by itself.
+        PaidUnusable: Billed, but the answer is no usable picture; it is kept.
+        ApiUnavailable, Rejected, KeyRefused, OrderInUse: Not sent, or not billed.
+    """
+    asked = order.request if isinstance(order, Order) else order
+    if not asked.description:
+        raise UsageError(
+            "the scene description is empty", 'Give one, for instance -d "on a marble table, soft morning light"'
+        )
+    return client.send(order) if isinstance(order, Request) else pay.pay(order, client)
+
+
+def finish(order: Order, result: Result | None = None, *, format: str | None = None) -> Final:  # noqa: A002
+    """The final picture: the answer cropped back to the photo's size. Free, offline, repeatable for ever.
+
+    Args:
+        order: The order that was answered.
+        result: Its answer; None reads the one kept in the order's folder.
+        format: "jpg", "png" or "webp" in place of the photo's own format.
+
+    Raises:
+        UsageError: There is no answer yet.
+        OutcomeUnknown, PaidUnusable: What is kept is no usable answer.
+    """
+    result = result or pay.kept_result(order)
+    if result is None:
+        where = str(order.folder or order.origin.source)
+        raise UsageError("it has no answer yet", "Run `photio-prep generate` on it first", subject=where)
+    if result.placement != order.placement:  # one answer may serve photos of several sizes
+        result = replace(result, placement=order.placement)
+    return unpad(result, source=order.origin.source, format_=final_format(order.origin.format, format))
+
+
+class Options(TypedDict, total=False):
+    """The arguments of `prepare` that `run` passes on."""
+
+    negative_prompt: str | None
+    append_negative: str | None
+    seed: int | None
+    size: str | Recommended | None
+    model: str | Matter
+    mask: Source | None
+    alpha: Alpha
+    orders: str | Path | None
+    name: str
+    output: str
+    limits: Limits
+
+
+def run(
+    source: Source | Photo,
+    description: str,
+    *,
+    client: Sender,
+    format: str | None = None,  # noqa: A002
+    **options: Unpack[Options],
+) -> Final:
+    """From a photo to its final picture: prepare, generate, finish. PAID.
+
+    Args:
+        source: As in `prepare`.
+        description: The scene wanted, in English.
+        client: Who sends it.
+        format: As in `finish`.
+        options: The other arguments of `prepare`.
+
+    Raises:
+        PhotioError: What the three raise.
+    """
+    order = prepare(source, description=description, endpoint=client.endpoint, **options)
+    return finish(order, generate(order, client=client), format=format)

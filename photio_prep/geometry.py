@@ -1,0 +1,137 @@
+"""Sizes, boxes and placements: numbers only.
+
+Takes and gives integers in pixels. Touches nothing.
+Raises UsageError for a size that is not offered.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import NamedTuple
+
+from photio_prep.errors import UsageError
+
+
+class Size(NamedTuple):
+    """Width and height in pixels."""
+
+    width: int
+    height: int
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+    @property
+    def area(self) -> int:
+        """Number of pixels."""
+        return self.width * self.height
+
+
+class Box(NamedTuple):
+    """A rectangle in pixels; right and bottom are exclusive, as in Pillow."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def size(self) -> Size:
+        """Width and height of the box."""
+        return Size(self.right - self.left, self.bottom - self.top)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a picture of size `source` lies on a canvas: all that is needed to get back."""
+
+    source: Size
+    canvas: Size
+    box: Box
+
+    @property
+    def scale(self) -> float:
+        """Canvas pixels per photo pixel."""
+        return max(self.box.size.width / self.source.width, self.box.size.height / self.source.height)
+
+    @property
+    def used(self) -> float:
+        """Share of the canvas that the photo covers, 0..1."""
+        return self.box.size.area / self.canvas.area
+
+
+@dataclass(frozen=True, slots=True)
+class Recommended:
+    """One canvas size that Photio recommends, or one of the same family that it does not list."""
+
+    tag: str
+    ratio: str
+    size: Size
+    documented: bool = True
+
+
+SIZES = (
+    Recommended("Fullscreen", "4:3", Size(1152, 896)),
+    Recommended("Widescreen", "16:9", Size(1344, 768)),
+    Recommended("Ultrawide", "21:9", Size(1536, 640)),
+    Recommended("Mobile landscape", "3:2", Size(1216, 832)),
+    Recommended("Square", "1:1", Size(1024, 1024)),
+    Recommended("Mobile portrait", "2:3", Size(832, 1216)),
+    Recommended("Tall", "9:16", Size(768, 1344)),
+    Recommended("Portrait (undocumented)", "3:4", Size(896, 1152), documented=False),
+    Recommended("Ultratall (undocumented)", "9:21", Size(640, 1536), documented=False),
+)
+
+
+def offered(*, undocumented: bool = False) -> tuple[Recommended, ...]:
+    """The sizes to snap to; with `undocumented`, the two that Photio does not list as well."""
+    return tuple(each for each in SIZES if each.documented or undocumented)
+
+
+def snap(source: Size, sizes: Sequence[Recommended] | None = None) -> Recommended:
+    """The size whose real pixel ratio is nearest to that of `source` on a log scale.
+
+    Distance is |log(ratio) - log(other)|, compared exactly as max(a/b, b/a); on a tie the larger area wins.
+    """
+
+    def distance(each: Recommended) -> tuple[Fraction, int]:
+        times = Fraction(source.width * each.size.height, source.height * each.size.width)
+        return max(times, 1 / times), -each.size.area
+
+    return min(sizes or offered(), key=distance)
+
+
+def named(text: str) -> Recommended:
+    """The size called `text`: a tag ("Square", any case), a ratio ("1:1") or pixels ("1024x1024").
+
+    Naming an undocumented size by its pixels or ratio is the opt-in.
+
+    Raises:
+        UsageError: The size is not offered by the API.
+    """
+    wanted = re.sub(r"[\s_-]+", " ", text.strip().lower()).replace("×", "x")
+    for each in SIZES:
+        if wanted in (each.tag.lower(), each.tag.lower().partition(" (")[0], each.ratio, str(each.size)):
+            return each
+    choices = ", ".join(f"{each.tag} {each.size}" for each in offered())
+    raise UsageError(f"size {text!r} is not offered by the API", f"Choose one of: {choices}", subject="--size")
+
+
+def box_in(inner: Size, outer: Size) -> Box:
+    """`inner` centred in `outer`; an odd pixel goes to the right and to the bottom."""
+    left, top = (outer.width - inner.width) // 2, (outer.height - inner.height) // 2
+    return Box(left, top, left + inner.width, top + inner.height)
+
+
+def place(source: Size, canvas: Size) -> Placement:
+    """`source` scaled to touch two opposite sides of `canvas`, centred; the other side is rounded half up."""
+    if source.width * canvas.height >= source.height * canvas.width:
+        inner = Size(canvas.width, max(1, _round_half_up(source.height * canvas.width, source.width)))
+    else:
+        inner = Size(max(1, _round_half_up(source.width * canvas.height, source.height)), canvas.height)
+    return Placement(source, canvas, box_in(inner, canvas))
+
+
+def _round_half_up(numerator: int, denominator: int) -> int:
+    return (2 * numerator + denominator) // (2 * denominator)

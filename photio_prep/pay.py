@@ -1,0 +1,208 @@
+"""One order on disk, paid for at most once.
+
+Takes an order folder and a sender; gives the result. Touches the disk, and through the sender the network.
+Raises what the sender raises; OrderInUse, OutcomeUnknown or PaidUnusable where the folder says so already.
+
+    1 claim by exclusive creation, synced       4 answer streamed to disk, synced, named, folder synced
+    2 look again: is an answer there?           5 only then parsed
+    3 send                                      6 outcome noted where it is no success
+"""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+from photio_prep import claims, files, orders
+from photio_prep.data import Result, Sender
+from photio_prep.errors import (
+    ApiUnavailable,
+    BudgetReached,
+    Interrupted,
+    KeyRefused,
+    OrderInUse,
+    OutcomeUnknown,
+    PaidUnusable,
+    PhotioError,
+    PhotoRefused,
+    Rejected,
+    StorageFailed,
+    UsageError,
+)
+from photio_prep.keep import AnswerFile, bring_back
+from photio_prep.orders import Order, State
+from photio_prep.wire import answer
+
+# Nothing was billed, so the order may be sent again: by itself, or when the user has mended the cause.
+_NOT_BILLED = (ApiUnavailable, BudgetReached, Rejected, KeyRefused, Interrupted, UsageError)
+
+
+def pay(order: Order, sender: Sender) -> Result:
+    """The result of `order`: the kept answer where there is one, else that of one paid call. PAID.
+
+    Raises:
+        OrderInUse: Another process, or another machine, is paying for it.
+        OutcomeUnknown: An earlier call, or this one, left no whole answer: perhaps billed. Never sent again by itself.
+        PaidUnusable: Paid, but the answer is no usable picture.
+        ApiUnavailable, Rejected, KeyRefused, Interrupted, UsageError: Not billed; the order stays planned or rejected.
+        StorageFailed: The disk failed. Nothing is sent after that.
+    """
+    folder = order.folder
+    if folder is None:
+        return sender.send(order.request)
+    if order.endpoint != sender.endpoint:
+        raise UsageError(
+            f"an order for {order.endpoint}, not for {sender.endpoint}", "Prepare it for that", subject=str(folder)
+        )
+    # Two photos of one run may want the same order: the second waits for the first one's answer.
+    with _ours(folder):
+        kept = kept_result(order)
+        if kept is not None:
+            return kept
+        refuse_if_taken(folder)
+        if claims.claim(folder / "claim.json") is None:
+            refuse_if_taken(folder)
+            # The claim went away or was answered between two looks: somebody else is just at it.
+            raise OrderInUse("another process is paying for it", "Run again when it has ended", subject=str(folder))
+        return _send(order, folder, sender)
+
+
+_LOCKS: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
+_LOCKS_GUARD = threading.Lock()
+
+
+@contextlib.contextmanager
+def _ours(folder: Path) -> Iterator[None]:
+    """One thread of this process at a time; other processes are held off by the claim."""
+    with _LOCKS_GUARD:
+        lock = _LOCKS.setdefault(str(folder.resolve()), threading.Lock())
+    with lock:
+        yield
+
+
+def _send(order: Order, folder: Path, sender: Sender) -> Result:
+    try:
+        keep = AnswerFile(folder)
+    except StorageFailed:
+        release(folder)
+        raise
+    try:
+        files.remove(folder / "outcome.json")  # of an earlier refusal
+        result = sender.send(order.request, keep)
+    except _NOT_BILLED as error:
+        keep.close()
+        if isinstance(error, Rejected):
+            orders.write_outcome(folder, State.REJECTED, str(error))
+        release(folder)
+        raise error.about(str(folder)) from None
+    except OutcomeUnknown as error:
+        keep.close()
+        raise note_unknown(folder, error) from None
+    except PaidUnusable as error:
+        orders.write_outcome(folder, State.PAID_UNUSABLE, str(error))
+        raise error.about(str(folder)) from None
+    except BaseException as error:
+        # A bug, a full disk, a second Ctrl-C: whatever was sent may be billed. Say so where it can be said.
+        keep.close()
+        if not keep.safe:
+            with contextlib.suppress(StorageFailed):
+                orders.write_outcome(folder, State.UNKNOWN, f"stopped while it was sent ({type(error).__name__})")
+        raise
+    if not keep.safe:  # a sender of the user's own that does not know `keep`
+        keep.write(result.raw)
+        keep.commit()
+    return result
+
+
+def kept_result(order: Order) -> Result | None:
+    """The result in the folder's kept answer, without any call; None where there is no answer.
+
+    Raises:
+        OutcomeUnknown, PaidUnusable: What is kept is no success.
+    """
+    folder = order.folder
+    if folder is None:
+        return None
+    bring_back(folder)
+    if not (folder / "answer.raw").exists():
+        return None
+    refuse_if_ended(folder)
+    try:
+        raw = (folder / "answer.raw").read_bytes()
+    except OSError as error:
+        raise StorageFailed(
+            f"the kept answer cannot be read ({error.strerror})", "Check the disk", subject=str(folder)
+        ) from error
+    try:
+        return Result(raw, answer(raw, order.request.size), order.placement)
+    except PaidUnusable as error:
+        orders.write_outcome(folder, State.PAID_UNUSABLE, str(error))
+        raise error.about(str(folder)) from None
+    except OutcomeUnknown as error:
+        raise note_unknown(folder, error) from None
+    except KeyRefused:
+        # Killed between keeping the refusal and reading it. Nothing was billed.
+        release(folder)
+        return None
+
+
+def release(folder: Path) -> None:
+    """Take the claim back: nothing was billed. What a refusal left behind goes first."""
+    files.remove(folder / "answer.raw")
+    files.remove(folder / "claim.json")
+
+
+def refuse_if_taken(folder: Path) -> None:
+    """Raise where the order must not be sent: claimed, unknown, or paid and unusable.
+
+    Raises:
+        OrderInUse, OutcomeUnknown, PaidUnusable: As the folder says.
+    """
+    refuse_if_ended(folder)
+    found = claims.read(folder / "claim.json")
+    if found is None:
+        return
+    who = claims.holder(found)
+    if who == "dead":
+        why = (
+            f"the process that paid for it (pid {found.pid}, since {found.time or '?'}) died before an answer was kept"
+        )
+        raise note_unknown(folder, OutcomeUnknown(why))
+    where = f"machine {found.host!r}" if who == "elsewhere" else f"process {found.pid}"
+    raise OrderInUse(
+        f"{where} has been paying for it since {found.time}", "Run again when it has ended", subject=str(folder)
+    )
+
+
+def refuse_if_ended(folder: Path) -> None:
+    """Raise where an earlier call ended badly and for good.
+
+    Raises:
+        OutcomeUnknown, PaidUnusable: As the folder says.
+        PhotoRefused: The user gave it up.
+    """
+    ended = orders.read_outcome(folder)
+    if ended is None or ended["state"] == State.REJECTED:
+        return
+    if ended.get("resolved") == "lost":
+        fix = f"To pay again after all: photio-prep resolve {folder} --as retry"
+        raise PhotoRefused("you gave it up as lost", fix, subject=str(folder))
+    kind: type[PhotioError] = PaidUnusable if ended["state"] == State.PAID_UNUSABLE else OutcomeUnknown
+    raise kind(
+        f"{ended['why']}", _ways(folder) if kind is OutcomeUnknown else "The raw answer is kept", subject=str(folder)
+    )
+
+
+def note_unknown(folder: Path, error: OutcomeUnknown) -> OutcomeUnknown:
+    """Write down that the outcome is unknown, and say what the user can do."""
+    orders.write_outcome(folder, State.UNKNOWN, error.found)
+    return OutcomeUnknown(error.found, _ways(folder), subject=str(folder))
+
+
+def _ways(folder: Path) -> str:
+    return (
+        "Perhaps billed once, so it is not sent again by itself. You can: look at your bill at Photio;"
+        f" run `photio-prep resolve {folder} --as retry` to pay (perhaps a second time);"
+        f" or `photio-prep resolve {folder} --as lost` to give it up"
+    )

@@ -1,0 +1,204 @@
+"""Request body -> Asked: what the Instant API accepts, checked as strictly as its documentation allows.
+
+Takes the bytes of a POST. Gives what was asked, with warnings about what the real API would accept in silence.
+Touches nothing. Raises ContractError with the HTTP status and a text that says what to mend.
+"""
+
+import base64
+import binascii
+import io
+import json
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+from PIL import Image
+
+from photio_prep.geometry import SIZES, Size
+
+PATH = "/v1/inference/instant"
+KEY_HEADER = "X-Photio-Key"
+REFUSED_KEY = "pt-refused"
+MAX_BODY = 64 * 1024 * 1024
+MAX_PIXELS = 4_000_000  # four times the largest canvas on Photio's list
+MAX_SEED = 4_294_967_296
+
+_FIELDS = ("product_description", "product_image", "negative_prompt", "seed")
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+class ContractError(Exception):
+    """A request that the API would refuse: `status` and the text of its answer."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(status, text)
+        self.status = status
+        self.text = text
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A valid request. `picture` is RGBA; `seed` is None or -1 where the client leaves it to the server."""
+
+    description: str
+    picture: Image.Image
+    png: bytes
+    negative_prompt: str | None = None
+    seed: int | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> Size:
+        """Size of the canvas, which is the size of the answer."""
+        return Size(*self.picture.size)
+
+
+def check_path(path: str) -> None:
+    """Accepts the one path of the API.
+
+    Raises:
+        ContractError: 404.
+    """
+    if path != PATH:
+        raise ContractError(404, f"there is nothing here; POST to {PATH}")
+
+
+def check_key(key: str | None) -> None:
+    """Accepts any key but an empty one and the one that is there to be refused.
+
+    Raises:
+        ContractError: 401.
+    """
+    if not key or not key.strip():
+        raise ContractError(401, f"Unauthorized: the {KEY_HEADER} header is missing or empty")
+    if key == REFUSED_KEY:
+        raise ContractError(401, "Unauthorized: this key is refused")
+
+
+def check_content_type(value: str | None) -> None:
+    """Accepts JSON only.
+
+    Raises:
+        ContractError: 415.
+    """
+    if (value or "").partition(";")[0].strip().lower() != "application/json":
+        raise ContractError(415, f"Content-Type must be application/json, not {value!r}")
+
+
+def read_request(body: bytes, *, url_image: bytes | None = None) -> Asked:
+    """What `body` asks for. `url_image` is the PNG that stands in for any image URL; without one URLs are refused.
+
+    Raises:
+        ContractError: 422, with the field and the reason.
+    """
+    fields = _fields(body)
+    description = _text(fields, "product_description")
+    negative = _text(fields, "negative_prompt") if "negative_prompt" in fields else None
+    seed = _seed(fields)
+    png = _png(_text(fields, "product_image"), url_image)
+    picture, warnings = _picture(png)
+    if not description.strip():
+        warnings.append("product_description is empty: it should describe the scene that is wanted")
+    return Asked(description, picture, png, negative, seed, tuple(warnings))
+
+
+def _refuse(text: str) -> NoReturn:
+    raise ContractError(422, text)
+
+
+def _constant(name: str) -> NoReturn:
+    _refuse(f"the body is not JSON: {name} is no JSON value")
+
+
+def _fields(body: bytes) -> dict[str, Any]:
+    try:
+        fields = json.loads(body.decode("utf-8"), parse_constant=_constant)
+    except (ValueError, RecursionError) as error:
+        _refuse(f"the body is not JSON: {type(error).__name__}")
+    if not isinstance(fields, dict):
+        _refuse("the body must be a JSON object")
+    if unknown := sorted(set(fields) - set(_FIELDS)):
+        _refuse(f"unknown field {unknown[0][:60]!r}; known are {', '.join(_FIELDS)}")
+    return fields
+
+
+def _text(fields: dict[str, Any], name: str) -> str:
+    if name not in fields:
+        _refuse(f"{name} is missing")
+    if not isinstance(value := fields[name], str):
+        _refuse(f"{name} must be a string, not {type(value).__name__}")
+    return value
+
+
+def _seed(fields: dict[str, Any]) -> int | None:
+    if "seed" not in fields:
+        return None
+    seed = fields["seed"]
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        _refuse(f"seed must be an integer, not {type(seed).__name__}")
+    if seed != -1 and not 1 <= seed <= MAX_SEED:
+        _refuse(f"seed must be -1 or 1 to {MAX_SEED}")
+    return seed
+
+
+def _png(value: str, url_image: bytes | None) -> bytes:
+    if value[:8].lower().startswith(("http://", "https://")):
+        if url_image is None:
+            _refuse("product_image is a URL: the sandbox never fetches anything; send base64 of a PNG")
+        return url_image
+    if value[:5].lower() == "data:":
+        _refuse("product_image has a data: prefix; send raw base64")
+    try:
+        png = base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError) as error:
+        _refuse(f"product_image is not base64: {error}")
+    if not png.startswith(_SIGNATURE) or len(png) < 33:
+        _refuse("product_image is not a PNG")
+    return png
+
+
+def _picture(png: bytes) -> tuple[Image.Image, list[str]]:
+    # From the header: nothing is decoded before it is known to be small.
+    width, height = struct.unpack(">II", png[16:24])
+    if not width * height:
+        _refuse("product_image has no pixels")
+    if width * height > MAX_PIXELS:
+        _refuse(f"product_image is {width}x{height}: more than {MAX_PIXELS} pixels")
+    try:
+        with Image.open(io.BytesIO(png), formats=["PNG"]) as opened:
+            frames = getattr(opened, "n_frames", 1)
+            opened.load()
+            mode, extra = opened.mode, sorted(str(key) for key in opened.info)
+            picture = opened.convert("RGBA")
+    except (OSError, ValueError, SyntaxError, struct.error, zlib.error) as error:
+        _refuse(f"product_image is a PNG that cannot be read: {type(error).__name__}")
+    if frames > 1:
+        _refuse("product_image is animated")
+    warnings = _about_alpha(picture, mode) + _about_size(Size(width, height))
+    if hidden := [each for each in extra if each not in ("gamma", "dpi", "srgb", "transparency")]:
+        warnings.append(f"product_image carries metadata: {', '.join(hidden)[:120]}")
+    return picture, warnings
+
+
+def _about_size(size: Size) -> list[str]:
+    known = {each.size: each.documented for each in SIZES}
+    if size not in known:
+        return [f"product_image is {size}, which is not a size that Photio recommends"]
+    return [] if known[size] else [f"product_image is {size}, a size that Photio does not document"]
+
+
+def _about_alpha(picture: Image.Image, mode: str) -> list[str]:
+    if mode not in ("RGBA", "LA", "PA") and "A" not in mode and picture.getchannel("A").getextrema() == (255, 255):
+        return [f"product_image has no alpha (mode {mode})"]
+    pixels = np.asarray(picture)
+    alpha = pixels[..., 3]
+    warnings = []
+    if not (outside := alpha == 0).any():
+        warnings.append("product_image has no pixel with alpha 0: nothing is outside the product")
+    if not (alpha == 255).any():
+        warnings.append("product_image has no opaque pixel: there is no product core")
+    if (hidden := int(pixels[..., :3][outside].any(axis=-1).sum())) > 0:
+        warnings.append(f"product_image has colour under alpha 0 in {hidden} pixels")
+    return warnings

@@ -1,0 +1,112 @@
+"""The API key: shown to nobody but the API.
+
+Takes and gives text. Touches nothing. Raises KeyRefused for what cannot be a key.
+"""
+
+import base64
+import json
+import re
+import urllib.parse
+from functools import cached_property
+
+from photio_prep.data import Keep
+from photio_prep.errors import KeyRefused
+
+_LONGEST = 512
+
+
+class Key:
+    """An API key that prints as `***` wherever it turns up; only `reveal` gives the text.
+
+    Raises:
+        KeyRefused: Empty, not plain ASCII without white space and quotes, or implausibly short or long.
+    """
+
+    def __init__(self, text: str) -> None:
+        stripped = text.strip()
+        if not stripped:
+            raise KeyRefused("the key is empty", _HOW)
+        if not re.fullmatch(r"[\x21-\x7e]+", stripped) or re.search(r"[\"'`\\]", stripped):
+            raise KeyRefused("the key holds characters that no key has (white space, quotes, non-ASCII)", _HOW)
+        if not 8 <= len(stripped) <= _LONGEST:
+            raise KeyRefused(f"the key has {len(stripped)} characters, which no key has", _HOW)
+        self._text = stripped
+
+    def reveal(self) -> str:
+        """The key itself, for the one header that carries it. Even there it does not show in a `repr`."""
+        return _Unshown(self._text)
+
+    @property
+    def usual(self) -> bool:
+        """Whether it starts with `pt-`, as Photio's keys do."""
+        return self._text.startswith("pt-")
+
+    def redact(self, text: str) -> str:
+        """`text` with every spelling of the key replaced: raw, URL-encoded, JSON-escaped, base64 at any offset."""
+        return self._spellings.sub(b"***", text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+
+    def split(self, data: bytes, *, last: bool) -> tuple[bytes, bytes]:
+        """`data` redacted, and its end that may be the beginning of a spelling (empty when it is the `last` piece)."""
+        clean = self._spellings.sub(b"***", data)
+        keep = 0 if last else min(self._longest - 1, len(clean))
+        # A spelling that was replaced moved the end; what is held back is taken from the clean bytes.
+        return clean[: len(clean) - keep], clean[len(clean) - keep :]
+
+    @cached_property
+    def _longest(self) -> int:
+        # In the pattern some letters are escaped, so this errs on the long side: more is held back, never less.
+        return max(map(len, self._spellings.pattern.split(b"|")))
+
+    @cached_property
+    def _spellings(self) -> re.Pattern[bytes]:
+        raw = self._text.encode()
+        found = {self._text, urllib.parse.quote(self._text, safe=""), json.dumps(self._text)[1:-1], raw.hex()}
+        found |= {urllib.parse.quote_plus(self._text), urllib.parse.quote(self._text)}
+        for pad in range(3):
+            # In a longer text the key starts at any of three offsets; the first and last characters mix with others.
+            coded = base64.b64encode(b"\0" * pad + raw).decode().rstrip("=")
+            inner = coded[(0, 2, 3)[pad] : len(coded) - (1 if (pad + len(raw)) % 3 else 0)]
+            found |= {inner, inner.replace("+", "-").replace("/", "_")}
+        longest_first = sorted((each.encode() for each in found), key=len, reverse=True)
+        return re.compile(b"|".join(map(re.escape, longest_first)), re.IGNORECASE)
+
+    def __repr__(self) -> str:
+        return "Key(***)"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> str:
+        # A pickled key would travel inside tasks and crash dumps.
+        raise TypeError("a key is never pickled; pass the name of where it is kept")
+
+
+class _Unshown(str):
+    """A text that does not show in the `repr` of what holds it: a traceback with locals, a dump of headers."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+class Redacted:
+    """Passes an answer on to its keeper without the key, should the server send it back."""
+
+    def __init__(self, key: Key, keep: Keep) -> None:
+        self._key = key
+        self._keep = keep
+        self._held = b""
+
+    def write(self, chunk: bytes, /) -> None:
+        """Pass on what cannot be the beginning of the key."""
+        clean, self._held = self._key.split(self._held + chunk, last=False)
+        self._keep.write(clean)
+
+    def flush(self) -> None:
+        """Pass on the rest."""
+        clean, self._held = self._key.split(self._held, last=True)
+        if clean:
+            self._keep.write(clean)
+
+
+_HOW = "Set PHOTIO_API_KEY, or use --key-file or --key-stdin"

@@ -1,0 +1,156 @@
+"""What the user set: flags before the environment before photio.toml. The only file that reads the environment.
+
+Takes flags; gives settings. Touches the environment, `photio.toml` in the user's configuration folder, a key's file.
+Raises UsageError for a value that cannot be meant, KeyRefused where a key is needed and there is none.
+"""
+
+import math
+import os
+import stat
+import sys
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from photio_prep.errors import KeyRefused, UsageError
+from photio_prep.secret import Key
+
+KEY_NAME = "PHOTIO_API_KEY"
+_RANGES: dict[str, tuple[float, float]] = {
+    "connect": (0.1, 600),
+    "write": (0.1, 3600),
+    "read": (0.1, 3600),
+    "overall": (0.1, 7200),
+}
+
+
+def models_folder() -> Path:
+    """Where weights lie: PHOTIO_MODELS, else `models` in the user's cache."""
+    named = os.environ.get("PHOTIO_MODELS", "")
+    return Path(named) if named else Path(platformdirs.user_cache_dir("photio-prep", appauthor=False)) / "models"
+
+
+def api_url(flag: str | None, default: str) -> str:
+    """The endpoint: the flag, else PHOTIO_API_URL, else photio.toml, else `default`."""
+    return flag or os.environ.get("PHOTIO_API_URL") or _text("api_url") or default
+
+
+def proxy() -> str | None:
+    """The proxy for the API: PHOTIO_PROXY, else photio.toml. The usual HTTPS_PROXY is not obeyed: it is not ours."""
+    return os.environ.get("PHOTIO_PROXY") or _text("proxy")
+
+
+def ca_bundle() -> str | None:
+    """A file of certificates to trust in place of certifi's: PHOTIO_CA_BUNDLE, else photio.toml."""
+    return os.environ.get("PHOTIO_CA_BUNDLE") or _text("ca_bundle")
+
+
+def timeouts() -> dict[str, float]:
+    """Seconds by name (connect, write, read, overall), as far as photio.toml sets them.
+
+    Raises:
+        UsageError: Not a number, or out of its range.
+    """
+    table = _file().get("timeouts", {})
+    found = {}
+    for name, value in table.items() if isinstance(table, dict) else [("timeouts", table)]:
+        low, high = _RANGES.get(name, (math.inf, -math.inf))
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+            choices = ", ".join(f"{each} {start:g} to {end:g}" for each, (start, end) in _RANGES.items())
+            raise UsageError(f"timeouts.{name} = {value!r}", f"Give seconds: {choices}", subject=str(config_file()))
+        found[name] = float(value)
+    return found
+
+
+def server_error_is_free() -> bool:
+    """The vendor's word, in photio.toml, that a 5xx is never billed: `server_error_is_free` under `[billing]`."""
+    table = _file().get("billing", {})
+    value = table.get("server_error_is_free", False) if isinstance(table, dict) else table
+    if not isinstance(value, bool):
+        raise UsageError(f"server_error_is_free = {value!r}", "Give true or false", subject=str(config_file()))
+    return value
+
+
+def key(key_file: Path | None = None, *, from_stdin: bool = False, from_keyring: bool = False) -> Key:
+    """The API key: from --key-file (mode 0600), --key-stdin, --keyring, or PHOTIO_API_KEY. Never from a flag's value.
+
+    Raises:
+        KeyRefused: There is none, it is malformed, or others may read its file.
+    """
+    if key_file is not None:
+        return Key(_guarded(key_file))
+    if from_stdin:
+        return Key(sys.stdin.readline(4096))
+    if from_keyring:
+        return Key(_stored())
+    found = os.environ.get(KEY_NAME)
+    if found is None:
+        raise KeyRefused(
+            "there is no API key", f"Set {KEY_NAME}, or use --key-file or --key-stdin; --sandbox needs none"
+        )
+    return Key(found)
+
+
+def has_key() -> bool:
+    """Whether the environment holds a key. It never changes what a verb does."""
+    return bool(os.environ.get(KEY_NAME))
+
+
+def config_file() -> Path:
+    """Where photio.toml lies. Never the current folder: somebody else's photos must not bring an API's URL along."""
+    return Path(platformdirs.user_config_dir("photio-prep", appauthor=False)) / "photio.toml"
+
+
+def _stored() -> str:
+    try:
+        import keyring
+    except ImportError:
+        raise KeyRefused("keyring is not installed", 'Run: pip install "photio-prep[keyring]"') from None
+    try:
+        found: str | None = keyring.get_password("photio-prep", KEY_NAME)
+    except keyring.errors.KeyringError as error:
+        raise KeyRefused(f"the system's key store cannot be read ({error})", f"Set {KEY_NAME}") from None
+    if found is None:
+        raise KeyRefused("the system's key store holds no key", f"Run: keyring set photio-prep {KEY_NAME}")
+    return found
+
+
+def _guarded(path: Path) -> str:
+    try:
+        # Opened without waiting: a pipe that nobody writes to would hang.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if not stat.S_ISREG(mode):
+                raise KeyRefused("not a regular file", "Put the key into a file of its own", subject=str(path))
+            if os.name == "posix" and mode & 0o077:
+                raise KeyRefused("others may read the key's file", f"Run: chmod 600 {path}", subject=str(path))
+            return file.read(4096).decode("ascii", "replace")
+    except OSError as error:
+        raise KeyRefused(
+            f"the key's file cannot be read ({error.strerror})", "Check the path", subject=str(path)
+        ) from None
+
+
+def _text(name: str) -> str | None:
+    value = _file().get(name)
+    if value is not None and not isinstance(value, str):
+        raise UsageError(f"{name} = {value!r}", "Give a text", subject=str(config_file()))
+    return value
+
+
+@cache
+def _file() -> dict[str, Any]:
+    path = config_file()
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot be read ({str(error)[:120]})", "Mend or remove it", subject=str(path)) from None
+    known = {"api_url", "proxy", "ca_bundle", "timeouts", "billing"}
+    if unknown := sorted(set(found) - known):
+        raise UsageError(f"unknown setting {unknown[0]!r}", f"Known: {', '.join(sorted(known))}", subject=str(path))
+    return found

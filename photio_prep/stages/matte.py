@@ -1,0 +1,256 @@
+"""Photo -> Cutout: the only file that knows rembg and onnxruntime.
+
+Takes a photo, the size of the box it will fill, and a matter; gives a cutout at that size.
+Touches the model's file, and memory: a session is made once and kept. Raises NoProduct, PhotoRefused, ModelUnavailable.
+"""
+
+import importlib.util
+import sys
+import threading
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from photio_prep.data import Cutout, Matter, Photo
+from photio_prep.errors import ModelUnavailable, NoProduct, PhotoRefused
+from photio_prep.geometry import Size
+
+Alpha = Literal["auto", "keep", "ignore"]
+Family = Literal["u2net", "isnet", "birefnet"]
+
+# What the network's own probability must reach somewhere before we believe that there is a product at all. Blank
+# papers and noise peak below 0.35 with u2netp and ISNet, real products above 0.9.
+_FOUND = 0.5
+# Alpha below the first share is background, above the second is product; between them lies the soft rim.
+_LEVELS = (0.1, 0.9)
+_HAZE = 4
+# An existing alpha is a cutout when at least this share of the picture is transparent, and this share opaque.
+_REAL_CUTOUT = 0.005
+
+
+def matte(
+    photo: Photo, size: Size, matter: Matter | None, *, mask: Image.Image | None = None, alpha: Alpha = "auto"
+) -> Cutout:
+    """The product alone, in the photo's own frame, scaled to `size`.
+
+    Where the product comes from, first that applies: the user's `mask`; the photo's own alpha (`auto`: where it is a
+    real cutout, `keep`: always, `ignore`: never); the `matter`.
+
+    Args:
+        photo: RGB or RGBA.
+        size: The size in pixels at which the photo will stand on the canvas.
+        matter: Finds the product in an RGB picture; may be None where a mask or an alpha is used.
+        mask: Greyscale, or with alpha; white (or opaque) is product. Any size of the photo's shape.
+        alpha: What to do with the photo's own alpha.
+
+    Raises:
+        NoProduct: Nothing was found, or the alpha or mask is empty.
+        PhotoRefused: The mask has another shape than the photo, or there is no alpha to keep.
+        ModelUnavailable: There is no matter, and one is needed.
+    """
+    if mask is not None:
+        flat = _flat(photo.image).resize(size, Image.Resampling.LANCZOS)
+        return Cutout(compose(flat, _fit(mask_alpha(mask), photo, size)), "mask")
+    if alpha != "ignore" and photo.image.mode == "RGBA" and (alpha == "keep" or real_cutout(photo.image)):
+        image = photo.image.resize(size, Image.Resampling.LANCZOS)
+        return Cutout(compose(image.convert("RGB"), image.getchannel("A")), "alpha")
+    if alpha == "keep":
+        raise PhotoRefused("it has no transparency to keep", "Use --alpha auto", subject=photo.source)
+    if matter is None:
+        raise ModelUnavailable("a model is needed to find the product", "Run: photio-prep models pull auto")
+    # The network looks at 320 or 1024 px: what the canvas cannot show, it would not see either.
+    flat = _flat(photo.image)
+    view = flat.resize(size, Image.Resampling.LANCZOS, reducing_gap=3) if size.area < photo.size.area else flat
+    try:
+        found = matter(view)
+    except NoProduct as error:
+        raise error.about(photo.source) from None
+    if view.size != size:
+        view, found = view.resize(size, Image.Resampling.LANCZOS), found.resize(size, Image.Resampling.LANCZOS)
+    try:
+        return Cutout(compose(view, found), getattr(matter, "name", type(matter).__name__))
+    except NoProduct as error:
+        raise error.about(photo.source) from None
+
+
+def compose(image: Image.Image, alpha: Image.Image) -> Image.Image:
+    """The cutout: `image` (RGB) under `alpha` (L, the same size) as straight RGBA, RGB exactly 0 where alpha is 0.
+
+    Raises:
+        NoProduct: The alpha is empty.
+    """
+    levels = np.array(alpha)
+    # Lanczos overshoots by a level or two: a haze around the product, and a core that is not quite opaque.
+    levels[levels < _HAZE] = 0
+    levels[levels > 255 - _HAZE] = 255
+    if not (levels >= 128).any():
+        raise NoProduct("no product found in it", "Use a clearer photo, another --model, or give a --mask")
+    pixels = np.dstack((np.asarray(image), levels))
+    pixels[levels == 0] = 0
+    return Image.fromarray(pixels)
+
+
+def real_cutout(image: Image.Image) -> bool:
+    """Whether the alpha of an RGBA picture separates a product: some of it is clear and some of it is not."""
+    counts = np.asarray(image.getchannel("A").histogram())
+    share = counts / counts.sum()
+    return bool(share[:8].sum() >= _REAL_CUTOUT and share[128:].sum() >= _REAL_CUTOUT)
+
+
+def mask_alpha(mask: Image.Image) -> Image.Image:
+    """The alpha (L) that a user's mask means: its alpha channel where that says something, else its lightness."""
+    if "A" in mask.getbands() and mask.getchannel("A").getextrema() != (255, 255):
+        return mask.getchannel("A")
+    return mask.convert("L")
+
+
+def _fit(alpha: Image.Image, photo: Photo, size: Size) -> Image.Image:
+    given, wanted = alpha.width / alpha.height, photo.size.width / photo.size.height
+    # Half a pixel of rounding on the shorter side of either picture is the same shape.
+    if abs(given / wanted - 1) > 0.5 / min(*alpha.size) + 0.5 / min(photo.size):
+        raise PhotoRefused(
+            f"the mask is {alpha.width}x{alpha.height}, the photo {photo.size}: another shape",
+            "Give a mask made from this photo",
+            subject=photo.source,
+        )
+    return alpha.resize(size, Image.Resampling.LANCZOS)
+
+
+def _flat(image: Image.Image) -> Image.Image:
+    """RGB: what hides under alpha 0 is nobody's photo, so transparency is shown on white."""
+    if image.mode == "RGB":
+        return image
+    paper = Image.new("RGB", image.size, "white")
+    paper.paste(image, mask=image.getchannel("A"))
+    return paper
+
+
+class RembgMatter:
+    """A matter on one of rembg's own sessions, with weights that were checked before.
+
+    The session is made at the first picture and kept; it may be called from several threads.
+
+    Args:
+        path: The weights' file. Whoever passes it has verified it.
+        family: Which of rembg's sessions fits the weights.
+        name: What orders and messages call the model.
+    """
+
+    def __init__(self, path: Path, family: Family, name: str) -> None:
+        self.path = path
+        self.family = family
+        self.name = name
+        self._making = threading.Lock()
+
+    @cached_property
+    def _session(self) -> Any:  # noqa: ANN401  rembg has no types
+        return _open(self.path, self.family)
+
+    def __call__(self, image: Image.Image, /) -> Image.Image:
+        """The alpha (L, the picture's size) of the product in an RGB picture.
+
+        Raises:
+            NoProduct: The network is not sure of a product anywhere.
+            ModelUnavailable: The weights do not load, or are of another family.
+        """
+        probability = self.probability(image)
+        return _alpha(probability).resize(image.size, Image.Resampling.LANCZOS)
+
+    def probability(self, image: Image.Image) -> NDArray[np.float32]:
+        """The network's own belief, (H, W) of its output, 0..1, before anything is stretched."""
+        with self._making:
+            session = self._session
+        mean, deviation, side = _FEEDS[self.family]
+        try:
+            out = session.inner_session.run(None, session.normalize(image, mean, deviation, (side, side)))[0][0, 0]
+        except Exception as error:  # onnxruntime raises its own kinds, none of them public
+            raise ModelUnavailable(
+                f"it failed on a picture ({str(error)[:200]})", "Check --family", subject=self.name
+            ) from error
+        # BiRefNet is the only family whose network ends before the sigmoid.
+        belief = 1 / (1 + np.exp(-np.clip(out, -50, 50))) if self.family == "birefnet" else out
+        return np.asarray(belief, dtype=np.float32)
+
+
+# What rembg's sessions feed to each family: mean and deviation per channel, and the side of the square input.
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_FEEDS = {
+    "u2net": (*_IMAGENET, 320),
+    "isnet": ((0.5, 0.5, 0.5), (1.0, 1.0, 1.0), 1024),
+    "birefnet": (*_IMAGENET, 1024),
+}
+_SESSIONS = {"u2net": "U2netpSession", "isnet": "DisSessionGeneralUse", "birefnet": "BiRefNetSessionGeneral"}
+
+
+def _alpha(probability: NDArray[np.float32]) -> Image.Image:
+    """Alpha (L) at the network's resolution.
+
+    rembg stretches every prediction to 0..255, so that a blank paper has a product too. We look at the unstretched
+    belief first, and stretch only what is one.
+    """
+    belief = np.nan_to_num(probability)
+    peak = float(belief.max())
+    if peak < _FOUND:
+        raise NoProduct(
+            f"no product found in it (the model is at most {max(peak, 0):.0%} sure anywhere)",
+            "Use a clearer photo, another --model, or give a --mask",
+        )
+    low, high = (peak * level for level in _LEVELS)
+    levels = np.clip((belief - low) / (high - low), 0, 1)
+    return Image.fromarray(np.rint(levels * 255).astype(np.uint8))
+
+
+def _open(path: Path, family: Family) -> Any:  # noqa: ANN401
+    sessions = rembg_sessions()
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    # rembg asks its class where the weights are; ours answers with the file that was verified.
+    mine = type(
+        "Verified", (getattr(sessions, _SESSIONS[family]),), {"download_models": classmethod(lambda *_, **__: path)}
+    )
+    try:
+        return mine(path.stem, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise ModelUnavailable(
+            f"the weights do not load ({str(error)[:200]})", "Run: photio-prep models verify", subject=str(path)
+        ) from error
+
+
+def rembg_sessions() -> ModuleType:
+    """The session classes of rembg, without rembg itself.
+
+    `import rembg` loads its compositor, and with it pymatting and numba: 1.2 s and 230 MB each time, and 44 s of
+    compiling on a fresh install. Its sub-package `sessions` imports nothing from outside itself, so it is loaded under
+    a name of ours; a later `import rembg` by anybody finds rembg untouched.
+    """
+    with _LOADING:
+        if _ALIAS in sys.modules:
+            return sys.modules[_ALIAS]
+        package = importlib.util.find_spec("rembg")
+        if package is None or not package.submodule_search_locations:
+            raise ModelUnavailable("rembg is not installed", "Run: pip install rembg")
+        folder = Path(package.submodule_search_locations[0], "sessions")
+        spec = importlib.util.spec_from_file_location(
+            _ALIAS, folder / "__init__.py", submodule_search_locations=[str(folder)]
+        )
+        if spec is None or spec.loader is None:
+            raise ModelUnavailable(f"no rembg sessions in {folder}", "Run: pip install --upgrade rembg")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[_ALIAS] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[_ALIAS]
+            raise
+        return module
+
+
+_ALIAS = "_photio_prep_rembg_sessions"
+_LOADING = threading.Lock()

@@ -1,0 +1,94 @@
+"""Canvas -> Request.
+
+Takes a canvas and words; gives a request, and doubts about its words. Touches nothing.
+Raises UsageError for a request that cannot be meant.
+"""
+
+import re
+import secrets
+
+from photio_prep.data import Canvas, Request
+from photio_prep.errors import UsageError
+
+# What the server uses when negative_prompt is left out; kept here only to append to it.
+DEFAULT_NEGATIVE = "worst quality, low quality, illustration, 3d, 2d, painting, cartoons, sketch"
+LAST_SEED = 4_294_967_296
+
+
+def request(
+    canvas: Canvas,
+    description: str,
+    *,
+    seed: int | None = None,
+    negative_prompt: str | None = None,
+    append_negative: str | None = None,
+    image_url: str | None = None,
+) -> Request:
+    """What is asked of the Instant API.
+
+    Args:
+        canvas: The picture to send; with `image_url` only its size counts.
+        description: The scene wanted, in English, in detail. Not a description of the product, though the API's field
+            is called `product_description`. May be empty in a dry run; nothing is sent without one.
+        seed: 1 … 4,294,967,296. None draws one from the canvas, so that the same order made again is the same order;
+            -1 draws a fresh one each time, which makes each a new order.
+        negative_prompt: Replaces the server's default.
+        append_negative: Is added to the server's default.
+        image_url: An http(s) URL of a PNG whose alpha is 0 outside the product, in place of the canvas's bytes.
+
+    Raises:
+        UsageError: The seed is out of range, or both ways of the negative prompt are given.
+    """
+    if negative_prompt is not None and append_negative is not None:
+        raise UsageError("both a negative prompt and an addition to the default are given", "Give one of them")
+    if append_negative is not None:
+        negative_prompt = f"{DEFAULT_NEGATIVE}, {append_negative}"
+    if image_url is not None and not re.fullmatch(r"https?://[^\s/]+\S*", image_url):
+        raise UsageError(f"{image_url[:80]!r} is no http(s) URL", "Give the address of a PNG", subject="image_url")
+    drawn = seed is None
+    if seed is None:
+        seed = drawn_seed(canvas)
+    elif seed == -1:
+        seed = 1 + secrets.randbelow(LAST_SEED - 1)
+    return Request(canvas, description.strip(), checked_seed(seed), negative_prompt, image_url, drawn)
+
+
+def checked_seed(seed: int) -> int:
+    """The seed, if the API takes it.
+
+    Raises:
+        UsageError: Not 1 … 4,294,967,296.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 1 <= seed <= LAST_SEED:
+        raise UsageError(f"{seed!r} is no seed", f"Give 1 to {LAST_SEED}, or leave it out", subject="--seed")
+    return seed
+
+
+def drawn_seed(canvas: Canvas) -> int:
+    """A seed of our own, 1 … 4,294,967,295, drawn from the canvas: as good as random, and the same tomorrow."""
+    return 1 + int(canvas.digest[:16], 16) % (LAST_SEED - 1)
+
+
+def doubts(description: str) -> list[str]:
+    """What is odd about a scene description, in words for the user; empty when nothing is."""
+    if not description:
+        return []
+    said = []
+    letters = [each for each in description if each.isalpha()]
+    if letters and sum(ord(each) < 0x250 for each in letters) < len(letters) / 2:
+        said.append("the description does not look like English; the API expects English")
+    words = re.findall(r"[\w'-]+", description.lower())
+    if len(words) < 4 and not _SCENE.intersection(words):
+        said.append(
+            f"the description {description[:60]!r} reads like a product name; it must describe the scene wanted,"
+            ' for instance "on a marble table, soft morning light"'
+        )
+    return said
+
+
+# A short description that says where, or in what light, is a scene: "on marble", "studio light".
+_SCENE = frozenset(
+    {"on", "in", "at", "under", "over", "against", "beside", "near", "with", "above", "amid", "among", "from"}
+    | {"light", "sunlight", "sunset", "sunrise", "morning", "evening", "night", "studio", "table", "background"}
+    | {"backdrop", "beach", "kitchen", "garden", "forest", "desert", "marble", "wooden", "concrete", "room", "shelf"}
+)

@@ -1,0 +1,18 @@
+"""Result -> Final: the inverse of pad, by the same placement.
+
+Takes a result; gives a picture of exactly the photo's size. Touches nothing, raises nothing of its own.
+"""
+
+from PIL import Image
+
+from photio_prep.data import Final, Result
+
+
+def unpad(result: Result, *, source: str = "", format_: str = "PNG") -> Final:
+    """The answer cropped to the box where the photo lay, and brought back to the photo's size (Lanczos).
+
+    Resampling reads inside the box only: nothing of the padding bleeds into the edge.
+    """
+    way = result.placement
+    image = result.image.resize(way.source, Image.Resampling.LANCZOS, box=way.box)
+    return Final(image, source, format_)

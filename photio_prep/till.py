@@ -1,0 +1,96 @@
+"""A sender that watches the money.
+
+Takes a sender and limits; gives a sender. Touches nothing itself.
+Raises BudgetReached when the budget is used up, Interrupted after something that would befall every other call too.
+"""
+
+import threading
+
+from photio_prep.data import Keep, Request, Result, Sender
+from photio_prep.errors import (
+    ApiUnavailable,
+    BudgetReached,
+    Interrupted,
+    KeyRefused,
+    OutcomeUnknown,
+    PhotioError,
+    Rejected,
+    UsageError,
+)
+
+# So many calls in a row without a whole answer, and something is wrong that the next call would pay for too.
+UNKNOWNS_IN_A_ROW = 10
+
+
+class Till:
+    """Lets at most `max_calls` calls through that were, or may have been, billed; exact under any number of threads.
+
+    After a refused key, a full disk, an API that cannot be reached, or ten unknown outcomes in a row, it lets nothing
+    more through: `closed` says why.
+
+    Args:
+        sender: Who really sends.
+        max_calls: The budget; None for no limit.
+    """
+
+    def __init__(self, sender: Sender, max_calls: int | None = None) -> None:
+        self._sender = sender
+        self._left = max_calls
+        self._lock = threading.Lock()
+        self._unknowns = 0
+        self.calls = 0
+        self.closed: PhotioError | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """Who is asked."""
+        return self._sender.endpoint
+
+    def send(self, request: Request, keep: Keep | None = None) -> Result:
+        """The answer to `request`, if the budget allows. PAID."""
+        self._take()
+        try:
+            result = self._sender.send(request, keep)
+        except (ApiUnavailable, Rejected, KeyRefused, Interrupted, UsageError) as error:
+            self._give_back()
+            if isinstance(error, (ApiUnavailable, KeyRefused)):
+                self.close(error)
+            raise
+        except OutcomeUnknown as error:
+            self._count(error)
+            raise
+        self._count(None)
+        return result
+
+    def close(self, why: PhotioError) -> None:
+        """Let nothing more through."""
+        with self._lock:
+            self.closed = self.closed or why
+
+    def _take(self) -> None:
+        with self._lock:
+            if self.closed is not None:
+                raise Interrupted(f"not sent: stopped after {self.closed.found}")
+            if self._left == 0:
+                self.closed = BudgetReached(
+                    "the budget of --max-calls is used up", "The rest stays planned; run again for more"
+                )
+                raise self.closed
+            if self._left is not None:
+                self._left -= 1
+            self.calls += 1
+
+    def _give_back(self) -> None:
+        with self._lock:
+            self.calls -= 1
+            if self._left is not None:
+                self._left += 1
+
+    def _count(self, unknown: OutcomeUnknown | None) -> None:
+        with self._lock:
+            self._unknowns = self._unknowns + 1 if unknown else 0
+            if unknown and self._unknowns >= UNKNOWNS_IN_A_ROW and self.closed is None:
+                self.closed = OutcomeUnknown(
+                    f"{self._unknowns} calls in a row ended without a whole answer: stopped to protect your money",
+                    "Look at your bill and at the API's state before you go on",
+                )

@@ -1,0 +1,339 @@
+"""The model catalogue, and the weights on disk: name -> a checked file.
+
+Takes names and folders, gives catalogue rows and paths. Touches the models folder; the network only in `pull` and
+`pull_best`. `verify` gives no path whose bytes were not just compared with a pinned SHA-256; no switch turns that off.
+Raises UsageError for a name or a licence, ModelUnavailable for weights missing, damaged or out of reach, StorageFailed.
+"""
+
+import os
+import re
+import shutil
+import stat
+import tempfile
+import time
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from hashlib import md5, sha256
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+import platformdirs
+
+from photio_prep.errors import ModelUnavailable, UsageError
+from photio_prep.files import sync, sync_folder, write_whole
+from photio_prep.sources import KINDS, Progress, Sink, Source, SourceFailed, storage_failed
+
+Family = Literal["u2net", "isnet", "birefnet"]
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """One row of the catalogue, or the user's own file.
+
+    `family` decides how a picture goes in and a mask comes out; `input` is the side of the square network input.
+    `sha256`, `md5` and `size` (bytes) are None where not known. `commercial` is None where the publisher does not say.
+    `auto`: `pull_best` tries it.
+    """
+
+    name: str
+    family: Family
+    file: str
+    input: int
+    licence: str
+    sources: tuple[Source, ...] = ()
+    size: int | None = None
+    sha256: str | None = None
+    md5: str | None = None
+    licence_url: str = ""
+    commercial: bool | None = None
+    auto: bool = False
+    note: str = ""
+
+
+@cache
+def catalog() -> tuple[Weights, ...]:
+    """The models, best first."""
+    packaged = resources.files("photio_prep") / "catalog.toml"
+    checkout = Path(__file__).parent.parent / "models" / "catalog.toml"
+    text = (packaged if packaged.is_file() else checkout).read_text(encoding="utf-8")
+    return tuple(_row(row) for row in tomllib.loads(text)["model"])
+
+
+def _row(row: dict[str, Any]) -> Weights:
+    sources = tuple(KINDS[source.pop("kind")](**source) for source in row.pop("sources"))
+    return Weights(**row, sources=sources)
+
+
+def by_name(name: str) -> Weights:
+    """The model called `name`.
+
+    Raises:
+        UsageError: The catalogue has none of that name.
+    """
+    for weights in catalog():
+        if weights.name == name:
+            return weights
+    names = ", ".join(weights.name for weights in catalog())
+    raise UsageError(f"there is no model {name!r}", f"Choose one of: auto, {names}", subject="--model")
+
+
+def own(file: Path, family: str) -> Weights:
+    """The user's own ONNX file, pinned to the bytes that it has now.
+
+    Raises:
+        UsageError: There is no such file, or no such family.
+    """
+    if family not in get_args(Family):
+        choices = ", ".join(get_args(Family))
+        raise UsageError(f"{family!r} is no family", f"Choose one of: {choices}", subject="--family")
+    try:
+        size, sha, _ = _measure(file.resolve(strict=True))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot be read ({error})", "Give an ONNX file", subject=f"--model {file}") from error
+    side = 320 if family == "u2net" else 1024
+    licence = "not known: your own file"
+    return Weights(file.stem, cast("Family", family), str(file.resolve()), side, licence, size=size, sha256=sha)
+
+
+def default_folder() -> Path:
+    """Where weights lie unless told otherwise: the user's cache."""
+    return platformdirs.user_cache_path("photio-prep", appauthor=False) / "models"
+
+
+def path(weights: Weights, folder: Path | None = None) -> Path:
+    """Where the weights lie, or would lie."""
+    return (folder or default_folder()) / weights.file
+
+
+def pinned(weights: Weights, folder: Path | None = None) -> str | None:
+    """The SHA-256 that the weights must have: the catalogue's, else the one recorded at the first pull."""
+    if weights.sha256:
+        return weights.sha256
+    try:
+        text = _pin(path(weights, folder)).read_text(encoding="ascii")
+    except (OSError, ValueError):
+        return None
+    return text[:64] if re.match(r"[0-9a-f]{64}\b", text) else None
+
+
+def installed(weights: Weights, folder: Path | None = None) -> bool:
+    """Whether something lies where the weights belong; only `verify` says whether it is them."""
+    return os.path.lexists(path(weights, folder))
+
+
+def verify(weights: Weights, folder: Path | None = None) -> Path:
+    """The path of weights whose every byte was just compared with their pin.
+
+    Raises:
+        ModelUnavailable: They are not there, damaged, a symbolic link, or not pinned yet.
+    """
+    file, pin = path(weights, folder), pinned(weights, folder)
+    again = f"Run: photio-prep models pull {weights.name}" if weights.sources else "Give the file again with --model"
+    subject = f"model {weights.name}"
+    if not installed(weights, folder):
+        raise ModelUnavailable("its weights are not installed", again, subject=subject)
+    try:
+        fault = _fault(weights, pin, *_measure(file))
+    except (OSError, ValueError) as error:
+        fault = str(error)
+    if fault:
+        raise ModelUnavailable(f"{file} is damaged: {fault}", again, subject=subject)
+    if pin is None:
+        raise ModelUnavailable(f"no SHA-256 is pinned yet for {file}", again, subject=subject)
+    return file
+
+
+def best_installed(folder: Path | None = None) -> Weights:
+    """The first model in the catalogue's order that is installed; none whose licence forbids commercial use.
+
+    Raises:
+        ModelUnavailable: None is installed.
+    """
+    for weights in catalog():
+        if weights.commercial is not False and installed(weights, folder):
+            return weights
+    raise ModelUnavailable("no model is installed", "Run: photio-prep models pull auto", subject="model auto")
+
+
+def pull(
+    weights: Weights,
+    folder: Path | None = None,
+    *,
+    offline: bool = False,
+    accept_licence: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """The path of the weights, fetched from their sources in order unless they are there already and whole.
+
+    Any number of processes may pull the same weights at once: each writes a file of its own, and only a checked one
+    takes the name.
+
+    Raises:
+        UsageError: The licence forbids commercial use and was not accepted.
+        ModelUnavailable: `offline`, or no source gave the right file; each is named with its reason.
+        StorageFailed: The folder cannot be written.
+    """
+    return _pull(weights, folder, offline, accept_licence, progress, set())
+
+
+def pull_best(
+    folder: Path | None = None,
+    *,
+    offline: bool = False,
+    progress: Progress | None = None,
+    on_skip: Callable[[ModelUnavailable], None] | None = None,
+) -> Weights:
+    """The best model that can be had: an installed one better than u2netp, else the first whose pull succeeds.
+
+    A host that did not answer once is not asked again. `on_skip` is told of each better model that could not be had.
+
+    Raises:
+        ModelUnavailable: None could be had; each is named with its reasons.
+        StorageFailed: The folder cannot be written.
+    """
+    for weights in catalog():
+        if weights.commercial is not False and weights.family != "u2net" and _ready(weights, folder):
+            return weights
+    silent: set[str] = set()
+    faults: list[ModelUnavailable] = []
+    for weights in catalog():
+        if weights.auto:
+            try:
+                _pull(weights, folder, offline, False, progress, silent)
+            except ModelUnavailable as error:
+                faults.append(error)
+                if on_skip:
+                    on_skip(error)
+            else:
+                return weights
+    found = "no model could be had: " + "; ".join(f"{fault.subject}: {fault.found}" for fault in faults)
+    raise ModelUnavailable(found, _elsewhere(folder or default_folder(), "a model's file"), subject="model auto")
+
+
+def _elsewhere(folder: Path, file: str) -> str:
+    return f"Connect to the network, or copy {file} into {folder} and run this again"
+
+
+def _pull(
+    weights: Weights,
+    folder: Path | None,
+    offline: bool,
+    accept_licence: bool,
+    progress: Progress | None,
+    silent: set[str],
+) -> Path:
+    subject = f"model {weights.name}"
+    if weights.commercial is False and not accept_licence:
+        found = f"its licence ({weights.licence}, {weights.licence_url}) forbids commercial use without a contract"
+        raise UsageError(found, "Choose another model, or accept it with --accept-licence", subject=subject)
+    if ready := _ready(weights, folder):
+        return ready
+    target = path(weights, folder)
+    fix = _elsewhere(target.parent, target.name)
+    if offline:
+        raise ModelUnavailable("it would have to be fetched, and --offline forbids that", fix, subject=subject)
+    faults = []
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(target.parent)
+        for source in weights.sources:
+            if source.place in silent:
+                faults.append(f"{source.place}: did not answer before")
+                continue
+            with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=target.parent) as scratch:
+                try:
+                    return _publish(weights, source, target, Path(scratch), progress)
+                except SourceFailed as error:
+                    faults.append(f"{source.place}: {_brief(str(error))}")
+                    if error.unreachable:
+                        silent.add(source.place)
+    except OSError as error:
+        raise storage_failed(error, target.parent) from error
+    raise ModelUnavailable(f"no source gave it ({'; '.join(faults)})", fix, subject=subject)
+
+
+def _publish(weights: Weights, source: Source, target: Path, scratch: Path, progress: Progress | None) -> Path:
+    """Fetch into `scratch`, check what is on the disk, pin it if it is the first, and give it its name."""
+    part = scratch / "part"
+    with part.open("wb") as file:
+        source.fetch(Sink(file, weights.size, progress), scratch)
+        sync(file)
+    size, sha, weak = _measure(part)
+    if fault := _fault(weights, pinned(weights, target.parent), size, sha, weak):
+        raise SourceFailed(f"it gave another file: {fault}")
+    _record(weights, target, sha)
+    part.replace(target)
+    sync_folder(target.parent)
+    return target
+
+
+def _ready(weights: Weights, folder: Path | None) -> Path | None:
+    """The path of whole weights; a file put there by hand whose MD5 is right is pinned first."""
+    target = path(weights, folder)
+    if weights.md5 and pinned(weights, folder) is None and installed(weights, folder):
+        try:
+            size, sha, weak = _measure(target)
+        except (OSError, ValueError):
+            return None
+        if not _fault(weights, None, size, sha, weak):
+            _record(weights, target, sha)
+    try:
+        return verify(weights, folder)
+    except ModelUnavailable:
+        return None
+
+
+def _pin(target: Path) -> Path:
+    return target.with_name(f"{target.name}.sha256")
+
+
+def _record(weights: Weights, target: Path, sha: str) -> None:
+    """Pin the hash of weights that the catalogue pins by MD5 only, in the form that `sha256sum -c` reads."""
+    if pinned(weights, target.parent) is None:
+        write_whole(_pin(target), f"{sha}  {target.name}\n".encode("ascii"))
+
+
+def _measure(file: Path) -> tuple[int, str, str]:
+    """Size, SHA-256 and MD5 of a regular file; ValueError for anything else, a symbolic link too."""
+    if file.is_symlink():
+        raise ValueError("it is a symbolic link")
+    handle = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    size, strong, weak = 0, sha256(), md5(usedforsecurity=False)
+    with open(handle, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise ValueError("it is not a regular file")
+        while data := stream.read(1 << 20):
+            size += len(data)
+            strong.update(data)
+            weak.update(data)
+    return size, strong.hexdigest(), weak.hexdigest()
+
+
+def _fault(weights: Weights, pin: str | None, size: int, sha: str, weak: str) -> str:
+    """What is wrong with a file of these measures, or nothing."""
+    if weights.size is not None and size != weights.size:
+        return f"{size:,} bytes instead of {weights.size:,}"
+    if pin is not None and sha != pin:
+        return f"SHA-256 {sha[:12]}… instead of {pin[:12]}…"
+    if weights.md5 and weak != weights.md5:
+        return f"MD5 {weak[:12]}… instead of {weights.md5[:12]}…"
+    return "" if pin or weights.md5 else "no hash is known for it"
+
+
+_SCRATCH = ".pull-"
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed pull left a day ago."""
+    for left in folder.glob(f"{_SCRATCH}*"):
+        if not left.is_symlink() and time.time() - left.stat().st_mtime > 86400:
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _brief(text: str) -> str:
+    """The first 200 characters, without a name and password in a URL."""
+    text = re.sub(r"//[^/@\s]+@", "//", text)
+    return text if len(text) <= 200 else f"{text[:199]}…"
