@@ -39,9 +39,10 @@ lint: $(SETUP) ## Linters and types
 bench: $(SETUP) ## What it costs in time and memory
 	@$(BIN)/python -m bench
 
-fixtures: $(SETUP) ## Render the fixtures again (minutes; needs mitsuba)
+fixtures: $(SETUP) ## Render the fixtures again (20 minutes; needs an LLVM library, see fixtures/README.md)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[fixtures]"
-	@$(BIN)/python fixtures/make.py
+	@DRJIT_LIBLLVM_PATH="$${DRJIT_LIBLLVM_PATH:-$(firstword $(wildcard $(HOME)/.rustup/toolchains/*/lib/libLLVM.so*))}" \
+		$(BIN)/python fixtures/make.py
 
 clean: ## Remove everything that was made here (weights stay in the user's cache)
 	rm -rf .venv demo-out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -4,6 +4,7 @@ Takes the path of a claim; gives its maker. Touches the disk.
 Raises StorageFailed when a claim cannot be written or read.
 """
 
+import contextlib
 import json
 import os
 import platform
@@ -30,13 +31,23 @@ class Claim:
 
 
 def claim(path: Path) -> Claim | None:
-    """Claim for this process, durable before it returns; None when somebody else was first."""
+    """Claim for this process, durable before it returns; None when somebody else was first.
+
+    Raises:
+        StorageFailed: It cannot be written; no claim is left.
+    """
     pid, now = os.getpid(), datetime.now(UTC).isoformat(timespec="seconds")
     mine = Claim(platform.node(), processes.boot(), pid, processes.started(pid) or "", now)
     try:
         files.write_whole(path, json.dumps(asdict(mine)).encode(), overwrite=False)
     except FileExistsError:
         return None
+    except StorageFailed:
+        # The name may stand although it could not be synced. Nothing is sent, so it must not look paid for.
+        with contextlib.suppress(StorageFailed, OSError):
+            if read(path) == mine:
+                path.unlink()
+        raise
     return mine
 
 

@@ -4,6 +4,7 @@ Takes a request's bytes; gives an adapter for requests, without retries and with
 Raises what requests and urllib3 raise.
 """
 
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import requests.adapters
+import requests.exceptions
+import urllib3.exceptions
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
@@ -122,12 +125,17 @@ class Adapter(requests.adapters.HTTPAdapter):
 
 
 def _watched(watch: Watch) -> dict[str, Any]:
+    # `debuglevel`: somebody who sets http.client's own to see the headers must not see the key on stdout.
     class Plain(HTTPConnection):
+        debuglevel = 0
+
         def connect(self) -> None:
             super().connect()
             watch.established(self.sock)
 
     class Secure(HTTPSConnection):
+        debuglevel = 0
+
         def connect(self) -> None:
             super().connect()  # with its TLS handshake, and a proxy's CONNECT
             watch.established(self.sock)
@@ -147,8 +155,8 @@ def chunks(raw: Any) -> Iterator[bytes]:  # noqa: ANN401  urllib3's response
         yield chunk
 
 
-def reason(error: BaseException) -> str:
-    """The innermost thing that an exception of requests says."""
+def reason(error: BaseException, clean: Callable[[str], str] = str) -> str:
+    """The innermost thing that an exception of requests says, made `clean` before it is cut."""
     while True:
         inner = getattr(error, "reason", None)
         if not isinstance(inner, BaseException):
@@ -156,11 +164,24 @@ def reason(error: BaseException) -> str:
         if inner is None:
             break
         error = inner
-    text = str(error) or type(error).__name__
+    text = clean(str(error) or type(error).__name__)
     return text.rpartition("): ")[2][:200] if "object at 0x" in text else text[:200]
 
 
 def is_verdict(said: str) -> bool:
-    """Whether a failed handshake was a verdict (a certificate, a proxy's refusal) and not an accident."""
+    """Whether a failed handshake was a verdict (on a certificate, on what is spoken) and not an accident."""
     said = said.lower()
-    return any(word in said for word in ("certificate", "hostname", "tunnel", "407", "403", "wrong version"))
+    return any(word in said for word in ("certificate", "hostname", "wrong version"))
+
+
+def misconfigured(error: Exception, said: str) -> str:
+    """What is wrong with the settings where the connection failed for that: the proxy, its password, its address."""
+    if found := re.search(r"tunnel connection failed: (4\d\d[\w ]*)", said, re.IGNORECASE):
+        return f"the proxy refused ({found[1].strip()})"
+    unusable = (
+        requests.exceptions.InvalidURL,  # and InvalidProxyURL
+        requests.exceptions.InvalidSchema,
+        urllib3.exceptions.LocationValueError,
+    )
+    # Not what it said: that may quote the proxy's address with its password.
+    return f"the proxy's address cannot be used ({type(error).__name__})" if isinstance(error, unusable) else ""

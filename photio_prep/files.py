@@ -37,10 +37,11 @@ def read_input(path: Path, limit: int) -> bytes:
         raise PhotoRefused("no such file", "Check the name", subject=str(path)) from None
     except (OSError, ValueError) as error:
         raise PhotoRefused(f"cannot be opened ({_reason(error)})", "Check its permissions", subject=str(path)) from None
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(handle)
+        raise PhotoRefused("not a regular file", "Give a picture file or a folder", subject=str(path))
     with open(handle, "rb", closefd=True) as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise PhotoRefused("not a regular file", "Give a picture file or a folder", subject=str(path))
         if found.st_size > limit:
             raise too_long(found.st_size, limit, str(path))
         try:
@@ -67,7 +68,7 @@ def write_whole(path: Path, data: bytes, *, overwrite: bool = True) -> None:
         StorageFailed: The disk is full, or the folder cannot be written.
     """
     with storage(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         temporary = temporary_beside(path)
         try:
             with temporary.open("xb") as file:
@@ -80,6 +81,23 @@ def write_whole(path: Path, data: bytes, *, overwrite: bool = True) -> None:
         finally:
             temporary.unlink(missing_ok=True)
         sync_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder where there is none, and its parents; their names are synced, or what lies in them could be lost.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    try:
+        folder.mkdir()
+    except FileExistsError as error:
+        if not folder.is_dir():  # a file where a folder should be: not the taken name that callers ask about
+            raise NotADirectoryError(error.errno, "not a folder") from error
+    sync_folder(folder.parent)
 
 
 def temporary_beside(path: Path) -> Path:

@@ -4,6 +4,7 @@ Takes an answered order; gives the path of its final. Touches the disk.
 Raises OutputExists where another file lies in the way, StorageFailed where nothing can be written.
 """
 
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -30,6 +31,8 @@ def refuse_if_in_the_way(order: Order, target: Path, *, overwrite: bool) -> None
     Raises:
         OutputExists: It does, and `overwrite` is false.
     """
+    if target.is_dir():
+        raise OutputExists("a folder lies where its final goes", "Move it, or give another --out", subject=str(target))
     if overwrite or order.folder is None or not target.exists():
         return
     mark = orders.finished(order.folder, order.origin)
@@ -47,20 +50,24 @@ def write_final(order: Order, out: Path, *, format_: str | None = None, overwrit
     target = final_path(order, out, format_)
     if order.folder is None:
         raise UsageError("an order in memory has no place for its final", "Use flow.finish")
-    data = None
-    if target.exists() and not overwrite:
-        mark = orders.finished(order.folder, order.origin)
-        if mark is None or not _same(target, mark):
-            data = _final(order, format_)
-            # Killed between writing the final and marking it: the very same bytes are ours.
-            if target.read_bytes() != data:
-                refuse_if_in_the_way(order, target, overwrite=False)
-    if data is None:
-        data = _final(order, format_)
-        files.sweep(target.parent)
+    there = target.is_file() and not overwrite
+    mark = orders.finished(order.folder, order.origin)
+    if there and mark is not None and _same(target, mark):
+        return target
+    data = _final(order, format_)
+    # Killed between writing the final and marking it: the very same bytes are ours.
+    if not there or target.read_bytes() != data:
+        refuse_if_in_the_way(order, target, overwrite=overwrite)
+        _sweep_once(target.parent)
         files.write_whole(target, data)
     orders.mark_finished(order.folder, order.origin, target, data)
     return target
+
+
+@lru_cache(maxsize=1024)
+def _sweep_once(folder: Path) -> None:
+    """Once in a process: looking through a folder of 10,000 finals for each of them would take minutes."""
+    files.sweep(folder)
 
 
 def _final(order: Order, format_: str | None) -> bytes:

@@ -73,6 +73,9 @@ def _folder(folder: Path, out: Path) -> Iterator[Item]:
     ours = out.resolve()
     for parent, folders, names in os.walk(folder):
         here = Path(parent)
+        if "order.json" in names:  # an order of this or an earlier run, with --out in or at the input folder
+            folders.clear()
+            continue
         # Our own output below the input is never input again; hidden folders are nobody's photos.
         folders[:] = sorted(each for each in folders if not each.startswith(".") and (here / each).resolve() != ours)
         for name in sorted(names):

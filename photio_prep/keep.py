@@ -72,6 +72,9 @@ class AnswerFile:
         with contextlib.suppress(OSError):
             self._file.close()
         for path in (self._folder / "answer.raw", rescued(self._folder)):
+            # A folder that has vanished is not made again: without its plan nobody would look for the answer there.
+            if path.parent == self._folder and not (self._folder / "order.json").exists():
+                continue
             try:
                 files.write_whole(path, whole)
             except StorageFailed:
@@ -101,7 +104,7 @@ def bring_back(folder: Path) -> None:
     """Move a rescued answer into its order's folder."""
     path = rescued(folder)
     if path.exists() and not (folder / "answer.raw").exists():
-        with files.storage(path):
+        with files.storage(path), contextlib.suppress(FileNotFoundError):  # of two processes, one was faster
             files.write_whole(folder / "answer.raw", path.read_bytes())
             path.unlink()
 

@@ -137,12 +137,14 @@ def _publish(order: Order, folder: Path) -> None:
     }
     temporary = files.temporary_beside(folder)
     with files.storage(folder):
-        temporary.mkdir(parents=True)
+        files.make_folder(folder.parent)
+        temporary.mkdir()
         try:
             files.write_new(temporary / "canvas.png", sent.canvas.png)
             if order.cutout is not None:
                 files.write_new(temporary / "cutout.png", png(order.cutout))
             files.write_new(temporary / "order.json", _json(plan))
+            files.sync_folder(temporary)
             try:
                 temporary.rename(folder)
             except OSError:
@@ -206,6 +208,11 @@ def read(folder: Path, *, origin: Origin | None = None) -> Order:
 _AGAIN = "Move the folder away and prepare the photo again; keep it if an answer.raw lies in it"
 
 
+def is_sandbox(folder: Path) -> bool:
+    """Whether the order in `folder` is for the stand-in."""
+    return _load(folder / "order.json").get("endpoint") == SANDBOX
+
+
 def origins(folder: Path) -> list[Origin]:
     """Every photo that wants this order's answer."""
     return [_origin(_load(each)) for each in sorted(folder.glob("photo-*.json"))]
@@ -231,8 +238,7 @@ def state(folder: Path) -> State:
 
 def read_outcome(folder: Path) -> dict[str, Any] | None:
     """How the order ended, where that was no success."""
-    path = folder / "outcome.json"
-    return _load(path) if path.exists() else None
+    return _load_if_there(folder / "outcome.json")
 
 
 def write_outcome(folder: Path, ended: State, why: str) -> None:
@@ -315,8 +321,7 @@ def mark_finished(folder: Path, origin: Origin, path: Path, data: bytes) -> None
 
 def finished(folder: Path, origin: Origin) -> dict[str, Any] | None:
     """The finished mark of `origin`, if there is one."""
-    path = folder / f"finished-{_name(origin)}.json"
-    return _load(path) if path.exists() else None
+    return _load_if_there(folder / f"finished-{_name(origin)}.json")
 
 
 def below(root: Path) -> list[Path]:
@@ -331,6 +336,14 @@ def _name(origin: Origin) -> str:
     return sha256(f"{origin.source}\0{origin.digest}\0{origin.output}".encode("utf-8", "surrogateescape")).hexdigest()[
         :12
     ]
+
+
+def _load_if_there(path: Path) -> dict[str, Any] | None:
+    # Opened at once: another process may take it away between a look and the reading.
+    try:
+        return _load(path)
+    except UsageError:
+        return None
 
 
 def _load(path: Path) -> dict[str, Any]:

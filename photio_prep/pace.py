@@ -6,8 +6,8 @@ Takes what the API said about being busy; gives permission to send. Touches noth
 import threading
 import time
 
-# Seconds between two requests after the first "too busy"; doubled by each further one, eased by each success.
-_FIRST_GAP, _LONGEST_GAP, _EASED = 0.05, 10.0, 0.8
+# Seconds between two requests after the first "too busy"; grown by each further one, eased by each success.
+_FIRST_GAP, _LONGEST_GAP, _GROWN, _EASED = 0.05, 10.0, 2.0, 0.93
 
 
 class Pace:
@@ -19,13 +19,19 @@ class Pace:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._not_before = 0.0
+        self._busy_until = 0.0
         self._gap = 0.0
 
     def busy(self, seconds: float) -> None:
         """The API turned a request away: nobody sends for this long, and then more slowly."""
         with self._lock:
-            self._not_before = max(self._not_before, time.monotonic() + seconds)
-            self._gap = min(max(2 * self._gap, _FIRST_GAP), _LONGEST_GAP)
+            now = time.monotonic()
+            # What was on its way already when the first was turned away says nothing new about the pace.
+            if now >= self._busy_until:
+                # As long apart as the wait it asks for is slow enough for anybody.
+                self._gap = min(max(_GROWN * self._gap, _FIRST_GAP), max(seconds, _FIRST_GAP), _LONGEST_GAP)
+            self._busy_until = max(self._busy_until, now + seconds)
+            self._not_before = max(self._not_before, self._busy_until)
 
     def well(self) -> None:
         """A request was taken: a little faster from now on."""

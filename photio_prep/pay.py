@@ -9,6 +9,7 @@ Raises what the sender raises; OrderInUse, OutcomeUnknown or PaidUnusable where 
 """
 
 import contextlib
+import shlex
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,15 +58,20 @@ def pay(order: Order, sender: Sender) -> Result:
         )
     # Two photos of one run may want the same order: the second waits for the first one's answer.
     with _ours(folder):
+        files.sweep(folder)
         kept = kept_result(order)
-        if kept is not None:
-            return kept
-        refuse_if_taken(folder)
-        if claims.claim(folder / "claim.json") is None:
+        if kept is None:
             refuse_if_taken(folder)
-            # The claim went away or was answered between two looks: somebody else is just at it.
+            if not (folder / "order.json").exists():
+                raise StorageFailed("its folder has gone, so nothing is sent", "Prepare it again", subject=str(folder))
+            if claims.claim(folder / "claim.json") is not None:
+                return _send(order, folder, sender)
+            # Somebody was faster: still paying, or answered by now.
+            refuse_if_taken(folder)
+            kept = kept_result(order)
+        if kept is None:
             raise OrderInUse("another process is paying for it", "Run again when it has ended", subject=str(folder))
-        return _send(order, folder, sender)
+        return kept
 
 
 _LOCKS: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
@@ -88,13 +94,16 @@ def _send(order: Order, folder: Path, sender: Sender) -> Result:
         release(folder)
         raise
     try:
-        files.remove(folder / "outcome.json")  # of an earlier refusal
+        if (folder / "outcome.json").exists():  # of an earlier refusal
+            files.remove(folder / "outcome.json")
         result = sender.send(order.request, keep)
     except _NOT_BILLED as error:
         keep.close()
-        if isinstance(error, Rejected):
-            orders.write_outcome(folder, State.REJECTED, str(error))
-        release(folder)
+        try:
+            if isinstance(error, Rejected):
+                orders.write_outcome(folder, State.REJECTED, str(error))
+        finally:
+            release(folder)
         raise error.about(str(folder)) from None
     except OutcomeUnknown as error:
         keep.close()
@@ -142,9 +151,21 @@ def kept_result(order: Order) -> Result | None:
     except OutcomeUnknown as error:
         raise note_unknown(folder, error) from None
     except KeyRefused:
-        # Killed between keeping the refusal and reading it. Nothing was billed.
-        release(folder)
+        _drop_refusal(folder)
         return None
+
+
+def _drop_refusal(folder: Path) -> None:
+    """A refusal was kept, and its process killed before it was read: nothing was billed, the order is planned again."""
+    found = claims.read(folder / "claim.json")
+    if found is not None and claims.holder(found) in ("alive", "elsewhere"):
+        return  # its maker is reading it at this very moment
+    with files.storage(folder):
+        try:
+            (folder / "answer.raw").replace(folder / "answer.part")
+        except FileNotFoundError:
+            return  # of two processes, only the one that took the answer away may take the claim away
+    files.remove(folder / "claim.json")
 
 
 def release(folder: Path) -> None:
@@ -154,7 +175,7 @@ def release(folder: Path) -> None:
 
 
 def refuse_if_taken(folder: Path) -> None:
-    """Raise where the order must not be sent: claimed, unknown, or paid and unusable.
+    """Raise where there is no answer and the order must not be sent: claimed, unknown, or paid and unusable.
 
     Raises:
         OrderInUse, OutcomeUnknown, PaidUnusable: As the folder says.
@@ -164,6 +185,8 @@ def refuse_if_taken(folder: Path) -> None:
     if found is None:
         return
     who = claims.holder(found)
+    if (folder / "answer.raw").exists():
+        return  # looked for after its holder: one that is dead now may have answered since the last look
     if who == "dead":
         why = (
             f"the process that paid for it (pid {found.pid}, since {found.time or '?'}) died before an answer was kept"
@@ -201,8 +224,13 @@ def note_unknown(folder: Path, error: OutcomeUnknown) -> OutcomeUnknown:
 
 
 def _ways(folder: Path) -> str:
+    """What an unknown outcome means, what it may have cost, and the three things to do about it."""
+    made = claims.read(folder / "claim.json")
+    when = f" of {made.time}" if made and made.time else ""
+    named = shlex.quote(str(folder))
     return (
-        "Perhaps billed once, so it is not sent again by itself. You can: look at your bill at Photio;"
-        f" run `photio-prep resolve {folder} --as retry` to pay (perhaps a second time);"
-        f" or `photio-prep resolve {folder} --as lost` to give it up"
+        f"Nobody here can tell whether Photio billed this one call{when}: it may have cost you its price once, and it"
+        " is not sent again by itself. You can (1) look at your bill at Photio before you decide;"
+        f" (2) pay, perhaps a second time: `photio-prep resolve {named} --as retry`, then run the same command again;"
+        f" (3) give it up: `photio-prep resolve {named} --as lost`"
     )

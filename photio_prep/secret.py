@@ -4,7 +4,7 @@ Takes and gives text. Touches nothing. Raises KeyRefused for what cannot be a ke
 """
 
 import base64
-import json
+import html
 import re
 import urllib.parse
 from functools import cached_property
@@ -42,7 +42,7 @@ class Key:
         return self._text.startswith("pt-")
 
     def redact(self, text: str) -> str:
-        """`text` with every spelling of the key replaced: raw, URL-encoded, JSON-escaped, base64 at any offset."""
+        """`text` with every spelling of the key replaced: raw, escaped letter by letter, hex, base64 at any offset."""
         return self._spellings.sub(b"***", text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
     def split(self, data: bytes, *, last: bool) -> tuple[bytes, bytes]:
@@ -54,21 +54,20 @@ class Key:
 
     @cached_property
     def _longest(self) -> int:
-        # In the pattern some letters are escaped, so this errs on the long side: more is held back, never less.
-        return max(map(len, self._spellings.pattern.split(b"|")))
+        return _LONGEST_LETTER * len(self._text)  # hex and URL-encoded base64 are shorter
 
     @cached_property
     def _spellings(self) -> re.Pattern[bytes]:
         raw = self._text.encode()
-        found = {self._text, urllib.parse.quote(self._text, safe=""), json.dumps(self._text)[1:-1], raw.hex()}
-        found |= {urllib.parse.quote_plus(self._text), urllib.parse.quote(self._text)}
+        found = {raw.hex()}
         for pad in range(3):
             # In a longer text the key starts at any of three offsets; the first and last characters mix with others.
             coded = base64.b64encode(b"\0" * pad + raw).decode().rstrip("=")
             inner = coded[(0, 2, 3)[pad] : len(coded) - (1 if (pad + len(raw)) % 3 else 0)]
-            found |= {inner, inner.replace("+", "-").replace("/", "_")}
-        longest_first = sorted((each.encode() for each in found), key=len, reverse=True)
-        return re.compile(b"|".join(map(re.escape, longest_first)), re.IGNORECASE)
+            found |= {inner, inner.replace("+", "-").replace("/", "_"), urllib.parse.quote(inner, safe="")}
+        longest_first = sorted(found, key=len, reverse=True)
+        letters = "".join(map(_letter, self._text))
+        return re.compile("|".join([letters, *map(re.escape, longest_first)]).encode(), re.IGNORECASE)
 
     def __repr__(self) -> str:
         return "Key(***)"
@@ -78,6 +77,18 @@ class Key:
     def __reduce__(self) -> str:
         # A pickled key would travel inside tasks and crash dumps.
         raise TypeError("a key is never pickled; pass the name of where it is kept")
+
+
+_LONGEST_LETTER = len("\\\\u0070")
+
+
+def _letter(letter: str) -> str:
+    """A pattern of every way in which JSON, a URL or HTML may spell this letter."""
+    code = ord(letter)
+    ways = [re.escape(letter), f"%(?:25)?{code:02x}", rf"\\{{1,2}}u00{code:02x}", f"&#{code};", f"&#x{code:x};"]
+    if not letter.isalnum():
+        ways += [rf"\\{{1,2}}{re.escape(letter)}", re.escape(html.escape(letter))]
+    return f"(?:{'|'.join(ways)})"
 
 
 class _Unshown(str):

@@ -5,6 +5,8 @@ Raises BudgetReached when the budget is used up, Interrupted after something tha
 """
 
 import threading
+from collections.abc import Callable
+from hashlib import sha256
 
 from photio_prep.data import Keep, Request, Result, Sender
 from photio_prep.errors import (
@@ -17,6 +19,7 @@ from photio_prep.errors import (
     Rejected,
     UsageError,
 )
+from photio_prep.wire import key
 
 # So many calls in a row without a whole answer, and something is wrong that the next call would pay for too.
 UNKNOWNS_IN_A_ROW = 10
@@ -26,18 +29,21 @@ class Till:
     """Lets at most `max_calls` calls through that were, or may have been, billed; exact under any number of threads.
 
     After a refused key, a full disk, an API that cannot be reached, or ten unknown outcomes in a row, it lets nothing
-    more through: `closed` says why.
+    more through: `closed` says why. What waits for another try then is not sent either.
 
     Args:
         sender: Who really sends.
         max_calls: The budget; None for no limit.
+        warn: Is told when two orders got the very same answer: one of them is perhaps the other's.
     """
 
-    def __init__(self, sender: Sender, max_calls: int | None = None) -> None:
+    def __init__(self, sender: Sender, max_calls: int | None = None, warn: Callable[[str], None] | None = None) -> None:
         self._sender = sender
         self._left = max_calls
         self._lock = threading.Lock()
         self._unknowns = 0
+        self._warn = warn
+        self._answers: dict[bytes, str] = {}
         self.calls = 0
         self.closed: PhotioError | None = None
 
@@ -53,19 +59,23 @@ class Till:
             result = self._sender.send(request, keep)
         except (ApiUnavailable, Rejected, KeyRefused, Interrupted, UsageError) as error:
             self._give_back()
-            if isinstance(error, (ApiUnavailable, KeyRefused)):
+            if isinstance(error, (ApiUnavailable, KeyRefused, UsageError)):  # a UsageError: our proxy's refusal
                 self.close(error)
             raise
         except OutcomeUnknown as error:
             self._count(error)
             raise
         self._count(None)
+        self._compare(request, result)
         return result
 
     def close(self, why: PhotioError) -> None:
         """Let nothing more through."""
         with self._lock:
             self.closed = self.closed or why
+        stop = getattr(self._sender, "stop", None)
+        if stop is not None:
+            stop()
 
     def _take(self) -> None:
         with self._lock:
@@ -88,9 +98,20 @@ class Till:
 
     def _count(self, unknown: OutcomeUnknown | None) -> None:
         with self._lock:
-            self._unknowns = self._unknowns + 1 if unknown else 0
-            if unknown and self._unknowns >= UNKNOWNS_IN_A_ROW and self.closed is None:
-                self.closed = OutcomeUnknown(
-                    f"{self._unknowns} calls in a row ended without a whole answer: stopped to protect your money",
+            self._unknowns = in_a_row = self._unknowns + 1 if unknown else 0
+        if in_a_row >= UNKNOWNS_IN_A_ROW:
+            self.close(
+                OutcomeUnknown(
+                    f"{in_a_row} calls in a row ended without a whole answer: stopped to protect your money",
                     "Look at your bill and at the API's state before you go on",
                 )
+            )
+
+    def _compare(self, request: Request, result: Result) -> None:
+        if self._warn is None:
+            return
+        mine = key(request, self.endpoint)[:32]
+        with self._lock:
+            first = self._answers.setdefault(sha256(result.raw).digest(), mine)
+        if first != mine:
+            self._warn(f"warning: the API gave orders {first} and {mine} the same answer: look at both finals")

@@ -10,6 +10,7 @@ import binascii
 import json
 import re
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any, NoReturn
@@ -18,7 +19,7 @@ from PIL import Image
 
 from photio_prep.data import Request
 from photio_prep.decode import DEFAULT_LIMITS, picture
-from photio_prep.errors import KeyRefused, OutcomeUnknown, PaidUnusable, PhotoRefused
+from photio_prep.errors import KeyRefused, OutcomeUnknown, PaidUnusable, PhotoRefused, Rejected
 from photio_prep.geometry import Size
 
 # An answer is base64 of one picture of about one megapixel; 64 MiB is twenty times the largest sensible one.
@@ -47,15 +48,24 @@ def head(sent: Request) -> bytes:
     return json.dumps(fields, ensure_ascii=True)[:-1].encode() + b', "product_image": "'
 
 
-def answer(raw: bytes, size: Size) -> Image.Image:
+def answer(
+    raw: bytes, size: Size, *, clean: Callable[[str], str] = str, server_error_is_free: bool = False
+) -> Image.Image:
     """The picture (RGB) in the body of a complete HTTP 200 answer.
 
     Copes with what the API leaves open: `status_code` as 200 or "200"; a data: prefix; white space, missing padding
     and the URL-safe alphabet in the base64; any picture format that we read; a gzip that we did not ask for.
 
+    Args:
+        raw: The body.
+        size: Of the picture that was asked for.
+        clean: Takes the key out of a text that is quoted.
+        server_error_is_free: The vendor's word that a failure of the server is never billed.
+
     Raises:
         OutcomeUnknown: Not the JSON of an answer, or one that says that something failed: perhaps billed.
         KeyRefused: The answer says status 401: not billed.
+        Rejected: The answer says 500, and that is free.
         PaidUnusable: The answer says 200, but holds no picture of `size`.
     """
     found = _members(raw)
@@ -66,7 +76,9 @@ def answer(raw: bytes, size: Size) -> Image.Image:
         )
     if not (status == "200" or (type(status) is int and status == 200)):
         said = found.get("body")
-        text = f": {said[:500]!r}" if isinstance(said, str) else ""
+        text = f": {clean(said)[:500]!r}" if isinstance(said, str) else ""
+        if server_error_is_free and type(status) is int and status == 500:
+            raise Rejected(f"the API failed, which is not billed: status_code 500{text}", "Run again to send it again")
         raise OutcomeUnknown(f"the API answered with status_code {str(status)[:40]!r} in the answer{text}", _PERHAPS)
     return _picture(found.get("body"), size)
 

@@ -17,7 +17,7 @@ from photio_prep.decode import DEFAULT_LIMITS
 from photio_prep.errors import OutputExists, PhotioError, UsageError
 from photio_prep.geometry import named
 from photio_prep.orders import Order, State
-from photio_prep.stages.request import checked_seed
+from photio_prep.stages.request import checked_seed, doubts
 
 
 @click.command()
@@ -55,7 +55,8 @@ def generate(orders_: tuple[Path, ...], print_curl: bool, jobs: int, **given: An
     """
     talk, words, paying = _split(given)
     again = paying.pop("again")
-    found = [each for named in orders_ for each in _folders(named)]
+    described = words["description"] is not None
+    found = [each for place in orders_ for each in _payable(place, described=described, sandbox=paying["sandbox"])]
     if print_curl:
         for folder in found:
             url = options.endpoint(sandbox=False, api_url=paying["api_url"])
@@ -235,8 +236,23 @@ def _folders(place: Path) -> list[Path]:
     return found
 
 
+def _payable(place: Path, *, described: bool, sandbox: bool) -> list[Path]:
+    """The orders that `generate` means by ORDER: one that is named; of an output folder those that it is about.
+
+    There, orders of the sandbox are not paid for, and orders that went on as others are left alone: a folder that was
+    rehearsed in must not be paid for once for each rehearsal.
+    """
+    found = _folders(place)
+    if found == [place]:
+        return found
+    kept = [each for each in found if sandbox or not orders.is_sandbox(each)]
+    return [each for each in kept if described or orders.followed(each) == each]
+
+
 def _planned(found: list[Path], words: dict[str, Any], endpoint: str, talk: Talk, *, again: bool) -> Iterator[Order]:
     """The orders to pay for: with the words given now, for the one who is asked, each once."""
+    for doubt in doubts(words["description"] or ""):
+        talk.say(f"warning: {doubt}")
     seen = set()
     paid_before = {each: PaidBefore(each) for each in {folder.parent for folder in found}}
     for folder in found:

@@ -13,7 +13,7 @@ import click
 
 from photio_prep.cli import options
 from photio_prep.cli.talk import Talk
-from photio_prep.errors import Interrupted, PhotioError, UsageError
+from photio_prep.errors import Interrupted, PhotioError, StorageFailed, UsageError
 from photio_prep.orders import Order, State
 from photio_prep.till import Till
 
@@ -31,7 +31,7 @@ def client(paying: dict[str, Any], talk: Talk) -> Iterator[Till]:
     """The client that the options name, inside a till, with Ctrl-C and SIGTERM meaning: nothing new."""
     names = ("sandbox", "api_url", "key_file", "key_stdin", "keyring")
     with options.client(**{name: paying[name] for name in names}, talk=talk) as sender:
-        till = Till(sender, paying["max_calls"])
+        till = Till(sender, paying["max_calls"], warn=talk.say)
         before = {}
 
         def leave(number: int, _frame: FrameType | None) -> None:
@@ -81,12 +81,26 @@ def quote(calls: int, kept: int, paying: dict[str, Any], talk: Talk, *, at_most:
     click.confirm(f"Pay for {told}?", abort=True, err=True)
 
 
+def _stopping(work: Callable[[Order], None], till: Till) -> Callable[[Order], None]:
+    """`work`, after whose first trouble with the disk no call leaves any more; it is told later, in its turn."""
+
+    def guarded(order: Order) -> None:
+        try:
+            work(order)
+        except StorageFailed as error:
+            till.close(error)
+            raise
+
+    return guarded
+
+
 def each(
     found: Iterable[Order], work: Callable[[Order], None], till: Till, talk: Talk, jobs: int, *, total: int
 ) -> None:
     """`work` on each order by `jobs` threads, a few orders ahead of the calls; what goes wrong is told and counted."""
     running: dict[Future[None], Order] = {}
     begun = 0
+    guarded = _stopping(work, till)
 
     def settle(done: set[Future[None]]) -> None:
         for future in done:
@@ -97,15 +111,13 @@ def each(
                 if isinstance(error, Interrupted):
                     continue  # it stays planned; why nothing more is sent was told once
                 talk.refused(str(order.folder), error, order, _STATES.get(error.exit_code, State.PLANNED))
-                if error.exit_code == 7:
-                    till.close(error)
 
     with ThreadPoolExecutor(jobs) as pool:
         for order in found:
             if till.closed is not None:
                 break
             begun += 1
-            running[pool.submit(work, order)] = order
+            running[pool.submit(guarded, order)] = order
             if len(running) >= 2 * jobs:
                 settle(wait(running, return_when=FIRST_COMPLETED).done)
         settle(wait(running).done)

@@ -53,6 +53,13 @@ def matte(
         PhotoRefused: The mask has another shape than the photo, or there is no alpha to keep.
         ModelUnavailable: There is no matter, and one is needed.
     """
+    try:
+        return _cutout(photo, size, matter, mask, alpha)
+    except NoProduct as error:
+        raise error.about(photo.source) from None
+
+
+def _cutout(photo: Photo, size: Size, matter: Matter | None, mask: Image.Image | None, alpha: Alpha) -> Cutout:
     if mask is not None:
         flat = _flat(photo.image).resize(size, Image.Resampling.LANCZOS)
         return Cutout(compose(flat, _fit(mask_alpha(mask), photo, size)), "mask")
@@ -66,16 +73,10 @@ def matte(
     # The network looks at 320 or 1024 px: what the canvas cannot show, it would not see either.
     flat = _flat(photo.image)
     view = flat.resize(size, Image.Resampling.LANCZOS, reducing_gap=3) if size.area < photo.size.area else flat
-    try:
-        found = matter(view)
-    except NoProduct as error:
-        raise error.about(photo.source) from None
+    found = matter(view)
     if view.size != size:
         view, found = view.resize(size, Image.Resampling.LANCZOS), found.resize(size, Image.Resampling.LANCZOS)
-    try:
-        return Cutout(compose(view, found), getattr(matter, "name", type(matter).__name__))
-    except NoProduct as error:
-        raise error.about(photo.source) from None
+    return Cutout(compose(view, found), getattr(matter, "name", type(matter).__name__))
 
 
 def compose(image: Image.Image, alpha: Image.Image) -> Image.Image:
@@ -148,7 +149,8 @@ class RembgMatter:
         self._making = threading.Lock()
 
     @cached_property
-    def _session(self) -> Any:  # noqa: ANN401  rembg has no types
+    def session(self) -> Any:  # noqa: ANN401  rembg has no types
+        """The session of rembg's own kind, made at the first use."""
         return _open(self.path, self.family)
 
     def __call__(self, image: Image.Image, /) -> Image.Image:
@@ -164,7 +166,7 @@ class RembgMatter:
     def probability(self, image: Image.Image) -> NDArray[np.float32]:
         """The network's own belief, (H, W) of its output, 0..1, before anything is stretched."""
         with self._making:
-            session = self._session
+            session = self.session
         mean, deviation, side = _FEEDS[self.family]
         try:
             out = session.inner_session.run(None, session.normalize(image, mean, deviation, (side, side)))[0][0, 0]

@@ -8,14 +8,16 @@ nothing; after that, only a complete answer says anything, and everything else i
 """
 
 import threading
+import traceback
 import urllib.parse
+from pathlib import Path
 from typing import NamedTuple
 
 import requests
 import urllib3
 
 from photio_prep import retry
-from photio_prep.connection import Adapter, Timeouts, Upload, Watch, chunks, is_verdict, reason
+from photio_prep.connection import Adapter, Timeouts, Upload, Watch, chunks, is_verdict, misconfigured, reason
 from photio_prep.data import Keep, Request, Result
 from photio_prep.errors import (
     ApiUnavailable,
@@ -43,6 +45,7 @@ class Attempt(NamedTuple):
     asked: float | None = None
     raw: bytes = b""
     final: bool = False  # a not-sent that would not go better next time
+    setting: str = ""  # what is wrong with our own settings, where that was it
 
 
 class InstantClient:
@@ -53,13 +56,13 @@ class InstantClient:
         api_url: The full endpoint URL. https, or http to this machine itself.
         endpoint: Who is asked, for the order's key, where that is not the URL (the sandbox's port changes).
         timeouts: Seconds.
-        proxy: URL of an HTTP proxy. The environment's proxies and .netrc are not used.
+        proxy: URL of an HTTP proxy for https. The environment's proxies and .netrc are not used.
         ca_bundle: A file of certificates to trust in place of certifi's.
         server_error_is_free: The vendor's word that a 5xx is never billed (see `retry.by_status`).
 
     Raises:
         KeyRefused: This cannot be a key.
-        UsageError: This is no URL that a key may be sent to.
+        UsageError: This is no URL that a key may be sent to, or there is no such `ca_bundle`.
     """
 
     def __init__(
@@ -79,7 +82,10 @@ class InstantClient:
         self.timeouts = timeouts or Timeouts()
         self.stopped = threading.Event()
         self._pace = Pace()
-        self._proxies = {"http": proxy, "https": proxy} if proxy else {}
+        # Plain http goes to this machine only: through a proxy the key would leave it in the clear.
+        self._proxies = {"https": proxy} if proxy else {}
+        if ca_bundle and not Path(ca_bundle).exists():
+            raise UsageError("no such file of certificates", "Check PHOTIO_CA_BUNDLE", subject=ca_bundle)
         self._verify: str | bool = ca_bundle or True
         self._server_error_is_free = server_error_is_free
 
@@ -100,7 +106,7 @@ class InstantClient:
             keep: Gets the raw answer as it arrives, and `commit` before it is parsed.
 
         Raises:
-            UsageError: The description is empty.
+            UsageError: The description is empty, or the proxy refuses us.
             ApiUnavailable: Never sent, or turned away as too busy; nothing was billed.
             Rejected: Refused before any work (HTTP 400, 404, 413, 415, 422); nothing was billed.
             KeyRefused: The key was refused or its credit is used up; nothing was billed.
@@ -133,7 +139,9 @@ class InstantClient:
 
     def _read(self, attempt: Attempt, request: Request) -> Result:
         try:
-            return Result(attempt.raw, answer(attempt.raw, request.size), request.canvas.placement)
+            free = self._server_error_is_free
+            image = answer(attempt.raw, request.size, clean=self._key.redact, server_error_is_free=free)
+            return Result(attempt.raw, image, request.canvas.placement)
         except PhotioError as error:
             failed = type(error)(self._key.redact(error.found), error.fix, subject=error.subject)
         # Raised out here, so that the unredacted error is not its context.
@@ -142,10 +150,12 @@ class InstantClient:
     def _error(self, attempt: Attempt, tries: int) -> PhotioError:
         found = self._key.redact(attempt.evidence)
         status = attempt.http_status
+        if attempt.setting:
+            return UsageError(f"not sent, nothing billed: {attempt.setting}", "Check PHOTIO_PROXY", subject="proxy")
         if attempt.outcome is Outcome.NOT_SENT:
             return ApiUnavailable(f"not sent, nothing billed: {found} ({tries} tries)", "Try again later")
         if attempt.outcome is Outcome.UNKNOWN:
-            return OutcomeUnknown(found, "It is perhaps billed, so it is not sent again by itself")
+            return OutcomeUnknown(found, _PERHAPS)
         if status == 402:
             return KeyRefused(f"the API says that the credit is used up: {found}", "Top it up and run again")
         if status is not None and retry.stops_the_batch(status):
@@ -181,16 +191,20 @@ class InstantClient:
                 )
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
                 return self._broken(error, watch, upload)
+            except BaseException as error:
+                # A bug, or Ctrl-C: what reports it may print locals, and those of http.client hold the headers.
+                traceback.clear_frames(error.__traceback__)
+                raise
             with response:
                 return self._answered(response, watch, keep)
 
     def _broken(self, error: Exception, watch: Watch, upload: Upload) -> Attempt:
-        said = reason(error)
+        said = reason(error, self._key.redact)
         if not watch.connected:
-            final = isinstance(error, (requests.exceptions.SSLError, requests.exceptions.ProxyError)) and is_verdict(
-                said
-            )
-            return Attempt(Outcome.NOT_SENT, said, final=final)
+            setting = misconfigured(error, said)
+            shaken = isinstance(error, (requests.exceptions.SSLError, requests.exceptions.ProxyError))
+            final = bool(setting) or (shaken and is_verdict(said))
+            return Attempt(Outcome.NOT_SENT, said, final=final, setting=setting)
         why = f"no answer within {self.timeouts.overall:.0f} s" if watch.expired else said
         return Attempt(Outcome.UNKNOWN, f"{upload.sent} of {len(upload)} bytes were sent, then {why}")
 
@@ -211,7 +225,7 @@ class InstantClient:
                     broken = f"it is longer than {LONGEST_ANSWER // 2**20} MiB"
                     break
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            broken = reason(error)
+            broken = reason(error, self._key.redact)
         sink.flush()
         if watch.expired and (broken or not _framed(response)):
             broken = f"nothing more came within {self.timeouts.overall:.0f} s"
@@ -225,10 +239,13 @@ class InstantClient:
         evidence = f"HTTP {status}"
         if 300 <= status < 400:
             place = urllib.parse.urlsplit(response.headers.get("Location", "")).hostname or "nowhere"
-            evidence += f", a redirect to {place[:100]!r}, which is not followed"
+            evidence += f", a redirect to {self._key.redact(place)[:100]!r}, which is not followed"
         elif raw:
             evidence += f": {raw[:500].decode('utf-8', 'replace')!r}"
         return Attempt(outcome, evidence, status, retry.retry_after(header))
+
+
+_PERHAPS = "It was sent, so it may have cost one call; it is not sent again by itself. Look at your bill first"
 
 
 class _Heard:

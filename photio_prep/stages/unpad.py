@@ -11,8 +11,10 @@ from photio_prep.data import Final, Result
 def unpad(result: Result, *, source: str = "", format_: str = "PNG") -> Final:
     """The answer cropped to the box where the photo lay, and brought back to the photo's size (Lanczos).
 
-    Resampling reads inside the box only: nothing of the padding bleeds into the edge.
+    Cropped first: resize(box=...) would read past the box, and the padding would bleed into the edge.
     """
     way = result.placement
-    image = result.image.resize(way.source, Image.Resampling.LANCZOS, box=way.box)
+    image = result.image.crop(way.box)
+    if way.box.size != way.source:
+        image = image.resize(way.source, Image.Resampling.LANCZOS)
     return Final(image, source, format_)
