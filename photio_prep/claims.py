@@ -4,7 +4,6 @@ Takes the path of a claim; gives its maker. Touches the disk.
 Raises StorageFailed when a claim cannot be written or read.
 """
 
-import contextlib
 import json
 import os
 import platform
@@ -37,17 +36,12 @@ def claim(path: Path) -> Claim | None:
         StorageFailed: It cannot be written; no claim is left.
     """
     pid, now = os.getpid(), datetime.now(UTC).isoformat(timespec="seconds")
-    mine = Claim(platform.node(), processes.boot(), pid, processes.started(pid) or "", now)
+    with files.storage(path):
+        mine = Claim(platform.node(), processes.boot(), pid, processes.started(pid) or "", now)
     try:
         files.write_whole(path, json.dumps(asdict(mine)).encode(), overwrite=False)
     except FileExistsError:
         return None
-    except StorageFailed:
-        # The name may stand although it could not be synced. Nothing is sent, so it must not look paid for.
-        with contextlib.suppress(StorageFailed, OSError):
-            if read(path) == mine:
-                path.unlink()
-        raise
     return mine
 
 
@@ -71,9 +65,14 @@ def read(path: Path) -> Claim | None:
 
 
 def holder(found: Claim) -> Holder:
-    """Who holds a claim: this process, another living one, a dead one, or another machine."""
+    """Who holds a claim: this process, another living one, a dead one, or another machine.
+
+    Raises:
+        StorageFailed: The system does not tell. It must not be taken for dead then.
+    """
     if found.host not in ("", platform.node()):
         return "elsewhere"
-    if found.boot != processes.boot() or processes.started(found.pid) != found.started:
-        return "dead"
+    with files.storage(Path("/proc")):
+        if found.boot != processes.boot() or processes.started(found.pid) != found.started:
+            return "dead"
     return "ours" if found.pid == os.getpid() else "alive"

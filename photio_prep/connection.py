@@ -7,6 +7,7 @@ Raises what requests and urllib3 raise.
 import re
 import socket
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -185,3 +186,11 @@ def misconfigured(error: Exception, said: str) -> str:
     )
     # Not what it said: that may quote the proxy's address with its password.
     return f"the proxy's address cannot be used ({type(error).__name__})" if isinstance(error, unusable) else ""
+
+
+def forget_locals(error: BaseException) -> None:
+    """Empty the frames that `error` and what led to it went through."""
+    seen: BaseException | None = error
+    while seen is not None:
+        traceback.clear_frames(seen.__traceback__)
+        seen = seen.__cause__ or seen.__context__

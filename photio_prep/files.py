@@ -22,17 +22,18 @@ from photio_prep.errors import PhotoRefused, StorageFailed
 PART = ".part"
 
 
-def read_input(path: Path, limit: int) -> bytes:
+def read_input(path: Path, limit: int, *, follow: bool = True) -> bytes:
     """The bytes of a regular file that somebody else made, read once.
 
     Opened without blocking and checked on the open handle, so that a pipe, a device or a file swapped meanwhile
-    cannot hang or grow the reader.
+    cannot hang or grow the reader. Without `follow`, a symbolic link put in its place meanwhile is refused.
 
     Raises:
         PhotoRefused: Missing, unreadable, not a regular file, or longer than `limit` bytes.
     """
     try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        handle = os.open(path, flags | (0 if follow else getattr(os, "O_NOFOLLOW", 0)))
     except FileNotFoundError:
         raise PhotoRefused("no such file", "Check the name", subject=str(path)) from None
     except (OSError, ValueError) as error:
@@ -51,6 +52,17 @@ def read_input(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise too_long(len(data), limit, str(path))
     return data
+
+
+def read_own(path: Path) -> bytes:
+    """The bytes of a file that we wrote: never through a symbolic link that somebody put in its place.
+
+    Raises:
+        OSError: It is not there, or a link.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0))
+    with open(handle, "rb") as file:
+        return file.read()
 
 
 def too_long(found: int, limit: int, subject: str) -> PhotoRefused:
@@ -80,7 +92,12 @@ def write_whole(path: Path, data: bytes, *, overwrite: bool = True) -> None:
                 publish_new(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
-        sync_folder(path.parent)
+        try:
+            sync_folder(path.parent)
+        except OSError:
+            if not overwrite:  # nothing was there, so nothing is left: a claim that failed must not look like one
+                path.unlink(missing_ok=True)
+            raise
 
 
 def make_folder(folder: Path) -> None:
@@ -107,10 +124,10 @@ def temporary_beside(path: Path) -> Path:
 
 def sweep(folder: Path) -> None:
     """Remove what writers of this machine that died left half-written in `folder`."""
-    for found in folder.glob(f".{_host()}-*{PART}"):
-        pid = found.name.split("-")[1]
-        if pid.isdigit() and processes.started(int(pid)) is None:
-            with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):
+        for found in folder.glob(f".{_host()}-*{PART}"):
+            pid = found.name.split("-")[1]
+            if pid.isdigit() and processes.started(int(pid)) is None:
                 shutil.rmtree(found) if found.is_dir() else found.unlink()
 
 
@@ -131,7 +148,11 @@ def publish_new(temporary: Path, path: Path) -> None:
     except OSError:
         # File systems without hard links (FAT, some network shares): the name is reserved first, then replaced.
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        except OSError:
+            path.unlink()
+            raise
 
 
 def write_new(path: Path, data: bytes) -> None:

@@ -1,87 +1,140 @@
-"""INPUT -> the photos it names: a file, a folder's tree, or standard input.
+"""INPUT -> the photos it names: a file, a folder's tree, a URL, or standard input.
 
 Takes what stands on the command line; gives sources with the place of their finals. Touches the disk.
 Raises UsageError for an input that is none.
 """
 
 import os
+import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from photio_prep.errors import PhotoRefused, UsageError
 
 # Only these are taken from a folder; a file that is named on the command line is judged by its bytes alone.
-PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
+PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic", ".heif"})
 MARK = "-photio"
 _FINAL = {".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp"}
+# A name may have 255 bytes on every file system we know; ours adds `~123456-photio.webp`.
+_LONGEST = 255 - len("~123456-photio.webp")
+
+# Told of everything in a folder that is left out though it looks like a photo, and whether that is by our choice (a
+# link) or a failure (a folder that cannot be read).
+PassedOver = Callable[[PhotoRefused, bool], None]
 
 
 class Item(NamedTuple):
-    """One photo to work on: `source` as given (None is standard input), `output` the place of its final."""
+    """One photo to work on.
 
-    source: Path | None
+    `source` is its path (None is standard input), or its URL; `output` the place of its final; `follow` says whether
+    it may be a symbolic link: one that the user named may, one found in a folder may not.
+    """
+
+    source: Path | str | None
     name: str
     output: str
+    follow: bool = True
 
 
-def expand(inputs: tuple[str, ...], out: Path, format_: str | None = None) -> Iterator[Item]:
+def expand(
+    inputs: tuple[str, ...], out: Path, format_: str | None = None, *, passed_over: PassedOver | None = None
+) -> Iterator[Item]:
     """Each photo that `inputs` name, folders in sorted order with their tree kept; nothing of `out` itself.
 
     Photos whose finals would have the same name (`x/a.jpg` and `y/a.jpeg`, `A.png` and `a.png`) are kept apart: the
-    later one gets a few digits of its path's digest.
+    later one gets a few digits of its path's digest. Finals never have a name that a terminal or another system
+    cannot bear.
 
     Raises:
         UsageError: An input does not exist, or is of a kind that is not read yet.
     """
     taken: set[str] = set()
-    for item in _named(inputs, out):
+    for item in _named(inputs, out, passed_over or (lambda _why, _by_choice: None)):
         suffix = format_ or _FINAL.get(Path(item.name).suffix.lower(), "png")
+        digest = sha256(item.name.encode("utf-8", "surrogateescape")).hexdigest()[:6]
+        output = _bearable(item.output, digest)
         # Some file systems fold case and accents; a name must be another one on all of them.
-        if (name := _folded(f"{item.output}.{suffix}")) in taken:
-            digest = sha256(item.name.encode("utf-8", "surrogateescape")).hexdigest()
-            item = item._replace(output=f"{item.output}~{digest[:6]}")
-            name = _folded(f"{item.output}.{suffix}")
-        taken.add(name)
-        yield item
+        if _folded(f"{output}.{suffix}") in taken:
+            output = f"{output}~{digest}"
+        taken.add(_folded(f"{output}.{suffix}"))
+        yield item._replace(output=output)
 
 
 def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def _named(inputs: tuple[str, ...], out: Path) -> Iterator[Item]:
+def _bearable(output: str, digest: str) -> str:
+    """`output` with every part a name that all systems can hold: nothing that steers, no dots or spaces at its end."""
+    parts = []
+    for part in PurePosixPath(output).parts:
+        clean = "".join("_" if unicodedata.category(each)[0] == "C" else each for each in part).rstrip(" .") or "_"
+        if len(clean.encode()) > _LONGEST:
+            clean = clean.encode()[: _LONGEST - 7].decode("utf-8", "ignore") + "~" + digest
+        parts.append(clean)
+    return "/".join(parts)
+
+
+def _named(inputs: tuple[str, ...], out: Path, passed_over: PassedOver) -> Iterator[Item]:
     for each in inputs:
         if each == "-":
             yield Item(None, "-", "stdin")
-        elif "://" in each:
-            raise UsageError("photos by URL are not read yet", "Download it first", subject=each[:200])
+        elif re.match(r"[a-z][a-z0-9+.-]*://", each, re.IGNORECASE):
+            # The last part of the path names the final; nothing of it is believed but its letters.
+            yield Item(each, each, Path(urlsplit(each).path.replace("\\", "/")).stem or "url")
         elif not os.path.lexists(each):
             raise UsageError("no such file or folder", "Check the name", subject=each)
         elif Path(each).is_dir():
-            yield from _folder(Path(each), out)
+            yield from _folder(Path(each), out, passed_over)
         elif Path(each).suffix.lower() in (".csv", ".jsonl"):
             raise UsageError("job tables are not read yet", "Name photos or folders", subject=each)
         else:
             yield Item(Path(each), each, Path(each).stem)
 
 
-def _folder(folder: Path, out: Path) -> Iterator[Item]:
+def _folder(folder: Path, out: Path, passed_over: PassedOver) -> Iterator[Item]:
     found = 0
     ours = out.resolve()
-    for parent, folders, names in os.walk(folder):
-        here = Path(parent)
-        if "order.json" in names:  # an order of this or an earlier run, with --out in or at the input folder
-            folders.clear()
+    waiting = [folder]
+    while waiting:
+        here = waiting.pop()
+        try:
+            with os.scandir(here) as listed:
+                # Hidden files and folders are nobody's photos.
+                entries = sorted((each for each in listed if not each.name.startswith(".")), key=lambda each: each.name)
+        except OSError as error:
+            why = f"the folder cannot be read ({error.strerror})"
+            passed_over(PhotoRefused(why, "Check its permissions", subject=str(here)), False)
             continue
-        # Our own output below the input is never input again; hidden folders are nobody's photos.
-        folders[:] = sorted(each for each in folders if not each.startswith(".") and (here / each).resolve() != ours)
-        for name in sorted(names):
-            path = here / name
-            if path.suffix.lower() in PICTURES and not name.startswith(".") and not path.stem.endswith(MARK):
+        if any(each.name == "order.json" for each in entries):
+            continue  # an order of this or an earlier run, with --out in or at the input folder
+        folders = [here / each.name for each in entries if each.is_dir(follow_symlinks=False)]
+        # Our own output below the input is never input again.
+        waiting += reversed([each for each in folders if each.resolve() != ours])
+        for entry in entries:
+            path = here / entry.name
+            if refused := _no_photo(entry, path):
+                passed_over(refused, True)
+            elif _is_picture(path) and not entry.is_dir():
                 found += 1
-                yield Item(path, str(path), path.relative_to(folder).with_suffix("").as_posix())
+                yield Item(path, str(path), path.relative_to(folder).with_suffix("").as_posix(), follow=False)
     if not found:
         raise PhotoRefused("no photos in this folder", f"Looked for {', '.join(sorted(PICTURES))}", subject=str(folder))
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in PICTURES and not path.stem.endswith(MARK)
+
+
+def _no_photo(entry: os.DirEntry[str], path: Path) -> PhotoRefused | None:
+    """Why something in a folder is left out though it looks like a photo, or like a folder of photos."""
+    if entry.is_symlink():
+        if _is_picture(path) or entry.is_dir():
+            return PhotoRefused("a link in a folder is not followed", "Name it to use it", subject=str(path))
+    elif _is_picture(path) and not entry.is_file() and not entry.is_dir():
+        return PhotoRefused("not a regular file", "Give pictures", subject=str(path))
+    return None

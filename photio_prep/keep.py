@@ -37,7 +37,8 @@ class AnswerFile:
                     "Free some space",
                     subject=str(folder),
                 )
-            self._file = self._part.open("wb", buffering=0)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+            self._file = open(os.open(self._part, flags, 0o666), "wb", buffering=0)  # noqa: SIM115  closed by commit or close
 
     def write(self, chunk: bytes, /) -> None:
         """Append a piece; a disk that fails now must not lose an answer that is paid, so it goes on in memory."""
@@ -85,8 +86,10 @@ class AnswerFile:
                 "Free some space and run again: it is finished from there without another call",
                 subject=str(self._folder),
             ) from why
+        # Named already, and only its folder could not be synced: it is whole, and there unless the power fails now.
+        self.safe = (self._folder / "answer.raw").exists()
         raise StorageFailed(
-            f"a PAID ANSWER COULD NOT BE KEPT anywhere ({why})",
+            f"a PAID ANSWER COULD NOT BE {'SYNCED' if self.safe else 'KEPT anywhere'} ({why})",
             "Mend the disk before you go on",
             subject=str(self._folder),
         ) from why

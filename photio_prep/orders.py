@@ -190,7 +190,7 @@ def read(folder: Path, *, origin: Origin | None = None) -> Order:
         facts = _load(chosen)
         way = facts["placement"]
         placement = Placement(Size(*way["source"]), Size(*way["canvas"]), Box(*way["box"]))
-        canvas = Canvas((folder / "canvas.png").read_bytes(), placement)
+        canvas = Canvas(files.read_own(folder / "canvas.png"), placement)
         words = (plan["description"], plan["seed"], plan["negative_prompt"], plan["image_url"], plan["seed_drawn"])
         sent = Request(canvas, *words)
         warnings = tuple(map(str, facts["warnings"]))
@@ -209,8 +209,11 @@ _AGAIN = "Move the folder away and prepare the photo again; keep it if an answer
 
 
 def is_sandbox(folder: Path) -> bool:
-    """Whether the order in `folder` is for the stand-in."""
-    return _load(folder / "order.json").get("endpoint") == SANDBOX
+    """Whether the order in `folder` is for the stand-in. A damaged one is not: whoever reads it, names it."""
+    try:
+        return _load(folder / "order.json").get("endpoint") == SANDBOX
+    except StorageFailed:
+        return False
 
 
 def origins(folder: Path) -> list[Origin]:
@@ -348,7 +351,7 @@ def _load_if_there(path: Path) -> dict[str, Any] | None:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        facts = json.loads(path.read_bytes())
+        facts = json.loads(files.read_own(path))
     except FileNotFoundError:
         raise UsageError(
             "this is no order folder (no order.json)", "Name a folder below orders/", subject=str(path.parent)

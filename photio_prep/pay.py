@@ -170,8 +170,10 @@ def _drop_refusal(folder: Path) -> None:
 
 def release(folder: Path) -> None:
     """Take the claim back: nothing was billed. What a refusal left behind goes first."""
-    files.remove(folder / "answer.raw")
-    files.remove(folder / "claim.json")
+    with files.storage(folder):
+        for name in ("answer.raw", "claim.json"):
+            (folder / name).unlink(missing_ok=True)
+        files.sync_folder(folder)
 
 
 def refuse_if_taken(folder: Path) -> None:

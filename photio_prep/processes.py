@@ -1,7 +1,7 @@
 """Which process is this, and does that one still live?
 
 Takes process numbers; gives what tells one process from another of the same number. Touches the system's list of
-processes. Raises nothing.
+processes. Raises OSError where the system does not tell.
 """
 
 import sys
@@ -16,11 +16,15 @@ if sys.platform == "linux":
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
     def started(pid: int) -> str | None:
-        """When process `pid` started, in a unit that no clock change moves; None where there is no such process."""
+        """When process `pid` started, in a unit that no clock change moves; None where there is no such process.
+
+        Raises:
+            OSError: It cannot be told, for instance because too many files are open.
+        """
         try:
             # Field 22, clock ticks since boot. The name in field 2 may hold spaces and brackets.
             return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-        except (OSError, IndexError):
+        except (FileNotFoundError, ProcessLookupError, IndexError):
             return None
 
 else:

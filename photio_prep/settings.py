@@ -83,7 +83,7 @@ def key(key_file: Path | None = None, *, from_stdin: bool = False, from_keyring:
     if key_file is not None:
         return Key(_guarded(key_file))
     if from_stdin:
-        return Key(sys.stdin.readline(4096))
+        return Key(sys.stdin.buffer.readline(4096).decode("ascii", "replace"))
     if from_keyring:
         return Key(_stored())
     found = os.environ.get(KEY_NAME)

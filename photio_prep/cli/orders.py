@@ -15,6 +15,7 @@ from photio_prep.cli.talk import Talk
 from photio_prep.curl import curl
 from photio_prep.decode import DEFAULT_LIMITS
 from photio_prep.errors import OutputExists, PhotioError, UsageError
+from photio_prep.files import read_input
 from photio_prep.geometry import named
 from photio_prep.orders import Order, State
 from photio_prep.stages.request import checked_seed, doubts
@@ -123,7 +124,7 @@ def run(inputs_: tuple[str, ...], out: Path, format_: str | None, overwrite: boo
         raise UsageError("run needs a scene description", 'Give -d "on a marble table, soft morning light"')
     paying = {name: rest.pop(name) for name in paying_.OPTIONS}
     again = rest.pop("again")
-    items = list(inputs.expand(inputs_, out, format_))
+    items = list(inputs.expand(inputs_, out, format_, passed_over=talk.passed_over))
     with paying_.client(paying, talk) as till:
         paying_.quote(len(items), 0, paying, talk, at_most=True)
         taken: dict[Path, str] = {}
@@ -188,16 +189,15 @@ def _prepared(
 
         pulled(model, talk, offline=offline)
     matter = matter_for(model, family)
-    items = list(inputs.expand(what, out)) if isinstance(what, tuple) else what
+    if isinstance(what, tuple):
+        what = list(inputs.expand(what, out, passed_over=talk.passed_over))
     _writable(out)
     told = ""
     words = {**words, "description": words["description"] or ""}
-    with talk.progress(items, total or len(items), "prepare") as counted:
+    with talk.progress(what, total or len(what), "prepare") as counted:
         for item in counted:
             try:
-                source: Any = item.source
-                if source is None:
-                    source = sys.stdin.buffer.read(DEFAULT_LIMITS.file_bytes + 1)
+                source = _bytes(item)
                 order = flow.prepare(
                     source,
                     **words,
@@ -217,6 +217,16 @@ def _prepared(
                 talk.say(f"cut out with: {order.model}")
                 told = order.model
             yield order
+
+
+def _bytes(item: inputs.Item) -> bytes:
+    """The bytes of an input; of one that was found in a folder only if it is no link by now."""
+    limit = DEFAULT_LIMITS.file_bytes
+    if item.source is None:
+        return sys.stdin.buffer.read(limit + 1)
+    if isinstance(item.source, str):
+        raise UsageError("photos by URL are not read yet", "Download it first", subject=item.source[:200])
+    return read_input(item.source, limit, follow=item.follow)
 
 
 def _writable(out: Path) -> None:

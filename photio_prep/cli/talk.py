@@ -11,9 +11,9 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
-from photio_prep.errors import PhotioError, worst
+from photio_prep.errors import PhotioError, PhotoRefused, StorageFailed, worst
 from photio_prep.geometry import snap
 from photio_prep.orders import Order, State
 
@@ -85,6 +85,13 @@ class Talk:
                 what = {"type": type(error).__name__, "message": str(error), "exit_code": error.exit_code}
                 self.line({**line, "error": what})
 
+    def passed_over(self, why: PhotoRefused, by_choice: bool) -> None:
+        """Something in a folder that is no photo to us."""
+        if by_choice:
+            self.say(f"skipped: {why}")
+        else:
+            self.refused(why.subject, why)
+
     @contextmanager
     def progress(self, items: Iterable[T], total: int | None, what: str) -> Iterator[Iterable[T]]:
         """`items`, counted on stderr while they are taken: a bar on a terminal, else nothing for fewer than two."""
@@ -104,9 +111,12 @@ class Talk:
 
     def _print(self, text: str) -> None:
         with self._lock:
-            if self._bar is not None:
-                self._bar.clear()
-            print(escaped(text), file=sys.stderr, flush=True)
+            try:
+                if self._bar is not None:
+                    self._bar.clear()
+                print(escaped(text), file=sys.stderr, flush=True)
+            except OSError:
+                _to_nowhere(sys.stderr)
 
     def line(self, facts: dict[str, Any]) -> None:
         """One JSON object on stdout."""
@@ -117,13 +127,24 @@ class Talk:
         with self._lock:
             if self._bar is not None:
                 self._bar.clear()
-            # A file name may hold bytes that are no UTF-8; the shell gets them back as they were.
+            if sys.stdout.isatty():
+                text = escaped(text)
+            # A file name may hold bytes that are no UTF-8; a program gets them back as they were.
             try:
                 sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
                 sys.stdout.buffer.flush()
-            except BrokenPipeError:
-                # Whoever read along has gone (| head). The work goes on: an answer in flight is paid for.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            except OSError as error:
+                _to_nowhere(sys.stdout)
+                if not isinstance(error, BrokenPipeError):
+                    said = f"the list of results cannot be written ({error.strerror})"
+                    self.fail(StorageFailed(said, "The results themselves are in the output folder"))
+
+
+def _to_nowhere(stream: TextIO) -> None:
+    """Whoever read along has gone (| head, a closed terminal). The work goes on: an answer in flight is paid for."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 _EMPTY: dict[str, Any] = dict.fromkeys(

@@ -8,7 +8,6 @@ nothing; after that, only a complete answer says anything, and everything else i
 """
 
 import threading
-import traceback
 import urllib.parse
 from pathlib import Path
 from typing import NamedTuple
@@ -16,8 +15,18 @@ from typing import NamedTuple
 import requests
 import urllib3
 
-from photio_prep import retry
-from photio_prep.connection import Adapter, Timeouts, Upload, Watch, chunks, is_verdict, misconfigured, reason
+from photio_prep import connection, retry
+from photio_prep.connection import (
+    Adapter,
+    Timeouts,
+    Upload,
+    Watch,
+    chunks,
+    forget_locals,
+    is_verdict,
+    misconfigured,
+    reason,
+)
 from photio_prep.data import Keep, Request, Result
 from photio_prep.errors import (
     ApiUnavailable,
@@ -163,6 +172,8 @@ class InstantClient:
         if status in (429, 503):
             after = f"after {attempt.asked:.0f} s" if attempt.asked is not None else "later"
             return ApiUnavailable(f"the API is busy, nothing billed: {found}", f"Try again {after}")
+        if status is not None and status >= 500:
+            return Rejected(f"the API failed, which is not billed: {found}", "Run again later to send it again")
         smaller = "A smaller --size may help" if status == 413 else "Nothing was billed; change the order and try again"
         return Rejected(f"the API refused the request: {found}", smaller)
 
@@ -193,17 +204,17 @@ class InstantClient:
                 return self._broken(error, watch, upload)
             except BaseException as error:
                 # A bug, or Ctrl-C: what reports it may print locals, and those of http.client hold the headers.
-                traceback.clear_frames(error.__traceback__)
+                connection.forget_locals(error)
                 raise
             with response:
                 return self._answered(response, watch, keep)
 
     def _broken(self, error: Exception, watch: Watch, upload: Upload) -> Attempt:
-        said = reason(error, self._key.redact)
+        said = connection.reason(error, self._key.redact)
         if not watch.connected:
-            setting = misconfigured(error, said)
+            setting = connection.misconfigured(error, said)
             shaken = isinstance(error, (requests.exceptions.SSLError, requests.exceptions.ProxyError))
-            final = bool(setting) or (shaken and is_verdict(said))
+            final = bool(setting) or (shaken and connection.is_verdict(said))
             return Attempt(Outcome.NOT_SENT, said, final=final, setting=setting)
         why = f"no answer within {self.timeouts.overall:.0f} s" if watch.expired else said
         return Attempt(Outcome.UNKNOWN, f"{upload.sent} of {len(upload)} bytes were sent, then {why}")
@@ -219,13 +230,13 @@ class InstantClient:
         sink = Redacted(self._key, heard)
         broken = ""
         try:
-            for chunk in chunks(response.raw):
+            for chunk in connection.chunks(response.raw):
                 sink.write(chunk)
                 if len(heard.raw) > LONGEST_ANSWER:
                     broken = f"it is longer than {LONGEST_ANSWER // 2**20} MiB"
                     break
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            broken = reason(error, self._key.redact)
+            broken = connection.reason(error, self._key.redact)
         sink.flush()
         if watch.expired and (broken or not _framed(response)):
             broken = f"nothing more came within {self.timeouts.overall:.0f} s"

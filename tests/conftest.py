@@ -1,0 +1,84 @@
+"""What many tests share: hypothesis's profile, a real photo, and the real models where their weights lie."""
+
+import importlib.util
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import cache
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from photio_prep import weights
+from photio_prep.data import Photo
+from photio_prep.errors import ModelUnavailable
+from photio_prep.matters import CatalogueMatter, matter_for
+from photio_prep.settings import models_folder
+from photio_prep.stages.load import load
+
+# Two cores that others use too: how long one example takes says nothing.
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
+
+# The marker of a test -> the model whose weights it needs.
+MODELS = {"model": "u2netp", "isnet": "isnet-imgly"}
+
+
+@cache
+def missing(model: str) -> str:
+    """Why the weights of `model` cannot be used; empty when they can."""
+    try:
+        weights.verify(weights.by_name(model), models_folder())
+    except ModelUnavailable as error:
+        return str(error)
+    return ""
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker, model in MODELS.items():
+        if item.get_closest_marker(marker) and (why := missing(model)):
+            if os.environ.get("CI"):
+                pytest.fail(why)
+            pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def u2netp() -> CatalogueMatter:
+    """The real small model, loaded once. For tests that are marked `model`."""
+    return matter_for(MODELS["model"])
+
+
+@pytest.fixture(scope="session")
+def isnet() -> CatalogueMatter:
+    """The real ISNet, loaded once. For tests that are marked `isnet`."""
+    return matter_for(MODELS["isnet"])
+
+
+@pytest.fixture(scope="session")
+def coffee() -> Photo:
+    """A real photo: a cup of coffee on a table, 600x400, that scikit-image ships (and rembg brings along)."""
+    found = importlib.util.find_spec("skimage")
+    assert found is not None
+    assert found.submodule_search_locations
+    return load(Path(found.submodule_search_locations[0], "data", "coffee.png"))
+
+
+@pytest.fixture
+def must_end() -> Callable[[Callable[[], object]], None]:
+    """Runs something in a thread and fails if it takes more than two seconds: a hang must not hang the tests."""
+
+    def run(what: Callable[[], object]) -> None:
+        ended: Future[object] = Future()
+
+        def work() -> None:
+            try:
+                ended.set_result(what())
+            except BaseException as error:  # noqa: BLE001  a failed assertion too
+                ended.set_exception(error)
+
+        threading.Thread(target=work, daemon=True).start()
+        ended.result(timeout=2)
+
+    return run

@@ -1,0 +1,122 @@
+"""The product as the crash harness runs it: small orders prepared, paid and finished; and four ways of getting it wrong.
+
+`main([out, port, variant, orders, workers])` brings that many orders to finished or unknown, resuming what it finds,
+and ends with the exit code of the command line, whose own loop, till and talk it uses. Everything that touches the
+disk or the network is the product's; the photos are tiny and bring their cutout along, so that a run takes milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from photio_prep import claims, files, finals, flow, orders, pay
+from photio_prep.cli.paying import each
+from photio_prep.cli.talk import Talk
+from photio_prep.data import Sender
+from photio_prep.encode import encoded
+from photio_prep.errors import OutcomeUnknown, PhotioError
+from photio_prep.geometry import Recommended, Size
+from photio_prep.keep import AnswerFile
+from photio_prep.orders import Order, State
+from photio_prep.stages.send import InstantClient
+from photio_prep.till import Till
+from tests.fakes import BrightMatter
+from tests.hostile import PATH
+from tests.photos import SCENE, cutout
+
+SMALL = Recommended("Small", "3:2", Size(48, 32))
+KEY = "pt-test-canary-41c2"
+
+
+def planned(number: int, out: Path, endpoint: str) -> Order:
+    """Order `number` below `out`, as `prepare` makes it; the same number is the same order again."""
+    return flow.prepare(
+        cutout((60, 40)),
+        description=SCENE,
+        seed=number,
+        size=SMALL,
+        model=BrightMatter(),
+        endpoint=endpoint,
+        orders=out / "orders",
+        name=f"photo-{number}.png",
+        output=f"{number:05}",
+    )
+
+
+def correct(order: Order, sender: Sender, out: Path) -> Path:
+    """What `run` does with an order that is prepared."""
+    pay.pay(order, sender)
+    return finals.write_final(order, out)
+
+
+def resends_dead_claims(order: Order, sender: Sender, out: Path) -> Path:
+    """A: a dead claim without an answer looks like work not done, and is done again."""
+    assert order.folder is not None
+    try:
+        pay.pay(order, sender)
+    except OutcomeUnknown:
+        files.remove(order.folder / "outcome.json")
+        pay.release(order.folder)
+        pay.pay(order, sender)
+    return finals.write_final(order, out)
+
+
+def claims_after_the_call(order: Order, sender: Sender, out: Path) -> Path:
+    """B: the claim says that the call was made, instead of that it may have been."""
+    assert order.folder is not None
+    if pay.kept_result(order) is None:
+        pay.refuse_if_taken(order.folder)
+        keep = AnswerFile(order.folder)
+        sender.send(order.request, keep)
+        claims.claim(order.folder / "claim.json")
+    return finals.write_final(order, out)
+
+
+def marks_finished_first(order: Order, sender: Sender, out: Path) -> Path:
+    """C: the mark comes before the output, and the output is written in place."""
+    target = finals.final_path(order, out)
+    assert order.folder is not None
+    pay.pay(order, sender)
+    if orders.finished(order.folder, order.origin) is None:
+        final = flow.finish(order)
+        data = encoded(final.image, final.format)
+        orders.mark_finished(order.folder, order.origin, target, data)
+        target.write_bytes(data)
+    return target
+
+
+def skips_if_output_exists(order: Order, sender: Sender, out: Path) -> Path:
+    """D: no claim at all; the output's existence is the only memory."""
+    target = finals.final_path(order, out)
+    if not target.exists():
+        final = flow.finish(order, sender.send(order.request))
+        files.write_whole(target, encoded(final.image, final.format))
+    return target
+
+
+VARIANTS: dict[str, Callable[[Order, Sender, Path], Path]] = {
+    "correct": correct,
+    "A": resends_dead_claims,
+    "B": claims_after_the_call,
+    "C": marks_finished_first,
+    "D": skips_if_output_exists,
+}
+
+
+def main(arguments: list[str]) -> int:
+    out, work = Path(arguments[0]), VARIANTS[arguments[2]]
+    port, count, workers = (int(arguments[at]) for at in (1, 3, 4))
+    talk = Talk()
+    till = Till(InstantClient(KEY, api_url=f"http://127.0.0.1:{port}{PATH}"))
+
+    def whole(order: Order) -> None:
+        talk.done(order, State.FINISHED, final=work(order, till, out))
+
+    try:
+        files.sweep(out / "orders")
+        todo = [planned(number, out, till.endpoint) for number in range(1, count + 1)]
+        each(todo, whole, till, talk, workers, total=count)
+    except PhotioError as error:
+        talk.fail(error)
+    return talk.exit_code

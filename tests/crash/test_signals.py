@@ -1,0 +1,187 @@
+"""Ctrl-C, SIGTERM, a closed terminal and a closed pipe (F55, F56), on the real command line while calls are in flight."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from photio_prep import orders
+from photio_prep.orders import State
+from tests import photos
+from tests.crash import product
+from tests.crash.harness import CHECKOUT
+from tests.hostile import HostileServer
+from tests.hostile_answers import ok
+from tests.hostile_exchange import Behaviour, Exchange
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+
+
+class Gate:
+    """Answers wait until the test opens it; `entered` counts the requests that came."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+
+    def behaviour(self) -> Behaviour:
+        def act(exchange: Exchange) -> None:
+            request = exchange.request
+            while not self.open.is_set():
+                exchange.sleep(0.01)
+            exchange.send(ok().make(request).wire())
+
+        return Behaviour("gated", act)
+
+
+@dataclass
+class Running:
+    """A command that runs, its output folder, and the server that it calls."""
+
+    process: subprocess.Popen[bytes]
+    server: HostileServer
+    out: Path
+
+    def until_in_flight(self, calls: int) -> None:
+        deadline = time.monotonic() + 60
+        while self.server.hits < calls:
+            assert self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    def signalled(self, number: int) -> float:
+        now = time.monotonic()
+        os.kill(self.process.pid, number)
+        return now
+
+    def end(self) -> tuple[int, str]:
+        _, err = self.process.communicate(timeout=60)
+        return self.process.returncode, err.decode()
+
+    def states(self) -> list[State]:
+        return [orders.state(folder) for folder in orders.below(self.out)]
+
+
+def many_photos(folder: Path, count: int, size: tuple[int, int] = (90, 70)) -> Path:
+    for number in range(count):
+        photos.saved(folder / f"{number:02}.png", photos.cutout(size, shade=120 + number))
+    return folder
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+@contextmanager
+def running(command: list[str], out: Path, server: HostileServer, **options: int) -> Iterator[Running]:
+    process = subprocess.Popen(
+        command,
+        cwd=CHECKOUT,
+        env={**os.environ, "PHOTIO_API_KEY": product.KEY},
+        stdin=subprocess.DEVNULL,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
+    )
+    try:
+        yield Running(process, server, out)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def the_run(server: HostileServer, tmp_path: Path, count: int = 12, jobs: int = 2, **more: tuple[int, int]) -> list[str]:
+    pictures = many_photos(tmp_path / "in", count, **more)
+    given = ["run", pictures, "-d", photos.SCENE, "--out", tmp_path / "out", "--api-url", server.url, "--jobs", jobs]
+    return [sys.executable, "-W", "error", "-m", "photio_prep", *map(str, given)]
+
+
+@pytest.fixture
+def gated(gate: Gate) -> Iterator[HostileServer]:
+    with HostileServer(gate.behaviour()) as server:
+        yield server
+        gate.open.set()
+
+
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 143)])
+def test_f55_f56_once_what_is_in_flight_is_kept_and_nothing_new_leaves(
+    gated: HostileServer, gate: Gate, tmp_path: Path, number: str, code: int
+):
+    with running(the_run(gated, tmp_path), tmp_path / "out", gated) as it:
+        it.until_in_flight(2)
+        it.signalled(getattr(signal, number))
+        time.sleep(0.1)
+        gate.open.set()
+        ended, err = it.end()
+    assert ended == code, err
+    assert gated.hits == 2
+    assert "nothing new is sent" in err
+    states = it.states()
+    assert (states.count(State.FINISHED), states.count(State.UNKNOWN)) == (2, 0)
+    assert set(states) <= {State.FINISHED, State.PLANNED}
+
+
+def test_f55_no_new_call_100_ms_after_ctrl_c_even_while_big_photos_are_prepared(tmp_path: Path):
+    # The main thread is deep in Pillow for most of the time: no Python runs there that could take a signal.
+    with (
+        HostileServer(ok()) as server,
+        running(the_run(server, tmp_path, 14, size=(3000, 2600)), tmp_path / "out", server) as it,
+    ):
+        it.until_in_flight(2)
+        time.sleep(0.2)
+        at = it.signalled(signal.SIGINT)
+        ended, err = it.end()
+        late = [request.at - at for request in server.requests if request.opened > at + 0.1]
+        assert (ended, late) == (130, [])
+        assert len(server.requests) < 14, err
+        assert it.states().count(State.FINISHED) == server.charges
+
+
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_f55_twice_it_leaves_at_once_and_what_was_in_flight_is_unknown(
+    gated: HostileServer, tmp_path: Path, number: str, code: int
+):
+    with running(the_run(gated, tmp_path, 4), tmp_path / "out", gated) as it:
+        it.until_in_flight(2)
+        it.signalled(getattr(signal, number))
+        time.sleep(0.3)
+        at = it.signalled(getattr(signal, number))
+        ended, _ = it.end()
+        took = time.monotonic() - at
+    assert ended == code
+    assert took < 5, "it did not wait for the calls, which would have taken for ever"
+    assert it.states().count(State.UNKNOWN) == gated.hits == 2
+
+
+def test_f56_a_closed_pipe_stops_nothing(tmp_path: Path):
+    with HostileServer(ok()) as server:
+        command = the_run(server, tmp_path, 4, 1)
+        done = subprocess.run(
+            ["bash", "-c", 'set -o pipefail; "$0" "$@" 2>&1 | head -1', *command],
+            cwd=CHECKOUT,
+            env={**os.environ, "PHOTIO_API_KEY": product.KEY},
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, server.charges) == (0, 4)
+        assert len(done.stdout.splitlines()) == 1
+    assert len(list((tmp_path / "out").glob("*-photio.png"))) == 4
+
+
+def test_f56_under_nohup_a_closed_terminal_stops_nothing(gated: HostileServer, gate: Gate, tmp_path: Path):
+    command = ["sh", "-c", 'trap "" HUP; exec "$0" "$@"', *the_run(gated, tmp_path, 3)]
+    with running(command, tmp_path / "out", gated) as it:
+        it.until_in_flight(2)
+        it.signalled(signal.SIGHUP)
+        gate.open.set()
+        ended, err = it.end()
+    assert (ended, gated.charges) == (0, 3), err

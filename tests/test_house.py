@@ -1,0 +1,294 @@
+"""The rules of the house: who may import whom, who may touch what, what is exported, what is documented."""
+
+import ast
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import photio_prep
+from photio_prep import errors
+from photio_prep.errors import PhotioError
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "photio_prep"
+
+# Imports point downwards: a module knows its own layer and those above it in this list. A new file gets a line here.
+LAYERS = (
+    {"errors", "geometry", "processes"},
+    {"addresses", "connection", "data", "decode", "encode", "fetch", "files", "inputs"}
+    | {"pace", "retry", "secret", "settings"},
+    {"claims", "keep", "orders", "sources", "weights", "wire"}
+    | {"stages", "stages.load", "stages.matte", "stages.pad", "stages.request", "stages.send", "stages.unpad"},
+    {"again", "curl", "finals", "flow", "gate", "matters", "pay", "restore", "till"},
+    {"batch", "cluster", "review"},
+    {"", "__main__", "cli"},
+)
+# The stand-in of the API is a program of its own: only the command line starts it, and it knows this much of us.
+SANDBOX_MAY_IMPORT = {"errors", "geometry"}
+
+HOMES = {
+    "rembg": {"stages.matte"},
+    "onnxruntime": {"stages.matte"},
+    "requests": {"connection", "stages.send"},
+    "urllib3": {"connection", "stages.send"},
+    "idna": {"addresses"},
+    "certifi": {"fetch"},
+    "pooch": {"sources"},
+    "keyring": {"settings"},
+    "psutil": {"processes"},
+    "click": {"cli"},
+    "tqdm": {"cli"},
+    "numpy": {"decode", "stages.matte", "stages.pad", "sandbox"},
+    "platformdirs": {"orders", "settings", "weights"},
+    "PIL": {"cli", "data", "decode", "encode", "matters", "orders", "sandbox", "stages", "wire"},
+}
+HEAVY = ("rembg", "onnxruntime", "numba", "llvmlite", "pymatting", "scipy", "skimage", "pooch", "click", "tqdm")
+
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    """Every module of the package by its name below it, parsed; a package by its own name."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").rstrip(".")
+        found[name] = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    return found
+
+
+def imported(tree: ast.Module) -> set[str]:
+    """Full names of everything that a module imports, at its head or within a function."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {each.name for each in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: imports are absolute"
+            found |= {f"{node.module}.{each.name}" for each in node.names}
+    return found
+
+
+def of_ours(name: str) -> set[str]:
+    """The modules of ours that module `name` imports."""
+    found = set()
+    for each in imported(modules()[name]):
+        head, _, rest = each.partition(".")
+        if head == "photio_prep":
+            while rest not in modules():
+                rest = rest.rpartition(".")[0]
+            found.add(rest)
+    return found
+
+
+def foreign(name: str) -> set[str]:
+    """The libraries that module `name` imports."""
+    return {each.partition(".")[0] for each in imported(modules()[name])} - {"photio_prep"} - sys.stdlib_module_names
+
+
+def layer(name: str) -> int:
+    package = name.partition(".")[0]
+    for number, names in enumerate(LAYERS):
+        if name in names or (package == "cli" and "cli" in names):
+            return number
+    raise AssertionError(f"{name} stands in no layer: put it into LAYERS")
+
+
+def is_sandbox(name: str) -> bool:
+    return name.partition(".")[0] == "sandbox"
+
+
+OURS = [name for name in modules() if not is_sandbox(name)]
+
+
+@pytest.mark.parametrize("name", OURS, ids=lambda name: name or "photio_prep")
+def test_imports_point_one_way(name: str) -> None:
+    for other in of_ours(name):
+        if is_sandbox(other):
+            assert layer(name) == layer("cli"), f"{name} imports {other}: only the command line starts the stand-in"
+        elif other:  # the package itself is asked for its version only
+            assert layer(other) <= layer(name), f"{name} imports {other}"
+
+
+def test_only_the_command_line_asks_the_package_itself() -> None:
+    asking = {name for name in OURS if "" in of_ours(name)}
+    assert asking <= {"cli", "__main__"} | {name for name in OURS if name.startswith("cli.")}
+
+
+def test_stages_do_not_know_each_other() -> None:
+    for name in modules():
+        if name.startswith("stages."):
+            assert not {other for other in of_ours(name) if other.startswith("stages")}, name
+
+
+def test_the_stand_in_knows_nothing_of_us() -> None:
+    for name in modules():
+        if is_sandbox(name):
+            assert {other for other in of_ours(name) if not is_sandbox(other)} <= SANDBOX_MAY_IMPORT, name
+
+
+def test_no_two_modules_need_each_other() -> None:
+    done: set[str] = set()
+
+    def visit(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, " -> ".join((*way, name))
+        if name in done:
+            return
+        for other in of_ours(name) - {name, ""}:
+            if not other or not name.startswith(f"{other}."):  # a module's own package is no module that it needs
+                visit(other, (*way, name))
+        done.add(name)
+
+    for name in modules():
+        visit(name, ())
+
+
+@pytest.mark.parametrize("name", modules(), ids=lambda name: name or "photio_prep")
+def test_foreign_libraries_live_at_home(name: str) -> None:
+    for library in foreign(name):
+        homes = HOMES.get(library, set())
+        assert name in homes or name.partition(".")[0] in homes, f"{name} imports {library}"
+
+
+def spoken(tree: ast.Module) -> set[str]:
+    """Dotted names that a module uses (`os.environ`), and plain ones that it calls (`print`)."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            found.add(f"{node.value.id}.{node.attr}")
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            found.add(node.func.id)
+    return found
+
+
+@pytest.mark.parametrize("name", modules(), ids=lambda name: name or "photio_prep")
+def test_only_one_file_reads_the_environment_and_only_one_prints(name: str) -> None:
+    used = spoken(modules()[name]) | {each for each in imported(modules()[name]) if each.startswith("os.")}
+    if name != "settings":
+        assert not used & {"os.environ", "os.environb", "os.getenv", "os.putenv"}
+    if name != "cli.talk":
+        assert not used & {"print", "sys.stdout"}
+    if not name.startswith("cli"):
+        assert not used & {"sys.exit", "exit", "quit", "os._exit", "sys.argv", "input"}
+
+
+# --- importing -------------------------------------------------------------------------------------------------------
+
+
+def alone(code: str) -> str:
+    """What a fresh Python prints, in which every warning is an error."""
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stderr == ""
+    return done.stdout.strip()
+
+
+def test_importing_the_library_loads_nothing_heavy_and_says_nothing() -> None:
+    assert alone(f"import photio_prep, sys; print(*sorted(set({HEAVY}) & set(sys.modules)))") == ""
+
+
+def test_importing_changes_no_global_state() -> None:
+    code = """
+import logging, os, random, signal, socket, sys, threading, warnings
+import PIL.Image
+def world():
+    return (dict(os.environ), os.getcwd(), random.getstate(), socket.getdefaulttimeout(), signal.getsignal(2),
+            PIL.Image.MAX_IMAGE_PIXELS, sys.getrecursionlimit(), threading.active_count(), logging.root.handlers[:],
+            sys.path[:], sys.excepthook)
+before = world()
+import photio_prep
+print(world() == before)
+"""
+    assert alone(code) == "True"
+
+
+def test_help_and_version_answer_without_the_whole_machinery() -> None:
+    code = """
+import sys
+from photio_prep.cli import main
+try:
+    main(["--version"])
+except SystemExit as left:
+    assert not left.code, left.code
+heavy = {"rembg", "onnxruntime", "numba", "scipy", "skimage"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    assert photio_prep.__version__ in alone(code)
+
+
+# --- what is promised ------------------------------------------------------------------------------------------------
+
+
+def test_the_exported_names_are_sorted_and_exact() -> None:
+    assert photio_prep.__all__ == sorted(photio_prep.__all__)
+    tree = modules()[""]
+    named = {
+        alias.asname or alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    assert set(photio_prep.__all__) == named
+    assert all(hasattr(photio_prep, name) for name in photio_prep.__all__)
+
+
+def test_the_promised_names_are_there() -> None:
+    assert set(photio_prep.__all__) >= {"prepare", "generate", "finish", "run", "InstantClient", "PhotioError"}
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert (PACKAGE / "py.typed").exists()
+
+
+def documented() -> set[int]:
+    """The codes in README's table of exit codes."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = re.search(r"^\| exit \| meaning \|\n\|[-:|\s]+\|\n((?:\|.*\|\n?)+)", readme, re.MULTILINE)
+    assert table is not None, "README.md has no table `| exit | meaning |`"
+    rows = re.findall(r"^\| *([\d/]+) *\|", table[1], re.MULTILINE)
+    return {int(code) for row in rows for code in row.split("/")}
+
+
+def test_every_exit_code_has_a_row_in_the_readme() -> None:
+    assert documented() == {*range(12), 130, 143}
+
+
+def every(kind: type[PhotioError]) -> set[type[PhotioError]]:
+    below = {each for each in kind.__subclasses__() if each.__module__ == errors.__name__}
+    return below.union(*(every(each) for each in below))
+
+
+def test_every_error_ends_with_a_documented_code() -> None:
+    assert {each.exit_code for each in every(PhotioError)} <= documented() - {0, 1}
+
+
+# --- the form of a file ----------------------------------------------------------------------------------------------
+
+# A package speaks for what lies in it, and a file of verbs by their own help texts.
+BRIEF = {name for name in modules() if (PACKAGE / name.replace(".", "/")).is_dir() or name.startswith("cli.")}
+
+
+@pytest.mark.parametrize("name", modules(), ids=lambda name: name or "photio_prep")
+def test_a_module_begins_with_what_it_is_for(name: str) -> None:
+    first, _, rest = (ast.get_docstring(modules()[name]) or "").partition("\n")
+    assert len(first) > 10
+    assert first.endswith((".", "?"))
+    assert not rest or rest.startswith("\n"), "one line, then an empty one"
+
+
+@pytest.mark.parametrize("name", sorted(set(modules()) - BRIEF - {"__main__"}))
+def test_a_module_says_what_it_takes_and_touches(name: str) -> None:
+    head = ast.get_docstring(modules()[name]) or ""
+    for word in ("takes", "touches"):
+        assert re.search(rf"\b{word}\b", head, re.IGNORECASE), f"it does not say what it {word}"
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_file_has_one_duty(path: Path) -> None:
+    """Above about 300 lines it has two."""
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
+
+
+def test_no_file_is_named_for_nothing() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        assert not re.search(r"(^|_)(helpers?|utils?|managers?|handlers?|common|misc)(_|$)", path.stem), path
