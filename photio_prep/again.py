@@ -6,9 +6,11 @@ Raises PhotoRefused.
 """
 
 import json
+from collections import defaultdict
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from photio_prep import orders
 from photio_prep.errors import PhotoRefused
@@ -17,8 +19,18 @@ from photio_prep.orders import Order, State
 _PAID = frozenset({State.ANSWERED, State.FINISHED, State.UNKNOWN, State.PAID_UNUSABLE})
 
 
+class _Paid(NamedTuple):
+    """One photo of an order that was billed, or may have been."""
+
+    key: str
+    seed: int
+    drawn: bool
+    source: str
+    words: tuple[str, str | None, str]  # description, negative prompt, endpoint
+
+
 class PaidBefore:
-    """What was paid for in a folder of orders, by photo and wish. The folder is read once, at the first question."""
+    """What was paid for in a folder of orders. It is read once, at the first question."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -32,26 +44,38 @@ class PaidBefore:
         if order.folder is None or orders.state(order.folder) is not State.PLANNED:
             return
         asked, origin = order.request, order.origin
-        wish = (origin.digest, origin.options, asked.description, asked.negative_prompt, order.endpoint)
-        for key, seed, drawn in self._paid.get(wish, ()):
+        words = (asked.description, asked.negative_prompt, order.endpoint)
+        for paid in self._found.get((origin.digest, origin.options), ()):
             # A seed that the user gave is a wish of its own; one that was drawn follows the bytes.
-            if key != order.key and ((drawn and asked.seed_drawn) or seed == asked.seed):
+            same_seed = (paid.drawn and asked.seed_drawn) or paid.seed == asked.seed
+            if paid.words == words and same_seed and paid.key != order.key:
                 raise PhotoRefused(
                     "the same photo with the same words was already paid for, as other bytes (of an older version), in"
-                    f" {self._root / key[:32]}",
+                    f" {self._root / paid.key[:32]}",
                     "Finish that order for nothing, or give --again to pay for this one too",
                 )
 
+    def answered(self, sources: Iterable[str], description: str, endpoint: str) -> int:
+        """How many photos, by their names alone, have an answer for these words: a guess for the quote."""
+        names = {
+            paid.source
+            for each in self._found.values()
+            for paid in each
+            if (paid.words[0], paid.words[2]) == (description, endpoint)
+        }
+        return sum(source in names for source in sources)
+
     @cached_property
-    def _paid(self) -> dict[tuple[Any, ...], list[tuple[str, int, bool]]]:
-        found: dict[tuple[Any, ...], list[tuple[str, int, bool]]] = {}
+    def _found(self) -> dict[tuple[str, str], list[_Paid]]:
+        """What was paid for, by the photo's digest and how it was cut out."""
+        found: dict[tuple[str, str], list[_Paid]] = defaultdict(list)
         for photo in self._root.glob("*/photo-*.json"):
             try:
                 facts, plan = json.loads(photo.read_bytes()), json.loads((photo.parent / "order.json").read_bytes())
                 words = (plan["description"], plan["negative_prompt"], plan["endpoint"])
-                entry = (str(plan["key"]), int(plan["seed"]), bool(plan["seed_drawn"]))
+                paid = _Paid(str(plan["key"]), int(plan["seed"]), bool(plan["seed_drawn"]), facts["source"], words)
                 if orders.state(photo.parent) in _PAID:
-                    found.setdefault((facts["sha256"], facts["options"], *words), []).append(entry)
+                    found[facts["sha256"], facts["options"]].append(paid)
             except (OSError, ValueError, KeyError, TypeError):
                 continue  # a damaged order is named by whoever reads it for its own sake
         return found

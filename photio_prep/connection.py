@@ -8,10 +8,12 @@ import re
 import socket
 import threading
 import traceback
+import urllib.parse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import requests
 import requests.adapters
 import requests.exceptions
 import urllib3.exceptions
@@ -125,6 +127,17 @@ class Adapter(requests.adapters.HTTPAdapter):
         return manager
 
 
+class Session(requests.Session):
+    """One that obeys nobody but its caller: no environment, no .netrc, no redirect."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trust_env = False
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Nowhere. Asked not to follow, requests still parses the place, and reads and unpacks the whole body first."""
+
+
 def _watched(watch: Watch) -> dict[str, Any]:
     # `debuglevel`: somebody who sets http.client's own to see the headers must not see the key on stdout.
     class Plain(HTTPConnection):
@@ -167,6 +180,14 @@ def reason(error: BaseException, clean: Callable[[str], str] = str) -> str:
         error = inner
     text = clean(str(error) or type(error).__name__)
     return text.rpartition("): ")[2][:200] if "object at 0x" in text else text[:200]
+
+
+def host(location: str) -> str:
+    """Where a redirect leads to, as far as it says so."""
+    try:
+        return urllib.parse.urlsplit(location).hostname or "nowhere"
+    except ValueError:
+        return "a place that is no URL"
 
 
 def is_verdict(said: str) -> bool:

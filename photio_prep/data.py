@@ -14,6 +14,7 @@ from typing import Protocol
 from PIL import Image
 
 from photio_prep.geometry import Placement, Size
+from photio_prep.headers.facts import UNCREDITED, Credit
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Photo:
 
     `image` is RGB, or RGBA where the file had transparency. `source` is the name as given, for messages.
     `digest` is the SHA-256 of the file's bytes (of the pixels, for a picture that came in memory). `format` is the
-    Pillow name of the file's format. `notes` say what was remarkable about the file.
+    Pillow name of the file's format. `notes` say what was remarkable about the file. `credit` is whose it is, by EXIF.
     """
 
     image: Image.Image
@@ -30,6 +31,7 @@ class Photo:
     digest: str
     format: str
     notes: tuple[str, ...] = ()
+    credit: Credit = UNCREDITED
 
     @property
     def size(self) -> Size:

@@ -6,10 +6,12 @@ Takes a Pillow picture; gives bytes. Touches nothing. Raises UsageError for a fo
 import io
 from typing import Any
 
-from PIL import Image
+from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
+from photio_prep.colour import SRGB_PROFILE
 from photio_prep.errors import UsageError
+from photio_prep.headers.facts import Credit
 
 # Pillow's format -> the suffix of a final. A photo in another format gets a PNG.
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp"}
@@ -36,20 +38,31 @@ def png(image: Image.Image) -> bytes:
     return _saved(image, "PNG", compress_level=4)
 
 
-def encoded(image: Image.Image, format_: str, *, sandbox: bool = False) -> bytes:
+def encoded(image: Image.Image, format_: str, *, sandbox: bool = False, credit: Credit | None = None) -> bytes:
     """The file of a final: JPEG at quality 95 with full colour resolution, WebP at 95, or PNG.
 
-    It holds no metadata, but for a final of the sandbox, which says that it is one.
+    It holds no metadata, but for a final of the sandbox, which says that it is one, and one with a `credit`, which
+    carries that (EXIF's Artist and Copyright) and a profile of sRGB.
     """
+    kept: dict[str, Any] = {} if credit is None else {"icc_profile": SRGB_PROFILE, "exif": _exif(credit)}
     if format_ == "JPEG":
-        said: dict[str, Any] = {"comment": SANDBOX_MARK} if sandbox else {}
-        return _saved(image, "JPEG", quality=95, subsampling=0, optimize=True, **said)
+        kept |= {"comment": SANDBOX_MARK} if sandbox else {}
+        return _saved(image, "JPEG", quality=95, subsampling=0, optimize=True, **kept)
     if format_ == "WEBP":
-        return _saved(image, "WEBP", quality=95, method=4, **({"xmp": SANDBOX_MARK} if sandbox else {}))
+        return _saved(image, "WEBP", quality=95, method=4, **kept, **({"xmp": SANDBOX_MARK} if sandbox else {}))
     note = PngInfo()
     if sandbox:
         note.add_text("Comment", SANDBOX_MARK.decode())
-    return _saved(image, "PNG", compress_level=4, pnginfo=note)
+    return _saved(image, "PNG", compress_level=4, pnginfo=note, **kept)
+
+
+def _exif(credit: Credit) -> bytes:
+    """An EXIF block of the credit alone; empty where nothing is known."""
+    exif = Image.Exif()
+    for tag, said in ((ExifTags.Base.Artist, credit.artist), (ExifTags.Base.Copyright, credit.copyright)):
+        if said:
+            exif[tag] = said.encode()  # as text Pillow would write ASCII, and © as ?
+    return exif.tobytes() if any(credit) else b""
 
 
 def _saved(image: Image.Image, format_: str, **options: Any) -> bytes:  # noqa: ANN401  Pillow's own options

@@ -35,7 +35,7 @@ class PhotioError(Exception):
 
     exit_code = 1
 
-    def __init__(self, found: str, fix: str = "", *, subject: str = "") -> None:
+    def __init__(self, found: str, fix: str = "", subject: str = "") -> None:
         super().__init__(found, fix, subject)
         self.found = found
         self.fix = fix

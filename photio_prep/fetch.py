@@ -5,10 +5,11 @@ Touches the network: the name is resolved once, every address it has is checked,
 address, with the name in the Host header and the certificate. Nothing else is sent: no credentials, cookies, referrer;
 no proxy, no .netrc, no setting of the environment. Raises PhotoRefused, and UsageError for our own settings.
 
-Ours, because no library holds the vectors of tests/test_addresses.py: drawbridge 0.1.2 lets 9 of 48 addresses through
-(168.63.129.16, fec0::/10, ISATAP), requests-hardened 1.3.0 checks only the first answer of DNS, safehttpx 0.2.0 takes
-the public one of mixed answers, advocate 1.0.0 needs Python 2's netifaces and urllib3 1; none has a deadline. And
-http.client, because urllib3 logs the whole URL, signature included, when a server sends an odd header.
+Ours, because no library holds the vectors of tests/test_addresses.py: of the 48 addresses drawbridge 0.1.2 lets 9
+through, requests-hardened 1.3.0 6 and safehttpx 0.2.0 13 (all: 168.63.129.16, fec0::/10, ISATAP); the second checks
+only the first answer of DNS, the third takes the public one of several; advocate 1.0.0 needs netifaces, which is
+archived. None has a deadline for the whole. http.client and not urllib3, because that logs the whole URL, signature
+included, when a server sends an odd header.
 """
 
 import http.client
@@ -188,10 +189,14 @@ class _Asking:
                 failed = error
         else:
             raise failed
-        if trust:
-            # The time-out that the socket has from connecting is for the handshake as a whole.
-            opened = trust.wrap_socket(opened, server_hostname=place.host)
-        self.watch.established(opened)
+        try:
+            opened.settimeout(self._left(_CONNECT))  # for the handshake as a whole
+            if trust:
+                opened = trust.wrap_socket(opened, server_hostname=place.host)
+            self.watch.established(opened)
+        except BaseException:
+            opened.close()
+            raise
         return opened
 
     def _addresses(self, place: Target) -> list[str]:

@@ -7,12 +7,15 @@ Raises OutputExists where another file lies in the way, StorageFailed where noth
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Literal
 
 from photio_prep import files, orders
 from photio_prep.encode import SANDBOX_MARK, SUFFIXES, encoded, final_format
 from photio_prep.errors import OutputExists, UsageError
 from photio_prep.flow import finish
 from photio_prep.orders import Order
+
+Metadata = Literal["none", "keep-safe"]
 
 
 def final_path(order: Order, out: Path, format_: str | None = None) -> Path:
@@ -40,8 +43,12 @@ def refuse_if_in_the_way(order: Order, target: Path, *, overwrite: bool) -> None
         raise OutputExists("another file lies there already", "Give --overwrite, or another --out", subject=str(target))
 
 
-def write_final(order: Order, out: Path, *, format_: str | None = None, overwrite: bool = False) -> Path:
+def write_final(
+    order: Order, out: Path, *, format_: str | None = None, overwrite: bool = False, metadata: Metadata = "none"
+) -> Path:
     """Crop the kept answer back, write the final, mark the order finished; its path. Free, repeatable for ever.
+
+    With `metadata` "keep-safe" it carries the photo's copyright and artist and a profile of sRGB, else pixels only.
 
     Raises:
         OutputExists: A file of somebody else lies there.
@@ -52,9 +59,9 @@ def write_final(order: Order, out: Path, *, format_: str | None = None, overwrit
         raise UsageError("an order in memory has no place for its final", "Use flow.finish")
     there = target.is_file() and not overwrite
     mark = orders.finished(order.folder, order.origin)
-    if there and mark is not None and _same(target, mark):
+    if there and mark is not None and _same(target, mark) and _carries(target) == (metadata == "keep-safe"):
         return target
-    data = _final(order, format_)
+    data = _final(order, format_, metadata)
     # Killed between writing the final and marking it: the very same bytes are ours.
     if not there or target.read_bytes() != data:
         refuse_if_in_the_way(order, target, overwrite=overwrite)
@@ -70,9 +77,17 @@ def _sweep_once(folder: Path) -> None:
     files.sweep(folder)
 
 
-def _final(order: Order, format_: str | None) -> bytes:
+def _final(order: Order, format_: str | None, metadata: Metadata) -> bytes:
     final = finish(order, format=format_)
-    return encoded(final.image, final.format, sandbox=order.sandbox)
+    credit = order.origin.credit if metadata == "keep-safe" else None
+    return encoded(final.image, final.format, sandbox=order.sandbox, credit=credit)
+
+
+def _carries(path: Path) -> bool:
+    """Whether a final of ours carries a profile, and so what it was allowed to carry."""
+    with path.open("rb") as file:
+        head = file.read(4096)
+    return any(each in head for each in (b"ICC_PROFILE", b"iCCP", b"ICCP"))
 
 
 def _sandboxed(order: Order, path: Path) -> bool:

@@ -44,6 +44,7 @@ def prepare(
     orders: str | Path | None = None,
     name: str = "",
     output: str = "",
+    frame: int | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Order:
     """The order for one photo: exactly what would be sent, and the way back. Free, no network, no key.
@@ -62,6 +63,7 @@ def prepare(
         orders: Keep the order in this folder, where it is paid for at most once.
         name: What messages call the photo.
         output: Where its final belongs below the output folder, without suffix.
+        frame: Which frame or page of a file with several, from 0; without one such a file is refused.
         limits: What the photo may be at most.
 
     Raises:
@@ -70,7 +72,7 @@ def prepare(
         ModelUnavailable: No model is installed, or it is damaged.
         StorageFailed: The order cannot be kept.
     """
-    photo = source if isinstance(source, Photo) else load(source, name=name, limits=limits)
+    photo = source if isinstance(source, Photo) else load(source, name=name, limits=limits, frame=frame)
     chosen = snap(photo.size) if size is None else named(size) if isinstance(size, str) else size
     placement = place(photo.size, chosen.size)
     drawn = None if mask is None else load(mask, limits=limits).image
@@ -82,7 +84,8 @@ def prepare(
     warnings = (*photo.notes, *cutout.notes, *_warnings(placement, chosen), *doubts(asked.description))
     drawing = sha256(drawn.tobytes()).hexdigest()[:16] if drawn else "none"
     told = f"model {cutout.model}, alpha {alpha}, size {chosen.size}, mask {drawing}"
-    origin = Origin(photo.source, photo.digest, photo.format, output, told, warnings)
+    told += "" if frame is None else f", frame {frame}"
+    origin = Origin(photo.source, photo.digest, photo.format, output, told, warnings, photo.credit)
     order = Order(asked, endpoint, origin, cutout.model, cutout.image)
     return ledger.write(order, Path(orders)) if orders is not None else order
 
@@ -205,6 +208,7 @@ class Options(TypedDict, total=False):
     orders: str | Path | None
     name: str
     output: str
+    frame: int | None
     limits: Limits
 
 

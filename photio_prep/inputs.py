@@ -5,14 +5,14 @@ Raises UsageError for an input that is none.
 """
 
 import os
-import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
+from photio_prep.addresses import LONGEST, shown
 from photio_prep.errors import PhotoRefused, UsageError
 
 # Only these are taken from a folder; a file that is named on the command line is judged by its bytes alone.
@@ -30,8 +30,9 @@ PassedOver = Callable[[PhotoRefused, bool], None]
 class Item(NamedTuple):
     """One photo to work on.
 
-    `source` is its path (None is standard input), or its URL; `output` the place of its final; `follow` says whether
-    it may be a symbolic link: one that the user named may, one found in a folder may not.
+    `source` is its path (None is standard input), or its URL; `name` what messages and orders call it, a URL without
+    its secrets; `output` the place of its final; `follow` says whether it may be a symbolic link: one that the user
+    named may, one found in a folder may not.
     """
 
     source: Path | str | None
@@ -55,7 +56,7 @@ def expand(
     taken: set[str] = set()
     for item in _named(inputs, out, passed_over or (lambda _why, _by_choice: None)):
         suffix = format_ or _FINAL.get(Path(item.name).suffix.lower(), "png")
-        digest = sha256(item.name.encode("utf-8", "surrogateescape")).hexdigest()[:6]
+        digest = sha256(str(item.source).encode("utf-8", "surrogateescape")).hexdigest()[:6]
         output = _bearable(item.output, digest)
         # Some file systems fold case and accents; a name must be another one on all of them.
         if _folded(f"{output}.{suffix}") in taken:
@@ -83,9 +84,8 @@ def _named(inputs: tuple[str, ...], out: Path, passed_over: PassedOver) -> Itera
     for each in inputs:
         if each == "-":
             yield Item(None, "-", "stdin")
-        elif re.match(r"[a-z][a-z0-9+.-]*://", each, re.IGNORECASE):
-            # The last part of the path names the final; nothing of it is believed but its letters.
-            yield Item(each, each, Path(urlsplit(each).path.replace("\\", "/")).stem or "url")
+        elif "://" in each or each.lower().startswith(("data:", "javascript:", "//")):
+            yield Item(each, shown(each), _stem(each))
         elif not os.path.lexists(each):
             raise UsageError("no such file or folder", "Check the name", subject=each)
         elif Path(each).is_dir():
@@ -94,6 +94,12 @@ def _named(inputs: tuple[str, ...], out: Path, passed_over: PassedOver) -> Itera
             raise UsageError("job tables are not read yet", "Name photos or folders", subject=each)
         else:
             yield Item(Path(each), each, Path(each).stem)
+
+
+def _stem(url: str) -> str:
+    """The last part of a URL's path: it names the final, and nothing of it is believed but its letters."""
+    path = unquote(urlsplit(url, allow_fragments=True).path) if len(url) < LONGEST else ""
+    return PurePosixPath(path.replace("\\", "/")).stem or "photo"
 
 
 def _folder(folder: Path, out: Path, passed_over: PassedOver) -> Iterator[Item]:

@@ -33,6 +33,8 @@ from photio_prep.data import Canvas, Request
 from photio_prep.encode import png
 from photio_prep.errors import StorageFailed, UsageError
 from photio_prep.geometry import Box, Placement, Size
+from photio_prep.headers.exif import clean
+from photio_prep.headers.facts import UNCREDITED, Credit
 from photio_prep.wire import key
 
 SCHEMA = 1
@@ -58,7 +60,8 @@ class Origin:
     """The photo that an order was made from.
 
     `source` is the input as given; `digest` the SHA-256 of its bytes; `format` its Pillow format; `output` where its
-    final belongs below the output folder, without suffix, with slashes; `options` how it was asked to be cut out.
+    final belongs below the output folder, without suffix, with slashes; `options` how it was asked to be cut out;
+    `credit` whose it is, which a final may carry on.
     """
 
     source: str
@@ -67,6 +70,7 @@ class Origin:
     output: str = ""
     options: str = ""
     warnings: tuple[str, ...] = ()
+    credit: Credit = UNCREDITED
 
 
 @dataclass(frozen=True)
@@ -166,6 +170,7 @@ def _want(order: Order, folder: Path) -> None:
         "options": origin.options,
         "placement": {"source": list(way.source), "canvas": list(way.canvas), "box": list(way.box)},
         "warnings": list(origin.warnings),
+        **({"credit": origin.credit._asdict()} if any(origin.credit) else {}),
     }
     files.create_same(folder / f"photo-{_name(origin)}.json", _json(facts))
 
@@ -190,6 +195,7 @@ def read(folder: Path, *, origin: Origin | None = None) -> Order:
         facts = _load(chosen)
         way = facts["placement"]
         placement = Placement(Size(*way["source"]), Size(*way["canvas"]), Box(*way["box"]))
+        _check(placement)
         canvas = Canvas(files.read_own(folder / "canvas.png"), placement)
         words = (plan["description"], plan["seed"], plan["negative_prompt"], plan["image_url"], plan["seed_drawn"])
         sent = Request(canvas, *words)
@@ -203,6 +209,13 @@ def read(folder: Path, *, origin: Origin | None = None) -> Order:
             f"a damaged order ({type(error).__name__}: {str(error)[:80]})", _AGAIN, subject=str(folder)
         ) from error
     return order
+
+
+def _check(placement: Placement) -> None:
+    left, top, right, bottom = placement.box
+    width, height = placement.canvas
+    if not (0 <= left < right <= width and 0 <= top < bottom <= height and min(placement.source) > 0):
+        raise ValueError(f"its box {placement.box} does not lie on {placement.canvas}")
 
 
 _AGAIN = "Move the folder away and prepare the photo again; keep it if an answer.raw lies in it"
@@ -222,7 +235,9 @@ def origins(folder: Path) -> list[Origin]:
 
 
 def _origin(facts: dict[str, Any]) -> Origin:
-    return Origin(facts["source"], facts["sha256"], facts["format"], facts["output"], facts["options"])
+    said = facts.get("credit", {})
+    credit = Credit(**{name: clean(str(said.get(name, ""))) for name in Credit._fields})
+    return Origin(facts["source"], facts["sha256"], facts["format"], facts["output"], facts["options"], credit=credit)
 
 
 def state(folder: Path) -> State:

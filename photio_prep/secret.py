@@ -48,9 +48,19 @@ class Key:
     def split(self, data: bytes, *, last: bool) -> tuple[bytes, bytes]:
         """`data` redacted, and its end that may be the beginning of a spelling (empty when it is the `last` piece)."""
         clean = self._spellings.sub(b"***", data)
+        if last:
+            clean = self._without_stump(clean)
         keep = 0 if last else min(self._longest - 1, len(clean))
         # A spelling that was replaced moved the end; what is held back is taken from the clean bytes.
         return clean[: len(clean) - keep], clean[len(clean) - keep :]
+
+    def _without_stump(self, data: bytes) -> bytes:
+        """`data` without the beginning of a key at its end: an answer may be cut there."""
+        raw, end = self._text.lower().encode(), data.lower()
+        for length in range(min(len(raw), len(data)), 5, -1):
+            if end.endswith(raw[:length]):
+                return data[:-length] + b"***"
+        return data
 
     @cached_property
     def _longest(self) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 
 import platformdirs
 
+from photio_prep import limits as bounds
 from photio_prep.errors import KeyRefused, UsageError
 from photio_prep.secret import Key
 
@@ -72,6 +73,33 @@ def server_error_is_free() -> bool:
     if not isinstance(value, bool):
         raise UsageError(f"server_error_is_free = {value!r}", "Give true or false", subject=str(config_file()))
     return value
+
+
+def limits() -> bounds.Limits:
+    """What a photo may be at most: the defaults, and what photio.toml sets under `[limits]`.
+
+    Raises:
+        UsageError: An unknown limit, or one out of its range.
+    """
+    table = _file().get("limits", {})
+    if not isinstance(table, dict):
+        raise UsageError(f"limits = {str(table)[:40]}", "Give a table: [limits]", subject=str(config_file()))
+    try:
+        for name, value in table.items():
+            bounds.checked(name, value)
+    except UsageError as error:
+        raise UsageError(error.found, error.fix, subject=f"{config_file()}: [limits]") from None
+    return bounds.Limits(**table)
+
+
+# What a program needs to start and find its libraries; never a key.
+_HARMLESS = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "TEMP")
+
+
+def for_children() -> dict[str, str]:
+    """The environment of a process that decodes pictures: nothing of the user's but where libraries lie."""
+    # One thread: a pool for each core takes address space, which is limited, and gives nothing.
+    return {"OPENBLAS_NUM_THREADS": "1"} | {name: os.environ[name] for name in _HARMLESS if name in os.environ}
 
 
 def key(key_file: Path | None = None, *, from_stdin: bool = False, from_keyring: bool = False) -> Key:
@@ -150,7 +178,7 @@ def _file() -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot be read ({str(error)[:120]})", "Mend or remove it", subject=str(path)) from None
-    known = {"api_url", "proxy", "ca_bundle", "timeouts", "billing"}
+    known = {"api_url", "proxy", "ca_bundle", "timeouts", "billing", "limits"}
     if unknown := sorted(set(found) - known):
         raise UsageError(f"unknown setting {unknown[0]!r}", f"Known: {', '.join(sorted(known))}", subject=str(path))
     return found

@@ -46,6 +46,7 @@ class Till:
         self._answers: dict[bytes, str] = {}
         self.calls = 0
         self.closed: PhotioError | None = None
+        self._used_up = BudgetReached("the budget of --max-calls is used up", "Run again for more")
 
     @property
     def endpoint(self) -> str:
@@ -69,6 +70,12 @@ class Till:
         self._compare(request, result)
         return result
 
+    def limit(self, calls: int, why: BudgetReached) -> None:
+        """Let at most this many through, and say `why` then, if the budget is not smaller anyway."""
+        with self._lock:
+            if self._left is None or calls < self._left:
+                self._left, self._used_up = calls, why
+
     def close(self, why: PhotioError) -> None:
         """Let nothing more through."""
         with self._lock:
@@ -82,9 +89,7 @@ class Till:
             if self.closed is not None:
                 raise Interrupted(f"not sent: stopped after {self.closed.found}")
             if self._left == 0:
-                self.closed = BudgetReached(
-                    "the budget of --max-calls is used up", "The rest stays planned; run again for more"
-                )
+                self.closed = self._used_up
                 raise self.closed
             if self._left is not None:
                 self._left -= 1

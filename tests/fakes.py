@@ -3,8 +3,6 @@
 Takes and gives what the protocols of `photio_prep.data` say. Touches nothing. Raises nothing of its own.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from PIL import Image

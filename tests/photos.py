@@ -75,4 +75,6 @@ def order(
 ) -> Order:
     """An order in memory, with a canvas of any size; `source` names its photo, whose bytes are those of the name."""
     digest = sha256(source.encode("utf-8", "surrogateescape")).hexdigest()
-    return Order(request(size, **words), endpoint, Origin(source, digest, "PNG", Path(source).stem), "mask", cutout(size))
+    return Order(
+        request(size, **words), endpoint, Origin(source, digest, "PNG", Path(source).stem), "mask", cutout(size)
+    )

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from photio_prep import claims, processes
-from photio_prep.claims import Claim
 from photio_prep.errors import StorageFailed
 
 CLAIMING = "import sys; from pathlib import Path; from photio_prep import claims; claims.claim(Path(sys.argv[1]))"
@@ -30,7 +29,7 @@ def test_a_claim_says_who_and_when(tmp_path: Path):
 
 def test_only_the_first_of_many_claims_holds(tmp_path: Path):
     start = threading.Barrier(16)
-    won: list[Claim | None] = []
+    won: list[claims.Claim | None] = []
 
     def contend() -> None:
         start.wait()

@@ -20,9 +20,7 @@ SHELLS = [each for each in ("sh", "bash", "dash", "zsh") if shutil.which(each)]
 
 
 @pytest.fixture
-def command(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[Command]:
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Command]:
     bare_surroundings(monkeypatch, tmp_path / "home")
     monkeypatch.chdir(tmp_path)
     yield here(capsys, monkeypatch)
@@ -32,12 +30,20 @@ def command(
 @pytest.mark.skipif(not shutil.which("curl"), reason="no curl here")
 @pytest.mark.parametrize("shell", SHELLS)
 def test_the_printed_pipeline_sends_what_generate_sends(command: Command, monkeypatch: pytest.MonkeyPatch, shell: str):
-    scene = "on a baker's \"old\" table, 100 % linen, $HOME `id` \\n %s, märchenhaft 木"
+    scene = 'on a baker\'s "old" table, 100 % linen, $HOME `id` \\n %s, märchenhaft 木'
     photos.saved(Path("it's a shoe.png"))
     with HostileServer(ok()) as server:
         made = command(
-            "prepare", "it's a shoe.png", "-d", scene, "--negative-prompt", "a 'b' \"c\"", "--api-url", server.url,
-            "-o", "o ut'put",
+            "prepare",
+            "it's a shoe.png",
+            "-d",
+            scene,
+            "--negative-prompt",
+            "a 'b' \"c\"",
+            "--api-url",
+            server.url,
+            "-o",
+            "o ut'put",
         )
         printed = command("generate", made.paths[0], "--print-curl", "--api-url", server.url)
         assert (printed.code, len(printed.lines)) == (0, 1)

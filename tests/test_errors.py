@@ -1,6 +1,7 @@
 """The tree of errors: codes, messages of three parts, and which code speaks for several."""
 
 import itertools
+import pickle
 import re
 
 import pytest
@@ -83,3 +84,11 @@ def test_every_error_of_ours_can_speak_for_a_batch() -> None:
 
 def test_an_unknown_outcome_is_no_refusal() -> None:
     assert not issubclass(OutcomeUnknown, PhotoRefused)
+
+
+@pytest.mark.parametrize("kind", every())
+def test_an_error_survives_the_way_between_processes(kind: type[PhotioError]):
+    error = kind("found", "fix", subject="shoe.jpg")
+    error.exit_code = 143
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), again.exit_code) == (kind, str(error), 143)

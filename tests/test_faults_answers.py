@@ -1,8 +1,9 @@
-"""F18 to F28 of the list of faults, I63 to I69, and the figures for a storm of 429, a refused key and a budget.
+"""F18 to F28 of the list of faults, and the figures for a storm of 429, a refused key and a budget.
 
 Each through the real command line and the orders on disk, as in `test_faults`.
 """
 
+import gzip
 import itertools
 import json
 import re
@@ -12,14 +13,14 @@ from pathlib import Path
 import pytest
 import urllib3.util.connection
 
-from photio_prep import orders
+from photio_prep.errors import StorageFailed
+from photio_prep.keep import AnswerFile
 from photio_prep.orders import State
 from photio_prep.till import UNKNOWNS_IN_A_ROW
 from tests.batches import WORKERS, Plan, configure, planner, surroundings
 from tests.commands import KEY, here
 from tests.hostile import PATH, HostileServer
-from tests.hostile_answers import CASES, ok, said, verbatim
-from tests.hostile_delivery import big_body
+from tests.hostile_answers import ok, said, verbatim
 from tests.hostile_exchange import Behaviour, Exchange
 from tests.hostile_faults import TokenBucket, answering, busy, close_after_reading, redirect, status
 
@@ -146,6 +147,21 @@ def test_f24_a_redirect_names_its_place_and_is_not_followed(plan: Plan, code: in
     with HostileServer(ok()) as sink, HostileServer(redirect(code, f"http://localhost:{sink.port}{PATH}")) as server:
         plan(server.url, count).all_unknown(server, f"HTTP {code}, a redirect to 'localhost'", charges=1)
         assert sink.connections == 0
+
+
+@pytest.mark.parametrize("place", ["", "/elsewhere", "http://[::1", "//", "http://\xff/", "javascript:alert(1)"])
+def test_f24_a_redirect_to_no_place_at_all_is_unknown_too(plan: Plan, place: str):
+    with HostileServer(redirect(302, place)) as server:
+        plan(server.url, 1).all_unknown(server, "HTTP 302, a redirect to '.+', which is not followed", charges=1)
+
+
+def test_f24_the_body_of_a_redirect_is_never_unpacked(plan: Plan):
+    bomb = gzip.compress(bytes(50 * 2**20))
+    headers = (("Location", "https://elsewhere.invalid/"), ("Content-Encoding", "gzip"))
+    with HostileServer(status(302, bomb, headers=headers)) as server:
+        batch = plan(server.url, 1)
+        batch.all_unknown(server, "redirect to 'elsewhere.invalid'", charges=1, part=True)
+    assert batch.parts[0].read_bytes() == bomb
 
 
 @pytest.mark.parametrize("inside", [False, True])
@@ -314,65 +330,18 @@ def test_a_used_up_budget_alone_is_exit_6(plan: Plan):
         assert server.charges == 2
 
 
-# What may be in an answer.
+def test_after_the_first_trouble_with_the_disk_no_call_leaves(plan: Plan, monkeypatch: pytest.MonkeyPatch):
+    turn = itertools.count(1)
 
-ENDS = {
-    "answered": {State.ANSWERED},
-    "paid_unusable": {State.PAID_UNUSABLE},
-    "unknown": {State.UNKNOWN},
-    "either": {State.ANSWERED, State.PAID_UNUSABLE},
-}
+    def full(folder: Path) -> AnswerFile:
+        if next(turn) == 3:
+            raise StorageFailed("the disk is full")
+        return AnswerFile(folder)
 
-
-def seed(folder: Path) -> int:
-    return orders.read(folder).request.seed
-
-
-def test_i63_to_i69_every_answer_leaves_the_state_that_it_deserves(plan: Plan):
-    def script(n: int, exchange: Exchange) -> Behaviour:
-        return CASES[(exchange.request.seed or 0) - 1].answer
-
-    with HostileServer(script) as server:
-        batch = plan(server.url, len(CASES))
-        for _ in range(len(CASES)):
-            assert batch.generate().code in (4, 10)
-            if State.PLANNED not in batch.states:
-                break
-        assert (server.charges, server.charged_twice()) == (len(CASES), {})
-        bodies = {each.seed: CASES[(each.seed or 0) - 1].answer.make(each).body for each in server.requests}
-        wrong = {}
-        for folder in batch.folders:
-            case, ended = CASES[seed(folder) - 1], orders.state(folder)
-            if ended not in ENDS[case.verdict]:
-                wrong[case.name] = ended
-            assert (folder / "answer.raw").read_bytes() == bodies[seed(folder)]
-        assert wrong == {}
-        assert batch.generate().code == 4
-        assert server.charges == len(CASES)
-    assert batch.run("finish", batch.out).code == 4
-    for folder in batch.folders:
-        assert orders.state(folder) in ENDS[CASES[seed(folder) - 1].verdict] | {State.FINISHED}
-
-
-def test_i63_an_answer_without_end_is_cut_off_and_kept_as_far_as_it_came(plan: Plan, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("photio_prep.stages.send.LONGEST_ANSWER", 2**20)
-    with HostileServer(big_body(100 * 2**20, declared=None)) as server:
-        batch = plan(server.url, 1)
-        batch.all_unknown(server, "longer than", charges=1, part=True)
-    assert 2**20 <= batch.parts[0].stat().st_size <= 2**21
-
-
-def test_i69_the_same_answer_for_two_orders_is_told(plan: Plan):
-    same = next(case.answer for case in CASES if case.row == "I69")
-    with HostileServer(same) as server:
-        batch = plan(server.url, 3)
-        told = batch.generate().err
-        batch.all_answered(server)
-    assert told.count("the same answer: look at both finals") == 2
-    named = set(re.findall(r"\b[0-9a-f]{32}\b", told))
-    assert named == {each.name for each in batch.folders}
-
-
-def test_i69_two_orders_with_answers_of_their_own_are_not(plan: Plan):
+    monkeypatch.setattr("photio_prep.pay.AnswerFile", full)
     with HostileServer(ok()) as server:
-        assert "the same answer" not in plan(server.url, 3).generate().err
+        batch = plan(server.url, 10)
+        assert batch.generate("--jobs", 1).code == 7
+        assert server.hits == 2
+        assert batch.states == {State.ANSWERED: 2, State.PLANNED: 8}
+        batch.goes_on(server)

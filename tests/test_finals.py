@@ -152,7 +152,9 @@ def test_a_final_that_was_written_but_not_marked_is_ours(tmp_path: Path):
 
 def test_two_photos_of_one_order_are_finished_each(tmp_path: Path):
     order = answered(tmp_path / "orders", output="a")
-    other = orders.write(replace(order, origin=replace(order.origin, source="b.jpg", format="JPEG", output="b")), tmp_path / "orders")
+    other = orders.write(
+        replace(order, origin=replace(order.origin, source="b.jpg", format="JPEG", output="b")), tmp_path / "orders"
+    )
     assert order.folder is not None
     write_final(order, tmp_path / "out")
     assert orders.state(order.folder) is State.ANSWERED

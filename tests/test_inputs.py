@@ -127,8 +127,15 @@ def test_a_name_that_is_no_utf_8_is_a_file_like_others(tmp_path: Path):
 
 
 def test_a_url_is_an_item_named_after_its_path():
-    (item,) = found("https://example.com/shop/../%2e%2e/shoe.png?token=s3cret#x")
-    assert item == Item(item.name, "https://example.com/shop/../%2e%2e/shoe.png?token=s3cret#x", "shoe")
+    url = "https://photos.invalid/shop/../%2e%2e/shoe.png?token=s3cret#x"
+    (item,) = found(url)
+    assert (item.source, item.output) == (url, "shoe")
+    assert "s3cret" not in item.name
+
+
+def test_urls_that_differ_in_their_query_are_kept_apart():
+    items = found("https://photos.invalid/get?id=1", "https://photos.invalid/get?id=2")
+    assert len({item.output for item in items}) == 2
 
 
 @pytest.mark.parametrize("what", ["nothing.png", ""])

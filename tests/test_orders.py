@@ -166,7 +166,7 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path):
         ("photo", lambda raw: raw.replace(b'"placement"', b'"misplaced"')),
     ],
 )
-def test_a_changed_order_is_refused_and_named(tmp_path: Path, name: str, damage):  # type: ignore[no-untyped-def]
+def test_a_changed_order_is_refused_and_named(tmp_path: Path, name: str, damage):
     folder = at(placed(tmp_path))
     (path,) = folder.glob(f"{name}*")
     path.write_bytes(damage(path.read_bytes()))
@@ -305,7 +305,9 @@ def test_only_what_is_unknown_can_be_resolved(tmp_path: Path, retry: bool):
 def test_an_order_goes_on_beside_the_old_one_with_every_photo_and_the_cutout(tmp_path: Path):
     old = placed(tmp_path, source="a.png")
     other_way = place(Size(480, 320), Size(48, 32))
-    sibling = replace(order(source="b.png"), request=replace(old.request, canvas=replace(old.canvas, placement=other_way)))
+    sibling = replace(
+        order(source="b.png"), request=replace(old.request, canvas=replace(old.canvas, placement=other_way))
+    )
     orders.write(sibling, tmp_path)
     back = orders.read(at(old))
     new = orders.succeed(back, replace(back, request=replace(back.request, seed=99), folder=None))

@@ -5,6 +5,7 @@ offset, in upper and lower case alike.
 """
 
 import base64
+import gzip
 import html
 import http.client
 import json
@@ -79,6 +80,7 @@ def spellings(text: str) -> dict[str, str]:
 
 
 WORDS = {name: each.lower().encode() for name, each in spellings(CANARY).items()}
+WORDS["half of it"] = CANARY[:9].lower().encode()  # left where a text is cut before it is redacted
 # What a chatty server sends back: every spelling, the base64 ones inside of longer texts.
 ECHO = " ".join([*spellings(CANARY).values(), CANARY.upper(), base64.b64encode(f"key={CANARY};".encode()).decode()])
 
@@ -112,12 +114,15 @@ FAILURES: dict[str, Behaviour] = {
     "500": status(500, ECHO.encode()),
     "500 at the cut": status(500, b"x" * 485 + ECHO.encode()),
     "500 inside of a 200": verbatim("500", json.dumps({"status_code": 500, "body": f"{'x' * 490}{ECHO}"})),
+    "500 in a gzip, at the cut": verbatim(
+        "gzip", gzip.compress(json.dumps({"status_code": 500, "body": "x" * 485 + CANARY}).encode())
+    ),
     "a strange status_code": verbatim("odd", json.dumps({"status_code": CANARY, "body": ""})),
     "no JSON": verbatim("no JSON", ECHO),
     "no picture": verbatim("no picture", json.dumps({"status_code": 200, "body": ECHO})),
     "a good answer": answering("echo", echoing_picture),
     "a redirect": redirect(302, f"https://{CANARY}.example/{urllib.parse.quote(CANARY)}"),
-    "a redirect at the cut": redirect(307, f"https://{'x' * 85}.{CANARY.replace('/', '.')}.example/"),
+    "a redirect at the cut": redirect(307, f"https://{'x' * 85}.{urllib.parse.quote(CANARY, safe='')}.example/"),
     "no HTTP": raw(f"{'x' * 120} {CANARY}\r\n\r\n".encode()),
     "no HTTP at the cut": raw(f"{'x' * 170} {CANARY}\r\n\r\n".encode()),
     "bad chunks": raw(f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{CANARY}\r\nx".encode()),
@@ -243,15 +248,16 @@ def told(error: BaseException | None) -> str:
     return "\n".join(texts)
 
 
-def sender(url: str, **options: str) -> InstantClient:
-    return InstantClient(settings.key(), api_url=url, timeouts=Timeouts(2, 2, 0.5, 5), **options)
+def sender(url: str) -> InstantClient:
+    return InstantClient(
+        settings.key(), api_url=url, timeouts=Timeouts(2, 2, 0.5, 5), proxy=os.environ.get("PHOTIO_PROXY")
+    )
 
 
 @pytest.mark.parametrize("name", [*FAILURES, *PLACES])
 def test_no_error_no_traceback_and_no_object_holds_the_key(name: str, home: Path, monkeypatch: pytest.MonkeyPatch):
     with failing(name, monkeypatch, home) as (url, _):
-        proxy = os.environ.get("PHOTIO_PROXY")
-        client = sender(url, **({"proxy": proxy} if proxy else {}))
+        client = sender(url)
         till = Till(client)
         order = flow.prepare(cutout(), description=SCENE, size=TINY, endpoint=url, orders=home / "orders")
         error = ended(order, till)
@@ -398,6 +404,7 @@ def test_what_is_no_file_is_no_key_and_does_not_hang(home: Path, must_end: Calla
     os.mkfifo(home / "pipe", 0o600)
     (home / "loop").symlink_to("loop")
     must_end(lambda: refused(key_file=home / "pipe"))
+    assert "not a regular file" in refused(key_file=home / "pipe")
     for path in (home, home / "nothing", home / "loop", Path("/dev/zero"), Path("/dev/null")):
         assert str(path) in refused(key_file=path)
 
@@ -460,7 +467,8 @@ def test_there_is_no_flag_that_takes_a_key(
 def test_a_key_in_the_environment_changes_nothing_for_the_free_verbs(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    run, told_ = here(capsys, monkeypatch), []
+    run = here(capsys, monkeypatch)
+    told_: list[object] = []
     with HostileServer(ok()) as server:
         cutout().save(home / "a.png")
         for key in (CANARY, None, "not a key"):

@@ -223,7 +223,12 @@ def test_only_what_was_surely_not_billed_is_free(error: Callable[[], PhotioError
 def test_a_call_in_flight_is_counted_already():
     with HostileServer(never_answer()) as server:
         till = Till(client(server.url), max_calls=1)
-        flying = threading.Thread(target=lambda: pytest.raises(OutcomeUnknown, till.send, request()))
+
+        def fly() -> None:
+            with pytest.raises(OutcomeUnknown):
+                till.send(request())
+
+        flying = threading.Thread(target=fly)
         flying.start()
         for _ in range(400):
             if server.hits:

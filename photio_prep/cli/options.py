@@ -60,6 +60,9 @@ cutting = several(
         show_default=True,
         help="The photo's own transparency.",
     ),
+    click.option(
+        "--frame", type=click.IntRange(min=0), default=None, metavar="N", help="Of an animation or pages, from 0."
+    ),
     click.option("--pull", is_flag=True, help="Fetch the model first if it is missing."),
     click.option("--offline", is_flag=True, help="Never use the network (for models)."),
 )
@@ -76,6 +79,13 @@ finals = several(
         "--format", "format_", type=click.Choice(["jpg", "png", "webp"]), help="Of the finals. [the photo's own]"
     ),
     click.option("--overwrite", is_flag=True, help="Replace files that lie where finals go."),
+    click.option(
+        "--metadata",
+        type=click.Choice(["none", "keep-safe"]),
+        default="none",
+        show_default=True,
+        help="In finals. keep-safe: the photo's copyright and artist, and sRGB; never where, when or with what.",
+    ),
 )
 paying = several(
     click.option("--sandbox", is_flag=True, help="Use a local stand-in of the API: free, no key."),

@@ -1,5 +1,6 @@
 """prepare, generate, finish, run: the verbs that make and carry on orders."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,14 +8,13 @@ from typing import Any
 
 import click
 
-from photio_prep import finals, flow, inputs, orders, pay
+from photio_prep import finals, flow, inputs, orders, pay, settings
 from photio_prep.again import PaidBefore
 from photio_prep.cli import options
 from photio_prep.cli import paying as paying_
 from photio_prep.cli.talk import Talk
 from photio_prep.curl import curl
-from photio_prep.decode import DEFAULT_LIMITS
-from photio_prep.errors import OutputExists, PhotioError, UsageError
+from photio_prep.errors import OutputExists, PhotioError, PhotoRefused, UsageError
 from photio_prep.files import read_input
 from photio_prep.geometry import named
 from photio_prep.orders import Order, State
@@ -31,7 +31,7 @@ from photio_prep.stages.request import checked_seed, doubts
 def prepare(inputs_: tuple[str, ...], out: Path, api_url: str | None, **given: Any) -> int:  # noqa: ANN401
     """Dry run: one order per photo, with the exact PNG that would be sent. Free, no network, no key.
 
-    INPUT is a photo, a folder (its tree is kept), or - for standard input. Prints the folder of each order.
+    INPUT is a photo, a folder (its tree is kept), an http(s) URL, or - for standard input. Prints each order's folder.
     """
     talk, words, cutting = _split(given)
     endpoint = options.endpoint(sandbox=False, api_url=api_url)
@@ -66,7 +66,7 @@ def generate(orders_: tuple[Path, ...], print_curl: bool, jobs: int, **given: An
     with paying_.client(paying, talk) as till:
         planned = list(_planned(found, words, till.endpoint, talk, again=again))
         new = [each for each in planned if each.folder and orders.state(each.folder) in paying_.SENDABLE]
-        paying_.quote(len(new), len(planned) - len(new), paying, talk)
+        paying_.quote(len(new), len(planned) - len(new), paying, talk, till)
 
         def paid(order: Order) -> None:
             pay.pay(order, till)
@@ -89,6 +89,7 @@ def finish(orders_: tuple[Path, ...], out: Path | None, format_: str | None, ove
 
     ORDER is a folder below orders/, or an output folder for all of them. Prints the path of each final.
     """
+    metadata = given.pop("metadata")
     talk, _, _ = _split(given)
     found = list(dict.fromkeys(orders.followed(each) for named in orders_ for each in _folders(named)))
     with talk.progress(found, len(found), "finish") as counted:
@@ -96,8 +97,8 @@ def finish(orders_: tuple[Path, ...], out: Path | None, format_: str | None, ove
             try:
                 for origin in orders.origins(folder):
                     order = orders.read(folder, origin=origin)
-                    target = out or folder.parent.parent
-                    path = finals.write_final(order, target, format_=format_, overwrite=overwrite)
+                    target = out or _out_of(folder)
+                    path = finals.write_final(order, target, format_=format_, overwrite=overwrite, metadata=metadata)
                     talk.done(order, State.FINISHED, final=path)
             except PhotioError as error:
                 talk.refused(str(folder), error)
@@ -116,19 +117,26 @@ def finish(orders_: tuple[Path, ...], out: Path | None, format_: str | None, ove
 def run(inputs_: tuple[str, ...], out: Path, format_: str | None, overwrite: bool, jobs: int, **given: Any) -> int:  # noqa: ANN401
     """PAYS: from photos to finals: prepare, generate and finish in a row.
 
-    INPUT is a photo, a folder (its tree is kept), or - for standard input. Running the same command again pays for
-    nothing twice and finishes what is left. Prints the path of each final.
+    INPUT is a photo, a folder (its tree is kept), an http(s) URL, or - for standard input. Running the same command
+    again pays for nothing twice and finishes what is left. Prints the path of each final.
     """
+    metadata = given.pop("metadata")
     talk, words, rest = _split(given)
     if not (words["description"] or "").strip():
         raise UsageError("run needs a scene description", 'Give -d "on a marble table, soft morning light"')
     paying = {name: rest.pop(name) for name in paying_.OPTIONS}
     again = rest.pop("again")
+    if "-" in inputs_ and paying["key_stdin"]:
+        raise UsageError(
+            "both the photo and the key would come from standard input", "Use --key-file or PHOTIO_API_KEY"
+        )
     items = list(inputs.expand(inputs_, out, format_, passed_over=talk.passed_over))
+    paid_before = PaidBefore(out / "orders")
     with paying_.client(paying, talk) as till:
-        paying_.quote(len(items), 0, paying, talk, at_most=True)
+        # A photo that changed meanwhile is a new call after all; without a yes the till lets no more than 25 through.
+        known = paid_before.answered([item.name for item in items], words["description"].strip(), till.endpoint)
+        paying_.quote(len(items) - known, known, paying, talk, till, at_most=True)
         taken: dict[Path, str] = {}
-        paid_before = PaidBefore(out / "orders")
 
         def reserved() -> Iterator[Order]:
             for order in _prepared(
@@ -150,7 +158,7 @@ def run(inputs_: tuple[str, ...], out: Path, format_: str | None, overwrite: boo
 
         def whole(order: Order) -> None:
             pay.pay(order, till)
-            path = finals.write_final(order, out, format_=format_, overwrite=overwrite)
+            path = finals.write_final(order, out, format_=format_, overwrite=overwrite, metadata=metadata)
             talk.done(order, State.FINISHED, final=path)
 
         paying_.each(reserved(), whole, till, talk, jobs, total=len(items))
@@ -192,12 +200,13 @@ def _prepared(
     if isinstance(what, tuple):
         what = list(inputs.expand(what, out, passed_over=talk.passed_over))
     _writable(out)
+    limits = settings.limits()
     told = ""
     words = {**words, "description": words["description"] or ""}
     with talk.progress(what, total or len(what), "prepare") as counted:
         for item in counted:
             try:
-                source = _bytes(item)
+                source = _bytes(item, offline=offline)
                 order = flow.prepare(
                     source,
                     **words,
@@ -207,6 +216,7 @@ def _prepared(
                     orders=out / "orders",
                     name=item.name,
                     output=item.output,
+                    limits=limits,
                 )
             except PhotioError as error:
                 if error.exit_code in (2, 7, 11):  # every other photo would meet the same
@@ -219,13 +229,17 @@ def _prepared(
             yield order
 
 
-def _bytes(item: inputs.Item) -> bytes:
+def _bytes(item: inputs.Item, *, offline: bool) -> bytes:
     """The bytes of an input; of one that was found in a folder only if it is no link by now."""
-    limit = DEFAULT_LIMITS.file_bytes
+    limit = settings.limits().file_bytes
     if item.source is None:
         return sys.stdin.buffer.read(limit + 1)
     if isinstance(item.source, str):
-        raise UsageError("photos by URL are not read yet", "Download it first", subject=item.source[:200])
+        if offline:
+            raise PhotoRefused("it would have to be fetched, and --offline forbids that", "Give a file")
+        from photio_prep.fetch import fetch
+
+        return fetch(item.source, limit=limit, ca_bundle=settings.ca_bundle())
     return read_input(item.source, limit, follow=item.follow)
 
 
@@ -244,6 +258,12 @@ def _folders(place: Path) -> list[Path]:
     if not found:
         raise UsageError("no order lies there", "Name a folder below orders/, or an output folder", subject=str(place))
     return found
+
+
+def _out_of(folder: Path) -> Path:
+    """The output folder that an order lies in, named as its order was: absolute, or from where we stand."""
+    out = folder.resolve().parent.parent
+    return out if folder.is_absolute() else Path(os.path.relpath(out))
 
 
 def _payable(place: Path, *, described: bool, sandbox: bool) -> list[Path]:

@@ -6,14 +6,15 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 import click
 
+from photio_prep import orders
 from photio_prep.cli import options
+from photio_prep.cli.signals import heard
 from photio_prep.cli.talk import Talk
-from photio_prep.errors import Interrupted, PhotioError, StorageFailed, UsageError
+from photio_prep.errors import BudgetReached, Interrupted, PhotioError, StorageFailed, UsageError
 from photio_prep.orders import Order, State
 from photio_prep.till import Till
 
@@ -22,9 +23,6 @@ OPTIONS = ("sandbox", "api_url", "key_file", "key_stdin", "keyring", "max_calls"
 ASK_ABOVE = 25
 SENDABLE = frozenset({State.PLANNED, State.REJECTED})
 
-# What an order is after it went wrong, by the error's exit code.
-_STATES = {3: State.REJECTED, 4: State.UNKNOWN, 8: State.CLAIMED, 10: State.PAID_UNUSABLE}
-
 
 @contextmanager
 def client(paying: dict[str, Any], talk: Talk) -> Iterator[Till]:
@@ -32,9 +30,8 @@ def client(paying: dict[str, Any], talk: Talk) -> Iterator[Till]:
     names = ("sandbox", "api_url", "key_file", "key_stdin", "keyring")
     with options.client(**{name: paying[name] for name in names}, talk=talk) as sender:
         till = Till(sender, paying["max_calls"], warn=talk.say)
-        before = {}
 
-        def leave(number: int, _frame: FrameType | None) -> None:
+        def leave(number: int) -> None:
             code = 130 if number == signal.SIGINT else 143
             if till.closed is not None and code in talk.codes:
                 # The second time: at once. What is in flight becomes unknown, because its claim's process is dead.
@@ -46,17 +43,11 @@ def client(paying: dict[str, Any], talk: Talk) -> Iterator[Till]:
             sender.stop()
             talk.say("stopping: nothing new is sent, what is in flight is waited for; once more to leave at once")
 
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            if hasattr(signal, name):
-                before[name] = signal.signal(getattr(signal, name), leave)
-        try:
+        with heard(leave):
             yield till
-        finally:
-            for name, handler in before.items():
-                signal.signal(getattr(signal, name), handler)
 
 
-def quote(calls: int, kept: int, paying: dict[str, Any], talk: Talk, *, at_most: bool = False) -> None:
+def quote(calls: int, kept: int, paying: dict[str, Any], talk: Talk, till: Till, *, at_most: bool = False) -> None:
     """Say what the run will cost before it starts; ask before a big one.
 
     Raises:
@@ -74,7 +65,10 @@ def quote(calls: int, kept: int, paying: dict[str, Any], talk: Talk, *, at_most:
     if kept:
         told += f"; {kept} answered already, free"
     talk.say(told)
-    if calls <= ASK_ABOVE or paying["yes"] or paying["sandbox"]:
+    if paying["yes"] or paying["sandbox"]:
+        return
+    if calls <= ASK_ABOVE:
+        till.limit(ASK_ABOVE, BudgetReached(f"more than {ASK_ABOVE} paid calls need a yes", "Give --yes"))
         return
     if not sys.stdin.isatty():
         raise UsageError(f"{calls} paid calls need a yes", "Give --yes, or --max-calls to pay for fewer")
@@ -110,7 +104,7 @@ def each(
             except PhotioError as error:
                 if isinstance(error, Interrupted):
                     continue  # it stays planned; why nothing more is sent was told once
-                talk.refused(str(order.folder), error, order, _STATES.get(error.exit_code, State.PLANNED))
+                talk.refused(str(order.folder), error, order, _state(order))
 
     with ThreadPoolExecutor(jobs) as pool:
         for order in found:
@@ -126,3 +120,11 @@ def each(
         talk.say(
             f"stopped after {begun} of {total}: {till.closed}. What was not sent stays planned; run the same again"
         )
+
+
+def _state(order: Order) -> State:
+    """How far an order got that something went wrong with."""
+    try:
+        return orders.state(order.folder) if order.folder else State.PLANNED
+    except PhotioError:
+        return State.PLANNED

@@ -26,6 +26,8 @@ def status(folder: Path, **given: Any) -> int:  # noqa: ANN401
     paid = perhaps = 0
     for each in orders.below(folder):
         try:
+            if orders.followed(each) != each:
+                continue  # it went on as another order, which is listed itself
             order, state = orders.read(each), orders.state(each)
         except PhotioError as error:
             talk.fail(error.about(str(each)))

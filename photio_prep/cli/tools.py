@@ -119,12 +119,12 @@ def _model(name: str) -> str:
 def _out(out: Path) -> str:
     from photio_prep import files
 
-    made = not out.exists()
+    made = [each for each in (out, *out.parents) if not each.exists()]
     probe = out / ".photio-check"
     files.write_whole(probe, b"")
     files.remove(probe)
-    if made:
-        out.rmdir()
+    for folder in made:
+        folder.rmdir()
     return f"{out} can be written"
 
 

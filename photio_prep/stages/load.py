@@ -6,7 +6,6 @@ Touches the disk for a path. Raises PhotoRefused.
 
 import io
 import os
-import warnings
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -18,17 +17,21 @@ from photio_prep.data import Photo
 from photio_prep.decode import DEFAULT_LIMITS, Limits, picture
 from photio_prep.errors import PhotoRefused
 from photio_prep.files import read_input, too_long
+from photio_prep.geometry import Size
+from photio_prep.headers import exif
+from photio_prep.limits import RANGES, check_size
 
 Source = str | os.PathLike[str] | bytes | BinaryIO | Image.Image
 
 
-def load(source: Source, *, name: str = "", limits: Limits = DEFAULT_LIMITS) -> Photo:
+def load(source: Source, *, name: str = "", limits: Limits = DEFAULT_LIMITS, frame: int | None = None) -> Photo:
     """The photo at `source`, as people see it.
 
     Args:
         source: A path, the bytes of a file, an open binary file, or a Pillow picture (taken with its EXIF and profile).
         name: What messages call it; the path where there is one.
         limits: What it may be at most.
+        frame: Which frame or page of a file with several, from 0; without one such a file is refused.
 
     Raises:
         PhotoRefused: It cannot be read, is no picture of a known format, is damaged, or is outside the limits.
@@ -38,13 +41,13 @@ def load(source: Source, *, name: str = "", limits: Limits = DEFAULT_LIMITS) -> 
         if isinstance(source, Image.Image):
             return _from_memory(source, name, limits)
         data = _read(source, limits)
-        image, format_, notes = picture(data, limits)
+        image, format_, notes, credit = picture(data, limits, frame)
     except PhotoRefused as error:
         raise error.about(name) from None
     suffix = Path(name).suffix.lower()
     if suffix in _SUFFIXES and _SUFFIXES[suffix] != format_:
         notes += (f"named {suffix}, but is a {format_} file",)
-    return Photo(image, name, sha256(data).hexdigest(), format_, notes)
+    return Photo(image, name, sha256(data).hexdigest(), format_, notes, credit)
 
 
 _SUFFIXES = {
@@ -56,6 +59,9 @@ _SUFFIXES = {
     ".tiff": "TIFF",
     ".gif": "GIF",
     ".bmp": "BMP",
+    ".avif": "AVIF",
+    ".heic": "HEIC",
+    ".heif": "HEIC",
 }
 
 
@@ -87,30 +93,39 @@ def _read(source: str | os.PathLike[str] | bytes | BinaryIO, limits: Limits) -> 
 
 def _from_memory(image: Image.Image, name: str, limits: Limits) -> Photo:
     # A lossless file and back: one way in for pictures from anywhere, with the same checks. TIFF holds every mode.
+    check_size(Size(*image.size), limits)
     format_ = image.format if image.format in ("JPEG", "PNG", "WEBP") else "PNG"
     holder = io.BytesIO()
     file_format = "TIFF" if image.mode in ("CMYK", "LAB", "I", "F", "YCbCr") else "PNG"
-    extra = {"exif": _orientation(image), "icc_profile": image.info.get("icc_profile")}
     try:
+        extra = {"exif": _kept(image), "icc_profile": image.info.get("icc_profile")}
         image.save(holder, file_format, compress_level=1, **extra)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # noqa: BLE001  it may still be an open file, of bytes that nobody vouches for
         raise PhotoRefused(
-            f"a picture of mode {image.mode} that cannot be read ({error})", "Convert it to RGB"
+            f"a picture of mode {image.mode} that cannot be read ({str(error)[:120]})", "Convert it to RGB"
         ) from None
     data = holder.getvalue()
-    photo = load(data, name=name, limits=replace(limits, file_bytes=max(limits.file_bytes, len(data))))
+    # We wrote that file a moment ago: whoever gives a picture in memory shall find no process of ours.
+    trusted = replace(
+        limits,
+        file_bytes=min(max(limits.file_bytes, len(data)), int(RANGES["file_bytes"][1])),
+        isolate="none",
+        metadata=max(limits.metadata, len(extra["icc_profile"] or b"") + 4096),
+    )
+    photo = load(data, name=name, limits=trusted)
     return replace(photo, format=format_, notes=())
 
 
-def _orientation(image: Image.Image) -> Image.Exif:
-    """Of a picture's EXIF, only how it is turned; nothing where the EXIF is damaged."""
+def _kept(image: Image.Image) -> Image.Exif:
+    """Of a picture's EXIF, only how it is turned and whose it is; nothing where the EXIF is damaged."""
     kept = Image.Exif()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            turned = image.getexif().get(ExifTags.Base.Orientation)
+        block = image.info.get("exif") or image.getexif().tobytes()
     except Exception:  # noqa: BLE001  EXIF is foreign bytes, and a parser may raise anything on them
         return kept
-    if turned in range(1, 9):
-        kept[ExifTags.Base.Orientation] = turned
+    turned, credit, _ = exif.read(block)
+    kept[ExifTags.Base.Orientation] = turned
+    for tag, said in ((ExifTags.Base.Artist, credit.artist), (ExifTags.Base.Copyright, credit.copyright)):
+        if said:
+            kept[tag] = said.encode()
     return kept

@@ -16,17 +16,7 @@ import requests
 import urllib3
 
 from photio_prep import connection, retry
-from photio_prep.connection import (
-    Adapter,
-    Timeouts,
-    Upload,
-    Watch,
-    chunks,
-    forget_locals,
-    is_verdict,
-    misconfigured,
-    reason,
-)
+from photio_prep.connection import Adapter, Session, Timeouts, Upload, Watch
 from photio_prep.data import Keep, Request, Result
 from photio_prep.errors import (
     ApiUnavailable,
@@ -181,8 +171,7 @@ class InstantClient:
         """One try, judged. Raises only what is a bug or the disk's."""
         watch = Watch(self.timeouts)
         upload = Upload(posted)
-        with requests.Session() as session, watch.deadline():
-            session.trust_env = False
+        with Session() as session, watch.deadline():
             session.mount(self.api_url, Adapter(watch))
             try:
                 response = session.post(
@@ -249,8 +238,8 @@ class InstantClient:
             return Attempt(outcome, "", status, raw=raw)
         evidence = f"HTTP {status}"
         if 300 <= status < 400:
-            place = urllib.parse.urlsplit(response.headers.get("Location", "")).hostname or "nowhere"
-            evidence += f", a redirect to {self._key.redact(place)[:100]!r}, which is not followed"
+            place = connection.host(self._key.redact(response.headers.get("Location", "")))
+            evidence += f", a redirect to {place[:100]!r}, which is not followed"
         elif raw:
             evidence += f": {raw[:500].decode('utf-8', 'replace')!r}"
         return Attempt(outcome, evidence, status, retry.retry_after(header))

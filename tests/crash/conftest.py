@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +10,10 @@ from tests.crash.harness import Forked
 from tests.crash.judge import TARGET, Judge, quick_folder
 from tests.hostile import HostileServer
 from tests.hostile_answers import ok
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="package")

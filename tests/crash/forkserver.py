@@ -14,10 +14,12 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.crash import bootstrap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def _child(function: Callable[[list[str]], object], order: dict[str, Any]) -> None:

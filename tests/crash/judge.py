@@ -10,17 +10,21 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from photio_prep import orders
 from photio_prep.orders import State
-from tests.crash.harness import Forked, KillResult
-from tests.hostile import HostileServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.crash.harness import Forked, KillResult
+    from tests.hostile import HostileServer
 
 TARGET = "tests.crash.product:main"
 

@@ -7,13 +7,12 @@ disk or the network is the product's; the photos are tiny and bring their cutout
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from photio_prep import claims, files, finals, flow, orders, pay
 from photio_prep.cli.paying import each
 from photio_prep.cli.talk import Talk
-from photio_prep.data import Sender
 from photio_prep.encode import encoded
 from photio_prep.errors import OutcomeUnknown, PhotioError
 from photio_prep.geometry import Recommended, Size
@@ -24,6 +23,11 @@ from photio_prep.till import Till
 from tests.fakes import BrightMatter
 from tests.hostile import PATH
 from tests.photos import SCENE, cutout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from photio_prep.data import Sender
 
 SMALL = Recommended("Small", "3:2", Size(48, 32))
 KEY = "pt-test-canary-41c2"

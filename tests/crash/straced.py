@@ -11,12 +11,15 @@ import re
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.crash.harness import Point, Run, run_command
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 CALLS = (
     "open,openat,creat,write,pwrite64,writev,fsync,fdatasync,rename,renameat,renameat2,link,linkat,unlink,unlinkat,"

@@ -8,9 +8,9 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -25,10 +25,14 @@ from tests.crash import product
 from tests.crash.bootstrap import FILLING
 from tests.crash.harness import Forked, KillResult, Run, run_command
 from tests.crash.judge import Judge, Verdict
-from tests.hostile import HostileServer
 from tests.hostile_answers import ok
 from tests.hostile_exchange import Behaviour, Exchange
 from tests.hostile_faults import Answer, answering
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.hostile import HostileServer
 
 HERE = "tests.crash.test_disk"
 
@@ -159,7 +163,9 @@ def test_f44_a_file_size_limit_in_the_answer_never_publishes_a_part_of_it(judge:
     with Forked(f"{HERE}:main_with_small_files", judge.arguments(), judge.out) as limited:
         failed = limited.run()
     assert (failed.status, judge.server.charges) == (7, 1)
-    assert "COULD NOT BE KEPT anywhere" in failed.output, "the limit is the process's, so no other place takes it either"
+    assert "COULD NOT BE KEPT anywhere" in failed.output, (
+        "the limit is the process's, so no other place takes it either"
+    )
     assert not list(judge.out.glob("orders/*/answer.raw"))
     clean = judge.runner().run()
     settled(judge, failed, clean)

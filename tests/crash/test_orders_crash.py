@@ -6,7 +6,7 @@ import json
 import sys
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,6 +18,9 @@ from tests.crash.product import VARIANTS
 from tests.crash.straced import Straced
 from tests.hostile_answers import ok
 from tests.hostile_delivery import slow
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 needs_strace = pytest.mark.skipif(not Straced.works(), reason="no strace here, or it may not trace")
 

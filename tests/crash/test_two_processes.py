@@ -6,9 +6,8 @@ import json
 import os
 import platform
 import threading
-from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -23,6 +22,10 @@ from tests.crash.judge import TARGET, Judge
 from tests.hostile_answers import ok
 from tests.hostile_delivery import slow
 from tests.hostile_faults import never_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +130,11 @@ def test_f49_f52_a_call_of_the_living_is_skipped_and_one_of_the_dead_is_unknown(
 
 def mine() -> Claim:
     return Claim(
-        platform.node(), processes.boot(), os.getpid(), processes.started(os.getpid()) or "", "2026-01-02T03:04:05+00:00"
+        platform.node(),
+        processes.boot(),
+        os.getpid(),
+        processes.started(os.getpid()) or "",
+        "2026-01-02T03:04:05+00:00",
     )
 
 
@@ -151,7 +158,9 @@ def test_f50_f51_f52_a_claim_of_somebody_else(judge: Judge, change: dict[str, st
     assert str(folder) in run.output
     # The other two are paid for, that one is not.
     assert judge.server.charges_by_seed == {1: 1, 3: 1}
-    assert sorted(judge.states()) == sorted([State.FINISHED, State.FINISHED, {4: State.UNKNOWN, 8: State.CLAIMED}[code]])
+    assert sorted(judge.states()) == sorted(
+        [State.FINISHED, State.FINISHED, {4: State.UNKNOWN, 8: State.CLAIMED}[code]]
+    )
 
 
 def corrupt(path: Path) -> None:

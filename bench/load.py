@@ -1,0 +1,172 @@
+"""How fast, and in how much memory, many orders are prepared, paid and finished; and how fast a finished batch is seen.
+
+`python -m bench.load [orders] [workers]` prints orders a second, memory after 1,000 orders and at the end, and the time
+of a second run over the finished batch. Everything on the way is the product's, but for three things: the photos are
+small noise that brings its own cutout along (a canvas of about 50 KB), the API is a stand-in on loopback in a process of
+its own, and the loop is this file's `main`.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from photio_prep import finals, flow, orders, pay
+from photio_prep.cli.paying import each
+from photio_prep.cli.talk import Talk
+from photio_prep.data import Photo
+from photio_prep.geometry import Recommended, Size
+from photio_prep.orders import Order, State
+from photio_prep.stages.send import InstantClient
+from photio_prep.till import Till
+
+SIDE = 132  # RGBA noise of this size is a PNG of about 50 KB
+CHECKOUT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one run came to; memory is resident, in MiB."""
+
+    orders: int
+    seconds: float
+    rate: float
+    early_mib: float
+    end_mib: float
+    peak_mib: float
+    cpu_ms: float  # of this process alone, for each order
+    finished: int
+    code: int
+
+
+def noise(number: int) -> Image.Image:
+    """A cutout of noise, another for each number."""
+    pixels = np.random.default_rng(number).integers(1, 256, (SIDE, SIDE, 4), np.uint8)
+    pixels[..., 3] = 255
+    pixels[:8] = 0
+    return Image.fromarray(pixels)
+
+
+def prepared(count: int, out: Path, endpoint: str) -> Iterator[Order]:
+    """The orders of a batch, one after the other."""
+    size = Recommended("Small", "1:1", Size(SIDE, SIDE))
+    for number in range(1, count + 1):
+        yield flow.prepare(
+            Photo(noise(number), f"{number}.png", f"{number:064}", "PNG"),
+            description="on a marble table",
+            seed=number,
+            size=size,
+            endpoint=endpoint,
+            model=lambda image: image.convert("L"),
+            orders=out / "orders",
+            output=f"{number:05}",
+        )
+
+
+def resident() -> float:
+    """This process's memory now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 2**20
+
+
+def peak() -> float:
+    """This process's memory at its highest."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 2**10
+
+
+def batch(url: str, out: Path, count: int, workers: int) -> Figures:
+    """Prepare, pay and finish `count` orders, as `run` does."""
+    talk = Talk()
+    till = Till(InstantClient("pt-bench-load", api_url=url), warn=talk.say)
+    early = [0.0]
+    done = 0
+
+    def whole(order: Order) -> None:
+        nonlocal done
+        pay.pay(order, till)
+        talk.done(order, State.FINISHED, final=finals.write_final(order, out))
+        done += 1
+        if done == min(1000, count // 2):
+            early[0] = resident()
+
+    started = time.monotonic()
+    each(prepared(count, out, till.endpoint), whole, till, talk, workers, total=count)
+    took = time.monotonic() - started
+    states = [orders.state(folder) for folder in orders.below(out)]
+    finished = states.count(State.FINISHED)
+    cpu = 1000 * time.process_time() / count
+    return Figures(count, took, count / took, early[0], resident(), peak(), cpu, finished, talk.exit_code)
+
+
+def again(url: str, out: Path, workers: int) -> Figures:
+    """A second run over what is finished: `generate` and `finish` on the output folder."""
+    talk = Talk()
+    till = Till(InstantClient("pt-bench-load", api_url=url))
+    started = time.monotonic()
+    found = orders.below(out)
+
+    def whole(order: Order) -> None:
+        if order.folder is not None and orders.state(order.folder) is not State.FINISHED:
+            pay.pay(order, till)
+        finals.write_final(order, out)
+
+    each(map(orders.read, found), whole, till, talk, workers, total=len(found))
+    took = time.monotonic() - started
+    cpu = 1000 * time.process_time() / len(found)
+    return Figures(len(found), took, len(found) / took, 0, resident(), peak(), cpu, len(found), talk.exit_code)
+
+
+def alone(what: str, *arguments: object) -> Figures:
+    """One of the two above in a process of its own, whose memory is only its own."""
+    program = f"import bench.load as it, json, sys; it.told(it.{what}, *sys.argv[1:])"
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    done = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, check=True)
+    return Figures(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def told(what: object, url: str, out: str, *numbers: str) -> None:
+    """The child's side of `alone`."""
+    assert callable(what)
+    print(json.dumps(asdict(what(url, Path(out), *map(int, numbers)))))
+
+
+def main() -> None:
+    """Measure and print."""
+    count, workers = (int(each) for each in [*sys.argv[1:], "10000", "8"][:2])
+    if len(sys.argv) < 3:
+        workers = 8
+    with tempfile.TemporaryDirectory(prefix="bench-load-") as folder:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "bench.stand_in"],
+            cwd=CHECKOUT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert server.stdout is not None
+        url = server.stdout.readline().strip()
+        try:
+            first = alone("batch", url, folder, count, workers)
+            second = alone("again", url, folder, workers)
+        finally:
+            counted, _ = server.communicate("\n")
+        sent = json.loads(counted)
+        print(f"{count} orders, {workers} workers, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+        print(
+            f"first run:  {first.seconds:.1f} s, {first.rate:.0f} orders/s, {first.finished} finished, {first.cpu_ms:.1f} ms CPU each"
+        )
+        print(f"memory:     {first.early_mib:.0f} MiB early, {first.end_mib:.0f} at the end, peak {first.peak_mib:.0f}")
+        print(f"second run: {second.seconds:.1f} s, peak {second.peak_mib:.0f} MiB")
+        print(f"server:     {sent['requests']} requests, {sent['twice']} orders charged twice")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""A BMP's header -> facts.
+
+Takes bytes; gives facts. Touches nothing. Raises Damaged.
+"""
+
+import struct
+
+from photio_prep.geometry import Size
+from photio_prep.headers.facts import CUT_SHORT, Damaged, Facts
+from photio_prep.limits import Limits
+
+_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
+
+
+def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:  # noqa: ARG001
+    """What a BMP says.
+
+    Raises:
+        Damaged: It is no BMP.
+    """
+    if len(data) < 26:
+        raise Damaged(CUT_SHORT)
+    (length,) = struct.unpack_from("<I", data, 14)
+    if length not in _HEADERS:
+        raise Damaged("its header cannot be read")
+    width, height = struct.unpack_from("<HH" if length == 12 else "<ii", data, 18)
+    if width <= 0 or not height:
+        raise Damaged("it has no size")
+    return Facts(Size(width, abs(height)), data)

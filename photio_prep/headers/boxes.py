@@ -1,0 +1,78 @@
+"""The boxes of an AVIF or HEIC -> facts.
+
+Takes bytes; gives facts. Touches nothing. Raises Damaged, and PhotoRefused for a picture outside the limits.
+"""
+
+import struct
+from collections.abc import Iterator
+
+from photio_prep.colour import profile_of
+from photio_prep.geometry import Size
+from photio_prep.headers.facts import MANY, Damaged, Facts
+from photio_prep.limits import Limits, check_size
+
+_AVIF = frozenset({b"avif", b"avis"})
+_HEIC = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis"})
+# Boxes that hold boxes; "meta" has four bytes of its own before them.
+_HOLDERS = frozenset({b"meta", b"iprp", b"ipco", b"moov", b"trak", b"mdia", b"minf", b"stbl"})
+
+
+def sniff(data: bytes) -> str | None:
+    """AVIF or HEIC, by the brands that the file claims, or None."""
+    if data[4:8] != b"ftyp":
+        return None
+    length = int.from_bytes(data[:4], "big")
+    brands = {data[8:12], *(data[at : at + 4] for at in range(16, min(length, len(data), 256), 4))}
+    return "AVIF" if brands & _AVIF else "HEIC" if brands & _HEIC else None
+
+
+def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
+    """What the file says of its pictures: the size of the largest, the frames of an animation, the colours.
+
+    Raises:
+        Damaged: Its boxes do not fit into each other.
+        PhotoRefused: Outside the limits.
+    """
+    sizes: list[Size] = []
+    frames, profile = 1, None
+    notes: tuple[str, ...] = ()
+    for kind, body in _boxes(data):
+        if kind == b"ispe" and len(body) >= 12:
+            sizes.append(Size(*struct.unpack_from(">II", body, 4)))
+        elif kind == b"stsz" and len(body) >= 12:
+            frames = max(frames, int.from_bytes(body[8:12], "big"))
+        elif kind == b"tkhd" and len(body) >= 84:  # width and height of a track, 16.16
+            wide, high = struct.unpack_from(">II", body, len(body) - 8)
+            sizes.append(Size(wide >> 16, high >> 16))
+        elif kind == b"colr" and body[:4] == b"nclx" and len(body) >= 10 and profile is None:
+            profile, notes = profile_of(*struct.unpack_from(">HH", body, 4))
+    if not sizes:
+        raise Damaged("it does not say how large it is")
+    size = max(sizes, key=lambda each: each.area)
+    if max(size) > limits.side or size.area > limits.pixels:
+        check_size(size, limits)
+    # An animation and a still picture may share a file: the still one is shown by whoever knows no animations.
+    if data[8:12] not in (b"avis", b"hevc", b"msf1"):
+        frames = 1
+    return Facts(size, data, frames=frames, profile=profile, index=frame or 0, notes=notes)
+
+
+def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Each box that holds none itself, with its body; what lies deeper follows what holds it."""
+    todo, walked = [(0, len(data))], 0
+    while todo:
+        at, end = todo.pop()
+        while at + 8 <= end:
+            walked += 1
+            length, kind = struct.unpack_from(">I4s", data, at)
+            body = at + 8
+            if length == 1 and at + 16 <= end:
+                length, body = int.from_bytes(data[at + 8 : at + 16], "big"), at + 16
+            stop = at + length if length else end
+            if stop > end or stop < body or walked > MANY:
+                raise Damaged("its boxes do not fit into each other")
+            if kind in _HOLDERS:
+                todo.append((body + 4 * (kind == b"meta"), stop))
+            elif kind != b"mdat":
+                yield kind, data[body : min(stop, body + 4096)]
+            at = stop

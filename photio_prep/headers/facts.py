@@ -1,0 +1,55 @@
+"""What a header says: the types that all readers of headers share.
+
+Takes, gives, touches nothing.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from photio_prep.geometry import Size
+
+
+class Credit(NamedTuple):
+    """Whose picture it is, as its EXIF says: plain text of at most 200 characters, empty where it says nothing."""
+
+    artist: str = ""
+    copyright: str = ""
+
+
+UNCREDITED = Credit()
+
+
+class Damaged(Exception):
+    """A file that contradicts its own format; the text says where."""
+
+    def __init__(self, found: str, fix: str = "Export it again") -> None:
+        super().__init__(found)
+        self.fix = fix
+
+
+CUT_SHORT = "it is cut short"
+# A chain of so many blocks is no picture, it is a trap for whoever walks along it.
+MANY = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a file says about its picture before it is decoded.
+
+    `size` is as stored; `frames` are those to choose from; `metadata` is what the file holds besides pictures, in
+    bytes. `plain` are the bytes for the decoder: the picture without anything else, where we could take it apart.
+    `orientation` is EXIF's 1..8, None where the decoder knows better. `index` is where the decoder finds the wanted
+    frame. `odd` says why it is decoded in a process of its own, whatever its format.
+    """
+
+    size: Size
+    plain: bytes
+    frames: int = 1
+    metadata: int = 0
+    orientation: int | None = None
+    profile: bytes | None = None
+    index: int = 0
+    inverted: bool = False
+    odd: str = ""
+    credit: Credit = UNCREDITED
+    notes: tuple[str, ...] = ()

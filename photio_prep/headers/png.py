@@ -1,0 +1,151 @@
+"""A PNG's chunks -> facts, and the PNG without anything but its picture.
+
+Takes bytes; gives facts. Touches nothing. Raises Damaged, and PhotoRefused for a picture outside the limits.
+"""
+
+import binascii
+import struct
+import zlib
+from collections.abc import Iterator
+
+from photio_prep.geometry import Size
+from photio_prep.headers import exif
+from photio_prep.headers.facts import CUT_SHORT, MANY, Damaged, Facts
+from photio_prep.headers.jpeg import within
+from photio_prep.limits import Limits, check_metadata, check_size
+
+_PICTURE = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
+_ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
+# Of what tells how a picture is turned, this much is unpacked.
+_LONGEST_TEXT = 2**20
+# cICP: colour primaries and transfer of SMPTE PQ and HLG.
+_HDR = (16, 18)
+
+
+def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
+    """What a PNG says; what follows its end is no part of it.
+
+    Raises:
+        Damaged: It is no whole PNG, or a check sum of its picture is wrong.
+        PhotoRefused: Outside the limits.
+    """
+    seen: dict[bytes, bytes] = {}
+    pieces, metadata, hidden = [data[:8]], 0, True
+    kept = _PICTURE if frame is None else _PICTURE | _ANIMATION
+    size = Size(0, 0)
+    for kind, whole in _chunks(data):
+        if not seen:
+            size = _size(kind, whole)
+            check_size(size, limits)
+        if kind in kept:
+            _check_sum(kind, whole)
+            pieces.append(whole)
+        if kind not in _PICTURE | _ANIMATION:
+            metadata += len(whole)
+            check_metadata(metadata, limits)
+        if kind == b"fcTL" and b"IDAT" not in seen:
+            hidden = False
+        name = kind if kind not in (b"tEXt", b"zTXt", b"iTXt") else whole[8 : whole.find(b"\0", 8, 88)]
+        if name not in seen:
+            seen[name] = b"" if kind in (b"IDAT", b"fdAT") else whole[8:-4]
+    if b"IDAT" not in seen:
+        raise Damaged("it holds no picture")
+    turned, credit, notes = exif.read(_exif(seen), _xmp(seen.get(b"XML:com.adobe.xmp")))
+    profile, more = _profile(seen.get(b"iCCP"), limits)
+    return Facts(
+        size,
+        b"".join(pieces),
+        frames=_frames(seen.get(b"acTL"), hidden=hidden),
+        metadata=metadata,
+        orientation=turned,
+        profile=profile,
+        index=frame or 0,
+        odd="several frames" if frame is not None and b"acTL" in seen else "",
+        credit=credit,
+        notes=notes + more + _hdr(seen.get(b"cICP")),
+    )
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The kind of each chunk, and the whole chunk, up to the last one."""
+    at = 8
+    for _ in range(MANY):
+        length, kind = struct.unpack_from(">I4s", data, at) if at + 12 <= len(data) else (len(data), b"")
+        end = at + 12 + length
+        if end > len(data):
+            raise Damaged(CUT_SHORT)
+        yield kind, data[at:end]
+        if kind == b"IEND":
+            return
+        at = end
+    raise Damaged(f"more than {MANY} chunks")
+
+
+def _size(kind: bytes, chunk: bytes) -> Size:
+    if kind != b"IHDR" or len(chunk) != 25:
+        raise Damaged("its header cannot be read")
+    _check_sum(kind, chunk)
+    width, height = struct.unpack_from(">II", chunk, 8)
+    if not 0 < width < 2**31 or not 0 < height < 2**31:
+        raise Damaged(f"it cannot be {width}x{height}")
+    return Size(width, height)
+
+
+def _check_sum(kind: bytes, chunk: bytes) -> None:
+    if zlib.crc32(memoryview(chunk)[4:-4]) != int.from_bytes(chunk[-4:], "big"):
+        raise Damaged(f"the check sum of {kind.decode('latin-1')!r} is wrong", "Copy or download it again")
+
+
+def _frames(control: bytes | None, *, hidden: bool) -> int:
+    """How many frames there are to choose from; a `hidden` first picture is shown by programs that know no APNG."""
+    if control is None or len(control) != 8:
+        return 1
+    count = int.from_bytes(control[:4], "big")
+    return 1 if count <= 1 and not hidden else count + hidden
+
+
+def _profile(chunk: bytes | None, limits: Limits) -> tuple[bytes | None, tuple[str, ...]]:
+    if chunk is None:
+        return None, ()
+    # Name, NUL, compression method 0, the profile.
+    found = _unpacked(chunk[chunk.find(b"\0", 0, 80) + 2 :], limits.profile + 1)
+    if not found:
+        return None, ("its colour profile cannot be unpacked and was ignored",)
+    return within(found, limits)
+
+
+def _exif(seen: dict[bytes, bytes]) -> bytes | None:
+    if b"eXIf" in seen:
+        return seen[b"eXIf"]
+    for name in (b"Raw profile type exif", b"Raw profile type APP1"):
+        if name in seen:  # ImageMagick: a line with the kind, one with the length, then hexadecimal digits
+            body = seen[name][len(name) + 1 :]
+            text = _unpacked(body[1:], _LONGEST_TEXT) if body[:1] == b"\0" else body[:_LONGEST_TEXT]
+            digits = b"".join(text.split()[2:])
+            try:
+                return binascii.unhexlify(digits[: len(digits) // 2 * 2])
+            except binascii.Error:
+                return b"\0"
+    return None
+
+
+def _xmp(chunk: bytes | None) -> bytes | None:
+    if chunk is None:
+        return None
+    packed = chunk[18:19] == b"\1"
+    body = chunk[20:].split(b"\0", 2)[-1]
+    return _unpacked(body, _LONGEST_TEXT) if packed else body[:_LONGEST_TEXT]
+
+
+def _unpacked(packed: bytes, most: int) -> bytes:
+    """At most `most` bytes of what zlib packed; nothing where it is damaged."""
+    try:
+        return zlib.decompressobj().decompress(packed, most)
+    except zlib.error:
+        return b""
+
+
+def _hdr(chunk: bytes | None) -> tuple[str, ...]:
+    if chunk is None or len(chunk) != 4 or chunk[1] not in _HDR:
+        return ()
+    return ("it is an HDR picture; its colours are shown as if they were sRGB",)

@@ -1,0 +1,90 @@
+"""A TIFF's directories -> facts.
+
+Takes bytes; gives facts. Touches nothing. Raises Damaged, and PhotoRefused for a picture outside the limits.
+"""
+
+import struct
+
+from photio_prep.errors import PhotoRefused
+from photio_prep.geometry import Size
+from photio_prep.headers import exif
+from photio_prep.headers.exif import Entry
+from photio_prep.headers.facts import Credit, Damaged, Facts
+from photio_prep.headers.jpeg import within
+from photio_prep.limits import Limits, check_metadata, check_size
+
+_KIND, _WIDTH, _HEIGHT, _PHOTOMETRIC, _ARTIST, _COPYRIGHT = 254, 256, 257, 262, 315, 33432
+_TILE_WIDTH, _TILE_HEIGHT, _PROFILE, _DNG = 322, 323, 34675, 50706
+# Where the picture lies: strips, tiles, and how long they are.
+_PLACES = (273, 279, 324, 325)
+_METADATA = (700, 33723, 34377, 37724, 50341, 50934, _PROFILE)
+_THUMBNAIL = 1
+_ENTRIES = 4096
+_STRIPS = 1_000_000
+_RAW = ("it is the raw file of a camera, or holds only a thumbnail", "Export it as JPEG or TIFF first")
+
+
+def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
+    """What a TIFF says; pages that are only thumbnails of others are not counted.
+
+    Raises:
+        Damaged: Its directories lie outside the file, loop, or announce what cannot be.
+        PhotoRefused: Outside the limits, or a camera's raw file.
+    """
+    order = "<" if data[:2] == b"II" else ">"
+    pages: list[tuple[int, dict[int, Entry]]] = []
+    seen: set[int] = set()
+    at, metadata = struct.unpack_from(order + "I", data, 4)[0] if len(data) >= 8 else 0, 0
+    while at and len(pages) <= limits.frames:
+        if at in seen or len(seen) > 2 * limits.frames:
+            raise Damaged("its directories go round in a circle")
+        entries, following = exif.directory(data, order, at, _ENTRIES)
+        found = {each.tag: each for each in entries}
+        metadata += sum(found[each].many for each in _METADATA if each in found)
+        check_metadata(metadata, limits)
+        kinds = found[_KIND].numbers(order) if _KIND in found else ()
+        if not (kinds and kinds[0] & _THUMBNAIL):
+            pages.append((len(seen), found))
+        seen.add(at)
+        at = following
+    if not seen:
+        raise Damaged("it has no directory")
+    if not pages or any(_DNG in found for _, found in pages):
+        raise PhotoRefused(*_RAW)
+    # The page in question, as far as there is one; whoever asked for another is told so later.
+    index, page = pages[frame] if frame is not None and 0 <= frame < len(pages) else pages[0]
+    return _page(page, order, limits, data=data, frames=len(pages), index=index, metadata=metadata)
+
+
+def _page(
+    page: dict[int, Entry], order: str, limits: Limits, *, data: bytes, frames: int, index: int, metadata: int
+) -> Facts:
+    size = Size(_number(page, _WIDTH, order), _number(page, _HEIGHT, order))
+    if not size.area:
+        raise Damaged("it has no size")
+    check_size(size, limits)
+    tile = Size(_number(page, _TILE_WIDTH, order), _number(page, _TILE_HEIGHT, order))
+    if tile.area > limits.pixels or max(tile) > limits.side:
+        raise Damaged(f"its tiles are {tile}")
+    for tag in _PLACES:
+        if tag in page and (page[tag].value is None or page[tag].many > _STRIPS):
+            raise Damaged("it does not say where its picture lies")
+    held = page[_PROFILE].value if _PROFILE in page else None
+    profile, notes = within(held, limits) if held else (None, ())
+    return Facts(
+        size,
+        data,
+        frames=frames,
+        metadata=metadata,
+        profile=profile,
+        index=index,
+        # Pillow reads 16 bits whose 0 is white as if 0 were black.
+        inverted=_number(page, _PHOTOMETRIC, order, missing=1) == 0,
+        credit=Credit(exif.text(page.get(_ARTIST)), exif.text(page.get(_COPYRIGHT))),
+        notes=notes,
+    )
+
+
+def _number(page: dict[int, Entry], tag: int, order: str, *, missing: int = 0) -> int:
+    values = page[tag].numbers(order) if tag in page else ()
+    return values[0] if values else missing

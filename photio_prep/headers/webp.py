@@ -1,0 +1,75 @@
+"""A WebP's chunks -> facts.
+
+Takes bytes; gives facts. Touches nothing. Raises Damaged, and PhotoRefused for a picture outside the limits.
+"""
+
+import struct
+
+from photio_prep.geometry import Size
+from photio_prep.headers import exif
+from photio_prep.headers.facts import CUT_SHORT, MANY, Damaged, Facts
+from photio_prep.headers.jpeg import within
+from photio_prep.limits import Limits, check_metadata, check_size
+
+_PICTURE = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"})
+_ANIMATED = 0x02
+
+
+def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
+    """What a WebP says; what follows its end is no part of it.
+
+    Raises:
+        Damaged: It is no whole WebP.
+        PhotoRefused: Outside the limits.
+    """
+    end = 8 + int.from_bytes(data[4:8], "little")
+    if end > len(data) or end < 20:
+        raise Damaged(CUT_SHORT)
+    seen: dict[bytes, bytes] = {}
+    at, metadata, frames = 12, 0, 0
+    for _ in range(MANY):
+        if at + 8 > end:
+            break
+        kind, length = struct.unpack_from("<4sI", data, at)
+        if at + 8 + length > end:
+            raise Damaged(CUT_SHORT)
+        body = data[at + 8 : at + 8 + length] if kind not in seen and kind != b"ANMF" else b""
+        at += 8 + length + length % 2
+        frames += kind == b"ANMF"
+        if kind in (b"VP8 ", b"VP8L", b"VP8X") and kind not in seen:
+            check_size(_size(kind, body), limits)
+        if kind not in _PICTURE:
+            metadata += 8 + length
+            check_metadata(metadata, limits)
+        seen.setdefault(kind, body)
+    else:
+        raise Damaged(f"more than {MANY} chunks")
+    first = next((each for each in (b"VP8X", b"VP8 ", b"VP8L") if each in seen), None)
+    if first is None:
+        raise Damaged("it holds no picture")
+    animated = first == b"VP8X" and seen[first][0] & _ANIMATED
+    turned, credit, notes = exif.read(seen.get(b"EXIF"), seen.get(b"XMP "))
+    profile, more = within(seen[b"ICCP"], limits) if b"ICCP" in seen else (None, ())
+    return Facts(
+        _size(first, seen[first]),
+        data[:end],
+        frames=max(frames, 1) if animated else 1,
+        metadata=metadata,
+        orientation=turned,
+        profile=profile,
+        index=frame or 0,
+        credit=credit,
+        notes=notes + more,
+    )
+
+
+def _size(kind: bytes, body: bytes) -> Size:
+    if len(body) < 10 - 5 * (kind == b"VP8L"):
+        raise Damaged(CUT_SHORT)
+    if kind == b"VP8X":
+        return Size(int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1)
+    if kind == b"VP8L":
+        bits = int.from_bytes(body[1:5], "little")
+        return Size((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
+    width, height = struct.unpack_from("<HH", body, 6)
+    return Size(width & 0x3FFF, height & 0x3FFF)

@@ -1,0 +1,153 @@
+"""A file whose header was read -> its pixels, by the one decoder that its format names.
+
+Takes jobs; gives pictures. Touches nothing. Runs in this process, or in one of its own (isolate.py).
+Raises PhotoRefused.
+"""
+
+import io
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from photio_prep import colour
+from photio_prep.errors import PhotoRefused
+from photio_prep.geometry import Size
+from photio_prep.headers import exif
+from photio_prep.headers.facts import Credit
+from photio_prep.limits import Limits, check_size
+
+# The classes themselves: Image.open asks other parsers too, and warns of large pictures in a way that no thread is safe
+# from (`warnings` are the whole process's).
+_DECODERS: dict[str, type[ImageFile.ImageFile]] = {
+    "AVIF": AvifImagePlugin.AvifImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "PNG": PngImagePlugin.PngImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+    "WEBP": WebPImagePlugin.WebPImageFile,
+}
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a decoder must know: the format, the bytes, and what the header said (see Facts)."""
+
+    format: str
+    data: bytes
+    frame: int | None = None
+    index: int = 0
+    orientation: int | None = None
+    profile: bytes | None = None
+    inverted: bool = False
+
+
+class Pixels(NamedTuple):
+    """A picture as people see it (RGB or RGBA, sRGB, upright), and what only the decoder could tell."""
+
+    image: Image.Image
+    credit: Credit
+    notes: tuple[str, ...]
+
+
+def pixels(job: Job, limits: Limits) -> Pixels:
+    """The picture of a job.
+
+    Raises:
+        PhotoRefused: Its decoder finds it damaged, or of another size than its header said.
+    """
+    try:
+        with _opened(job) as opened:
+            check_size(Size(*opened.size), limits)
+            notes = _seek(opened, job)
+            opened.load()
+            image: Image.Image = opened
+            if job.orientation is None:
+                image = ImageOps.exif_transpose(opened)
+            elif job.orientation in _TURNS:
+                image = _turned(opened, _TURNS[job.orientation])
+            profile = opened.info.get("icc_profile") if job.format in ("AVIF", "HEIC") else None
+            profile = profile if profile and len(profile) <= limits.profile else job.profile
+            if job.format == "PNG" and job.data[24] == 16 and opened.mode == "RGB":
+                # Pillow halves the bits of the colours, but not of the one that means transparent.
+                notes += ("its transparent colour was ignored",) if image.info.pop("transparency", None) else ()
+            image, more = colour.srgb(image, profile, inverted=job.inverted)
+            credit = exif.read(opened.info.get("exif"))[1] if job.format in ("AVIF", "HEIC") else Credit()
+    except PhotoRefused:
+        raise
+    except MemoryError:
+        raise PhotoRefused("it needs more memory than it may have", "Save it smaller") from None
+    except Exception as error:  # noqa: BLE001  a parser may raise anything on bytes made to hurt
+        found = str(error)[:120] or type(error).__name__
+        raise PhotoRefused(f"a damaged {job.format} file ({found})", "Export it again") from None
+    # A copy: what a plugin has opened keeps its file and its metadata.
+    clean = image if type(image) is Image.Image else image.copy()
+    clean.info = {}
+    return Pixels(clean, credit, notes + more)
+
+
+def _opened(job: Job) -> ImageFile.ImageFile:
+    file = io.BytesIO(job.data)
+    if job.format == "HEIC":
+        return _heic()(file)
+    return _DECODERS[job.format](file)
+
+
+def _heic() -> type[ImageFile.ImageFile]:
+    """The decoder of pillow-heif, not registered with Pillow: that would change what other code can open.
+
+    Raises:
+        PhotoRefused: It is not installed.
+    """
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError:
+        raise PhotoRefused(
+            "a HEIC file, and its decoder is not installed", 'Run: pip install "photio-prep[heic]"'
+        ) from None
+    found: type[ImageFile.ImageFile] = HeifImageFile
+    return found
+
+
+def _seek(opened: ImageFile.ImageFile, job: Job) -> tuple[str, ...]:
+    """Go to the frame that is wanted. Frames are counted here only where opening has counted them already."""
+    if job.format in ("AVIF", "HEIC", "WEBP"):
+        frames = getattr(opened, "n_frames", 1)
+        if job.frame is None and frames != 1:
+            if job.format != "HEIC":
+                raise PhotoRefused(
+                    f"it holds {frames} frames or pages", f"Choose one with --frame 0 to --frame {frames - 1}"
+                )
+            return (f"it holds {frames} pictures; the one that it calls its first is used",)
+        if job.frame is None:
+            return ()
+    if job.index or job.frame is not None:
+        opened.seek(job.index)
+    return ()
+
+
+def _turned(opened: Image.Image, turn: Image.Transpose) -> Image.Image:
+    image = opened.transpose(turn)
+    image.info = dict(opened.info)
+    return image
