@@ -4,7 +4,7 @@ BIN := .venv/bin
 SETUP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak lint bench fixtures clean
+.PHONY: help demo test soak lint fuzz bench fixtures clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -35,6 +35,11 @@ lint: $(SETUP) ## Linters and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+fuzz: $(SETUP) ## Atheris on pictures and answers, a minute each (SECONDS=600 for longer)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "atheris>=2.3"
+	@$(BIN)/python fuzz/fuzz_load.py -max_total_time=$(or $(SECONDS),60)
+	@$(BIN)/python fuzz/fuzz_answer.py -max_total_time=$(or $(SECONDS),60)
 
 bench: $(SETUP) ## What it costs in time and memory
 	@$(BIN)/python -m bench

@@ -1,9 +1,9 @@
 """How fast, and in how much memory, many orders are prepared, paid and finished; and how fast a finished batch is seen.
 
 `python -m bench.load [orders] [workers]` prints orders a second, memory after 1,000 orders and at the end, and the time
-of a second run over the finished batch. Everything on the way is the product's, but for three things: the photos are
-small noise that brings its own cutout along (a canvas of about 50 KB), the API is a stand-in on loopback in a process of
-its own, and the loop is this file's `main`.
+of a second run over the finished batch. Everything on the way is the product's, but for two things: the photos are
+small noise that brings its own cutout along (a canvas of about 50 KB), and the API is a stand-in on loopback, in a
+process of its own.
 """
 
 import json
@@ -140,9 +140,8 @@ def told(what: object, url: str, out: str, *numbers: str) -> None:
 
 def main() -> None:
     """Measure and print."""
-    count, workers = (int(each) for each in [*sys.argv[1:], "10000", "8"][:2])
-    if len(sys.argv) < 3:
-        workers = 8
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+    workers = int(sys.argv[2]) if len(sys.argv) > 2 else 8
     with tempfile.TemporaryDirectory(prefix="bench-load-") as folder:
         server = subprocess.Popen(
             [sys.executable, "-m", "bench.stand_in"],
@@ -160,9 +159,8 @@ def main() -> None:
             counted, _ = server.communicate("\n")
         sent = json.loads(counted)
         print(f"{count} orders, {workers} workers, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-        print(
-            f"first run:  {first.seconds:.1f} s, {first.rate:.0f} orders/s, {first.finished} finished, {first.cpu_ms:.1f} ms CPU each"
-        )
+        print(f"first run:  {first.seconds:.1f} s, {first.rate:.0f} orders/s, {first.finished} finished")
+        print(f"CPU:        {first.cpu_ms:.1f} ms an order")
         print(f"memory:     {first.early_mib:.0f} MiB early, {first.end_mib:.0f} at the end, peak {first.peak_mib:.0f}")
         print(f"second run: {second.seconds:.1f} s, peak {second.peak_mib:.0f} MiB")
         print(f"server:     {sent['requests']} requests, {sent['twice']} orders charged twice")

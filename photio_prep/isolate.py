@@ -72,8 +72,8 @@ class _Child:
         if sys.platform == "linux":
             import fcntl
 
-            for pipe in (self.process.stdin, self.process.stdout):
-                with contextlib.suppress(OSError, AttributeError):
+            for pipe in self._pipes():
+                with contextlib.suppress(OSError):
                     fcntl.fcntl(pipe, _PIPE_SIZE, _WIDE)
 
     def ask(self, job: Job, limits: Limits) -> Pixels:
@@ -87,15 +87,17 @@ class _Child:
         timer.daemon = True
         timer.start()
         try:
-            assert self.process.stdin is not None  # noqa: S101  for the type checker
-            assert self.process.stdout is not None  # noqa: S101
-            _send(self.process.stdin, job, limits)
-            return _received(self.process.stdout, limits)
+            jobs, replies = self._pipes()
+            _send(jobs, job, limits)
+            return _received(replies, limits)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise _Died from error
         finally:
             self.used = True
             timer.cancel()
+
+    def _pipes(self) -> list[IO[bytes]]:
+        return [pipe for pipe in (self.process.stdin, self.process.stdout) if pipe is not None]
 
     def _stop(self) -> None:
         self.late = True
@@ -104,8 +106,8 @@ class _Child:
     def close(self) -> int:
         """End it; its return code."""
         self.process.kill()
-        for pipe in (self.process.stdin, self.process.stdout):
-            with contextlib.suppress(OSError, AttributeError):
+        for pipe in self._pipes():
+            with contextlib.suppress(OSError):
                 pipe.close()
         return self.process.wait()
 

@@ -231,8 +231,8 @@ def _ways(folder: Path) -> str:
     when = f" of {made.time}" if made and made.time else ""
     named = shlex.quote(str(folder))
     return (
-        f"Nobody here can tell whether Photio billed this one call{when}: it may have cost you its price once, and it"
-        " is not sent again by itself. You can (1) look at your bill at Photio before you decide;"
+        f"The call{when} was on its way and no usable answer came back, so it may have cost you one call or nothing;"
+        " it is not sent again by itself. You can (1) look at your bill at Photio before you decide;"
         f" (2) pay, perhaps a second time: `photio-prep resolve {named} --as retry`, then run the same command again;"
         f" (3) give it up: `photio-prep resolve {named} --as lost`"
     )

@@ -99,7 +99,7 @@ def pixels(job: Job, limits: Limits) -> Pixels:
     except MemoryError:
         raise PhotoRefused("it needs more memory than it may have", "Save it smaller") from None
     except Exception as error:  # noqa: BLE001  a parser may raise anything on bytes made to hurt
-        found = str(error)[:120] or type(error).__name__
+        found = exif.clean(str(error))[:120] or type(error).__name__
         raise PhotoRefused(f"a damaged {job.format} file ({found})", "Export it again") from None
     # A copy: what a plugin has opened keeps its file and its metadata.
     clean = image if type(image) is Image.Image else image.copy()
@@ -111,6 +111,8 @@ def _opened(job: Job) -> ImageFile.ImageFile:
     file = io.BytesIO(job.data)
     if job.format == "HEIC":
         return _heic()(file)
+    if job.format == "AVIF" and not AvifImagePlugin.SUPPORTED:
+        raise PhotoRefused("an AVIF file, which this Pillow cannot read", "Run: pip install --upgrade pillow")
     return _DECODERS[job.format](file)
 
 

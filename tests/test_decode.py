@@ -17,6 +17,7 @@ from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from photio_prep.decode import Limits, picture, sniff
 from photio_prep.errors import PhotoRefused
+from tests.icc import P3, SRGB, matrix_profile, to_srgb
 from tests.photos import encoded
 
 # What a format needs to change as little as it can.
@@ -247,43 +248,6 @@ def test_a_fully_clear_picture_keeps_its_alpha_for_others_to_judge() -> None:
 # --- colour profiles -------------------------------------------------------------------------------------------------
 
 
-def matrix_profile(name: str, columns: dict[str, tuple[float, float, float]], gamma: float) -> bytes:
-    """A display profile (ICC 2.1) of our own: XYZ (D50) of the primaries, and one gamma."""
-    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + b"\0\0"
-    told = name.encode() + b"\0"
-    text = b"desc\0\0\0\0" + struct.pack(">I", len(told)) + told + bytes(4 + 4 + 2 + 1 + 67)
-
-    def xyz(values: tuple[float, float, float]) -> bytes:
-        return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(value * 65536) for value in values))
-
-    tags = {b"desc": text, b"cprt": b"text\0\0\0\0none\0", b"wtpt": xyz((0.9642, 1.0, 0.8249))}
-    tags |= {key.encode() + b"XYZ": xyz(column) for key, column in columns.items()}
-    tags |= {key.encode() + b"TRC": curve for key in columns}
-    table, data, start = b"", b"", 128 + 4 + 12 * len(tags)
-    for key, value in tags.items():
-        value += bytes(-len(value) % 4)
-        table += key + struct.pack(">II", start + len(data), len(value))
-        data += value
-    head = struct.pack(">I4sI4s4s4s", start + len(data), b"test", 0x02100000, b"mntr", b"RGB ", b"XYZ ")
-    head += struct.pack(">6H", 2026, 1, 1, 0, 0, 0) + b"acsp" + bytes(28)
-    head += struct.pack(">3i", *(round(value * 65536) for value in (0.9642, 1.0, 0.8249))) + bytes(128 - 80)
-    return head + struct.pack(">I", len(tags)) + table + data
-
-
-# XYZ of the primaries, adapted to D50: http://www.brucelindbloom.com/index.html?Eqn_RGB_XYZ_Matrix.html
-P3 = {"r": (0.5151, 0.2412, -0.0011), "g": (0.2920, 0.6922, 0.0419), "b": (0.1571, 0.0666, 0.7841)}
-SRGB = {"r": (0.4361, 0.2225, 0.0139), "g": (0.3851, 0.7169, 0.0971), "b": (0.1431, 0.0606, 0.7141)}
-
-
-def to_srgb(pixels: NDArray[np.int_], columns: dict[str, tuple[float, float, float]], gamma: float) -> NDArray[Any]:
-    """The conversion by hand: gamma, matrix to XYZ, matrix to linear sRGB, sRGB's curve."""
-    light = (pixels / 255) ** gamma
-    into, out = np.array(list(columns.values())).T, np.array(list(SRGB.values())).T
-    linear = np.clip(light @ (np.linalg.inv(out) @ into).T, 0, 1)
-    curved = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.asarray(curved * 255)
-
-
 def muted() -> Image.Image:
     """Colours that every display shows: nothing is clipped on the way."""
     return Image.fromarray((64 + rgb(coloured()) * 0.5).astype(np.uint8))
@@ -382,7 +346,7 @@ def test_an_empty_file() -> None:
         b"8BPS\0\x01" + bytes(40),
         b"SIMPLE  =                    T",
         b"RIFF\x10\0\0\0WAVEfmt ",
-        b"\0\0\0\x18ftypheic",
+        b"\0\0\0\x18ftypisom",
         b"\0\0\0\x0cjP  \r\n\x87\n",
         b"\x01\0\0\0" + bytes(100),
         b"P6 20 20 255\n" + bytes(1200),
@@ -474,7 +438,7 @@ def animated(kind: str) -> bytes:
     return encoded(frames[0], kind, save_all=True, append_images=frames[1:])
 
 
-@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF", "MPO"])
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF", "AVIF"])
 def test_several_frames_or_pages_are_refused(kind: str) -> None:
     assert "2 frames" in refusal(animated(kind))
 

@@ -69,8 +69,11 @@ def generate(orders_: tuple[Path, ...], print_curl: bool, jobs: int, **given: An
         paying_.quote(len(new), len(planned) - len(new), paying, talk, till)
 
         def paid(order: Order) -> None:
-            pay.pay(order, till)
-            talk.done(order, State.ANSWERED, result=order.folder)
+            state = orders.state(order.folder) if order.folder else State.PLANNED
+            if state is not State.FINISHED:
+                pay.pay(order, till)
+                state = State.ANSWERED
+            talk.done(order, state, result=order.folder)
 
         paying_.each(planned, paid, till, talk, jobs, total=len(planned))
     talk.summary()

@@ -254,7 +254,7 @@ def random_kills(
                 after(results[-1])
             continue
         idle += 1
-        if cut.status not in ends or idle > times:
+        if cut.status not in ends or idle > times + 20:
             raise RuntimeError(f"the run ended with {cut.status}, {idle} times before its kill:\n{cut.output}")
         refill()
     return results

@@ -1,8 +1,8 @@
-"""The product as the crash harness runs it: small orders prepared, paid and finished; and four ways of getting it wrong.
+"""The product as the crash harness runs it: small orders from photo to final; and four ways of getting it wrong.
 
 `main([out, port, variant, orders, workers])` brings that many orders to finished or unknown, resuming what it finds,
 and ends with the exit code of the command line, whose own loop, till and talk it uses. Everything that touches the
-disk or the network is the product's; the photos are tiny and bring their cutout along, so that a run takes milliseconds.
+disk or the network is the product's; the photos are tiny and bring their cutout along: a run takes milliseconds.
 """
 
 from __future__ import annotations

@@ -77,5 +77,5 @@ class Straced:
             thread, call, rest = found.groups()
             counts[thread, call] += 1
             if f"{self.root.resolve()}" in rest or re.search(r"<(TCP|socket):|AF_INET", rest):
-                points.append(Point(counts[thread, call], call, rest[:100]))
+                points.append(Point(counts[thread, call], call, rest[:400]))
         return points

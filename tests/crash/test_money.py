@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photio_prep import flow, pay
+from photio_prep import orders, pay
 from photio_prep.again import PaidBefore
 from photio_prep.cli.paying import each
 from photio_prep.cli.talk import Talk
@@ -64,11 +64,7 @@ def test_f64_the_same_picture_under_two_names_is_one_call_and_two_finals(judge: 
 def older_bytes(order: Order, out: Path) -> Order:
     """The same photo and words as an older version of the tool would have sent them."""
     canvas = Canvas(order.canvas.png + b"older", order.placement)
-    return flow.ledger.write(replace(order, request=replace(order.request, canvas=canvas), folder=None), out / "orders")
-
-
-def drawn(order: Order) -> Order:
-    return replace(order, request=replace(order.request, seed_drawn=True))
+    return orders.write(replace(order, request=replace(order.request, canvas=canvas), folder=None), out / "orders")
 
 
 def test_f65_what_was_paid_for_as_other_bytes_is_not_paid_for_again_unasked(judge: Judge):
@@ -94,9 +90,11 @@ def test_f66_the_budget_holds_with_sixteen_in_flight_and_a_tenth_of_the_calls_lo
     till = Till(client(judge), max_calls=30)
     talk = Talk(quiet=True)
     todo = [product.planned(number, judge.out, judge.server.url) for number in range(1, 81)]
-    each(
-        todo, lambda order: talk.done(order, State.ANSWERED) if pay.pay(order, till) else None, till, talk, 16, total=80
-    )
+
+    def work(order: Order) -> None:
+        pay.pay(order, till)
+
+    each(todo, work, till, talk, 16, total=80)
     judge.server.settle()
     assert (judge.server.hits, till.calls) == (30, 30)
     states = Counter(judge.states())

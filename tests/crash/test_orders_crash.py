@@ -1,4 +1,4 @@
-"""The product killed at every point of three orders (F29 to F37), and at random under load; the broken variants caught."""
+"""The product killed at every point of three orders (F29 to F37), and at random; the broken variants are caught."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import sys
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -172,13 +173,13 @@ def kill_at_random(judge: Judge, *, times: int, count: int, within: tuple[float,
     assert (judge.verdict.double, judge.verdict.bad) == (0, 0)
 
 
-def test_ten_random_kills_over_fifty_orders(judge: Judge):
-    kill_at_random(judge, times=10, count=50, within=(0.1, 0.8))
+def test_five_random_kills_over_fifty_orders(judge: Judge):
+    kill_at_random(judge, times=5, count=50, within=(0.05, 0.5))
 
 
 @pytest.mark.soak
 def test_fifty_random_kills_over_two_hundred_orders(judge: Judge):
-    kill_at_random(judge, times=50, count=200, within=(0.4, 2.0))
+    kill_at_random(judge, times=50, count=200, within=(0.1, 1.5))
 
 
 def command_of(judge: Judge) -> list[str]:
@@ -206,6 +207,8 @@ def test_strace_sees_no_point_that_the_counters_miss(judge: Judge):
     # Looking through a folder changes nothing, and the interpreter audits it under another name.
     by_kernel = Counter(names.get(point.kind, point.kind) for point in found if "O_DIRECTORY" not in point.detail)
     judge.reset()
-    by_counters = Counter(point.kind for point in judge.runner().points())
-    by_counters.pop("exit")
+    points = judge.runner().points()
+    # A descriptor that becomes a file object is audited twice, and opened once.
+    twice = sum(a.kind == b.kind == "open" and a.detail == b.detail for a, b in pairwise(points))
+    by_counters = Counter(point.kind for point in points) - Counter({"exit": 1, "open": twice})
     assert by_kernel == by_counters

@@ -1,4 +1,4 @@
-"""The power fails (F38): after each sync, everything that was not synced is dropped, and a clean run goes on from there.
+"""The power fails (F38): after each sync, what was not synced is dropped, and a clean run goes on from there.
 
 A model, in Python: what a file held when it was last synced, and which names a folder held when it was last synced, is
 on the disk; nothing else is. Real disks keep more than that, and ext4 much more; nothing less can be relied on.
@@ -46,7 +46,7 @@ class Recorder:
         self.billed.append(self.server.charges_by_body)
         self.real(handle)
         found = os.fstat(handle)
-        path = Path(os.readlink(f"/proc/self/fd/{handle}"))
+        path = Path(f"/proc/self/fd/{handle}").readlink()
         if stat.S_ISDIR(found.st_mode):
             self.disk[found.st_ino] = {each.name: each.stat().st_ino for each in path.iterdir()}
             for each in filter(Path.is_dir, path.iterdir()):

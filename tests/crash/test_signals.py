@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM, a closed terminal and a closed pipe (F55, F56), on the real command line while calls are in flight."""
+"""Ctrl-C, SIGTERM, a closed terminal or pipe (F55, F56): the real command line, while calls are in flight."""
 
 from __future__ import annotations
 
@@ -86,13 +86,14 @@ def gate() -> Gate:
 
 
 @contextmanager
-def running(command: list[str], out: Path, server: HostileServer, **options: int) -> Iterator[Running]:
+def running(command: list[str], out: Path, server: HostileServer) -> Iterator[Running]:
     process = subprocess.Popen(
         command,
         cwd=CHECKOUT,
         env={**os.environ, "PHOTIO_API_KEY": product.KEY},
         stdin=subprocess.DEVNULL,
-        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     try:
         yield Running(process, server, out)

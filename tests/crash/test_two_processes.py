@@ -129,13 +129,8 @@ def test_f49_f52_a_call_of_the_living_is_skipped_and_one_of_the_dead_is_unknown(
 
 
 def mine() -> Claim:
-    return Claim(
-        platform.node(),
-        processes.boot(),
-        os.getpid(),
-        processes.started(os.getpid()) or "",
-        "2026-01-02T03:04:05+00:00",
-    )
+    began = processes.started(os.getpid()) or ""
+    return Claim(platform.node(), processes.boot(), os.getpid(), began, "2026-01-02T03:04:05+00:00")
 
 
 CLAIMS = [
@@ -158,9 +153,8 @@ def test_f50_f51_f52_a_claim_of_somebody_else(judge: Judge, change: dict[str, st
     assert str(folder) in run.output
     # The other two are paid for, that one is not.
     assert judge.server.charges_by_seed == {1: 1, 3: 1}
-    assert sorted(judge.states()) == sorted(
-        [State.FINISHED, State.FINISHED, {4: State.UNKNOWN, 8: State.CLAIMED}[code]]
-    )
+    left = State.UNKNOWN if code == 4 else State.CLAIMED
+    assert sorted(judge.states()) == sorted([State.FINISHED, State.FINISHED, left])
 
 
 def corrupt(path: Path) -> None:
