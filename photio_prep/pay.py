@@ -136,7 +136,9 @@ def kept_result(order: Order) -> Result | None:
     bring_back(folder)
     if not (folder / "answer.raw").exists():
         return None
-    refuse_if_ended(folder)
+    unusable = (orders.read_outcome(folder) or {}).get("state") == State.PAID_UNUSABLE
+    if not unusable:
+        refuse_if_ended(folder)
     try:
         raw = (folder / "answer.raw").read_bytes()
     except OSError as error:
@@ -144,15 +146,19 @@ def kept_result(order: Order) -> Result | None:
             f"the kept answer cannot be read ({error.strerror})", "Check the disk", subject=str(folder)
         ) from error
     try:
-        return Result(raw, answer(raw, order.request.size), order.placement)
+        result = Result(raw, answer(raw, order.request.size), order.placement)
     except PaidUnusable as error:
-        orders.write_outcome(folder, State.PAID_UNUSABLE, str(error))
+        if not unusable:
+            orders.write_outcome(folder, State.PAID_UNUSABLE, str(error))
         raise error.about(str(folder)) from None
     except OutcomeUnknown as error:
         raise note_unknown(folder, error) from None
     except KeyRefused:
         _drop_refusal(folder)
         return None
+    if unusable:  # a later version, or a machine with more memory, reads what could not be read before
+        files.remove(folder / "outcome.json")
+    return result
 
 
 def _drop_refusal(folder: Path) -> None:

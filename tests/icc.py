@@ -102,7 +102,7 @@ def curved(linear: Array) -> Array:
 def straightened(pixels: Array) -> Array:
     """The inverse: 0..255 to light, 0..1."""
     share = np.asarray(pixels, float) / 255
-    return np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    return np.asarray(np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4))
 
 
 def _matrix(columns: Columns) -> Array:
@@ -124,7 +124,8 @@ def lab_to_xyz(lab: Array) -> Array:
     """XYZ (D50) of CIE Lab."""
     middle = (lab[..., 0] + 16) / 116
     roots = np.stack([middle + lab[..., 1] / 500, middle, middle - lab[..., 2] / 200], -1)
-    return np.where(roots > 6 / 29, roots**3, 3 * (6 / 29) ** 2 * (roots - 4 / 29)) * np.array(D50)
+    shares = np.where(roots > 6 / 29, roots**3, 3 * (6 / 29) ** 2 * (roots - 4 / 29))
+    return np.asarray(shares * np.array(D50))
 
 
 def lab(pixels: Array) -> Array:

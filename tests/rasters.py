@@ -92,7 +92,7 @@ def page(pixels: NDArray[Any], order: str = "<", *, photometric: int | None = No
         339: (3, [{"u": 1, "i": 2, "f": 3}[pixels.dtype.kind]] * bands),
     }
     tags |= {int(name[1:]): value for name, value in more.items()}
-    return tags, pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
+    return tags, pixels.astype(pixels.dtype.newbyteorder("<" if order == "<" else ">")).tobytes()
 
 
 def gif(size: tuple[int, int], frames: list[tuple[int, int, int, int]], *, packed: bytes | None = None) -> bytes:

@@ -75,7 +75,7 @@ def turned(orientation: object, kind: str) -> bytes:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_every_orientation_comes_out_upright(kind: str, orientation: int) -> None:
+def test_i20_every_orientation_comes_out_upright(kind: str, orientation: int) -> None:
     found = picture(turned(orientation, kind))
     assert found.format == kind
     assert found.image.mode == "RGB"
@@ -86,7 +86,7 @@ def test_every_orientation_comes_out_upright(kind: str, orientation: int) -> Non
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
-def test_an_orientation_that_does_not_exist_is_upright(orientation: int) -> None:
+def test_i19_an_orientation_that_does_not_exist_is_upright(orientation: int) -> None:
     assert off(picture(turned(orientation, "PNG")).image, coloured()) == 0
 
 
@@ -101,7 +101,7 @@ def test_an_orientation_that_does_not_exist_is_upright(orientation: int) -> None
     ],
     ids=["garbage", "endless", "text", "huge count"],
 )
-def test_broken_exif_is_no_reason_to_refuse(exif: bytes) -> None:
+def test_i19_broken_exif_is_no_reason_to_refuse(exif: bytes) -> None:
     found = picture(encoded(coloured(), "JPEG", exif=exif, quality=100, subsampling=0))
     assert off(found.image, coloured()) <= 4
 
@@ -139,7 +139,7 @@ def test_grey_is_grey() -> None:
     assert off(picture(encoded(GREY, "PNG")).image, GREY) == 0
 
 
-def test_one_bit_is_black_and_white() -> None:
+def test_i23_one_bit_is_black_and_white() -> None:
     bits = GREY.convert("1")
     found = picture(encoded(bits, "PNG")).image
     assert found.mode == "RGB"
@@ -148,7 +148,7 @@ def test_one_bit_is_black_and_white() -> None:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-def test_sixteen_bits_are_scaled_not_clipped(kind: str) -> None:
+def test_i23_sixteen_bits_are_scaled_not_clipped(kind: str) -> None:
     wide = np.linspace(0, 65535, 60 * 40).reshape(40, 60).astype(np.uint16)
     found = rgb(picture(encoded(Image.fromarray(wide), kind)).image)[..., 0]
     assert np.abs(found - wide / 257).max() <= 0.51
@@ -160,7 +160,7 @@ def test_sixteen_bits_of_dark_stay_dark() -> None:
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-3.0, 7.0), (0.0, 65535.0)])
-def test_floats_are_scaled_to_what_they_hold(low: float, high: float) -> None:
+def test_i23_floats_are_scaled_to_what_they_hold(low: float, high: float) -> None:
     ramp = np.linspace(low, high, 60 * 40).reshape(40, 60).astype(np.float32)
     found = rgb(picture(encoded(Image.fromarray(ramp), "TIFF")).image)[..., 0]
     assert np.abs(found - (ramp - low) / (high - low) * 255).max() <= 0.51
@@ -174,7 +174,7 @@ def test_a_picture_of_one_float_makes_no_noise(value: float) -> None:
         assert picture(encoded(flat, "TIFF")).image.mode == "RGB"
 
 
-def test_cmyk_without_a_profile_is_not_inverted() -> None:
+def test_i23_cmyk_without_a_profile_is_not_inverted() -> None:
     inks = Image.new("CMYK", (20, 20), (0, 0, 0, 0))
     inks.paste((255, 0, 0, 0), (10, 0, 20, 20))
     for kind in ("TIFF", "JPEG"):
@@ -200,7 +200,7 @@ def half_clear(mode: str = "RGBA") -> Image.Image:
 
 
 @pytest.mark.parametrize(("mode", "kind"), [("RGBA", "PNG"), ("LA", "PNG"), ("RGBA", "WEBP"), ("RGBA", "TIFF")])
-def test_transparency_is_kept(mode: str, kind: str) -> None:
+def test_i23_transparency_is_kept(mode: str, kind: str) -> None:
     image = half_clear("L" if mode == "LA" else "RGB")
     assert image.mode == mode
     options = {"WEBP": {"lossless": True, "exact": True}}.get(kind, {})
@@ -209,7 +209,7 @@ def test_transparency_is_kept(mode: str, kind: str) -> None:
     assert np.array_equal(np.asarray(found), np.asarray(image.convert("RGBA")))
 
 
-def test_a_palette_with_transparency() -> None:
+def test_i23_a_palette_with_transparency() -> None:
     image = coloured().quantize(16)
     clear = image.getpixel((0, 0))
     found = picture(encoded(image, "PNG", transparency=clear)).image
@@ -308,7 +308,7 @@ def test_grey_with_a_grey_profile_is_converted(mode: str) -> None:
     [b"not a profile", b"\0" * 200, matrix_profile("P3", P3, 2.2)[:150], matrix_profile("P3", P3, 2.2)[:400]],
     ids=["text", "zeros", "half a table", "half the data"],
 )
-def test_a_damaged_profile_is_ignored_with_a_note(profile: bytes) -> None:
+def test_i24_a_damaged_profile_is_ignored_with_a_note(profile: bytes) -> None:
     found = picture(encoded(coloured(), "JPEG", icc_profile=profile, quality=100, subsampling=0))
     assert off(found.image, coloured()) <= 4
     assert any("profile" in note for note in found.notes)
@@ -428,7 +428,7 @@ def test_a_broken_png_is_refused(broken: bytes) -> None:
     refusal(broken)
 
 
-def test_what_follows_the_end_of_a_png_is_not_read() -> None:
+def test_i33_what_follows_the_end_of_a_png_is_not_read() -> None:
     found = picture(encoded(coloured(), "PNG") + b"PK\x03\x04" * 1000)
     assert off(found.image, coloured()) == 0
 
@@ -439,7 +439,7 @@ def animated(kind: str) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF", "AVIF"])
-def test_several_frames_or_pages_are_refused(kind: str) -> None:
+def test_i14_several_frames_or_pages_are_refused(kind: str) -> None:
     assert "2 frames" in refusal(animated(kind))
 
 

@@ -228,6 +228,7 @@ def avif_of(width: int, height: int) -> bytes:
     return data.replace(struct.pack(">II", 64, 64), struct.pack(">II", width, height))
 
 
+GOOD_JPEG = encoded(coloured(), "JPEG")
 LONG = zlib.compress(bytes(100 * 2**20), 9)
 EXTENDED = b"\x02\0\0\0" + (40).to_bytes(3, "little") + (40).to_bytes(3, "little")
 BOMBS: dict[str, Callable[[], bytes]] = {
@@ -256,7 +257,6 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "i17 PNG of 17 MB of text": lambda: flat_png(20, 20, chunk(b"tEXt", b"a\0" + bytes(17 * 2**20))),
     "i14 GIF of tiny blocks": lambda: gif((64, 64), [(0, 0, 64, 64)], packed=b"\x02" + b"\1\1" * 2_000_000 + b"\0"),
 }
-GOOD_JPEG = encoded(coloured(), "JPEG")
 # The cost of a refusal, above that of reading the file.
 COSTS = """
 import json, sys, time

@@ -20,6 +20,11 @@ PACKAGE = ROOT / "photio_prep"
 LAYERS = (
     {"errors", "geometry", "processes"},
     {"addresses", "connection", "data", "decode", "encode", "fetch", "files", "inputs"}
+    | {"colour", "isolate", "limits", "pixels", "worker"}
+    | {
+        "headers",
+        *(f"headers.{each}" for each in ["bmp", "boxes", "exif", "facts", "gif", "jpeg", "png", "tiff", "webp"]),
+    }
     | {"pace", "retry", "secret", "settings"},
     {"claims", "keep", "orders", "sources", "weights", "wire"}
     | {"stages", "stages.load", "stages.matte", "stages.pad", "stages.request", "stages.send", "stages.unpad"},
@@ -42,9 +47,23 @@ HOMES = {
     "psutil": {"processes"},
     "click": {"cli"},
     "tqdm": {"cli"},
-    "numpy": {"decode", "stages.matte", "stages.pad", "sandbox"},
+    "numpy": {"colour", "stages.matte", "stages.pad", "sandbox"},
     "platformdirs": {"orders", "settings", "weights"},
-    "PIL": {"cli", "data", "decode", "encode", "matters", "orders", "sandbox", "stages", "wire"},
+    "pillow_heif": {"pixels", "worker"},
+    "PIL": {
+        "cli",
+        "colour",
+        "data",
+        "decode",
+        "encode",
+        "isolate",
+        "pixels",
+        "matters",
+        "orders",
+        "sandbox",
+        "stages",
+        "wire",
+    },
 }
 HEAVY = ("rembg", "onnxruntime", "numba", "llvmlite", "pymatting", "scipy", "skimage", "pooch", "click", "tqdm")
 

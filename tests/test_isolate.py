@@ -191,7 +191,7 @@ def test_plain_photos_and_pictures_in_memory_start_no_process(monkeypatch: pytes
 def test_here_and_apart_give_the_same_pixels(kind: str) -> None:
     image = photo().quantize(16) if kind == "GIF" else cutout() if kind in ("PNG", "WEBP", "TIFF") else photo()
     data = encoded(image, kind)
-    here, apart = (picture(data, Limits(isolate=where)) for where in ("none", "all"))  # type: ignore[arg-type]
+    here, apart = (picture(data, Limits(isolate=where)) for where in ("none", "all"))
     assert (here.image.mode, here.format, here.notes) == (apart.image.mode, apart.format, apart.notes)
     assert here.image.tobytes() == apart.image.tobytes()
 

@@ -31,6 +31,10 @@ def written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     settings._file.cache_clear()
 
 
+def limits_of(name: str, value: Any) -> Limits:
+    return Limits(**{name: value})
+
+
 def test_without_a_word_the_limits_are_the_usual_ones(written: Any) -> None:
     assert settings.limits() == DEFAULT_LIMITS == Limits()
     written("[limits]\n")
@@ -44,13 +48,13 @@ def test_each_limit_is_read_at_both_ends_of_its_range_and_not_beyond(written: An
     for value in (low, high):
         written(f"[limits]\n{name} = {value}")
         assert getattr(settings.limits(), name) == value
-        assert getattr(Limits(**{name: value}), name) == value
+        assert getattr(limits_of(name, value), name) == value
     for wrong in (low - step, high + step):
         written(f"[limits]\n{name} = {wrong}")
         with pytest.raises(UsageError, match=rf"photio\.toml: \[limits\]: {name} = .*Give a number from"):
             settings.limits()
         with pytest.raises(UsageError, match=name):
-            Limits(**{name: wrong})
+            limits_of(name, wrong)
 
 
 @pytest.mark.parametrize("text", ["pixels = nan", "pixels = inf", "pixels = 1.5", "pixels = true", 'pixels = "50"'])
@@ -86,7 +90,7 @@ def test_the_command_line_obeys_the_limits_of_the_settings(tmp_path: Path) -> No
     home = tmp_path / "home" / "photio-prep"
     home.mkdir(parents=True)
     (home / "photio.toml").write_text("[limits]\npixels = 6299\n")
-    surroundings = {"XDG_CONFIG_HOME": str(tmp_path / "home")}
+    surroundings: dict[str, Any] = {"XDG_CONFIG_HOME": str(tmp_path / "home")}
     done = commands.alone("prepare", tmp_path / "a.png", "-o", tmp_path / "out", **surroundings)
     assert done.code == 3
     assert "the limit is 0" in done.err
@@ -105,7 +109,7 @@ def test_frame_on_the_command_line(tmp_path: Path) -> None:
     frames = [Image.new("RGBA", (64, 48)), Image.new("RGBA", (64, 48))]
     frames[1].paste("red", (10, 10, 50, 40))
     saved(tmp_path / "a.png", frames[0], save_all=True, append_images=frames[1:])
-    surroundings = {"XDG_CONFIG_HOME": str(tmp_path)}
+    surroundings: dict[str, Any] = {"XDG_CONFIG_HOME": str(tmp_path)}
     done = commands.alone("prepare", tmp_path / "a.png", "-o", tmp_path / "out", **surroundings)
     assert done.code == 3
     assert "Choose one with --frame 0 to --frame 1" in done.err

@@ -157,7 +157,7 @@ def test_a_folder_named_like_a_picture(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no permissions as POSIX has them")
-def test_an_unreadable_file(tmp_path: Path) -> None:
+def test_i40_an_unreadable_file(tmp_path: Path) -> None:
     if os.geteuid() == 0:
         pytest.skip("root reads everything")
     path = saved(tmp_path / "x.png")

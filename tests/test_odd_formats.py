@@ -214,25 +214,20 @@ def test_i23_eight_bits_and_one_bit_whose_zero_is_white() -> None:
 def test_i23_one_transparent_colour_of_sixteen_bits() -> None:
     clear = int(RAMP[20, 30])
     found = np.asarray(picture(png(RAMP, chunk(b"tRNS", clear.to_bytes(2, "big")))).image)
-    assert np.array_equal(found[..., 3] == 0, RAMP == clear)
+    assert np.array_equal(found[..., 3] == 0, clear == RAMP)
     wide = np.dstack([RAMP] * 3)
     noted = picture(png(wide, chunk(b"tRNS", clear.to_bytes(2, "big") * 3)))
     assert noted.image.mode == "RGB"
     assert "transparent colour" in noted.notes[0]
 
 
-@pytest.mark.parametrize("kind", [np.int16, np.int32, np.uint32])
-def test_i23_whole_numbers_beyond_sixteen_bits_are_scaled_by_their_range(kind: type[np.generic]) -> None:
-    known = np.iinfo(kind)  # type: ignore[type-var]
+@pytest.mark.parametrize("kind", [np.int16, np.int32])
+def test_i23_whole_numbers_beyond_sixteen_bits_are_scaled_by_their_range(kind: type[np.signedinteger[Any]]) -> None:
+    known = np.iinfo(kind)
     values = np.linspace(known.min // 2, known.max // 2, 600).reshape(20, 30).astype(kind)
-    try:
-        found = grey_of(tiff([page(values)]))
-    except PhotoRefused as error:  # as far as Pillow reads it
-        assert kind is np.uint32
-        assert "damaged" in error.found
-    else:
-        low, high = float(values.min()), float(values.max())
-        assert np.abs(found - (values.astype(float) - low) / (high - low) * 255).max() <= 1
+    found = grey_of(tiff([page(values)]))
+    low, high = float(values.min()), float(values.max())
+    assert np.abs(found - (values.astype(float) - low) / (high - low) * 255).max() <= 1
 
 
 def test_i23_floats_of_colour_are_refused_and_not_guessed() -> None:

@@ -228,7 +228,7 @@ def test_a_credit_is_one_plain_line_wherever_it_comes_from(tmp_path: Path) -> No
     assert len(artist) == 200
     assert artist.isprintable()
     assert order.folder
-    path = next(order.folder.glob("photo-*.json"))
+    path = min(order.folder.glob("photo-*.json"))
     facts = json.loads(path.read_bytes())
     facts["credit"] = {"artist": "e\x1b[2J\nvil" * 100, "owner": "x"}
     path.write_text(json.dumps(facts))
@@ -238,7 +238,7 @@ def test_a_credit_is_one_plain_line_wherever_it_comes_from(tmp_path: Path) -> No
 def test_an_order_of_an_earlier_version_has_no_credit(tmp_path: Path) -> None:
     order = prepare(cutout(), description=SCENE, orders=tmp_path)
     assert order.folder
-    assert b"credit" not in next(order.folder.glob("photo-*.json")).read_bytes()
+    assert b"credit" not in min(order.folder.glob("photo-*.json")).read_bytes()
     assert orders.read(order.folder).origin.credit == Credit()
 
 

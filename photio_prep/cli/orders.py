@@ -92,8 +92,7 @@ def finish(orders_: tuple[Path, ...], out: Path | None, format_: str | None, ove
 
     ORDER is a folder below orders/, or an output folder for all of them. Prints the path of each final.
     """
-    metadata = given.pop("metadata")
-    talk, _, _ = _split(given)
+    talk, _, rest = _split(given)
     found = list(dict.fromkeys(orders.followed(each) for named in orders_ for each in _folders(named)))
     with talk.progress(found, len(found), "finish") as counted:
         for folder in counted:
@@ -101,7 +100,7 @@ def finish(orders_: tuple[Path, ...], out: Path | None, format_: str | None, ove
                 for origin in orders.origins(folder):
                     order = orders.read(folder, origin=origin)
                     target = out or _out_of(folder)
-                    path = finals.write_final(order, target, format_=format_, overwrite=overwrite, metadata=metadata)
+                    path = finals.write_final(order, target, format_=format_, overwrite=overwrite, **rest)
                     talk.done(order, State.FINISHED, final=path)
             except PhotioError as error:
                 talk.refused(str(folder), error)
@@ -123,12 +122,11 @@ def run(inputs_: tuple[str, ...], out: Path, format_: str | None, overwrite: boo
     INPUT is a photo, a folder (its tree is kept), an http(s) URL, or - for standard input. Running the same command
     again pays for nothing twice and finishes what is left. Prints the path of each final.
     """
-    metadata = given.pop("metadata")
     talk, words, rest = _split(given)
     if not (words["description"] or "").strip():
         raise UsageError("run needs a scene description", 'Give -d "on a marble table, soft morning light"')
     paying = {name: rest.pop(name) for name in paying_.OPTIONS}
-    again = rest.pop("again")
+    again, metadata = rest.pop("again"), rest.pop("metadata")
     if "-" in inputs_ and paying["key_stdin"]:
         raise UsageError(
             "both the photo and the key would come from standard input", "Use --key-file or PHOTIO_API_KEY"
@@ -203,7 +201,6 @@ def _prepared(
     if isinstance(what, tuple):
         what = list(inputs.expand(what, out, passed_over=talk.passed_over))
     _writable(out)
-    limits = settings.limits()
     told = ""
     words = {**words, "description": words["description"] or ""}
     with talk.progress(what, total or len(what), "prepare") as counted:
@@ -219,7 +216,7 @@ def _prepared(
                     orders=out / "orders",
                     name=item.name,
                     output=item.output,
-                    limits=limits,
+                    limits=settings.limits(),
                 )
             except PhotioError as error:
                 if error.exit_code in (2, 7, 11):  # every other photo would meet the same
