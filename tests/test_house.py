@@ -19,7 +19,7 @@ PACKAGE = ROOT / "photio_prep"
 # Imports point downwards: a module knows its own layer and those above it in this list. A new file gets a line here.
 LAYERS = (
     {"errors", "geometry", "processes"},
-    {"addresses", "connection", "data", "decode", "encode", "fetch", "files", "inputs"}
+    {"addresses", "connection", "data", "decode", "devices", "encode", "fetch", "files", "inputs"}
     | {"pace", "retry", "secret", "settings"},
     {"claims", "keep", "orders", "sources", "weights", "wire"}
     | {"stages", "stages.load", "stages.matte", "stages.pad", "stages.request", "stages.send", "stages.unpad"},
@@ -32,7 +32,7 @@ SANDBOX_MAY_IMPORT = {"errors", "geometry"}
 
 HOMES = {
     "rembg": {"stages.matte"},
-    "onnxruntime": {"stages.matte"},
+    "onnxruntime": {"devices"},
     "requests": {"connection", "stages.send"},
     "urllib3": {"connection", "stages.send"},
     "idna": {"addresses"},

@@ -1,4 +1,4 @@
-"""Photo -> Cutout: the only file that knows rembg and onnxruntime.
+"""Photo -> Cutout: the only file that knows rembg.
 
 Takes a photo, the size of the box it will fill, and a matter; gives a cutout at that size.
 Touches the model's file, and memory: a session is made once and kept. Raises NoProduct, PhotoRefused, ModelUnavailable.
@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from photio_prep import devices
 from photio_prep.data import Cutout, Matter, Photo
+from photio_prep.devices import Device
 from photio_prep.errors import ModelUnavailable, NoProduct, PhotoRefused
 from photio_prep.geometry import Size
 
@@ -76,7 +78,9 @@ def _cutout(photo: Photo, size: Size, matter: Matter | None, mask: Image.Image |
     found = matter(view)
     if view.size != size:
         view, found = view.resize(size, Image.Resampling.LANCZOS), found.resize(size, Image.Resampling.LANCZOS)
-    return Cutout(compose(view, found), getattr(matter, "name", type(matter).__name__))
+    sure = found.info.get("confidence")
+    name, device = getattr(matter, "name", type(matter).__name__), getattr(matter, "device", "")
+    return Cutout(compose(view, found), name, confidence=sure, device=device)
 
 
 def compose(image: Image.Image, alpha: Image.Image) -> Image.Image:
@@ -140,28 +144,47 @@ class RembgMatter:
         path: The weights' file. Whoever passes it has verified it.
         family: Which of rembg's sessions fits the weights.
         name: What orders and messages call the model.
+        data: The file's bytes that were verified, so that nothing else is loaded; None reads `path`.
+        device: Where it must run; "auto" takes the fastest that works.
     """
 
-    def __init__(self, path: Path, family: Family, name: str) -> None:
+    def __init__(
+        self, path: Path, family: Family, name: str, *, data: bytes | None = None, device: Device = "auto"
+    ) -> None:
         self.path = path
         self.family = family
         self.name = name
+        self.device: Device = device
+        self.fallback = ""
+        self._data = data
         self._making = threading.Lock()
 
     @cached_property
     def session(self) -> Any:  # noqa: ANN401  rembg has no types
         """The session of rembg's own kind, made at the first use."""
-        return _open(self.path, self.family)
+        data, self._data = self._data, None
+        try:
+            data = self.path.read_bytes() if data is None else data
+        except OSError as error:
+            raise ModelUnavailable(f"cannot be read ({error.strerror})", "Check it", subject=str(self.path)) from error
+        kind = getattr(rembg_sessions(), _SESSIONS[self.family])
+        # rembg's own constructor opens a file by its name, on a provider of its choice; ours is open already.
+        made = kind.__new__(kind)
+        made.model_name = self.path.stem
+        made.inner_session, self.device, self.fallback = devices.session(data, self.device, subject=str(self.path))
+        return made
 
     def __call__(self, image: Image.Image, /) -> Image.Image:
-        """The alpha (L, the picture's size) of the product in an RGB picture.
+        """The alpha (L, the picture's size) of the product in an RGB picture; `info` says how sure the network was.
 
         Raises:
             NoProduct: The network is not sure of a product anywhere.
             ModelUnavailable: The weights do not load, or are of another family.
         """
         probability = self.probability(image)
-        return _alpha(probability).resize(image.size, Image.Resampling.LANCZOS)
+        alpha = _alpha(probability).resize(image.size, Image.Resampling.LANCZOS)
+        alpha.info["confidence"] = confidence(probability)
+        return alpha
 
     def probability(self, image: Image.Image) -> NDArray[np.float32]:
         """The network's own belief, (H, W) of its output, 0..1, before anything is stretched."""
@@ -189,6 +212,12 @@ _FEEDS = {
 _SESSIONS = {"u2net": "U2netpSession", "isnet": "DisSessionGeneralUse", "birefnet": "BiRefNetSessionGeneral"}
 
 
+def confidence(probability: NDArray[np.float32]) -> float:
+    """How sure the network is of its product, 0..1: its mean belief where that is more than half of its peak."""
+    belief = np.nan_to_num(probability)
+    return round(float(belief[belief >= belief.max() / 2].mean()), 3)
+
+
 def _alpha(probability: NDArray[np.float32]) -> Image.Image:
     """Alpha (L) at the network's resolution.
 
@@ -205,24 +234,6 @@ def _alpha(probability: NDArray[np.float32]) -> Image.Image:
     low, high = (peak * level for level in _LEVELS)
     levels = np.clip((belief - low) / (high - low), 0, 1)
     return Image.fromarray(np.rint(levels * 255).astype(np.uint8))
-
-
-def _open(path: Path, family: Family) -> Any:  # noqa: ANN401
-    sessions = rembg_sessions()
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    # rembg asks its class where the weights are; ours answers with the file that was verified.
-    mine = type(
-        "Verified", (getattr(sessions, _SESSIONS[family]),), {"download_models": classmethod(lambda *_, **__: path)}
-    )
-    try:
-        return mine(path.stem, options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise ModelUnavailable(
-            f"the weights do not load ({str(error)[:200]})", "Run: photio-prep models verify", subject=str(path)
-        ) from error
 
 
 def rembg_sessions() -> ModuleType:
