@@ -20,10 +20,10 @@ PACKAGE = ROOT / "photio_prep"
 LAYERS = (
     {"errors", "geometry", "processes"},
     {"addresses", "connection", "data", "decode", "devices", "encode", "fetch", "files", "inputs"}
-    | {"pace", "retry", "secret", "settings"},
+    | {"pace", "retry", "secret", "settings", "verdict"},
     {"claims", "keep", "orders", "sources", "weights", "wire"}
     | {"stages", "stages.load", "stages.matte", "stages.pad", "stages.request", "stages.send", "stages.unpad"},
-    {"again", "curl", "finals", "flow", "gate", "matters", "pay", "restore", "till"},
+    {"again", "curl", "figures", "finals", "flow", "gate", "matters", "pay", "restore", "till", "views"},
     {"batch", "cluster", "review"},
     {"", "__main__", "cli"},
 )
@@ -42,9 +42,23 @@ HOMES = {
     "psutil": {"processes"},
     "click": {"cli"},
     "tqdm": {"cli"},
-    "numpy": {"decode", "stages.matte", "stages.pad", "sandbox"},
+    "numpy": {"decode", "figures", "gate", "stages.matte", "stages.pad", "sandbox", "views"},
+    "scipy": {"figures"},
     "platformdirs": {"orders", "settings", "weights"},
-    "PIL": {"cli", "data", "decode", "encode", "matters", "orders", "sandbox", "stages", "wire"},
+    "PIL": {
+        "cli",
+        "data",
+        "decode",
+        "encode",
+        "figures",
+        "gate",
+        "views",
+        "matters",
+        "orders",
+        "sandbox",
+        "stages",
+        "wire",
+    },
 }
 HEAVY = ("rembg", "onnxruntime", "numba", "llvmlite", "pymatting", "scipy", "skimage", "pooch", "click", "tqdm")
 

@@ -60,8 +60,31 @@ cutting = several(
         show_default=True,
         help="The photo's own transparency.",
     ),
+    click.option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "cuda", "openvino", "coreml"]),
+        default="auto",
+        show_default=True,
+        help="Where the model must run; one that is named and not used is an error.",
+    ),
+    click.option(
+        "--accept-licence",
+        "accepted",
+        multiple=True,
+        metavar="NAME",
+        help="Use this model although its licence forbids commercial use.",
+    ),
+    click.option(
+        "--second-opinion", is_flag=True, help="Ask another installed model whether it finds the same product."
+    ),
     click.option("--pull", is_flag=True, help="Fetch the model first if it is missing."),
     click.option("--offline", is_flag=True, help="Never use the network (for models)."),
+)
+gating = click.option(
+    "--gate",
+    type=click.Choice(["off", "warn", "strict"]),
+    default=None,
+    help="off: pay in any case; warn: stop what is not worth paying for; strict: stop what is doubtful too. [warn]",
 )
 out = click.option(
     "-o",

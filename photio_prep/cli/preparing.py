@@ -1,0 +1,86 @@
+"""What prepare and run share: inputs in, orders on disk out."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from photio_prep import flow, inputs
+from photio_prep.cli.talk import Talk
+from photio_prep.decode import DEFAULT_LIMITS
+from photio_prep.errors import PhotioError, UsageError
+from photio_prep.files import read_input
+from photio_prep.orders import Order
+
+
+def prepared(
+    what: tuple[str, ...] | list[inputs.Item],
+    out: Path,
+    talk: Talk,
+    *,
+    endpoint: str,
+    words: dict[str, Any],
+    cutting: dict[str, Any],
+    total: int | None = None,
+) -> Iterator[Order]:
+    """The order of each photo, on disk; refusals are told and counted."""
+    from photio_prep.matters import another, matter_for
+
+    names = ("pull", "offline", "family", "model", "device", "accepted", "second_opinion")
+    pull, offline, family, model, device, accepted, twice = (cutting.pop(name) for name in names)
+    if pull:
+        from photio_prep.cli.models import pulled
+
+        pulled(model, talk, offline=offline, accepted=accepted)
+    matter = matter_for(model, family, device=device, accepted=accepted)
+    second = another(matter.name, device=device, accepted=accepted) if twice else None
+    if isinstance(what, tuple):
+        what = list(inputs.expand(what, out, passed_over=talk.passed_over))
+    _writable(out)
+    told = ""
+    words = {**words, "description": words["description"] or ""}
+    with talk.progress(what, total or len(what), "prepare") as counted:
+        for item in counted:
+            try:
+                source = _bytes(item)
+                order = flow.prepare(
+                    source,
+                    **words,
+                    **cutting,
+                    model=matter,
+                    second=second,
+                    endpoint=endpoint,
+                    orders=out / "orders",
+                    name=item.name,
+                    output=item.output,
+                )
+            except PhotioError as error:
+                if error.exit_code in (2, 7, 11):  # every other photo would meet the same
+                    raise
+                talk.refused(item.name, error)
+                continue
+            if order.model != told:
+                talk.say(f"cut out with: {order.model}" + (f" on {order.device}" if order.device else ""))
+                if order.device and matter.fallback:
+                    talk.say(f"warning: {matter.fallback}")
+                told = order.model
+            yield order
+
+
+def _bytes(item: inputs.Item) -> bytes:
+    """The bytes of an input; of one that was found in a folder only if it is no link by now."""
+    limit = DEFAULT_LIMITS.file_bytes
+    if item.source is None:
+        return sys.stdin.buffer.read(limit + 1)
+    if isinstance(item.source, str):
+        raise UsageError("photos by URL are not read yet", "Download it first", subject=item.source[:200])
+    return read_input(item.source, limit, follow=item.follow)
+
+
+def _writable(out: Path) -> None:
+    """Find out now, and not after paying, that nothing can be written."""
+    from photio_prep import files
+
+    files.write_whole(out / "orders" / ".writable", b"")
+    files.remove(out / "orders" / ".writable")
+    files.sweep(out / "orders")
