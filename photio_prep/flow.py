@@ -12,6 +12,7 @@ from typing import TypedDict, Unpack
 from photio_prep import gate as gate_
 from photio_prep import orders as ledger
 from photio_prep import pay, settings, views
+from photio_prep.cutting import DEFAULT_CUTOUT, CutoutOptions
 from photio_prep.data import Canvas, Cutout, Final, Matter, Photo, Request, Result, Sender
 from photio_prep.decode import DEFAULT_LIMITS, Limits
 from photio_prep.encode import final_format
@@ -39,6 +40,7 @@ def prepare(
     mask: Source | None = None,
     alpha: Alpha = "auto",
     second: Matter | None = None,
+    cutting: CutoutOptions = DEFAULT_CUTOUT,
     endpoint: str = API_URL,
     orders: str | Path | None = None,
     name: str = "",
@@ -58,6 +60,7 @@ def prepare(
         mask: A mask in place of a model: white or opaque is product.
         alpha: What to do with the photo's own transparency: "auto" reuses a real cutout, "keep", "ignore".
         second: Another matter, asked only whether it finds the same product; takes its time.
+        cutting: How the cutout's edges and parts are made: refinement, holes, grow, feather.
         endpoint: Who will be asked; part of the order's key.
         orders: Keep the order in this folder, where it is paid for at most once.
         name: What messages call the photo.
@@ -75,13 +78,13 @@ def prepare(
     placement = place(photo.size, chosen.size)
     drawn = None if mask is None else load(mask, limits=limits).image
     matter = matter_for(model) if isinstance(model, str) else model
-    cutout = matte(photo, placement.box.size, matter, mask=drawn, alpha=alpha)
-    judged = gate_.judge(photo, cutout, _agreement(photo, cutout, second))
+    cutout = matte(photo, placement.box.size, matter, mask=drawn, alpha=alpha, options=cutting)
+    judged = gate_.judge(photo, cutout, _agreement(photo, cutout, second, cutting))
     canvas = pad(cutout, placement)
     asked = request(canvas, description, seed=seed, negative_prompt=negative_prompt, append_negative=append_negative)
     warnings = (*photo.notes, *cutout.notes, *_warnings(chosen), *doubts(asked.description))
     drawing = sha256(drawn.tobytes()).hexdigest()[:16] if drawn else "none"
-    told = f"model {cutout.model}, alpha {alpha}, size {chosen.size}, mask {drawing}"
+    told = f"model {cutout.model}, alpha {alpha}, size {chosen.size}, mask {drawing}, {cutting}"
     origin = Origin(photo.source, photo.digest, photo.format, output, told, warnings, judged)
     order = Order(asked, endpoint, origin, cutout.model, cutout.image, device=cutout.device)
     if orders is None:
@@ -92,12 +95,13 @@ def prepare(
     return order
 
 
-def _agreement(photo: Photo, cutout: Cutout, matter: Matter | None) -> float | None:
+def _agreement(photo: Photo, cutout: Cutout, matter: Matter | None, cutting: CutoutOptions) -> float | None:
     """How far a second matter finds the same product; None where there is none, or nothing was found by a first."""
     if matter is None or cutout.model in ("mask", "alpha"):
         return None
     try:
-        return gate_.agreement(cutout, matte(photo, Size(*cutout.image.size), matter, alpha="ignore"))
+        other = matte(photo, Size(*cutout.image.size), matter, alpha="ignore", options=cutting)
+        return gate_.agreement(cutout, other)
     except NoProduct:
         return 0.0
 
@@ -228,6 +232,7 @@ class Options(TypedDict, total=False):
     mask: Source | None
     alpha: Alpha
     second: Matter | None
+    cutting: CutoutOptions
     orders: str | Path | None
     name: str
     output: str

@@ -20,7 +20,8 @@ PACKAGE = ROOT / "photio_prep"
 LAYERS = (
     {"errors", "geometry", "processes"},
     {"addresses", "connection", "data", "decode", "devices", "encode", "fetch", "files", "inputs"}
-    | {"pace", "retry", "secret", "settings", "verdict"},
+    | {"pace", "retry", "secret", "settings", "verdict"}
+    | {"cutting", "edges", "looks", "parts", "refine", "tiles"},
     {"claims", "keep", "orders", "sources", "weights", "wire"}
     | {"stages", "stages.load", "stages.matte", "stages.pad", "stages.request", "stages.send", "stages.unpad"},
     {"again", "curl", "figures", "finals", "flow", "gate", "matters", "pay", "restore", "till", "views"},
@@ -42,15 +43,19 @@ HOMES = {
     "psutil": {"processes"},
     "click": {"cli"},
     "tqdm": {"cli"},
-    "numpy": {"decode", "figures", "gate", "stages.matte", "stages.pad", "sandbox", "views"},
-    "scipy": {"figures"},
+    "numpy": {"decode", "figures", "gate", "stages.matte", "stages.pad", "sandbox", "views"}
+    | {"edges", "looks", "parts", "refine", "tiles"},
+    "scipy": {"figures", "edges", "looks", "parts", "refine", "tiles"},
+    "pymatting": {"refine"},
     "platformdirs": {"orders", "settings", "weights"},
     "PIL": {
         "cli",
         "data",
         "decode",
+        "edges",
         "encode",
         "figures",
+        "looks",
         "gate",
         "views",
         "matters",

@@ -77,6 +77,23 @@ cutting = several(
     click.option(
         "--second-opinion", is_flag=True, help="Ask another installed model whether it finds the same product."
     ),
+    click.option(
+        "--refine",
+        type=click.Choice(["fast", "best", "off"]),
+        default="fast",
+        show_default=True,
+        help="How a model's belief becomes an edge; best takes many seconds.",
+    ),
+    click.option(
+        "--holes",
+        type=click.Choice(["auto", "keep", "fill"]),
+        default="auto",
+        show_default=True,
+        help="Holes in the product: auto closes pinholes only.",
+    ),
+    click.option("--grow", type=float, default=0, metavar="PX", help="Move the edge outwards, in canvas pixels."),
+    click.option("--shrink", type=float, default=0, metavar="PX", help="Move the edge inwards, in canvas pixels."),
+    click.option("--feather", type=float, default=0, metavar="PX", help="Soften the edge, in canvas pixels."),
     click.option("--pull", is_flag=True, help="Fetch the model first if it is missing."),
     click.option("--offline", is_flag=True, help="Never use the network (for models)."),
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 from photio_prep import flow, inputs
 from photio_prep.cli.talk import Talk
+from photio_prep.cutting import CutoutOptions
 from photio_prep.decode import DEFAULT_LIMITS
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.files import read_input
@@ -28,6 +29,8 @@ def prepared(
 
     names = ("pull", "offline", "family", "model", "device", "accepted", "second_opinion")
     pull, offline, family, model, device, accepted, twice = (cutting.pop(name) for name in names)
+    wishes = {name: cutting.pop(name) for name in ("refine", "holes", "feather")}
+    wished = CutoutOptions(grow=cutting.pop("grow") - cutting.pop("shrink"), **wishes)
     if pull:
         from photio_prep.cli.models import pulled
 
@@ -49,6 +52,7 @@ def prepared(
                     **cutting,
                     model=matter,
                     second=second,
+                    cutting=wished,
                     endpoint=endpoint,
                     orders=out / "orders",
                     name=item.name,

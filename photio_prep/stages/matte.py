@@ -7,6 +7,7 @@ Touches the model's file, and memory: a session is made once and kept. Raises No
 import importlib.util
 import sys
 import threading
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photio_prep import devices
+from photio_prep import devices, edges, looks, parts, refine
+from photio_prep.cutting import DEFAULT_CUTOUT, CutoutOptions
 from photio_prep.data import Cutout, Matter, Photo
 from photio_prep.devices import Device
 from photio_prep.errors import ModelUnavailable, NoProduct, PhotoRefused
@@ -28,15 +30,20 @@ Family = Literal["u2net", "isnet", "birefnet"]
 # What the network's own probability must reach somewhere before we believe that there is a product at all. Blank
 # papers and noise peak below 0.35 with u2netp and ISNet, real products above 0.9.
 _FOUND = 0.5
-# Alpha below the first share is background, above the second is product; between them lies the soft rim.
+# Unrefined: belief below the first share is background, above the second is product.
 _LEVELS = (0.1, 0.9)
-_HAZE = 4
 # An existing alpha is a cutout when at least this share of the picture is transparent, and this share opaque.
 _REAL_CUTOUT = 0.005
 
 
 def matte(
-    photo: Photo, size: Size, matter: Matter | None, *, mask: Image.Image | None = None, alpha: Alpha = "auto"
+    photo: Photo,
+    size: Size,
+    matter: Matter | None,
+    *,
+    mask: Image.Image | None = None,
+    alpha: Alpha = "auto",
+    options: CutoutOptions = DEFAULT_CUTOUT,
 ) -> Cutout:
     """The product alone, in the photo's own frame, scaled to `size`.
 
@@ -49,6 +56,8 @@ def matte(
         matter: Finds the product in an RGB picture; may be None where a mask or an alpha is used.
         mask: Greyscale, or with alpha; white (or opaque) is product. Any size of the photo's shape.
         alpha: What to do with the photo's own alpha.
+        options: How edges and parts are made. Specks and pinholes are looked for in what a matter found, not in a
+            mask or alpha.
 
     Raises:
         NoProduct: Nothing was found, or the alpha or mask is empty.
@@ -56,18 +65,23 @@ def matte(
         ModelUnavailable: There is no matter, and one is needed.
     """
     try:
-        return _cutout(photo, size, matter, mask, alpha)
+        return _cutout(photo, size, matter, mask, alpha, options)
     except NoProduct as error:
         raise error.about(photo.source) from None
 
 
-def _cutout(photo: Photo, size: Size, matter: Matter | None, mask: Image.Image | None, alpha: Alpha) -> Cutout:
+def _cutout(
+    photo: Photo, size: Size, matter: Matter | None, mask: Image.Image | None, alpha: Alpha, options: CutoutOptions
+) -> Cutout:
+    # What the user drew is meant: only what is asked for by name is done to it.
+    drawn = replace(options, specks=0, holes="keep" if options.holes == "auto" else options.holes)
     if mask is not None:
         flat = _flat(photo.image).resize(size, Image.Resampling.LANCZOS)
-        return Cutout(compose(flat, _fit(mask_alpha(mask), photo, size)), "mask")
+        return Cutout(compose(flat, _fit(mask_alpha(mask), photo, size), drawn), "mask")
     if alpha != "ignore" and photo.image.mode == "RGBA" and (alpha == "keep" or real_cutout(photo.image)):
         image = photo.image.resize(size, Image.Resampling.LANCZOS)
-        return Cutout(compose(image.convert("RGB"), image.getchannel("A")), "alpha")
+        # Its colours are the product's own already.
+        return Cutout(compose(image.convert("RGB"), image.getchannel("A"), replace(drawn, colours=False)), "alpha")
     if alpha == "keep":
         raise PhotoRefused("it has no transparency to keep", "Use --alpha auto", subject=photo.source)
     if matter is None:
@@ -75,27 +89,46 @@ def _cutout(photo: Photo, size: Size, matter: Matter | None, mask: Image.Image |
     # The network looks at 320 or 1024 px: what the canvas cannot show, it would not see either.
     flat = _flat(photo.image)
     view = flat.resize(size, Image.Resampling.LANCZOS, reducing_gap=3) if size.area < photo.size.area else flat
-    found = matter(view)
+    given = matter(view)
     if view.size != size:
-        view, found = view.resize(size, Image.Resampling.LANCZOS), found.resize(size, Image.Resampling.LANCZOS)
-    sure = found.info.get("confidence")
+        view = view.resize(size, Image.Resampling.LANCZOS)
+    found = given if given.size == size else given.resize(size, Image.Resampling.LANCZOS)
+    grain = given.info.get("grain")
+    if grain is not None:
+        found = _refined(view, found, float(grain) * size.width / given.width, options)
+    sure = given.info.get("confidence")
     name, device = getattr(matter, "name", type(matter).__name__), getattr(matter, "device", "")
-    return Cutout(compose(view, found), name, confidence=sure, device=device)
+    return Cutout(compose(view, found, options, haze=True), name, confidence=sure, device=device)
 
 
-def compose(image: Image.Image, alpha: Image.Image) -> Image.Image:
+def _refined(view: Image.Image, found: Image.Image, grain: float, options: CutoutOptions) -> Image.Image:
+    pixels, belief = np.asarray(view), np.asarray(found, dtype=np.float32) / np.float32(255)
+    if options.refine == "off":
+        share = refine.stretch(belief, *_LEVELS)
+    else:
+        share = (refine.best if options.refine == "best" else refine.fast)(pixels, belief, grain)
+    return Image.fromarray(parts.flush(np.rint(share * 255).astype(np.uint8)))
+
+
+def compose(
+    image: Image.Image, alpha: Image.Image, options: CutoutOptions = DEFAULT_CUTOUT, *, haze: bool = False
+) -> Image.Image:
     """The cutout: `image` (RGB) under `alpha` (L, the same size) as straight RGBA, RGB exactly 0 where alpha is 0.
+
+    Args:
+        image: The picture as it was taken.
+        alpha: What of it is product.
+        options: How edges and parts are made.
+        haze: Whether the alpha was found, and not drawn, so that faint remains far from the product are none of it.
 
     Raises:
         NoProduct: The alpha is empty.
     """
-    levels = np.array(alpha)
-    # Lanczos overshoots by a level or two: a haze around the product, and a core that is not quite opaque.
-    levels[levels < _HAZE] = 0
-    levels[levels > 255 - _HAZE] = 255
+    levels = edges.clean(parts.shaped(edges.clean(np.asarray(alpha)), options), haze=haze)
     if not (levels >= 128).any():
         raise NoProduct("no product found in it", "Use a clearer photo, another --model, or give a --mask")
-    pixels = np.dstack((np.asarray(image), levels))
+    colours = np.asarray(image)
+    pixels = np.dstack((edges.foreground(colours, levels) if options.colours else colours, levels))
     pixels[levels == 0] = 0
     return Image.fromarray(pixels)
 
@@ -175,15 +208,25 @@ class RembgMatter:
         return made
 
     def __call__(self, image: Image.Image, /) -> Image.Image:
-        """The alpha (L, the picture's size) of the product in an RGB picture; `info` says how sure the network was.
+        """The belief (L, the picture's size) in a product in an RGB picture; `info` says how sure the network was.
+
+        `info["grain"]` says that this is a belief that wants refining, and how many pixels of the picture the network
+        sees as one.
 
         Raises:
             NoProduct: The network is not sure of a product anywhere.
             ModelUnavailable: The weights do not load, or are of another family.
         """
-        probability = self.probability(image)
-        alpha = _alpha(probability).resize(image.size, Image.Resampling.LANCZOS)
-        alpha.info["confidence"] = confidence(probability)
+        found = looks.belief(self.probability, image, _FOUND)
+        peak = float(found.first.max())
+        # rembg stretches every prediction to 0..255, so that a blank paper has a product too.
+        if peak < _FOUND:
+            raise NoProduct(
+                f"no product found in it (the model is at most {max(peak, 0):.0%} sure anywhere)",
+                "Use a clearer photo, another --model, or give a --mask",
+            )
+        alpha = Image.fromarray(np.rint(found.share * 255).astype(np.uint8))
+        alpha.info.update(confidence=confidence(found.first), grain=found.grain)
         return alpha
 
     def probability(self, image: Image.Image) -> NDArray[np.float32]:
@@ -216,24 +259,6 @@ def confidence(probability: NDArray[np.float32]) -> float:
     """How sure the network is of its product, 0..1: its mean belief where that is more than half of its peak."""
     belief = np.nan_to_num(probability)
     return round(float(belief[belief >= belief.max() / 2].mean()), 3)
-
-
-def _alpha(probability: NDArray[np.float32]) -> Image.Image:
-    """Alpha (L) at the network's resolution.
-
-    rembg stretches every prediction to 0..255, so that a blank paper has a product too. We look at the unstretched
-    belief first, and stretch only what is one.
-    """
-    belief = np.nan_to_num(probability)
-    peak = float(belief.max())
-    if peak < _FOUND:
-        raise NoProduct(
-            f"no product found in it (the model is at most {max(peak, 0):.0%} sure anywhere)",
-            "Use a clearer photo, another --model, or give a --mask",
-        )
-    low, high = (peak * level for level in _LEVELS)
-    levels = np.clip((belief - low) / (high - low), 0, 1)
-    return Image.fromarray(np.rint(levels * 255).astype(np.uint8))
 
 
 def rembg_sessions() -> ModuleType:
