@@ -25,7 +25,7 @@ _CUT = 0.2
 _CUT_SIDES = 3
 _PARTS = (2, 12)
 _RIM = (15, _NEVER)
-_GLASS = (0.08, _NEVER)
+_GLASS = (0.12, _NEVER)
 _EXTENT = (256, 128)
 _REACH = (0.2, 0.05)
 _SCALE = (2.0, 4.0)
@@ -170,12 +170,13 @@ def _light(found: dict[str, float]) -> Iterator[Reason]:
     if "blur" not in found:
         return
     blur, white, black, brightest = (found[each] for each in ("blur", "white", "black", "brightest"))
-    yield from _said(
-        "blurred",
-        _above(blur, _BLUR),
-        f"the product is out of focus or shaken (its sharpest edges are {2.35 * blur:.0f} pixels wide). Use a sharp"
-        " photo",
-    )
+    if found["covers"] <= _COVERS[0]:  # of a wall or a floor taken for the product nobody wants to know
+        yield from _said(
+            "blurred",
+            _above(blur, _BLUR),
+            f"the product is out of focus or shaken (its sharpest edges are {2.35 * blur:.0f} pixels wide). Use a"
+            " sharp photo",
+        )
     yield from _said(
         "overexposed",
         _above(white, _WHITE),
