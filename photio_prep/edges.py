@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photio_prep.tiles import Floats, box_mean, over_tiles
+from photio_prep.refine import around
+from photio_prep.tiles import Bools, Floats, box_mean, over_tiles
 
 Bytes = NDArray[np.uint8]
 
@@ -56,35 +57,39 @@ def foreground(pixels: Bytes, levels: Bytes) -> Bytes:
     soft = (levels > 0) & (levels < 255)
     if not soft.any():
         return pixels
+    window = around(soft, _SMALLER * _WIDE)
+    found = pixels.copy()
+    found[window] = _foreground(pixels[window], levels[window], soft[window])
+    return found
+
+
+def _foreground(pixels: Bytes, levels: Bytes, soft: Bools) -> Bytes:
     image = pixels.transpose(2, 0, 1).astype(np.float32)
     alpha = levels.astype(np.float32)[None] / np.float32(255)
-    ours, theirs = _wide(image, alpha)
+    planes = np.concatenate((image, *_wide(image, alpha), alpha))
+    found = over_tiles(soft, sum(_NARROW), _fused, planes, image)
+    return np.where(soft[..., None], np.rint(found.transpose(1, 2, 0)).astype(np.uint8), pixels)
 
-    def fuse(stack: Floats) -> Floats:
-        seen, product, behind, share = stack[:, :3], stack[:, 3:6], stack[:, 6:9], stack[:, 9:]
-        for radius in _NARROW:
-            left = seen - share * product - (1 - share) * behind
-            product = np.clip(product + share * left, 0, 255)
-            means = box_mean(np.concatenate((product * share, behind * (1 - share), share), axis=1), radius)
-            product, behind = means[:, :3] / (means[:, 6:] + _TINY), means[:, 3:6] / (1 - means[:, 6:] + _TINY)
-            behind = np.clip(behind + (1 - share) * (seen - share * product - (1 - share) * behind), 0, 255)
+
+def _fused(stack: Floats) -> Floats:
+    """(N, 10, S, S): what is seen, the product's colour, the background's, alpha -> the product's colour."""
+    seen, product, behind, share = stack[:, :3], stack[:, 3:6], stack[:, 6:9], stack[:, 9:]
+    for radius in _NARROW:
         left = seen - share * product - (1 - share) * behind
-        return np.asarray(np.clip(product + share * left, 0, 255), dtype=np.float32)
-
-    planes = np.concatenate((image, ours, theirs, alpha))
-    found = over_tiles(soft, sum(_NARROW), fuse, planes, image.copy())
-    clean_ = np.rint(found.transpose(1, 2, 0)).astype(np.uint8)
-    return np.where(soft[..., None], clean_, pixels)
+        product = np.clip(product + share * left, 0, 255)
+        means = box_mean(np.concatenate((product * share, behind * (1 - share), share), axis=1), radius)
+        product, behind = means[:, :3] / (means[:, 6:] + _TINY), means[:, 3:6] / (1 - means[:, 6:] + _TINY)
+        behind = np.clip(behind + (1 - share) * (seen - share * product - (1 - share) * behind), 0, 255)
+    left = seen - share * product - (1 - share) * behind
+    return np.asarray(np.clip(product + share * left, 0, 255), dtype=np.float32)
 
 
 def _wide(image: Floats, alpha: Floats) -> tuple[Floats, Floats]:
     """The mean colours of the product and of the background around each pixel, (3, H, W) each."""
     height, width = alpha.shape[1:]
     planes = np.concatenate((image * alpha, image * (1 - alpha), alpha))
-    pad = ((0, 0), (0, -height % _SMALLER), (0, -width % _SMALLER))
-    padded = np.pad(planes, pad, mode="edge")
-    rows, columns = padded.shape[1] // _SMALLER, padded.shape[2] // _SMALLER
-    small = padded.reshape(7, rows, _SMALLER, columns, _SMALLER).mean((2, 4))
+    small = np.stack([np.asarray(Image.fromarray(plane).reduce(_SMALLER)) for plane in planes])
+    rows, columns = small.shape[1:]
     # Where one side is out of sight altogether, the mean of the whole picture is better than black.
     means = box_mean(small, _WIDE) + _TINY * small.mean((1, 2), keepdims=True)
     share = means[6:]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from photio_prep.refine import around, softness
 from photio_prep.tiles import Bools, Floats, box_mean
 
 Network = Callable[[Image.Image], Floats]
@@ -58,6 +59,10 @@ def belief(network: Network, image: Image.Image, enough: float) -> Belief:
     near = box_mean(_outline(whole >= 0.5, round(_TRUSTED * grain)).astype(np.float32), _SMOOTH)
     # Elsewhere they differ about whole parts: one that only one look sees is there more often than not.
     both = near * second + (1 - near) * np.maximum(whole, second)
+    # Out of focus there is no more to see from nearby, and the surroundings, which tell what the product is, are less.
+    window = around(near > 0, round(_TRUSTED * grain))
+    seen = np.asarray(image)[window].transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+    both[window] += softness(seen) * (whole[window] - both[window])
     return Belief(both, first, max(right - left, bottom - top) / max(closer.shape))
 
 

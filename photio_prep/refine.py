@@ -4,26 +4,40 @@ Takes and gives arrays. Touches nothing. Raises UsageError where the optional py
 """
 
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from photio_prep.errors import UsageError
-from photio_prep.tiles import Floats, box_mean, over_tiles
+from photio_prep.tiles import Bools, Floats, box_mean, over_tiles
 
-# Belief below the first share is background, above the second is product: before the filter, and after it. The
-# filter's eps is the variance (of colours 0..1) below which a window is taken for one colour.
-_BEFORE = (0.15, 0.85)
-_AFTER = (0.2, 0.8)
-# Radii: a network of few pixels (this many of the canvas to one of its own, or more) is wrong by more of them.
+# A network of few pixels (this many of the canvas to one of its own, or more) is wrong about an edge by more of them.
 _COARSE = 1.4
-_COARSE_RADII, _FINE_RADII = (4, 2), (2,)
+
+
+class _Steps(NamedTuple):
+    """The stretch before the filters, then the radius of each filter and the stretch after it.
+
+    A stretch's lower share of belief becomes background, the upper one product. Narrower ones at the end lower the
+    edge error of hard composites, and raise that of real lenses and of meshes at the canvas's scale: docs/cutouts.md.
+    """
+
+    before: tuple[float, float]
+    filters: tuple[tuple[int, tuple[float, float]], ...]
+
+
+_COARSE_STEPS = _Steps((0.15, 0.85), ((4, (0.2, 0.8)), (2, (0.15, 0.85))))
+_FINE_STEPS = _Steps((0.1, 0.8), ((2, (0.1, 0.9)),))
+# The variance (of colours 0..1) below which a window is taken for one colour.
 _EPS = 1e-4
 # An edge of the picture that is wider than the first (pixels) is not hardened any more, from the second on not at all.
-_WIDTHS = (6.0, 10.0)
+_WIDTHS = (7.0, 9.0)
 # How far around a pixel its edge is looked for, at half size.
-_REACH = 6
-_UNSURE = (0.03, 0.97)
+_REACH = 14
+# How far from the rim the filter works, and how far out-of-focus edges are looked for.
+_BUSY, _FAR = 2, 32
 
 
 def stretch(belief: Floats, low: float, high: float) -> Floats:
@@ -42,16 +56,30 @@ def fast(pixels: NDArray[np.uint8], belief: Floats, grain: float = 1.0) -> Float
         belief: (H, W) 0..1.
         grain: Pixels of the picture to one of the network's.
     """
-    image = pixels.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
-    sharp = stretch(belief, *_BEFORE)
-    rim = _around((sharp > 0) & (sharp < 1))
-    for radius in _COARSE_RADII if grain >= _COARSE else _FINE_RADII:
+    steps = _COARSE_STEPS if grain >= _COARSE else _FINE_STEPS
+    sharp = stretch(belief, *steps.before)
+    rim = (sharp > 0) & (sharp < 1)
+    if not rim.any():
+        return sharp
+    window = around(rim, 2 * _FAR)
+    image = pixels[window].transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+    sharp[window] = _sharp(image, sharp[window], belief[window], rim[window], steps)
+    return sharp
+
+
+def _sharp(image: Floats, sharp: Floats, belief: Floats, rim: Bools, steps: _Steps) -> Floats:
+    busy = _widened(rim, _BUSY)
+    for radius, after in steps.filters:
         planes = np.concatenate((image, sharp[None]))
         work = partial(_guided, radius=radius, eps=_EPS)
-        sharp = stretch(over_tiles(rim, 2 * radius, work, planes, planes[3:].copy())[0], *_AFTER)
-    soft = stretch(edge_width(image), *_WIDTHS)
-    # Far from the rim both are 0 or 1 anyway; a belief of 0.02 there is not softness.
-    return np.where(rim, sharp + soft * (stretch(belief, *_UNSURE) - sharp), sharp)
+        sharp = stretch(over_tiles(busy, 2 * radius, work, planes, planes[3:].copy())[0], *after)
+    soft = softness(image) * _widened(rim, _FAR)
+    return sharp + soft * (belief - sharp)
+
+
+def softness(image: Floats) -> Floats:
+    """1 where the picture's edges are as wide as only a lens out of focus makes them, 0 where they are sharp."""
+    return stretch(edge_width(image), *_WIDTHS)
 
 
 def best(pixels: NDArray[np.uint8], belief: Floats, grain: float = 1.0) -> Floats:
@@ -71,11 +99,10 @@ def best(pixels: NDArray[np.uint8], belief: Floats, grain: float = 1.0) -> Float
     product = quick >= 0.5
     edge = np.maximum(distance_transform_cdt(product), distance_transform_cdt(~product)) <= 3
     unknown = binary_dilation(unsure, iterations=2) | edge
-    rows, columns = np.flatnonzero(unknown.any(1)), np.flatnonzero(unknown.any(0))
-    if not len(rows):
+    if not unknown.any():
         return quick
     # What is known far from the band says nothing about it.
-    window = np.s_[max(rows[0] - 8, 0) : rows[-1] + 9, max(columns[0] - 8, 0) : columns[-1] + 9]
+    window = around(unknown, 8)
     trimap = np.where(unknown, 0.5, product)[window]
     found = quick.copy()
     # pymatting wants something known on either side.
@@ -88,33 +115,41 @@ def best(pixels: NDArray[np.uint8], belief: Floats, grain: float = 1.0) -> Float
 def edge_width(image: Floats) -> Floats:
     """How many pixels the strongest edge near each pixel takes from one side to the other, (H, W).
 
-    The contrast in a window divided by its steepest slope, in the channel with the most contrast, at half size.
+    The contrast in a window divided by its steepest slope, in grey, at half size.
 
     Args:
         image: (3, H, W), 0..1.
     """
-    from scipy.ndimage import maximum_filter, minimum_filter, zoom
+    from scipy.ndimage import maximum_filter, minimum_filter
 
-    _, height, width = image.shape
-    even = np.pad(image, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge")
-    half = (even[:, ::2, ::2] + even[:, 1::2, ::2] + even[:, ::2, 1::2] + even[:, 1::2, 1::2]) / 4
+    height, width = image.shape[1:]
+    grey = np.pad(image.mean(0), ((0, height % 2), (0, width % 2)), mode="edge")
+    half = (grey[::2, ::2] + grey[1::2, ::2] + grey[::2, 1::2] + grey[1::2, 1::2]) / 4
     down, right = np.zeros_like(half), np.zeros_like(half)
-    down[:, 1:-1] = (half[:, 2:] - half[:, :-2]) / 2
-    right[:, :, 1:-1] = (half[:, :, 2:] - half[:, :, :-2]) / 2
-    # The steepest slope is looked for before the window's maximum is, so one plane is enough for each.
-    side = (1, 2 * _REACH + 1, 2 * _REACH + 1)
-    slope = maximum_filter(np.hypot(down, right), side)
+    down[1:-1] = (half[2:] - half[:-2]) / 2
+    right[:, 1:-1] = (half[:, 2:] - half[:, :-2]) / 2
+    side = 2 * _REACH + 1
     contrast = maximum_filter(half, side) - minimum_filter(half, side)
-    strongest = contrast.argmax(0)[None]
-    wide = 2 * np.take_along_axis(contrast, strongest, 0)[0] / (np.take_along_axis(slope, strongest, 0)[0] + 1e-3)
-    smooth = box_mean(wide, 4)
-    return np.asarray(zoom(smooth, 2, order=1, mode="nearest", grid_mode=True)[:height, :width], dtype=np.float32)
+    wide = 2 * contrast / (maximum_filter(np.hypot(down, right), side) + 1e-3)
+    smooth = Image.fromarray(box_mean(wide, 4)).resize(grey.shape[::-1], Image.Resampling.BILINEAR)
+    return np.asarray(smooth)[:height, :width]
 
 
-def _around(where: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    from scipy.ndimage import binary_dilation
+def around(where: Bools, margin: int) -> tuple[slice, slice]:
+    """The part of the picture in which `where` is true, and as many pixels more on each side."""
+    rows, columns = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
+    return (
+        slice(max(int(rows[0]) - margin, 0), int(rows[-1]) + margin + 1),
+        slice(max(int(columns[0]) - margin, 0), int(columns[-1]) + margin + 1),
+    )
 
-    return np.asarray(binary_dilation(where, iterations=2))
+
+def _widened(where: Bools, reach: int) -> Bools:
+    from scipy.ndimage import maximum_filter1d
+
+    side = 2 * reach + 1
+    down = maximum_filter1d(where.astype(np.uint8), side, axis=0)
+    return np.asarray(maximum_filter1d(down, side, axis=1) > 0)
 
 
 def _guided(stack: Floats, radius: int, eps: float) -> Floats:
