@@ -16,7 +16,7 @@ _HALF = 128
 # What is fainter than this holds nothing together: a shadow must not tie a speck to the product.
 _FAINT = 16
 # A hole of less than this share of its product's area, and no more than this many pixels, is the network's doubt.
-_PINHOLE, _PINHOLE_PIXELS = 0.0005, 64
+_PINHOLE, _PINHOLE_PIXELS, _DOUBT, _MESH = 0.0005, 64, 64, 8
 # How many pixels networks fade out over at the frame, and what is still product there.
 _FADES, _FAINTLY = 4, 64
 # Along the outer outline this many pixels may be softly covered.
@@ -87,8 +87,11 @@ def filled(levels: Bytes, *, pinholes_only: bool) -> Bytes:
     areas = np.bincount(holes.ravel(), minlength=count + 1)
     # A real hole is seen through somewhere.
     deepest = np.concatenate(([0], minimum(levels, holes, np.arange(1, count + 1))))
-    chosen = (areas <= min(_PINHOLE_PIXELS, _PINHOLE * product.sum())) & (deepest > _FAINT)
+    chosen = (areas <= min(_PINHOLE_PIXELS, _PINHOLE * product.sum())) & (deepest > _DOUBT)
     chosen[0] = False
+    # A mesh is all holes, and its smallest ones are never quite clear.
+    if chosen.sum() > _MESH:
+        return levels
     return np.asarray(np.where(chosen[holes], 255, levels), dtype=np.uint8)
 
 

@@ -29,9 +29,9 @@ class _Steps(NamedTuple):
 
 
 _COARSE_STEPS = _Steps((0.15, 0.85), ((4, (0.2, 0.8)), (2, (0.15, 0.85))))
-_FINE_STEPS = _Steps((0.1, 0.8), ((2, (0.1, 0.9)),))
+_FINE_STEPS = _Steps((0.1, 0.8), ((2, (0.15, 0.85)),))
 # The variance (of colours 0..1) below which a window is taken for one colour.
-_EPS = 1e-4
+_EPS = 5e-4
 # An edge of the picture that is wider than the first (pixels) is not hardened any more, from the second on not at all.
 _WIDTHS = (7.0, 9.0)
 # How far around a pixel its edge is looked for, at half size.
