@@ -44,12 +44,15 @@ class Cutout:
     """The product alone, in the photo's own frame at the canvas's scale.
 
     `image` is RGBA: alpha exactly 0 outside the product and RGB 0 there too, 255 in its core.
-    `model` names what made the alpha: a model of the catalogue, "mask" or "alpha".
+    `model` names what made the alpha: a model of the catalogue, "mask" or "alpha". `confidence` is how sure that model
+    was, 0..1, before anything was stretched; None where nothing says so. `device` is where it really ran.
     """
 
     image: Image.Image
     model: str
     notes: tuple[str, ...] = ()
+    confidence: float | None = None
+    device: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,10 @@ class Final:
 
 
 class Matter(Protocol):
-    """Finds the product: an RGB picture in, its alpha (mode L, the same size) out. Any callable will do."""
+    """Finds the product: an RGB picture in, its alpha (mode L, the same size) out. Any callable will do.
+
+    The alpha's `info["confidence"]` may say how sure the matter is, 0..1; attributes `name` and `device` are recorded.
+    """
 
     def __call__(self, image: Image.Image, /) -> Image.Image:
         """The alpha of the product in `image`: 255 product, 0 background."""

@@ -4,6 +4,7 @@
     ├── UsageError            2   a flag, a setting or a value that cannot be meant
     ├── PhotoRefused          3   this photo cannot be used; nothing was billed
     │   ├── NoProduct         3   the model found nothing to cut out
+    │   ├── GateStopped       3   its cutout is not worth paying for; the order stays planned
     │   ├── OutputExists      3   another file already lies where the final would go
     │   └── Rejected          3   the API refused this request before doing any work
     ├── OutcomeUnknown        4   a paid call whose answer never arrived whole: perhaps billed
@@ -65,6 +66,10 @@ class PhotoRefused(PhotioError):
 
 class NoProduct(PhotoRefused):
     """The model found nothing to cut out."""
+
+
+class GateStopped(PhotoRefused):
+    """The gate found its cutout not worth paying for; the order stays planned."""
 
 
 class OutputExists(PhotoRefused):

@@ -9,13 +9,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TypedDict, Unpack
 
+from photio_prep import gate as gate_
 from photio_prep import orders as ledger
-from photio_prep import pay
-from photio_prep.data import Canvas, Final, Matter, Photo, Request, Result, Sender
+from photio_prep import pay, settings, views
+from photio_prep.cutting import DEFAULT_CUTOUT, CutoutOptions
+from photio_prep.data import Canvas, Cutout, Final, Matter, Photo, Request, Result, Sender
 from photio_prep.decode import DEFAULT_LIMITS, Limits
 from photio_prep.encode import final_format
-from photio_prep.errors import UsageError
-from photio_prep.geometry import Placement, Recommended, named, place, snap
+from photio_prep.errors import NoProduct, UsageError
+from photio_prep.geometry import Recommended, Size, named, place, snap
 from photio_prep.matters import matter_for
 from photio_prep.orders import Order, Origin
 from photio_prep.stages.load import Source, load
@@ -24,9 +26,6 @@ from photio_prep.stages.pad import pad
 from photio_prep.stages.request import doubts, request
 from photio_prep.stages.send import API_URL
 from photio_prep.stages.unpad import unpad
-
-# Scaled up more than this, a photo shows the generator little more than blur.
-_SCALED_UP = 2.0
 
 
 def prepare(
@@ -40,6 +39,8 @@ def prepare(
     model: str | Matter = "auto",
     mask: Source | None = None,
     alpha: Alpha = "auto",
+    second: Matter | None = None,
+    cutting: CutoutOptions = DEFAULT_CUTOUT,
     endpoint: str = API_URL,
     orders: str | Path | None = None,
     name: str = "",
@@ -59,6 +60,8 @@ def prepare(
         model: A name of the catalogue, "auto" for the best that is installed, or a matter of your own.
         mask: A mask in place of a model: white or opaque is product.
         alpha: What to do with the photo's own transparency: "auto" reuses a real cutout, "keep", "ignore".
+        second: Another matter, asked only whether it finds the same product; takes its time.
+        cutting: How the cutout's edges and parts are made: refinement, holes, grow, feather.
         endpoint: Who will be asked; part of the order's key.
         orders: Keep the order in this folder, where it is paid for at most once.
         name: What messages call the photo.
@@ -76,27 +79,38 @@ def prepare(
     chosen = snap(photo.size) if size is None else named(size) if isinstance(size, str) else size
     placement = place(photo.size, chosen.size)
     drawn = None if mask is None else load(mask, limits=limits).image
-    cutout = matte(
-        photo, placement.box.size, matter_for(model) if isinstance(model, str) else model, mask=drawn, alpha=alpha
-    )
+    matter = matter_for(model) if isinstance(model, str) else model
+    cutout = matte(photo, placement.box.size, matter, mask=drawn, alpha=alpha, options=cutting)
+    judged = gate_.judge(photo, cutout, _agreement(photo, cutout, second, cutting))
     canvas = pad(cutout, placement)
     asked = request(canvas, description, seed=seed, negative_prompt=negative_prompt, append_negative=append_negative)
-    warnings = (*photo.notes, *cutout.notes, *_warnings(placement, chosen), *doubts(asked.description))
+    warnings = (*photo.notes, *cutout.notes, *_warnings(chosen), *doubts(asked.description))
     drawing = sha256(drawn.tobytes()).hexdigest()[:16] if drawn else "none"
-    told = f"model {cutout.model}, alpha {alpha}, size {chosen.size}, mask {drawing}"
+    told = f"model {cutout.model}, alpha {alpha}, size {chosen.size}, mask {drawing}, {cutting}"
     told += "" if frame is None else f", frame {frame}"
-    origin = Origin(photo.source, photo.digest, photo.format, output, told, warnings, photo.credit)
-    order = Order(asked, endpoint, origin, cutout.model, cutout.image)
-    return ledger.write(order, Path(orders)) if orders is not None else order
+    origin = Origin(photo.source, photo.digest, photo.format, output, told, warnings, photo.credit, judged)
+    order = Order(asked, endpoint, origin, cutout.model, cutout.image, device=cutout.device)
+    if orders is None:
+        return order
+    order = ledger.write(order, Path(orders))
+    if order.folder is not None:
+        views.write(order.folder, gate_.shown(photo, cutout.image.size), cutout.image)
+    return order
 
 
-def _warnings(placement: Placement, chosen: Recommended) -> list[str]:
-    said = []
-    if placement.scale > _SCALED_UP:
-        said.append(f"small photo: {placement.source} is scaled up {placement.scale:.1f} times to {placement.box.size}")
-    if not chosen.documented:
-        said.append(f"{chosen.size} is not on Photio's list of sizes (undocumented)")
-    return said
+def _agreement(photo: Photo, cutout: Cutout, matter: Matter | None, cutting: CutoutOptions) -> float | None:
+    """How far a second matter finds the same product; None where there is none, or nothing was found by a first."""
+    if matter is None or cutout.model in ("mask", "alpha"):
+        return None
+    try:
+        other = matte(photo, Size(*cutout.image.size), matter, alpha="ignore", options=cutting)
+        return gate_.agreement(cutout, other)
+    except NoProduct:
+        return 0.0
+
+
+def _warnings(chosen: Recommended) -> list[str]:
+    return [] if chosen.documented else [f"{chosen.size} is not on Photio's list of sizes (undocumented)"]
 
 
 def by_url(
@@ -152,16 +166,26 @@ def revise(
         return order
     if order.folder is None:
         return new
-    return ledger.succeed(order, new)
+    placed = ledger.succeed(order, new)
+    if placed.folder is not None:
+        views.carry(order.folder, placed.folder)
+    return placed
 
 
-def generate(order: Order | Request, *, client: Sender) -> Result:
+def generate(order: Order | Request, *, client: Sender, gate: str | None = None) -> Result:
     """The answer to an order (or a bare request). PAID, unless the order's folder already holds the answer.
 
     An order in a folder is claimed before it is sent and its raw answer kept before it is parsed.
 
+    Args:
+        order: What to ask for. A bare request was never judged, so no gate stops it.
+        client: Who sends it.
+        gate: "off" pays in any case, "warn" stops what is not worth paying for, "strict" stops what is doubtful too;
+            None takes PHOTIO_GATE or photio.toml, else "warn".
+
     Raises:
         UsageError: It has no scene description.
+        GateStopped: The gate stopped it; it stays planned.
         OutcomeUnknown: Sent, but no whole answer came: perhaps billed. Never sent again by itself.
         PaidUnusable: Billed, but the answer is no usable picture; it is kept.
         ApiUnavailable, Rejected, KeyRefused, OrderInUse: Not sent, or not billed.
@@ -171,7 +195,12 @@ def generate(order: Order | Request, *, client: Sender) -> Result:
         raise UsageError(
             "the scene description is empty", 'Give one, for instance -d "on a marble table, soft morning light"'
         )
-    return client.send(order) if isinstance(order, Request) else pay.pay(order, client)
+    if isinstance(order, Request):
+        return client.send(order)
+    kept = pay.kept_result(order)
+    if kept is None:  # what is paid for already costs nothing
+        gate_.refuse(order, settings.gate(gate))
+    return kept or pay.pay(order, client)
 
 
 def finish(order: Order, result: Result | None = None, *, format: str | None = None) -> Final:  # noqa: A002
@@ -205,6 +234,8 @@ class Options(TypedDict, total=False):
     model: str | Matter
     mask: Source | None
     alpha: Alpha
+    second: Matter | None
+    cutting: CutoutOptions
     orders: str | Path | None
     name: str
     output: str
@@ -218,6 +249,7 @@ def run(
     *,
     client: Sender,
     format: str | None = None,  # noqa: A002
+    gate: str | None = None,
     **options: Unpack[Options],
 ) -> Final:
     """From a photo to its final picture: prepare, generate, finish. PAID.
@@ -227,10 +259,11 @@ def run(
         description: The scene wanted, in English.
         client: Who sends it.
         format: As in `finish`.
+        gate: As in `generate`.
         options: The other arguments of `prepare`.
 
     Raises:
         PhotioError: What the three raise.
     """
     order = prepare(source, description=description, endpoint=client.endpoint, **options)
-    return finish(order, generate(order, client=client), format=format)
+    return finish(order, generate(order, client=client, gate=gate), format=format)

@@ -1,8 +1,8 @@
-"""A model's name -> a matter with checked weights.
+"""A model's name -> a matter with checked weights, an accepted licence, and a device that is really used.
 
 Takes a name of the catalogue, "auto" or a file of weights; gives a matter that loads at its first picture and is kept
-for the whole process. Touches the weights' file. Raises UsageError for an unknown name, ModelUnavailable at the first
-picture.
+for the whole process. Touches the weights' file. Raises UsageError for an unknown name or a licence that was not
+accepted, ModelUnavailable at the first picture.
 """
 
 from functools import cache, cached_property
@@ -11,6 +11,8 @@ from pathlib import Path
 from PIL import Image
 
 from photio_prep import weights
+from photio_prep.devices import Device
+from photio_prep.errors import ModelUnavailable
 from photio_prep.settings import models_folder
 from photio_prep.stages.matte import RembgMatter
 
@@ -18,19 +20,32 @@ from photio_prep.stages.matte import RembgMatter
 class CatalogueMatter:
     """A matter by name: finds and verifies its weights when the first picture comes."""
 
-    def __init__(self, found: weights.Weights | None, folder: Path) -> None:
+    def __init__(self, found: weights.Weights | None, folder: Path, device: Device = "auto") -> None:
         self._found = found
         self._folder = folder
+        self._device = device
 
     @cached_property
     def _matter(self) -> RembgMatter:
         found = self._found or weights.best_installed(self._folder)
-        return RembgMatter(weights.verify(found, self._folder), found.family, found.name)
+        # What is loaded is what was compared with the pin, byte for byte: the file may change in between.
+        path, data = weights.read(found, self._folder)
+        return RembgMatter(path, found.family, found.name, data=data, device=self._device)
 
     @property
     def name(self) -> str:
         """The model that is really used."""
         return self._matter.name
+
+    @property
+    def device(self) -> str:
+        """The device that it really runs on; before the first picture, the one that was asked for."""
+        return self._matter.device
+
+    @property
+    def fallback(self) -> str:
+        """Why "auto" did not get a faster device that is there; empty where it got the best."""
+        return self._matter.fallback
 
     def __call__(self, image: Image.Image, /) -> Image.Image:
         """The alpha (L, the picture's size) of the product in an RGB picture."""
@@ -38,17 +53,39 @@ class CatalogueMatter:
 
 
 @cache
-def matter_for(model: str = "auto", family: str | None = None) -> CatalogueMatter:
+def matter_for(
+    model: str = "auto", family: str | None = None, *, device: Device = "auto", accepted: tuple[str, ...] = ()
+) -> CatalogueMatter:
     """The matter of this name, one for the whole process.
 
     Args:
         model: "auto" (the best that is installed, in the catalogue's order), a name of the catalogue, or, with
             `family`, the path of weights of your own.
         family: "u2net", "isnet" or "birefnet".
+        device: Where it must run. A device that is named and not really used is an error at the first picture.
+        accepted: Names of models whose licence forbids commercial use and is accepted all the same.
 
     Raises:
-        UsageError: There is no such model or family.
+        UsageError: There is no such model or family, or its licence has to be accepted first.
     """
-    if family is not None:
-        return CatalogueMatter(weights.own(Path(model), family), models_folder())
-    return CatalogueMatter(None if model == "auto" else weights.by_name(model), models_folder())
+    if family is None and model == "auto":
+        return CatalogueMatter(None, models_folder(), device)
+    found = weights.by_name(model) if family is None else weights.own(Path(model), family)
+    weights.refuse_licence(found, accepted)
+    return CatalogueMatter(found, models_folder(), device)
+
+
+def another(name: str, *, device: Device = "auto", accepted: tuple[str, ...] = ()) -> CatalogueMatter:
+    """The best installed matter that is not the model `name`: for a second opinion.
+
+    Raises:
+        ModelUnavailable: There is only one.
+    """
+    folder = models_folder()
+    for each in weights.catalog():
+        allowed = each.commercial is not False or each.name in accepted
+        if each.name != name and allowed and weights.installed(each, folder):
+            return matter_for(each.name, device=device, accepted=accepted)
+    raise ModelUnavailable(
+        "a second opinion needs a second model", "Run: photio-prep models pull u2netp", subject="--second-opinion"
+    )

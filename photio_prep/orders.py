@@ -7,6 +7,8 @@ Raises StorageFailed for what cannot be written or read back exactly, UsageError
     canvas.png      the very bytes of the picture
     cutout.png      the product, in the photo's own frame at the canvas's scale
     photo-*.json    each photo that wants this order's answer, and its way back; written once each
+    gate-*.json     what the gate thinks of each photo's cutout; its last word
+    mask.png, overlay.png  to look at
     claim.json      who is paying, or paid; made by exclusive creation before anything is sent
     answer.part     an answer that is arriving, or never arrived whole
     answer.raw      the body of a whole HTTP 200 answer, untouched
@@ -35,6 +37,7 @@ from photio_prep.errors import StorageFailed, UsageError
 from photio_prep.geometry import Box, Placement, Size
 from photio_prep.headers.exif import clean
 from photio_prep.headers.facts import UNCREDITED, Credit
+from photio_prep.verdict import Judgement, judgement
 from photio_prep.wire import key
 
 SCHEMA = 1
@@ -61,7 +64,8 @@ class Origin:
 
     `source` is the input as given; `digest` the SHA-256 of its bytes; `format` its Pillow format; `output` where its
     final belongs below the output folder, without suffix, with slashes; `options` how it was asked to be cut out;
-    `credit` whose it is, which a final may carry on.
+    `credit` whose it is, which a final may carry on; `gate` what the gate thinks of its cutout, None where it was not
+    judged.
     """
 
     source: str
@@ -71,12 +75,14 @@ class Origin:
     options: str = ""
     warnings: tuple[str, ...] = ()
     credit: Credit = UNCREDITED
+    gate: Judgement | None = None
 
 
 @dataclass(frozen=True)
 class Order:
     """One photo, ready to be paid for: exactly what is sent, to whom, and the way back.
 
+    `device` is where the model ran, "" where none did.
     `cutout` is None for an order read back from its folder (`cutout.png` lies there); `folder` is None in memory.
     """
 
@@ -86,6 +92,7 @@ class Order:
     model: str = ""
     cutout: Image.Image | None = None
     folder: Path | None = None
+    device: str = ""
 
     @cached_property
     def key(self) -> str:
@@ -137,6 +144,7 @@ def _publish(order: Order, folder: Path) -> None:
         "image_url": sent.image_url,
         "canvas": {"sha256": sent.canvas.digest, "bytes": len(sent.canvas.png), "size": list(sent.size)},
         "model": order.model,
+        "device": order.device,
         "created": _now(),
     }
     temporary = files.temporary_beside(folder)
@@ -173,6 +181,8 @@ def _want(order: Order, folder: Path) -> None:
         **({"credit": origin.credit._asdict()} if any(origin.credit) else {}),
     }
     files.create_same(folder / f"photo-{_name(origin)}.json", _json(facts))
+    if origin.gate is not None:
+        files.write_whole(folder / f"gate-{_name(origin)}.json", _json(origin.gate.facts()))
 
 
 def read(folder: Path, *, origin: Origin | None = None) -> Order:
@@ -200,8 +210,9 @@ def read(folder: Path, *, origin: Origin | None = None) -> Order:
         words = (plan["description"], plan["seed"], plan["negative_prompt"], plan["image_url"], plan["seed_drawn"])
         sent = Request(canvas, *words)
         warnings = tuple(map(str, facts["warnings"]))
-        of = replace(_origin(facts), warnings=warnings)
-        order = Order(sent, plan["endpoint"], of, plan["model"], folder=folder)
+        judged = _load_if_there(folder / chosen.name.replace("photo-", "gate-", 1))
+        of = replace(_origin(facts), warnings=warnings, gate=judgement(judged) if judged is not None else None)
+        order = Order(sent, plan["endpoint"], of, plan["model"], folder=folder, device=plan.get("device", ""))
         if order.key != plan["key"] or not order.key.startswith(folder.name):
             raise StorageFailed("its plan or canvas.png was changed since it was made", _AGAIN, subject=str(folder))
     except (KeyError, TypeError, ValueError, IndexError, OSError) as error:

@@ -18,6 +18,7 @@ import platformdirs
 from photio_prep import limits as bounds
 from photio_prep.errors import KeyRefused, UsageError
 from photio_prep.secret import Key
+from photio_prep.verdict import Level
 
 KEY_NAME = "PHOTIO_API_KEY"
 _RANGES: dict[str, tuple[float, float]] = {
@@ -47,6 +48,19 @@ def proxy() -> str | None:
 def ca_bundle() -> str | None:
     """A file of certificates to trust in place of certifi's: PHOTIO_CA_BUNDLE, else photio.toml."""
     return os.environ.get("PHOTIO_CA_BUNDLE") or _text("ca_bundle")
+
+
+def gate(flag: str | None) -> Level:
+    """How strict the gate is: the flag, else PHOTIO_GATE, else photio.toml's `gate`, else "warn".
+
+    Raises:
+        UsageError: It is none of off, warn, strict.
+    """
+    named = flag or os.environ.get("PHOTIO_GATE") or _text("gate") or Level.WARN
+    try:
+        return Level(named)
+    except ValueError:
+        raise UsageError(f"{named!r} is no level of the gate", f"Choose one of: {', '.join(Level)}") from None
 
 
 def timeouts() -> dict[str, float]:
@@ -178,7 +192,7 @@ def _file() -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot be read ({str(error)[:120]})", "Mend or remove it", subject=str(path)) from None
-    known = {"api_url", "proxy", "ca_bundle", "timeouts", "billing", "limits"}
+    known = {"api_url", "proxy", "ca_bundle", "gate", "timeouts", "billing", "limits"}
     if unknown := sorted(set(found) - known):
         raise UsageError(f"unknown setting {unknown[0]!r}", f"Known: {', '.join(sorted(known))}", subject=str(path))
     return found

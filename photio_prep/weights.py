@@ -12,7 +12,7 @@ import stat
 import tempfile
 import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache
 from hashlib import md5, sha256
@@ -124,8 +124,8 @@ def installed(weights: Weights, folder: Path | None = None) -> bool:
     return os.path.lexists(path(weights, folder))
 
 
-def verify(weights: Weights, folder: Path | None = None) -> Path:
-    """The path of weights whose every byte was just compared with their pin.
+def verify(weights: Weights, folder: Path | None = None, keep: list[bytes] | None = None) -> Path:
+    """The path of weights whose every byte was just compared with their pin; the bytes themselves go to `keep`.
 
     Raises:
         ModelUnavailable: They are not there, damaged, a symbolic link, or not pinned yet.
@@ -136,7 +136,7 @@ def verify(weights: Weights, folder: Path | None = None) -> Path:
     if not installed(weights, folder):
         raise ModelUnavailable("its weights are not installed", again, subject=subject)
     try:
-        fault = _fault(weights, pin, *_measure(file))
+        fault = _fault(weights, pin, *_measure(file, keep))
     except (OSError, ValueError) as error:
         fault = str(error)
     if fault:
@@ -144,6 +144,32 @@ def verify(weights: Weights, folder: Path | None = None) -> Path:
     if pin is None:
         raise ModelUnavailable(f"no SHA-256 is pinned yet for {file}", again, subject=subject)
     return file
+
+
+def read(weights: Weights, folder: Path | None = None) -> tuple[Path, bytes]:
+    """Where the weights lie, and their bytes, compared with the pin: what is loaded is exactly what was checked.
+
+    Raises:
+        ModelUnavailable: As `verify`.
+    """
+    kept: list[bytes] = []
+    return verify(weights, folder, kept), b"".join(kept)
+
+
+def refuse_licence(weights: Weights, accepted: Collection[str]) -> None:
+    """Do nothing for weights that may be used commercially, or whose licence was accepted by their name.
+
+    A file of the user's own that is one of the catalogue's is held to the catalogue's licence.
+
+    Raises:
+        UsageError: The licence forbids commercial use and was not accepted.
+    """
+    same = [each for each in catalog() if each.sha256 and each.sha256 == weights.sha256]
+    for each in (weights, *same):
+        if each.commercial is False and each.name not in accepted:
+            found = f"its licence ({each.licence}, {each.licence_url}) forbids commercial use without a contract"
+            fix = f"Choose another model, or accept it with --accept-licence {each.name}"
+            raise UsageError(found, fix, subject=f"model {each.name}")
 
 
 def best_installed(folder: Path | None = None) -> Weights:
@@ -226,9 +252,7 @@ def _pull(
     silent: set[str],
 ) -> Path:
     subject = f"model {weights.name}"
-    if weights.commercial is False and not accept_licence:
-        found = f"its licence ({weights.licence}, {weights.licence_url}) forbids commercial use without a contract"
-        raise UsageError(found, "Choose another model, or accept it with --accept-licence", subject=subject)
+    refuse_licence(weights, (weights.name,) if accept_licence else ())
     if ready := _ready(weights, folder):
         return ready
     target = path(weights, folder)
@@ -296,7 +320,7 @@ def _record(weights: Weights, target: Path, sha: str) -> None:
         write_whole(_pin(target), f"{sha}  {target.name}\n".encode("ascii"))
 
 
-def _measure(file: Path) -> tuple[int, str, str]:
+def _measure(file: Path, keep: list[bytes] | None = None) -> tuple[int, str, str]:
     """Size, SHA-256 and MD5 of a regular file; ValueError for anything else, a symbolic link too."""
     if file.is_symlink():
         raise ValueError("it is a symbolic link")
@@ -309,6 +333,8 @@ def _measure(file: Path) -> tuple[int, str, str]:
             size += len(data)
             strong.update(data)
             weak.update(data)
+            if keep is not None:
+                keep.append(data)
     return size, strong.hexdigest(), weak.hexdigest()
 
 

@@ -65,6 +65,12 @@ def coffee() -> Photo:
     return load(Path(found.submodule_search_locations[0], "data", "coffee.png"))
 
 
+@pytest.fixture(autouse=True)
+def gate_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is stopped: the photos of most tests are far too small to be worth paying for."""
+    monkeypatch.setenv("PHOTIO_GATE", "off")
+
+
 @pytest.fixture
 def must_end() -> Callable[[Callable[[], object]], None]:
     """Runs something in a thread and fails if it takes more than two seconds: a hang must not hang the tests."""

@@ -179,7 +179,7 @@ def test_json_has_the_fields_of_the_contract(keyed: Command, identity: Sandbox):
     said = keyed("run", "a.png", "-d", SCENE, "--seed", "5", "--api-url", identity.url, "--json")
     (facts,) = said.facts
     folder = folder_of_order()
-    assert facts | {"warnings": []} == {
+    assert facts | {"reasons": []} == {
         "source": "a.png",
         "order": str(folder),
         "key": orders.read(folder).key,
@@ -193,8 +193,12 @@ def test_json_has_the_fields_of_the_contract(keyed: Command, identity: Sandbox):
         "final": "photio-out/a-photio.png",
         "sandbox": False,
         "warnings": [],
+        "device": "",
+        "gate": "stop",
+        "reasons": [],
     }
-    assert any("scaled up" in each for each in facts["warnings"])
+    assert {"reason", "verdict", "text"} == set(facts["reasons"][0])
+    assert "scaled_up" in [each["reason"] for each in facts["reasons"]]
 
 
 def test_json_of_every_verb_says_the_state(keyed: Command, identity: Sandbox):

@@ -268,8 +268,10 @@ def test_nothing_outside_the_product_is_ever_sent():
 
 
 def test_a_small_photo_is_warned_about():
-    assert any("scaled up" in each for each in prepare(photo(), model=BrightMatter()).origin.warnings)
-    assert not any("scaled up" in each for each in prepare(photo((900, 900)), model=BrightMatter()).origin.warnings)
+    for size, said in (((90, 70), True), ((900, 900), False)):
+        judged = prepare(photo(size), model=BrightMatter()).origin.gate
+        assert judged is not None
+        assert ("scaled_up" in [each.name for each in judged.reasons]) is said
 
 
 @pytest.mark.parametrize(

@@ -19,16 +19,17 @@ PACKAGE = ROOT / "photio_prep"
 # Imports point downwards: a module knows its own layer and those above it in this list. A new file gets a line here.
 LAYERS = (
     {"errors", "geometry", "processes"},
-    {"addresses", "connection", "data", "decode", "encode", "fetch", "files", "inputs"}
+    {"addresses", "connection", "data", "decode", "devices", "encode", "fetch", "files", "inputs"}
     | {"colour", "isolate", "limits", "pixels", "worker"}
     | {
         "headers",
         *(f"headers.{each}" for each in ["bmp", "boxes", "exif", "facts", "gif", "jpeg", "png", "tiff", "webp"]),
     }
-    | {"pace", "retry", "secret", "settings"},
+    | {"pace", "retry", "secret", "settings", "verdict"}
+    | {"cutting", "edges", "looks", "parts", "refine", "tiles"},
     {"claims", "keep", "orders", "sources", "weights", "wire"}
     | {"stages", "stages.load", "stages.matte", "stages.pad", "stages.request", "stages.send", "stages.unpad"},
-    {"again", "curl", "finals", "flow", "gate", "matters", "pay", "restore", "till"},
+    {"again", "curl", "figures", "finals", "flow", "gate", "matters", "pay", "restore", "till", "views"},
     {"batch", "cluster", "review"},
     {"", "__main__", "cli"},
 )
@@ -37,7 +38,7 @@ SANDBOX_MAY_IMPORT = {"errors", "geometry"}
 
 HOMES = {
     "rembg": {"stages.matte"},
-    "onnxruntime": {"stages.matte"},
+    "onnxruntime": {"devices"},
     "requests": {"connection", "stages.send"},
     "urllib3": {"connection", "stages.send"},
     "idna": {"addresses"},
@@ -47,7 +48,10 @@ HOMES = {
     "psutil": {"processes"},
     "click": {"cli"},
     "tqdm": {"cli"},
-    "numpy": {"colour", "stages.matte", "stages.pad", "sandbox"},
+    "numpy": {"colour", "figures", "gate", "stages.matte", "stages.pad", "sandbox", "views"}
+    | {"edges", "looks", "parts", "refine", "tiles"},
+    "scipy": {"figures", "edges", "looks", "parts", "refine", "tiles"},
+    "pymatting": {"refine"},
     "platformdirs": {"orders", "settings", "weights"},
     "pillow_heif": {"pixels", "worker"},
     "PIL": {
@@ -55,9 +59,14 @@ HOMES = {
         "colour",
         "data",
         "decode",
+        "edges",
         "encode",
+        "figures",
+        "gate",
         "isolate",
+        "looks",
         "pixels",
+        "views",
         "matters",
         "orders",
         "sandbox",

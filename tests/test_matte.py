@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from scipy import ndimage
 
+from photio_prep.cutting import CutoutOptions
 from photio_prep.data import Cutout, Matter, Photo
 from photio_prep.errors import ModelUnavailable, NoProduct, PhotoRefused
 from photio_prep.geometry import Size, place, snap
@@ -75,7 +76,8 @@ def test_compose_keeps_colours_under_alpha_and_none_elsewhere(data: st.DataObjec
         with pytest.raises(NoProduct):
             compose(Image.fromarray(image), Image.fromarray(alpha))
         return
-    found = pixels(compose(Image.fromarray(image), Image.fromarray(alpha)))
+    as_drawn = CutoutOptions(colours=False, specks=0, holes="keep")
+    found = pixels(compose(Image.fromarray(image), Image.fromarray(alpha), as_drawn))
     seen = found[..., 3] > 0
     assert np.array_equal(found[seen][:, :3], image[seen])
     assert not found[~seen].any()
@@ -344,10 +346,12 @@ def test_a_constant_belief_is_no_product(value: float) -> None:
             a_matter_of(np.full((8, 8), value, np.float32))(Image.new("RGB", (20, 20)))
 
 
-def test_a_belief_is_stretched_by_its_peak_and_cut_at_both_ends() -> None:
-    belief = np.repeat(np.array([[0, 0.04, 0.08, 0.4, 0.72, 0.8]], np.float32), 6, axis=0)
-    alpha = np.asarray(a_matter_of(belief)(Image.new("RGB", (6, 6))))
-    assert alpha[0].tolist() == [0, 0, 0, 128, 255, 255]
+def test_a_belief_is_measured_by_its_peak_and_says_that_it_is_one() -> None:
+    belief = np.repeat(np.array([[0.04, 0.4, 0.72, 0.8, 0.8, 0.8]], np.float32), 6, axis=0)
+    found = a_matter_of(belief)(Image.new("RGB", (6, 6)))
+    assert np.asarray(found)[0].tolist() == [13, 128, 230, 255, 255, 255]
+    assert found.info["grain"] == 1
+    assert found.info["confidence"] > 0.7
 
 
 # --- weights that are none -------------------------------------------------------------------------------------------

@@ -2,13 +2,16 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from photio_prep import weights
+from photio_prep import devices, flow, orders, weights
 from photio_prep.errors import ModelUnavailable, UsageError
-from photio_prep.matters import CatalogueMatter, matter_for
+from photio_prep.matters import CatalogueMatter, another, matter_for
 from photio_prep.settings import models_folder
 from tests import photos
 
@@ -111,6 +114,112 @@ def test_one_changed_bit_keeps_weights_from_the_runtime(models: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(ModelUnavailable, match="damaged"):
         matter_for("u2netp")(photos.photo())
+
+
+@pytest.mark.model
+def test_what_is_loaded_is_what_was_checked(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody swaps the file between the check and the loading."""
+    path = installed("u2netp", models)
+    read = weights.read
+
+    def swapped(*given: Any) -> tuple[Path, bytes]:
+        found = read(*given)
+        path.write_bytes(b"another network")
+        return found
+
+    monkeypatch.setattr(weights, "read", swapped)
+    assert matter_for("u2netp")(photos.photo((160, 120))).size == (160, 120)
+
+
+def refusing_weights(monkeypatch: pytest.MonkeyPatch, models: Path) -> None:
+    """bria-rmbg is installed, and its bytes are right."""
+    data = b"not for sale"
+    bria = replace(weights.by_name("bria-rmbg"), sha256=sha256(data).hexdigest(), size=len(data))
+    rest = tuple(each for each in weights.catalog() if each.name != bria.name)
+    monkeypatch.setattr(weights, "catalog", lambda: (*rest, bria))
+    (models / bria.file).write_bytes(data)
+
+
+def test_weights_that_must_not_be_sold_with_need_their_name_said(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusing_weights(monkeypatch, models)
+    for accepted in ((), ("u2netp",)):
+        with pytest.raises(UsageError, match="--accept-licence bria-rmbg"):
+            matter_for("bria-rmbg", accepted=accepted)
+    with pytest.raises(ModelUnavailable, match="do not load"):  # accepted, and these bytes are no network
+        matter_for("bria-rmbg", accepted=("bria-rmbg",))(photos.photo())
+
+
+def test_the_same_weights_under_a_name_of_ones_own_are_held_to_it_too(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusing_weights(monkeypatch, models)
+    mine = tmp_path / "mine.onnx"
+    mine.write_bytes(b"not for sale")
+    with pytest.raises(UsageError, match="--accept-licence bria-rmbg"):
+        matter_for(str(mine), "u2net")
+    assert matter_for(str(mine), "u2net", accepted=("bria-rmbg",))
+
+
+def test_auto_and_a_second_opinion_never_take_them(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusing_weights(monkeypatch, models)
+    with pytest.raises(ModelUnavailable):
+        assert matter_for("auto").name
+    with pytest.raises(ModelUnavailable, match="second model"):
+        another("u2netp")
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("device", ["cuda", "openvino", "coreml"])
+def test_a_device_that_is_not_there_is_an_error_and_no_fallback(models: Path, device: devices.Device) -> None:
+    if device in devices.offered():
+        pytest.skip("it is there")
+    installed("u2netp", models)
+    with pytest.raises(ModelUnavailable, match=f"--device {device}") as caught:
+        matter_for("u2netp", device=device)(photos.photo())
+    assert caught.value.exit_code == 11
+
+
+class FallingBack:
+    """An onnxruntime whose provider is listed, and whose libraries do not load: it gives a session on the CPU."""
+
+    def __init__(self, *_: object, **given: Any) -> None:
+        assert given["enable_fallback"] == 0
+        self.wanted = given["providers"]
+
+    def get_providers(self) -> list[str]:
+        return ["CPUExecutionProvider"]
+
+
+@pytest.fixture
+def cuda_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: listed)
+    monkeypatch.setattr("onnxruntime.InferenceSession", FallingBack)
+
+
+@pytest.mark.usefixtures("cuda_that_fails")
+def test_a_device_that_is_listed_and_not_used_is_an_error_when_named() -> None:
+    with pytest.raises(ModelUnavailable, match="would run on CPUExecutionProvider instead"):
+        devices.session(b"", "cuda")
+
+
+@pytest.mark.usefixtures("cuda_that_fails")
+def test_auto_goes_on_without_it_and_says_so() -> None:
+    _, used, why = devices.session(b"", "auto")
+    assert used == "cpu"
+    assert why.startswith("cuda is installed but not used: onnxruntime would run on")
+
+
+@pytest.mark.model
+def test_an_order_says_where_its_model_ran(models: Path, tmp_path: Path) -> None:
+    installed("u2netp", models)
+    (tmp_path / "orders").mkdir()
+    picture = photos.photo((160, 120))
+    for device in ("cpu", "auto"):
+        order = flow.prepare(picture, model=matter_for("u2netp", device=device), orders=tmp_path / "orders" / device)
+        assert order.folder is not None
+        assert orders.read(order.folder).device == order.device
+        assert order.device in devices.offered()
 
 
 @pytest.mark.model

@@ -49,14 +49,20 @@ def list_(**given: Any) -> int:  # noqa: ANN401
 
 @models.command()
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
-@click.option("--accept-licence", is_flag=True, help="Fetch weights that may not be used commercially.")
+@click.option(
+    "--accept-licence",
+    "accepted",
+    multiple=True,
+    metavar="NAME",
+    help="Fetch NAME although its licence forbids commercial use.",
+)
 @click.option("--offline", is_flag=True, help="Never use the network.")
 @options.talking
-def pull(names: tuple[str, ...], accept_licence: bool, offline: bool, **given: Any) -> int:  # noqa: ANN401
+def pull(names: tuple[str, ...], accepted: tuple[str, ...], offline: bool, **given: Any) -> int:  # noqa: ANN401
     """Fetch weights and check them; `auto` fetches the best that can be reached. Prints their paths."""
     talk = Talk(**given)
     for name in names:
-        talk.out(str(pulled(name, talk, offline=offline, accept_licence=accept_licence)))
+        talk.out(str(pulled(name, talk, offline=offline, accepted=accepted)))
     return talk.exit_code
 
 
@@ -87,13 +93,14 @@ def path(name: str | None) -> int:
     return 0
 
 
-def pulled(name: str, talk: Talk, *, offline: bool, accept_licence: bool = False) -> Path:
+def pulled(name: str, talk: Talk, *, offline: bool, accepted: tuple[str, ...] = ()) -> Path:
     """The path of a model's weights, fetched with a progress bar if they are not there."""
     folder = models_folder()
     with _bar(talk) as progress:
         if name != "auto":
             wanted = weights.by_name(name)
-            return weights.pull(wanted, folder, offline=offline, accept_licence=accept_licence, progress=progress)
+            allowed = name in accepted
+            return weights.pull(wanted, folder, offline=offline, accept_licence=allowed, progress=progress)
 
         def skipped(error: ModelUnavailable) -> None:
             talk.say(f"note: {error.subject} could not be had: {error.found}")

@@ -63,8 +63,48 @@ cutting = several(
     click.option(
         "--frame", type=click.IntRange(min=0), default=None, metavar="N", help="Of an animation or pages, from 0."
     ),
+    click.option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "cuda", "openvino", "coreml"]),
+        default="auto",
+        show_default=True,
+        help="Where the model must run; one that is named and not used is an error.",
+    ),
+    click.option(
+        "--accept-licence",
+        "accepted",
+        multiple=True,
+        metavar="NAME",
+        help="Use this model although its licence forbids commercial use.",
+    ),
+    click.option(
+        "--second-opinion", is_flag=True, help="Ask another installed model whether it finds the same product."
+    ),
+    click.option(
+        "--refine",
+        type=click.Choice(["fast", "best", "off"]),
+        default="fast",
+        show_default=True,
+        help="How a model's belief becomes an edge; best takes many seconds.",
+    ),
+    click.option(
+        "--holes",
+        type=click.Choice(["auto", "keep", "fill"]),
+        default="auto",
+        show_default=True,
+        help="Holes in the product: auto closes pinholes only.",
+    ),
+    click.option("--grow", type=float, default=0, metavar="PX", help="Move the edge outwards, in canvas pixels."),
+    click.option("--shrink", type=float, default=0, metavar="PX", help="Move the edge inwards, in canvas pixels."),
+    click.option("--feather", type=float, default=0, metavar="PX", help="Soften the edge, in canvas pixels."),
     click.option("--pull", is_flag=True, help="Fetch the model first if it is missing."),
     click.option("--offline", is_flag=True, help="Never use the network (for models)."),
+)
+gating = click.option(
+    "--gate",
+    type=click.Choice(["off", "warn", "strict"]),
+    default=None,
+    help="off: pay in any case; warn: stop what is not worth paying for; strict: stop what is doubtful too. [warn]",
 )
 out = click.option(
     "-o",

@@ -1,30 +1,31 @@
 """prepare, generate, finish, run: the verbs that make and carry on orders."""
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from photio_prep import finals, flow, inputs, orders, pay, settings
+from photio_prep import finals, flow, gate, inputs, orders, pay, settings
 from photio_prep.again import PaidBefore
 from photio_prep.cli import options
 from photio_prep.cli import paying as paying_
+from photio_prep.cli.preparing import prepared
 from photio_prep.cli.talk import Talk
 from photio_prep.curl import curl
-from photio_prep.errors import OutputExists, PhotioError, PhotoRefused, UsageError
-from photio_prep.files import read_input
+from photio_prep.errors import GateStopped, OutputExists, PhotioError, UsageError
 from photio_prep.geometry import named
 from photio_prep.orders import Order, State
 from photio_prep.stages.request import checked_seed, doubts
+from photio_prep.verdict import Level
 
 
 @click.command()
 @click.argument("inputs_", metavar="INPUT...", nargs=-1, required=True)
 @options.words
 @options.cutting
+@options.gating
 @options.out
 @click.option("--api-url", default=None, metavar="URL", help="Who will be asked; part of the order's key.")
 @options.talking
@@ -35,9 +36,10 @@ def prepare(inputs_: tuple[str, ...], out: Path, api_url: str | None, **given: A
     """
     talk, words, cutting = _split(given)
     endpoint = options.endpoint(sandbox=False, api_url=api_url)
-    for order in _prepared(inputs_, out, talk, endpoint=endpoint, words=words, cutting=cutting):
+    level = settings.gate(cutting.pop("gate"))
+    for order in prepared(inputs_, out, talk, endpoint=endpoint, words=words, cutting=cutting):
         folder = orders.followed(order.folder) if order.folder else None
-        talk.done(order, orders.state(folder) if folder else State.PLANNED, result=order.folder)
+        talk.done(order, orders.state(folder) if folder else State.PLANNED, result=order.folder, level=level)
     talk.summary()
     return talk.exit_code
 
@@ -45,6 +47,7 @@ def prepare(inputs_: tuple[str, ...], out: Path, api_url: str | None, **given: A
 @click.command()
 @click.argument("orders_", metavar="ORDER...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @options.words
+@options.gating
 @options.paying
 @click.option("--print-curl", is_flag=True, help="Print each call as a curl command; send nothing.")
 @options.talking
@@ -55,7 +58,7 @@ def generate(orders_: tuple[Path, ...], print_curl: bool, jobs: int, **given: An
     goes on as another order beside it. Prints the folder of each answered order.
     """
     talk, words, paying = _split(given)
-    again = paying.pop("again")
+    again, level = paying.pop("again"), settings.gate(paying.pop("gate"))
     described = words["description"] is not None
     found = [each for place in orders_ for each in _payable(place, described=described, sandbox=paying["sandbox"])]
     if print_curl:
@@ -64,7 +67,7 @@ def generate(orders_: tuple[Path, ...], print_curl: bool, jobs: int, **given: An
             talk.out(curl(flow.revise(orders.read(folder), endpoint=url, **words), url))
         return talk.exit_code
     with paying_.client(paying, talk) as till:
-        planned = list(_planned(found, words, till.endpoint, talk, again=again))
+        planned = list(_planned(found, words, till.endpoint, talk, again=again, level=level))
         new = [each for each in planned if each.folder and orders.state(each.folder) in paying_.SENDABLE]
         paying_.quote(len(new), len(planned) - len(new), paying, talk, till)
 
@@ -112,6 +115,7 @@ def finish(orders_: tuple[Path, ...], out: Path | None, format_: str | None, ove
 @click.argument("inputs_", metavar="INPUT...", nargs=-1, required=True)
 @options.words
 @options.cutting
+@options.gating
 @options.out
 @options.finals
 @options.paying
@@ -126,7 +130,7 @@ def run(inputs_: tuple[str, ...], out: Path, format_: str | None, overwrite: boo
     if not (words["description"] or "").strip():
         raise UsageError("run needs a scene description", 'Give -d "on a marble table, soft morning light"')
     paying = {name: rest.pop(name) for name in paying_.OPTIONS}
-    again, metadata = rest.pop("again"), rest.pop("metadata")
+    again, metadata, level = rest.pop("again"), rest.pop("metadata"), settings.gate(rest.pop("gate"))
     if "-" in inputs_ and paying["key_stdin"]:
         raise UsageError(
             "both the photo and the key would come from standard input", "Use --key-file or PHOTIO_API_KEY"
@@ -140,7 +144,7 @@ def run(inputs_: tuple[str, ...], out: Path, format_: str | None, overwrite: boo
         taken: dict[Path, str] = {}
 
         def reserved() -> Iterator[Order]:
-            for order in _prepared(
+            for order in prepared(
                 items, out, talk, endpoint=till.endpoint, words=words, cutting=rest, total=len(items)
             ):
                 try:
@@ -151,6 +155,7 @@ def run(inputs_: tuple[str, ...], out: Path, format_: str | None, overwrite: boo
                     finals.refuse_if_in_the_way(order, target, overwrite=overwrite)
                     if not again:
                         paid_before.refuse(order)
+                    _refuse_stopped(order, level)
                 except PhotioError as error:
                     talk.refused(order.origin.source, error, order, State.PLANNED)
                     continue
@@ -179,77 +184,10 @@ def _split(given: dict[str, Any]) -> tuple[Talk, dict[str, Any], dict[str, Any]]
     return talk, words, given
 
 
-def _prepared(
-    what: tuple[str, ...] | list[inputs.Item],
-    out: Path,
-    talk: Talk,
-    *,
-    endpoint: str,
-    words: dict[str, Any],
-    cutting: dict[str, Any],
-    total: int | None = None,
-) -> Iterator[Order]:
-    """The order of each photo, on disk; refusals are told and counted."""
-    from photio_prep.matters import matter_for
-
-    pull, offline, family, model = (cutting.pop(name) for name in ("pull", "offline", "family", "model"))
-    if pull:
-        from photio_prep.cli.models import pulled
-
-        pulled(model, talk, offline=offline)
-    matter = matter_for(model, family)
-    if isinstance(what, tuple):
-        what = list(inputs.expand(what, out, passed_over=talk.passed_over))
-    _writable(out)
-    told = ""
-    words = {**words, "description": words["description"] or ""}
-    with talk.progress(what, total or len(what), "prepare") as counted:
-        for item in counted:
-            try:
-                source = _bytes(item, offline=offline)
-                order = flow.prepare(
-                    source,
-                    **words,
-                    **cutting,
-                    model=matter,
-                    endpoint=endpoint,
-                    orders=out / "orders",
-                    name=item.name,
-                    output=item.output,
-                    limits=settings.limits(),
-                )
-            except PhotioError as error:
-                if error.exit_code in (2, 7, 11):  # every other photo would meet the same
-                    raise
-                talk.refused(item.name, error)
-                continue
-            if order.model != told:
-                talk.say(f"cut out with: {order.model}")
-                told = order.model
-            yield order
-
-
-def _bytes(item: inputs.Item, *, offline: bool) -> bytes:
-    """The bytes of an input; of one that was found in a folder only if it is no link by now."""
-    limit = settings.limits().file_bytes
-    if item.source is None:
-        return sys.stdin.buffer.read(limit + 1)
-    if isinstance(item.source, str):
-        if offline:
-            raise PhotoRefused("it would have to be fetched, and --offline forbids that", "Give a file")
-        from photio_prep.fetch import fetch
-
-        return fetch(item.source, limit=limit, ca_bundle=settings.ca_bundle())
-    return read_input(item.source, limit, follow=item.follow)
-
-
-def _writable(out: Path) -> None:
-    """Find out now, and not after paying, that nothing can be written."""
-    from photio_prep import files
-
-    files.write_whole(out / "orders" / ".writable", b"")
-    files.remove(out / "orders" / ".writable")
-    files.sweep(out / "orders")
+def _refuse_stopped(order: Order, level: Level) -> None:
+    """Raise for an order that the gate stops, unless it is paid for already: then it costs nothing to go on."""
+    if order.folder is None or orders.state(order.folder) in paying_.SENDABLE:
+        gate.refuse(order, level)
 
 
 def _folders(place: Path) -> list[Path]:
@@ -279,7 +217,9 @@ def _payable(place: Path, *, described: bool, sandbox: bool) -> list[Path]:
     return [each for each in kept if described or orders.followed(each) == each]
 
 
-def _planned(found: list[Path], words: dict[str, Any], endpoint: str, talk: Talk, *, again: bool) -> Iterator[Order]:
+def _planned(
+    found: list[Path], words: dict[str, Any], endpoint: str, talk: Talk, *, again: bool, level: Level
+) -> Iterator[Order]:
     """The orders to pay for: with the words given now, for the one who is asked, each once."""
     for doubt in doubts(words["description"] or ""):
         talk.say(f"warning: {doubt}")
@@ -292,6 +232,10 @@ def _planned(found: list[Path], words: dict[str, Any], endpoint: str, talk: Talk
                 raise UsageError("it has no scene description, so nothing is sent", 'Give -d "on a marble table"')
             if order.folder and not again:
                 paid_before[order.folder.parent].refuse(order)
+            _refuse_stopped(order, level)
+        except GateStopped as error:
+            talk.refused(str(folder), error, order, State.PLANNED)
+            continue
         except PhotioError as error:
             talk.refused(str(folder), error)
             continue

@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
-from photio_prep.errors import PhotioError, PhotoRefused, StorageFailed, worst
+from photio_prep.errors import GateStopped, PhotioError, PhotoRefused, StorageFailed, worst
 from photio_prep.geometry import snap
 from photio_prep.orders import Order, State
+from photio_prep.verdict import Level
 
 T = TypeVar("T")
 
@@ -62,16 +63,38 @@ class Talk:
         self.codes.append(error.exit_code)
         self._print(f"error: {error}")
 
-    def done(self, order: Order, state: State, *, final: Path | None = None, result: Path | None = None) -> None:
-        """One order's result: the path `result` (or the final), or the whole line as JSON."""
+    def done(
+        self,
+        order: Order,
+        state: State,
+        *,
+        final: Path | None = None,
+        result: Path | None = None,
+        level: Level | None = None,
+    ) -> None:
+        """One order's result: the path `result` (or the final), or the whole line as JSON.
+
+        With `level`, one that the gate would stop is said to be stopped, and counts as exit code 3.
+        """
         with self._lock:
             self.states[state] = self.states.get(state, 0) + 1
             for warning in order.origin.warnings:
                 self.say(f"warning: {order.origin.source}: {warning}")
+            self._judged(order, level)
             if self.as_json:
                 self.line(described(order, state, final))
             elif path := final or result:
                 self.out(str(path))
+
+    def _judged(self, order: Order, level: Level | None) -> None:
+        judged = order.origin.gate
+        if judged is None:
+            return
+        for reason in judged.reasons:
+            self.say(f"{reason.verdict}: {order.origin.source}: {reason.text}")
+        if level is not None and level.stops(judged.verdict):
+            self.codes.append(GateStopped.exit_code)
+            self._print(f"stopped: {order.origin.source}: planned, and not paid for unless --gate off is given")
 
     def refused(
         self, source: str, error: PhotioError, order: Order | None = None, state: State = State.REFUSED
@@ -147,13 +170,13 @@ def _to_nowhere(stream: TextIO) -> None:
     os.close(nowhere)
 
 
-_EMPTY: dict[str, Any] = dict.fromkeys(
-    ["source", "order", "key", "state", "model", "size", "canvas", "tag", "seed", "description", "final", "sandbox"]
-) | {"warnings": []}
+_NAMES = "source order key state model device size canvas tag seed description final sandbox gate"
+_EMPTY: dict[str, Any] = {**dict.fromkeys(_NAMES.split()), "reasons": [], "warnings": []}
 
 
 def described(order: Order, state: State, final: Path | None) -> dict[str, Any]:
     """The JSON line of an order: `size` and `canvas` are [width, height] of the photo and of what is sent."""
+    judged = order.origin.gate.facts() if order.origin.gate else {"verdict": None, "reasons": []}
     return {
         "source": order.origin.source,
         "order": str(order.folder),
@@ -168,4 +191,7 @@ def described(order: Order, state: State, final: Path | None) -> dict[str, Any]:
         "final": str(final) if final else None,
         "sandbox": order.sandbox,
         "warnings": list(order.origin.warnings),
+        "device": order.device,
+        "gate": judged["verdict"],
+        "reasons": judged["reasons"],
     }

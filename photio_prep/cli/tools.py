@@ -6,13 +6,14 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from photio_prep import geometry, settings, weights
 from photio_prep.cli import options
 from photio_prep.cli.talk import Talk, escaped
+from photio_prep.devices import Device
 from photio_prep.errors import ModelUnavailable, PhotioError
 from photio_prep.geometry import Size, place
 
@@ -60,11 +61,12 @@ def _size(what: str) -> Size:
 
 @click.command()
 @click.option("--model", default="auto", show_default=True, help="The model to check.")
+@click.option("--device", type=click.Choice(get_args(Device)), default="auto", help="Where the model must run.")
 @click.option("--api-url", default=None, metavar="URL", help="The endpoint to check.")
 @click.option("--key-file", type=click.Path(path_type=Path), help="The key's file to check.")
 @options.out
 @options.talking
-def check(model: str, api_url: str | None, key_file: Path | None, out: Path, **given: Any) -> int:  # noqa: ANN401
+def check(model: str, device: Device, api_url: str | None, key_file: Path | None, out: Path, **given: Any) -> int:  # noqa: ANN401
     """What works, what does not, and what to do. Sends nothing; costs nothing."""
     talk = Talk(**given)
 
@@ -80,7 +82,7 @@ def check(model: str, api_url: str | None, key_file: Path | None, out: Path, **g
             talk.out(f"{'ok ' if fault is None else 'NO '} {what:<9} {escaped(found)}")
 
     say("versions", _versions)
-    say("model", lambda: _model(model))
+    say("model", lambda: _model(model, device))
     say("out", lambda: _out(out))
     say("endpoint", lambda: options.endpoint(sandbox=False, api_url=api_url))
     say("key", lambda: _key(key_file))
@@ -93,7 +95,7 @@ def _versions() -> str:
     return f"Python {platform.python_version()} on {sys.platform}, {found}"
 
 
-def _model(name: str) -> str:
+def _model(name: str, device: Device) -> str:
     import time
 
     from PIL import Image
@@ -104,7 +106,7 @@ def _model(name: str) -> str:
     folder = settings.models_folder()
     best = weights.best_installed(folder) if name == "auto" else weights.by_name(name)
     weights.verify(best, folder)
-    matter = matter_for(best.name)
+    matter = matter_for(best.name, device=device, accepted=(best.name,))
     seconds = []
     for _ in range(2):  # the first loads it
         start = time.perf_counter()
@@ -113,7 +115,9 @@ def _model(name: str) -> str:
             raise ModelUnavailable("it finds a product on a blank paper", "Use another --model", subject=best.name)
         except NoProduct:
             seconds.append(time.perf_counter() - start)
-    return f"{best.name}, whole, on the CPU: loads in {seconds[0] - seconds[1]:.1f} s, {seconds[1]:.2f} s a photo"
+    return (
+        f"{best.name}, whole, on {matter.device}: loads in {seconds[0] - seconds[1]:.1f} s, {seconds[1]:.2f} s a photo"
+    )
 
 
 def _out(out: Path) -> str:

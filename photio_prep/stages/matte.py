@@ -1,4 +1,4 @@
-"""Photo -> Cutout: the only file that knows rembg and onnxruntime.
+"""Photo -> Cutout: the only file that knows rembg.
 
 Takes a photo, the size of the box it will fill, and a matter; gives a cutout at that size.
 Touches the model's file, and memory: a session is made once and kept. Raises NoProduct, PhotoRefused, ModelUnavailable.
@@ -7,6 +7,7 @@ Touches the model's file, and memory: a session is made once and kept. Raises No
 import importlib.util
 import sys
 import threading
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from photio_prep import devices, edges, looks, parts, refine
+from photio_prep.cutting import DEFAULT_CUTOUT, CutoutOptions
 from photio_prep.data import Cutout, Matter, Photo
+from photio_prep.devices import Device
 from photio_prep.errors import ModelUnavailable, NoProduct, PhotoRefused
 from photio_prep.geometry import Size
 
@@ -26,15 +30,20 @@ Family = Literal["u2net", "isnet", "birefnet"]
 # What the network's own probability must reach somewhere before we believe that there is a product at all. Blank
 # papers and noise peak below 0.35 with u2netp and ISNet, real products above 0.9.
 _FOUND = 0.5
-# Alpha below the first share is background, above the second is product; between them lies the soft rim.
+# Unrefined: belief below the first share is background, above the second is product.
 _LEVELS = (0.1, 0.9)
-_HAZE = 4
 # An existing alpha is a cutout when at least this share of the picture is transparent, and this share opaque.
 _REAL_CUTOUT = 0.005
 
 
 def matte(
-    photo: Photo, size: Size, matter: Matter | None, *, mask: Image.Image | None = None, alpha: Alpha = "auto"
+    photo: Photo,
+    size: Size,
+    matter: Matter | None,
+    *,
+    mask: Image.Image | None = None,
+    alpha: Alpha = "auto",
+    options: CutoutOptions = DEFAULT_CUTOUT,
 ) -> Cutout:
     """The product alone, in the photo's own frame, scaled to `size`.
 
@@ -47,6 +56,8 @@ def matte(
         matter: Finds the product in an RGB picture; may be None where a mask or an alpha is used.
         mask: Greyscale, or with alpha; white (or opaque) is product. Any size of the photo's shape.
         alpha: What to do with the photo's own alpha.
+        options: How edges and parts are made. Specks and pinholes are looked for in what a matter found, not in a
+            mask or alpha.
 
     Raises:
         NoProduct: Nothing was found, or the alpha or mask is empty.
@@ -54,18 +65,23 @@ def matte(
         ModelUnavailable: There is no matter, and one is needed.
     """
     try:
-        return _cutout(photo, size, matter, mask, alpha)
+        return _cutout(photo, size, matter, mask, alpha, options)
     except NoProduct as error:
         raise error.about(photo.source) from None
 
 
-def _cutout(photo: Photo, size: Size, matter: Matter | None, mask: Image.Image | None, alpha: Alpha) -> Cutout:
+def _cutout(
+    photo: Photo, size: Size, matter: Matter | None, mask: Image.Image | None, alpha: Alpha, options: CutoutOptions
+) -> Cutout:
+    # What the user drew is meant: only what is asked for by name is done to it.
+    drawn = replace(options, specks=0, holes="keep" if options.holes == "auto" else options.holes)
     if mask is not None:
         flat = _flat(photo.image).resize(size, Image.Resampling.LANCZOS)
-        return Cutout(compose(flat, _fit(mask_alpha(mask), photo, size)), "mask")
+        return Cutout(compose(flat, _fit(mask_alpha(mask), photo, size), drawn), "mask")
     if alpha != "ignore" and photo.image.mode == "RGBA" and (alpha == "keep" or real_cutout(photo.image)):
         image = photo.image.resize(size, Image.Resampling.LANCZOS)
-        return Cutout(compose(image.convert("RGB"), image.getchannel("A")), "alpha")
+        # Its colours are the product's own already.
+        return Cutout(compose(image.convert("RGB"), image.getchannel("A"), replace(drawn, colours=False)), "alpha")
     if alpha == "keep":
         raise PhotoRefused("it has no transparency to keep", "Use --alpha auto", subject=photo.source)
     if matter is None:
@@ -73,25 +89,46 @@ def _cutout(photo: Photo, size: Size, matter: Matter | None, mask: Image.Image |
     # The network looks at 320 or 1024 px: what the canvas cannot show, it would not see either.
     flat = _flat(photo.image)
     view = flat.resize(size, Image.Resampling.LANCZOS, reducing_gap=3) if size.area < photo.size.area else flat
-    found = matter(view)
+    given = matter(view)
     if view.size != size:
-        view, found = view.resize(size, Image.Resampling.LANCZOS), found.resize(size, Image.Resampling.LANCZOS)
-    return Cutout(compose(view, found), getattr(matter, "name", type(matter).__name__))
+        view = view.resize(size, Image.Resampling.LANCZOS)
+    found = given if given.size == size else given.resize(size, Image.Resampling.LANCZOS)
+    grain = given.info.get("grain")
+    if grain is not None:
+        found = _refined(view, found, float(grain) * size.width / given.width, options)
+    sure = given.info.get("confidence")
+    name, device = getattr(matter, "name", type(matter).__name__), getattr(matter, "device", "")
+    return Cutout(compose(view, found, options, haze=True), name, confidence=sure, device=device)
 
 
-def compose(image: Image.Image, alpha: Image.Image) -> Image.Image:
+def _refined(view: Image.Image, found: Image.Image, grain: float, options: CutoutOptions) -> Image.Image:
+    pixels, belief = np.asarray(view), np.asarray(found, dtype=np.float32) / np.float32(255)
+    if options.refine == "off":
+        share = refine.stretch(belief, *_LEVELS)
+    else:
+        share = (refine.best if options.refine == "best" else refine.fast)(pixels, belief, grain)
+    return Image.fromarray(parts.flush(np.rint(share * 255).astype(np.uint8)))
+
+
+def compose(
+    image: Image.Image, alpha: Image.Image, options: CutoutOptions = DEFAULT_CUTOUT, *, haze: bool = False
+) -> Image.Image:
     """The cutout: `image` (RGB) under `alpha` (L, the same size) as straight RGBA, RGB exactly 0 where alpha is 0.
+
+    Args:
+        image: The picture as it was taken.
+        alpha: What of it is product.
+        options: How edges and parts are made.
+        haze: Whether the alpha was found, and not drawn, so that faint remains far from the product are none of it.
 
     Raises:
         NoProduct: The alpha is empty.
     """
-    levels = np.array(alpha)
-    # Lanczos overshoots by a level or two: a haze around the product, and a core that is not quite opaque.
-    levels[levels < _HAZE] = 0
-    levels[levels > 255 - _HAZE] = 255
+    levels = edges.clean(parts.shaped(edges.clean(np.asarray(alpha)), options), haze=haze)
     if not (levels >= 128).any():
         raise NoProduct("no product found in it", "Use a clearer photo, another --model, or give a --mask")
-    pixels = np.dstack((np.asarray(image), levels))
+    colours = np.asarray(image)
+    pixels = np.dstack((edges.foreground(colours, levels) if options.colours else colours, levels))
     pixels[levels == 0] = 0
     return Image.fromarray(pixels)
 
@@ -140,28 +177,57 @@ class RembgMatter:
         path: The weights' file. Whoever passes it has verified it.
         family: Which of rembg's sessions fits the weights.
         name: What orders and messages call the model.
+        data: The file's bytes that were verified, so that nothing else is loaded; None reads `path`.
+        device: Where it must run; "auto" takes the fastest that works.
     """
 
-    def __init__(self, path: Path, family: Family, name: str) -> None:
+    def __init__(
+        self, path: Path, family: Family, name: str, *, data: bytes | None = None, device: Device = "auto"
+    ) -> None:
         self.path = path
         self.family = family
         self.name = name
+        self.device: Device = device
+        self.fallback = ""
+        self._data = data
         self._making = threading.Lock()
 
     @cached_property
     def session(self) -> Any:  # noqa: ANN401  rembg has no types
         """The session of rembg's own kind, made at the first use."""
-        return _open(self.path, self.family)
+        data, self._data = self._data, None
+        try:
+            data = self.path.read_bytes() if data is None else data
+        except OSError as error:
+            raise ModelUnavailable(f"cannot be read ({error.strerror})", "Check it", subject=str(self.path)) from error
+        kind = getattr(rembg_sessions(), _SESSIONS[self.family])
+        # rembg's own constructor opens a file by its name, on a provider of its choice; ours is open already.
+        made = kind.__new__(kind)
+        made.model_name = self.path.stem
+        made.inner_session, self.device, self.fallback = devices.session(data, self.device, subject=str(self.path))
+        return made
 
     def __call__(self, image: Image.Image, /) -> Image.Image:
-        """The alpha (L, the picture's size) of the product in an RGB picture.
+        """The belief (L, the picture's size) in a product in an RGB picture; `info` says how sure the network was.
+
+        `info["grain"]` says that this is a belief that wants refining, and how many pixels of the picture the network
+        sees as one.
 
         Raises:
             NoProduct: The network is not sure of a product anywhere.
             ModelUnavailable: The weights do not load, or are of another family.
         """
-        probability = self.probability(image)
-        return _alpha(probability).resize(image.size, Image.Resampling.LANCZOS)
+        found = looks.belief(self.probability, image, _FOUND)
+        peak = float(found.first.max())
+        # rembg stretches every prediction to 0..255, so that a blank paper has a product too.
+        if peak < _FOUND:
+            raise NoProduct(
+                f"no product found in it (the model is at most {max(peak, 0):.0%} sure anywhere)",
+                "Use a clearer photo, another --model, or give a --mask",
+            )
+        alpha = Image.fromarray(np.rint(found.share * 255).astype(np.uint8))
+        alpha.info.update(confidence=confidence(found.first), grain=found.grain)
+        return alpha
 
     def probability(self, image: Image.Image) -> NDArray[np.float32]:
         """The network's own belief, (H, W) of its output, 0..1, before anything is stretched."""
@@ -189,40 +255,10 @@ _FEEDS = {
 _SESSIONS = {"u2net": "U2netpSession", "isnet": "DisSessionGeneralUse", "birefnet": "BiRefNetSessionGeneral"}
 
 
-def _alpha(probability: NDArray[np.float32]) -> Image.Image:
-    """Alpha (L) at the network's resolution.
-
-    rembg stretches every prediction to 0..255, so that a blank paper has a product too. We look at the unstretched
-    belief first, and stretch only what is one.
-    """
+def confidence(probability: NDArray[np.float32]) -> float:
+    """How sure the network is of its product, 0..1: its mean belief where that is more than half of its peak."""
     belief = np.nan_to_num(probability)
-    peak = float(belief.max())
-    if peak < _FOUND:
-        raise NoProduct(
-            f"no product found in it (the model is at most {max(peak, 0):.0%} sure anywhere)",
-            "Use a clearer photo, another --model, or give a --mask",
-        )
-    low, high = (peak * level for level in _LEVELS)
-    levels = np.clip((belief - low) / (high - low), 0, 1)
-    return Image.fromarray(np.rint(levels * 255).astype(np.uint8))
-
-
-def _open(path: Path, family: Family) -> Any:  # noqa: ANN401
-    sessions = rembg_sessions()
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    # rembg asks its class where the weights are; ours answers with the file that was verified.
-    mine = type(
-        "Verified", (getattr(sessions, _SESSIONS[family]),), {"download_models": classmethod(lambda *_, **__: path)}
-    )
-    try:
-        return mine(path.stem, options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise ModelUnavailable(
-            f"the weights do not load ({str(error)[:200]})", "Run: photio-prep models verify", subject=str(path)
-        ) from error
+    return round(float(belief[belief >= belief.max() / 2].mean()), 3)
 
 
 def rembg_sessions() -> ModuleType:

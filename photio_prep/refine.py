@@ -1,0 +1,178 @@
+"""From what a network believes to alpha: as sharp as the picture's own edge, and no sharper.
+
+Takes and gives arrays. Touches nothing. Raises UsageError where the optional pymatting is missing.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from photio_prep.errors import UsageError
+from photio_prep.tiles import Bools, Floats, box_mean, over_tiles
+
+# A network of few pixels (this many of the canvas to one of its own, or more) is wrong about an edge by more of them.
+_COARSE = 1.4
+
+
+class _Steps(NamedTuple):
+    """The stretch before the filters, then the radius of each filter and the stretch after it.
+
+    A stretch's lower share of belief becomes background, the upper one product. Narrower ones at the end lower the
+    edge error of hard composites, and raise that of real lenses and of meshes at the canvas's scale: docs/cutouts.md.
+    """
+
+    before: tuple[float, float]
+    filters: tuple[tuple[int, tuple[float, float]], ...]
+
+
+_COARSE_STEPS = _Steps((0.15, 0.85), ((4, (0.2, 0.8)), (2, (0.15, 0.85))))
+_FINE_STEPS = _Steps((0.1, 0.8), ((2, (0.15, 0.85)),))
+# The variance (of colours 0..1) below which a window is taken for one colour.
+_EPS = 5e-4
+# An edge of the picture that is wider than the first (pixels) is not hardened any more, from the second on not at all.
+_WIDTHS = (7.0, 9.0)
+# How far around a pixel its edge is looked for, at half size.
+_REACH = 14
+# How far from the rim the filter works, and how far out-of-focus edges are looked for.
+_BUSY, _FAR = 2, 32
+
+
+def stretch(belief: Floats, low: float, high: float) -> Floats:
+    """0 up to `low`, 1 from `high` on, a straight line between."""
+    return np.asarray(np.clip((belief - low) / (high - low), 0, 1), dtype=np.float32)
+
+
+def fast(pixels: NDArray[np.uint8], belief: Floats, grain: float = 1.0) -> Floats:
+    """Alpha (0..1) along the picture's own edges.
+
+    Small colour-guided filters, each between two stretches; where the picture's edge is wide (out of focus), the
+    belief as it is.
+
+    Args:
+        pixels: (H, W, 3) sRGB.
+        belief: (H, W) 0..1.
+        grain: Pixels of the picture to one of the network's.
+    """
+    steps = _COARSE_STEPS if grain >= _COARSE else _FINE_STEPS
+    sharp = stretch(belief, *steps.before)
+    rim = (sharp > 0) & (sharp < 1)
+    if not rim.any():
+        return sharp
+    window = around(rim, 2 * _FAR)
+    image = pixels[window].transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+    sharp[window] = _sharp(image, sharp[window], belief[window], rim[window], steps)
+    return sharp
+
+
+def _sharp(image: Floats, sharp: Floats, belief: Floats, rim: Bools, steps: _Steps) -> Floats:
+    busy = _widened(rim, _BUSY)
+    for radius, after in steps.filters:
+        planes = np.concatenate((image, sharp[None]))
+        work = partial(_guided, radius=radius, eps=_EPS)
+        sharp = stretch(over_tiles(busy, 2 * radius, work, planes, planes[3:].copy())[0], *after)
+    soft = softness(image) * _widened(rim, _FAR)
+    return sharp + soft * (belief - sharp)
+
+
+def softness(image: Floats) -> Floats:
+    """1 where the picture's edges are as wide as only a lens out of focus makes them, 0 where they are sharp."""
+    return stretch(edge_width(image), *_WIDTHS)
+
+
+def best(pixels: NDArray[np.uint8], belief: Floats, grain: float = 1.0) -> Floats:
+    """Alpha by closed-form matting (Levin, Lischinski, Weiss 2008) in a band along the rim of `fast`. Slow.
+
+    Raises:
+        UsageError: pymatting is not installed.
+    """
+    try:
+        from pymatting import estimate_alpha_cf
+    except ImportError as error:
+        raise UsageError("pymatting is not installed", "Run: pip install pymatting, or use --refine fast") from error
+    from scipy.ndimage import binary_dilation, distance_transform_cdt
+
+    quick = fast(pixels, belief, grain)
+    unsure = (quick > 0.05) & (quick < 0.95)
+    product = quick >= 0.5
+    edge = np.maximum(distance_transform_cdt(product), distance_transform_cdt(~product)) <= 3
+    unknown = binary_dilation(unsure, iterations=2) | edge
+    if not unknown.any():
+        return quick
+    # What is known far from the band says nothing about it.
+    window = around(unknown, 8)
+    trimap = np.where(unknown, 0.5, product)[window]
+    found = quick.copy()
+    # pymatting wants something known on either side.
+    if (trimap == 0).any() and (trimap == 1).any():
+        solved = estimate_alpha_cf(pixels[window] / 255.0, trimap)
+        found[window] = np.where(unknown[window], solved, quick[window]).astype(np.float32)
+    return found
+
+
+def edge_width(image: Floats) -> Floats:
+    """How many pixels the strongest edge near each pixel takes from one side to the other, (H, W).
+
+    The contrast in a window divided by its steepest slope, in grey, at half size.
+
+    Args:
+        image: (3, H, W), 0..1.
+    """
+    from scipy.ndimage import maximum_filter, minimum_filter
+
+    height, width = image.shape[1:]
+    grey = np.pad(image.mean(0), ((0, height % 2), (0, width % 2)), mode="edge")
+    half = (grey[::2, ::2] + grey[1::2, ::2] + grey[::2, 1::2] + grey[1::2, 1::2]) / 4
+    down, right = np.zeros_like(half), np.zeros_like(half)
+    down[1:-1] = (half[2:] - half[:-2]) / 2
+    right[:, 1:-1] = (half[:, 2:] - half[:, :-2]) / 2
+    side = 2 * _REACH + 1
+    contrast = maximum_filter(half, side) - minimum_filter(half, side)
+    wide = 2 * contrast / (maximum_filter(np.hypot(down, right), side) + 1e-3)
+    smooth = Image.fromarray(box_mean(wide, 4)).resize(grey.shape[::-1], Image.Resampling.BILINEAR)
+    return np.asarray(smooth)[:height, :width]
+
+
+def around(where: Bools, margin: int) -> tuple[slice, slice]:
+    """The part of the picture in which `where` is true, and as many pixels more on each side."""
+    rows, columns = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
+    return (
+        slice(max(int(rows[0]) - margin, 0), int(rows[-1]) + margin + 1),
+        slice(max(int(columns[0]) - margin, 0), int(columns[-1]) + margin + 1),
+    )
+
+
+def _widened(where: Bools, reach: int) -> Bools:
+    from scipy.ndimage import maximum_filter1d
+
+    side = 2 * reach + 1
+    down = maximum_filter1d(where.astype(np.uint8), side, axis=0)
+    return np.asarray(maximum_filter1d(down, side, axis=1) > 0)
+
+
+def _guided(stack: Floats, radius: int, eps: float) -> Floats:
+    """He, Sun, Tang: Guided Image Filtering, TPAMI 2013, with a colour guide (their equations 14 to 16).
+
+    Args:
+        stack: (N, 4, S, S): three planes of the guide, and what is filtered.
+        radius: Of the windows.
+        eps: Added to the variance of each channel.
+    """
+    guide, belief = stack[:, :3], stack[:, 3:]
+    first, second = [0, 0, 0, 1, 1, 2], [0, 1, 2, 1, 2, 2]
+    means = box_mean(np.concatenate((stack, guide * belief, guide[:, first] * guide[:, second]), axis=1), radius)
+    middle, share = means[:, :3], means[:, 3:4]
+    shared = means[:, 4:7] - middle * share
+    rr, rg, rb, gg, gb, bb = (means[:, 7:] - middle[:, first] * middle[:, second]).transpose(1, 0, 2, 3)
+    rr, gg, bb = rr + eps, gg + eps, bb + eps
+    # The inverse of the symmetric 3 x 3 matrix, by its minors.
+    a, b, c = gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg
+    d, e, f = rr * bb - rb * rb, rg * rb - rr * gb, rr * gg - rg * rg
+    r, g, blue = shared.transpose(1, 0, 2, 3)
+    slopes = np.stack((a * r + b * g + c * blue, b * r + d * g + e * blue, c * r + e * g + f * blue), axis=1)
+    slopes /= (rr * a + rg * b + rb * c)[:, None]
+    rest = share - (slopes * middle).sum(1, keepdims=True)
+    smooth = box_mean(np.concatenate((slopes, rest), axis=1), radius)
+    return np.asarray((smooth[:, :3] * guide).sum(1, keepdims=True) + smooth[:, 3:], dtype=np.float32)

@@ -1,0 +1,157 @@
+"""The rim: colours without the background, alpha without haze, as sharp as the picture and no sharper."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from photio_prep.cutting import CutoutOptions
+from photio_prep.edges import clean, foreground
+from photio_prep.errors import UsageError
+from photio_prep.looks import belief
+from photio_prep.refine import edge_width, fast
+from photio_prep.tiles import box_mean, over_tiles
+
+Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+RED, BLUE = np.array((200, 30, 40)), np.array((40, 60, 220))
+LEVELS = arrays.arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40)))
+
+
+def disc(size: int = 160, radius: float = 50, blur: float = 1.0) -> Floats:
+    """Exact alpha of a disc whose edge is as wide as a lens of that blur makes it."""
+    rows, columns = np.indices((size, size), dtype=np.float32) - (size - 1) / 2
+    return np.asarray(np.clip((radius - np.hypot(rows, columns)) / blur + 0.5, 0, 1), dtype=np.float32)
+
+
+def shot(alpha: Floats, product: NDArray[np.int64] = RED, ground: NDArray[np.int64] = BLUE) -> Bytes:
+    mixed = alpha[..., None] * product + (1 - alpha[..., None]) * ground
+    return np.asarray(np.rint(mixed), dtype=np.uint8)
+
+
+def planes(alpha: Floats) -> Floats:
+    return shot(alpha).transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+
+
+def levels(alpha: Floats) -> Bytes:
+    return np.asarray(np.rint(alpha * 255), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(("blur", "error"), [(1, 4), (4, 4), (20, 8)])
+def test_the_grounds_colour_is_taken_out_of_the_rim(blur: float, error: float) -> None:
+    alpha = disc(blur=blur)
+    seen = shot(alpha)
+    found = foreground(seen, levels(alpha)).astype(int)
+    rim = (alpha > 0.1) & (alpha < 1)
+    assert np.abs(found[rim] - RED).mean() < error
+    assert np.abs(seen[rim].astype(int) - RED).mean() > 40
+
+
+def test_opaque_pixels_keep_their_colour_to_the_bit() -> None:
+    random = np.random.default_rng(1)
+    alpha = levels(disc(blur=6))
+    seen = random.integers(0, 256, (*alpha.shape, 3), dtype=np.uint8)
+    found = foreground(seen, alpha)
+    assert np.array_equal(found[alpha == 255], seen[alpha == 255])
+    assert np.array_equal(foreground(seen, np.full_like(alpha, 255)), seen)
+
+
+@given(st.data(), LEVELS)
+def test_colours_are_found_for_any_alpha(data: st.DataObject, alpha: Bytes) -> None:
+    seen = data.draw(arrays.arrays(np.uint8, (*alpha.shape, 3)))
+    with np.errstate(all="raise", under="ignore"):
+        found = foreground(seen, alpha)
+    assert found.shape == seen.shape
+    assert found.dtype == np.uint8
+    hard = (alpha == 0) | (alpha == 255)
+    assert np.array_equal(found[hard], seen[hard])
+
+
+@given(LEVELS)
+def test_no_haze_away_from_the_product_and_nothing_else_changed(alpha: Bytes) -> None:
+    found = clean(alpha, haze=True)
+    product = alpha >= 128
+    far = ndimage.distance_transform_edt(~product) > 12 if product.any() else np.ones_like(product)
+    assert not ((found > 0) & (found <= 8) & far).any()
+    assert not np.isin(found, [1, 2, 3, 252, 253, 254]).any()
+    body = (alpha > 8) & (alpha < 252)
+    assert np.array_equal(found[body], alpha[body])
+    assert np.array_equal(clean(found, haze=True), found)
+
+
+@pytest.mark.parametrize("grain", [1.0, 3.0])
+def test_a_blurred_belief_becomes_the_pictures_own_edge(grain: float) -> None:
+    alpha = disc(blur=1.0)
+    random = np.random.default_rng(2)
+    seen = np.clip(shot(alpha) + random.normal(0, 3, (*alpha.shape, 3)), 0, 255).astype(np.uint8)
+    vague = ndimage.gaussian_filter(alpha, 2 * grain).astype(np.float32)
+    band = np.abs(ndimage.gaussian_filter(alpha, 3) - 0.5) < 0.49
+    before, after = np.abs(vague - alpha)[band].mean(), np.abs(fast(seen, vague, grain) - alpha)[band].mean()
+    assert after < before / 3
+
+
+def test_an_edge_out_of_focus_is_not_hardened() -> None:
+    alpha = disc(blur=30)
+    found = fast(shot(alpha), alpha)
+    assert np.abs(found - alpha).mean() < 0.02
+    assert np.median(edge_width(planes(alpha))[(alpha > 0.4) & (alpha < 0.6)]) > 20
+
+
+def test_a_sharp_edge_is_seen_as_sharp() -> None:
+    alpha = disc(blur=1)
+    width = edge_width(planes(alpha))
+    assert width[(alpha > 0) & (alpha < 1)].max() < 6
+
+
+@given(arrays.arrays(np.float32, st.tuples(st.integers(1, 90), st.integers(1, 90)), elements=st.floats(0, 1, width=32)))
+def test_any_belief_becomes_an_alpha(share: Floats) -> None:
+    seen = np.full((*share.shape, 3), 90, np.uint8)
+    found = fast(seen, share)
+    assert found.shape == share.shape
+    assert np.isfinite(found).all()
+    assert found.min() >= -1e-5
+    assert found.max() <= 1 + 1e-5
+
+
+@given(st.integers(1, 150), st.integers(1, 150), st.integers(1, 6))
+def test_tiles_give_what_the_whole_picture_gives(height: int, width: int, radius: int) -> None:
+    plane = np.random.default_rng(height * 151 + width).random((1, height, width), dtype=np.float32)
+    where = np.ones((height, width), dtype=bool)
+    tiled = over_tiles(where, radius, lambda stack: box_mean(stack, radius), plane, plane.copy())
+    assert np.allclose(tiled, box_mean(plane, radius), atol=1e-5)
+    untouched = over_tiles(~where, radius, lambda stack: stack * 0, plane, plane.copy())
+    assert np.array_equal(untouched, plane)
+
+
+def test_a_small_network_looks_twice_and_a_large_one_once() -> None:
+    from PIL import Image
+
+    picture = Image.fromarray(shot(disc(320, 60)))
+    for side, looks in ((40, 2), (640, 1)):
+        calls: list[tuple[int, int]] = []
+
+        def network(image: Image.Image, side: int = side, calls: list[tuple[int, int]] = calls) -> Floats:
+            calls.append(image.size)
+            return np.asarray(image.resize((side, side)).getchannel("R"), dtype=np.float32) / np.float32(200)
+
+        found = belief(network, picture, 0.5)
+        assert len(calls) == looks
+        assert found.share.shape == (320, 320)
+        assert found.grain == pytest.approx(max(calls[-1]) / side)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"refine": "x"}, {"holes": "x"}, {"grow": 65}, {"grow": float("nan")}, {"feather": -1}, {"specks": 2}],
+)
+def test_what_cannot_be_meant_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        CutoutOptions(**wrong)  # type: ignore[arg-type]
+
+
+def test_other_wishes_read_differently() -> None:
+    wishes = [CutoutOptions(), CutoutOptions(grow=1), CutoutOptions(holes="fill"), CutoutOptions(colours=False)]
+    assert len({str(wish) for wish in wishes}) == len(wishes)
