@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from photio_prep import weights
+from photio_prep import catalogue, weights
 from photio_prep.cutting import CutoutOptions
 from photio_prep.geometry import Size, place, snap
 from photio_prep.settings import models_folder
@@ -137,7 +137,7 @@ def main() -> None:
     asked = parser.parse_args()
     import rembg
 
-    for found in weights.catalog():
+    for found in catalogue.catalog():
         if (asked.model and found.name not in asked.model) or not weights.installed(found, models_folder()):
             continue
         matter = RembgMatter(weights.verify(found, models_folder()), found.family, found.name)

@@ -19,13 +19,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from photio_prep import finals, flow, orders, pay
+from photio_prep import finals, flow, orders, pay, states
 from photio_prep.cli.paying import each
 from photio_prep.cli.talk import Talk
 from photio_prep.data import Photo
 from photio_prep.geometry import Recommended, Size
-from photio_prep.orders import Order, State
+from photio_prep.orders import Order
 from photio_prep.stages.send import InstantClient
+from photio_prep.states import State
 from photio_prep.till import Till
 
 SIDE = 132  # RGBA noise of this size is a PNG of about 50 KB
@@ -100,7 +101,7 @@ def batch(url: str, out: Path, count: int, workers: int) -> Figures:
     started = time.monotonic()
     each(prepared(count, out, till.endpoint), whole, till, talk, workers, total=count)
     took = time.monotonic() - started
-    states = [orders.state(folder) for folder in orders.below(out)]
+    states = [states.state(folder) for folder in orders.below(out)]
     finished = states.count(State.FINISHED)
     cpu = 1000 * time.process_time() / count
     return Figures(count, took, count / took, early[0], resident(), peak(), cpu, finished, talk.exit_code)
@@ -114,7 +115,7 @@ def again(url: str, out: Path, workers: int) -> Figures:
     found = orders.below(out)
 
     def whole(order: Order) -> None:
-        if order.folder is not None and orders.state(order.folder) is not State.FINISHED:
+        if order.folder is not None and states.state(order.folder) is not State.FINISHED:
             pay.pay(order, till)
         finals.write_final(order, out)
 

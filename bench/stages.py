@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from photio_prep import weights
+from photio_prep import catalogue, weights
 from photio_prep.data import Cutout
 from photio_prep.geometry import place, snap
 from photio_prep.settings import models_folder
@@ -42,7 +42,7 @@ def main() -> None:
     photo = load(PHOTO)
     placement = place(photo.size, snap(photo.size).size)
     print(f"{PHOTO.name}, {photo.size}, median of {RUNS} paired runs")
-    for found in weights.catalog():
+    for found in catalogue.catalog():
         if not weights.installed(found, models_folder()):
             continue
         matter = RembgMatter(weights.verify(found, models_folder()), found.family, found.name)

@@ -12,9 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from photio_prep import orders
+from photio_prep import states
 from photio_prep.errors import PhotoRefused
-from photio_prep.orders import Order, State
+from photio_prep.orders import Order
+from photio_prep.states import State
 
 _PAID = frozenset({State.ANSWERED, State.FINISHED, State.UNKNOWN, State.PAID_UNUSABLE})
 
@@ -27,6 +28,7 @@ class _Paid(NamedTuple):
     drawn: bool
     source: str
     words: tuple[str, str | None, str]  # description, negative prompt, endpoint
+    answered: bool
 
 
 class PaidBefore:
@@ -41,7 +43,7 @@ class PaidBefore:
         Raises:
             PhotoRefused: The same wish was billed, or perhaps billed, under another key.
         """
-        if order.folder is None or orders.state(order.folder) is not State.PLANNED:
+        if order.folder is None or states.state(order.folder) is not State.PLANNED:
             return
         asked, origin = order.request, order.origin
         words = (asked.description, asked.negative_prompt, order.endpoint)
@@ -61,7 +63,7 @@ class PaidBefore:
             paid.source
             for each in self._found.values()
             for paid in each
-            if (paid.words[0], paid.words[2]) == (description, endpoint)
+            if paid.answered and (paid.words[0], paid.words[2]) == (description, endpoint)
         }
         return sum(source in names for source in sources)
 
@@ -73,8 +75,11 @@ class PaidBefore:
             try:
                 facts, plan = json.loads(photo.read_bytes()), json.loads((photo.parent / "order.json").read_bytes())
                 words = (plan["description"], plan["negative_prompt"], plan["endpoint"])
-                paid = _Paid(str(plan["key"]), int(plan["seed"]), bool(plan["seed_drawn"]), facts["source"], words)
-                if orders.state(photo.parent) in _PAID:
+                state = states.state(photo.parent)
+                answered = state in (State.ANSWERED, State.FINISHED)
+                key, seed, drawn = str(plan["key"]), int(plan["seed"]), bool(plan["seed_drawn"])
+                if state in _PAID:
+                    paid = _Paid(key, seed, drawn, facts["source"], words, answered)
                     found[facts["sha256"], facts["options"]].append(paid)
             except (OSError, ValueError, KeyError, TypeError):
                 continue  # a damaged order is named by whoever reads it for its own sake

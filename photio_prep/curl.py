@@ -5,18 +5,19 @@ Raises UsageError for an order without a folder or a description.
 """
 
 import shlex
+from pathlib import Path
 
 from photio_prep.errors import UsageError
 from photio_prep.orders import Order
 from photio_prep.wire import head
 
 
-def curl(order: Order, url: str) -> str:
+def curl(order: Order, url: str, canvas: Path) -> str:
     """A shell pipeline that sends the very bytes that `generate` would send, and prints the raw answer."""
-    if order.folder is None or not order.request.description:
-        raise UsageError("it has no scene description", 'Give -d "on a marble table"', subject=str(order.folder))
+    if not order.request.description:
+        raise UsageError("it has no scene description", 'Give -d "on a marble table"')
     start = shlex.quote(head(order.request).decode())
-    picture = shlex.quote(str(order.folder / "canvas.png"))
+    picture = shlex.quote(str(canvas))
     return (
         f"{{ printf %s {start}; base64 < {picture} | tr -d '\\n'; printf %s '\"}}'; }} |"
         f' curl --silent --show-error --request POST {shlex.quote(url)} --header "X-Photio-Key: $PHOTIO_API_KEY"'

@@ -5,6 +5,7 @@ Raises StorageFailed when a file cannot be written, PhotoRefused when an input c
 """
 
 import contextlib
+import errno
 import os
 import platform
 import secrets
@@ -202,11 +203,9 @@ def storage(path: Path) -> Iterator[None]:
     except FileExistsError:
         raise
     except OSError as error:
-        raise StorageFailed(
-            f"cannot be written ({_reason(error)})",
-            "Free some space or choose another folder with --out",
-            subject=str(path),
-        ) from error
+        full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
+        fix = "Free some space" if full else "Check the path and its permissions, or choose another folder"
+        raise StorageFailed(f"cannot be written ({_reason(error)})", fix, subject=str(path)) from error
 
 
 def _reason(error: OSError | ValueError) -> str:

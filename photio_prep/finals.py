@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
-from photio_prep import files, orders
+from photio_prep import files, states
 from photio_prep.encode import SANDBOX_MARK, SUFFIXES, encoded, final_format
 from photio_prep.errors import OutputExists, UsageError
 from photio_prep.flow import finish
@@ -32,14 +32,18 @@ def refuse_if_in_the_way(order: Order, target: Path, *, overwrite: bool) -> None
     """Raise where a file of somebody else lies at `target`. Called before anything is paid for, too.
 
     Raises:
-        OutputExists: It does, and `overwrite` is false.
+        OutputExists: It does, and `overwrite` is false; or the order is of the sandbox, and the file is not.
     """
     if target.is_dir():
         raise OutputExists("a folder lies where its final goes", "Move it, or give another --out", subject=str(target))
-    if overwrite or order.folder is None or not target.exists():
+    if order.folder is None or not target.exists():
         return
-    mark = orders.finished(order.folder, order.origin)
-    if (mark is None or not _same(target, mark)) and not _sandboxed(order, target):
+    tried_out = SANDBOX_MARK in target.read_bytes()
+    if order.sandbox and not tried_out:
+        found = "a picture that is no try-out lies there, and the sandbox never replaces one"
+        raise OutputExists(found, "Give another --out", subject=str(target))
+    mark = states.finished(order.folder, order.origin)
+    if not (overwrite or tried_out or (mark is not None and _same(target, mark))):
         raise OutputExists("another file lies there already", "Give --overwrite, or another --out", subject=str(target))
 
 
@@ -58,7 +62,7 @@ def write_final(
     if order.folder is None:
         raise UsageError("an order in memory has no place for its final", "Use flow.finish")
     there = target.is_file() and not overwrite
-    mark = orders.finished(order.folder, order.origin)
+    mark = states.finished(order.folder, order.origin)
     if there and mark is not None and _same(target, mark) and _carries(target) == (metadata == "keep-safe"):
         return target
     data = _final(order, format_, metadata)
@@ -67,7 +71,7 @@ def write_final(
         refuse_if_in_the_way(order, target, overwrite=overwrite)
         _sweep_once(target.parent)
         files.write_whole(target, data)
-    orders.mark_finished(order.folder, order.origin, target, data)
+    states.mark_finished(order.folder, order.origin, target, data)
     return target
 
 
@@ -88,11 +92,6 @@ def _carries(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(4096)
     return any(each in head for each in (b"ICC_PROFILE", b"iCCP", b"ICCP"))
-
-
-def _sandboxed(order: Order, path: Path) -> bool:
-    """Whether a try-out lies where a paid final goes: nobody misses it."""
-    return not order.sandbox and SANDBOX_MARK in path.read_bytes()
 
 
 def _same(path: Path, mark: dict[str, object]) -> bool:

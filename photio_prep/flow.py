@@ -11,7 +11,7 @@ from typing import TypedDict, Unpack
 
 from photio_prep import gate as gate_
 from photio_prep import orders as ledger
-from photio_prep import pay, settings, views
+from photio_prep import pay, settings, views, wanted
 from photio_prep.cutting import DEFAULT_CUTOUT, CutoutOptions
 from photio_prep.data import Canvas, Cutout, Final, Matter, Photo, Request, Result, Sender
 from photio_prep.decode import DEFAULT_LIMITS, Limits
@@ -86,7 +86,9 @@ def prepare(
     asked = request(canvas, description, seed=seed, negative_prompt=negative_prompt, append_negative=append_negative)
     warnings = (*photo.notes, *cutout.notes, *_warnings(chosen), *doubts(asked.description))
     drawing = sha256(drawn.tobytes()).hexdigest()[:16] if drawn else "none"
-    told = f"model {cutout.model}, alpha {alpha}, size {chosen.size}, mask {drawing}, {cutting}"
+    # What was asked for, not what it came to: `auto` is the same wish when a better model is installed.
+    asked_model = cutout.model if cutout.model in ("mask", "alpha") else getattr(matter, "asked", cutout.model)
+    told = f"model {asked_model}, alpha {alpha}, size {chosen.size}, mask {drawing}, {cutting}"
     told += "" if frame is None else f", frame {frame}"
     origin = Origin(photo.source, photo.digest, photo.format, output, told, warnings, photo.credit, judged)
     order = Order(asked, endpoint, origin, cutout.model, cutout.image, device=cutout.device)
@@ -133,7 +135,17 @@ def by_url(
     return request(canvas, description, seed=seed, negative_prompt=negative_prompt, image_url=image_url)
 
 
-def revise(
+class Changes(TypedDict, total=False):
+    """What `reworded` and `revise` change."""
+
+    endpoint: str | None
+    description: str | None
+    seed: int | None
+    negative_prompt: str | None
+    append_negative: str | None
+
+
+def reworded(
     order: Order,
     *,
     endpoint: str | None = None,
@@ -142,13 +154,10 @@ def revise(
     negative_prompt: str | None = None,
     append_negative: str | None = None,
 ) -> Order:
-    """The same picture asked for with other words, or of somebody else: another order, with another key.
-
-    On disk the new order gets its own folder beside the old one, which notes where it went on.
+    """The same picture asked for with other words, or of somebody else: another order, in memory, with another key.
 
     Raises:
         UsageError: A seed or prompt that cannot be meant.
-        StorageFailed: The new folder cannot be written.
     """
     old = order.request
     asked = request(
@@ -162,14 +171,18 @@ def revise(
     if seed is None:
         asked = replace(asked, seed_drawn=old.seed_drawn)
     new = replace(order, request=asked, endpoint=endpoint or order.endpoint, folder=None)
-    if new.key == order.key:
-        return order
-    if order.folder is None:
-        return new
-    placed = ledger.succeed(order, new)
-    if placed.folder is not None:
-        views.carry(order.folder, placed.folder)
-    return placed
+    return order if new.key == order.key else new
+
+
+def revise(order: Order, **changes: Unpack[Changes]) -> Order:
+    """The order of `reworded`; of an order on disk it gets a folder of its own beside the old one.
+
+    Raises:
+        UsageError: A seed or prompt that cannot be meant.
+        StorageFailed: The new folder cannot be written.
+    """
+    new = reworded(order, **changes)
+    return new if new is order or order.folder is None else wanted.succeed(order, new)
 
 
 def generate(order: Order | Request, *, client: Sender, gate: str | None = None) -> Result:
@@ -217,6 +230,8 @@ def finish(order: Order, result: Result | None = None, *, format: str | None = N
     """
     result = result or pay.kept_result(order)
     if result is None:
+        if order.folder is not None:
+            pay.refuse_if_taken(order.folder)  # unknown, given up, being paid for: each says so itself
         where = str(order.folder or order.origin.source)
         raise UsageError("it has no answer yet", "Run `photio-prep generate` on it first", subject=where)
     if result.placement != order.placement:  # one answer may serve photos of several sizes

@@ -129,7 +129,8 @@ def _folder(folder: Path, out: Path, passed_over: PassedOver) -> Iterator[Item]:
                 found += 1
                 yield Item(path, str(path), path.relative_to(folder).with_suffix("").as_posix(), follow=False)
     if not found:
-        raise PhotoRefused("no photos in this folder", f"Looked for {', '.join(sorted(PICTURES))}", subject=str(folder))
+        looked = f"Looked for {', '.join(sorted(PICTURES))}"
+        passed_over(PhotoRefused("no photos in this folder", looked, subject=str(folder)), False)
 
 
 def _is_picture(path: Path) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from photio_prep import files
 from photio_prep.errors import StorageFailed
-from photio_prep.orders import rescued
+from photio_prep.states import rescued
 
 # An answer is about 2 MiB; with less room than this nothing is paid for.
 _ROOM = 16 * 2**20

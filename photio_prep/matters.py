@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from photio_prep import weights
+from photio_prep import catalogue, weights
 from photio_prep.devices import Device
 from photio_prep.errors import ModelUnavailable
 from photio_prep.settings import models_folder
@@ -20,10 +20,12 @@ from photio_prep.stages.matte import RembgMatter
 class CatalogueMatter:
     """A matter by name: finds and verifies its weights when the first picture comes."""
 
-    def __init__(self, found: weights.Weights | None, folder: Path, device: Device = "auto") -> None:
+    def __init__(self, found: catalogue.Weights | None, folder: Path, device: Device = "auto") -> None:
         self._found = found
         self._folder = folder
         self._device = device
+        # What the user asked for: the same wish tomorrow, even when a better model is installed by then.
+        self.asked = found.name if found else "auto"
 
     @cached_property
     def _matter(self) -> RembgMatter:
@@ -70,8 +72,8 @@ def matter_for(
     """
     if family is None and model == "auto":
         return CatalogueMatter(None, models_folder(), device)
-    found = weights.by_name(model) if family is None else weights.own(Path(model), family)
-    weights.refuse_licence(found, accepted)
+    found = catalogue.by_name(model) if family is None else catalogue.own(Path(model), family)
+    catalogue.refuse_licence(found, accepted)
     return CatalogueMatter(found, models_folder(), device)
 
 
@@ -82,7 +84,7 @@ def another(name: str, *, device: Device = "auto", accepted: tuple[str, ...] = (
         ModelUnavailable: There is only one.
     """
     folder = models_folder()
-    for each in weights.catalog():
+    for each in catalogue.catalog():
         allowed = each.commercial is not False or each.name in accepted
         if each.name != name and allowed and weights.installed(each, folder):
             return matter_for(each.name, device=device, accepted=accepted)

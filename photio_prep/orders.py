@@ -17,23 +17,21 @@ Raises StorageFailed for what cannot be written or read back exactly, UsageError
     attempt-*/      what an attempt left that the user resolved
 """
 
-import json
 import shutil
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 from PIL import Image
 
-from photio_prep import claims, files
+from photio_prep import files
 from photio_prep.data import Canvas, Request
 from photio_prep.encode import png
-from photio_prep.errors import StorageFailed, UsageError
+from photio_prep.errors import StorageFailed
+from photio_prep.facts import AGAIN, now, read_if_there, written
+from photio_prep.facts import read as read_facts
 from photio_prep.geometry import Box, Placement, Size
 from photio_prep.headers.exif import clean
 from photio_prep.headers.facts import UNCREDITED, Credit
@@ -43,19 +41,6 @@ from photio_prep.wire import key
 SCHEMA = 1
 # An order for the stand-in never has the key of a paid one, whatever port it listens on.
 SANDBOX = "sandbox"
-
-
-class State(StrEnum):
-    """How far an order got. `refused` is a photo that never became one."""
-
-    PLANNED = "planned"
-    CLAIMED = "claimed"
-    ANSWERED = "answered"
-    FINISHED = "finished"
-    UNKNOWN = "unknown"
-    REJECTED = "rejected"
-    PAID_UNUSABLE = "paid_unusable"
-    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +61,12 @@ class Origin:
     warnings: tuple[str, ...] = ()
     credit: Credit = UNCREDITED
     gate: Judgement | None = None
+
+    @property
+    def id(self) -> str:
+        """Twelve hex digits that tell the photos of one order apart."""
+        told = f"{self.source}\0{self.digest}\0{self.output}"
+        return sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
@@ -115,21 +106,23 @@ class Order:
         return self.endpoint == SANDBOX
 
 
-def write(order: Order, root: Path) -> Order:
+def write(order: Order, root: Path, *, revised: bool = False) -> Order:
     """`order` with its folder below `root`, whole on disk; the folder of the same order is used again.
+
+    `revised`: it was made of another order (see wanted.py).
 
     Raises:
         StorageFailed: It cannot be written, or another order's folder stands there damaged.
     """
     folder = root / order.key[:32]
     if not (folder / "order.json").exists():
-        _publish(order, folder)
+        _publish(order, folder, revised)
     placed = replace(order, folder=folder)
     _want(placed, folder)
     return placed
 
 
-def _publish(order: Order, folder: Path) -> None:
+def _publish(order: Order, folder: Path, revised: bool) -> None:
     """Write the folder beside its place and move it there: it is never seen half-written."""
     sent = order.request
     plan = {
@@ -143,9 +136,10 @@ def _publish(order: Order, folder: Path) -> None:
         "seed_drawn": sent.seed_drawn,
         "image_url": sent.image_url,
         "canvas": {"sha256": sent.canvas.digest, "bytes": len(sent.canvas.png), "size": list(sent.size)},
+        "revised": revised,
         "model": order.model,
         "device": order.device,
-        "created": _now(),
+        "created": now(),
     }
     temporary = files.temporary_beside(folder)
     with files.storage(folder):
@@ -155,7 +149,7 @@ def _publish(order: Order, folder: Path) -> None:
             files.write_new(temporary / "canvas.png", sent.canvas.png)
             if order.cutout is not None:
                 files.write_new(temporary / "cutout.png", png(order.cutout))
-            files.write_new(temporary / "order.json", _json(plan))
+            files.write_new(temporary / "order.json", written(plan))
             files.sync_folder(temporary)
             try:
                 temporary.rename(folder)
@@ -180,9 +174,9 @@ def _want(order: Order, folder: Path) -> None:
         "warnings": list(origin.warnings),
         **({"credit": origin.credit._asdict()} if any(origin.credit) else {}),
     }
-    files.create_same(folder / f"photo-{_name(origin)}.json", _json(facts))
+    files.create_same(folder / f"photo-{origin.id}.json", written(facts))
     if origin.gate is not None:
-        files.write_whole(folder / f"gate-{_name(origin)}.json", _json(origin.gate.facts()))
+        files.write_whole(folder / f"gate-{origin.id}.json", written(origin.gate.facts()))
 
 
 def read(folder: Path, *, origin: Origin | None = None) -> Order:
@@ -192,7 +186,7 @@ def read(folder: Path, *, origin: Origin | None = None) -> Order:
         UsageError: This is no order folder.
         StorageFailed: It is damaged, or of another version of this tool.
     """
-    plan = _load(folder / "order.json")
+    plan = read_facts(folder / "order.json")
     try:
         if plan["schema"] != SCHEMA:
             raise StorageFailed(
@@ -201,8 +195,8 @@ def read(folder: Path, *, origin: Origin | None = None) -> Order:
                 subject=str(folder),
             )
         photos = sorted(folder.glob("photo-*.json"))
-        chosen = folder / f"photo-{_name(origin)}.json" if origin else photos[0]
-        facts = _load(chosen)
+        chosen = folder / f"photo-{origin.id}.json" if origin else photos[0]
+        facts = read_facts(chosen)
         way = facts["placement"]
         placement = Placement(Size(*way["source"]), Size(*way["canvas"]), Box(*way["box"]))
         _check(placement)
@@ -210,14 +204,14 @@ def read(folder: Path, *, origin: Origin | None = None) -> Order:
         words = (plan["description"], plan["seed"], plan["negative_prompt"], plan["image_url"], plan["seed_drawn"])
         sent = Request(canvas, *words)
         warnings = tuple(map(str, facts["warnings"]))
-        judged = _load_if_there(folder / chosen.name.replace("photo-", "gate-", 1))
+        judged = read_if_there(folder / chosen.name.replace("photo-", "gate-", 1))
         of = replace(_origin(facts), warnings=warnings, gate=judgement(judged) if judged is not None else None)
         order = Order(sent, plan["endpoint"], of, plan["model"], folder=folder, device=plan.get("device", ""))
         if order.key != plan["key"] or not order.key.startswith(folder.name):
-            raise StorageFailed("its plan or canvas.png was changed since it was made", _AGAIN, subject=str(folder))
+            raise StorageFailed("its plan or canvas.png was changed since it was made", AGAIN, subject=str(folder))
     except (KeyError, TypeError, ValueError, IndexError, OSError) as error:
         raise StorageFailed(
-            f"a damaged order ({type(error).__name__}: {str(error)[:80]})", _AGAIN, subject=str(folder)
+            f"a damaged order ({type(error).__name__}: {str(error)[:80]})", AGAIN, subject=str(folder)
         ) from error
     return order
 
@@ -229,20 +223,9 @@ def _check(placement: Placement) -> None:
         raise ValueError(f"its box {placement.box} does not lie on {placement.canvas}")
 
 
-_AGAIN = "Move the folder away and prepare the photo again; keep it if an answer.raw lies in it"
-
-
-def is_sandbox(folder: Path) -> bool:
-    """Whether the order in `folder` is for the stand-in. A damaged one is not: whoever reads it, names it."""
-    try:
-        return _load(folder / "order.json").get("endpoint") == SANDBOX
-    except StorageFailed:
-        return False
-
-
 def origins(folder: Path) -> list[Origin]:
     """Every photo that wants this order's answer."""
-    return [_origin(_load(each)) for each in sorted(folder.glob("photo-*.json"))]
+    return [_origin(read_facts(each)) for each in sorted(folder.glob("photo-*.json"))]
 
 
 def _origin(facts: dict[str, Any]) -> Origin:
@@ -251,147 +234,9 @@ def _origin(facts: dict[str, Any]) -> Origin:
     return Origin(facts["source"], facts["sha256"], facts["format"], facts["output"], facts["options"], credit=credit)
 
 
-def state(folder: Path) -> State:
-    """How far the order in `folder` got, by what lies in it."""
-    outcome = read_outcome(folder)
-    if outcome is not None:
-        return State(outcome["state"])
-    if (folder / "answer.raw").exists() or rescued(folder).exists():
-        photos, finished = (len(list(folder.glob(f"{each}-*.json"))) for each in ("photo", "finished"))
-        return State.FINISHED if finished >= photos else State.ANSWERED
-    found = claims.read(folder / "claim.json")
-    if found is None:
-        return State.PLANNED
-    return State.UNKNOWN if claims.holder(found) == "dead" else State.CLAIMED
-
-
-def read_outcome(folder: Path) -> dict[str, Any] | None:
-    """How the order ended, where that was no success."""
-    return _load_if_there(folder / "outcome.json")
-
-
-def write_outcome(folder: Path, ended: State, why: str) -> None:
-    """Note that the order ended without success."""
-    files.write_whole(folder / "outcome.json", _json({"state": ended, "why": why, "time": _now()}))
-
-
-def rescued(folder: Path) -> Path:
-    """Where the answer of this order lies if its own folder failed when it came."""
-    return platformdirs.user_state_path("photio-prep", appauthor=False) / "rescued" / f"{folder.name}.raw"
-
-
-def resolve(folder: Path, *, retry: bool) -> None:
-    """The user's word on an unknown outcome: planned again (`retry`), or given up. What was left is set aside.
-
-    Raises:
-        UsageError: The outcome is not unknown.
-    """
-    if state(folder) is not State.UNKNOWN:
-        raise UsageError(
-            f"its outcome is not unknown, it is {state(folder)}", "Nothing to resolve", subject=str(folder)
-        )
-    if not retry:
-        ended = read_outcome(folder) or {"why": "its process died while it paid"}
-        files.write_whole(folder / "outcome.json", _json({**ended, "state": State.UNKNOWN, "resolved": "lost"}))
-        return
-    aside = folder / f"attempt-{resolved(folder) + 1}"
-    with files.storage(aside):
-        aside.mkdir()
-        # The claim goes last: until then the order is not planned again.
-        for name in ("answer.part", "answer.raw", "outcome.json", "claim.json"):
-            if (folder / name).exists():
-                (folder / name).replace(aside / name)
-        files.sync_folder(aside)
-        files.sync_folder(folder)
-
-
-def resolved(folder: Path) -> int:
-    """How many calls of this order were lost and then tried again: each perhaps billed."""
-    return sum(1 for each in folder.glob("attempt-*") if each.is_dir())
-
-
-def succeed(old: Order, new: Order) -> Order:
-    """`new` with a folder beside that of `old`, from which every photo and the cutout are taken over.
-
-    Raises:
-        StorageFailed: It cannot be written.
-    """
-    if old.folder is None:
-        raise UsageError("an order in memory has no folder to go on from", "Prepare it with orders=DIR")
-    if old.cutout is None and (old.folder / "cutout.png").exists():
-        with Image.open(old.folder / "cutout.png", formats=["PNG"]) as cutout:
-            new = replace(new, cutout=cutout.copy())
-    written = write(new, old.folder.parent)
-    for origin in origins(old.folder):
-        other = read(old.folder, origin=origin)
-        write(replace(new, origin=other.origin, request=replace(new.request, canvas=other.canvas)), old.folder.parent)
-    files.write_whole(old.folder / "continued.json", _json({"as": new.key[:32]}))
-    return written
-
-
-def followed(folder: Path) -> Path:
-    """The order that carries the answer for `folder`: itself, or where it went on."""
-    path = folder / "continued.json"
-    if (folder / "claim.json").exists() or not path.exists():
-        return folder
-    try:
-        name = str(_load(path)["as"])
-    except KeyError:
-        return folder
-    other = folder.parent / Path(name).name
-    return other if (other / "order.json").exists() else folder
-
-
-def mark_finished(folder: Path, origin: Origin, path: Path, data: bytes) -> None:
-    """Note where the final of `origin` lies, with its digest and size."""
-    mark = {"path": str(path), "sha256": sha256(data).hexdigest(), "bytes": len(data), "time": _now()}
-    files.write_whole(folder / f"finished-{_name(origin)}.json", _json(mark))
-
-
-def finished(folder: Path, origin: Origin) -> dict[str, Any] | None:
-    """The finished mark of `origin`, if there is one."""
-    return _load_if_there(folder / f"finished-{_name(origin)}.json")
-
-
 def below(root: Path) -> list[Path]:
     """The order folders in an output folder, or in its `orders` folder; `root` itself if it is one."""
     if (root / "order.json").exists():
         return [root]
     orders = root / "orders" if (root / "orders").is_dir() else root
     return sorted(each.parent for each in orders.glob("*/order.json"))
-
-
-def _name(origin: Origin) -> str:
-    return sha256(f"{origin.source}\0{origin.digest}\0{origin.output}".encode("utf-8", "surrogateescape")).hexdigest()[
-        :12
-    ]
-
-
-def _load_if_there(path: Path) -> dict[str, Any] | None:
-    # Opened at once: another process may take it away between a look and the reading.
-    try:
-        return _load(path)
-    except UsageError:
-        return None
-
-
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        facts = json.loads(files.read_own(path))
-    except FileNotFoundError:
-        raise UsageError(
-            "this is no order folder (no order.json)", "Name a folder below orders/", subject=str(path.parent)
-        ) from None
-    except (OSError, ValueError) as error:
-        raise StorageFailed(f"cannot be read back ({str(error)[:80]})", _AGAIN, subject=str(path)) from error
-    if not isinstance(facts, dict):
-        raise StorageFailed("not what was written there", _AGAIN, subject=str(path))
-    return facts
-
-
-def _json(facts: dict[str, Any]) -> bytes:
-    return json.dumps(facts, indent=1, ensure_ascii=True).encode() + b"\n"
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

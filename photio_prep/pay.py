@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from photio_prep import claims, files, orders
+from photio_prep import claims, files, states
 from photio_prep.data import Result, Sender
 from photio_prep.errors import (
     ApiUnavailable,
@@ -32,7 +32,8 @@ from photio_prep.errors import (
     UsageError,
 )
 from photio_prep.keep import AnswerFile, bring_back
-from photio_prep.orders import Order, State
+from photio_prep.orders import Order
+from photio_prep.states import State
 from photio_prep.wire import answer
 
 # Nothing was billed, so the order may be sent again: by itself, or when the user has mended the cause.
@@ -101,7 +102,7 @@ def _send(order: Order, folder: Path, sender: Sender) -> Result:
         keep.close()
         try:
             if isinstance(error, Rejected):
-                orders.write_outcome(folder, State.REJECTED, str(error))
+                states.write_outcome(folder, State.REJECTED, str(error))
         finally:
             release(folder)
         raise error.about(str(folder)) from None
@@ -109,14 +110,14 @@ def _send(order: Order, folder: Path, sender: Sender) -> Result:
         keep.close()
         raise note_unknown(folder, error) from None
     except PaidUnusable as error:
-        orders.write_outcome(folder, State.PAID_UNUSABLE, str(error))
+        states.write_outcome(folder, State.PAID_UNUSABLE, str(error))
         raise error.about(str(folder)) from None
     except BaseException as error:
         # A bug, a full disk, a second Ctrl-C: whatever was sent may be billed. Say so where it can be said.
         keep.close()
         if not keep.safe:
             with contextlib.suppress(StorageFailed):
-                orders.write_outcome(folder, State.UNKNOWN, f"stopped while it was sent ({type(error).__name__})")
+                states.write_outcome(folder, State.UNKNOWN, f"stopped while it was sent ({type(error).__name__})")
         raise
     if not keep.safe:  # a sender of the user's own that does not know `keep`
         keep.write(result.raw)
@@ -136,7 +137,7 @@ def kept_result(order: Order) -> Result | None:
     bring_back(folder)
     if not (folder / "answer.raw").exists():
         return None
-    unusable = (orders.read_outcome(folder) or {}).get("state") == State.PAID_UNUSABLE
+    unusable = (states.read_outcome(folder) or {}).get("state") == State.PAID_UNUSABLE
     if not unusable:
         refuse_if_ended(folder)
     try:
@@ -149,7 +150,7 @@ def kept_result(order: Order) -> Result | None:
         result = Result(raw, answer(raw, order.request.size), order.placement)
     except PaidUnusable as error:
         if not unusable:
-            orders.write_outcome(folder, State.PAID_UNUSABLE, str(error))
+            states.write_outcome(folder, State.PAID_UNUSABLE, str(error))
         raise error.about(str(folder)) from None
     except OutcomeUnknown as error:
         raise note_unknown(folder, error) from None
@@ -213,7 +214,7 @@ def refuse_if_ended(folder: Path) -> None:
         OutcomeUnknown, PaidUnusable: As the folder says.
         PhotoRefused: The user gave it up.
     """
-    ended = orders.read_outcome(folder)
+    ended = states.read_outcome(folder)
     if ended is None or ended["state"] == State.REJECTED:
         return
     if ended.get("resolved") == "lost":
@@ -227,7 +228,7 @@ def refuse_if_ended(folder: Path) -> None:
 
 def note_unknown(folder: Path, error: OutcomeUnknown) -> OutcomeUnknown:
     """Write down that the outcome is unknown, and say what the user can do."""
-    orders.write_outcome(folder, State.UNKNOWN, error.found)
+    states.write_outcome(folder, State.UNKNOWN, error.found)
     return OutcomeUnknown(error.found, _ways(folder), subject=str(folder))
 
 

@@ -1,101 +1,24 @@
-"""The model catalogue, and the weights on disk: name -> a checked file.
+"""The weights on disk: a row of the catalogue -> a checked file.
 
-Takes names and folders, gives catalogue rows and paths. Touches the models folder; the network only in `pull` and
+Takes rows and folders, gives paths. Touches the models folder; the network only in `pull` and
 `pull_best`. `verify` gives no path whose bytes were not just compared with a pinned SHA-256; no switch turns that off.
-Raises UsageError for a name or a licence, ModelUnavailable for weights missing, damaged or out of reach, StorageFailed.
+Raises UsageError for a licence, ModelUnavailable for weights missing, damaged or out of reach, StorageFailed.
 """
 
 import os
 import re
 import shutil
-import stat
 import tempfile
 import time
-import tomllib
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from functools import cache
-from hashlib import md5, sha256
-from importlib import resources
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
 
 import platformdirs
 
-from photio_prep.errors import ModelUnavailable, UsageError
+from photio_prep.catalogue import Weights, catalog, measured, refuse_licence
+from photio_prep.errors import ModelUnavailable
 from photio_prep.files import sync, sync_folder, write_whole
-from photio_prep.sources import KINDS, Progress, Sink, Source, SourceFailed, storage_failed
-
-Family = Literal["u2net", "isnet", "birefnet"]
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """One row of the catalogue, or the user's own file.
-
-    `family` decides how a picture goes in and a mask comes out; `input` is the side of the square network input.
-    `sha256`, `md5` and `size` (bytes) are None where not known. `commercial` is None where the publisher does not say.
-    `auto`: `pull_best` tries it.
-    """
-
-    name: str
-    family: Family
-    file: str
-    input: int
-    licence: str
-    sources: tuple[Source, ...] = ()
-    size: int | None = None
-    sha256: str | None = None
-    md5: str | None = None
-    licence_url: str = ""
-    commercial: bool | None = None
-    auto: bool = False
-    note: str = ""
-
-
-@cache
-def catalog() -> tuple[Weights, ...]:
-    """The models, best first."""
-    packaged = resources.files("photio_prep") / "catalog.toml"
-    checkout = Path(__file__).parent.parent / "models" / "catalog.toml"
-    text = (packaged if packaged.is_file() else checkout).read_text(encoding="utf-8")
-    return tuple(_row(row) for row in tomllib.loads(text)["model"])
-
-
-def _row(row: dict[str, Any]) -> Weights:
-    sources = tuple(KINDS[source.pop("kind")](**source) for source in row.pop("sources"))
-    return Weights(**row, sources=sources)
-
-
-def by_name(name: str) -> Weights:
-    """The model called `name`.
-
-    Raises:
-        UsageError: The catalogue has none of that name.
-    """
-    for weights in catalog():
-        if weights.name == name:
-            return weights
-    names = ", ".join(weights.name for weights in catalog())
-    raise UsageError(f"there is no model {name!r}", f"Choose one of: auto, {names}", subject="--model")
-
-
-def own(file: Path, family: str) -> Weights:
-    """The user's own ONNX file, pinned to the bytes that it has now.
-
-    Raises:
-        UsageError: There is no such file, or no such family.
-    """
-    if family not in get_args(Family):
-        choices = ", ".join(get_args(Family))
-        raise UsageError(f"{family!r} is no family", f"Choose one of: {choices}", subject="--family")
-    try:
-        size, sha, _ = _measure(file.resolve(strict=True))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot be read ({error})", "Give an ONNX file", subject=f"--model {file}") from error
-    side = 320 if family == "u2net" else 1024
-    licence = "not known: your own file"
-    return Weights(file.stem, cast("Family", family), str(file.resolve()), side, licence, size=size, sha256=sha)
+from photio_prep.sources import Progress, Sink, Source, SourceFailed, storage_failed
 
 
 def default_folder() -> Path:
@@ -136,7 +59,7 @@ def verify(weights: Weights, folder: Path | None = None, keep: list[bytes] | Non
     if not installed(weights, folder):
         raise ModelUnavailable("its weights are not installed", again, subject=subject)
     try:
-        fault = _fault(weights, pin, *_measure(file, keep))
+        fault = _fault(weights, pin, *measured(file, keep))
     except (OSError, ValueError) as error:
         fault = str(error)
     if fault:
@@ -154,22 +77,6 @@ def read(weights: Weights, folder: Path | None = None) -> tuple[Path, bytes]:
     """
     kept: list[bytes] = []
     return verify(weights, folder, kept), b"".join(kept)
-
-
-def refuse_licence(weights: Weights, accepted: Collection[str]) -> None:
-    """Do nothing for weights that may be used commercially, or whose licence was accepted by their name.
-
-    A file of the user's own that is one of the catalogue's is held to the catalogue's licence.
-
-    Raises:
-        UsageError: The licence forbids commercial use and was not accepted.
-    """
-    same = [each for each in catalog() if each.sha256 and each.sha256 == weights.sha256]
-    for each in (weights, *same):
-        if each.commercial is False and each.name not in accepted:
-            found = f"its licence ({each.licence}, {each.licence_url}) forbids commercial use without a contract"
-            fix = f"Choose another model, or accept it with --accept-licence {each.name}"
-            raise UsageError(found, fix, subject=f"model {each.name}")
 
 
 def best_installed(folder: Path | None = None) -> Weights:
@@ -285,7 +192,7 @@ def _publish(weights: Weights, source: Source, target: Path, scratch: Path, prog
     with part.open("wb") as file:
         source.fetch(Sink(file, weights.size, progress), scratch)
         sync(file)
-    size, sha, weak = _measure(part)
+    size, sha, weak = measured(part)
     if fault := _fault(weights, pinned(weights, target.parent), size, sha, weak):
         raise SourceFailed(f"it gave another file: {fault}")
     _record(weights, target, sha)
@@ -299,7 +206,7 @@ def _ready(weights: Weights, folder: Path | None) -> Path | None:
     target = path(weights, folder)
     if weights.md5 and pinned(weights, folder) is None and installed(weights, folder):
         try:
-            size, sha, weak = _measure(target)
+            size, sha, weak = measured(target)
         except (OSError, ValueError):
             return None
         if not _fault(weights, None, size, sha, weak):
@@ -318,24 +225,6 @@ def _record(weights: Weights, target: Path, sha: str) -> None:
     """Pin the hash of weights that the catalogue pins by MD5 only, in the form that `sha256sum -c` reads."""
     if pinned(weights, target.parent) is None:
         write_whole(_pin(target), f"{sha}  {target.name}\n".encode("ascii"))
-
-
-def _measure(file: Path, keep: list[bytes] | None = None) -> tuple[int, str, str]:
-    """Size, SHA-256 and MD5 of a regular file; ValueError for anything else, a symbolic link too."""
-    if file.is_symlink():
-        raise ValueError("it is a symbolic link")
-    handle = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    size, strong, weak = 0, sha256(), md5(usedforsecurity=False)
-    with open(handle, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise ValueError("it is not a regular file")
-        while data := stream.read(1 << 20):
-            size += len(data)
-            strong.update(data)
-            weak.update(data)
-            if keep is not None:
-                keep.append(data)
-    return size, strong.hexdigest(), weak.hexdigest()
 
 
 def _fault(weights: Weights, pin: str | None, size: int, sha: str, weak: str) -> str:

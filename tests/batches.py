@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from photio_prep import flow, orders, retry
+from photio_prep import flow, orders, retry, states
 from photio_prep.geometry import Recommended, Size
-from photio_prep.orders import State
+from photio_prep.states import State
 from tests.commands import KEY, Command, Said, bare_surroundings, forget
 from tests.photos import SCENE, cutout
 
@@ -99,7 +99,7 @@ class Batch:
 
     @property
     def states(self) -> dict[State, int]:
-        return dict(Counter(orders.state(each) for each in self.folders))
+        return dict(Counter(states.state(each) for each in self.folders))
 
     @property
     def parts(self) -> list[Path]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from photio_prep import weights
+from photio_prep import catalogue, weights
 from photio_prep.data import Photo
 from photio_prep.errors import ModelUnavailable
 from photio_prep.matters import CatalogueMatter, matter_for
@@ -30,7 +30,7 @@ MODELS = {"model": "u2netp", "isnet": "isnet-imgly"}
 def missing(model: str) -> str:
     """Why the weights of `model` cannot be used; empty when they can."""
     try:
-        weights.verify(weights.by_name(model), models_folder())
+        weights.verify(catalogue.by_name(model), models_folder())
     except ModelUnavailable as error:
         return str(error)
     return ""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep import orders
+from photio_prep import states
 from photio_prep.curl import curl
 from photio_prep.errors import UsageError
 from tests import photos
@@ -48,7 +48,7 @@ def test_the_printed_pipeline_sends_what_generate_sends(command: Command, monkey
         printed = command("generate", made.paths[0], "--print-curl", "--api-url", server.url)
         assert (printed.code, len(printed.lines)) == (0, 1)
         assert server.connections == 0
-        assert orders.state(made.paths[0]) == "planned"
+        assert states.state(made.paths[0]) == "planned"
         done = subprocess.run(
             [shell, "-c", printed.lines[0]],
             env={"PATH": os.environ["PATH"], "PHOTIO_API_KEY": KEY},
@@ -83,6 +83,13 @@ def test_without_a_scene_there_is_nothing_to_print(command: Command, tmp_path: P
     order = command("prepare", photos.saved(Path("a.png"))).paths[0]
     assert command("generate", order, "--print-curl").code == 2
     with pytest.raises(UsageError, match="description"):
-        curl(orders.write(photos.order(description=""), tmp_path), "https://api.example/x")
-    with pytest.raises(UsageError):
-        curl(photos.order(), "https://api.example/x")  # in memory there is no file to name
+        curl(photos.order(description=""), "https://api.example/x", tmp_path / "canvas.png")
+
+
+def test_printing_writes_nothing_and_prints_an_order_once(command: Command):
+    order = command("prepare", photos.saved(Path("a.png"))).paths[0]
+    before = sorted(Path("photio-out").rglob("*"))
+    printed = command("generate", order, order, "--print-curl", "-d", photos.SCENE)
+    assert (printed.code, len(printed.lines)) == (0, 1)
+    assert sorted(Path("photio-out").rglob("*")) == before
+    assert command("generate", order, "--print-curl", "--sandbox", "-d", photos.SCENE).code == 2

@@ -15,7 +15,7 @@ import urllib3.util.connection
 
 from photio_prep.errors import StorageFailed
 from photio_prep.keep import AnswerFile
-from photio_prep.orders import State
+from photio_prep.states import State
 from photio_prep.till import UNKNOWNS_IN_A_ROW
 from tests.batches import WORKERS, Plan, configure, planner, surroundings
 from tests.commands import KEY, here

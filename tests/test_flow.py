@@ -13,13 +13,13 @@ import pytest
 from PIL import Image
 
 import photio_prep
-from photio_prep import InstantClient, Order, Size, finish, generate, orders, prepare, run
+from photio_prep import InstantClient, Order, Size, finish, generate, orders, prepare, run, states, wanted
 from photio_prep.errors import NoProduct, OutcomeUnknown, PhotioError, PhotoRefused, UsageError
 from photio_prep.flow import by_url, revise
-from photio_prep.orders import State
 from photio_prep.sandbox import Sandbox
 from photio_prep.stages.load import load
 from photio_prep.stages.request import DEFAULT_NEGATIVE
+from photio_prep.states import State
 from tests.fakes import BrightMatter
 from tests.hostile import HostileServer
 from tests.hostile_answers import echo, ok
@@ -120,7 +120,7 @@ def test_an_orders_folder_is_paid_for_once(tmp_path: Path, identity: Sandbox):
     assert identity.calls == 1
     assert len({each.image.tobytes() for each in finals}) == 1
     (folder,) = tmp_path.iterdir()
-    assert orders.state(folder) is State.ANSWERED
+    assert states.state(folder) is State.ANSWERED
 
 
 def test_in_memory_every_run_is_a_call(identity: Sandbox):
@@ -195,7 +195,7 @@ def test_without_a_scene_nothing_is_sent(description: str, tmp_path: Path):
             with pytest.raises(UsageError, match="description"):
                 send()
         assert server.connections == 0
-    assert orders.state(at(order)) is State.PLANNED
+    assert states.state(at(order)) is State.PLANNED
 
 
 @pytest.mark.parametrize("seed", [0, -2, 2**32 + 1, 10**30, True, 1.5, "7"])
@@ -319,7 +319,7 @@ def test_other_words_are_another_order_with_the_same_picture(tmp_path: Path):
     assert at(new) != at(old)
     assert (at(new) / "canvas.png").read_bytes() == (at(old) / "canvas.png").read_bytes()
     assert new.request.seed == old.request.seed
-    assert orders.followed(at(old)) == at(new)
+    assert wanted.followed(at(old)) == at(new)
     assert revise(new, description=SCENE).folder == new.folder  # nothing new, nothing written
     assert len(list(tmp_path.iterdir())) == 2
 

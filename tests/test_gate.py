@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from photio_prep import flow, gate, orders
+from photio_prep import flow, gate, orders, states
 from photio_prep.data import Cutout, Photo
 from photio_prep.errors import GateStopped, NoProduct
 from photio_prep.geometry import place, snap
@@ -260,7 +260,7 @@ def test_a_stopped_photo_stays_planned_and_is_listed_and_the_rest_is_paid_for(co
     tiny = by_name["tiny.png"]
     assert (tiny["state"], tiny["gate"], tiny["error"]["type"]) == ("planned", "stop", "GateStopped")
     assert [each["reason"] for each in tiny["reasons"] if each["verdict"] == "stop"] == ["small", "scaled_up"]
-    assert orders.state(Path(tiny["order"])) is orders.State.PLANNED
+    assert states.state(Path(tiny["order"])) is states.State.PLANNED
     assert "tiny.png: stopped before paying" in said.err
 
 

@@ -27,9 +27,9 @@ LAYERS = (
     }
     | {"pace", "retry", "secret", "settings", "verdict"}
     | {"cutting", "edges", "looks", "parts", "refine", "tiles"},
-    {"claims", "keep", "orders", "sources", "weights", "wire"}
+    {"catalogue", "claims", "keep", "facts", "orders", "states", "sources", "weights", "wire"}
     | {"stages", "stages.load", "stages.matte", "stages.pad", "stages.request", "stages.send", "stages.unpad"},
-    {"again", "curl", "figures", "finals", "flow", "gate", "matters", "pay", "restore", "till", "views"},
+    {"again", "curl", "figures", "wanted", "finals", "flow", "gate", "matters", "pay", "restore", "till", "views"},
     {"batch", "cluster", "review"},
     {"", "__main__", "cli"},
 )
@@ -52,7 +52,7 @@ HOMES = {
     | {"edges", "looks", "parts", "refine", "tiles"},
     "scipy": {"figures", "edges", "looks", "parts", "refine", "tiles"},
     "pymatting": {"refine"},
-    "platformdirs": {"orders", "settings", "weights"},
+    "platformdirs": {"settings", "states", "weights"},
     "pillow_heif": {"pixels", "worker"},
     "PIL": {
         "cli",
@@ -66,7 +66,9 @@ HOMES = {
         "isolate",
         "looks",
         "pixels",
+        "refine",
         "views",
+        "wanted",
         "matters",
         "orders",
         "sandbox",

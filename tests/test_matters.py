@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from photio_prep import devices, flow, orders, weights
+from photio_prep import catalogue, devices, flow, orders, weights
 from photio_prep.errors import ModelUnavailable, UsageError
 from photio_prep.matters import CatalogueMatter, another, matter_for
 from photio_prep.settings import models_folder
@@ -27,7 +27,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def installed(name: str, folder: Path) -> Path:
     """A copy of real weights in `folder`."""
-    file = weights.by_name(name).file
+    file = catalogue.by_name(name).file
     return Path(shutil.copy(models_folder_of_the_user() / file, folder / file))
 
 
@@ -101,7 +101,7 @@ def test_auto_says_which_it_is(models: Path) -> None:
 def test_auto_takes_the_better_of_two(models: Path) -> None:
     installed("u2netp", models)
     # The name alone decides; whether the bytes are right is seen when they are used.
-    (models / weights.by_name("isnet-imgly").file).write_bytes(b"not yet")
+    (models / catalogue.by_name("isnet-imgly").file).write_bytes(b"not yet")
     with pytest.raises(ModelUnavailable, match="isnet-imgly"):
         assert matter_for("auto").name
 
@@ -134,9 +134,10 @@ def test_what_is_loaded_is_what_was_checked(models: Path, monkeypatch: pytest.Mo
 def refusing_weights(monkeypatch: pytest.MonkeyPatch, models: Path) -> None:
     """bria-rmbg is installed, and its bytes are right."""
     data = b"not for sale"
-    bria = replace(weights.by_name("bria-rmbg"), sha256=sha256(data).hexdigest(), size=len(data))
-    rest = tuple(each for each in weights.catalog() if each.name != bria.name)
-    monkeypatch.setattr(weights, "catalog", lambda: (*rest, bria))
+    bria = replace(catalogue.by_name("bria-rmbg"), sha256=sha256(data).hexdigest(), size=len(data))
+    rest = tuple(each for each in catalogue.catalog() if each.name != bria.name)
+    for module in (catalogue, weights):
+        monkeypatch.setattr(module, "catalog", lambda: (*rest, bria))
     (models / bria.file).write_bytes(data)
 
 

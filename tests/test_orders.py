@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from photio_prep import claims, orders, wire
+from photio_prep import claims, orders, states, wanted, wire
 from photio_prep.errors import StorageFailed, UsageError
 from photio_prep.geometry import Size, place
-from photio_prep.orders import Order, Origin, State
+from photio_prep.orders import Order, Origin
+from photio_prep.states import State
 from tests.photos import order, request
 
 
@@ -209,46 +210,46 @@ def test_what_is_no_order_is_a_mistake_of_the_user(tmp_path: Path):
 def test_how_far_an_order_got(tmp_path: Path):
     made = placed(tmp_path)
     folder = at(made)
-    assert orders.state(folder) is State.PLANNED
+    assert states.state(folder) is State.PLANNED
     claims.claim(folder / "claim.json")
-    assert orders.state(folder) is State.CLAIMED
+    assert states.state(folder) is State.CLAIMED
     (folder / "answer.part").write_bytes(b"{")
-    assert orders.state(folder) is State.CLAIMED
+    assert states.state(folder) is State.CLAIMED
     (folder / "answer.raw").write_bytes(b"{}")
-    assert orders.state(folder) is State.ANSWERED
-    orders.mark_finished(folder, made.origin, tmp_path / "final.png", b"12")
-    assert orders.state(folder) is State.FINISHED
+    assert states.state(folder) is State.ANSWERED
+    states.mark_finished(folder, made.origin, tmp_path / "final.png", b"12")
+    assert states.state(folder) is State.FINISHED
     placed(tmp_path, source="b.png")  # another photo wants it, too
-    assert orders.state(folder) is State.ANSWERED
+    assert states.state(folder) is State.ANSWERED
 
 
 def test_a_claim_of_a_dead_process_without_an_answer_is_unknown(tmp_path: Path):
     folder = at(placed(tmp_path))
     claiming = "import sys; from pathlib import Path; from photio_prep import claims; claims.claim(Path(sys.argv[1]))"
     subprocess.run([sys.executable, "-c", claiming, folder / "claim.json"], check=True)
-    assert orders.state(folder) is State.UNKNOWN
+    assert states.state(folder) is State.UNKNOWN
     (folder / "answer.raw").write_bytes(b"{}")
-    assert orders.state(folder) is State.ANSWERED
+    assert states.state(folder) is State.ANSWERED
 
 
 @pytest.mark.parametrize("ended", [State.UNKNOWN, State.REJECTED, State.PAID_UNUSABLE])
 def test_an_outcome_speaks_for_itself(tmp_path: Path, ended: State):
     folder = at(placed(tmp_path))
-    orders.write_outcome(folder, ended, "because")
-    assert orders.state(folder) is ended
-    outcome = orders.read_outcome(folder)
+    states.write_outcome(folder, ended, "because")
+    assert states.state(folder) is ended
+    outcome = states.read_outcome(folder)
     assert outcome is not None
     assert outcome["why"] == "because"
 
 
 def test_the_mark_of_a_final_tells_its_digest(tmp_path: Path):
     made = placed(tmp_path)
-    orders.mark_finished(at(made), made.origin, tmp_path / "x.png", b"12")
-    mark = orders.finished(at(made), made.origin)
+    states.mark_finished(at(made), made.origin, tmp_path / "x.png", b"12")
+    mark = states.finished(at(made), made.origin)
     assert mark is not None
     assert (mark["path"], mark["bytes"]) == (str(tmp_path / "x.png"), 2)
     assert mark["sha256"] == sha256(b"12").hexdigest()
-    assert orders.finished(at(made), replace(made.origin, source="other")) is None
+    assert states.finished(at(made), replace(made.origin, source="other")) is None
 
 
 # Resolving.
@@ -258,45 +259,45 @@ def unknown(root: Path) -> Path:
     folder = at(placed(root))
     claims.claim(folder / "claim.json")
     (folder / "answer.part").write_bytes(b"half")
-    orders.write_outcome(folder, State.UNKNOWN, "lost")
+    states.write_outcome(folder, State.UNKNOWN, "lost")
     return folder
 
 
 def test_retry_sets_aside_what_was_left_and_plans_again(tmp_path: Path):
     folder = unknown(tmp_path)
-    orders.resolve(folder, retry=True)
-    assert orders.state(folder) is State.PLANNED
+    states.resolve(folder, retry=True)
+    assert states.state(folder) is State.PLANNED
     assert names(folder / "attempt-1") == ["answer.part", "claim.json", "outcome.json"]
-    assert orders.resolved(folder) == 1
+    assert states.resolved(folder) == 1
     claims.claim(folder / "claim.json")
-    orders.write_outcome(folder, State.UNKNOWN, "lost again")
-    orders.resolve(folder, retry=True)
-    assert orders.resolved(folder) == 2
+    states.write_outcome(folder, State.UNKNOWN, "lost again")
+    states.resolve(folder, retry=True)
+    assert states.resolved(folder) == 2
 
 
 def test_lost_gives_up_and_stays_unknown(tmp_path: Path):
     folder = unknown(tmp_path)
-    orders.resolve(folder, retry=False)
-    assert orders.state(folder) is State.UNKNOWN
-    outcome = orders.read_outcome(folder)
+    states.resolve(folder, retry=False)
+    assert states.state(folder) is State.UNKNOWN
+    outcome = states.read_outcome(folder)
     assert outcome is not None
     assert (outcome["resolved"], outcome["why"]) == ("lost", "lost")
     assert (folder / "claim.json").exists()
-    orders.resolve(folder, retry=True)  # a change of mind
-    assert orders.state(folder) is State.PLANNED
+    states.resolve(folder, retry=True)  # a change of mind
+    assert states.state(folder) is State.PLANNED
 
 
 @pytest.mark.parametrize("retry", [True, False])
 def test_only_what_is_unknown_can_be_resolved(tmp_path: Path, retry: bool):
     folder = at(placed(tmp_path))
     with pytest.raises(UsageError, match="it is planned"):
-        orders.resolve(folder, retry=retry)
+        states.resolve(folder, retry=retry)
     claims.claim(folder / "claim.json")
     with pytest.raises(UsageError, match="it is claimed"):
-        orders.resolve(folder, retry=retry)
+        states.resolve(folder, retry=retry)
     (folder / "answer.raw").write_bytes(b"{}")
     with pytest.raises(UsageError, match="it is answered"):
-        orders.resolve(folder, retry=retry)
+        states.resolve(folder, retry=retry)
 
 
 # Going on as another order.
@@ -310,22 +311,22 @@ def test_an_order_goes_on_beside_the_old_one_with_every_photo_and_the_cutout(tmp
     )
     orders.write(sibling, tmp_path)
     back = orders.read(at(old))
-    new = orders.succeed(back, replace(back, request=replace(back.request, seed=99), folder=None))
+    new = wanted.succeed(back, replace(back, request=replace(back.request, seed=99), folder=None))
     assert at(new).parent == tmp_path
     assert at(new) != at(old)
     assert (at(new) / "cutout.png").read_bytes() == (at(old) / "cutout.png").read_bytes()
     assert (at(new) / "canvas.png").read_bytes() == (at(old) / "canvas.png").read_bytes()
     ways = {each.source: orders.read(at(new), origin=each).placement for each in orders.origins(at(new))}
     assert ways == {"a.png": old.placement, "b.png": other_way}
-    assert orders.followed(at(old)) == at(new)
-    assert orders.followed(at(new)) == at(new)
+    assert wanted.followed(at(old)) == at(new)
+    assert wanted.followed(at(new)) == at(new)
 
 
 def test_an_order_that_was_paid_itself_is_not_followed(tmp_path: Path):
     old = placed(tmp_path)
-    orders.succeed(old, replace(old, request=replace(old.request, seed=99), folder=None))
+    wanted.succeed(old, replace(old, request=replace(old.request, seed=99), folder=None))
     claims.claim(at(old) / "claim.json")
-    assert orders.followed(at(old)) == at(old)
+    assert wanted.followed(at(old)) == at(old)
 
 
 @pytest.mark.parametrize("facts", [{"as": "../../elsewhere"}, {"as": "nothing"}, {}, {"as": 7}])
@@ -334,7 +335,7 @@ def test_a_pointer_to_nowhere_is_not_followed(tmp_path: Path, facts: dict[str, o
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "order.json").write_text("{}")
     (folder / "continued.json").write_text(json.dumps(facts))
-    assert orders.followed(folder) == folder
+    assert wanted.followed(folder) == folder
 
 
 def test_orders_below_an_output_folder(tmp_path: Path):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep import claims, orders, retry
+from photio_prep import claims, orders, retry, states
 from photio_prep.connection import Timeouts
 from photio_prep.data import Keep, Request, Result
 from photio_prep.errors import (
@@ -25,9 +25,10 @@ from photio_prep.errors import (
     StorageFailed,
     UsageError,
 )
-from photio_prep.orders import Order, State
+from photio_prep.orders import Order
 from photio_prep.pay import kept_result, pay
 from photio_prep.stages.send import InstantClient
+from photio_prep.states import State
 from tests import photos
 from tests.hostile import HostileServer
 from tests.hostile_answers import ok, verbatim
@@ -71,7 +72,7 @@ def test_a_paid_order_keeps_its_claim_and_its_raw_answer(tmp_path: Path):
         result = pay(order, client(server.url))
     assert names(order) == {"claim.json", "answer.raw"}
     assert (at(order) / "answer.raw").read_bytes() == result.raw
-    assert orders.state(at(order)) is State.ANSWERED
+    assert states.state(at(order)) is State.ANSWERED
 
 
 def test_what_was_answered_is_never_sent_again(tmp_path: Path):
@@ -123,7 +124,7 @@ def test_an_unknown_outcome_is_written_down_and_never_sent_again(tmp_path: Path,
         for _ in range(3):
             with pytest.raises(OutcomeUnknown) as caught:
                 pay(orders.read(at(order)), client(server.url))
-            assert orders.state(at(order)) is State.UNKNOWN
+            assert states.state(at(order)) is State.UNKNOWN
             for way in ("look at your bill", "--as retry", "--as lost", str(at(order))):
                 assert way in caught.value.fix
         server.settle()
@@ -144,14 +145,14 @@ def test_a_retry_is_sent_once_more_and_lost_is_not(tmp_path: Path):
         for order in (tried, given_up):
             with pytest.raises(OutcomeUnknown):
                 pay(order, client(server.url))
-        orders.resolve(at(tried), retry=True)
-        orders.resolve(at(given_up), retry=False)
+        states.resolve(at(tried), retry=True)
+        states.resolve(at(given_up), retry=False)
         assert pay(tried, client(server.url)).image.size == (48, 32)
         with pytest.raises((OutcomeUnknown, PhotoRefused)):
             pay(given_up, client(server.url))
         assert server.connections == 3
-    assert orders.state(at(tried)) is State.ANSWERED
-    assert orders.resolved(at(tried)) == 1
+    assert states.state(at(tried)) is State.ANSWERED
+    assert states.resolved(at(tried)) == 1
 
 
 PAYING = """
@@ -176,12 +177,12 @@ def test_a_process_that_is_paying_is_left_alone_and_its_death_leaves_an_unknown(
             if server.connections:
                 break
             threading.Event().wait(0.02)
-        assert orders.state(at(order)) is State.CLAIMED
+        assert states.state(at(order)) is State.CLAIMED
         with pytest.raises(OrderInUse, match=f"process {other.pid}"):
             pay(order, client(server.url))
         other.send_signal(signal.SIGKILL)
         other.communicate()
-        assert orders.state(at(order)) is State.UNKNOWN
+        assert states.state(at(order)) is State.UNKNOWN
         for _ in range(2):
             with pytest.raises(OutcomeUnknown):
                 pay(order, client(server.url))
@@ -196,7 +197,7 @@ def test_two_processes_at_the_same_instant_pay_once(tmp_path: Path):
         assert (server.hits, server.charges) == (1, 1)
     for racer, error in zip(racers, errors, strict=True):
         assert racer.returncode == 0 or b"OrderInUse" in error
-    assert orders.state(at(order)) is State.ANSWERED
+    assert states.state(at(order)) is State.ANSWERED
 
 
 def test_many_threads_that_want_the_same_order_share_one_call(tmp_path: Path):
@@ -219,7 +220,7 @@ def test_a_claim_of_another_machine_is_respected(tmp_path: Path):
     mine = claims.claim(at(order) / "claim.json")
     assert mine is not None
     (at(order) / "claim.json").write_text(json.dumps(asdict(replace(mine, host="studio-mac", pid=1))))
-    assert orders.state(at(order)) is State.CLAIMED
+    assert states.state(at(order)) is State.CLAIMED
     with HostileServer(ok()) as server:
         with pytest.raises(OrderInUse, match="machine 'studio-mac'"):
             pay(order, client(server.url))
@@ -255,7 +256,7 @@ def test_what_was_not_billed_is_planned_again(tmp_path: Path, behaviour: Behavio
         with pytest.raises(error):
             pay(order, client(server.url))
         assert names(order) == set()
-        assert orders.state(at(order)) is State.PLANNED
+        assert states.state(at(order)) is State.PLANNED
         pay(order, client(server.url))
         assert server.connections == 2
 
@@ -265,7 +266,7 @@ def test_a_closed_port_leaves_the_order_planned(tmp_path: Path):
     with closed_port() as port, pytest.raises(ApiUnavailable) as caught:
         pay(order, client(f"http://127.0.0.1:{port}/x"))
     assert caught.value.subject == str(at(order))
-    assert (names(order), orders.state(at(order))) == (set(), State.PLANNED)
+    assert (names(order), states.state(at(order))) == (set(), State.PLANNED)
 
 
 def test_a_rejected_order_says_so_and_may_be_tried_again(tmp_path: Path):
@@ -273,10 +274,10 @@ def test_a_rejected_order_says_so_and_may_be_tried_again(tmp_path: Path):
     with HostileServer([status(422, b"no such thing"), ok()]) as server:
         with pytest.raises(Rejected):
             pay(order, client(server.url))
-        assert orders.state(at(order)) is State.REJECTED
+        assert states.state(at(order)) is State.REJECTED
         assert names(order) == {"outcome.json"}
         pay(order, client(server.url))
-        assert orders.state(at(order)) is State.ANSWERED
+        assert states.state(at(order)) is State.ANSWERED
         assert server.charges == 1
 
 
@@ -290,7 +291,7 @@ def test_a_paid_answer_that_is_no_picture_is_kept_and_never_sent_again(tmp_path:
         for _ in range(3):
             with pytest.raises(PaidUnusable):
                 pay(order, client(server.url))
-            assert orders.state(at(order)) is State.PAID_UNUSABLE
+            assert states.state(at(order)) is State.PAID_UNUSABLE
         assert server.connections == 1
     assert (at(order) / "answer.raw").read_bytes() == raw
 
@@ -364,7 +365,7 @@ def test_a_bug_while_sending_is_unknown_and_not_hidden(tmp_path: Path, bug: type
     order = planned(tmp_path)
     with pytest.raises(bug):
         pay(order, Sender())
-    assert orders.state(at(order)) is State.UNKNOWN
+    assert states.state(at(order)) is State.UNKNOWN
     with pytest.raises(OutcomeUnknown):
         pay(order, BuggySender())
 
@@ -379,7 +380,7 @@ def test_nothing_is_sent_when_the_folder_cannot_be_claimed(tmp_path: Path):
         with pytest.raises(StorageFailed):
             pay(order, client(server.url))
         assert server.connections == 0
-    assert orders.state(at(order)) is State.PLANNED
+    assert states.state(at(order)) is State.PLANNED
 
 
 def test_an_order_in_memory_has_no_kept_result():

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep import flow, orders, settings
+from photio_prep import flow, orders, settings, states
 from photio_prep.connection import Timeouts
 from photio_prep.errors import PhotioError
 from photio_prep.orders import Order
@@ -288,7 +288,7 @@ def test_a_bug_in_the_middle_of_a_call_leaves_no_key_in_the_locals(
     assert error is bug
     assert leaks({"traceback": told(error)}) == []
     assert leaks(on_disk(home)) == []
-    assert orders.state(orders.below(home / "orders")[0]) is orders.State.UNKNOWN
+    assert states.state(orders.below(home / "orders")[0]) is states.State.UNKNOWN
 
 
 def test_the_crash_of_a_command_shows_no_key(home: Path):

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep import weights
+from photio_prep import catalogue, weights
+from photio_prep.catalogue import Weights
 from photio_prep.errors import ModelUnavailable, StorageFailed, UsageError
 from photio_prep.sources import Https, Npm, Source, Wheel
-from photio_prep.weights import Weights
 
 GOOD = bytes(range(256)) * 4096
 
@@ -106,7 +106,7 @@ def closed_port() -> int:
 
 
 def test_catalogue_rows_are_complete_and_pinned() -> None:
-    rows = weights.catalog()
+    rows = catalogue.catalog()
     assert len({row.name for row in rows}) == len({row.file for row in rows}) == len(rows)
     for row in rows:
         assert row.sha256 or row.md5, row.name
@@ -121,11 +121,11 @@ def test_catalogue_rows_are_complete_and_pinned() -> None:
 
 def test_catalogue_has_what_was_promised() -> None:
     assert {"isnet-general-use", "u2netp", "isnet-imgly", "birefnet-general", "birefnet-general-lite"} <= {
-        row.name for row in weights.catalog()
+        row.name for row in catalogue.catalog()
     }
-    assert [row.name for row in weights.catalog() if row.auto] == ["isnet-general-use", "isnet-imgly", "u2netp"]
-    assert weights.by_name("bria-rmbg").commercial is False
-    assert not weights.by_name("bria-rmbg").auto
+    assert [row.name for row in catalogue.catalog() if row.auto] == ["isnet-general-use", "isnet-imgly", "u2netp"]
+    assert catalogue.by_name("bria-rmbg").commercial is False
+    assert not catalogue.by_name("bria-rmbg").auto
 
 
 def test_md5_pins_are_those_of_rembg() -> None:
@@ -133,7 +133,7 @@ def test_md5_pins_are_those_of_rembg() -> None:
     source = "".join(file.read_text(encoding="utf-8") for file in sessions)
     if not source:
         pytest.skip("rembg's source is not where it usually is")
-    for row in weights.catalog():
+    for row in catalogue.catalog():
         if row.name != "isnet-imgly":
             assert (f"md5:{row.md5}" if row.md5 else f"sha256:{row.sha256}") in source, row.name
             assert any(isinstance(each, Https) and each.url in source for each in row.sources), row.name
@@ -141,7 +141,7 @@ def test_md5_pins_are_those_of_rembg() -> None:
 
 def test_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(UsageError, match=r"no model 'u3net'.*auto, .*u2netp"):
-        weights.by_name("u3net")
+        catalogue.by_name("u3net")
 
 
 # Pulling
@@ -284,7 +284,8 @@ PULL = """
 import sys
 from pathlib import Path
 from photio_prep.sources import Https
-from photio_prep.weights import Weights, pull
+from photio_prep.weights import pull
+from photio_prep.catalogue import Weights
 url, folder, size, sha, weak = sys.argv[1:]
 pins = {"size": int(size) or None, "sha256": sha or None, "md5": weak}
 pull(Weights("toy", "u2net", "toy.onnx", 320, "MIT", (Https(url),), **pins), Path(folder))
@@ -369,7 +370,7 @@ def test_tampered_weights_never_pass_and_a_pull_mends_them(
 
 def test_missing_weights_name_the_command(folder: Path) -> None:
     with pytest.raises(ModelUnavailable, match=r"not installed\. Run: photio-prep models pull u2netp") as caught:
-        weights.verify(weights.by_name("u2netp"), folder)
+        weights.verify(catalogue.by_name("u2netp"), folder)
     assert caught.value.exit_code == 11
 
 
@@ -667,7 +668,7 @@ def test_own_weights_are_pinned_to_their_bytes(tmp_path: Path) -> None:
     file = tmp_path / "mine.onnx"
     file.write_bytes(GOOD)
     (tmp_path / "link.onnx").symlink_to(file)
-    mine = weights.own(tmp_path / "link.onnx", "isnet")
+    mine = catalogue.own(tmp_path / "link.onnx", "isnet")
     assert (mine.name, mine.family, mine.input, mine.commercial) == ("link", "isnet", 1024, None)
     assert weights.verify(mine) == file.resolve()
     file.write_bytes(_flipped(GOOD))
@@ -677,11 +678,11 @@ def test_own_weights_are_pinned_to_their_bytes(tmp_path: Path) -> None:
 
 def test_own_weights_that_cannot_be_meant(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"mine\.onnx"):
-        weights.own(tmp_path / "mine.onnx", "isnet")
+        catalogue.own(tmp_path / "mine.onnx", "isnet")
     with pytest.raises(UsageError):
-        weights.own(tmp_path, "isnet")
+        catalogue.own(tmp_path, "isnet")
     with pytest.raises(UsageError, match="u2net, isnet, birefnet"):
-        weights.own(tmp_path, "sam")
+        catalogue.own(tmp_path, "sam")
 
 
 # The real thing
@@ -689,7 +690,7 @@ def test_own_weights_that_cannot_be_meant(tmp_path: Path) -> None:
 
 @pytest.mark.model
 def test_real_u2netp_passes_and_one_flipped_bit_does_not(tmp_path: Path) -> None:
-    row = weights.by_name("u2netp")
+    row = catalogue.by_name("u2netp")
     real = weights.verify(row, _installed_folder())
     copy = tmp_path / row.file
     shutil.copyfile(real, copy)
@@ -706,7 +707,7 @@ def test_real_u2netp_passes_and_one_flipped_bit_does_not(tmp_path: Path) -> None
 @pytest.mark.model
 @pytest.mark.isnet
 def test_real_isnet_passes() -> None:
-    row, folder = weights.by_name("isnet-imgly"), _installed_folder()
+    row, folder = catalogue.by_name("isnet-imgly"), _installed_folder()
     if not weights.installed(row, folder):
         assert not os.environ.get("CI"), "CI installs isnet-imgly"
         pytest.skip("isnet-imgly is not installed: photio-prep models pull isnet-imgly")

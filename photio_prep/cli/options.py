@@ -32,7 +32,7 @@ def several(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
 
 talking = several(
     click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout."),
-    click.option("-v", "--verbose", is_flag=True, help="More talk on stderr."),
+    click.option("-v", "--verbose", is_flag=True, help="Where errors came from, too."),
     click.option("-q", "--quiet", is_flag=True, help="Errors only on stderr."),
 )
 words = several(

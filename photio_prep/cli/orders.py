@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from photio_prep import finals, flow, gate, inputs, orders, pay, settings
+from photio_prep import finals, flow, gate, inputs, orders, pay, settings, states, wanted
 from photio_prep.again import PaidBefore
 from photio_prep.cli import options
 from photio_prep.cli import paying as paying_
@@ -16,8 +16,9 @@ from photio_prep.cli.talk import Talk
 from photio_prep.curl import curl
 from photio_prep.errors import GateStopped, OutputExists, PhotioError, UsageError
 from photio_prep.geometry import named
-from photio_prep.orders import Order, State
+from photio_prep.orders import Order
 from photio_prep.stages.request import checked_seed, doubts
+from photio_prep.states import State
 from photio_prep.verdict import Level
 
 
@@ -38,8 +39,8 @@ def prepare(inputs_: tuple[str, ...], out: Path, api_url: str | None, **given: A
     endpoint = options.endpoint(sandbox=False, api_url=api_url)
     level = settings.gate(cutting.pop("gate"))
     for order in prepared(inputs_, out, talk, endpoint=endpoint, words=words, cutting=cutting):
-        folder = orders.followed(order.folder) if order.folder else None
-        talk.done(order, orders.state(folder) if folder else State.PLANNED, result=order.folder, level=level)
+        folder = wanted.followed(order.folder) if order.folder else None
+        talk.done(order, states.state(folder) if folder else State.PLANNED, result=order.folder, level=level)
     talk.summary()
     return talk.exit_code
 
@@ -59,20 +60,25 @@ def generate(orders_: tuple[Path, ...], print_curl: bool, jobs: int, **given: An
     """
     talk, words, paying = _split(given)
     again, level = paying.pop("again"), settings.gate(paying.pop("gate"))
-    described = words["description"] is not None
-    found = [each for place in orders_ for each in _payable(place, described=described, sandbox=paying["sandbox"])]
+    endpoint = options.endpoint(sandbox=paying["sandbox"], api_url=paying["api_url"])
+    reworded = {
+        "described": words["description"] is not None,
+        "reworded": any(each is not None for each in words.values()),
+    }
+    found = [each for place in orders_ for each in wanted.payable(_place(place), endpoint, **reworded)]
     if print_curl:
-        for folder in found:
-            url = options.endpoint(sandbox=False, api_url=paying["api_url"])
-            talk.out(curl(flow.revise(orders.read(folder), endpoint=url, **words), url))
+        if paying["sandbox"]:
+            raise UsageError("--print-curl is for the real API", "Leave --sandbox out")
+        _print_curl(found, words, endpoint, talk)
         return talk.exit_code
     with paying_.client(paying, talk) as till:
         planned = list(_planned(found, words, till.endpoint, talk, again=again, level=level))
-        new = [each for each in planned if each.folder and orders.state(each.folder) in paying_.SENDABLE]
-        paying_.quote(len(new), len(planned) - len(new), paying, talk, till)
+        new = [each for each in planned if each.folder and states.state(each.folder) in paying_.SENDABLE]
+        answered = sum(states.state(each.folder) in paying_.ANSWERED for each in planned if each.folder)
+        paying_.quote(len(new), answered, paying, talk, till)
 
         def paid(order: Order) -> None:
-            state = orders.state(order.folder) if order.folder else State.PLANNED
+            state = states.state(order.folder) if order.folder else State.PLANNED
             if state is not State.FINISHED:
                 pay.pay(order, till)
                 state = State.ANSWERED
@@ -96,17 +102,18 @@ def finish(orders_: tuple[Path, ...], out: Path | None, format_: str | None, ove
     ORDER is a folder below orders/, or an output folder for all of them. Prints the path of each final.
     """
     talk, _, rest = _split(given)
-    found = list(dict.fromkeys(orders.followed(each) for named in orders_ for each in _folders(named)))
+    metadata = rest["metadata"]
+    found = [each for place in orders_ for each in wanted.finishable(_place(place), talk.damaged)]
     with talk.progress(found, len(found), "finish") as counted:
-        for folder in counted:
+        for folder, origin in counted:
+            order = None
             try:
-                for origin in orders.origins(folder):
-                    order = orders.read(folder, origin=origin)
-                    target = out or _out_of(folder)
-                    path = finals.write_final(order, target, format_=format_, overwrite=overwrite, **rest)
-                    talk.done(order, State.FINISHED, final=path)
+                order = orders.read(folder, origin=origin)
+                target = out or _out_of(folder)
+                path = finals.write_final(order, target, format_=format_, overwrite=overwrite, metadata=metadata)
+                talk.done(order, State.FINISHED, final=path)
             except PhotioError as error:
-                talk.refused(str(folder), error)
+                talk.refused(origin.source, error, order, states.state(folder))
     talk.summary()
     return talk.exit_code
 
@@ -138,9 +145,9 @@ def run(inputs_: tuple[str, ...], out: Path, format_: str | None, overwrite: boo
     items = list(inputs.expand(inputs_, out, format_, passed_over=talk.passed_over))
     paid_before = PaidBefore(out / "orders")
     with paying_.client(paying, talk) as till:
-        # A photo that changed meanwhile is a new call after all; without a yes the till lets no more than 25 through.
+        # By name only: a photo or an option that changed is a new call after all.
         known = paid_before.answered([item.name for item in items], words["description"].strip(), till.endpoint)
-        paying_.quote(len(items) - known, known, paying, talk, till, at_most=True)
+        paying_.quote(len(items), known, paying, talk, till, at_most=True)
         taken: dict[Path, str] = {}
 
         def reserved() -> Iterator[Order]:
@@ -177,6 +184,10 @@ def _split(given: dict[str, Any]) -> tuple[Talk, dict[str, Any], dict[str, Any]]
     talk = Talk(**{name: given.pop(name) for name in ("as_json", "quiet", "verbose")})
     names = ("description", "negative_prompt", "append_negative", "seed")
     words = {name: given.pop(name, None) for name in names}
+    if words["description"] is not None and not words["description"].strip():
+        raise UsageError("the scene description is empty", 'Give -d "on a marble table, soft morning light"')
+    if words["negative_prompt"] is not None and words["append_negative"] is not None:
+        raise UsageError("--negative-prompt and --append-negative exclude each other", "Give one of them")
     if words["seed"] not in (None, -1):
         checked_seed(words["seed"])
     if given.get("size") is not None:
@@ -186,16 +197,15 @@ def _split(given: dict[str, Any]) -> tuple[Talk, dict[str, Any], dict[str, Any]]
 
 def _refuse_stopped(order: Order, level: Level) -> None:
     """Raise for an order that the gate stops, unless it is paid for already: then it costs nothing to go on."""
-    if order.folder is None or orders.state(order.folder) in paying_.SENDABLE:
+    if order.folder is None or states.state(order.folder) in paying_.SENDABLE:
         gate.refuse(order, level)
 
 
-def _folders(place: Path) -> list[Path]:
-    """The order folders that an ORDER names: itself, or those of an output folder."""
-    found = orders.below(place)
-    if not found:
+def _place(place: Path) -> Path:
+    """The order or output folder that an ORDER names, which must hold an order."""
+    if not orders.below(place):
         raise UsageError("no order lies there", "Name a folder below orders/, or an output folder", subject=str(place))
-    return found
+    return place
 
 
 def _out_of(folder: Path) -> Path:
@@ -204,17 +214,18 @@ def _out_of(folder: Path) -> Path:
     return out if folder.is_absolute() else Path(os.path.relpath(out))
 
 
-def _payable(place: Path, *, described: bool, sandbox: bool) -> list[Path]:
-    """The orders that `generate` means by ORDER: one that is named; of an output folder those that it is about.
-
-    There, orders of the sandbox are not paid for, and orders that went on as others are left alone: a folder that was
-    rehearsed in must not be paid for once for each rehearsal.
-    """
-    found = _folders(place)
-    if found == [place]:
-        return found
-    kept = [each for each in found if sandbox or not orders.is_sandbox(each)]
-    return [each for each in kept if described or orders.followed(each) == each]
+def _print_curl(found: list[Path], words: dict[str, Any], endpoint: str, talk: Talk) -> None:
+    """Each call once as a curl command; nothing is sent or written."""
+    told = set()
+    for folder in found:
+        try:
+            old = orders.read(folder)
+            order = flow.reworded(old, endpoint=endpoint, **words)
+            if order.key not in told:
+                talk.out(curl(order, endpoint, folder / "canvas.png"))
+                told.add(order.key)
+        except PhotioError as error:
+            talk.refused(str(folder), error)
 
 
 def _planned(
@@ -227,9 +238,12 @@ def _planned(
     paid_before = {each: PaidBefore(each) for each in {folder.parent for folder in found}}
     for folder in found:
         try:
-            order = flow.revise(orders.read(folder), endpoint=endpoint, **words)
+            old = orders.read(folder)
+            order = flow.reworded(old, endpoint=endpoint, **words)
             if not order.request.description:
                 raise UsageError("it has no scene description, so nothing is sent", 'Give -d "on a marble table"')
+            if order is not old:
+                order = wanted.succeed(old, order)
             if order.folder and not again:
                 paid_before[order.folder.parent].refuse(order)
             _refuse_stopped(order, level)

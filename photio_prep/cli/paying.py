@@ -10,18 +10,20 @@ from typing import Any
 
 import click
 
-from photio_prep import orders
+from photio_prep import states
 from photio_prep.cli import options
 from photio_prep.cli.signals import heard
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import BudgetReached, Interrupted, PhotioError, StorageFailed, UsageError
-from photio_prep.orders import Order, State
+from photio_prep.orders import Order
+from photio_prep.states import State
 from photio_prep.till import Till
 
 OPTIONS = ("sandbox", "api_url", "key_file", "key_stdin", "keyring", "max_calls", "price", "yes")
 # More new calls than this, and a person is asked first.
 ASK_ABOVE = 25
 SENDABLE = frozenset({State.PLANNED, State.REJECTED})
+ANSWERED = frozenset({State.ANSWERED, State.FINISHED})
 
 
 @contextmanager
@@ -50,28 +52,37 @@ def client(paying: dict[str, Any], talk: Talk) -> Iterator[Till]:
 def quote(calls: int, kept: int, paying: dict[str, Any], talk: Talk, till: Till, *, at_most: bool = False) -> None:
     """Say what the run will cost before it starts; ask before a big one.
 
+    Args:
+        calls: New calls; with `at_most` all that there can be.
+        kept: Orders that are answered already; with `at_most` a guess, and among the calls.
+        paying: The options of a paying verb.
+        talk: Tells it.
+        till: Lets no more through than were agreed to.
+        at_most: The number is a bound.
+
     Raises:
         UsageError: It is a big one, and there is nobody to ask.
     """
-    wanted = calls
-    if paying["max_calls"] is not None:
-        calls = min(calls, paying["max_calls"])
-    about = "up to " if at_most and calls > 1 else ""
-    told = f"{about}{calls} {'free sandbox' if paying['sandbox'] else 'paid'} {'call' if calls == 1 else 'calls'}"
+    limit = paying["max_calls"]
+    most = calls if limit is None else min(calls, limit)
+    about = "up to " if at_most and most > 1 else ""
+    told = f"{about}{most} {'free sandbox' if paying['sandbox'] else 'paid'} {'call' if most == 1 else 'calls'}"
     if paying["price"] is not None and not paying["sandbox"]:
-        told += f", {about}{calls * paying['price']:.2f} at {paying['price']:g} each"
-    if calls < wanted:
-        told += f" (of {wanted}, by --max-calls)"
+        told += f", {about}{most * paying['price']:.2f} at {paying['price']:g} each"
+    if most < calls:
+        told += f" (of {calls}, by --max-calls)"
     if kept:
-        told += f"; {kept} answered already, free"
+        told += f"; {'perhaps ' if at_most else ''}{kept} answered already, free"
     talk.say(told)
     if paying["yes"] or paying["sandbox"]:
         return
-    if calls <= ASK_ABOVE:
+    likely = most - kept if at_most else most
+    if likely <= ASK_ABOVE:
+        # Agreed to without a word: so many, and not one more if the guess was wrong.
         till.limit(ASK_ABOVE, BudgetReached(f"more than {ASK_ABOVE} paid calls need a yes", "Give --yes"))
         return
     if not sys.stdin.isatty():
-        raise UsageError(f"{calls} paid calls need a yes", "Give --yes, or --max-calls to pay for fewer")
+        raise UsageError(f"{most} paid calls need a yes", "Give --yes, or --max-calls to pay for fewer")
     click.confirm(f"Pay for {told}?", abort=True, err=True)
 
 
@@ -93,7 +104,6 @@ def each(
 ) -> None:
     """`work` on each order by `jobs` threads, a few orders ahead of the calls; what goes wrong is told and counted."""
     running: dict[Future[None], Order] = {}
-    begun = 0
     guarded = _stopping(work, till)
 
     def settle(done: set[Future[None]]) -> None:
@@ -104,13 +114,14 @@ def each(
             except PhotioError as error:
                 if isinstance(error, Interrupted):
                     continue  # it stays planned; why nothing more is sent was told once
-                talk.refused(str(order.folder), error, order, _state(order))
+                # The photo first: nobody knows an order by its digits.
+                error.subject = f"{order.origin.source}: {error.subject or order.folder}"
+                talk.refused(order.origin.source, error, order, _state(order))
 
     with ThreadPoolExecutor(jobs) as pool:
         for order in found:
             if till.closed is not None:
                 break
-            begun += 1
             running[pool.submit(guarded, order)] = order
             if len(running) >= 2 * jobs:
                 settle(wait(running, return_when=FIRST_COMPLETED).done)
@@ -118,13 +129,14 @@ def each(
     if till.closed is not None:
         talk.codes.append(till.closed.exit_code)
         talk.say(
-            f"stopped after {begun} of {total}: {till.closed}. What was not sent stays planned; run the same again"
+            f"stopped ({till.closed.found}): {till.calls} of at most {total} were sent."
+            " The rest stays planned; run the same again"
         )
 
 
 def _state(order: Order) -> State:
     """How far an order got that something went wrong with."""
     try:
-        return orders.state(order.folder) if order.folder else State.PLANNED
+        return states.state(order.folder) if order.folder else State.PLANNED
     except PhotioError:
         return State.PLANNED

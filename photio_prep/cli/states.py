@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
-from photio_prep import orders
+from photio_prep import orders, states
 from photio_prep.cli import options
 from photio_prep.cli.talk import Talk, described, escaped
 from photio_prep.errors import PhotioError
-from photio_prep.orders import State
+from photio_prep.orders import Order
+from photio_prep.states import State
 
 # Each of these was billed, or may have been.
 _BILLED = {State.ANSWERED, State.FINISHED, State.PAID_UNUSABLE}
@@ -22,35 +23,44 @@ _BILLED = {State.ANSWERED, State.FINISHED, State.PAID_UNUSABLE}
 def status(folder: Path, **given: Any) -> int:  # noqa: ANN401
     """States and spend of the orders in an output folder."""
     talk = Talk(**given)
-    states: Counter[State] = Counter()
-    paid = perhaps = 0
+    counts: Counter[str] = Counter()
+    paid = perhaps = waiting = 0
     for each in orders.below(folder):
         try:
-            if orders.followed(each) != each:
-                continue  # it went on as another order, which is listed itself
-            order, state = orders.read(each), orders.state(each)
+            state = states.state(each)
+            lost = states.given_up(each)
+            for origin in orders.origins(each):
+                order = orders.read(each, origin=origin)
+                _tell(order, state, talk, quiet=given["quiet"], lost=lost)
         except PhotioError as error:
             talk.fail(error.about(str(each)))
             continue
-        states[state] += 1
+        counts["given up" if lost else state.replace("_", " ")] += 1
+        waiting += state is State.UNKNOWN and not lost
         if not order.sandbox:
             paid += state in _BILLED
-            perhaps += (state in (State.UNKNOWN, State.CLAIMED)) + orders.resolved(each)
-        if given["as_json"]:
-            mark = orders.finished(each, order.origin)
-            line = described(order, state, Path(mark["path"]) if mark else None)
-            talk.line(line)
-        elif not given["quiet"]:
-            kind = " (sandbox)" if order.sandbox else ""
-            talk.out(f"{state:<13} {each}  {escaped(order.origin.source)}{kind}")
-            if state is State.UNKNOWN:
-                ended = orders.read_outcome(each)
-                talk.out(f"{'':13} {escaped(str(ended['why'])) if ended else 'its process died while it paid'}")
-    counts = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in states.items()) or "no orders"
-    talk.say(f"{counts}. Paid calls: {paid}, perhaps billed: {perhaps}")
-    if states[State.UNKNOWN]:
+            perhaps += (state in (State.UNKNOWN, State.CLAIMED)) + states.resolved(each)
+    told = ", ".join(f"{count} {state}" for state, count in counts.items()) or "no orders"
+    talk.say(f"{told}. Paid calls: {paid}, perhaps billed: {perhaps}")
+    if waiting:
         talk.say("unknown: look at your bill, then `photio-prep resolve ORDER --as retry` or `--as lost`")
     return talk.exit_code
+
+
+def _tell(order: Order, state: State, talk: Talk, *, quiet: bool, lost: bool) -> None:
+    """One line for one photo of an order, and why where it is stuck."""
+    folder = order.folder
+    if folder is None:
+        return
+    if talk.as_json:
+        mark = states.finished(folder, order.origin)
+        talk.line(described(order, state, Path(mark["path"]) if mark else None))
+    elif not quiet:
+        kind = " (sandbox)" if order.sandbox else ""
+        talk.out(f"{'given up' if lost else state:<13} {folder}  {escaped(order.origin.source)}{kind}")
+        ended = states.read_outcome(folder)
+        if ended is not None or state is State.UNKNOWN:
+            talk.out(f"{'':13} {escaped(str(ended['why'])) if ended else 'its process died while it paid'}")
 
 
 @click.command()
@@ -69,8 +79,8 @@ def resolve(orders_: tuple[Path, ...], word: str, **given: Any) -> int:  # noqa:
     for folder in orders_:
         try:
             order = orders.read(folder)
-            orders.resolve(folder, retry=word == "retry")
-            talk.done(order, orders.state(folder), result=folder)
+            states.resolve(folder, retry=word == "retry")
+            talk.done(order, states.state(folder), result=folder)
         except PhotioError as error:
             talk.refused(str(folder), error)
     return talk.exit_code

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import threading
+import traceback
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,8 @@ from typing import Any, TextIO, TypeVar
 
 from photio_prep.errors import GateStopped, PhotioError, PhotoRefused, StorageFailed, worst
 from photio_prep.geometry import snap
-from photio_prep.orders import Order, State
+from photio_prep.orders import Order
+from photio_prep.states import State
 from photio_prep.verdict import Level
 
 T = TypeVar("T")
@@ -36,7 +38,7 @@ class Talk:
     Args:
         as_json: One JSON object a line on stdout in place of a path.
         quiet: Only errors on stderr.
-        verbose: Tracebacks of refusals too.
+        verbose: Where an error came from, too.
     """
 
     def __init__(self, *, as_json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
@@ -62,6 +64,9 @@ class Talk:
         """An error: on stderr always; its exit code counts."""
         self.codes.append(error.exit_code)
         self._print(f"error: {error}")
+        if self.verbose:
+            for line in "".join(traceback.format_exception(error)).splitlines():
+                self._print(line)
 
     def done(
         self,
@@ -107,6 +112,10 @@ class Talk:
                 line = described(order, state, None) if order else {**_EMPTY, "source": source, "state": state}
                 what = {"type": type(error).__name__, "message": str(error), "exit_code": error.exit_code}
                 self.line({**line, "error": what})
+
+    def damaged(self, error: PhotioError) -> None:
+        """An order that cannot be read."""
+        self.refused(error.subject, error)
 
     def passed_over(self, why: PhotoRefused, by_choice: bool) -> None:
         """Something in a folder that is no photo to us."""

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import click
 
-from photio_prep import geometry, settings, weights
+from photio_prep import catalogue, geometry, settings, weights
 from photio_prep.cli import options
 from photio_prep.cli.talk import Talk, escaped
 from photio_prep.devices import Device
@@ -104,7 +104,7 @@ def _model(name: str, device: Device) -> str:
     from photio_prep.matters import matter_for
 
     folder = settings.models_folder()
-    best = weights.best_installed(folder) if name == "auto" else weights.by_name(name)
+    best = weights.best_installed(folder) if name == "auto" else catalogue.by_name(name)
     weights.verify(best, folder)
     matter = matter_for(best.name, device=device, accepted=(best.name,))
     seconds = []
@@ -115,9 +115,8 @@ def _model(name: str, device: Device) -> str:
             raise ModelUnavailable("it finds a product on a blank paper", "Use another --model", subject=best.name)
         except NoProduct:
             seconds.append(time.perf_counter() - start)
-    return (
-        f"{best.name}, whole, on {matter.device}: loads in {seconds[0] - seconds[1]:.1f} s, {seconds[1]:.2f} s a photo"
-    )
+    loads = max(seconds[0] - seconds[1], 0)
+    return f"{best.name}, whole, on {matter.device}: loads in {loads:.1f} s, {seconds[1]:.2f} s a photo"
 
 
 def _out(out: Path) -> str:

@@ -10,15 +10,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from photio_prep import claims, files, finals, flow, orders, pay
+from photio_prep import claims, files, finals, flow, pay, states
 from photio_prep.cli.paying import each
 from photio_prep.cli.talk import Talk
 from photio_prep.encode import encoded
 from photio_prep.errors import OutcomeUnknown, PhotioError
 from photio_prep.geometry import Recommended, Size
 from photio_prep.keep import AnswerFile
-from photio_prep.orders import Order, State
+from photio_prep.orders import Order  # noqa: TC001  as its neighbours
 from photio_prep.stages.send import InstantClient
+from photio_prep.states import State
 from photio_prep.till import Till
 from tests.fakes import BrightMatter
 from tests.hostile import PATH
@@ -82,10 +83,10 @@ def marks_finished_first(order: Order, sender: Sender, out: Path) -> Path:
     target = finals.final_path(order, out)
     assert order.folder is not None
     pay.pay(order, sender)
-    if orders.finished(order.folder, order.origin) is None:
+    if states.finished(order.folder, order.origin) is None:
         final = flow.finish(order)
         data = encoded(final.image, final.format)
-        orders.mark_finished(order.folder, order.origin, target, data)
+        states.mark_finished(order.folder, order.origin, target, data)
         target.write_bytes(data)
     return target
 

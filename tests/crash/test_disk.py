@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photio_prep import orders
+from photio_prep import orders, states
 from photio_prep.errors import StorageFailed
 from photio_prep.keep import AnswerFile
-from photio_prep.orders import State
+from photio_prep.states import State
 from tests import photos
 from tests.commands import alone
 from tests.crash import product
@@ -74,7 +74,7 @@ def test_f39_a_paid_answer_is_told_to_lie_in_the_folder_of_rescue_and_comes_back
     rescued = judge.out.with_name("state") / "photio-prep" / "rescued" / f"{folder.name}.raw"
     assert "No space left on device" in failed.output
     assert f"it is safe in {rescued}" in failed.output
-    assert orders.state(folder) is State.ANSWERED
+    assert states.state(folder) is State.ANSWERED
     clean = runner.run()
     assert settled(judge, failed, clean) == Verdict(codes={0})
     assert judge.server.charges == 1

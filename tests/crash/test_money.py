@@ -19,9 +19,10 @@ from photio_prep.cli.talk import Talk
 from photio_prep.connection import Timeouts
 from photio_prep.data import Canvas, Request
 from photio_prep.errors import OutcomeUnknown, PhotoRefused
-from photio_prep.orders import Order, State
+from photio_prep.orders import Order  # noqa: TC001  as its neighbours
 from photio_prep.pace import Pace
 from photio_prep.stages.send import InstantClient
+from photio_prep.states import State
 from photio_prep.till import Till
 from tests import photos
 from tests.commands import alone

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from photio_prep import orders
-from photio_prep.orders import State
+from photio_prep.states import State
 from tests.crash.harness import KillResult, Point, random_kills, sweep, with_torn
 from tests.crash.judge import Judge, Verdict
 from tests.crash.product import VARIANTS

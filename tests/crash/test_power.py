@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from photio_prep import processes
-from photio_prep.orders import State
+from photio_prep.states import State
 from tests.crash import product
 from tests.crash.harness import KillResult
 

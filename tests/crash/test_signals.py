@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photio_prep import orders
-from photio_prep.orders import State
+from photio_prep import orders, states
+from photio_prep.states import State
 from tests import photos
 from tests.crash import product
 from tests.crash.harness import CHECKOUT
@@ -71,7 +71,7 @@ class Running:
         return self.process.returncode, err.decode()
 
     def states(self) -> list[State]:
-        return [orders.state(folder) for folder in orders.below(self.out)]
+        return [states.state(folder) for folder in orders.below(self.out)]
 
 
 def many_photos(folder: Path, count: int) -> Path:

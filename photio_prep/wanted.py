@@ -1,0 +1,144 @@
+"""Which orders an output folder is about: one photo may have several, tried out, reworded, paid for.
+
+Takes order folders; gives the ones to pay for and the ones to finish, and lets an order go on as another. Touches the
+disk. Raises StorageFailed for what cannot be read or written.
+
+An order is a *root* when `prepare` or `run` made it; one that `generate` made of another, with other words or for
+somebody else, is *revised*. Roots are what is reworded, or a folder would double its orders each time.
+"""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from photio_prep import facts, files, states
+from photio_prep.errors import PhotioError, UsageError
+from photio_prep.orders import SANDBOX, Order, Origin, below, origins, read, write
+from photio_prep.states import State
+
+_ANSWERED = (State.ANSWERED, State.FINISHED)
+
+
+def payable(place: Path, endpoint: str, *, described: bool, reworded: bool) -> list[Path]:
+    """The orders that are to be paid for: one that is named, or of an output folder those that it is about.
+
+    Orders of the sandbox are never paid for by naming their output folder: who rehearsed ten scenes wants one.
+
+    Args:
+        place: An order's folder, or an output folder.
+        endpoint: Who will be asked.
+        described: A scene description is given now.
+        reworded: Any of the words is given now, the description or others.
+    """
+    found = below(place)
+    if found == [place]:
+        return found
+    plans = {each: _plan(each) for each in found}
+    if reworded:
+        roots: dict[tuple[str, str], Path] = {}
+        for each, plan in plans.items():
+            if not plan.get("revised") and (endpoint == SANDBOX or plan.get("endpoint") != SANDBOX):
+                # Two roots of one canvas differ in their words only: those that are replaced do not count.
+                words = "" if described else str(plan.get("description"))
+                roots.setdefault((str(plan.get("canvas", each)), words), each)
+        with_words = {canvas for canvas, words in roots if words}
+        return [each for (canvas, words), each in roots.items() if described or words or canvas not in with_words]
+    return [each for each, plan in plans.items() if _meant(each, plan, endpoint)]
+
+
+def _meant(folder: Path, plan: dict[str, Any], endpoint: str) -> bool:
+    """Whether an order of an output folder is to be paid for as it stands."""
+    if not plan:
+        return True  # damaged: whoever reads it names it
+    if plan["endpoint"] == endpoint and plan["description"]:
+        return True
+    if plan.get("revised") or plan["endpoint"] == SANDBOX:
+        return False
+    return bool(plan["description"]) or not _continued(folder).get(_kind(endpoint))
+
+
+def finishable(place: Path, damaged: Callable[[PhotioError], None]) -> list[tuple[Path, Origin]]:
+    """Each photo of an output folder (or of one order) with the order whose answer makes its final.
+
+    A paid answer comes before one of the sandbox, a newer before an older; a photo without any comes with the order
+    that got furthest.
+    """
+    found = below(place)
+    if found == [place]:
+        folder = followed(place)
+        return [(folder, origin) for origin in origins(folder)]
+    best: dict[tuple[str, str], tuple[tuple[int, float], Path, Origin]] = {}
+    for folder in found:
+        try:
+            rank, photos = _rank(folder), origins(folder)
+        except PhotioError as error:
+            damaged(error.about(str(folder)))
+            continue
+        for origin in photos:
+            wanted = (origin.source, origin.output)
+            if wanted not in best or rank > best[wanted][0]:
+                best[wanted] = (rank, folder, origin)
+    return [(folder, origin) for _, folder, origin in best.values()]
+
+
+def _rank(folder: Path) -> tuple[int, float]:
+    plan, state = _plan(folder), states.state(folder)
+    paid = plan.get("endpoint") != SANDBOX
+    got = 4 if state in _ANSWERED else 2 if state is not State.PLANNED else 1 if plan.get("description") else 0
+    newest = folder / "answer.raw"
+    return got + (1 if paid and state is not State.PLANNED else 0), (newest.stat().st_mtime if newest.exists() else 0.0)
+
+
+def succeed(old: Order, new: Order) -> Order:
+    """`new` with a folder beside that of `old`, from which every photo and the cutout are taken over.
+
+    Raises:
+        StorageFailed: It cannot be written.
+    """
+    if old.folder is None:
+        raise UsageError("an order in memory has no folder to go on from", "Prepare it with orders=DIR")
+    root = old.folder.parent
+    if old.cutout is None and (old.folder / "cutout.png").exists():
+        with Image.open(old.folder / "cutout.png", formats=["PNG"]) as cutout:
+            new = replace(new, cutout=cutout.copy())
+    placed = write(new, root, revised=True)
+    for origin in origins(old.folder):
+        other = read(old.folder, origin=origin)
+        write(replace(new, origin=other.origin, request=replace(new.request, canvas=other.canvas)), root, revised=True)
+    went = {**_continued(old.folder), _kind(new.endpoint): new.key[:32]}
+    files.write_whole(old.folder / "continued.json", facts.written(went))
+    return placed
+
+
+def followed(folder: Path) -> Path:
+    """The order that carries the answer for `folder`: itself, or where it went on; a paid one before a sandbox's."""
+    if (folder / "claim.json").exists():
+        return folder
+    went = [folder.resolve().parent / Path(str(name)).name for _, name in sorted(_continued(folder).items())]
+    there = [folder.parent / each.name for each in went if (each / "order.json").exists()]
+    answered = [each for each in there if states.state(each) in _ANSWERED]
+    return next(iter(answered or there), folder)
+
+
+def is_sandbox(folder: Path) -> bool:
+    """Whether the order in `folder` is for the stand-in. A damaged one is not: whoever reads it, names it."""
+    return _plan(folder).get("endpoint") == SANDBOX
+
+
+def _kind(endpoint: str) -> str:
+    return "sandbox" if endpoint == SANDBOX else "paid"
+
+
+def _continued(folder: Path) -> dict[str, Any]:
+    return facts.read_if_there(folder / "continued.json") or {}
+
+
+def _plan(folder: Path) -> dict[str, Any]:
+    """What `order.json` says, nothing where it is damaged."""
+    with contextlib.suppress(PhotioError):
+        return facts.read(folder / "order.json")
+    return {}
