@@ -101,8 +101,8 @@ def batch(url: str, out: Path, count: int, workers: int) -> Figures:
     started = time.monotonic()
     each(prepared(count, out, till.endpoint), whole, till, talk, workers, total=count)
     took = time.monotonic() - started
-    states = [states.state(folder) for folder in orders.below(out)]
-    finished = states.count(State.FINISHED)
+    found = [states.state(folder) for folder in orders.below(out)]
+    finished = found.count(State.FINISHED)
     cpu = 1000 * time.process_time() / count
     return Figures(count, took, count / took, early[0], resident(), peak(), cpu, finished, talk.exit_code)
 

@@ -178,7 +178,7 @@ def reason(error: BaseException, clean: Callable[[str], str] = str) -> str:
         if inner is None:
             break
         error = inner
-    text = clean(str(error) or type(error).__name__)
+    text = clean(re.sub(r"^\w+\(host=[^)]*\): ", "", str(error)) or type(error).__name__)
     return text.rpartition("): ")[2][:200] if "object at 0x" in text else text[:200]
 
 

@@ -13,6 +13,7 @@ import shlex
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from weakref import WeakValueDictionary
 
 from photio_prep import claims, files, states
@@ -137,9 +138,10 @@ def kept_result(order: Order) -> Result | None:
     bring_back(folder)
     if not (folder / "answer.raw").exists():
         return None
-    unusable = (states.read_outcome(folder) or {}).get("state") == State.PAID_UNUSABLE
+    ended = states.read_outcome(folder)
+    unusable = ended is not None and ended["state"] == State.PAID_UNUSABLE
     if not unusable:
-        refuse_if_ended(folder)
+        _refuse(folder, ended)
     try:
         raw = (folder / "answer.raw").read_bytes()
     except OSError as error:
@@ -214,7 +216,10 @@ def refuse_if_ended(folder: Path) -> None:
         OutcomeUnknown, PaidUnusable: As the folder says.
         PhotoRefused: The user gave it up.
     """
-    ended = states.read_outcome(folder)
+    _refuse(folder, states.read_outcome(folder))
+
+
+def _refuse(folder: Path, ended: dict[str, Any] | None) -> None:
     if ended is None or ended["state"] == State.REJECTED:
         return
     if ended.get("resolved") == "lost":

@@ -3,7 +3,7 @@
 import importlib.util
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import cache
 from pathlib import Path
@@ -11,12 +11,14 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from photio_prep import catalogue, weights
+from photio_prep import catalogue, retry, weights
 from photio_prep.data import Photo
 from photio_prep.errors import ModelUnavailable
 from photio_prep.matters import CatalogueMatter, matter_for
+from photio_prep.sandbox import Sandbox
 from photio_prep.settings import models_folder
 from photio_prep.stages.load import load
+from tests.commands import KEY, Command, bare_surroundings, forget, here
 
 # Two cores that others use too: how long one example takes says nothing.
 hypothesis.settings.register_profile("house", deadline=None)
@@ -88,3 +90,26 @@ def must_end() -> Callable[[Callable[[], object]], None]:
         ended.result(timeout=2)
 
     return run
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Command]:
+    bare_surroundings(monkeypatch, tmp_path / "home")
+    monkeypatch.setattr(retry, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(retry, "_LAST_WAIT", 0.02)
+    monkeypatch.chdir(tmp_path)
+    yield here(capsys, monkeypatch)
+    forget()
+
+
+@pytest.fixture
+def keyed(monkeypatch: pytest.MonkeyPatch, command: Command) -> Command:
+    """The same command line in a shell that knows a key."""
+    monkeypatch.setenv("PHOTIO_API_KEY", KEY)
+    return command
+
+
+@pytest.fixture
+def identity() -> Iterator[Sandbox]:
+    with Sandbox(identity=True) as sandbox:
+        yield sandbox

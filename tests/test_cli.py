@@ -7,16 +7,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from photio_prep import orders, retry
+from photio_prep import orders
 from photio_prep.orders import SANDBOX
 from photio_prep.sandbox import Sandbox
-from tests.commands import KEY, Command, Said, alone, bare_surroundings, forget, here
+from tests.commands import KEY, Command, Said, alone
 from tests.hostile import HostileServer
 from tests.hostile_answers import echo, ok, verbatim
 from tests.hostile_exchange import Behaviour, Exchange
@@ -25,29 +24,6 @@ from tests.hostile_places import closed_port
 from tests.photos import SCENE, cutout, encoded, mask, photo, saved
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "photos"
-
-
-@pytest.fixture
-def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Command]:
-    bare_surroundings(monkeypatch, tmp_path / "home")
-    monkeypatch.setattr(retry, "_FIRST_WAIT", 0.01)
-    monkeypatch.setattr(retry, "_LAST_WAIT", 0.02)
-    monkeypatch.chdir(tmp_path)
-    yield here(capsys, monkeypatch)
-    forget()
-
-
-@pytest.fixture
-def keyed(monkeypatch: pytest.MonkeyPatch, command: Command) -> Command:
-    """The same command line in a shell that knows a key."""
-    monkeypatch.setenv("PHOTIO_API_KEY", KEY)
-    return command
-
-
-@pytest.fixture
-def identity() -> Iterator[Sandbox]:
-    with Sandbox(identity=True) as sandbox:
-        yield sandbox
 
 
 def folder_of_order(out: Path | str = "photio-out") -> Path:

@@ -9,7 +9,7 @@ import click
 from photio_prep import orders, states
 from photio_prep.cli import options
 from photio_prep.cli.talk import Talk, described, escaped
-from photio_prep.errors import PhotioError
+from photio_prep.errors import PhotioError, UsageError
 from photio_prep.orders import Order
 from photio_prep.states import State
 
@@ -18,11 +18,15 @@ _BILLED = {State.ANSWERED, State.FINISHED, State.PAID_UNUSABLE}
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path, exists=True), default=Path("photio-out"))
+@click.argument("folder", type=click.Path(path_type=Path), default=Path("photio-out"))
 @options.talking
 def status(folder: Path, **given: Any) -> int:  # noqa: ANN401
     """States and spend of the orders in an output folder."""
     talk = Talk(**given)
+    if not folder.exists():
+        raise UsageError(
+            "nothing is there yet", "Run prepare or run first, or name an output folder", subject=str(folder)
+        )
     counts: Counter[str] = Counter()
     paid = perhaps = waiting = 0
     for each in orders.below(folder):

@@ -10,18 +10,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from photio_prep import claims, files, finals, flow, pay, states
+from photio_prep import claims, files, finals, flow, orders, pay, states
 from photio_prep.cli.paying import each
 from photio_prep.cli.talk import Talk
+from photio_prep.data import Cutout
 from photio_prep.encode import encoded
 from photio_prep.errors import OutcomeUnknown, PhotioError
-from photio_prep.geometry import Recommended, Size
+from photio_prep.geometry import Size, place
 from photio_prep.keep import AnswerFile
-from photio_prep.orders import Order  # noqa: TC001  as its neighbours
+from photio_prep.orders import Order, Origin
+from photio_prep.stages.pad import pad
+from photio_prep.stages.request import request
 from photio_prep.stages.send import InstantClient
 from photio_prep.states import State
 from photio_prep.till import Till
-from tests.fakes import BrightMatter
 from tests.hostile import PATH
 from tests.photos import SCENE, cutout
 
@@ -30,23 +32,20 @@ if TYPE_CHECKING:
 
     from photio_prep.data import Sender
 
-SMALL = Recommended("Small", "3:2", Size(48, 32))
+SMALL = Size(48, 32)
 KEY = "pt-test-canary-41c2"
 
 
 def planned(number: int, out: Path, endpoint: str) -> Order:
-    """Order `number` below `out`, as `prepare` makes it; the same number is the same order again."""
-    return flow.prepare(
-        cutout((60, 40)),
-        description=SCENE,
-        seed=number,
-        size=SMALL,
-        model=BrightMatter(),
-        endpoint=endpoint,
-        orders=out / "orders",
-        name=f"photo-{number}.png",
-        output=f"{number:05}",
-    )
+    """Order `number` below `out`, as `prepare` writes it; the same number is the same order again.
+
+    Without what `prepare` spends on looking at a picture: a sweep makes this hundreds of times.
+    """
+    product = cutout((60, 40))
+    canvas = pad(Cutout(product, "alpha"), place(Size(*product.size), SMALL))
+    origin = Origin(f"photo-{number}.png", f"{number:064}", "PNG", f"{number:05}")
+    asked = request(canvas, SCENE, seed=number)
+    return orders.write(Order(asked, endpoint, origin, "alpha", product), out / "orders")
 
 
 def correct(order: Order, sender: Sender, out: Path) -> Path:
