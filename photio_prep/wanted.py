@@ -15,7 +15,7 @@ from typing import Any
 
 from PIL import Image
 
-from photio_prep import facts, files, states
+from photio_prep import facts, files, states, views
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.orders import SANDBOX, Order, Origin, below, origins, read, write
 from photio_prep.states import State
@@ -109,6 +109,8 @@ def succeed(old: Order, new: Order) -> Order:
     for origin in origins(old.folder):
         other = read(old.folder, origin=origin)
         write(replace(new, origin=other.origin, request=replace(new.request, canvas=other.canvas)), root, revised=True)
+    if placed.folder is not None:
+        views.carry(old.folder, placed.folder)
     went = {**_continued(old.folder), _kind(new.endpoint): new.key[:32]}
     files.write_whole(old.folder / "continued.json", facts.written(went))
     return placed

@@ -163,7 +163,7 @@ def test_a_target_that_is_a_folder_is_told(tmp_path: Path):
 
 
 def test_a_place_where_nothing_can_be_made_is_told():
-    with pytest.raises(StorageFailed, match="--out"):
+    with pytest.raises(StorageFailed, match="choose another folder"):
         files.write_whole(Path("/proc/photio/a"), b"x")
 
 

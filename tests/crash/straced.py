@@ -70,7 +70,7 @@ class Straced:
         counts: Counter[tuple[str, str]] = Counter()
         points = []
         for line in lines:
-            # "1234  fsync(3</root/claim>) = 0"; a resumed call was counted when it began, signals are no calls.
+            # "1234  fsync(3</tmp/claim>) = 0"; a resumed call was counted when it began, signals are no calls.
             found = re.match(r"(\d+)\s+(\w+)\((.*)", line)
             if not found:
                 continue
