@@ -19,7 +19,7 @@ $(SETUP): pyproject.toml
 
 demo: $(SETUP) ## Photo to final picture on our own fixtures, through the free sandbox
 	@$(BIN)/photio-prep models pull auto >/dev/null
-	@$(BIN)/photio-prep run fixtures/photos --out demo-out --sandbox --overwrite \
+	@$(BIN)/photio-prep run fixtures/photos --out demo-out --sandbox --overwrite --gate off \
 		--description "on a marble table, soft morning light, a plain wall behind" >/dev/null
 	@echo; echo "The finals are in demo-out/, the orders (what would be sent, cutouts, answers) in demo-out/orders/"
 
