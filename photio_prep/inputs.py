@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from photio_prep.addresses import LONGEST, shown
 from photio_prep.errors import PhotoRefused, UsageError
+from photio_prep.files import read_input
 
 # Only these are taken from a folder; a file that is named on the command line is judged by its bytes alone.
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic", ".heif"})
@@ -21,6 +22,9 @@ MARK = "-photio"
 _FINAL = {".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp"}
 # A name may have 255 bytes on every file system we know; ours adds `~123456-photio.webp`.
 _LONGEST = 255 - len("~123456-photio.webp")
+
+# Bytes of a list of inputs, and letters of one line: 100,000 names of the longest kind that systems allow.
+_LONGEST_LIST, _LONGEST_LINE = 64 * 2**20, 4096
 
 # Told of everything in a folder that is left out though it looks like a photo, and whether that is by our choice (a
 # link) or a failure (a folder that cannot be read).
@@ -90,10 +94,36 @@ def _named(inputs: tuple[str, ...], out: Path, passed_over: PassedOver) -> Itera
             raise UsageError("no such file or folder", "Check the name", subject=each)
         elif Path(each).is_dir():
             yield from _folder(Path(each), out, passed_over)
+        elif Path(each).suffix.lower() == ".txt":
+            yield from _listed(Path(each), out, passed_over)
         elif Path(each).suffix.lower() in (".csv", ".jsonl"):
             raise UsageError("job tables are not read yet", "Name photos or folders", subject=each)
         else:
             yield Item(Path(each), each, Path(each).stem)
+
+
+def _listed(file: Path, out: Path, passed_over: PassedOver) -> Iterator[Item]:
+    """The inputs that a text file names, one a line, relative to the file's folder; each once.
+
+    Blank lines and lines that begin with # say nothing. A line that names no input is refused by its number.
+    """
+    text = read_input(file, _LONGEST_LIST).decode("utf-8-sig", "surrogateescape")
+    lines = {line.strip(): number for number, line in reversed([*enumerate(text.splitlines(), 1)])}
+    for line, number in sorted(lines.items(), key=lambda each: each[1]):
+        if not line or line.startswith("#"):
+            continue
+        there = line if "://" in line else str(file.parent / line)
+        try:
+            yield from _named((_one_name(there),), out, passed_over)
+        except (UsageError, ValueError) as error:
+            found = error.found if isinstance(error, UsageError) else str(error)
+            passed_over(PhotoRefused(found, "Mend the list", subject=f"{file}, line {number}"), False)
+
+
+def _one_name(line: str) -> str:
+    if len(line) > _LONGEST_LINE or Path(line).suffix.lower() == ".txt":
+        raise UsageError("no name of a photo", "Name one file, folder or URL a line")
+    return line
 
 
 def _stem(url: str) -> str:
@@ -104,7 +134,7 @@ def _stem(url: str) -> str:
 
 def _folder(folder: Path, out: Path, passed_over: PassedOver) -> Iterator[Item]:
     found = 0
-    ours = out.resolve()
+    ours = out.stat() if out.is_dir() else None
     waiting = [folder]
     while waiting:
         here = waiting.pop()
@@ -118,9 +148,9 @@ def _folder(folder: Path, out: Path, passed_over: PassedOver) -> Iterator[Item]:
             continue
         if any(each.name == "order.json" for each in entries):
             continue  # an order of this or an earlier run, with --out in or at the input folder
-        folders = [here / each.name for each in entries if each.is_dir(follow_symlinks=False)]
-        # Our own output below the input is never input again.
-        waiting += reversed([each for each in folders if each.resolve() != ours])
+        # Our own output below the input is never input again. By its number: resolving a path costs its whole length.
+        folders = [each for each in entries if each.is_dir(follow_symlinks=False)]
+        waiting += reversed([here / each.name for each in folders if not _is(each, ours)])
         for entry in entries:
             path = here / entry.name
             if refused := _no_photo(entry, path):
@@ -131,6 +161,10 @@ def _folder(folder: Path, out: Path, passed_over: PassedOver) -> Iterator[Item]:
     if not found:
         looked = f"Looked for {', '.join(sorted(PICTURES))}"
         passed_over(PhotoRefused("no photos in this folder", looked, subject=str(folder)), False)
+
+
+def _is(entry: os.DirEntry[str], there: os.stat_result | None) -> bool:
+    return there is not None and entry.inode() == there.st_ino and entry.stat().st_dev == there.st_dev
 
 
 def _is_picture(path: Path) -> bool:

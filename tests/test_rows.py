@@ -1,4 +1,4 @@
-"""Rows of bad input that belong to no single module: I44, I70, I72, I73, I75. Nothing is billed, nothing is lost."""
+"""Rows of bad input that belong to no one module: I44, I46, I70, I72, I73, I75. Nothing is billed or lost."""
 
 from pathlib import Path
 
