@@ -17,7 +17,7 @@ from photio_prep.errors import PhotoRefused
 from photio_prep.orders import Order
 from photio_prep.states import State
 
-_PAID = frozenset({State.ANSWERED, State.FINISHED, State.UNKNOWN, State.PAID_UNUSABLE})
+_PAID = states.ANSWERED | {State.UNKNOWN, State.PAID_UNUSABLE}
 
 
 class _Paid(NamedTuple):
@@ -76,7 +76,7 @@ class PaidBefore:
                 facts, plan = json.loads(photo.read_bytes()), json.loads((photo.parent / "order.json").read_bytes())
                 words = (plan["description"], plan["negative_prompt"], plan["endpoint"])
                 state = states.state(photo.parent)
-                answered = state in (State.ANSWERED, State.FINISHED)
+                answered = state in states.ANSWERED
                 key, seed, drawn = str(plan["key"]), int(plan["seed"]), bool(plan["seed_drawn"])
                 if state in _PAID:
                     paid = _Paid(key, seed, drawn, facts["source"], words, answered)

@@ -30,6 +30,10 @@ class State(StrEnum):
     REFUSED = "refused"
 
 
+# A whole answer with a usable picture is kept.
+ANSWERED = frozenset({State.ANSWERED, State.FINISHED})
+
+
 def state(folder: Path) -> State:
     """How far the order in `folder` got, by what lies in it."""
     outcome = read_outcome(folder)
@@ -65,10 +69,9 @@ def resolve(folder: Path, *, retry: bool) -> None:
     Raises:
         UsageError: The outcome is not unknown.
     """
-    if state(folder) is not State.UNKNOWN:
-        raise UsageError(
-            f"its outcome is not unknown, it is {state(folder)}", "Nothing to resolve", subject=str(folder)
-        )
+    found = state(folder)
+    if found is not State.UNKNOWN:
+        raise UsageError(f"its outcome is not unknown, it is {found}", "Nothing to resolve", subject=str(folder))
     if not retry:
         ended = read_outcome(folder) or {"why": "its process died while it paid"}
         files.write_whole(folder / "outcome.json", written({**ended, "state": State.UNKNOWN, "resolved": "lost"}))

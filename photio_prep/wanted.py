@@ -20,8 +20,6 @@ from photio_prep.errors import PhotioError, UsageError
 from photio_prep.orders import SANDBOX, Order, Origin, below, origins, read, write
 from photio_prep.states import State
 
-_ANSWERED = (State.ANSWERED, State.FINISHED)
-
 
 def payable(place: Path, endpoint: str, *, described: bool, reworded: bool) -> list[Path]:
     """The orders that are to be paid for: one that is named, or of an output folder those that it is about.
@@ -33,8 +31,11 @@ def payable(place: Path, endpoint: str, *, described: bool, reworded: bool) -> l
         endpoint: Who will be asked.
         described: A scene description is given now.
         reworded: Any of the words is given now, the description or others.
+
+    Raises:
+        UsageError: No order lies there.
     """
-    found = below(place)
+    found = _below(place)
     if found == [place]:
         return found
     plans = {each: _plan(each) for each in found}
@@ -67,7 +68,7 @@ def finishable(place: Path, damaged: Callable[[PhotioError], None]) -> list[tupl
     A paid answer comes before one of the sandbox, a newer before an older; a photo without any comes with the order
     that got furthest.
     """
-    found = below(place)
+    found = _below(place)
     if found == [place]:
         folder = followed(place)
         return [(folder, origin) for origin in origins(folder)]
@@ -88,7 +89,7 @@ def finishable(place: Path, damaged: Callable[[PhotioError], None]) -> list[tupl
 def _rank(folder: Path) -> tuple[int, float]:
     plan, state = _plan(folder), states.state(folder)
     paid = plan.get("endpoint") != SANDBOX
-    got = 4 if state in _ANSWERED else 2 if state is not State.PLANNED else 1 if plan.get("description") else 0
+    got = 4 if state in states.ANSWERED else 2 if state is not State.PLANNED else 1 if plan.get("description") else 0
     newest = folder / "answer.raw"
     return got + (1 if paid and state is not State.PLANNED else 0), (newest.stat().st_mtime if newest.exists() else 0.0)
 
@@ -120,15 +121,17 @@ def followed(folder: Path) -> Path:
     """The order that carries the answer for `folder`: itself, or where it went on; a paid one before a sandbox's."""
     if (folder / "claim.json").exists():
         return folder
-    went = [folder.resolve().parent / Path(str(name)).name for _, name in sorted(_continued(folder).items())]
-    there = [folder.parent / each.name for each in went if (each / "order.json").exists()]
-    answered = [each for each in there if states.state(each) in _ANSWERED]
+    went = [folder.parent / Path(str(name)).name for _, name in sorted(_continued(folder).items())]
+    there = [each for each in went if (each / "order.json").exists()]
+    answered = [each for each in there if states.state(each) in states.ANSWERED]
     return next(iter(answered or there), folder)
 
 
-def is_sandbox(folder: Path) -> bool:
-    """Whether the order in `folder` is for the stand-in. A damaged one is not: whoever reads it, names it."""
-    return _plan(folder).get("endpoint") == SANDBOX
+def _below(place: Path) -> list[Path]:
+    found = below(place)
+    if not found:
+        raise UsageError("no order lies there", "Name a folder below orders/, or an output folder", subject=str(place))
+    return found
 
 
 def _kind(endpoint: str) -> str:

@@ -65,7 +65,7 @@ def generate(orders_: tuple[Path, ...], print_curl: bool, jobs: int, **given: An
         "described": words["description"] is not None,
         "reworded": any(each is not None for each in words.values()),
     }
-    found = [each for place in orders_ for each in wanted.payable(_place(place), endpoint, **reworded)]
+    found = [each for place in orders_ for each in wanted.payable(place, endpoint, **reworded)]
     if print_curl:
         if paying["sandbox"]:
             raise UsageError("--print-curl is for the real API", "Leave --sandbox out")
@@ -74,7 +74,7 @@ def generate(orders_: tuple[Path, ...], print_curl: bool, jobs: int, **given: An
     with paying_.client(paying, talk) as till:
         planned = list(_planned(found, words, till.endpoint, talk, again=again, level=level))
         new = [each for each in planned if each.folder and states.state(each.folder) in paying_.SENDABLE]
-        answered = sum(states.state(each.folder) in paying_.ANSWERED for each in planned if each.folder)
+        answered = sum(states.state(each.folder) in states.ANSWERED for each in planned if each.folder)
         paying_.quote(len(new), answered, paying, talk, till)
 
         def paid(order: Order) -> None:
@@ -103,7 +103,7 @@ def finish(orders_: tuple[Path, ...], out: Path | None, format_: str | None, ove
     """
     talk, _, rest = _split(given)
     metadata = rest["metadata"]
-    found = [each for place in orders_ for each in wanted.finishable(_place(place), talk.damaged)]
+    found = [each for place in orders_ for each in wanted.finishable(place, talk.damaged)]
     with talk.progress(found, len(found), "finish") as counted:
         for folder, origin in counted:
             order = None
@@ -199,13 +199,6 @@ def _refuse_stopped(order: Order, level: Level) -> None:
     """Raise for an order that the gate stops, unless it is paid for already: then it costs nothing to go on."""
     if order.folder is None or states.state(order.folder) in paying_.SENDABLE:
         gate.refuse(order, level)
-
-
-def _place(place: Path) -> Path:
-    """The order or output folder that an ORDER names, which must hold an order."""
-    if not orders.below(place):
-        raise UsageError("no order lies there", "Name a folder below orders/, or an output folder", subject=str(place))
-    return place
 
 
 def _out_of(folder: Path) -> Path:

@@ -23,7 +23,6 @@ OPTIONS = ("sandbox", "api_url", "key_file", "key_stdin", "keyring", "max_calls"
 # More new calls than this, and a person is asked first.
 ASK_ABOVE = 25
 SENDABLE = frozenset({State.PLANNED, State.REJECTED})
-ANSWERED = frozenset({State.ANSWERED, State.FINISHED})
 
 
 @contextmanager
