@@ -26,7 +26,8 @@ demo: $(SETUP) ## Photo to final picture on our own fixtures, through the free s
 test: $(SETUP) ## All tests, with the real weights
 	@$(BIN)/photio-prep models pull u2netp >/dev/null
 	@$(BIN)/photio-prep models pull isnet-imgly >/dev/null || test -z "$$CI"
-	@$(BIN)/python -m pytest -m "not soak"
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
+		$(BIN)/python -m pytest -m "not soak" --basetemp="$$scratch/tests"
 
 soak: $(SETUP) ## The long tests too
 	@$(BIN)/python -m pytest -m soak
