@@ -9,6 +9,7 @@ Everything else is imported from the module that it lives in: the stages from `p
 `photio_prep.errors`, the stand-in of the API from `photio_prep.sandbox`.
 """
 
+from photio_prep.batch import Outcome, run_many
 from photio_prep.data import Canvas, Cutout, Final, Matter, Photo, Request, Result, Sender
 from photio_prep.errors import PhotioError
 from photio_prep.flow import finish, generate, prepare, run
@@ -26,6 +27,7 @@ __all__ = [
     "InstantClient",
     "Matter",
     "Order",
+    "Outcome",
     "PhotioError",
     "Photo",
     "Placement",
@@ -37,4 +39,5 @@ __all__ = [
     "generate",
     "prepare",
     "run",
+    "run_many",
 ]

@@ -73,8 +73,10 @@ def too_long(found: int, limit: int, subject: str) -> PhotoRefused:
     )
 
 
-def write_whole(path: Path, data: bytes, *, overwrite: bool = True) -> None:
+def write_whole(path: Path, data: bytes, *, overwrite: bool = True, durable: bool = True) -> None:
     """Publish `data` at `path`, durable and complete, or leave what was there.
+
+    What is not `durable` may be empty or gone after a power cut: for what can be made again.
 
     Raises:
         FileExistsError: Something is there already and `overwrite` is false.
@@ -86,7 +88,8 @@ def write_whole(path: Path, data: bytes, *, overwrite: bool = True) -> None:
         try:
             with temporary.open("xb") as file:
                 file.write(data)
-                sync(file)
+                if durable:
+                    sync(file)
             if overwrite:
                 temporary.replace(path)
             else:
@@ -94,7 +97,8 @@ def write_whole(path: Path, data: bytes, *, overwrite: bool = True) -> None:
         finally:
             temporary.unlink(missing_ok=True)
         try:
-            sync_folder(path.parent)
+            if durable:
+                sync_folder(path.parent)
         except OSError:
             if not overwrite:  # nothing was there, so nothing is left: a claim that failed must not look like one
                 path.unlink(missing_ok=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from photio_prep import gate as gate_
+from photio_prep import made, pay, settings, views, wanted
 from photio_prep import orders as ledger
-from photio_prep import pay, settings, views, wanted
 from photio_prep.cutting import DEFAULT_CUTOUT, CutoutOptions
 from photio_prep.data import Canvas, Cutout, Final, Matter, Photo, Request, Result, Sender
 from photio_prep.decode import DEFAULT_LIMITS, Limits
@@ -28,6 +28,7 @@ from photio_prep.stages.send import API_URL
 from photio_prep.stages.unpad import unpad
 
 
+@made.once
 def prepare(
     source: Source | Photo,
     *,

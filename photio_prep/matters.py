@@ -28,16 +28,25 @@ class CatalogueMatter:
         self.asked = found.name if found else "auto"
 
     @cached_property
+    def _weights(self) -> catalogue.Weights:
+        return self._found or weights.best_installed(self._folder)
+
+    @cached_property
     def _matter(self) -> RembgMatter:
-        found = self._found or weights.best_installed(self._folder)
+        found = self._weights
         # What is loaded is what was compared with the pin, byte for byte: the file may change in between.
         path, data = weights.read(found, self._folder)
         return RembgMatter(path, found.family, found.name, data=data, device=self._device)
 
     @property
     def name(self) -> str:
-        """The model that is really used."""
-        return self._matter.name
+        """The model that is really used; asking for it loads nothing."""
+        return self._weights.name
+
+    @property
+    def sha256(self) -> str | None:
+        """Of the weights, as they are pinned."""
+        return self._weights.sha256
 
     @property
     def device(self) -> str:

@@ -216,6 +216,21 @@ def read(folder: Path, *, origin: Origin | None = None) -> Order:
     return order
 
 
+def cutout(folder: Path) -> Image.Image | None:
+    """The kept cutout (RGBA) of an order; None where there is none.
+
+    Raises:
+        StorageFailed: It is damaged.
+    """
+    try:
+        with Image.open(folder / "cutout.png", formats=["PNG"]) as kept:
+            return kept.copy()
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # a parser may raise anything on damaged bytes
+        raise StorageFailed("its cutout.png is damaged", AGAIN, subject=str(folder)) from error
+
+
 def _check(placement: Placement) -> None:
     left, top, right, bottom = placement.box
     width, height = placement.canvas

@@ -13,11 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from photio_prep import facts, files, states, views
 from photio_prep.errors import PhotioError, UsageError
-from photio_prep.orders import SANDBOX, Order, Origin, below, origins, read, write
+from photio_prep.orders import SANDBOX, Order, Origin, below, cutout, origins, read, write
 from photio_prep.states import State
 
 
@@ -103,9 +101,8 @@ def succeed(old: Order, new: Order) -> Order:
     if old.folder is None:
         raise UsageError("an order in memory has no folder to go on from", "Prepare it with orders=DIR")
     root = old.folder.parent
-    if old.cutout is None and (old.folder / "cutout.png").exists():
-        with Image.open(old.folder / "cutout.png", formats=["PNG"]) as cutout:
-            new = replace(new, cutout=cutout.copy())
+    if old.cutout is None:
+        new = replace(new, cutout=cutout(old.folder))
     placed = write(new, root, revised=True)
     for origin in origins(old.folder):
         other = read(old.folder, origin=origin)

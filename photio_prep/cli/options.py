@@ -137,7 +137,7 @@ paying = several(
     click.option("--keyring", is_flag=True, help="Take the API key from the system's key store."),
     click.option("--max-calls", type=click.IntRange(min=0), default=None, metavar="N", help="Pay for at most N calls."),
     click.option(
-        "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, metavar="N", help="Calls at the same time."
+        "--jobs", type=click.IntRange(1, 64), default=8, show_default=True, metavar="N", help="Calls at the same time."
     ),
     click.option(
         "--price", type=click.FloatRange(0, 1000), default=None, metavar="X", help="Of one call, for the quote."

@@ -4,17 +4,16 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
 
 import click
 
-from photio_prep import states
+from photio_prep import batch, states
 from photio_prep.cli import options
 from photio_prep.cli.signals import heard
 from photio_prep.cli.talk import Talk
-from photio_prep.errors import BudgetReached, Interrupted, PhotioError, StorageFailed, UsageError
+from photio_prep.errors import BudgetReached, Interrupted, PhotioError, UsageError
 from photio_prep.orders import Order
 from photio_prep.states import State
 from photio_prep.till import Till
@@ -85,46 +84,16 @@ def quote(calls: int, kept: int, paying: dict[str, Any], talk: Talk, till: Till,
     click.confirm(f"Pay for {told}?", abort=True, err=True)
 
 
-def _stopping(work: Callable[[Order], None], till: Till) -> Callable[[Order], None]:
-    """`work`, after whose first trouble with the disk no call leaves any more; it is told later, in its turn."""
-
-    def guarded(order: Order) -> None:
-        try:
-            work(order)
-        except StorageFailed as error:
-            till.close(error)
-            raise
-
-    return guarded
-
-
 def each(
     found: Iterable[Order], work: Callable[[Order], None], till: Till, talk: Talk, jobs: int, *, total: int
 ) -> None:
     """`work` on each order by `jobs` threads, a few orders ahead of the calls; what goes wrong is told and counted."""
-    running: dict[Future[None], Order] = {}
-    guarded = _stopping(work, till)
-
-    def settle(done: set[Future[None]]) -> None:
-        for future in done:
-            order = running.pop(future)
-            try:
-                future.result()
-            except PhotioError as error:
-                if isinstance(error, Interrupted):
-                    continue  # it stays planned; why nothing more is sent was told once
-                # The photo first: nobody knows an order by its digits.
-                error.subject = f"{order.origin.source}: {error.subject or order.folder}"
-                talk.refused(order.origin.source, error, order, _state(order))
-
-    with ThreadPoolExecutor(jobs) as pool:
-        for order in found:
-            if till.closed is not None:
-                break
-            running[pool.submit(guarded, order)] = order
-            if len(running) >= 2 * jobs:
-                settle(wait(running, return_when=FIRST_COMPLETED).done)
-        settle(wait(running).done)
+    for order, error in batch.as_done(found, work, till, jobs):
+        # One that was interrupted stays planned; why nothing more is sent is told once.
+        if error is not None and not isinstance(error, Interrupted):
+            # The photo first: nobody knows an order by its digits.
+            error.subject = f"{order.origin.source}: {error.subject or order.folder}"
+            talk.refused(order.origin.source, error, order, _state(order))
     if till.closed is not None:
         talk.codes.append(till.closed.exit_code)
         talk.say(

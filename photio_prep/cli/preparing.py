@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from photio_prep import flow, inputs, settings
+from photio_prep import batch, flow, inputs, settings
 from photio_prep.cli.talk import Talk
 from photio_prep.cutting import CutoutOptions
 from photio_prep.errors import PhotioError, PhotoRefused
@@ -41,27 +41,26 @@ def prepared(
     _writable(out)
     told = ""
     words = {**words, "description": words["description"] or ""}
-    with talk.progress(what, total or len(what), "prepare") as counted:
-        for item in counted:
-            try:
-                source = _bytes(item, offline=offline)
-                order = flow.prepare(
-                    source,
-                    **words,
-                    **cutting,
-                    model=matter,
-                    second=second,
-                    cutting=wished,
-                    endpoint=endpoint,
-                    orders=out / "orders",
-                    name=item.name,
-                    output=item.output,
-                    limits=settings.limits(),
-                )
-            except PhotioError as error:
-                if error.exit_code in (2, 7, 11):  # every other photo would meet the same
-                    raise
-                talk.refused(item.name, error)
+
+    def work(item: inputs.Item) -> Order:
+        return flow.prepare(
+            _bytes(item, offline=offline),
+            **words,
+            **cutting,
+            model=matter,
+            second=second,
+            cutting=wished,
+            endpoint=endpoint,
+            orders=out / "orders",
+            name=item.name,
+            output=item.output,
+            limits=settings.limits(),
+        )
+
+    with talk.progress(batch.in_order(what, work), total or len(what), "prepare") as counted:
+        for item, order in counted:
+            if isinstance(order, PhotioError):
+                talk.refused(item.name, order)
                 continue
             if order.model != told:
                 talk.say(f"cut out with: {order.model}" + (f" on {order.device}" if order.device else ""))

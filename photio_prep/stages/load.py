@@ -40,7 +40,7 @@ def load(source: Source, *, name: str = "", limits: Limits = DEFAULT_LIMITS, fra
     try:
         if isinstance(source, Image.Image):
             return _from_memory(source, name, limits)
-        data = _read(source, limits)
+        data = read(source, limits)
         image, format_, notes, credit = picture(data, limits, frame)
     except PhotoRefused as error:
         raise error.about(name) from None
@@ -76,7 +76,12 @@ def name_of(source: Source) -> str:
     return str(getattr(source, "name", "file"))
 
 
-def _read(source: str | os.PathLike[str] | bytes | BinaryIO, limits: Limits) -> bytes:
+def read(source: str | os.PathLike[str] | bytes | BinaryIO, limits: Limits, name: str = "") -> bytes:
+    """The bytes of a photo that is no picture in memory, `limits.file_bytes` at most.
+
+    Raises:
+        PhotoRefused: It cannot be read, or is longer.
+    """
     if isinstance(source, bytes):
         data = source
     elif isinstance(source, (str, os.PathLike)):
@@ -87,7 +92,7 @@ def _read(source: str | os.PathLike[str] | bytes | BinaryIO, limits: Limits) -> 
         while len(data) <= limits.file_bytes and (chunk := source.read(limits.file_bytes + 1 - len(data))):
             data += chunk
     if len(data) > limits.file_bytes:
-        raise too_long(len(data), limits.file_bytes, "")
+        raise too_long(len(data), limits.file_bytes, name)
     return data
 
 

@@ -1,0 +1,133 @@
+"""Was this very photo already prepared in this way? Then nothing is decoded or inferred again.
+
+Takes a photo's bytes and what is asked of it; gives the order that was made of it then, with the words of now. Touches
+the folder of orders. Raises what reading a photo and writing an order raise.
+
+A note below `orders/.made` leads from a wish to an order. It is only a way there: the order is read and checked like
+any other, and where note or order is gone or damaged, the photo is prepared again.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import cache, wraps
+from hashlib import sha256
+from importlib.metadata import version
+from inspect import signature
+from pathlib import Path
+from typing import Any, ParamSpec
+from weakref import WeakValueDictionary
+
+from PIL import Image
+
+from photio_prep import files, views
+from photio_prep import orders as ledger
+from photio_prep.data import Photo
+from photio_prep.errors import ModelUnavailable, PhotioError
+from photio_prep.matters import CatalogueMatter, matter_for
+from photio_prep.orders import Order
+from photio_prep.stages.load import load, name_of, read
+from photio_prep.stages.request import doubts, request
+
+NOTES = ".made"
+Asked = ParamSpec("Asked")
+
+# What another order of the same canvas may be asked with; everything else decides what the canvas is.
+_WORDS = ("description", "seed", "negative_prompt", "append_negative")
+_BESIDE = {*_WORDS, "source", "endpoint", "orders", "name", "output", "limits"}
+
+
+def once(prepare: Callable[Asked, Order]) -> Callable[Asked, Order]:
+    """`prepare`, but that a photo which lies prepared in `orders`, by the same tool and in the same way, is recalled.
+
+    Photos in memory, a matter of the user's own and a second opinion always go the whole way.
+    """
+    shape = signature(prepare)
+
+    @wraps(prepare)
+    def recalling(*args: Asked.args, **given: Asked.kwargs) -> Order:
+        bound = shape.bind(*args, **given)
+        bound.apply_defaults()
+        asked, source = bound.arguments, bound.arguments["source"]
+        told = None if isinstance(source, (Photo, Image.Image)) else _told(asked)
+        if isinstance(source, (Photo, Image.Image)) or told is None:
+            return prepare(*args, **given)
+        asked["name"] = asked["name"] or name_of(source)
+        asked["source"] = data = read(source, asked["limits"], asked["name"])
+        digest = sha256(data).hexdigest()
+        # What a name promises is remarked on.
+        with _note(Path(asked["orders"]), f"{digest} {Path(asked['name']).suffix.lower()} {told}") as note:
+            order = _recalled(note, digest, asked)
+            if order is None:
+                order = prepare(*bound.args, **bound.kwargs)
+                if order.folder is not None:
+                    there = f"{order.folder.name} {order.origin.id}\n"
+                    files.write_whole(note, there.encode("ascii"), durable=False)
+        return order
+
+    return recalling
+
+
+def _told(asked: dict[str, Any]) -> str | None:
+    """Everything that decides what comes out, as text; None where that cannot be told."""
+    if asked["orders"] is None or asked["second"] is not None:
+        return None
+    decides = {name: value for name, value in asked.items() if name not in _BESIDE and value is not None}
+    matter = decides.pop("model")
+    matter = matter_for(matter) if isinstance(matter, str) else matter
+    if not isinstance(matter, CatalogueMatter):
+        return None
+    with suppress(ModelUnavailable):  # a mask or an alpha needs none
+        decides["model"] = f"{matter.asked} {matter.sha256}"
+    if "mask" in decides:
+        if hasattr(asked["mask"], "read"):  # gives its bytes once
+            asked["mask"] = asked["mask"].read()
+        decides["mask"] = sha256(load(asked["mask"], limits=asked["limits"]).image.tobytes()).hexdigest()
+    return f"{_version()} {sorted(decides.items())}"
+
+
+def _recalled(note: Path, digest: str, asked: Mapping[str, Any]) -> Order | None:
+    """The order that a note leads to, where it is whole, with the words and the name of now."""
+    old = _there(note, digest)
+    if old is None or old.folder is None:
+        return None
+    new = request(old.canvas, **{name: asked[name] for name in _WORDS})
+    was, now = doubts(old.request.description), doubts(new.description)
+    warnings = (*(each for each in old.origin.warnings if each not in was), *now)
+    origin = replace(old.origin, source=asked["name"], output=asked["output"], warnings=warnings)
+    kept = ledger.cutout(old.folder)
+    order = replace(old, request=new, endpoint=asked["endpoint"], origin=origin, cutout=kept, folder=None)
+    placed = ledger.write(order, note.parent.parent)
+    if placed.folder is not None and placed.folder != old.folder:
+        views.carry(old.folder, placed.folder)
+    return placed
+
+
+def _there(note: Path, digest: str) -> Order | None:
+    with suppress(OSError, ValueError, PhotioError):
+        folder, photo = note.read_text(encoding="ascii").split()
+        place = note.parent.parent / Path(folder).name
+        for origin in ledger.origins(place):
+            if (origin.id, origin.digest) == (photo, digest):
+                return ledger.read(place, origin=origin)
+    return None
+
+
+@contextmanager
+def _note(orders: Path, wish: str) -> Iterator[Path]:
+    """The place of a wish's note; one thread at a time, so that of twins only the first is prepared."""
+    note = orders / NOTES / sha256(wish.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    with _GUARD:
+        lock = _LOCKS.setdefault(str(note.absolute()), threading.Lock())
+    with lock:
+        yield note
+
+
+@cache
+def _version() -> str:
+    return version("photio-prep")
+
+
+_LOCKS: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
+_GUARD = threading.Lock()

@@ -1,0 +1,148 @@
+"""Many photos at once: order, bounds, what goes wrong with one, the budget, and no difference to one by one."""
+
+import itertools
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from photio_prep import InstantClient, run
+from photio_prep.batch import Outcome, as_done, in_order, run_many
+from photio_prep.errors import BudgetReached, ModelUnavailable, PhotioError, PhotoRefused, StorageFailed
+from photio_prep.sandbox import Sandbox
+from photio_prep.till import Till
+from tests.fakes import BrightMatter
+from tests.photos import SCENE, encoded, photo, saved
+
+KEY = "pt-canary-5c1e77b0a9d4"
+
+
+@pytest.fixture
+def identity() -> Iterator[Sandbox]:
+    with Sandbox(identity=True) as sandbox:
+        yield sandbox
+
+
+def client(sandbox: Sandbox) -> InstantClient:
+    return InstantClient(KEY, api_url=sandbox.url)
+
+
+def test_what_is_prepared_comes_in_the_order_of_its_sources() -> None:
+    first_may_end = threading.Event()
+
+    def work(number: int) -> int:
+        if number == 0:
+            assert first_may_end.wait(20)
+        else:
+            first_may_end.set()  # a later one ends before the first
+        return number * 2
+
+    assert list(in_order(range(6), work, threads=3)) == [(each, each * 2) for each in range(6)]
+
+
+def test_no_more_is_taken_than_is_worked_on_and_one() -> None:
+    taken: list[int] = []
+
+    def endless() -> Iterator[int]:
+        for each in itertools.count():
+            taken.append(each)
+            yield each
+
+    given = in_order(endless(), lambda each: each, threads=2)
+    for most in range(5):
+        assert next(given) == (most, most)
+        assert len(taken) <= most + 3
+    given.close()  # type: ignore[attr-defined]
+
+
+def test_what_is_wrong_with_one_is_its_own_and_what_befalls_all_ends_it() -> None:
+    def work(number: int) -> int:
+        if number == 1:
+            raise PhotoRefused("blank", "Use another")
+        if number == 4:
+            raise ModelUnavailable("gone", "Pull it")
+        return number
+
+    told = in_order(range(9), work, threads=1)
+    assert next(told) == (0, 0)
+    assert isinstance(next(told)[1], PhotoRefused)
+    with pytest.raises(ModelUnavailable):
+        list(told)
+
+
+def test_trouble_with_the_disk_ends_the_calls(identity: Sandbox) -> None:
+    till = Till(client(identity))
+
+    def work(number: int) -> int:
+        if number == 2:
+            raise StorageFailed("full", "Free some space")
+        return number
+
+    told = list(as_done(range(100), work, till, 1))
+    assert isinstance(till.closed, StorageFailed)
+    assert [each for each, outcome in told if isinstance(outcome, PhotioError)] == [2]
+    assert len(told) <= 5, "two in flight, two taken ahead"
+
+
+def test_many_photos_come_out_as_they_do_one_by_one(identity: Sandbox, tmp_path: Path) -> None:
+    photos = [encoded(photo((90 + each, 70), shade=200 + 5 * each)) for each in range(8)]
+    seen: list[Outcome] = []
+    told = list(
+        run_many(
+            photos,
+            SCENE,
+            client=client(identity),
+            model=BrightMatter(),
+            orders=tmp_path,
+            gate="off",
+            progress=seen.append,
+        )
+    )
+    assert seen == told
+    assert len(told) == 8
+    for each in told:
+        alone = run(each.source, SCENE, client=client(identity), model=BrightMatter(), gate="off")
+        assert each.final is not None, each.error
+        assert np.array_equal(np.asarray(each.final.image), np.asarray(alone.image))
+
+
+def test_each_photo_may_have_words_of_its_own_and_a_bad_one_stops_nothing(identity: Sandbox, tmp_path: Path) -> None:
+    good = saved(tmp_path / "a.png", photo())
+    sources: list[Any] = [
+        {"source": good, "description": "on a beach at noon", "seed": 7},
+        tmp_path / "missing.png",
+        {"source": good},
+    ]
+    told = {
+        str(each.source): each
+        for each in run_many(sources, SCENE, client=client(identity), model=BrightMatter(), gate="off")
+    }
+    beach, missing, plain = (told[str(each)] for each in sources)
+    assert beach.order is not None
+    assert (beach.order.request.description, beach.order.request.seed) == ("on a beach at noon", 7)
+    assert isinstance(missing.error, PhotoRefused)
+    assert missing.order is None
+    assert plain.order is not None
+    assert plain.order.request.description == SCENE
+
+
+def test_the_budget_is_exact_and_an_endless_list_ends_with_it(identity: Sandbox) -> None:
+    endless = ({"source": encoded(photo()), "seed": seed} for seed in itertools.count(1))
+    told = list(
+        run_many(endless, SCENE, client=client(identity), model=BrightMatter(), gate="off", max_calls=3, jobs=2)
+    )
+    assert identity.calls == 3
+    assert sum(each.final is not None for each in told) == 3
+    assert any(isinstance(each.error, BudgetReached) for each in told)
+
+
+def test_whoever_stops_looking_stops_paying(identity: Sandbox) -> None:
+    endless = ({"source": encoded(photo()), "seed": seed} for seed in itertools.count(1))
+    told = run_many(endless, SCENE, client=client(identity), model=BrightMatter(), gate="off", jobs=2)
+    assert next(told).error is None
+    told.close()  # type: ignore[attr-defined]
+    calls = identity.calls
+    assert 1 <= calls <= 1 + 2 * 2, "what was in flight or taken ahead"
