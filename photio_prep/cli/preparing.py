@@ -47,8 +47,7 @@ def prepared(
                 source = _bytes(item, offline=offline)
                 order = flow.prepare(
                     source,
-                    **words,
-                    **cutting,
+                    **{**words, **cutting, **item.wishes},
                     model=matter,
                     second=second,
                     cutting=wished,

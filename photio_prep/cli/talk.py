@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
-from photio_prep.errors import GateStopped, PhotioError, PhotoRefused, StorageFailed, worst
+from photio_prep.errors import GateStopped, Mistakes, PhotioError, PhotoRefused, StorageFailed, worst
 from photio_prep.geometry import snap
 from photio_prep.orders import Order
 from photio_prep.states import State
@@ -63,7 +63,8 @@ class Talk:
     def fail(self, error: PhotioError) -> None:
         """An error: on stderr always; its exit code counts."""
         self.codes.append(error.exit_code)
-        self._print(f"error: {error}")
+        for line in str(error).splitlines() if isinstance(error, Mistakes) else [str(error)]:
+            self._print(f"error: {line}")
         if self.verbose:
             for line in "".join(traceback.format_exception(error)).splitlines():
                 self._print(line)
