@@ -30,7 +30,21 @@ LAYERS = (
     | {"cutting", "edges", "looks", "parts", "refine", "tiles"},
     {"catalogue", "claims", "keep", "facts", "orders", "states", "sources", "weights", "wire"}
     | {"stages", "stages.load", "stages.matte", "stages.pad", "stages.request", "stages.send", "stages.unpad"},
-    {"again", "curl", "figures", "wanted", "finals", "flow", "gate", "matters", "pay", "restore", "till", "views"},
+    {
+        "again",
+        "curl",
+        "figures",
+        "wanted",
+        "finals",
+        "flow",
+        "gate",
+        "matters",
+        "pay",
+        "report",
+        "restore",
+        "till",
+        "views",
+    },
     {"batch", "cluster", "review"},
     {"", "__main__", "cli"},
 )

@@ -9,7 +9,7 @@ import click
 
 from photio_prep import finals, flow, gate, orders, pay, settings, states, wanted
 from photio_prep.again import PaidBefore
-from photio_prep.cli import choosing, options
+from photio_prep.cli import choosing, options, reporting
 from photio_prep.cli import paying as paying_
 from photio_prep.cli.preparing import prepared
 from photio_prep.cli.talk import Talk
@@ -40,12 +40,12 @@ def prepare(inputs_: tuple[str, ...], out: Path, first: int | None, api_url: str
     talk, words, cutting = _split(given)
     endpoint = options.endpoint(sandbox=False, api_url=api_url)
     level = settings.gate(cutting.pop("gate"))
+    reporting.begin(talk, "prepare")
     items = choosing.chosen(inputs_, out, talk, first=first)
     for order in prepared(items, out, talk, endpoint=endpoint, words=words, cutting=cutting):
         folder = wanted.followed(order.folder) if order.folder else None
         talk.done(order, states.state(folder) if folder else State.PLANNED, result=order.folder, level=level)
-    talk.summary()
-    return talk.exit_code
+    return reporting.close(talk, out, items)
 
 
 @click.command()
@@ -64,6 +64,7 @@ def generate(orders_: tuple[Path, ...], print_curl: bool, jobs: int, **given: An
     talk, words, paying = _split(given)
     again, level = paying.pop("again"), settings.gate(paying.pop("gate"))
     endpoint = options.endpoint(sandbox=paying["sandbox"], api_url=paying["api_url"])
+    reporting.begin(talk, "generate", paying["price"])
     reworded = {
         "described": words["description"] is not None,
         "reworded": any(each is not None for each in words.values()),
@@ -88,8 +89,7 @@ def generate(orders_: tuple[Path, ...], print_curl: bool, jobs: int, **given: An
             talk.done(order, state, result=order.folder)
 
         paying_.each(planned, paid, till, talk, jobs, total=len(planned))
-    talk.summary()
-    return talk.exit_code
+    return reporting.close(talk, _out_of(found[0]) if found else None)
 
 
 @click.command()
@@ -153,6 +153,7 @@ def run(
         raise UsageError(
             "both the photo and the key would come from standard input", "Use --key-file or PHOTIO_API_KEY"
         )
+    reporting.begin(talk, "run", paying["price"])
     items = choosing.chosen(inputs_, out, talk, format_=format_, first=first, description=words["description"])
     paid_before = PaidBefore(out / "orders")
     with paying_.client(paying, talk) as till:
@@ -175,6 +176,8 @@ def run(
                     if not again:
                         paid_before.refuse(order)
                     _refuse_stopped(order, level)
+                    if paid_before.changed(order):
+                        talk.changed(order)
                 except PhotioError as error:
                     talk.refused(order.origin.source, error, order, State.PLANNED)
                     continue
@@ -187,8 +190,7 @@ def run(
             talk.done(order, State.FINISHED, final=path)
 
         paying_.each(reserved(), whole, till, talk, jobs, total=len(items))
-    talk.summary()
-    return talk.exit_code
+    return reporting.close(talk, out, items)
 
 
 def _split(given: dict[str, Any]) -> tuple[Talk, dict[str, Any], dict[str, Any]]:

@@ -43,6 +43,7 @@ def prepared(
     words = {**words, "description": words["description"] or ""}
     with talk.progress(what, total or len(what), "prepare") as counted:
         for item in counted:
+            talk.begun(item.name)
             try:
                 source = _bytes(item, offline=offline)
                 order = flow.prepare(

@@ -12,13 +12,16 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from photio_prep.errors import GateStopped, Mistakes, PhotioError, PhotoRefused, StorageFailed, worst
 from photio_prep.geometry import snap
 from photio_prep.orders import Order
 from photio_prep.states import State
 from photio_prep.verdict import Level
+
+if TYPE_CHECKING:
+    from photio_prep.report import Report
 
 T = TypeVar("T")
 
@@ -47,6 +50,7 @@ class Talk:
         self.verbose = verbose
         self.codes: list[int] = []
         self.states: dict[State, int] = {}
+        self.report: Report | None = None
         self._bar: Any = None
         self._lock = threading.RLock()
 
@@ -86,21 +90,36 @@ class Talk:
             self.states[state] = self.states.get(state, 0) + 1
             for warning in order.origin.warnings:
                 self.say(f"warning: {order.origin.source}: {warning}")
-            self._judged(order, level)
+            stopped = self._judged(order, level)
+            if self.report:
+                self.report.done(order, state, final, GateStopped.exit_code if stopped else 0)
             if self.as_json:
                 self.line(described(order, state, final))
             elif path := final or result:
                 self.out(str(path))
 
-    def _judged(self, order: Order, level: Level | None) -> None:
+    def _judged(self, order: Order, level: Level | None) -> bool:
         judged = order.origin.gate
         if judged is None:
-            return
+            return False
         for reason in judged.reasons:
             self.say(f"{reason.verdict}: {order.origin.source}: {reason.text}")
         if level is not None and level.stops(judged.verdict):
             self.codes.append(GateStopped.exit_code)
             self._print(f"stopped: {order.origin.source}: planned, and not paid for unless --gate off is given")
+            return True
+        return False
+
+    def begun(self, source: str) -> None:
+        """The first step of a photo, for the report."""
+        if self.report:
+            self.report.begun(source)
+
+    def changed(self, order: Order) -> None:
+        """A photo that was paid for before is another picture now."""
+        self.say(f"changed since: {order.origin.source} was paid for as other bytes; as it is now it is a new order")
+        if self.report:
+            self.report.changed(order)
 
     def refused(
         self, source: str, error: PhotioError, order: Order | None = None, state: State = State.REFUSED
@@ -109,6 +128,8 @@ class Talk:
         with self._lock:
             self.states[state] = self.states.get(state, 0) + 1
             self.fail(error.about(source))
+            if self.report:
+                self.report.failed(source, error, order, state)
             if self.as_json:
                 line = described(order, state, None) if order else {**_EMPTY, "source": source, "state": state}
                 what = {"type": type(error).__name__, "message": str(error), "exit_code": error.exit_code}
