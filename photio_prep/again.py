@@ -57,15 +57,29 @@ class PaidBefore:
                     "Finish that order for nothing, or give --again to pay for this one too",
                 )
 
-    def answered(self, sources: Iterable[str], description: str, endpoint: str) -> int:
-        """How many photos, by their names alone, have an answer for these words: a guess for the quote."""
-        names = {
-            paid.source
+    def changed(self, order: Order) -> bool:
+        """Whether the photo of `order` was paid for under its name, but never as the bytes that it has now."""
+        known = self._digests.get(order.origin.source, set())
+        return bool(known) and order.origin.digest not in known and order.origin.source != "-"
+
+    @cached_property
+    def _digests(self) -> dict[str, set[str]]:
+        """The digests of each source that was paid for, by its name."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for (digest, _), each in self._found.items():
+            for paid in each:
+                found[paid.source].add(digest)
+        return found
+
+    def answered(self, asked: Iterable[tuple[str, str]], endpoint: str) -> int:
+        """How many photos have an answer for their words, by name and description alone: a guess for the quote."""
+        known = {
+            (paid.source, paid.words[0])
             for each in self._found.values()
             for paid in each
-            if paid.answered and (paid.words[0], paid.words[2]) == (description, endpoint)
+            if paid.answered and paid.words[2] == endpoint
         }
-        return sum(source in names for source in sources)
+        return sum(each in known for each in asked)
 
     @cached_property
     def _found(self) -> dict[tuple[str, str], list[_Paid]]:

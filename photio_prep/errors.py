@@ -2,6 +2,7 @@
 
     PhotioError
     ├── UsageError            2   a flag, a setting or a value that cannot be meant
+    │   └── Mistakes          2   every mistake of a job table, each with its line
     ├── PhotoRefused          3   this photo cannot be used; nothing was billed
     │   ├── NoProduct         3   the model found nothing to cut out
     │   ├── GateStopped       3   its cutout is not worth paying for; the order stays planned
@@ -22,7 +23,7 @@ A message has three parts: which photo or order, what was found, what to do.
 Takes, gives, touches nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class PhotioError(Exception):
@@ -56,6 +57,17 @@ class UsageError(PhotioError):
     """A flag, a setting or a value that cannot be meant."""
 
     exit_code = 2
+
+
+class Mistakes(UsageError):
+    """Every mistake of the job tables of one command, in `each`; nothing was begun."""
+
+    def __init__(self, found: str, fix: str = "", subject: str = "", *, each: Sequence[UsageError] = ()) -> None:
+        super().__init__(found, fix, subject)
+        self.each = tuple(each)
+
+    def __str__(self) -> str:
+        return "\n".join([*map(str, self.each), super().__str__()])
 
 
 class PhotoRefused(PhotioError):

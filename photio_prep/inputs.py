@@ -1,17 +1,19 @@
-"""INPUT -> the photos it names: a file, a folder's tree, a URL, or standard input.
+"""INPUT -> the photos it names: a file, a folder's tree, a pattern, a job table, a list, a URL, or standard input.
 
 Takes what stands on the command line; gives sources with the place of their finals. Touches the disk.
-Raises UsageError for an input that is none.
+Raises UsageError for an input that is none, Mistakes for job tables that hold any.
 """
 
 import os
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from photio_prep import jobs
 from photio_prep.addresses import LONGEST, shown
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.files import read_input
@@ -36,29 +38,44 @@ class Item(NamedTuple):
 
     `source` is its path (None is standard input), or its URL; `name` what messages and orders call it, a URL without
     its secrets; `output` the place of its final; `follow` says whether it may be a symbolic link: one that the user
-    named may, one found in a folder may not.
+    named may, one found in a folder may not; `job` is the row of the job table that names it.
     """
 
     source: Path | str | None
     name: str
     output: str
     follow: bool = True
+    job: jobs.Job | None = None
+
+    @property
+    def wishes(self) -> Mapping[str, Any]:
+        """Arguments of `flow.prepare` that this photo's row gives, in place of the command line's."""
+        return self.job.wishes if self.job else {}
 
 
 def expand(
-    inputs: tuple[str, ...], out: Path, format_: str | None = None, *, passed_over: PassedOver | None = None
+    inputs: tuple[str, ...],
+    out: Path,
+    format_: str | None = None,
+    *,
+    passed_over: PassedOver | None = None,
+    described: bool = True,
 ) -> Iterator[Item]:
     """Each photo that `inputs` name, folders in sorted order with their tree kept; nothing of `out` itself.
 
     Photos whose finals would have the same name (`x/a.jpg` and `y/a.jpeg`, `A.png` and `a.png`) are kept apart: the
     later one gets a few digits of its path's digest. Finals never have a name that a terminal or another system
-    cannot bear.
+    cannot bear. All job tables are read before the first photo is given; unless `described`, each of their rows must
+    have a scene description of its own.
 
     Raises:
-        UsageError: An input does not exist, or is of a kind that is not read yet.
+        UsageError: An input does not exist.
+        Mistakes: Every mistake of the job tables.
     """
     taken: set[str] = set()
-    for item in _named(inputs, out, passed_over or (lambda _why, _by_choice: None)):
+    named = (Path(each) for each in inputs if jobs.is_table(each) and os.path.lexists(each) and not Path(each).is_dir())
+    tables = jobs.read(named, described=described)
+    for item in _named(inputs, out, passed_over or (lambda _why, _by_choice: None), tables):
         suffix = format_ or _FINAL.get(Path(item.name).suffix.lower(), "png")
         digest = sha256(str(item.source).encode("utf-8", "surrogateescape")).hexdigest()[:6]
         output = _bearable(item.output, digest)
@@ -84,20 +101,24 @@ def _bearable(output: str, digest: str) -> str:
     return "/".join(parts)
 
 
-def _named(inputs: tuple[str, ...], out: Path, passed_over: PassedOver) -> Iterator[Item]:
+def _named(
+    inputs: tuple[str, ...], out: Path, passed_over: PassedOver, tables: Mapping[Path, list[jobs.Job]]
+) -> Iterator[Item]:
     for each in inputs:
         if each == "-":
             yield Item(None, "-", "stdin")
         elif "://" in each or each.lower().startswith(("data:", "javascript:", "//")):
             yield Item(each, shown(each), _stem(each))
+        elif not os.path.lexists(each) and any(sign in each for sign in "*?["):
+            yield from _matching(each, out, passed_over)
         elif not os.path.lexists(each):
             raise UsageError("no such file or folder", "Check the name", subject=each)
         elif Path(each).is_dir():
             yield from _folder(Path(each), out, passed_over)
         elif Path(each).suffix.lower() == ".txt":
             yield from _listed(Path(each), out, passed_over)
-        elif Path(each).suffix.lower() in (".csv", ".jsonl"):
-            raise UsageError("job tables are not read yet", "Name photos or folders", subject=each)
+        elif jobs.is_table(each):
+            yield from map(_of_row, tables[Path(each)])
         else:
             yield Item(Path(each), each, Path(each).stem)
 
@@ -114,16 +135,48 @@ def _listed(file: Path, out: Path, passed_over: PassedOver) -> Iterator[Item]:
             continue
         there = line if "://" in line else str(file.parent / line)
         try:
-            yield from _named((_one_name(there),), out, passed_over)
+            yield from _named((_one_name(there),), out, passed_over, {})
         except (UsageError, ValueError) as error:
             found = error.found if isinstance(error, UsageError) else str(error)
             passed_over(PhotoRefused(found, "Mend the list", subject=f"{file}, line {number}"), False)
 
 
 def _one_name(line: str) -> str:
-    if len(line) > _LONGEST_LINE or Path(line).suffix.lower() == ".txt":
+    if len(line) > _LONGEST_LINE or Path(line).suffix.lower() == ".txt" or jobs.is_table(line):
         raise UsageError("no name of a photo", "Name one file, folder or URL a line")
     return line
+
+
+def _of_row(job: jobs.Job) -> Item:
+    if isinstance(job.source, str):
+        return Item(job.source, shown(job.source), job.output or _stem(job.source), job=job)
+    return Item(job.source, str(job.source), job.output, job=job)
+
+
+def _matching(pattern: str, out: Path, passed_over: PassedOver) -> Iterator[Item]:
+    """The photos that a quoted pattern names: `*` and `?` within a name, `**` for any folders; the tree is kept."""
+    parts = Path(pattern).parts
+    first = next(number for number, each in enumerate(parts) if any(sign in each for sign in "*?["))
+    base, wanted = Path(*parts[:first]), parts[first:]
+    if not base.is_dir():
+        raise UsageError(f"no such folder as {str(base)!r}", "Check the pattern", subject=pattern)
+    deepest = None if "**" in wanted else len(wanted)
+    found = False
+    for item in _tree(base, out, passed_over, deepest):
+        if _fits(Path(item.name).relative_to(base).parts, wanted):
+            found = True
+            yield item
+    if not found:
+        passed_over(PhotoRefused("no photo fits this pattern", "Check it, and quote it", subject=pattern), False)
+
+
+def _fits(name: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
+    """Whether a name, part by part, fits a pattern's parts."""
+    if not wanted:
+        return not name
+    if wanted[0] == "**":
+        return _fits(name, wanted[1:]) or (bool(name) and _fits(name[1:], wanted))
+    return bool(name) and fnmatchcase(name[0], wanted[0]) and _fits(name[1:], wanted[1:])
 
 
 def _stem(url: str) -> str:
@@ -133,7 +186,17 @@ def _stem(url: str) -> str:
 
 
 def _folder(folder: Path, out: Path, passed_over: PassedOver) -> Iterator[Item]:
-    found = 0
+    none = True
+    for item in _tree(folder, out, passed_over):
+        none = False
+        yield item
+    if none:
+        looked = f"Looked for {', '.join(sorted(PICTURES))}"
+        passed_over(PhotoRefused("no photos in this folder", looked, subject=str(folder)), False)
+
+
+def _tree(folder: Path, out: Path, passed_over: PassedOver, deepest: int | None = None) -> Iterator[Item]:
+    """The photos below `folder`, those in it at depth 1, at most `deepest`; None is any depth."""
     ours = out.stat() if out.is_dir() else None
     waiting = [folder]
     while waiting:
@@ -150,17 +213,14 @@ def _folder(folder: Path, out: Path, passed_over: PassedOver) -> Iterator[Item]:
             continue  # an order of this or an earlier run, with --out in or at the input folder
         # Our own output below the input is never input again. By its number: resolving a path costs its whole length.
         folders = [each for each in entries if each.is_dir(follow_symlinks=False)]
-        waiting += reversed([here / each.name for each in folders if not _is(each, ours)])
+        if deepest is None or len(here.parts) - len(folder.parts) + 1 < deepest:
+            waiting += reversed([here / each.name for each in folders if not _is(each, ours)])
         for entry in entries:
             path = here / entry.name
             if refused := _no_photo(entry, path):
                 passed_over(refused, True)
             elif _is_picture(path) and not entry.is_dir():
-                found += 1
                 yield Item(path, str(path), path.relative_to(folder).with_suffix("").as_posix(), follow=False)
-    if not found:
-        looked = f"Looked for {', '.join(sorted(PICTURES))}"
-        passed_over(PhotoRefused("no photos in this folder", looked, subject=str(folder)), False)
 
 
 def _is(entry: os.DirEntry[str], there: os.stat_result | None) -> bool:

@@ -27,7 +27,7 @@ FIXTURES = Path(__file__).parent.parent / "fixtures" / "photos"
 
 
 def folder_of_order(out: Path | str = "photio-out") -> Path:
-    (folder,) = (Path(out) / "orders").iterdir()
+    (folder,) = (each.parent for each in (Path(out) / "orders").glob("*/order.json"))
     return folder
 
 

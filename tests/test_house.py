@@ -20,6 +20,7 @@ PACKAGE = ROOT / "photio_prep"
 LAYERS = (
     {"errors", "geometry", "processes"},
     {"addresses", "connection", "data", "decode", "devices", "encode", "fetch", "files", "inputs"}
+    | {"jobs", "rows"}
     | {"colour", "isolate", "limits", "pixels", "worker"}
     | {
         "headers",
@@ -40,6 +41,7 @@ LAYERS = (
         "made",
         "matters",
         "pay",
+        "report",
         "restore",
         "till",
         "views",

@@ -146,13 +146,6 @@ def test_what_is_no_input_is_refused_with_its_name(what: str, tmp_path: Path, mo
     assert caught.value.subject == what
 
 
-@pytest.mark.parametrize("name", ["jobs.csv", "jobs.jsonl", "JOBS.CSV"])
-def test_job_tables_are_not_mistaken_for_photos(tmp_path: Path, name: str):
-    touched(tmp_path / name)
-    with pytest.raises(UsageError, match="job tables"):
-        found(tmp_path / name)
-
-
 def test_an_empty_folder_is_told(tmp_path: Path):
     told: list[tuple[PhotoRefused, bool]] = []
     assert not list(expand((str(tmp_path),), tmp_path / "out", passed_over=lambda *why: told.append(why)))

@@ -114,6 +114,11 @@ out = click.option(
     show_default=True,
     help="Where everything goes.",
 )
+choosing = several(
+    click.option(
+        "--first", type=click.IntRange(min=1), default=None, metavar="N", help="A rehearsal: only the first N photos."
+    ),
+)
 finals = several(
     click.option(
         "--format", "format_", type=click.Choice(["jpg", "png", "webp"]), help="Of the finals. [the photo's own]"

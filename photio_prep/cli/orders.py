@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from photio_prep import finals, flow, gate, inputs, orders, pay, settings, states, wanted
+from photio_prep import finals, flow, gate, orders, pay, settings, states, wanted
 from photio_prep.again import PaidBefore
-from photio_prep.cli import options
+from photio_prep.cli import choosing, options, reporting
 from photio_prep.cli import paying as paying_
 from photio_prep.cli.preparing import prepared
 from photio_prep.cli.talk import Talk
@@ -27,22 +27,26 @@ from photio_prep.verdict import Level
 @options.words
 @options.cutting
 @options.gating
+@options.choosing
 @options.out
 @click.option("--api-url", default=None, metavar="URL", help="Who will be asked; part of the order's key.")
 @options.talking
-def prepare(inputs_: tuple[str, ...], out: Path, api_url: str | None, **given: Any) -> int:  # noqa: ANN401
+def prepare(inputs_: tuple[str, ...], out: Path, first: int | None, api_url: str | None, **given: Any) -> int:  # noqa: ANN401
     """Dry run: one order per photo, with the exact PNG that would be sent. Free, no network, no key.
 
-    INPUT is a photo, a folder (its tree is kept), an http(s) URL, or - for standard input. Prints each order's folder.
+    INPUT is a photo, a folder (its tree is kept), a quoted pattern, an http(s) URL, a job table (.csv, .jsonl), a list
+    (.txt), or - for standard input. Prints each order's folder.
     """
     talk, words, cutting = _split(given)
     endpoint = options.endpoint(sandbox=False, api_url=api_url)
     level = settings.gate(cutting.pop("gate"))
-    for order in prepared(inputs_, out, talk, endpoint=endpoint, words=words, cutting=cutting):
-        folder = wanted.followed(order.folder) if order.folder else None
-        talk.done(order, states.state(folder) if folder else State.PLANNED, result=order.folder, level=level)
-    talk.summary()
-    return talk.exit_code
+    reporting.begin(talk, "prepare")
+    items = choosing.chosen(inputs_, out, talk, first=first)
+    with talk.progress(len(items), "prepare"):
+        for order in prepared(items, out, talk, endpoint=endpoint, words=words, cutting=cutting):
+            folder = wanted.followed(order.folder) if order.folder else None
+            talk.done(order, states.state(folder) if folder else State.PLANNED, result=order.folder, level=level)
+    return reporting.close(talk, out, items)
 
 
 @click.command()
@@ -61,6 +65,7 @@ def generate(orders_: tuple[Path, ...], print_curl: bool, jobs: int, **given: An
     talk, words, paying = _split(given)
     again, level = paying.pop("again"), settings.gate(paying.pop("gate"))
     endpoint = options.endpoint(sandbox=paying["sandbox"], api_url=paying["api_url"])
+    reporting.begin(talk, "generate", paying["price"])
     reworded = {
         "described": words["description"] is not None,
         "reworded": any(each is not None for each in words.values()),
@@ -84,9 +89,9 @@ def generate(orders_: tuple[Path, ...], print_curl: bool, jobs: int, **given: An
                 state = State.ANSWERED
             talk.done(order, state, result=order.folder)
 
-        paying_.each(planned, paid, till, talk, jobs, total=len(planned))
-    talk.summary()
-    return talk.exit_code
+        with talk.progress(len(planned), "generate", paying["price"]):
+            paying_.each(planned, paid, till, talk, jobs, total=len(planned))
+    return reporting.close(talk, _out_of(found[0]) if found else None)
 
 
 @click.command()
@@ -104,8 +109,8 @@ def finish(orders_: tuple[Path, ...], out: Path | None, format_: str | None, ove
     talk, _, rest = _split(given)
     metadata = rest["metadata"]
     found = [each for place in orders_ for each in wanted.finishable(place, talk.damaged)]
-    with talk.progress(found, len(found), "finish") as counted:
-        for folder, origin in counted:
+    with talk.progress(len(found), "finish"):
+        for folder, origin in found:
             order = None
             try:
                 order = orders.read(folder, origin=origin)
@@ -123,37 +128,45 @@ def finish(orders_: tuple[Path, ...], out: Path | None, format_: str | None, ove
 @options.words
 @options.cutting
 @options.gating
+@options.choosing
 @options.out
 @options.finals
 @options.paying
 @options.talking
-def run(inputs_: tuple[str, ...], out: Path, format_: str | None, overwrite: bool, jobs: int, **given: Any) -> int:  # noqa: ANN401
+def run(
+    inputs_: tuple[str, ...],
+    out: Path,
+    first: int | None,
+    format_: str | None,
+    overwrite: bool,
+    jobs: int,
+    **given: Any,  # noqa: ANN401
+) -> int:
     """PAYS: from photos to finals: prepare, generate and finish in a row.
 
-    INPUT is a photo, a folder (its tree is kept), an http(s) URL, or - for standard input. Running the same command
+    INPUT is a photo, a folder (its tree is kept), a quoted pattern, an http(s) URL, a job table (.csv, .jsonl), a list
+    (.txt), or - for standard input. Running the same command
     again pays for nothing twice and finishes what is left. Prints the path of each final.
     """
     talk, words, rest = _split(given)
-    if not (words["description"] or "").strip():
-        raise UsageError("run needs a scene description", 'Give -d "on a marble table, soft morning light"')
     paying = {name: rest.pop(name) for name in paying_.OPTIONS}
     again, metadata, level = rest.pop("again"), rest.pop("metadata"), settings.gate(rest.pop("gate"))
     if "-" in inputs_ and paying["key_stdin"]:
         raise UsageError(
             "both the photo and the key would come from standard input", "Use --key-file or PHOTIO_API_KEY"
         )
-    items = list(inputs.expand(inputs_, out, format_, passed_over=talk.passed_over))
+    reporting.begin(talk, "run", paying["price"])
+    items = choosing.chosen(inputs_, out, talk, format_=format_, first=first, description=words["description"])
     paid_before = PaidBefore(out / "orders")
     with paying_.client(paying, talk) as till:
         # By name only: a photo or an option that changed is a new call after all.
-        known = paid_before.answered([item.name for item in items], words["description"].strip(), till.endpoint)
+        asked = [(item.name, {**words, **item.wishes}["description"].strip()) for item in items]
+        known = paid_before.answered(asked, till.endpoint)
         paying_.quote(len(items), known, paying, talk, till, at_most=True)
         taken: dict[Path, str] = {}
 
         def reserved() -> Iterator[Order]:
-            for order in prepared(
-                items, out, talk, endpoint=till.endpoint, words=words, cutting=rest, total=len(items)
-            ):
+            for order in prepared(items, out, talk, endpoint=till.endpoint, words=words, cutting=rest):
                 try:
                     target = finals.final_path(order, out, format_)
                     if target in taken:
@@ -163,6 +176,8 @@ def run(inputs_: tuple[str, ...], out: Path, format_: str | None, overwrite: boo
                     if not again:
                         paid_before.refuse(order)
                     _refuse_stopped(order, level)
+                    if paid_before.changed(order):
+                        talk.changed(order)
                 except PhotioError as error:
                     talk.refused(order.origin.source, error, order, State.PLANNED)
                     continue
@@ -174,9 +189,9 @@ def run(inputs_: tuple[str, ...], out: Path, format_: str | None, overwrite: boo
             path = finals.write_final(order, out, format_=format_, overwrite=overwrite, metadata=metadata)
             talk.done(order, State.FINISHED, final=path)
 
-        paying_.each(reserved(), whole, till, talk, jobs, total=len(items))
-    talk.summary()
-    return talk.exit_code
+        with talk.progress(len(items), "run", paying["price"]):
+            paying_.each(reserved(), whole, till, talk, jobs, total=len(items))
+    return reporting.close(talk, out, items)
 
 
 def _split(given: dict[str, Any]) -> tuple[Talk, dict[str, Any], dict[str, Any]]:

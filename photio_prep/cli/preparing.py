@@ -14,14 +14,13 @@ from photio_prep.orders import Order
 
 
 def prepared(
-    what: tuple[str, ...] | list[inputs.Item],
+    what: list[inputs.Item],
     out: Path,
     talk: Talk,
     *,
     endpoint: str,
     words: dict[str, Any],
     cutting: dict[str, Any],
-    total: int | None = None,
 ) -> Iterator[Order]:
     """The order of each photo, on disk; refusals are told and counted."""
     from photio_prep.matters import another, matter_for
@@ -36,17 +35,15 @@ def prepared(
         pulled(model, talk, offline=offline, accepted=accepted)
     matter = matter_for(model, family, device=device, accepted=accepted)
     second = another(matter.name, device=device, accepted=accepted) if twice else None
-    if isinstance(what, tuple):
-        what = list(inputs.expand(what, out, passed_over=talk.passed_over))
     _writable(out)
     told = ""
     words = {**words, "description": words["description"] or ""}
 
     def work(item: inputs.Item) -> Order:
+        talk.begun(item.name)
         return flow.prepare(
             _bytes(item, offline=offline),
-            **words,
-            **cutting,
+            **{**words, **cutting, **item.wishes},
             model=matter,
             second=second,
             cutting=wished,
@@ -57,17 +54,16 @@ def prepared(
             limits=settings.limits(),
         )
 
-    with talk.progress(batch.in_order(what, work), total or len(what), "prepare") as counted:
-        for item, order in counted:
-            if isinstance(order, PhotioError):
-                talk.refused(item.name, order)
-                continue
-            if order.model != told:
-                talk.say(f"cut out with: {order.model}" + (f" on {order.device}" if order.device else ""))
-                if order.device and matter.fallback:
-                    talk.say(f"warning: {matter.fallback}")
-                told = order.model
-            yield order
+    for item, order in batch.in_order(what, work):
+        if isinstance(order, PhotioError):
+            talk.refused(item.name, order)
+            continue
+        if order.model != told:
+            talk.say(f"cut out with: {order.model}" + (f" on {order.device}" if order.device else ""))
+            if order.device and matter.fallback:
+                talk.say(f"warning: {matter.fallback}")
+            told = order.model
+        yield order
 
 
 def _bytes(item: inputs.Item, *, offline: bool) -> bytes:

@@ -9,18 +9,19 @@ import sys
 import threading
 import traceback
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO
 
-from photio_prep.errors import GateStopped, PhotioError, PhotoRefused, StorageFailed, worst
+from photio_prep.errors import GateStopped, Mistakes, PhotioError, PhotoRefused, StorageFailed, worst
 from photio_prep.geometry import snap
 from photio_prep.orders import Order
 from photio_prep.states import State
 from photio_prep.verdict import Level
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from photio_prep.report import Report
 
 
 def escaped(text: str) -> str:
@@ -47,6 +48,7 @@ class Talk:
         self.verbose = verbose
         self.codes: list[int] = []
         self.states: dict[State, int] = {}
+        self.report: Report | None = None
         self._bar: Any = None
         self._lock = threading.RLock()
 
@@ -63,7 +65,8 @@ class Talk:
     def fail(self, error: PhotioError) -> None:
         """An error: on stderr always; its exit code counts."""
         self.codes.append(error.exit_code)
-        self._print(f"error: {error}")
+        for line in str(error).splitlines() if isinstance(error, Mistakes) else [str(error)]:
+            self._print(f"error: {line}")
         if self.verbose:
             for line in "".join(traceback.format_exception(error)).splitlines():
                 self._print(line)
@@ -82,32 +85,49 @@ class Talk:
         With `level`, one that the gate would stop is said to be stopped, and counts as exit code 3.
         """
         with self._lock:
-            self.states[state] = self.states.get(state, 0) + 1
+            self._counted(state)
             for warning in order.origin.warnings:
                 self.say(f"warning: {order.origin.source}: {warning}")
-            self._judged(order, level)
+            stopped = self._judged(order, level)
+            if self.report:
+                self.report.done(order, state, final, GateStopped.exit_code if stopped else 0)
             if self.as_json:
                 self.line(described(order, state, final))
             elif path := final or result:
                 self.out(str(path))
 
-    def _judged(self, order: Order, level: Level | None) -> None:
+    def _judged(self, order: Order, level: Level | None) -> bool:
         judged = order.origin.gate
         if judged is None:
-            return
+            return False
         for reason in judged.reasons:
             self.say(f"{reason.verdict}: {order.origin.source}: {reason.text}")
         if level is not None and level.stops(judged.verdict):
             self.codes.append(GateStopped.exit_code)
             self._print(f"stopped: {order.origin.source}: planned, and not paid for unless --gate off is given")
+            return True
+        return False
+
+    def begun(self, source: str) -> None:
+        """The first step of a photo, for the report."""
+        if self.report:
+            self.report.begun(source)
+
+    def changed(self, order: Order) -> None:
+        """A photo that was paid for before is another picture now."""
+        self.say(f"changed since: {order.origin.source} was paid for as other bytes; as it is now it is a new order")
+        if self.report:
+            self.report.changed(order)
 
     def refused(
         self, source: str, error: PhotioError, order: Order | None = None, state: State = State.REFUSED
     ) -> None:
         """One photo or order that went wrong."""
         with self._lock:
-            self.states[state] = self.states.get(state, 0) + 1
+            self._counted(state)
             self.fail(error.about(source))
+            if self.report:
+                self.report.failed(source, error, order, state)
             if self.as_json:
                 line = described(order, state, None) if order else {**_EMPTY, "source": source, "state": state}
                 what = {"type": type(error).__name__, "message": str(error), "exit_code": error.exit_code}
@@ -125,16 +145,27 @@ class Talk:
             self.refused(why.subject, why)
 
     @contextmanager
-    def progress(self, items: Iterable[T], total: int | None, what: str) -> Iterator[Iterable[T]]:
-        """`items`, counted on stderr while they are taken: a bar on a terminal, else nothing for fewer than two."""
-        if self.quiet or not sys.stderr.isatty() or total == 1:
-            yield items
-            return
-        from tqdm import tqdm
+    def progress(self, total: int, what: str, price: float | None = None) -> Iterator[None]:
+        """Count results on stderr as they come, with how they ended, the money and the time left.
 
-        with tqdm(items, total=total, desc=what, unit="photo", file=sys.stderr, leave=False) as self._bar:
-            yield self._bar
-        self._bar = None
+        On a terminal one line that stays; elsewhere a plain line every half minute; nothing for a single photo.
+        """
+        if self.quiet or total < 2:
+            yield
+            return
+        from photio_prep.cli.progress import Progress
+
+        self._bar = Progress(total, what, price, self.say)
+        try:
+            yield
+        finally:
+            self._bar.close()
+            self._bar = None
+
+    def _counted(self, state: State) -> None:
+        self.states[state] = self.states.get(state, 0) + 1
+        if self._bar is not None:
+            self._bar.step(self.states)
 
     def summary(self) -> None:
         """How many ended how, where there were several."""

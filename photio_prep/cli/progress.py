@@ -1,0 +1,60 @@
+"""How far a long command has got, on stderr."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+from tqdm import tqdm
+
+from photio_prep.states import State
+
+# Off a terminal: seconds between two plain lines.
+_PAUSE = 30.0
+# This run, or an earlier one, has paid for an order in one of these states, or perhaps has.
+_PAID = (State.ANSWERED, State.FINISHED, State.UNKNOWN, State.PAID_UNUSABLE)
+
+
+class Progress:
+    """On a terminal one line that stays: a bar, the time left, states, money. Elsewhere a plain line now and then.
+
+    Args:
+        total: How many results are awaited.
+        what: The command.
+        price: Of one call, where it is known.
+        say: Prints a plain line.
+    """
+
+    def __init__(self, total: int, what: str, price: float | None, say: Callable[[str], None]) -> None:
+        self._total, self._what, self._price, self._say = total, what, price, say
+        self._done, self._start = 0, time.monotonic()
+        self._last = self._start
+        self._bar = None
+        if sys.stderr.isatty():
+            self._bar = tqdm(
+                total=total, desc=what, unit="photo", file=sys.stderr, leave=False, dynamic_ncols=True, mininterval=0.2
+            )
+
+    def step(self, states: Mapping[State, int]) -> None:
+        """One more result; `states` counts how all of the command ended."""
+        self._done += 1
+        told = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in states.items())
+        if self._price:
+            told += f", {self._price * sum(states.get(each, 0) for each in _PAID):.2f} worth of calls"
+        if self._bar is not None:
+            self._bar.set_postfix_str(told, refresh=False)
+            self._bar.update()
+        elif time.monotonic() - self._last >= _PAUSE and self._done < self._total:
+            self._last = time.monotonic()
+            left = (self._last - self._start) / self._done * (self._total - self._done)
+            told += f"; about {tqdm.format_interval(left)} left"
+            self._say(f"{self._what}: {self._done} of {self._total}: {told}")
+
+    def clear(self) -> None:
+        """Make room for a line of talk."""
+        if self._bar is not None:
+            self._bar.clear()
+
+    def close(self) -> None:
+        """Take the line away."""
+        if self._bar is not None:
+            self._bar.close()

@@ -1,0 +1,42 @@
+"""The end of a command: totals for people, the report for programs, results beside the rows of job tables."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from photio_prep.cli.talk import Talk
+from photio_prep.errors import StorageFailed
+from photio_prep.inputs import Item
+from photio_prep.report import JSON, Report
+
+
+def begin(talk: Talk, command: str, price: float | None = None) -> None:
+    """From now on everything that `talk` is told goes into a report."""
+    talk.report = Report(command, price)
+
+
+def close(talk: Talk, out: Path | None, items: Sequence[Item] = ()) -> int:
+    """Say how it ended and write the report below `out`; the command's exit code.
+
+    A report that cannot be written changes nothing of what was done: it is an error only where there is no other.
+    """
+    talk.summary()
+    report = talk.report
+    if report is None or out is None:
+        return talk.exit_code
+    report.rest(items, talk.exit_code)
+    if not report.lines:
+        return talk.exit_code
+    if len(report.lines) > 1:
+        for line in report.table():
+            talk.say(line)
+    try:
+        report.write(out, talk.exit_code)
+        written = [out / JSON, *report.write_results(out, items)]
+        if len(report.lines) > 1 or len(written) > 1:
+            talk.say(f"report: {', '.join(map(str, written))}")
+    except StorageFailed as error:
+        if any(talk.codes):
+            talk.say(f"warning: the report cannot be written: {error}")
+        else:
+            talk.fail(error)
+    return talk.exit_code

@@ -1,0 +1,246 @@
+"""Job tables (.csv, .jsonl) -> one job a row, or every mistake that they hold.
+
+Takes paths of tables; gives jobs, whose words and sizes are those that `flow.prepare` takes. Touches the disk: each
+table is read once, and the files that it names are looked for. Raises Mistakes, which names each by file and line.
+"""
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from photio_prep.errors import Mistakes, PhotioError, UsageError
+from photio_prep.geometry import named
+from photio_prep.rows import Fault, Row, Table, cells, opened
+
+SUFFIXES = (".csv", ".jsonl")
+COLUMNS = (
+    *("source", "description", "negative_prompt", "append_negative", "seed", "sku", "size", "preset", "output"),
+    "mask",
+)
+_LAST_SEED = 4_294_967_296
+_PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic", ".heif"})
+
+
+class Job(NamedTuple):
+    """One row: `source` is a path or a URL, `output` the final's name below --out without suffix.
+
+    `chosen`: the table says so itself. `wishes` are arguments of `flow.prepare` that come before those of the command
+    line. `row` is the row as it stands in its table.
+    """
+
+    table: Table
+    row: Row
+    source: Path | str
+    output: str
+    chosen: bool
+    wishes: Mapping[str, Any]
+
+
+@dataclass
+class _Reading:
+    """What is known so far of all tables of one command."""
+
+    described: bool
+    mistakes: list[UsageError] = field(default_factory=list)
+    outputs: dict[str, Job] = field(default_factory=dict)
+
+    def wrong(self, table: Table | Path, line: int, found: str, fix: str) -> None:
+        path = table.path if isinstance(table, Table) else table
+        self.mistakes.append(UsageError(found, fix, subject=f"{path}, line {line}"))
+
+
+def is_table(name: str) -> bool:
+    """Whether an input is a job table, by its suffix."""
+    return "://" not in name and name.lower().endswith(SUFFIXES)
+
+
+def read(paths: Iterable[Path], *, described: bool = True) -> dict[Path, list[Job]]:
+    """The jobs of each table, in their order.
+
+    Args:
+        paths: The tables.
+        described: A row needs no scene description: the command line has one, or it may come later.
+
+    Raises:
+        Mistakes: Each mistake of all tables, with its line.
+    """
+    reading = _Reading(described)
+    found = {path: list(_jobs(path, reading)) for path in dict.fromkeys(paths)}
+    if reading.mistakes:
+        count = len(reading.mistakes)
+        told = f"{count} {'mistake' if count == 1 else 'mistakes'} in job tables, so nothing was begun"
+        raise Mistakes(told, "Mend them all, then run the same again", each=reading.mistakes)
+    return found
+
+
+def seed_of(sku: str) -> int:
+    """The seed, 1 … 4,294,967,295, that every photo of this article gets, today and tomorrow."""
+    return 1 + int(sha256(f"photio-prep sku\0{sku}".encode()).hexdigest()[:16], 16) % (_LAST_SEED - 1)
+
+
+def _jobs(path: Path, reading: _Reading) -> Iterator[Job]:
+    try:
+        table = opened(path)
+    except Fault as fault:
+        reading.wrong(path, fault.line, fault.found, fault.fix)
+        return
+    except PhotioError as error:  # it cannot be read at all
+        reading.mistakes.append(UsageError(error.found, error.fix, subject=str(path)))
+        return
+    if not _header(table, reading):
+        return
+    count = 0
+    for row in cells(table):
+        count += 1
+        if isinstance(row, Fault):
+            reading.wrong(table, row.line, row.found, row.fix)
+        elif job := _job(table, row, reading):
+            yield job
+    if not count:
+        reading.wrong(table, 1, "the table has no rows", "Give one photo a row")
+
+
+def _header(table: Table, reading: _Reading) -> bool:
+    """Whether rows can be read by the table's columns; a JSON line brings its own."""
+    for name in dict.fromkeys(table.columns):
+        if table.columns.count(name) > 1:
+            reading.wrong(table, 1, f"the column {name!r} stands there twice", "Take one away")
+        if name not in COLUMNS:
+            reading.wrong(table, 1, *_unknown(name))
+    if table.columns and "source" not in table.columns:
+        reading.wrong(table, 1, "there is no column `source`", "Its first line names the columns, `source` among them")
+        return False
+    return True
+
+
+def _unknown(name: str) -> tuple[str, str]:
+    near = difflib.get_close_matches(name, COLUMNS, 1)
+    return f"unknown column {name[:60]!r}", f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(COLUMNS)}"
+
+
+def _job(table: Table, row: Row, reading: _Reading) -> Job | None:
+    """The job of a row; None where anything is wrong with it, and then all of it is told."""
+    before = len(reading.mistakes)
+
+    def wrong(found: str, fix: str) -> None:
+        reading.wrong(table, row.line, found, fix)
+
+    if not table.columns:
+        for name in row.cells:
+            if name not in COLUMNS:
+                wrong(*_unknown(name))
+    told = _told(row, wrong)
+    wishes = _wishes(told, table.path.parent, wrong)
+    if not (reading.described or "description" in told):
+        wrong("no scene description", "Fill in `description`, or give one for all with -d")
+    place = _source(told.get("source", ""), table.path.parent, wrong)
+    chosen = _output(told["output"], wrong) if "output" in told else ""
+    if place is None:
+        return None
+    job = Job(table, row, place[0], chosen or place[1], bool(chosen), wishes)
+    _apart(job, reading, wrong)
+    return job if len(reading.mistakes) == before else None
+
+
+def _told(row: Row, wrong: Callable[[str, str], None]) -> dict[str, str]:
+    """What the row says, as text; a blank cell says nothing."""
+    told = {}
+    for name, value in row.cells.items():
+        if isinstance(value, bool) or not isinstance(value, (str, int, type(None))):
+            wrong(f"{name} is {str(value)[:40]!r}, which is no text", "Give a text, or a number for the seed")
+            continue
+        text = "" if value is None else str(value).strip()
+        if any(unicodedata.category(each) == "Cs" for each in text):
+            wrong(f"{name} holds half a character", "Write it again")
+        elif text:
+            told[name] = text
+    return told
+
+
+def _wishes(told: dict[str, str], folder: Path, wrong: Callable[[str, str], None]) -> dict[str, Any]:
+    wishes: dict[str, Any] = {name: told[name] for name in ("description",) if name in told}
+    negative = [name for name in ("negative_prompt", "append_negative") if name in told]
+    if len(negative) == 2:
+        wrong("both negative_prompt and append_negative", "Give one of them")
+    elif negative:  # what a row says about it, it says alone
+        wishes |= {"negative_prompt": None, "append_negative": None, negative[0]: told[negative[0]]}
+    if "seed" in told:
+        seed = int(told["seed"]) if re.fullmatch(r"-1|[0-9]{1,10}", told["seed"], re.ASCII) else 0
+        if seed != -1 and not 1 <= seed <= _LAST_SEED:
+            wrong(f"seed {told['seed'][:40]!r} is no seed", f"Give 1 to {_LAST_SEED}, -1 for a fresh one, or nothing")
+        wishes["seed"] = seed
+    elif "sku" in told:
+        wishes["seed"] = seed_of(told["sku"])
+    if "size" in told:
+        try:
+            wishes["size"] = named(told["size"])
+        except UsageError as error:
+            wrong(error.found, error.fix)
+    if "preset" in told:
+        wrong(f"preset {told['preset'][:40]!r}: presets are not read from tables yet", "Leave the column empty")
+    if "mask" in told:
+        wishes["mask"] = folder / told["mask"]
+        _there(wishes["mask"], "mask", wrong)
+    return wishes
+
+
+def _source(text: str, folder: Path, wrong: Callable[[str, str], None]) -> tuple[Path | str, str] | None:
+    """The photo of a row, and what its final is called where the row does not say."""
+    if not text:
+        wrong("no source", "Name a photo, from the table's folder, or its URL")
+        return None
+    if "://" in text or text.lower().startswith(("data:", "javascript:", "//")):
+        if not re.match(r"https?://[^\s/]", text, re.IGNORECASE):
+            wrong(f"{text[:60]!r} is no address that photos are fetched from", "Give an http(s) URL or a file")
+            return None
+        return text, ""
+    if not _there(folder / text, "source", wrong):
+        return None
+    way = PurePosixPath(Path(text).as_posix())
+    inside = not way.is_absolute() and ".." not in way.parts
+    return folder / text, str(way.with_suffix("")) if inside else way.stem
+
+
+def _there(path: Path, what: str, wrong: Callable[[str, str], None]) -> bool:
+    if path.is_file():
+        return True
+    if path.is_dir():
+        wrong(f"{what} {str(path)!r} is a folder", "Name one photo a row")
+    else:
+        wrong(f"{what} {str(path)!r}: no such file", "Paths go from the table's folder")
+    return False
+
+
+def _output(text: str, wrong: Callable[[str, str], None]) -> str:
+    """The final's name below --out, without a picture's suffix."""
+    way = PurePosixPath(text)
+    if way.suffix.lower() in _PICTURES:
+        way = way.with_suffix("")
+    outside = way.is_absolute() or ".." in way.parts or not way.parts
+    if outside or "\\" in text or re.match(r"[A-Za-z]:", text) or text.endswith("/"):
+        wrong(f"output {text[:60]!r} is no name below the output folder", "Give a name such as shoes/red-1")
+    elif way.parts[0].casefold() == "orders":
+        wrong(f"output {text[:60]!r} would lie among the orders", "Give another name")
+    return str(way)
+
+
+def _apart(job: Job, reading: _Reading, wrong: Callable[[str, str], None]) -> None:
+    """Tell two rows whose finals would be one; only names that nobody chose are told apart by digits later."""
+    if not job.output:
+        if str(job.source) not in reading.outputs:
+            reading.outputs[str(job.source)] = job
+            return
+        first = reading.outputs[str(job.source)]
+    else:
+        folded = unicodedata.normalize("NFC", f"/{job.output}").casefold()
+        first = reading.outputs.setdefault(folded, job)
+        if first is job or not (job.chosen or first.chosen or first.source == job.source):
+            return
+    where = f"line {first.row.line}" if first.table is job.table else f"{first.table.path}, line {first.row.line}"
+    fix = "Give another name in `output`" if job.chosen else "Give each a name of its own in `output`"
+    wrong(f"its final would be that of {where} too", fix)

@@ -1,0 +1,263 @@
+"""What one command did to each photo -> report.json, report.csv, and a copy of each job table with its results.
+
+Takes orders and errors as they come; gives totals. Touches the files that it is told to write, and reads the claims of
+orders to see what was paid for. Raises StorageFailed for what cannot be written.
+
+It is told afterwards and read by nobody: the state is what lies in the order folders.
+"""
+
+import csv
+import io
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from photio_prep import facts, files, states
+from photio_prep.errors import PhotioError
+from photio_prep.inputs import Item
+from photio_prep.orders import Order
+from photio_prep.rows import Fault, Table, cells
+from photio_prep.states import State
+
+JSON, CSV = "report.json", "report.csv"
+RESULTS = ("status", "cost", "flags", "order", "final")
+Billed = Literal["no", "yes", "perhaps", "shared", "sandbox"]
+# A spreadsheet takes a cell that begins so for a formula, whoever wrote it.
+_FORMULAS = tuple("=+-@\t\r\n＝＋－＠")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One photo of one command.
+
+    `billed` is what this command did: "perhaps" for a call without a whole answer, "shared" for an order that another
+    photo of it paid for. `cost` is in the unit of --price, None without one. `exit_code` is this photo's own, `changed`
+    whether it was paid for before as other bytes, `seconds` the time from its first step to its last, waiting included.
+    """
+
+    source: str
+    output: str
+    state: str
+    order: str | None = None
+    final: str | None = None
+    exit_code: int = 0
+    error: str | None = None
+    billed: Billed = "no"
+    cost: float | None = None
+    gate: str | None = None
+    reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    changed: bool = False
+    seconds: float | None = None
+
+    @property
+    def flags(self) -> str:
+        """What a person should look at: the gate's reasons, that the photo changed, what went wrong."""
+        changed = ("changed since it was paid for",) if self.changed else ()
+        return "; ".join([*self.reasons, *changed, *([self.error] if self.error else [])])
+
+
+class Report:
+    """Collects lines while a command runs, from any thread."""
+
+    def __init__(self, command: str, price: float | None = None) -> None:
+        self.command, self.price = command, price
+        self.lines: list[Line] = []
+        self._started = time.time_ns()
+        self._time, self._clock = facts.now(), time.monotonic()
+        self._begun: dict[str, float] = {}
+        self._changed: set[str] = set()
+        self._paid: set[str] = set()
+        self._lock = threading.Lock()
+
+    def begun(self, source: str) -> None:
+        """The first step of a photo."""
+        with self._lock:
+            self._begun[source] = time.monotonic()
+
+    def changed(self, order: Order) -> None:
+        """The photo of `order` was paid for before as other bytes."""
+        with self._lock:
+            self._changed.add(order.origin.id)
+
+    def done(self, order: Order, state: State, final: Path | None, exit_code: int = 0) -> None:
+        """The last step of a photo that went well, or that the gate stopped."""
+        self._of_order(order, state, final=str(final) if final else None, exit_code=exit_code)
+
+    def failed(self, source: str, error: PhotioError, order: Order | None, state: State) -> None:
+        """The last step of one that went wrong."""
+        told: dict[str, Any] = {"exit_code": error.exit_code, "error": error.found}
+        if order is not None:
+            self._of_order(order, state, **told)
+        else:
+            self._add(Line(source, "", state, seconds=self._seconds(source), **told))
+
+    def rest(self, items: Iterable[Item], exit_code: int) -> None:
+        """The photos whose turn did not come, because the command was stopped."""
+        with self._lock:
+            places = {(each.source, each.output) for each in self.lines}
+            sources = {each.source for each in self.lines if not each.output}
+        for each in items:
+            if (each.name, each.output) not in places and each.name not in sources:
+                why = "stopped before its turn came; run the same again"
+                self._add(Line(each.name, each.output, State.PLANNED, exit_code=exit_code, error=why))
+
+    def _of_order(self, order: Order, state: State, **told: Any) -> None:  # noqa: ANN401
+        origin, gate = order.origin, order.origin.gate
+        with self._lock:
+            billed = self._billed(order, state)
+            changed = origin.id in self._changed
+        self._add(
+            Line(
+                origin.source,
+                origin.output,
+                state,
+                str(order.folder) if order.folder else None,
+                billed=billed,
+                cost=0.0 if billed in ("no", "shared", "sandbox") else self.price,
+                gate=gate.verdict if gate else None,
+                reasons=tuple(each.text for each in gate.reasons) if gate else (),
+                warnings=origin.warnings,
+                changed=changed,
+                seconds=self._seconds(origin.source),
+                **told,
+            )
+        )
+
+    def _billed(self, order: Order, state: State) -> Billed:
+        """Whether this command paid: the claim of a call that was billed stays, and says when it was made."""
+        if order.folder is None or state not in _CALLED:
+            return "no"
+        try:
+            made = (order.folder / "claim.json").stat().st_mtime_ns
+        except OSError:
+            return "no"
+        if made < self._started:
+            return "no"
+        if order.sandbox:
+            return "sandbox"
+        if str(order.folder) in self._paid:
+            return "shared"
+        self._paid.add(str(order.folder))
+        return "perhaps" if state in (State.UNKNOWN, State.CLAIMED) else "yes"
+
+    def _seconds(self, source: str) -> float | None:
+        with self._lock:
+            begun = self._begun.get(source)
+        return None if begun is None else round(time.monotonic() - begun, 3)
+
+    def _add(self, line: Line) -> None:
+        with self._lock:
+            self.lines.append(line)
+
+    def totals(self) -> dict[str, Any]:
+        """Photos by state, calls, and what they cost; `cost` is None without a price."""
+        billed = Counter(each.billed for each in self.lines)
+        price = self.price
+        return {
+            "photos": len(self.lines),
+            "states": dict(Counter(each.state for each in self.lines)),
+            "calls": billed["yes"],
+            "perhaps": billed["perhaps"],
+            "sandbox": billed["sandbox"],
+            "changed": sum(each.changed for each in self.lines),
+            "cost": None if price is None else round(billed["yes"] * price, 6),
+            "perhaps_cost": None if price is None else round(billed["perhaps"] * price, 6),
+        }
+
+    def table(self) -> Iterator[str]:
+        """The totals as lines of a table for people: one for each state."""
+        yield f"{'state':<14}{'photos':>8}{'calls':>8}{'cost':>12}"
+        for state in dict.fromkeys(each.state for each in self.lines):
+            yield self._told(state.replace("_", " "), [each for each in self.lines if each.state == state])
+        yield self._told("total", self.lines)
+
+    def _told(self, name: str, lines: list[Line]) -> str:
+        called = [each for each in lines if each.billed in ("yes", "perhaps", "sandbox")]
+        paid = sum(each.cost or 0 for each in called)
+        cost = (
+            "free" if all(each.billed == "sandbox" for each in called) else "?" if self.price is None else f"{paid:.2f}"
+        )
+        perhaps = sum(each.billed == "perhaps" for each in called)
+        return f"{name:<14}{len(lines):>8}{len(called):>8}{cost:>12}" + (f"  ({perhaps} perhaps)" if perhaps else "")
+
+    def write(self, out: Path, exit_code: int) -> None:
+        """Put report.json and report.csv into the output folder.
+
+        Raises:
+            StorageFailed: They cannot be written.
+        """
+        head = {"schema": 1, "command": self.command, "started": self._time, "exit_code": exit_code}
+        took = {"seconds": round(time.monotonic() - self._clock, 3), "price": self.price}
+        told = {**head, **took, "totals": self.totals(), "photos": [asdict(each) for each in self.lines]}
+        files.write_whole(out / JSON, json.dumps(told, indent=1, ensure_ascii=True).encode() + b"\n")
+        names = [each.name for each in fields(Line)]
+        rows = ([_text(getattr(each, name)) for name in names] for each in self.lines)
+        files.write_whole(out / CSV, _csv([names, *rows], ",", marked=True))
+
+    def write_results(self, out: Path, items: Iterable[Item]) -> list[Path]:
+        """Put a copy of each job table that `items` came from into the output folder, with columns of results.
+
+        Raises:
+            StorageFailed: One cannot be written.
+        """
+        with self._lock:
+            places = {(each.source, each.output): each for each in self.lines}
+            sources = {each.source: each for each in self.lines if not each.output}
+        found: dict[Table, dict[int, Line]] = {}
+        for item in items:
+            if item.job is not None:
+                line = places.get((item.name, item.output)) or sources.get(item.name)
+                found.setdefault(item.job.table, {}).update({item.job.row.line: line} if line else {})
+        written: list[Path] = []
+        for table, lines in found.items():
+            path = out / f"{table.path.stem}-results{table.path.suffix}"
+            for number in range(2, 2 + len(written)):
+                if path in written:
+                    path = out / f"{table.path.stem}-results-{number}{table.path.suffix}"
+            files.write_whole(path, _with_results(table, lines))
+            written.append(path)
+        return written
+
+
+_CALLED = states.ANSWERED | {State.UNKNOWN, State.CLAIMED, State.PAID_UNUSABLE}
+
+
+def _with_results(table: Table, lines: dict[int, Line]) -> bytes:
+    rows = [each for each in cells(table) if not isinstance(each, Fault)]
+    if not table.columns:
+        results = ({**each.cells, **_results(lines.get(each.line))} for each in rows)
+        return b"".join(json.dumps(each, ensure_ascii=True).encode() + b"\n" for each in results)
+    told = ([*map(str, each.cells.values()), *_results(lines.get(each.line)).values()] for each in rows)
+    return _csv([[*table.columns, *RESULTS], *told], table.delimiter, marked=table.marked)
+
+
+def _results(line: Line | None) -> dict[str, str]:
+    """What became of a row; all blank where it was not its turn."""
+    if line is None:
+        return dict.fromkeys(RESULTS, "")
+    return dict(zip(RESULTS, map(_text, (line.state, line.cost, line.flags, line.order, line.final)), strict=True))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return "; ".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def inert(text: str) -> str:
+    """`text` as a cell that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(_FORMULAS) else text
+
+
+def _csv(rows: Iterable[Iterable[str]], delimiter: str, *, marked: bool) -> bytes:
+    holder = io.StringIO(newline="")
+    csv.writer(holder, delimiter=delimiter).writerows([*map(inert, row)] for row in rows)
+    # A file name may hold bytes that are no UTF-8.
+    text = holder.getvalue().encode("utf-8", "backslashreplace")
+    return b"\xef\xbb\xbf" + text if marked else text

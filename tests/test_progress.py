@@ -1,0 +1,65 @@
+"""What a long command says of itself while it works."""
+
+import os
+import pty
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+from photio_prep.cli import progress
+from photio_prep.cli.progress import Progress
+from photio_prep.states import State
+from tests.photos import mask, photo, saved
+
+
+def test_plain_lines_off_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_PAUSE", 0.0)
+    said: list[str] = []
+    counting = Progress(3, "run", 0.5, said.append)
+    counting.step({State.FINISHED: 1})
+    counting.step({State.FINISHED: 1, State.UNKNOWN: 1})
+    counting.step({State.FINISHED: 1, State.UNKNOWN: 1, State.REFUSED: 1})
+    counting.close()
+    assert [each.partition("; about ")[0] for each in said] == [
+        "run: 1 of 3: 1 finished, 0.50 worth of calls",
+        "run: 2 of 3: 1 finished, 1 unknown, 1.00 worth of calls",
+    ]
+    assert all(each.endswith(" left") for each in said)
+
+
+def test_not_too_many_plain_lines() -> None:
+    said: list[str] = []
+    counting = Progress(100, "run", None, said.append)
+    for done in range(99):
+        counting.step({State.FINISHED: done})
+    assert said == []
+
+
+def test_one_line_that_stays_on_a_terminal(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        saved(tmp_path / "photos" / name, photo((90 + len(name), 70)))
+    saved(tmp_path / "mask.png", mask((95, 70)))
+    controller, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (40, 200))
+    command = [
+        sys.executable,
+        "-m",
+        "photio_prep",
+        "prepare",
+        "photos",
+        "--mask",
+        "mask.png",
+        "--gate",
+        "off",
+        "--json",
+    ]
+    done = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=terminal, check=False)
+    os.close(terminal)
+    said = os.read(controller, 65536).decode()
+    os.close(controller)
+    assert len(done.stdout.splitlines()) == 3
+    assert "prepare:" in said
+    assert "0/3" in said

@@ -1,0 +1,216 @@
+"""The report: what one command did to each photo, its totals, and results beside the rows of job tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from photio_prep import report
+from photio_prep.sandbox import Sandbox
+from tests.photos import SCENE, photo, saved
+
+if TYPE_CHECKING:
+    from tests.commands import Command, Said
+
+
+def told(out: Path = Path("photio-out")) -> dict[str, Any]:
+    found = json.loads((out / "report.json").read_text())
+    assert isinstance(found, dict)
+    return found
+
+
+def rows(path: Path, delimiter: str = ",") -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_text("utf-8-sig"), newline=""), delimiter=delimiter))
+
+
+@pytest.fixture
+def paid(keyed: Command, identity: Sandbox) -> Command:
+    """`run` with a scene, a price, and the stand-in as if it were the real API."""
+
+    def run(*arguments: object, **more: Any) -> Said:
+        return keyed("run", *arguments, "-d", SCENE, "--api-url", identity.url, "--price", "0.5", "--yes", **more)
+
+    return run
+
+
+def test_a_report_says_what_became_of_each_photo_and_what_it_cost(paid: Command):
+    saved(Path("in/a.png"))
+    saved(Path("in/b.png"), photo((300, 200), shade=200, cut_out=True))
+    Path("in/c.png").write_bytes(b"no picture")
+    said = paid("in")
+    assert said.code == 3
+    found = told()
+    assert (found["command"], found["exit_code"], found["price"]) == ("run", 3, 0.5)
+    assert found["totals"] == {
+        "photos": 3,
+        "states": {"finished": 2, "refused": 1},
+        "calls": 2,
+        "perhaps": 0,
+        "sandbox": 0,
+        "changed": 0,
+        "cost": 1.0,
+        "perhaps_cost": 0.0,
+    }
+    lines = {each["source"]: each for each in found["photos"]}
+    assert set(lines) == {"in/a.png", "in/b.png", "in/c.png"}
+    good, bad = lines["in/a.png"], lines["in/c.png"]
+    assert (good["state"], good["billed"], good["cost"], good["exit_code"]) == ("finished", "yes", 0.5, 0)
+    assert Path(good["final"]).exists()
+    assert (Path(good["order"]) / "order.json").exists()
+    assert good["gate"] in ("ok", "warn", "stop")
+    assert good["seconds"] >= 0
+    assert (bad["state"], bad["billed"], bad["exit_code"], bad["order"]) == ("refused", "no", 3, None)
+    assert "not a picture" in bad["error"] or "no picture" in bad["error"]
+    assert [each["source"] for each in rows(Path("photio-out/report.csv"))] == [
+        each["source"] for each in found["photos"]
+    ]
+
+
+def test_the_totals_stand_on_stderr_as_a_table(paid: Command):
+    saved(Path("in/a.png"))
+    Path("in/c.png").write_bytes(b"no picture")
+    lines = [" ".join(each.split()) for each in paid("in").err.splitlines()]
+    at = lines.index("state photos calls cost")
+    assert set(lines[at + 1 : at + 4]) == {"refused 1 0 free", "finished 1 1 0.50", "total 2 1 0.50"}
+    assert lines[-1] == "report: photio-out/report.json"
+
+
+def test_the_second_run_costs_nothing_and_says_so(paid: Command):
+    saved(Path("a.png"))
+    assert paid("a.png").code == 0
+    assert told()["totals"]["calls"] == 1
+    assert paid("a.png").code == 0
+    (line,) = told()["photos"]
+    assert (line["state"], line["billed"], line["cost"]) == ("finished", "no", 0.0)
+
+
+def test_one_picture_under_two_names_is_billed_once(paid: Command):
+    for name in ("a", "b"):
+        saved(Path(f"in/{name}.png"))
+    assert paid("in").code == 0
+    found = told()
+    assert found["totals"]["cost"] == 0.5
+    assert sorted(each["billed"] for each in found["photos"]) == ["shared", "yes"]
+
+
+def test_a_call_without_an_answer_is_perhaps_billed(keyed: Command):
+    saved(Path("a.png"))
+    with Sandbox(faults="drop:1") as api:
+        said = keyed("run", "a.png", "-d", SCENE, "--api-url", api.url, "--price", "0.5")
+    assert said.code == 4
+    found = told()
+    assert (found["totals"]["perhaps"], found["totals"]["perhaps_cost"], found["totals"]["cost"]) == (1, 0.5, 0.0)
+    assert (found["photos"][0]["state"], found["photos"][0]["exit_code"]) == ("unknown", 4)
+
+
+def test_what_the_budget_left_is_in_the_report_too(paid: Command):
+    for shade in range(100, 220, 30):
+        saved(Path(f"in/{shade}.png"), photo(shade=shade, cut_out=True))
+    said = paid("in", "--max-calls", "1", "--jobs", "1")
+    assert said.code == 6
+    found = told()
+    assert found["totals"]["calls"] == 1
+    assert found["totals"]["states"] == {"finished": 1, "planned": 3}
+    assert {each["exit_code"] for each in found["photos"] if each["state"] == "planned"} == {6}
+
+
+def test_a_photo_that_changed_since_it_was_paid_for_is_a_new_order_and_said_to_be(paid: Command):
+    saved(Path("a.png"))
+    assert paid("a.png").code == 0
+    saved(Path("a.png"), photo(shade=150, cut_out=True))
+    said = paid("a.png", "--overwrite")
+    assert said.code == 0
+    assert "changed since: a.png was paid for as other bytes" in said.err
+    assert told()["totals"] | {"changed": 1, "calls": 1} == told()["totals"]
+    assert "changed" not in paid("a.png", "--overwrite").err
+
+
+def test_prepare_and_generate_report_too(command: Command):
+    saved(Path("in/a.png"))
+    assert command("prepare", "in").code == 0
+    found = told()
+    assert (found["command"], found["photos"][0]["state"], found["photos"][0]["billed"]) == ("prepare", "planned", "no")
+    assert command("generate", "photio-out", "-d", SCENE, "--sandbox").code == 0
+    found = told()
+    assert (found["command"], found["photos"][0]["state"]) == ("generate", "answered")
+    assert (found["photos"][0]["billed"], found["totals"]["sandbox"]) == ("sandbox", 1)
+
+
+def test_a_photo_that_the_gate_stops_counts_as_refused(command: Command):
+    saved(Path("a.png"))
+    said = command("prepare", "a.png", "--gate", "strict")
+    assert said.code == 3
+    (line,) = told()["photos"]
+    assert (line["exit_code"], line["state"]) == (3, "planned")
+    assert line["reasons"]
+
+
+def test_a_report_that_cannot_be_written_is_an_error_only_where_there_is_no_other(command: Command):
+    saved(Path("a.png"))
+    Path("photio-out/report.json").mkdir(parents=True)
+    said = command("run", "a.png", "-d", SCENE, "--sandbox")
+    assert (said.code, len(said.lines)) == (7, 1)
+    Path("b.png").write_bytes(b"no picture")
+    said = command("run", "a.png", "b.png", "-d", SCENE, "--sandbox")
+    assert said.code == 3
+    assert "warning: the report cannot be written" in said.err
+
+
+# --- beside the rows of a table
+
+
+def test_results_stand_beside_each_row_of_a_copy(paid: Command):
+    saved(Path("in/a.png"))
+    Path("in/bad.png").write_bytes(b"no picture")
+    table = Path("in/jobs.csv")
+    lines = ["source;description;output", "a.png;on oak, in daylight;one", 'bad.png;"two\nlines";two', "a.png;;three"]
+    table.write_bytes("\r\n".join([*lines, ""]).encode("utf-8-sig"))
+    before = table.read_bytes()
+    said = paid(table, "--first", "2")
+    assert said.code == 3
+    found = rows(Path("photio-out/jobs-results.csv"), ";")
+    assert list(found[0]) == ["source", "description", "output", "status", "cost", "flags", "order", "final"]
+    assert [each["status"] for each in found] == ["finished", "refused", ""]
+    assert [each["cost"] for each in found] == ["0.5", "", ""]
+    assert found[0]["final"] == "photio-out/one-photio.png"
+    assert found[1]["description"] == "two\nlines"
+    assert "picture" in found[1]["flags"]
+    assert table.read_bytes() == before
+
+
+def test_results_of_json_lines_are_json_lines(paid: Command):
+    saved(Path("in/a.png"))
+    Path("in/jobs.jsonl").write_text('{"source": "a.png", "seed": 5}\n')
+    assert paid("in/jobs.jsonl").code == 0
+    found = json.loads(Path("photio-out/jobs-results.jsonl").read_text())
+    assert (found["seed"], found["status"]) == (5, "finished")
+
+
+def test_tables_of_one_name_have_results_of_their_own(command: Command):
+    for each in ("x", "y"):
+        saved(Path(each) / f"{each}.png")
+        (Path(each) / "jobs.csv").write_text(f"source\n{each}.png\n")
+    assert command("run", "x/jobs.csv", "y/jobs.csv", "-d", SCENE, "--sandbox").code == 0
+    names = sorted(each.name for each in Path("photio-out").glob("*.csv"))
+    assert names == ["jobs-results-2.csv", "jobs-results.csv", "report.csv"]
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "＝"])
+def test_no_cell_is_a_formula_to_a_spreadsheet(start: str):
+    assert report.inert(f"{start}cmd|'/c calc'!A1") == f"'{start}cmd|'/c calc'!A1"
+    assert report.inert(f"a{start}") == f"a{start}"
+
+
+def test_no_cell_of_a_report_or_of_results_is_a_formula(command: Command):
+    saved(Path("in/=1+1.png"))
+    Path("in/jobs.csv").write_text('source,description,output\n=1+1.png,"=HYPERLINK(""http://x.invalid"")",@SUM\n')
+    assert command("run", "in/jobs.csv", "--sandbox").code == 0
+    for path in (Path("photio-out/report.csv"), Path("photio-out/jobs-results.csv")):
+        cells = [cell for row in csv.reader(io.StringIO(path.read_text("utf-8-sig"), newline="")) for cell in row]
+        assert not [each for each in cells if each[:1] in tuple("=+-@\t\r")]
+        assert any(each.startswith("'") for each in cells)
