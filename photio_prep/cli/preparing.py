@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from photio_prep import flow, inputs, settings
+from photio_prep.cli import options
 from photio_prep.cli.talk import Talk
 from photio_prep.cutting import CutoutOptions
 from photio_prep.errors import PhotioError, PhotoRefused
@@ -28,6 +29,7 @@ def prepared(
 
     names = ("pull", "offline", "family", "model", "device", "accepted", "second_opinion")
     pull, offline, family, model, device, accepted, twice = (cutting.pop(name) for name in names)
+    framing = options.framed(cutting)
     wishes = {name: cutting.pop(name) for name in ("refine", "holes", "feather")}
     wished = CutoutOptions(grow=cutting.pop("grow") - cutting.pop("shrink"), **wishes)
     if pull:
@@ -49,6 +51,7 @@ def prepared(
                     source,
                     **words,
                     **cutting,
+                    **framing,
                     model=matter,
                     second=second,
                     cutting=wished,
