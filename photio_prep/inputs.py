@@ -7,11 +7,13 @@ Raises UsageError for an input that is none.
 import os
 import unicodedata
 from collections.abc import Callable, Iterator
+from functools import cache
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from photio_prep import presets
 from photio_prep.addresses import LONGEST, shown
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.files import read_input
@@ -20,8 +22,8 @@ from photio_prep.files import read_input
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic", ".heif"})
 MARK = "-photio"
 _FINAL = {".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp"}
-# A name may have 255 bytes on every file system we know; ours adds `~123456-photio.webp`.
-_LONGEST = 255 - len("~123456-photio.webp")
+# A name may have 255 bytes on every file system we know; ours adds at most this.
+_LONGEST = 255 - len("~123456-photio-instagram-portrait.jpg")
 
 # Bytes of a list of inputs, and letters of one line: 100,000 names of the longest kind that systems allow.
 _LONGEST_LIST, _LONGEST_LINE = 64 * 2**20, 4096
@@ -168,7 +170,13 @@ def _is(entry: os.DirEntry[str], there: os.stat_result | None) -> bool:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in PICTURES and not path.stem.endswith(MARK)
+    return path.suffix.lower() in PICTURES and not path.stem.endswith(_ours())
+
+
+@cache
+def _ours() -> tuple[str, ...]:
+    """How the names of our own finals end, and of files for marketplaces."""
+    return (MARK, *(f"{MARK}-{name}" for name in presets.names()))
 
 
 def _no_photo(entry: os.DirEntry[str], path: Path) -> PhotoRefused | None:

@@ -35,17 +35,17 @@ class Laid(NamedTuple):
     product: Image.Image | None = None
 
 
-def packshot(product: Image.Image, preset: Preset, cut: Collection[str] = ()) -> Laid:
+def packshot(product: Image.Image, preset: Preset, cut: Collection[str] = (), *, already: float = 1.0) -> Laid:
     """The product (RGBA, nothing but its own box) on pure white: exactly 255 wherever its alpha is 0.
 
     Its longer side gets the preset's share of the frame. At the sides in `cut`, where the photo's own frame cut it off,
-    it stays flush with the frame: a cut must not hang in the air.
+    it stays flush with the frame: a cut must not hang in the air. `already` is how many times it has been enlarged.
     """
     own, frame = Size(*product.size), preset.size
     scale = preset.aim * min(frame.width / own.width, frame.height / own.height)
     if {"left", "right"} <= {*cut} or {"top", "bottom"} <= {*cut}:
         scale /= preset.aim
-    shrink = min(1.0, max(ENLARGED / scale, preset.least(frame)))
+    shrink = min(1.0, max(ENLARGED / (scale * already), preset.least(frame)))
     frame, scale = _times(frame, shrink), scale * shrink
     size = Size(*(min(side, room) for side, room in zip(_times(own, scale), frame, strict=True)))
     scaled = product.resize(size, Image.Resampling.LANCZOS)
@@ -60,7 +60,7 @@ def packshot(product: Image.Image, preset: Preset, cut: Collection[str] = ()) ->
     alpha = Image.new("L", frame)
     alpha.paste(scaled.getchannel("A"), (left, top))
     fill = max(size.width / frame.width, size.height / frame.height)
-    notes = [*_enlarged(scale)]
+    notes = [*_enlarged(scale * already)]
     if cut:
         notes.append(f"the photo's own frame cuts the product off ({', '.join(cut)}); photograph all of it")
     return Laid(paper, fill, tuple(notes), alpha)

@@ -25,12 +25,13 @@ class Product(NamedTuple):
     """A product alone: RGBA, no larger than its box.
 
     `cut` are the sides where the photo's frame cuts it off; `original` says that it has the photo's own pixels, and not
-    only those of the canvas.
+    only those of the canvas; `already` is how many times it is larger than in the photo, at least 1.
     """
 
     image: Image.Image
     cut: tuple[str, ...]
     original: bool
+    already: float = 1.0
 
 
 def product(order: Order, *, limits: Limits = DEFAULT_LIMITS) -> Product:
@@ -40,7 +41,8 @@ def product(order: Order, *, limits: Limits = DEFAULT_LIMITS) -> Product:
     cut = cut_sides(cutout)
     photo = photo_of(order, limits)
     if photo is None or photo.size.area <= Size(*cutout.size).area:
-        return Product(cutout.crop(box), cut, original=photo is not None)
+        already = max(1.0, cutout.width / order.placement.source.width)
+        return Product(cutout.crop(box), cut, original=photo is not None, already=already)
     return Product(full_size(cutout, box, photo), cut, original=True)
 
 

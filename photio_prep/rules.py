@@ -84,7 +84,7 @@ def check(
     try:
         format_, facts = read(data, limits, 0)
         image = picture(data, limits, 0).image.convert("RGB")
-        mode, profile = _opened(data, format_)
+        mode = _mode(facts.plain, format_)
     except PhotoRefused as error:
         return Report(preset.name, (Fault("readable", f"it cannot be read: {error}"),), weight=len(data))
     size = Size(*image.size)
@@ -93,7 +93,7 @@ def check(
     numbers = {"weight": len(data), "longest": max(size), "shortest": min(size), "width": size.width}
     measured: dict[str, float | None] = {**numbers, "pixels": size.area, "ratio": size.width / size.height}
     measured["fill"] = fill
-    faults = [*_form(name, format_, mode, facts.frames, facts.orientation), *_colour(profile), *_private(data)]
+    faults = [*_form(name, format_, mode, facts.frames, facts.orientation), *_colour(facts.profile), *_private(data)]
     for rule in preset.rules:
         if rule.name in measured:
             faults += _number(rule, measured[rule.name], size)
@@ -107,13 +107,13 @@ def check(
     return Report(preset.name, tuple(faults), format_, size, len(data), fill if seen else None, white)
 
 
-def _opened(data: bytes, format_: str) -> tuple[str, bytes | None]:
-    """The mode that a file's pixels are stored in, and its profile; its header has been read by us before."""
+def _mode(plain: bytes, format_: str) -> str:
+    """The mode that a file's pixels are stored in; its header has been read by us before, its metadata are gone."""
     if format_ in ("AVIF", "HEIC"):
-        return "RGB", None
+        return "RGB"
     try:
-        with Image.open(io.BytesIO(data), formats=[format_]) as opened:
-            return opened.mode, opened.info.get("icc_profile")
+        with Image.open(io.BytesIO(plain), formats=[format_]) as opened:
+            return opened.mode
     except Exception as error:  # noqa: BLE001  foreign bytes, and a parser may raise anything on them
         raise PhotoRefused(f"a damaged {format_} file ({str(error)[:80]})", "Export it again") from None
 

@@ -179,9 +179,10 @@ class _Work:
 
     def laid(self, preset: Preset) -> Laid:
         if preset.white:
-            laid = layout.packshot(self.product.image, preset, self.product.cut)
+            found = self.product
+            laid = layout.packshot(found.image, preset, found.cut, already=found.already)
             lost = "the photo is not where it was, or changed: the packshot has the canvas's resolution"
-            return laid if self.product.original else laid._replace(notes=(*laid.notes, lost))
+            return laid if found.original else laid._replace(notes=(*laid.notes, lost))
         cutout = packshot.cutout_of(self.order)
         box, final = box_of(cutout), self.final
         by = (final.width / cutout.width, final.height / cutout.height) * 2
