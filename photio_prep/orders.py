@@ -14,6 +14,7 @@ Raises StorageFailed for what cannot be written or read back exactly, UsageError
     answer.raw      the body of a whole HTTP 200 answer, untouched
     outcome.json    how it ended, where that was no success: rejected, unknown, paid_unusable
     finished-*.json per photo: where its final lies, with digest and size
+    shelf-*.json    per photo and preset: where the file for that marketplace lies, with digest and size
     attempt-*/      what an attempt left that the user resolved
 """
 

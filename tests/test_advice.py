@@ -14,7 +14,7 @@ from photio_prep.geometry import Size
 from photio_prep.reframe import found
 from photio_prep.stages.load import load
 from tests import photos
-from tests.commands import Command
+from tests.commands import Command, forget
 from tests.fakes import BrightMatter
 from tests.test_reframe import SIZE, aside
 
@@ -54,6 +54,7 @@ def test_on_the_command_line(command: Command, monkeypatch: pytest.MonkeyPatch):
     assert "--frame product --size" in said.err
     assert "px of the product" in said.out
     monkeypatch.setenv("PHOTIO_MODELS", "/nowhere")
+    forget()
     photos.saved(Path("b.png"), photos.photo((1600, 900)))
     hint = command("sizes", "b.png")
     assert hint.code == 0

@@ -53,8 +53,8 @@ def test_a_frame_holds_the_product_and_fills_the_canvas(product: Box, size: obje
     assert frame.right >= product.right + room
     assert frame.bottom >= product.bottom + room
     way = place(frame.size, canvas)
-    assert canvas.width - way.box.size.width <= 1 + canvas.width / frame.size.width
-    assert canvas.height - way.box.size.height <= 1 + canvas.height / frame.size.height
+    # A frame has whole pixels: of a side of 11 px one is a lot.
+    assert way.used >= 1 - 1 / min(frame.size) - 2 / min(canvas)
     if align == "left" and frame.size.width > product.size.width + 2 * room:
         assert frame.left == product.left - room
 

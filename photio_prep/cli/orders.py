@@ -120,7 +120,7 @@ def finish(orders_: tuple[Path, ...], out: Path | None, format_: str | None, ove
                     path = finals.write_final(
                         order, target, format_=format_, overwrite=overwrite, metadata=metadata, xmp=xmp
                     )
-                shelving.done(order, states.state(folder), target, final=path)
+                shelving.done(order, State.FINISHED if path else states.state(folder), target, final=path)
             except PhotioError as error:
                 talk.refused(origin.source, error, order, states.state(folder))
     talk.summary()
