@@ -73,6 +73,17 @@ def is_plain(profile: bytes | None) -> bool:
     )
 
 
+def is_srgb(profile: bytes | None) -> bool:
+    """Whether a profile is sRGB, by its name, or there is none, which means the same."""
+    if not profile:
+        return True
+    try:
+        named = ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile.profile_description or ""
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return False
+    return named in _SRGB_NAMES
+
+
 def profile_of(primaries: int, transfer: int) -> tuple[bytes | None, tuple[str, ...]]:
     """The profile that the numbers of ITU-T H.273 mean, None for sRGB and what nobody knows; and what is remarkable."""
     notes = (f"it is an HDR picture ({_HDR[transfer]}); its brightness is shown as sRGB's",) if transfer in _HDR else ()

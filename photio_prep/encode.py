@@ -38,21 +38,34 @@ def png(image: Image.Image) -> bytes:
     return _saved(image, "PNG", compress_level=4)
 
 
-def encoded(image: Image.Image, format_: str, *, sandbox: bool = False, credit: Credit | None = None) -> bytes:
+def encoded(
+    image: Image.Image,
+    format_: str,
+    *,
+    sandbox: bool = False,
+    credit: Credit | None = None,
+    xmp: bytes | None = None,
+    quality: int = 95,
+) -> bytes:
     """The file of a final: JPEG at quality 95 with full colour resolution, WebP at 95, or PNG.
 
-    It holds no metadata, but for a final of the sandbox, which says that it is one, and one with a `credit`, which
-    carries that (EXIF's Artist and Copyright) and a profile of sRGB.
+    It holds no metadata, but for a final of the sandbox, which says that it is one, one with a `credit`, which
+    carries that (EXIF's Artist and Copyright) and a profile of sRGB, and one with a packet of `xmp` (provenance.py).
     """
     kept: dict[str, Any] = {} if credit is None else {"icc_profile": SRGB_PROFILE, "exif": _exif(credit)}
     if format_ == "JPEG":
         kept |= {"comment": SANDBOX_MARK} if sandbox else {}
-        return _saved(image, "JPEG", quality=95, subsampling=0, optimize=True, **kept)
+        kept |= {"xmp": xmp} if xmp else {}
+        return _saved(image, "JPEG", quality=quality, subsampling=0, optimize=True, **kept)
     if format_ == "WEBP":
-        return _saved(image, "WEBP", quality=95, method=4, **kept, **({"xmp": SANDBOX_MARK} if sandbox else {}))
+        # A packet of a sandbox's final says itself that it is one: there is room for one packet.
+        packet = xmp or (SANDBOX_MARK if sandbox else None)
+        return _saved(image, "WEBP", quality=quality, method=4, **kept, **({"xmp": packet} if packet else {}))
     note = PngInfo()
     if sandbox:
         note.add_text("Comment", SANDBOX_MARK.decode())
+    if xmp:
+        note.add_itxt("XML:com.adobe.xmp", xmp.decode())
     return _saved(image, "PNG", compress_level=4, pnginfo=note, **kept)
 
 

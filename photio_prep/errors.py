@@ -7,6 +7,7 @@
     │   ├── NoProduct         3   the model found nothing to cut out
     │   ├── GateStopped       3   its cutout is not worth paying for; the order stays planned
     │   ├── OutputExists      3   another file already lies where the final would go
+    │   ├── PresetFailed      3   a marketplace's file was written, and breaks its rules; it is kept
     │   └── Rejected          3   the API refused this request before doing any work
     ├── OutcomeUnknown        4   a paid call whose answer never arrived whole: perhaps billed
     ├── KeyRefused            5   the key is missing, refused, or its credit is used up
@@ -86,6 +87,10 @@ class GateStopped(PhotoRefused):
 
 class OutputExists(PhotoRefused):
     """Another file already lies where the final would go."""
+
+
+class PresetFailed(PhotoRefused):
+    """A marketplace's file was written, read back, and breaks its rules; it is kept."""
 
 
 class Rejected(PhotoRefused):

@@ -13,6 +13,7 @@ from photio_prep import files, states
 from photio_prep.encode import SANDBOX_MARK, SUFFIXES, encoded, final_format
 from photio_prep.errors import OutputExists, UsageError
 from photio_prep.flow import finish
+from photio_prep.inputs import MARK
 from photio_prep.orders import Order
 
 Metadata = Literal["none", "keep-safe"]
@@ -20,8 +21,12 @@ Metadata = Literal["none", "keep-safe"]
 
 def final_path(order: Order, out: Path, format_: str | None = None) -> Path:
     """Where the final of `order` belongs: the input's place in its tree, `<stem>-photio.<suffix>`."""
-    suffix = SUFFIXES[final_format(order.origin.format, format_)]
-    target = out / f"{order.origin.output or Path(order.origin.source).stem}-photio{suffix}"
+    return path_of(order, out, MARK + SUFFIXES[final_format(order.origin.format, format_)])
+
+
+def path_of(order: Order, out: Path, ending: str) -> Path:
+    """Where a file made of `order` belongs: the input's place in its tree, `<stem><ending>`."""
+    target = out / f"{order.origin.output or Path(order.origin.source).stem}{ending}"
     # The name was made by us, but order.json may have been edited since.
     if not target.resolve().is_relative_to(out.resolve()):
         raise UsageError(f"its final would lie outside {out}", "Prepare it again", subject=str(order.folder))
@@ -34,25 +39,42 @@ def refuse_if_in_the_way(order: Order, target: Path, *, overwrite: bool) -> None
     Raises:
         OutputExists: It does, and `overwrite` is false; or the order is of the sandbox, and the file is not.
     """
+    if order.folder is not None or target.is_dir():
+        mark = None if order.folder is None else states.finished(order.folder, order.origin)
+        refuse_foreign(target, mark, sandbox=order.sandbox, overwrite=overwrite)
+
+
+def refuse_foreign(target: Path, mark: dict[str, object] | None, *, sandbox: bool, overwrite: bool) -> None:
+    """Raise where a file of somebody else lies at `target`; `mark` is what was noted when we wrote ours.
+
+    Raises:
+        OutputExists: It does, and `overwrite` is false; or the new one is the sandbox's, and the file is not.
+    """
     if target.is_dir():
         raise OutputExists("a folder lies where its final goes", "Move it, or give another --out", subject=str(target))
-    if order.folder is None or not target.exists():
+    if not target.exists():
         return
     tried_out = SANDBOX_MARK in target.read_bytes()
-    if order.sandbox and not tried_out:
+    if sandbox and not tried_out:
         found = "a picture that is no try-out lies there, and the sandbox never replaces one"
         raise OutputExists(found, "Give another --out", subject=str(target))
-    mark = states.finished(order.folder, order.origin)
     if not (overwrite or tried_out or (mark is not None and _same(target, mark))):
         raise OutputExists("another file lies there already", "Give --overwrite, or another --out", subject=str(target))
 
 
 def write_final(
-    order: Order, out: Path, *, format_: str | None = None, overwrite: bool = False, metadata: Metadata = "none"
+    order: Order,
+    out: Path,
+    *,
+    format_: str | None = None,
+    overwrite: bool = False,
+    metadata: Metadata = "none",
+    xmp: bytes | None = None,
 ) -> Path:
     """Crop the kept answer back, write the final, mark the order finished; its path. Free, repeatable for ever.
 
-    With `metadata` "keep-safe" it carries the photo's copyright and artist and a profile of sRGB, else pixels only.
+    With `metadata` "keep-safe" it carries the photo's copyright and artist and a profile of sRGB. `xmp` is what it
+    says of how it was made (provenance.py); without either it holds pixels only.
 
     Raises:
         OutputExists: A file of somebody else lies there.
@@ -63,9 +85,9 @@ def write_final(
         raise UsageError("an order in memory has no place for its final", "Use flow.finish")
     there = target.is_file() and not overwrite
     mark = states.finished(order.folder, order.origin)
-    if there and mark is not None and _same(target, mark) and _carries(target) == (metadata == "keep-safe"):
+    if there and mark is not None and _same(target, mark) and _carries(target, metadata, xmp):
         return target
-    data = _final(order, format_, metadata)
+    data = _final(order, format_, metadata, xmp)
     # Killed between writing the final and marking it: the very same bytes are ours.
     if not there or target.read_bytes() != data:
         refuse_if_in_the_way(order, target, overwrite=overwrite)
@@ -81,17 +103,17 @@ def _sweep_once(folder: Path) -> None:
     files.sweep(folder)
 
 
-def _final(order: Order, format_: str | None, metadata: Metadata) -> bytes:
+def _final(order: Order, format_: str | None, metadata: Metadata, xmp: bytes | None) -> bytes:
     final = finish(order, format=format_)
     credit = order.origin.credit if metadata == "keep-safe" else None
-    return encoded(final.image, final.format, sandbox=order.sandbox, credit=credit)
+    return encoded(final.image, final.format, sandbox=order.sandbox, credit=credit, xmp=xmp)
 
 
-def _carries(path: Path) -> bool:
-    """Whether a final of ours carries a profile, and so what it was allowed to carry."""
-    with path.open("rb") as file:
-        head = file.read(4096)
-    return any(each in head for each in (b"ICC_PROFILE", b"iCCP", b"ICCP"))
+def _carries(path: Path, metadata: Metadata, xmp: bytes | None) -> bool:
+    """Whether a final of ours carries just what it is to carry: a profile goes with the credit."""
+    data = path.read_bytes()
+    profile = any(each in data[:65536] for each in (b"ICC_PROFILE", b"iCCP", b"ICCP"))
+    return profile == (metadata == "keep-safe") and (xmp in data if xmp else b"<x:xmpmeta" not in data)
 
 
 def _same(path: Path, mark: dict[str, object]) -> bool:

@@ -17,9 +17,11 @@ from photio_prep.data import Canvas, Cutout, Final, Matter, Photo, Request, Resu
 from photio_prep.decode import DEFAULT_LIMITS, Limits
 from photio_prep.encode import final_format
 from photio_prep.errors import NoProduct, UsageError
+from photio_prep.framing import Framing
 from photio_prep.geometry import Recommended, Size, named, place, snap
 from photio_prep.matters import matter_for
 from photio_prep.orders import Order, Origin
+from photio_prep.reframe import reframed
 from photio_prep.stages.load import Source, load
 from photio_prep.stages.matte import Alpha, matte
 from photio_prep.stages.pad import pad
@@ -47,6 +49,7 @@ def prepare(
     name: str = "",
     output: str = "",
     frame: int | None = None,
+    framing: Framing | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Order:
     """The order for one photo: exactly what would be sent, and the way back. Free, no network, no key.
@@ -68,6 +71,7 @@ def prepare(
         name: What messages call the photo.
         output: Where its final belongs below the output folder, without suffix.
         frame: Which frame or page of a file with several, from 0; without one such a file is refused.
+        framing: Frame it anew on its product, with this margin; the final is then what the new frame holds.
         limits: What the photo may be at most.
 
     Raises:
@@ -77,20 +81,27 @@ def prepare(
         StorageFailed: The order cannot be kept.
     """
     photo = source if isinstance(source, Photo) else load(source, name=name, limits=limits, frame=frame)
-    chosen = snap(photo.size) if size is None else named(size) if isinstance(size, str) else size
+    asked_size = named(size) if isinstance(size, str) else size
+    chosen = asked_size or snap(photo.size)
     placement = place(photo.size, chosen.size)
     drawn = None if mask is None else load(mask, limits=limits).image
-    matter = matter_for(model) if isinstance(model, str) else model
-    cutout = matte(photo, placement.box.size, matter, mask=drawn, alpha=alpha, options=cutting)
+    drawing = sha256(drawn.tobytes()).hexdigest()[:16] if drawn else "none"
+    matter = finding = matter_for(model) if isinstance(model, str) else model
+    reuse = alpha
+    if framing is not None:
+        new = reframed(photo, asked_size, matter, framing, mask=drawn, alpha=alpha, options=cutting)
+        photo, chosen, placement = new.photo, new.chosen, new.placement
+        finding, drawn, reuse = new.matter or matter, new.mask, new.alpha
+    cutout = matte(photo, placement.box.size, finding, mask=drawn, alpha=reuse, options=cutting)
     judged = gate_.judge(photo, cutout, _agreement(photo, cutout, second, cutting))
     canvas = pad(cutout, placement)
     asked = request(canvas, description, seed=seed, negative_prompt=negative_prompt, append_negative=append_negative)
     warnings = (*photo.notes, *cutout.notes, *_warnings(chosen), *doubts(asked.description))
-    drawing = sha256(drawn.tobytes()).hexdigest()[:16] if drawn else "none"
     # What was asked for, not what it came to: `auto` is the same wish when a better model is installed.
     asked_model = cutout.model if cutout.model in ("mask", "alpha") else getattr(matter, "asked", cutout.model)
     told = f"model {asked_model}, alpha {alpha}, size {chosen.size}, mask {drawing}, {cutting}"
     told += "" if frame is None else f", frame {frame}"
+    told += "" if framing is None else f", framing {framing}"
     origin = Origin(photo.source, photo.digest, photo.format, output, told, warnings, photo.credit, judged)
     order = Order(asked, endpoint, origin, cutout.model, cutout.image, device=cutout.device)
     if orders is None:
@@ -256,6 +267,7 @@ class Options(TypedDict, total=False):
     name: str
     output: str
     frame: int | None
+    framing: Framing | None
     limits: Limits
 
 

@@ -44,11 +44,15 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a picture of size `source` lies on a canvas: all that is needed to get back."""
+    """Where a picture of size `source` lies on a canvas: all that is needed to get back.
+
+    The source is the photo, or what `crop` takes of it: a box in the photo's pixels, which may reach beyond the photo.
+    """
 
     source: Size
     canvas: Size
     box: Box
+    crop: Box | None = None
 
     @property
     def scale(self) -> float:

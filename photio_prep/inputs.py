@@ -8,12 +8,13 @@ import os
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
+from functools import cache
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from photio_prep import jobs
+from photio_prep import jobs, presets
 from photio_prep.addresses import LONGEST, shown
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.files import read_input
@@ -22,8 +23,8 @@ from photio_prep.files import read_input
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic", ".heif"})
 MARK = "-photio"
 _FINAL = {".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp"}
-# A name may have 255 bytes on every file system we know; ours adds `~123456-photio.webp`.
-_LONGEST = 255 - len("~123456-photio.webp")
+# A name may have 255 bytes on every file system we know; ours adds at most this.
+_LONGEST = 255 - len("~123456-photio-instagram-portrait.jpg")
 
 # Bytes of a list of inputs, and letters of one line: 100,000 names of the longest kind that systems allow.
 _LONGEST_LIST, _LONGEST_LINE = 64 * 2**20, 4096
@@ -228,7 +229,13 @@ def _is(entry: os.DirEntry[str], there: os.stat_result | None) -> bool:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in PICTURES and not path.stem.endswith(MARK)
+    return path.suffix.lower() in PICTURES and not path.stem.endswith(_ours())
+
+
+@cache
+def _ours() -> tuple[str, ...]:
+    """How the names of our own finals end, and of files for marketplaces."""
+    return (MARK, *(f"{MARK}-{name}" for name in presets.names()))
 
 
 def _no_photo(entry: os.DirEntry[str], path: Path) -> PhotoRefused | None:

@@ -14,6 +14,7 @@ Raises StorageFailed for what cannot be written or read back exactly, UsageError
     answer.raw      the body of a whole HTTP 200 answer, untouched
     outcome.json    how it ended, where that was no success: rejected, unknown, paid_unusable
     finished-*.json per photo: where its final lies, with digest and size
+    shelf-*.json    per photo and preset: where the file for that marketplace lies, with digest and size
     attempt-*/      what an attempt left that the user resolved
 """
 
@@ -164,13 +165,14 @@ def _publish(order: Order, folder: Path, revised: bool) -> None:
 def _want(order: Order, folder: Path) -> None:
     """Note that the order's photo wants its answer."""
     way, origin = order.placement, order.origin
+    placed = {"source": list(way.source), "canvas": list(way.canvas), "box": list(way.box)}
     facts = {
         "source": origin.source,
         "sha256": origin.digest,
         "format": origin.format,
         "output": origin.output,
         "options": origin.options,
-        "placement": {"source": list(way.source), "canvas": list(way.canvas), "box": list(way.box)},
+        "placement": {**placed, **({"crop": list(way.crop)} if way.crop else {})},
         "warnings": list(origin.warnings),
         **({"credit": origin.credit._asdict()} if any(origin.credit) else {}),
     }
@@ -198,7 +200,8 @@ def read(folder: Path, *, origin: Origin | None = None) -> Order:
         chosen = folder / f"photo-{origin.id}.json" if origin else photos[0]
         facts = read_facts(chosen)
         way = facts["placement"]
-        placement = Placement(Size(*way["source"]), Size(*way["canvas"]), Box(*way["box"]))
+        crop = Box(*way["crop"]) if "crop" in way else None
+        placement = Placement(Size(*way["source"]), Size(*way["canvas"]), Box(*way["box"]), crop)
         _check(placement)
         canvas = Canvas(files.read_own(folder / "canvas.png"), placement)
         words = (plan["description"], plan["seed"], plan["negative_prompt"], plan["image_url"], plan["seed_drawn"])
@@ -236,6 +239,8 @@ def _check(placement: Placement) -> None:
     width, height = placement.canvas
     if not (0 <= left < right <= width and 0 <= top < bottom <= height and min(placement.source) > 0):
         raise ValueError(f"its box {placement.box} does not lie on {placement.canvas}")
+    if placement.crop is not None and placement.crop.size != placement.source:
+        raise ValueError(f"its crop {placement.crop} has not the size {placement.source}")
 
 
 def origins(folder: Path) -> list[Origin]:

@@ -99,8 +99,21 @@ def resolved(folder: Path) -> int:
 
 def mark_finished(folder: Path, origin: Origin, path: Path, data: bytes) -> None:
     """Note where the final of `origin` lies, with its digest and size."""
-    mark = {"path": str(path), "sha256": sha256(data).hexdigest(), "bytes": len(data), "time": now()}
-    files.write_whole(folder / f"finished-{origin.id}.json", written(mark))
+    files.write_whole(folder / f"finished-{origin.id}.json", _mark(path, data))
+
+
+def mark_shelved(folder: Path, origin: Origin, preset: str, path: Path, data: bytes) -> None:
+    """Note where the file of `origin` for a preset lies, with its digest and size."""
+    files.write_whole(folder / f"shelf-{origin.id}-{preset}.json", _mark(path, data))
+
+
+def shelved(folder: Path, origin: Origin, preset: str) -> dict[str, Any] | None:
+    """The mark of the file of `origin` for a preset, if there is one."""
+    return read_if_there(folder / f"shelf-{origin.id}-{preset}.json")
+
+
+def _mark(path: Path, data: bytes) -> bytes:
+    return written({"path": str(path), "sha256": sha256(data).hexdigest(), "bytes": len(data), "time": now()})
 
 
 def finished(folder: Path, origin: Origin) -> dict[str, Any] | None:

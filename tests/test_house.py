@@ -27,7 +27,8 @@ LAYERS = (
         *(f"headers.{each}" for each in ["bmp", "boxes", "exif", "facts", "gif", "jpeg", "png", "tiff", "webp"]),
     }
     | {"pace", "retry", "secret", "settings", "verdict"}
-    | {"cutting", "edges", "looks", "parts", "refine", "tiles"},
+    | {"cutting", "edges", "looks", "parts", "refine", "tiles"}
+    | {"framing", "layout", "paper", "presets"},
     {"catalogue", "claims", "keep", "facts", "orders", "states", "sources", "weights", "wire"}
     | {"stages", "stages.load", "stages.matte", "stages.pad", "stages.request", "stages.send", "stages.unpad"},
     {
@@ -45,7 +46,8 @@ LAYERS = (
         "restore",
         "till",
         "views",
-    },
+    }
+    | {"advice", "packshot", "provenance", "reframe", "rules", "shelf"},
     {"batch", "cluster", "review"},
     {"", "__main__", "cli"},
 )
@@ -64,9 +66,9 @@ HOMES = {
     "psutil": {"processes"},
     "click": {"cli"},
     "tqdm": {"cli"},
-    "numpy": {"colour", "figures", "gate", "stages.matte", "stages.pad", "sandbox", "views"}
-    | {"edges", "looks", "parts", "refine", "tiles"},
-    "scipy": {"figures", "edges", "looks", "parts", "refine", "tiles"},
+    "numpy": {"advice", "colour", "figures", "gate", "stages.matte", "stages.pad", "sandbox", "views"}
+    | {"edges", "framing", "looks", "packshot", "paper", "parts", "refine", "tiles"},
+    "scipy": {"figures", "paper", "edges", "looks", "parts", "refine", "tiles"},
     "pymatting": {"refine"},
     "platformdirs": {"settings", "states", "weights"},
     "pillow_heif": {"pixels", "worker"},
@@ -78,12 +80,19 @@ HOMES = {
         "edges",
         "encode",
         "figures",
+        "framing",
         "gate",
         "isolate",
+        "layout",
         "looks",
         "made",
+        "packshot",
+        "paper",
         "pixels",
         "refine",
+        "reframe",
+        "rules",
+        "shelf",
         "views",
         "matters",
         "orders",

@@ -24,7 +24,8 @@ class _Lazy(click.Group):
         "status": ("states", "States and spend of an output folder."),
         "resolve": ("states", "Say what became of an order whose outcome is unknown."),
         "models": ("models", "The models that cut out: list, pull, verify, path."),
-        "sizes": ("tools", "The recommended sizes; what a photo snaps to, and why."),
+        "presets": ("presets", "What marketplaces ask of a picture; whether a file keeps to it."),
+        "sizes": ("sizes", "The recommended sizes; what a photo snaps to, and why."),
         "check": ("tools", "Key, model, folders, versions: what works, what does not, what to do."),
         "sandbox": ("tools", "A local stand-in of the Instant API over real HTTP."),
     }

@@ -13,6 +13,7 @@ import click
 from photio_prep import settings
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import UsageError
+from photio_prep.framing import Framing
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -28,6 +29,35 @@ def several(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
         return command
 
     return add
+
+
+class Frame(click.ParamType[int | str]):
+    """What --frame takes: a number from 0, "photo" or "product"."""
+
+    name = "frame"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:  # noqa: ANN401
+        """The number, or the word."""
+        if value in ("photo", "product"):
+            return str(value)
+        if not str(value).isdecimal():
+            self.fail(f"{value!r} is neither a number from 0 nor photo nor product", param, ctx)
+        return int(value)
+
+
+def framed(cutting: dict[str, Any]) -> dict[str, Any]:
+    """What --frame, --margin and --align mean to `prepare`; they are taken out of `cutting`.
+
+    Raises:
+        UsageError: A margin that cannot be meant, or that has no product to go around.
+    """
+    frames, margin, align = (cutting.pop(name) for name in ("frames", "margin", "align"))
+    numbers = [each for each in frames if isinstance(each, int)]
+    anew = [each for each in frames if isinstance(each, str)][-1:] == ["product"]
+    if not anew and (margin or align):
+        raise UsageError("a margin or an alignment needs a product to go around", "Give --frame product, too")
+    framing = Framing.of(margin or "8%", align or "center") if anew else None
+    return {"frame": numbers[-1] if numbers else None, "framing": framing}
 
 
 talking = several(
@@ -61,7 +91,19 @@ cutting = several(
         help="The photo's own transparency.",
     ),
     click.option(
-        "--frame", type=click.IntRange(min=0), default=None, metavar="N", help="Of an animation or pages, from 0."
+        "--frame",
+        "frames",
+        type=Frame(),
+        multiple=True,
+        metavar="N|product",
+        help="N: of an animation or pages, from 0. product: frame the photo anew on its product.",
+    ),
+    click.option("--margin", default=None, metavar="N%|Npx", help="Around the product, with --frame product. [8%]"),
+    click.option(
+        "--align",
+        type=click.Choice(["center", "left", "right", "top", "bottom"]),
+        default=None,
+        help="Where the product lies, with --frame product. [center]",
     ),
     click.option(
         "--device",
@@ -130,6 +172,25 @@ finals = several(
         default="none",
         show_default=True,
         help="In finals. keep-safe: the photo's copyright and artist, and sRGB; never where, when or with what.",
+    ),
+)
+shelf = several(
+    click.option(
+        "--preset",
+        "presets",
+        multiple=True,
+        metavar="NAME",
+        help="A marketplace (see `presets`): one more file, checked after it was saved. May be repeated.",
+    ),
+    click.option(
+        "--provenance",
+        type=click.Choice(["trained", "composite", "none"]),
+        default="trained",
+        show_default=True,
+        help="What finals state of how they were made (IPTC's DigitalSourceType); see docs/presets.md.",
+    ),
+    click.option(
+        "--provenance-details", is_flag=True, help="State the scene description, seed and version in the final, too."
     ),
 )
 paying = several(

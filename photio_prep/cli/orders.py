@@ -12,6 +12,7 @@ from photio_prep.again import PaidBefore
 from photio_prep.cli import choosing, options, reporting
 from photio_prep.cli import paying as paying_
 from photio_prep.cli.preparing import prepared
+from photio_prep.cli.shelving import Shelving
 from photio_prep.cli.talk import Talk
 from photio_prep.curl import curl
 from photio_prep.errors import GateStopped, OutputExists, PhotioError, UsageError
@@ -100,14 +101,17 @@ def generate(orders_: tuple[Path, ...], print_curl: bool, jobs: int, **given: An
     "-o", "--out", type=click.Path(path_type=Path, file_okay=False), help="Where finals go. [where the orders lie]"
 )
 @options.finals
+@options.shelf
 @options.talking
 def finish(orders_: tuple[Path, ...], out: Path | None, format_: str | None, overwrite: bool, **given: Any) -> int:  # noqa: ANN401
     """From the kept answers: crop back to the photo's size and write the finals. Free, offline, repeatable for ever.
 
-    ORDER is a folder below orders/, or an output folder for all of them. Prints the path of each final.
+    ORDER is a folder below orders/, or an output folder for all of them. Prints the path of each final, and of each
+    --preset's file. White packshots alone need no answer: they are made of orders that are merely prepared.
     """
     talk, _, rest = _split(given)
     metadata = rest["metadata"]
+    shelving = Shelving(rest, talk, overwrite=overwrite, metadata=metadata)
     found = [each for place in orders_ for each in wanted.finishable(place, talk.damaged)]
     with talk.progress(len(found), "finish"):
         for folder, origin in found:
@@ -115,8 +119,13 @@ def finish(orders_: tuple[Path, ...], out: Path | None, format_: str | None, ove
             try:
                 order = orders.read(folder, origin=origin)
                 target = out or _out_of(folder)
-                path = finals.write_final(order, target, format_=format_, overwrite=overwrite, metadata=metadata)
-                talk.done(order, State.FINISHED, final=path)
+                path = None
+                if not shelving.wanted or states.state(folder) in states.ANSWERED:
+                    xmp = shelving.xmp(order)
+                    path = finals.write_final(
+                        order, target, format_=format_, overwrite=overwrite, metadata=metadata, xmp=xmp
+                    )
+                shelving.done(order, State.FINISHED if path else states.state(folder), target, final=path)
             except PhotioError as error:
                 talk.refused(origin.source, error, order, states.state(folder))
     talk.summary()
@@ -131,6 +140,7 @@ def finish(orders_: tuple[Path, ...], out: Path | None, format_: str | None, ove
 @options.choosing
 @options.out
 @options.finals
+@options.shelf
 @options.paying
 @options.talking
 def run(
@@ -151,6 +161,7 @@ def run(
     talk, words, rest = _split(given)
     paying = {name: rest.pop(name) for name in paying_.OPTIONS}
     again, metadata, level = rest.pop("again"), rest.pop("metadata"), settings.gate(rest.pop("gate"))
+    shelving = Shelving(rest, talk, overwrite=overwrite, metadata=metadata)
     if "-" in inputs_ and paying["key_stdin"]:
         raise UsageError(
             "both the photo and the key would come from standard input", "Use --key-file or PHOTIO_API_KEY"
@@ -173,6 +184,7 @@ def run(
                         found = f"its final {target} is that of {taken[target]} too"
                         raise OutputExists(found, "Rename one, or finish it with another --out")
                     finals.refuse_if_in_the_way(order, target, overwrite=overwrite)
+                    shelving.refuse_if_in_the_way(order, out)
                     if not again:
                         paid_before.refuse(order)
                     _refuse_stopped(order, level)
@@ -186,8 +198,9 @@ def run(
 
         def whole(order: Order) -> None:
             pay.pay(order, till)
-            path = finals.write_final(order, out, format_=format_, overwrite=overwrite, metadata=metadata)
-            talk.done(order, State.FINISHED, final=path)
+            xmp = shelving.xmp(order)
+            path = finals.write_final(order, out, format_=format_, overwrite=overwrite, metadata=metadata, xmp=xmp)
+            shelving.done(order, State.FINISHED, out, final=path)
 
         with talk.progress(len(items), "run", paying["price"]):
             paying_.each(reserved(), whole, till, talk, jobs, total=len(items))

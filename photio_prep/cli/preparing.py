@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from photio_prep import batch, flow, inputs, settings
+from photio_prep.cli import options
 from photio_prep.cli.talk import Talk
 from photio_prep.cutting import CutoutOptions
 from photio_prep.errors import PhotioError, PhotoRefused
@@ -27,6 +28,7 @@ def prepared(
 
     names = ("pull", "offline", "family", "model", "device", "accepted", "second_opinion")
     pull, offline, family, model, device, accepted, twice = (cutting.pop(name) for name in names)
+    framing = options.framed(cutting)
     wishes = {name: cutting.pop(name) for name in ("refine", "holes", "feather")}
     wished = CutoutOptions(grow=cutting.pop("grow") - cutting.pop("shrink"), **wishes)
     if pull:
@@ -43,7 +45,7 @@ def prepared(
         talk.begun(item.name)
         return flow.prepare(
             _bytes(item, offline=offline),
-            **{**words, **cutting, **item.wishes},
+            **{**words, **cutting, **framing, **item.wishes},
             model=matter,
             second=second,
             cutting=wished,

@@ -79,8 +79,9 @@ class Talk:
         final: Path | None = None,
         result: Path | None = None,
         level: Level | None = None,
+        more: dict[str, Any] | None = None,
     ) -> None:
-        """One order's result: the path `result` (or the final), or the whole line as JSON.
+        """One order's result: the path `result` (or the final), or the whole line as JSON, with `more` at its end.
 
         With `level`, one that the gate would stop is said to be stopped, and counts as exit code 3.
         """
@@ -92,7 +93,7 @@ class Talk:
             if self.report:
                 self.report.done(order, state, final, GateStopped.exit_code if stopped else 0)
             if self.as_json:
-                self.line(described(order, state, final))
+                self.line({**described(order, state, final), **(more or {})})
             elif path := final or result:
                 self.out(str(path))
 

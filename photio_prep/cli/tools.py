@@ -1,8 +1,7 @@
-"""sizes, check, sandbox: verbs beside the way of a photo."""
+"""check, sandbox: verbs beside the way of a photo."""
 
 import importlib.metadata
 import platform
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,53 +9,11 @@ from typing import Any, get_args
 
 import click
 
-from photio_prep import catalogue, geometry, settings, weights
+from photio_prep import catalogue, settings, weights
 from photio_prep.cli import options
 from photio_prep.cli.talk import Talk, escaped
 from photio_prep.devices import Device
 from photio_prep.errors import ModelUnavailable, PhotioError
-from photio_prep.geometry import Size, place
-
-
-@click.command()
-@click.argument("what", metavar="[PHOTO|WxH]", required=False)
-@options.talking
-def sizes(what: str | None, **given: Any) -> int:  # noqa: ANN401
-    """The recommended sizes; with a photo or a size, what it snaps to, and why."""
-    talk = Talk(**given)
-    source = _size(what) if what else None
-    chosen = geometry.snap(source) if source else None
-    for each in geometry.offered(undocumented=True):
-        way = place(source, each.size) if source else None
-        if talk.as_json:
-            facts: dict[str, Any] = {"tag": each.tag, "ratio": each.ratio, "size": list(each.size)}
-            facts["documented"] = each.documented
-            if way:
-                facts |= {"scale": way.scale, "used": way.used, "box": list(way.box), "chosen": each == chosen}
-            talk.line(facts)
-            continue
-        mark = "->" if each == chosen else "  "
-        told = f"  photo fills {way.used:6.1%}, scaled by {way.scale:.3f}" if way else ""
-        talk.out(f"{mark} {each.tag:<26} {each.ratio:>5}  {each.size!s:>9}{told}")
-    if source and chosen:
-        ratio = source.width / source.height
-        own = chosen.size.width / chosen.size.height
-        talk.say(f"{source} has the ratio {ratio:.3f}; the nearest is {chosen.tag} with {own:.3f}")
-        best = geometry.snap(source, geometry.offered(undocumented=True))
-        if best != chosen:
-            used = place(source, best.size).used
-            talk.say(f"--size {best.size} would fit better ({used:.1%}), but Photio does not list it")
-    return talk.exit_code
-
-
-def _size(what: str) -> Size:
-    if found := re.fullmatch(r"(\d{1,6})[x×](\d{1,6})", what):
-        size = Size(int(found[1]), int(found[2]))
-        if min(size) > 0:
-            return size
-    from photio_prep.stages.load import load
-
-    return load(what).size
 
 
 @click.command()

@@ -1,0 +1,79 @@
+"""finish and run with --preset: the files for marketplaces, told one by one."""
+
+from pathlib import Path
+from typing import Any
+
+from photio_prep import __version__, finals, flow, presets, provenance, settings
+from photio_prep.cli.talk import Talk
+from photio_prep.errors import PhotioError
+from photio_prep.orders import Order
+from photio_prep.shelf import Shelf, Shelved
+from photio_prep.states import State
+
+
+class Shelving:
+    """The options --preset and --provenance of one command, taken out of `given`."""
+
+    def __init__(self, given: dict[str, Any], talk: Talk, *, overwrite: bool, metadata: finals.Metadata) -> None:
+        self._talk = talk
+        self._provenance: provenance.Provenance = given.pop("provenance")
+        self._details = __version__ if given.pop("provenance_details") else None
+        self._shelf = Shelf(
+            presets.chosen(given.pop("presets")),
+            overwrite=overwrite,
+            metadata=metadata,
+            provenance=self._provenance,
+            details=self._details,
+            limits=settings.limits(),
+        )
+        self.wanted = bool(self._shelf.presets)
+        self.refuse_if_in_the_way = self._shelf.refuse_if_in_the_way
+
+    def xmp(self, order: Order) -> bytes | None:
+        """What the final of an order states of how it was made."""
+        return provenance.packet(order, self._provenance, details=self._details)
+
+    def done(self, order: Order, state: State, out: Path, *, final: Path | None) -> None:
+        """The order's final is told, then the file of each preset is made and told."""
+        talk, made, lines = self._talk, [], []
+        if not talk.as_json:
+            talk.done(order, state, final=final)
+        faults: list[PhotioError] = []
+        try:
+            for each in self._shelf.write(order, out, lambda: flow.finish(order).image):
+                made.append(each)
+                lines.append(facts(each))
+                self._told(each, faults)
+        except PhotioError as error:
+            faults.append(error.about(order.origin.source))
+        if talk.as_json:
+            more = {"presets": lines, "faults": [str(each) for each in faults]} if self._shelf.presets else None
+            talk.done(order, state, final=final, more=more)
+        for fault in faults:
+            talk.fail(fault)
+
+    def _told(self, each: Shelved, faults: list[PhotioError]) -> None:
+        if not self._talk.as_json:
+            self._talk.out(str(each.path))
+        self._talk.say(f"{each.preset.name}: {each.path.name}: {each.report}")
+        for text in (*each.notes, *(fault.text for fault in each.report.faults if not fault.broken)):
+            self._talk.say(f"note: {each.preset.name}: {each.path.name}: {text}")
+        try:
+            each.refuse_broken()
+        except PhotioError as error:
+            faults.append(error)
+
+
+def facts(each: Shelved) -> dict[str, Any]:
+    """One file for a marketplace, as it stands in a JSON line."""
+    report = each.report
+    told = [{"rule": fault.rule, "text": fault.text, "broken": fault.broken} for fault in report.faults]
+    seen = {"size": list(report.size), "bytes": report.weight, "fill": report.fill, "white": report.white}
+    return {
+        "preset": each.preset.name,
+        "path": str(each.path),
+        "ok": not report.broken,
+        **seen,
+        "faults": told,
+        "notes": list(each.notes),
+    }

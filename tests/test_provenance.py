@@ -1,0 +1,138 @@
+"""What finals state of how they were made: IPTC's term in XMP, escaped, in every format, the same bytes each time."""
+
+import io
+import re
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from PIL import Image
+
+from photio_prep.encode import SANDBOX_MARK, encoded
+from photio_prep.finals import write_final
+from photio_prep.orders import SANDBOX, Order
+from photio_prep.provenance import TYPES, Provenance, packet, source_type
+from tests import photos
+from tests.commands import Command
+from tests.test_finals import answered
+
+EXT = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"
+RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+OURS = "{https://pypi.org/project/photio-prep/ns/1.0/}"
+NASTY = "a \"quoted\" <b>&amp; 'scene' ]]> --> \x00\x07\x1b \ud800 \ufffe é 漢字 😀"
+
+
+def order(description: str = photos.SCENE, *, endpoint: str = "https://api.example/x") -> Order:
+    return photos.order(description=description, endpoint=endpoint)
+
+
+def description_of(data: bytes) -> ElementTree.Element:
+    """The one rdf:Description of the one packet in a file."""
+    (found,) = re.findall(rb"<x:xmpmeta.*?</x:xmpmeta>", data, re.DOTALL)
+    (one,) = ElementTree.fromstring(found).iter(f"{RDF}Description")
+    return one
+
+
+def embedded(data: bytes) -> bytes:
+    """What Pillow finds as the file's XMP."""
+    with Image.open(io.BytesIO(data)) as opened:
+        opened.load()
+        found = opened.info.get("xmp", opened.info.get("XML:com.adobe.xmp", b""))
+    return found.encode() if isinstance(found, str) else bytes(found)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("sandbox", [False, True])
+def test_the_packet_lies_in_the_file_where_readers_look_for_it(kind: str, sandbox: bool):
+    said = packet(order(endpoint=SANDBOX if sandbox else "https://api.example/x"))
+    assert said
+    data = encoded(photos.photo(), kind, sandbox=sandbox, xmp=said)
+    assert embedded(data) == said
+    assert description_of(data).get(f"{EXT}DigitalSourceType") == TYPES["trained"]
+    assert (SANDBOX_MARK in data) == sandbox
+    assert data == encoded(photos.photo(), kind, sandbox=sandbox, xmp=said)
+    assert b"GPS" not in data
+
+
+def test_the_terms_are_those_of_iptc():
+    assert TYPES == {
+        "trained": "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia",
+        "composite": "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia",
+    }
+    for provenance, last in (
+        ("trained", "trainedAlgorithmicMedia"),
+        ("composite", "compositeWithTrainedAlgorithmicMedia"),
+    ):
+        asked: Provenance = "trained" if provenance == "trained" else "composite"
+        assert source_type(packet(order(), asked) or b"") == last
+    assert packet(order(), "none") is None
+    assert source_type(b"nothing") is None
+
+
+def test_by_default_the_words_are_nobodys_business():
+    said = packet(order("a secret campaign")) or b""
+    assert b"secret" not in said
+    assert str(order().request.seed).encode() + b'"' not in said
+    assert set(description_of(said).attrib) == {f"{RDF}about", f"{EXT}DigitalSourceType"}
+
+
+def test_details_are_told_when_asked_for_and_escaped():
+    asked = order(NASTY)
+    said = packet(asked, details="0.1.0") or b""
+    found = description_of(said)
+    (words,) = found.iter(f"{RDF}li")
+    assert words.text == "a \"quoted\" <b>&amp; 'scene' ]]> -->    é 漢字 😀"
+    assert found.get(f"{OURS}seed") == str(asked.request.seed)
+    assert found.get(f"{OURS}order") == asked.key
+    assert found.get("{http://ns.adobe.com/xap/1.0/}CreatorTool") == "photio-prep 0.1.0"
+
+
+def test_the_longest_description_fits_into_a_segment_of_a_jpeg():
+    for letter in ("&", "漢", "😀"):
+        data = encoded(photos.photo(), "JPEG", xmp=packet(order(letter * 100_000), details="0.1.0"))
+        assert len(embedded(data)) < 65_000
+
+
+def test_a_final_is_rewritten_when_it_is_to_state_something_else(tmp_path: Path):
+    made = answered(tmp_path / "orders", format_="JPEG")
+    plain = write_final(made, tmp_path / "out").read_bytes()
+    stated = write_final(made, tmp_path / "out", xmp=packet(made)).read_bytes()
+    assert b"xmpmeta" not in plain
+    assert source_type(stated) == "trainedAlgorithmicMedia"
+    again = write_final(made, tmp_path / "out", xmp=packet(made))
+    assert again.read_bytes() == stated
+    before = again.stat().st_mtime_ns
+    write_final(made, tmp_path / "out", xmp=packet(made))
+    assert again.stat().st_mtime_ns == before  # what is there already is left alone
+    composite = write_final(made, tmp_path / "out", xmp=packet(made, "composite")).read_bytes()
+    assert source_type(composite) == "compositeWithTrainedAlgorithmicMedia"
+    assert write_final(made, tmp_path / "out").read_bytes() == plain
+    with Image.open(io.BytesIO(plain)) as one, Image.open(io.BytesIO(composite)) as other:
+        assert one.tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "stated", "told"),
+    [
+        ((), "trainedAlgorithmicMedia", False),
+        (("--provenance", "composite", "--provenance-details"), "compositeWithTrainedAlgorithmicMedia", True),
+        (("--provenance", "none"), None, False),
+    ],
+)
+def test_on_the_command_line(command: Command, options: tuple[str, ...], stated: str | None, told: bool):
+    photos.saved(Path("a.png"))
+    said = command("run", "a.png", "--sandbox", "-d", "on a red cloth", *options)
+    assert said.code == 0
+    data = said.paths[0].read_bytes()
+    assert source_type(data) == stated
+    assert (b"on a red cloth" in data) == told
+    assert SANDBOX_MARK in data
+    assert command("finish", "photio-out", *options).paths[0].read_bytes() == data
+
+
+def test_another_words_are_another_packet():
+    one = order()
+    other = replace(one, request=replace(one.request, description="in the snow"))
+    assert packet(one) == packet(other)
+    assert packet(one, details="1") != packet(other, details="1")
