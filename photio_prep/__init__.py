@@ -9,13 +9,17 @@ Everything else is imported from the module that it lives in: the stages from `p
 `photio_prep.errors`, the stand-in of the API from `photio_prep.sandbox`.
 """
 
-from photio_prep.batch import Outcome, run_many
-from photio_prep.data import Canvas, Cutout, Final, Matter, Photo, Request, Result, Sender
-from photio_prep.errors import PhotioError
-from photio_prep.flow import finish, generate, prepare, run
-from photio_prep.geometry import Box, Placement, Size
-from photio_prep.orders import Order
-from photio_prep.stages.send import InstantClient
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from photio_prep.batch import Outcome, run_many
+    from photio_prep.data import Canvas, Cutout, Final, Matter, Photo, Request, Result, Sender
+    from photio_prep.errors import PhotioError
+    from photio_prep.flow import finish, generate, prepare, run
+    from photio_prep.geometry import Box, Placement, Size
+    from photio_prep.orders import Order
+    from photio_prep.stages.send import InstantClient
 
 __version__ = "0.1.0"
 
@@ -41,3 +45,28 @@ __all__ = [
     "run",
     "run_many",
 ]
+
+# Where each name lives. A module is loaded when a name of it is first asked for (PEP 562): the import itself takes
+# milliseconds, and a program that only pays never loads what only cuts out.
+_HOMES = {
+    "batch": ("Outcome", "run_many"),
+    "data": ("Canvas", "Cutout", "Final", "Matter", "Photo", "Request", "Result", "Sender"),
+    "errors": ("PhotioError",),
+    "flow": ("finish", "generate", "prepare", "run"),
+    "geometry": ("Box", "Placement", "Size"),
+    "orders": ("Order",),
+    "stages.send": ("InstantClient",),
+}
+
+
+def __getattr__(name: str) -> object:
+    for home, names in _HOMES.items():
+        if name in names:
+            found = getattr(import_module(f"photio_prep.{home}"), name)
+            globals()[name] = found
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

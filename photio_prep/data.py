@@ -24,6 +24,7 @@ class Photo:
     `image` is RGB, or RGBA where the file had transparency. `source` is the name as given, for messages.
     `digest` is the SHA-256 of the file's bytes (of the pixels, for a picture that came in memory). `format` is the
     Pillow name of the file's format. `notes` say what was remarkable about the file. `credit` is whose it is, by EXIF.
+    `whole` is the size of the file's picture where `image` is a smaller copy of it, None where `image` is all of it.
     """
 
     image: Image.Image
@@ -32,11 +33,12 @@ class Photo:
     format: str
     notes: tuple[str, ...] = ()
     credit: Credit = UNCREDITED
+    whole: Size | None = None
 
     @property
     def size(self) -> Size:
-        """Size of the upright picture."""
-        return Size(*self.image.size)
+        """Size of the file's picture, upright."""
+        return self.whole or Size(*self.image.size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,11 @@ from photio_prep.decode import DEFAULT_LIMITS, Limits
 from photio_prep.encode import final_format
 from photio_prep.errors import NoProduct, UsageError
 from photio_prep.framing import Framing
-from photio_prep.geometry import Recommended, Size, named, place, snap
+from photio_prep.geometry import Recommended, Size, box_on, named, place, snap
 from photio_prep.matters import matter_for
 from photio_prep.orders import Order, Origin
 from photio_prep.reframe import reframed
-from photio_prep.stages.load import Source, load
+from photio_prep.stages.load import Source, fitted, load
 from photio_prep.stages.matte import Alpha, matte
 from photio_prep.stages.pad import pad
 from photio_prep.stages.request import doubts, request
@@ -80,8 +80,13 @@ def prepare(
         ModelUnavailable: No model is installed, or it is damaged.
         StorageFailed: The order cannot be kept.
     """
-    photo = source if isinstance(source, Photo) else load(source, name=name, limits=limits, frame=frame)
     asked_size = named(size) if isinstance(size, str) else size
+    # No later stage sees more of the photo than the canvas can show; a new frame shows more of less.
+    at = None if framing else box_on(asked_size.size if asked_size else None)
+    if isinstance(source, Photo):
+        photo = fitted(source, at)
+    else:
+        photo = load(source, name=name, limits=limits, frame=frame, at=at)
     chosen = asked_size or snap(photo.size)
     placement = place(photo.size, chosen.size)
     drawn = None if mask is None else load(mask, limits=limits).image

@@ -5,7 +5,7 @@ Raises UsageError for a size that is not offered.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
@@ -135,6 +135,11 @@ def place(source: Size, canvas: Size) -> Placement:
     else:
         inner = Size(max(1, _round_half_up(source.width * canvas.height, source.height)), canvas.height)
     return Placement(source, canvas, box_in(inner, canvas))
+
+
+def box_on(canvas: Size | None = None) -> Callable[[Size], Size]:
+    """From the size of a picture to that of its box on `canvas`, or on the nearest canvas that is offered."""
+    return lambda source: place(source, canvas or snap(source).size).box.size
 
 
 def _round_half_up(numerator: int, denominator: int) -> int:

@@ -220,6 +220,7 @@ def _send(pipe: IO[bytes], job: Job, limits: Limits) -> None:
         "index": job.index,
         "orientation": job.orientation,
         "inverted": job.inverted,
+        "size": job.size,
         "profile": None if job.profile is None else len(job.profile),
         "data": len(job.data),
         "limits": asdict(limits),

@@ -14,6 +14,7 @@ import warnings
 from typing import IO, Any
 
 from photio_prep.errors import PhotoRefused
+from photio_prep.geometry import Size
 from photio_prep.limits import Limits
 from photio_prep.pixels import Job, Pixels, pixels
 
@@ -40,7 +41,8 @@ def serve() -> None:
         data = jobs.read(facts["data"])
         _allow(limits.seconds)
         names = ("format", "frame", "index", "orientation", "inverted")
-        job = Job(data=data, profile=profile, **{name: facts[name] for name in names})
+        size = Size(*facts["size"]) if facts["size"] else None
+        job = Job(data=data, profile=profile, size=size, **{name: facts[name] for name in names})
         try:
             _reply(replies, pixels(job, limits))
         except PhotoRefused as error:

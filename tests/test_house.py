@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -279,12 +280,16 @@ assert not heavy, heavy
 
 def test_the_exported_names_are_sorted_and_exact() -> None:
     assert photio_prep.__all__ == sorted(photio_prep.__all__)
-    tree = modules()[""]
-    named = {
-        alias.asname or alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
-    }
-    assert set(photio_prep.__all__) == named
-    assert all(hasattr(photio_prep, name) for name in photio_prep.__all__)
+    # What the type checker sees, each name from where it lives, and what is loaded at the first use.
+    checked = {each.removeprefix("photio_prep.") for each in imported(modules()[""]) if each.startswith("photio_prep.")}
+    assert checked == {f"{home}.{name}" for home, names in photio_prep._HOMES.items() for name in names}
+    assert set(photio_prep.__all__) == {each.rpartition(".")[2] for each in checked}
+    assert set(photio_prep.__all__) <= set(dir(photio_prep))
+    for home, names in photio_prep._HOMES.items():
+        for name in names:
+            assert getattr(photio_prep, name) is getattr(import_module(f"photio_prep.{home}"), name)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = photio_prep.nothing
 
 
 def test_the_promised_names_are_there() -> None:

@@ -15,7 +15,9 @@ from PIL import ExifTags, Image
 
 from photio_prep.decode import Limits
 from photio_prep.errors import PhotoRefused
-from photio_prep.stages.load import Source, load
+from photio_prep.geometry import Size, box_on, place
+from photio_prep.stages.load import Source, fitted, load
+from tests import icc
 from tests.photos import cutout, encoded, photo, saved
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="devices as Linux has them")
@@ -251,3 +253,83 @@ def test_transparency_in_memory_is_kept_and_the_callers_picture_left_alone() -> 
 def test_the_same_pixels_have_the_same_digest_and_others_another() -> None:
     assert load(photo()).digest == load(photo()).digest
     assert load(photo()).digest != load(photo(shade=221)).digest
+
+
+# --- no more pixels than are wanted ----------------------------------------------------------------------------------
+
+
+def textured(size: tuple[int, int]) -> Image.Image:
+    """Waves of several lengths in each channel: nothing that survives a shift by half a pixel unseen."""
+    rows, columns = np.mgrid[: size[1], : size[0]].astype(np.float32)
+    planes = [np.sin(rows / (5 + each)) + np.cos(columns / (7 + each)) for each in range(3)]
+    return Image.fromarray(np.clip(128 + 50 * np.stack(planes, -1), 0, 255).astype(np.uint8))
+
+
+def apart(one: Image.Image, other: Image.Image) -> float:
+    """The mean difference of two pictures in levels."""
+    assert one.size == other.size
+    return float(np.abs(np.asarray(one, np.int16) - np.asarray(other, np.int16)).mean())
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("size", [(801, 603), (640, 480), (1003, 601)])
+def test_a_jpeg_decoded_smaller_is_the_whole_one_scaled(size: tuple[int, int], orientation: int) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    data = encoded(textured(size), "JPEG", quality=92, exif=exif)
+    whole = load(data)
+    found = load(data, at=box_on(Size(200, 200)))
+    assert found.size == whole.size
+    assert found.image.size == place(whole.size, Size(200, 200)).box.size
+    assert apart(found.image, whole.image.resize(found.image.size, Image.Resampling.LANCZOS)) < 1
+    assert (found.digest, found.format, found.notes) == (whole.digest, whole.format, whole.notes)
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK", "RGB"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_every_kind_of_jpeg_is_decoded_smaller(mode: str, progressive: bool) -> None:
+    data = encoded(textured((900, 700)).convert(mode), "JPEG", quality=92, progressive=progressive)
+    for limits in (Limits(), Limits(isolate="all")):
+        found = load(data, at=box_on(Size(220, 220)), limits=limits)
+        fair = load(data).image.resize(found.image.size, Image.Resampling.LANCZOS)
+        assert apart(found.image, fair) < 1
+
+
+def test_a_profile_is_obeyed_in_what_was_decoded_smaller() -> None:
+    # Half as colourful: where colours leave sRGB, to clip and to average are not the same in either order.
+    calm = Image.blend(textured((900, 700)), textured((900, 700)).convert("L").convert("RGB"), 0.5)
+    profile = icc.matrix_profile("Adobe RGB (1998)", icc.ADOBE, 563 / 256)
+    data = encoded(calm, "JPEG", quality=92, icc_profile=profile)
+    found = load(data, at=box_on(Size(220, 220)))
+    assert apart(found.image, load(data).image.resize(found.image.size, Image.Resampling.LANCZOS)) < 1
+    assert apart(found.image, load(encoded(calm, "JPEG", quality=92), at=box_on(Size(220, 220))).image) > 2
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF", "BMP"])
+def test_other_formats_come_at_the_size_that_is_wanted_too(kind: str) -> None:
+    options = {"lossless": True} if kind == "WEBP" else {}
+    data = encoded(textured((900, 700)), kind, **options)
+    found = load(data, at=box_on(Size(220, 220)))
+    assert found.size == (900, 700)
+    assert apart(found.image, load(data).image.resize((220, 171), Image.Resampling.LANCZOS)) < 1
+
+
+def test_a_photo_that_is_smaller_than_wanted_stays_as_it_is() -> None:
+    data = encoded(textured((200, 150)), "JPEG")
+    found = load(data, at=box_on(Size(1152, 896)))
+    assert found.whole is None
+    assert found.image.tobytes() == load(data).image.tobytes()
+
+
+def test_a_picture_in_memory_and_a_photo_come_at_the_size_that_is_wanted() -> None:
+    whole = load(textured((900, 700)))
+    found = load(textured((900, 700)), at=box_on(Size(220, 220)))
+    again = fitted(whole, box_on(Size(220, 220)))
+    assert found.size == again.size == (900, 700)
+    assert found.image.tobytes() == again.image.tobytes()
+    assert fitted(again, box_on(Size(220, 220))) is again
+
+
+def test_a_jpeg_that_is_cut_short_is_refused_at_any_size() -> None:
+    data = encoded(textured((900, 700)), "JPEG", quality=92)
+    refusal(data[: len(data) // 2], at=box_on(Size(220, 220)))

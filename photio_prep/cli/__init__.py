@@ -4,13 +4,15 @@ Takes arguments; gives an exit code (see errors.py). Touches everything that the
 """
 
 import sys
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import click
 
 from photio_prep import __version__
-from photio_prep.cli.talk import Talk
 from photio_prep.errors import PhotioError
+
+if TYPE_CHECKING:
+    from photio_prep.cli.talk import Talk
 
 
 class _Lazy(click.Group):
@@ -67,12 +69,18 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         sys.exit(group(arguments, standalone_mode=False))
     except PhotioError as error:
-        talk = Talk()
+        talk = _talk()
         talk.fail(error)
         sys.exit(talk.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
-        Talk().say("interrupted")
+        _talk().say("interrupted")
         sys.exit(130)
+
+
+def _talk() -> "Talk":
+    from photio_prep.cli.talk import Talk
+
+    return Talk()

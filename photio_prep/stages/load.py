@@ -6,6 +6,7 @@ Touches the disk for a path. Raises PhotoRefused.
 
 import io
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -20,11 +21,19 @@ from photio_prep.files import read_input, too_long
 from photio_prep.geometry import Size
 from photio_prep.headers import exif
 from photio_prep.limits import RANGES, check_size
+from photio_prep.pixels import shrunk
 
 Source = str | os.PathLike[str] | bytes | BinaryIO | Image.Image
 
 
-def load(source: Source, *, name: str = "", limits: Limits = DEFAULT_LIMITS, frame: int | None = None) -> Photo:
+def load(
+    source: Source,
+    *,
+    name: str = "",
+    limits: Limits = DEFAULT_LIMITS,
+    frame: int | None = None,
+    at: Callable[[Size], Size] | None = None,
+) -> Photo:
     """The photo at `source`, as people see it.
 
     Args:
@@ -32,6 +41,8 @@ def load(source: Source, *, name: str = "", limits: Limits = DEFAULT_LIMITS, fra
         name: What messages call it; the path where there is one.
         limits: What it may be at most.
         frame: Which frame or page of a file with several, from 0; without one such a file is refused.
+        at: From the size of the file's picture, the size at which it is wanted (`geometry.box_on`); a smaller picture
+            stays as it is. A JPEG is then decoded at a fraction of its size. None gives all of it.
 
     Raises:
         PhotoRefused: It cannot be read, is no picture of a known format, is damaged, or is outside the limits.
@@ -39,15 +50,22 @@ def load(source: Source, *, name: str = "", limits: Limits = DEFAULT_LIMITS, fra
     name = name or name_of(source)
     try:
         if isinstance(source, Image.Image):
-            return _from_memory(source, name, limits)
+            return fitted(_from_memory(source, name, limits), at)
         data = read(source, limits)
-        image, format_, notes, credit = picture(data, limits, frame)
+        image, format_, notes, credit, whole = picture(data, limits, frame, at)
     except PhotoRefused as error:
         raise error.about(name) from None
     suffix = Path(name).suffix.lower()
     if suffix in _SUFFIXES and _SUFFIXES[suffix] != format_:
         notes += (f"named {suffix}, but is a {format_} file",)
-    return Photo(image, name, sha256(data).hexdigest(), format_, notes, credit)
+    smaller = whole if image.size != whole else None
+    return Photo(image, name, sha256(data).hexdigest(), format_, notes, credit, smaller)
+
+
+def fitted(photo: Photo, at: Callable[[Size], Size] | None) -> Photo:
+    """The photo with its picture at the size at which it is wanted, where that is smaller; see `load`."""
+    image = photo.image if at is None else shrunk(photo.image, at(photo.size))
+    return photo if image is photo.image else replace(photo, image=image, whole=photo.size)
 
 
 _SUFFIXES = {
