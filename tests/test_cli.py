@@ -547,7 +547,7 @@ def planned(command: Command, count: int, url: str) -> list[Path]:
     saved(Path("a.png"))
     (first,) = command("prepare", "a.png", "-d", SCENE, "--api-url", url, "--seed", "1").paths
     made = [first]
-    from photio_prep.flow import revise
+    from photio_prep.rewording import revise
 
     for seed in range(2, count + 1):
         order = revise(orders.read(first), seed=seed)

@@ -13,6 +13,7 @@ from photio_prep.data import Cutout, Photo
 from photio_prep.errors import GateStopped, NoProduct
 from photio_prep.geometry import place, snap
 from photio_prep.matters import matter_for
+from photio_prep.rewording import revise
 from photio_prep.stages.load import load
 from photio_prep.stages.matte import matte
 from photio_prep.verdict import Judgement, Level, Reason, Verdict, judgement
@@ -307,7 +308,7 @@ def test_a_library_does_not_pay_for_a_stopped_order(monkeypatch: pytest.MonkeyPa
 
 def test_an_order_that_goes_on_with_other_words_keeps_its_judgement(tmp_path: Path) -> None:
     order = flow.prepare(photos.cutout(), orders=tmp_path)
-    new = flow.revise(order, description=photos.SCENE)
+    new = revise(order, description=photos.SCENE)
     assert new.folder is not None
     kept = orders.read(new.folder).origin.gate
     assert kept == order.origin.gate

@@ -48,7 +48,7 @@ LAYERS = (
         "till",
         "views",
     }
-    | {"advice", "packshot", "provenance", "reframe", "rules", "shelf"},
+    | {"advice", "packshot", "provenance", "reframe", "rewording", "rules", "shelf"},
     {"batch", "cluster", "review"},
     {"", "__main__", "cli"},
 )

@@ -8,6 +8,7 @@ from PIL import Image
 
 from photio_prep import flow, views
 from photio_prep.errors import StorageFailed
+from photio_prep.rewording import revise
 from tests import photos
 from tests.fakes import BrightMatter
 
@@ -58,7 +59,7 @@ def test_prepare_writes_both_once(tmp_path: Path) -> None:
 
 def test_they_go_along_when_an_order_goes_on(tmp_path: Path) -> None:
     order = flow.prepare(photos.photo((900, 700)), model=BrightMatter(), orders=tmp_path)
-    new = flow.revise(order, description=photos.SCENE)
+    new = revise(order, description=photos.SCENE)
     assert order.folder is not None
     assert new.folder is not None
     assert new.folder != order.folder

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from photio_prep import finals, flow, gate, orders, pay, settings, states, wanted
+from photio_prep import finals, gate, orders, pay, settings, states, wanted
 from photio_prep.again import PaidBefore
 from photio_prep.cli import choosing, options, reporting
 from photio_prep.cli import paying as paying_
@@ -18,6 +18,7 @@ from photio_prep.curl import curl
 from photio_prep.errors import GateStopped, OutputExists, PhotioError, UsageError
 from photio_prep.geometry import named
 from photio_prep.orders import Order
+from photio_prep.rewording import reworded
 from photio_prep.stages.request import checked_seed, doubts
 from photio_prep.states import State
 from photio_prep.verdict import Level
@@ -67,11 +68,11 @@ def generate(orders_: tuple[Path, ...], print_curl: bool, jobs: int, **given: An
     again, level = paying.pop("again"), settings.gate(paying.pop("gate"))
     endpoint = options.endpoint(sandbox=paying["sandbox"], api_url=paying["api_url"])
     reporting.begin(talk, "generate", paying["price"])
-    reworded = {
+    asked = {
         "described": words["description"] is not None,
         "reworded": any(each is not None for each in words.values()),
     }
-    found = [each for place in orders_ for each in wanted.payable(place, endpoint, **reworded)]
+    found = [each for place in orders_ for each in wanted.payable(place, endpoint, **asked)]
     if print_curl:
         if paying["sandbox"]:
             raise UsageError("--print-curl is for the real API", "Leave --sandbox out")
@@ -241,7 +242,7 @@ def _print_curl(found: list[Path], words: dict[str, Any], endpoint: str, talk: T
     for folder in found:
         try:
             old = orders.read(folder)
-            order = flow.reworded(old, endpoint=endpoint, **words)
+            order = reworded(old, endpoint=endpoint, **words)
             if order.key not in told:
                 talk.out(curl(order, endpoint, folder / "canvas.png"))
                 told.add(order.key)
@@ -260,7 +261,7 @@ def _planned(
     for folder in found:
         try:
             old = orders.read(folder)
-            order = flow.reworded(old, endpoint=endpoint, **words)
+            order = reworded(old, endpoint=endpoint, **words)
             if not order.request.description:
                 raise UsageError("it has no scene description, so nothing is sent", 'Give -d "on a marble table"')
             if order is not old:
