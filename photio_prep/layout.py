@@ -18,6 +18,7 @@ from photio_prep.presets import Preset
 ENLARGED = 1.5
 # Below this a resampled alpha is an overshoot of Lanczos, and white paper has to stay white.
 _HAZE = 4
+# What is enlarged to a least side is enlarged by so much more: rounding must not miss it by a pixel.
 _ROUGHLY = 0.002
 # Air that a crop leaves around the product, as a share of its longer side.
 _AIR = 0.03
