@@ -18,6 +18,7 @@ from photio_prep.presets import Preset
 ENLARGED = 1.5
 # Below this a resampled alpha is an overshoot of Lanczos, and white paper has to stay white.
 _HAZE = 4
+# What is enlarged to a least side is enlarged by so much more: rounding must not miss it by a pixel.
 _ROUGHLY = 0.002
 # Air that a crop leaves around the product, as a share of its longer side.
 _AIR = 0.03
@@ -75,15 +76,16 @@ def scene(final: Image.Image, preset: Preset, product: Box | None = None) -> Lai
     """
     whole = Size(*final.size)
     rule = preset.rule("ratio")
-    keep = _aired(product, whole) if product else Box(0, 0, *whole)
+    keep = product or Box(0, 0, *whole)
     notes: list[str] = []
     region, shape = Box(0, 0, *whole), Fraction(*whole)
     if rule is not None:
         shape = Fraction(*preset.size)
         region = _crop(whole, shape, keep)
         if not _holds(region, keep):
+            airy = _aired(keep, whole)
             low, high = (0, 1000) if rule.advice else (rule.least or 0, rule.most or 1000)
-            shape = min(max(shape, Fraction(keep.size.width, whole.height)), Fraction(whole.width, keep.size.height))
+            shape = min(max(shape, Fraction(airy.size.width, whole.height)), Fraction(whole.width, airy.size.height))
             shape = min(max(shape, Fraction(str(low))), Fraction(str(high)))
             region = _crop(whole, shape, keep)
             if _holds(region, keep):
