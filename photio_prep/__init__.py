@@ -14,6 +14,7 @@ from photio_prep.errors import PhotioError
 from photio_prep.flow import finish, generate, prepare, run
 from photio_prep.geometry import Box, Placement, Size
 from photio_prep.orders import Order
+from photio_prep.page import review
 from photio_prep.stages.send import InstantClient
 
 __version__ = "0.1.0"
@@ -36,5 +37,6 @@ __all__ = [
     "finish",
     "generate",
     "prepare",
+    "review",
     "run",
 ]

@@ -25,12 +25,12 @@ LAYERS = (
         "headers",
         *(f"headers.{each}" for each in ["bmp", "boxes", "exif", "facts", "gif", "jpeg", "png", "tiff", "webp"]),
     }
-    | {"pace", "retry", "secret", "settings", "verdict"}
+    | {"pace", "plain", "retry", "secret", "settings", "verdict"}
     | {"cutting", "edges", "looks", "parts", "refine", "tiles"},
     {"catalogue", "claims", "keep", "facts", "orders", "states", "sources", "weights", "wire"}
     | {"stages", "stages.load", "stages.matte", "stages.pad", "stages.request", "stages.send", "stages.unpad"},
     {"again", "curl", "figures", "wanted", "finals", "flow", "gate", "matters", "pay", "restore", "till", "views"},
-    {"batch", "cluster", "review"},
+    {"batch", "cluster"} | {"page", "page.build", "page.decisions", "page.pictures", "page.rows", "page.sheet"},
     {"", "__main__", "cli"},
 )
 # The stand-in of the API is a program of its own: only the command line starts it, and it knows this much of us.
@@ -71,6 +71,7 @@ HOMES = {
         "wanted",
         "matters",
         "orders",
+        "page",
         "sandbox",
         "stages",
         "wire",

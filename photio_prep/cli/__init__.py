@@ -23,6 +23,7 @@ class _Lazy(click.Group):
         "run": ("orders", "PAYS: prepare, generate and finish in a row."),
         "status": ("states", "States and spend of an output folder."),
         "resolve": ("states", "Say what became of an order whose outcome is unknown."),
+        "review": ("review", "A static page to look at: before you pay, before you publish."),
         "models": ("models", "The models that cut out: list, pull, verify, path."),
         "sizes": ("tools", "The recommended sizes; what a photo snaps to, and why."),
         "check": ("tools", "Key, model, folders, versions: what works, what does not, what to do."),

@@ -12,6 +12,7 @@ from photio_prep.again import PaidBefore
 from photio_prep.cli import options
 from photio_prep.cli import paying as paying_
 from photio_prep.cli.preparing import prepared
+from photio_prep.cli.review import Decided, offer
 from photio_prep.cli.talk import Talk
 from photio_prep.curl import curl
 from photio_prep.errors import GateStopped, OutputExists, PhotioError, UsageError
@@ -42,6 +43,7 @@ def prepare(inputs_: tuple[str, ...], out: Path, api_url: str | None, **given: A
         folder = wanted.followed(order.folder) if order.folder else None
         talk.done(order, states.state(folder) if folder else State.PLANNED, result=order.folder, level=level)
     talk.summary()
+    offer(out, talk)
     return talk.exit_code
 
 
@@ -50,29 +52,38 @@ def prepare(inputs_: tuple[str, ...], out: Path, api_url: str | None, **given: A
 @options.words
 @options.gating
 @options.paying
+@click.option(
+    "--approved",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="decisions.json of `review`: pay for these only.",
+)
 @click.option("--print-curl", is_flag=True, help="Print each call as a curl command; send nothing.")
 @options.talking
-def generate(orders_: tuple[Path, ...], print_curl: bool, jobs: int, **given: Any) -> int:  # noqa: ANN401
+def generate(orders_: tuple[Path, ...], approved: Path | None, print_curl: bool, jobs: int, **given: Any) -> int:  # noqa: ANN401
     """PAYS: send the planned bytes of orders that are not answered yet; keep the raw answers.
 
     ORDER is a folder below orders/, or an output folder for all of them. With other words, or with --sandbox, an order
     goes on as another order beside it. Prints the folder of each answered order.
     """
     talk, words, paying = _split(given)
-    again, level = paying.pop("again"), settings.gate(paying.pop("gate"))
+    again, strictness = paying.pop("again"), paying.pop("gate")
+    # Somebody who saw the gate's reasons said yes: only a gate that is asked for now knows better.
+    level = Level.OFF if approved is not None and strictness is None else settings.gate(strictness)
     endpoint = options.endpoint(sandbox=paying["sandbox"], api_url=paying["api_url"])
     reworded = {
         "described": words["description"] is not None,
         "reworded": any(each is not None for each in words.values()),
     }
     found = [each for place in orders_ for each in wanted.payable(place, endpoint, **reworded)]
+    decided = None if approved is None else Decided(approved, found, talk)
     if print_curl:
         if paying["sandbox"]:
             raise UsageError("--print-curl is for the real API", "Leave --sandbox out")
-        _print_curl(found, words, endpoint, talk)
+        _print_curl(found, words, endpoint, talk, decided)
         return talk.exit_code
     with paying_.client(paying, talk) as till:
-        planned = list(_planned(found, words, till.endpoint, talk, again=again, level=level))
+        planned = list(_planned(found, words, till.endpoint, talk, again=again, level=level, decided=decided))
         new = [each for each in planned if each.folder and states.state(each.folder) in paying_.SENDABLE]
         answered = sum(states.state(each.folder) in states.ANSWERED for each in planned if each.folder)
         paying_.quote(len(new), answered, paying, talk, till)
@@ -176,6 +187,7 @@ def run(inputs_: tuple[str, ...], out: Path, format_: str | None, overwrite: boo
 
         paying_.each(reserved(), whole, till, talk, jobs, total=len(items))
     talk.summary()
+    offer(out, talk)
     return talk.exit_code
 
 
@@ -207,14 +219,14 @@ def _out_of(folder: Path) -> Path:
     return out if folder.is_absolute() else Path(os.path.relpath(out))
 
 
-def _print_curl(found: list[Path], words: dict[str, Any], endpoint: str, talk: Talk) -> None:
+def _print_curl(found: list[Path], words: dict[str, Any], endpoint: str, talk: Talk, decided: Decided | None) -> None:
     """Each call once as a curl command; nothing is sent or written."""
     told = set()
     for folder in found:
         try:
             old = orders.read(folder)
             order = flow.reworded(old, endpoint=endpoint, **words)
-            if order.key not in told:
+            if order.key not in told and (decided is None or decided.allows(order, old)):
                 talk.out(curl(order, endpoint, folder / "canvas.png"))
                 told.add(order.key)
         except PhotioError as error:
@@ -222,7 +234,14 @@ def _print_curl(found: list[Path], words: dict[str, Any], endpoint: str, talk: T
 
 
 def _planned(
-    found: list[Path], words: dict[str, Any], endpoint: str, talk: Talk, *, again: bool, level: Level
+    found: list[Path],
+    words: dict[str, Any],
+    endpoint: str,
+    talk: Talk,
+    *,
+    again: bool,
+    level: Level,
+    decided: Decided | None,
 ) -> Iterator[Order]:
     """The orders to pay for: with the words given now, for the one who is asked, each once."""
     for doubt in doubts(words["description"] or ""):
@@ -233,6 +252,8 @@ def _planned(
         try:
             old = orders.read(folder)
             order = flow.reworded(old, endpoint=endpoint, **words)
+            if decided is not None and not decided.allows(order, old):
+                continue
             if not order.request.description:
                 raise UsageError("it has no scene description, so nothing is sent", 'Give -d "on a marble table"')
             if order is not old:
