@@ -50,7 +50,12 @@ def told(place: Path) -> dict[str, Any]:
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', place.read_text("utf-8"), re.DOTALL)
     assert found
     facts: dict[str, Any] = json.loads(found[1])
-    return facts
+    names, own, shared = (facts.pop(each) for each in ("names", "own", "shared"))
+    rows = [
+        {name: value if mine else shared[value] for name, mine, value in zip(names, own, row, strict=True)}
+        for row in facts["rows"]
+    ]
+    return {**facts, "rows": rows}
 
 
 # --- what is read ----------------------------------------------------------------------------------------------------
@@ -248,6 +253,20 @@ def test_a_final_is_found_where_it_was_put_and_where_it_was_moved(tmp_path: Path
     (tmp_path / "out").rename(tmp_path / "moved")
     (seen,) = pictures(rows(tmp_path / "moved"))
     assert seen.final == tmp_path / "moved" / here.name
+
+
+def test_an_order_that_somebody_made_up_shows_no_picture_that_it_names(tmp_path: Path, identity: Sandbox) -> None:
+    order = planned(tmp_path / "out", endpoint=identity.url, size=TINY)
+    flow.generate(order, client=InstantClient(KEY, api_url=identity.url), gate="off")
+    write_final(order, tmp_path / "out").unlink()
+    private = saved(tmp_path / "private.png", cutout(shade=90))
+    assert order.folder
+    spoil({"path": str(private)}, "finished-*.json")(order.folder)
+    spoil({"source": str(private), "output": "../private"}, "photo-*.json")(order.folder)
+    private.rename(tmp_path / "private-photio.png")
+    saved(private, cutout(shade=90))
+    (seen,) = pictures(rows(tmp_path / "out"))
+    assert (seen.final, seen.photo) == (None, None)
 
 
 def test_a_page_is_whole_text_with_a_policy_that_names_its_parts(tmp_path: Path) -> None:

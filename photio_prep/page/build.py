@@ -35,6 +35,8 @@ BRAND = "#f2e6d8"
 # Photos in one file -> the longer side of its pictures: about 30 MB at the end of each line.
 _SIDES = ((60, 960), (200, 640), (500, 400), (1000, 280))
 _WORKERS = 4
+# What no two rows have in common.
+_OWN = frozenset({"n", "key", "name", "folder", "seed", "pictures", "figures", "here"})
 _NAMES = ("photo", "shown", "overlay", "cutout", "canvas", "answer", "final", "drift", "thumb")
 
 
@@ -69,7 +71,7 @@ def page(
     with ThreadPoolExecutor(_WORKERS) as pool:
         told = list(pool.map(say, zip(count(1), found, pictures, strict=False)))
     root = found[0].folder.resolve().parent.parent
-    data = {"rows": told, "place": escaped(root.name), "totals": totals(found, price), "brand": brand}
+    data = {**_packed(told), "place": escaped(root.name), "totals": totals(found, price), "brand": brand}
     style, script = _template(".css"), f'(() => {{\n"use strict";\n{_template(".js")}}})();\n'
     shown = "data:" if embed else "'self' file:"
     policy = (
@@ -84,6 +86,19 @@ def page(
         "data": _json(data),
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _template(".html")).encode("utf-8", "replace")
+
+
+def _packed(told: list[dict[str, Any]]) -> dict[str, Any]:
+    """The rows as lists, and what many of them share once: less than half the text for a browser to read."""
+    shared: dict[str, int] = {}
+
+    def kept(name: str, value: object) -> object:
+        return value if name in _OWN else shared.setdefault(json.dumps(value), len(shared))
+
+    rows = [[kept(*each) for each in row.items()] for row in told]
+    names = list(told[0])
+    own = [name in _OWN for name in names]
+    return {"names": names, "own": own, "shared": [json.loads(each) for each in shared], "rows": rows}
 
 
 def totals(found: list[Row], price: float | None = None) -> str:
@@ -115,7 +130,9 @@ def _side(photos: int) -> int:
 
 def _told(number: int, row: Row, seen: Pictures, place: Path, side: int | None, price: float | None) -> dict[str, Any]:
     """What the page knows of a row. Texts that steer (direction overrides and the like) are spelled out."""
+    here = f"{_url(row.folder, place, None)}/"
     urls = {name: _url(path, place, side) for name in _NAMES if (path := getattr(seen, name)) is not None}
+    urls = {name: url.replace(here, "~/", 1) if url.startswith(here) else url for name, url in urls.items()}
     if side:
         urls.pop("shown" if "photo" in urls else "overlay", None)
     way, judged = row.placement, row.gate
@@ -129,6 +146,7 @@ def _told(number: int, row: Row, seen: Pictures, place: Path, side: int | None, 
         "sandbox": row.sandbox,
         "provider": "sandbox" if row.sandbox else escaped(row.endpoint),
         "folder": escaped(_relative(row.folder, place)),
+        "here": here,
         "model": escaped(row.model),
         "device": escaped(row.device),
         "description": escaped(row.description),
@@ -150,7 +168,8 @@ def _told(number: int, row: Row, seen: Pictures, place: Path, side: int | None, 
         ]
         if judged
         else [],
-        "figures": [[escaped(name), f"{value:.4g}"] for name, value in judged.figures.items()] if judged else [],
+        "measures": [escaped(name) for name in judged.figures] if judged else [],
+        "figures": [f"{value:.4g}" for value in judged.figures.values()] if judged else [],
         "warnings": [escaped(each) for each in row.warnings],
         "measured": [[escaped(name), escaped(value)] for name, value in row.measured],
         "pictures": urls,

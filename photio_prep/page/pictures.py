@@ -116,15 +116,19 @@ def _original(row: Row) -> Path | None:
 
 
 def _final(row: Row) -> Path | None:
-    """The final: where its mark says, or, if everything was moved, at its place in the output folder."""
+    """The final: at its place in the output folder, wherever that is now, or where else it was put.
+
+    Elsewhere only the very bytes that were put there: an order's folder that somebody made up must not show, or embed,
+    a picture of ours that it names.
+    """
     if not row.final:
         return None
     out = row.folder.resolve().parent.parent
-    moved = out / f"{row.output}-photio{Path(row.final).suffix}"
-    for path in (moved, Path(row.final)):
-        if path.is_file() and (path != moved or path.resolve().is_relative_to(out)):
-            return path
-    return None
+    here, there = out / f"{row.output}-photio{Path(row.final).suffix}", Path(row.final)
+    if here.is_file() and here.resolve().is_relative_to(out):
+        return here
+    same = there.is_file() and digest_is(there, row.final_digest, DEFAULT_LIMITS.file_bytes)
+    return there if same else None
 
 
 def _product(thumb: Path | None) -> Box | None:

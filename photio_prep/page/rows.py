@@ -29,7 +29,7 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 class Row:
     """One photo of one order. `state` is None for an order that cannot be read; `why` then says what was found.
 
-    `photo` is the photo's twelve digits, `output` the place of its final, `final` what its mark says about it.
+    `photo` is the photo's twelve digits, `output` the place of its final, `final` where it was put.
     `measured` are further facts about the final, as names and values.
     """
 
@@ -56,6 +56,7 @@ class Row:
     lost: bool = False
     attempts: int = 0
     final: str = ""
+    final_digest: str = ""
     measured: tuple[tuple[str, str], ...] = ()
     altered: bool = False
 
@@ -180,6 +181,7 @@ def _row(folder: Path, plan: dict[str, Any], state: State, photo: str, seen: dic
         lost=ended.get("resolved") == "lost",
         attempts=states.resolved(folder),
         final=_text(mark.get("path", "")),
+        final_digest=_text(mark.get("sha256", "")),
         measured=measured,
         altered=altered,
     )

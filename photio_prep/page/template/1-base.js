@@ -1,6 +1,12 @@
 // What all parts share. Nothing here ever builds HTML from text: names and server texts are hostile.
 const page = JSON.parse(document.getElementById("data").textContent);
-const rows = page.rows;
+const rows = page.rows.map((values) => {
+  const row = Object.fromEntries(values.map((value, at) => [page.names[at], page.own[at] ? value : page.shared[value]]));
+  for (const [name, url] of Object.entries(row.pictures)) {
+    if (url.startsWith("~/")) row.pictures[name] = row.here + url.slice(2);
+  }
+  return row;
+});
 const $ = (id) => document.getElementById(id);
 
 /** An element with properties, its classes, and children (elements or texts). */

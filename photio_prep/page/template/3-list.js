@@ -4,9 +4,13 @@ const list = $("list"), tall = $("tall");
 const living = new Map();
 let found = rows, chosen = 0;
 
-const words = rows.map((row) =>
-  [row.name, row.description, row.state, row.why, row.folder, row.model, `#${row.n}`, ...row.flags, ...row.reasons.map((each) => each.text)]
+const texts = [];
+
+/** All that a search looks through. */
+function text(row) {
+  return (texts[row.n] ??= [row.name, row.description, row.state, row.why, row.folder, row.model, `#${row.n}`, ...row.flags, ...row.reasons.map((each) => each.text)]
     .join("\n").toLowerCase());
+}
 
 const SORTS = {
   worst: (a, b) => a.n - b.n,
@@ -19,9 +23,9 @@ function filter() {
   const before = found[chosen];
   const wanted = $("search").value.toLowerCase().split(/\s+/).filter(Boolean);
   const state = $("by-state").value, flag = $("by-flag").value, word = $("by-word").value;
-  found = rows.filter((row, at) =>
+  found = rows.filter((row) =>
     (!state || row.state === state) && (!flag || row.flags.includes(flag)) && (!word || decided(row) === word) &&
-    wanted.every((each) => words[at].includes(each))).sort(SORTS[$("sort").value]);
+    wanted.every((each) => text(row).includes(each))).sort(SORTS[$("sort").value]);
   chosen = Math.max(found.indexOf(before), 0);
   $("shown").textContent = found.length === rows.length ? `${rows.length} photos` : `${found.length} of ${rows.length} photos`;
   refresh();

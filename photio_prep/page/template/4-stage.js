@@ -220,6 +220,6 @@ function facts(row) {
     ["Model", [row.model, row.device].filter(Boolean).join(", ")], ["Provider", row.provider], ["Prepared", row.created.replace("T", " ").replace("+00:00", " UTC")],
     ["Folder", make("code", "", {}, row.folder)], ["Key", make("code", "", {}, row.key)],
   ]));
-  if (row.figures.length) made.push(make("details", "", {}, make("summary", "", {}, "All figures of the gate"), pairs(row.figures)));
+  if (row.figures.length) made.push(make("details", "", {}, make("summary", "", {}, "All figures of the gate"), pairs(row.measures.map((name, at) => [name, row.figures[at]]))));
   return made;
 }
