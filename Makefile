@@ -22,6 +22,7 @@ demo: $(SETUP) ## Photo to final picture on our own fixtures, through the free s
 	@$(BIN)/photio-prep run fixtures/photos --out demo-out --sandbox --overwrite --gate off \
 		--description "on a marble table, soft morning light, a plain wall behind" >/dev/null
 	@echo; echo "The finals are in demo-out/, the orders (what would be sent, cutouts, answers) in demo-out/orders/"
+	@echo "Look at them all: open demo-out/review.html in a browser"
 
 test: $(SETUP) ## All tests, with the real weights
 	@$(BIN)/photio-prep models pull u2netp >/dev/null

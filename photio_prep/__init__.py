@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from photio_prep.flow import finish, generate, prepare, run
     from photio_prep.geometry import Box, Placement, Size
     from photio_prep.orders import Order
+    from photio_prep.page import review
     from photio_prep.stages.send import InstantClient
 
 __version__ = "0.1.0"
@@ -42,6 +43,7 @@ __all__ = [
     "finish",
     "generate",
     "prepare",
+    "review",
     "run",
     "run_many",
 ]
@@ -55,6 +57,7 @@ _HOMES = {
     "flow": ("finish", "generate", "prepare", "run"),
     "geometry": ("Box", "Placement", "Size"),
     "orders": ("Order",),
+    "page": ("review",),
     "stages.send": ("InstantClient",),
 }
 

@@ -8,7 +8,7 @@ Raises StorageFailed for what cannot be written or read back exactly, UsageError
     cutout.png      the product, in the photo's own frame at the canvas's scale
     photo-*.json    each photo that wants this order's answer, and its way back; written once each
     gate-*.json     what the gate thinks of each photo's cutout; its last word
-    mask.png, overlay.png  to look at
+    photo.jpg, mask.png, overlay.png  to look at
     claim.json      who is paying, or paid; made by exclusive creation before anything is sent
     answer.part     an answer that is arriving, or never arrived whole
     answer.raw      the body of a whole HTTP 200 answer, untouched

@@ -32,6 +32,8 @@ class State(StrEnum):
 
 # A whole answer with a usable picture is kept.
 ANSWERED = frozenset({State.ANSWERED, State.FINISHED})
+# Each of these was billed, unless it is of the sandbox.
+BILLED = ANSWERED | {State.PAID_UNUSABLE}
 
 
 def state(folder: Path) -> State:

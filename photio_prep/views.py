@@ -1,4 +1,4 @@
-"""An order's photo and cutout -> two pictures to look at: mask.png and overlay.png.
+"""An order's photo and cutout -> pictures to look at: photo.jpg, mask.png and overlay.png.
 
 Takes the photo as it is seen and the cutout, at one size; gives pictures, or puts them into the order's folder.
 Touches the order's folder. Raises StorageFailed.
@@ -13,7 +13,7 @@ from PIL import Image, ImageChops, ImageFilter
 
 from photio_prep import files
 
-MASK, OVERLAY = "mask.png", "overlay.png"
+PHOTO, MASK, OVERLAY = "photo.jpg", "mask.png", "overlay.png"
 # Longer side of each half, and of a square of the board, in pixels.
 _SIDE = 800
 _SQUARE = 12
@@ -44,7 +44,9 @@ def board(size: tuple[int, int]) -> Image.Image:
 
 
 def write(folder: Path, view: Image.Image, cutout: Image.Image) -> None:
-    """Put both pictures into an order's folder, unless they lie there already."""
+    """Put them into an order's folder, unless they lie there already: the photo at the cutout's size, and the two."""
+    if not (folder / PHOTO).exists():
+        files.write_whole(folder / PHOTO, _jpeg(view))
     if not (folder / MASK).exists():
         files.write_whole(folder / MASK, _png(cutout.getchannel("A")))
     if not (folder / OVERLAY).exists():
@@ -53,10 +55,18 @@ def write(folder: Path, view: Image.Image, cutout: Image.Image) -> None:
 
 def carry(old: Path, new: Path) -> None:
     """Copy what lies in one order's folder to that of the order in which it goes on."""
-    for name in (MASK, OVERLAY):
+    for name in (PHOTO, MASK, OVERLAY):
         if (old / name).exists() and not (new / name).exists():
             with files.storage(new / name):
                 shutil.copyfile(old / name, new / name)
+
+
+def _jpeg(picture: Image.Image) -> bytes:
+    holder = io.BytesIO()
+    clean = picture.copy()
+    clean.info = {}
+    clean.save(holder, "JPEG", quality=88)
+    return holder.getvalue()
 
 
 def _png(picture: Image.Image) -> bytes:

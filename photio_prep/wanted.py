@@ -124,6 +124,12 @@ def followed(folder: Path) -> Path:
     return next(iter(answered or there), folder)
 
 
+def went_on(folder: Path) -> bool:
+    """Whether nothing became of this order because another took its place."""
+    left = any((folder / name).exists() for name in ("claim.json", "outcome.json", "answer.raw"))
+    return not left and followed(folder) != folder
+
+
 def _below(place: Path) -> list[Path]:
     found = below(place)
     if not found:

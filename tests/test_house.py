@@ -27,7 +27,7 @@ LAYERS = (
         "headers",
         *(f"headers.{each}" for each in ["bmp", "boxes", "exif", "facts", "gif", "jpeg", "png", "tiff", "webp"]),
     }
-    | {"pace", "retry", "secret", "settings", "verdict"}
+    | {"pace", "plain", "retry", "secret", "settings", "verdict"}
     | {"cutting", "edges", "looks", "parts", "refine", "tiles"}
     | {"framing", "layout", "paper", "presets"},
     {"catalogue", "claims", "keep", "facts", "orders", "states", "sources", "weights", "wire"}
@@ -49,7 +49,7 @@ LAYERS = (
         "views",
     }
     | {"advice", "packshot", "provenance", "reframe", "rewording", "rules", "shelf"},
-    {"batch", "cluster", "review"},
+    {"batch", "cluster"} | {"page", "page.build", "page.decisions", "page.pictures", "page.rows", "page.sheet"},
     {"", "__main__", "cli"},
 )
 # The stand-in of the API is a program of its own: only the command line starts it, and it knows this much of us.
@@ -97,6 +97,7 @@ HOMES = {
         "views",
         "matters",
         "orders",
+        "page",
         "sandbox",
         "stages",
         "wire",

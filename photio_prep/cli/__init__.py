@@ -20,11 +20,12 @@ class _Lazy(click.Group):
 
     verbs: ClassVar[dict[str, tuple[str, str]]] = {
         "prepare": ("orders", "Dry run: cut out and pad; one order per photo. Free, no network, no key."),
-        "generate": ("orders", "PAYS: send orders that are not answered yet; keep the raw answers."),
+        "generate": ("generate", "PAYS: send orders that are not answered yet; keep the raw answers."),
         "finish": ("orders", "From kept answers: crop back and write the finals. Free, repeatable."),
         "run": ("orders", "PAYS: prepare, generate and finish in a row."),
         "status": ("states", "States and spend of an output folder."),
         "resolve": ("states", "Say what became of an order whose outcome is unknown."),
+        "review": ("review", "A static page to look at: before you pay, before you publish."),
         "models": ("models", "The models that cut out: list, pull, verify, path."),
         "presets": ("presets", "What marketplaces ask of a picture; whether a file keeps to it."),
         "sizes": ("sizes", "The recommended sizes; what a photo snaps to, and why."),

@@ -1,4 +1,4 @@
-"""prepare, generate, finish, run: the verbs that make and carry on orders."""
+"""prepare, finish, run: the verbs that make orders and finals."""
 
 import os
 from collections.abc import Iterator
@@ -12,14 +12,13 @@ from photio_prep.again import PaidBefore
 from photio_prep.cli import choosing, options, reporting
 from photio_prep.cli import paying as paying_
 from photio_prep.cli.preparing import prepared
+from photio_prep.cli.review import offer
 from photio_prep.cli.shelving import Shelving
 from photio_prep.cli.talk import Talk
-from photio_prep.curl import curl
-from photio_prep.errors import GateStopped, OutputExists, PhotioError, UsageError
+from photio_prep.errors import OutputExists, PhotioError, UsageError
 from photio_prep.geometry import named
 from photio_prep.orders import Order
-from photio_prep.rewording import reworded
-from photio_prep.stages.request import checked_seed, doubts
+from photio_prep.stages.request import checked_seed
 from photio_prep.states import State
 from photio_prep.verdict import Level
 
@@ -39,7 +38,7 @@ def prepare(inputs_: tuple[str, ...], out: Path, first: int | None, api_url: str
     INPUT is a photo, a folder (its tree is kept), a quoted pattern, an http(s) URL, a job table (.csv, .jsonl), a list
     (.txt), or - for standard input. Prints each order's folder.
     """
-    talk, words, cutting = _split(given)
+    talk, words, cutting = split(given)
     endpoint = options.endpoint(sandbox=False, api_url=api_url)
     level = settings.gate(cutting.pop("gate"))
     reporting.begin(talk, "prepare")
@@ -48,52 +47,8 @@ def prepare(inputs_: tuple[str, ...], out: Path, first: int | None, api_url: str
         for order in prepared(items, out, talk, endpoint=endpoint, words=words, cutting=cutting):
             folder = wanted.followed(order.folder) if order.folder else None
             talk.done(order, states.state(folder) if folder else State.PLANNED, result=order.folder, level=level)
+    offer(out, talk)
     return reporting.close(talk, out, items)
-
-
-@click.command()
-@click.argument("orders_", metavar="ORDER...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@options.words
-@options.gating
-@options.paying
-@click.option("--print-curl", is_flag=True, help="Print each call as a curl command; send nothing.")
-@options.talking
-def generate(orders_: tuple[Path, ...], print_curl: bool, jobs: int, **given: Any) -> int:  # noqa: ANN401
-    """PAYS: send the planned bytes of orders that are not answered yet; keep the raw answers.
-
-    ORDER is a folder below orders/, or an output folder for all of them. With other words, or with --sandbox, an order
-    goes on as another order beside it. Prints the folder of each answered order.
-    """
-    talk, words, paying = _split(given)
-    again, level = paying.pop("again"), settings.gate(paying.pop("gate"))
-    endpoint = options.endpoint(sandbox=paying["sandbox"], api_url=paying["api_url"])
-    reporting.begin(talk, "generate", paying["price"])
-    asked = {
-        "described": words["description"] is not None,
-        "reworded": any(each is not None for each in words.values()),
-    }
-    found = [each for place in orders_ for each in wanted.payable(place, endpoint, **asked)]
-    if print_curl:
-        if paying["sandbox"]:
-            raise UsageError("--print-curl is for the real API", "Leave --sandbox out")
-        _print_curl(found, words, endpoint, talk)
-        return talk.exit_code
-    with paying_.client(paying, talk) as till:
-        planned = list(_planned(found, words, till.endpoint, talk, again=again, level=level))
-        new = [each for each in planned if each.folder and states.state(each.folder) in paying_.SENDABLE]
-        answered = sum(states.state(each.folder) in states.ANSWERED for each in planned if each.folder)
-        paying_.quote(len(new), answered, paying, talk, till)
-
-        def paid(order: Order) -> None:
-            state = states.state(order.folder) if order.folder else State.PLANNED
-            if state is not State.FINISHED:
-                pay.pay(order, till)
-                state = State.ANSWERED
-            talk.done(order, state, result=order.folder)
-
-        with talk.progress(len(planned), "generate", paying["price"]):
-            paying_.each(planned, paid, till, talk, jobs, total=len(planned))
-    return reporting.close(talk, _out_of(found[0]) if found else None)
 
 
 @click.command()
@@ -110,7 +65,7 @@ def finish(orders_: tuple[Path, ...], out: Path | None, format_: str | None, ove
     ORDER is a folder below orders/, or an output folder for all of them. Prints the path of each final, and of each
     --preset's file. White packshots alone need no answer: they are made of orders that are merely prepared.
     """
-    talk, _, rest = _split(given)
+    talk, _, rest = split(given)
     metadata = rest["metadata"]
     shelving = Shelving(rest, talk, overwrite=overwrite, metadata=metadata)
     found = [each for place in orders_ for each in wanted.finishable(place, talk.damaged)]
@@ -119,7 +74,7 @@ def finish(orders_: tuple[Path, ...], out: Path | None, format_: str | None, ove
             order = None
             try:
                 order = orders.read(folder, origin=origin)
-                target = out or _out_of(folder)
+                target = out or out_of(folder)
                 path = None
                 if not shelving.wanted or states.state(folder) in states.ANSWERED:
                     xmp = shelving.xmp(order)
@@ -159,7 +114,7 @@ def run(
     (.txt), or - for standard input. Running the same command
     again pays for nothing twice and finishes what is left. Prints the path of each final.
     """
-    talk, words, rest = _split(given)
+    talk, words, rest = split(given)
     paying = {name: rest.pop(name) for name in paying_.OPTIONS}
     again, metadata, level = rest.pop("again"), rest.pop("metadata"), settings.gate(rest.pop("gate"))
     shelving = Shelving(rest, talk, overwrite=overwrite, metadata=metadata)
@@ -188,7 +143,7 @@ def run(
                     shelving.refuse_if_in_the_way(order, out)
                     if not again:
                         paid_before.refuse(order)
-                    _refuse_stopped(order, level)
+                    refuse_stopped(order, level)
                     if paid_before.changed(order):
                         talk.changed(order)
                 except PhotioError as error:
@@ -205,10 +160,11 @@ def run(
 
         with talk.progress(len(items), "run", paying["price"]):
             paying_.each(reserved(), whole, till, talk, jobs, total=len(items))
+    offer(out, talk)
     return reporting.close(talk, out, items)
 
 
-def _split(given: dict[str, Any]) -> tuple[Talk, dict[str, Any], dict[str, Any]]:
+def split(given: dict[str, Any]) -> tuple[Talk, dict[str, Any], dict[str, Any]]:
     """The options of a verb: how to talk, the words of the request, the rest."""
     talk = Talk(**{name: given.pop(name) for name in ("as_json", "quiet", "verbose")})
     names = ("description", "negative_prompt", "append_negative", "seed")
@@ -224,57 +180,13 @@ def _split(given: dict[str, Any]) -> tuple[Talk, dict[str, Any], dict[str, Any]]
     return talk, words, given
 
 
-def _refuse_stopped(order: Order, level: Level) -> None:
+def refuse_stopped(order: Order, level: Level) -> None:
     """Raise for an order that the gate stops, unless it is paid for already: then it costs nothing to go on."""
     if order.folder is None or states.state(order.folder) in paying_.SENDABLE:
         gate.refuse(order, level)
 
 
-def _out_of(folder: Path) -> Path:
+def out_of(folder: Path) -> Path:
     """The output folder that an order lies in, named as its order was: absolute, or from where we stand."""
     out = folder.resolve().parent.parent
     return out if folder.is_absolute() else Path(os.path.relpath(out))
-
-
-def _print_curl(found: list[Path], words: dict[str, Any], endpoint: str, talk: Talk) -> None:
-    """Each call once as a curl command; nothing is sent or written."""
-    told = set()
-    for folder in found:
-        try:
-            old = orders.read(folder)
-            order = reworded(old, endpoint=endpoint, **words)
-            if order.key not in told:
-                talk.out(curl(order, endpoint, folder / "canvas.png"))
-                told.add(order.key)
-        except PhotioError as error:
-            talk.refused(str(folder), error)
-
-
-def _planned(
-    found: list[Path], words: dict[str, Any], endpoint: str, talk: Talk, *, again: bool, level: Level
-) -> Iterator[Order]:
-    """The orders to pay for: with the words given now, for the one who is asked, each once."""
-    for doubt in doubts(words["description"] or ""):
-        talk.say(f"warning: {doubt}")
-    seen = set()
-    paid_before = {each: PaidBefore(each) for each in {folder.parent for folder in found}}
-    for folder in found:
-        try:
-            old = orders.read(folder)
-            order = reworded(old, endpoint=endpoint, **words)
-            if not order.request.description:
-                raise UsageError("it has no scene description, so nothing is sent", 'Give -d "on a marble table"')
-            if order is not old:
-                order = wanted.succeed(old, order)
-            if order.folder and not again:
-                paid_before[order.folder.parent].refuse(order)
-            _refuse_stopped(order, level)
-        except GateStopped as error:
-            talk.refused(str(folder), error, order, State.PLANNED)
-            continue
-        except PhotioError as error:
-            talk.refused(str(folder), error)
-            continue
-        if order.key not in seen:
-            seen.add(order.key)
-            yield order

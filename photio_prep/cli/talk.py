@@ -8,7 +8,6 @@ import os
 import sys
 import threading
 import traceback
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,20 +16,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 from photio_prep.errors import GateStopped, Mistakes, PhotioError, PhotoRefused, StorageFailed, worst
 from photio_prep.geometry import snap
 from photio_prep.orders import Order
+from photio_prep.plain import escaped
 from photio_prep.states import State
 from photio_prep.verdict import Level
 
 if TYPE_CHECKING:
     from photio_prep.report import Report
-
-
-def escaped(text: str) -> str:
-    """`text` without anything that steers a terminal: control characters, direction overrides, lone surrogates."""
-    return "".join(f"\\x{ord(each):02x}" if _steers(each) else each for each in text)
-
-
-def _steers(letter: str) -> bool:
-    return unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
 class Talk:
@@ -133,6 +124,14 @@ class Talk:
                 line = described(order, state, None) if order else {**_EMPTY, "source": source, "state": state}
                 what = {"type": type(error).__name__, "message": str(error), "exit_code": error.exit_code}
                 self.line({**line, "error": what})
+
+    def held_back(self, order: Order, state: State, word: str) -> None:
+        """One order that the user did not approve."""
+        with self._lock:
+            self.states[state] = self.states.get(state, 0) + 1
+            self.say(f"not approved ({word}), so not sent: {order.origin.source}")
+            if self.as_json:
+                self.line({**described(order, state, None), "decision": word})
 
     def damaged(self, error: PhotioError) -> None:
         """An order that cannot be read."""

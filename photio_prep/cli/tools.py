@@ -11,9 +11,10 @@ import click
 
 from photio_prep import catalogue, settings, weights
 from photio_prep.cli import options
-from photio_prep.cli.talk import Talk, escaped
+from photio_prep.cli.talk import Talk
 from photio_prep.devices import Device
 from photio_prep.errors import ModelUnavailable, PhotioError
+from photio_prep.plain import escaped
 
 
 @click.command()

@@ -1,0 +1,129 @@
+"""generate: the verb that pays for orders which lie there."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from photio_prep import orders, pay, settings, states, wanted
+from photio_prep.again import PaidBefore
+from photio_prep.cli import options, reporting
+from photio_prep.cli import paying as paying_
+from photio_prep.cli.orders import out_of, refuse_stopped, split
+from photio_prep.cli.review import Decided
+from photio_prep.cli.talk import Talk
+from photio_prep.curl import curl
+from photio_prep.errors import GateStopped, PhotioError, UsageError
+from photio_prep.orders import Order
+from photio_prep.rewording import reworded
+from photio_prep.stages.request import doubts
+from photio_prep.states import State
+from photio_prep.verdict import Level
+
+
+@click.command()
+@click.argument("orders_", metavar="ORDER...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@options.words
+@options.gating
+@options.paying
+@click.option(
+    "--approved",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="decisions.json of `review`: pay for these only.",
+)
+@click.option("--print-curl", is_flag=True, help="Print each call as a curl command; send nothing.")
+@options.talking
+def generate(orders_: tuple[Path, ...], approved: Path | None, print_curl: bool, jobs: int, **given: Any) -> int:  # noqa: ANN401
+    """PAYS: send the planned bytes of orders that are not answered yet; keep the raw answers.
+
+    ORDER is a folder below orders/, or an output folder for all of them. With other words, or with --sandbox, an order
+    goes on as another order beside it. Prints the folder of each answered order.
+    """
+    talk, words, paying = split(given)
+    again, strictness = paying.pop("again"), paying.pop("gate")
+    # Somebody who saw the gate's reasons said yes: only a gate that is asked for now knows better.
+    level = Level.OFF if approved is not None and strictness is None else settings.gate(strictness)
+    endpoint = options.endpoint(sandbox=paying["sandbox"], api_url=paying["api_url"])
+    reporting.begin(talk, "generate", paying["price"])
+    asked = {
+        "described": words["description"] is not None,
+        "reworded": any(each is not None for each in words.values()),
+    }
+    found = [each for place in orders_ for each in wanted.payable(place, endpoint, **asked)]
+    decided = None if approved is None else Decided(approved, found, talk)
+    if print_curl:
+        if paying["sandbox"]:
+            raise UsageError("--print-curl is for the real API", "Leave --sandbox out")
+        _print_curl(found, words, endpoint, talk, decided)
+        return talk.exit_code
+    with paying_.client(paying, talk) as till:
+        planned = list(_planned(found, words, till.endpoint, talk, again=again, level=level, decided=decided))
+        new = [each for each in planned if each.folder and states.state(each.folder) in paying_.SENDABLE]
+        answered = sum(states.state(each.folder) in states.ANSWERED for each in planned if each.folder)
+        paying_.quote(len(new), answered, paying, talk, till)
+
+        def paid(order: Order) -> None:
+            state = states.state(order.folder) if order.folder else State.PLANNED
+            if state is not State.FINISHED:
+                pay.pay(order, till)
+                state = State.ANSWERED
+            talk.done(order, state, result=order.folder)
+
+        with talk.progress(len(planned), "generate", paying["price"]):
+            paying_.each(planned, paid, till, talk, jobs, total=len(planned))
+    return reporting.close(talk, out_of(found[0]) if found else None)
+
+
+def _print_curl(found: list[Path], words: dict[str, Any], endpoint: str, talk: Talk, decided: Decided | None) -> None:
+    """Each call once as a curl command; nothing is sent or written."""
+    told = set()
+    for folder in found:
+        try:
+            old = orders.read(folder)
+            order = reworded(old, endpoint=endpoint, **words)
+            if order.key not in told and (decided is None or decided.allows(order, old)):
+                talk.out(curl(order, endpoint, folder / "canvas.png"))
+                told.add(order.key)
+        except PhotioError as error:
+            talk.refused(str(folder), error)
+
+
+def _planned(
+    found: list[Path],
+    words: dict[str, Any],
+    endpoint: str,
+    talk: Talk,
+    *,
+    again: bool,
+    level: Level,
+    decided: Decided | None,
+) -> Iterator[Order]:
+    """The orders to pay for: with the words given now, for the one who is asked, each once."""
+    for doubt in doubts(words["description"] or ""):
+        talk.say(f"warning: {doubt}")
+    seen = set()
+    paid_before = {each: PaidBefore(each) for each in {folder.parent for folder in found}}
+    for folder in found:
+        try:
+            old = orders.read(folder)
+            order = reworded(old, endpoint=endpoint, **words)
+            if decided is not None and not decided.allows(order, old):
+                continue
+            if not order.request.description:
+                raise UsageError("it has no scene description, so nothing is sent", 'Give -d "on a marble table"')
+            if order is not old:
+                order = wanted.succeed(old, order)
+            if order.folder and not again:
+                paid_before[order.folder.parent].refuse(order)
+            refuse_stopped(order, level)
+        except GateStopped as error:
+            talk.refused(str(folder), error, order, State.PLANNED)
+            continue
+        except PhotioError as error:
+            talk.refused(str(folder), error)
+            continue
+        if order.key not in seen:
+            seen.add(order.key)
+            yield order

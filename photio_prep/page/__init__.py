@@ -1,0 +1,76 @@
+"""The review page: look before you pay, look before you publish.
+
+    rows.py       order folders -> what is known of each photo, worst first
+    pictures.py   where their pictures lie; small ones and answers are made
+    build.py      rows -> one static HTML file, from template/
+    sheet.py      rows -> numbered contact sheets
+    decisions.py  what the user decided in the page, as `generate --approved` obeys it
+
+Takes order folders; gives paths. Touches the disk. Raises UsageError where there is no order, StorageFailed.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from photio_prep import files
+from photio_prep.errors import UsageError
+from photio_prep.orders import Order
+from photio_prep.page import build, pictures, rows, sheet
+
+NAME = "review.html"
+
+
+def review(
+    orders: str | os.PathLike[str] | Iterable[Order],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    embed: bool = False,
+    price: float | None = None,
+    brand: str = build.BRAND,
+) -> Path:
+    """The path of a static page that shows what will be, or was, sent for each order, and what came of it.
+
+    Small pictures for it lie in `review-files` among the orders; all is made from the order folders and may be deleted.
+
+    Args:
+        orders: An output folder, its `orders` folder, one order's folder, or orders that have folders.
+        output: Where the page goes; None is `review.html` in the output folder.
+        embed: Small copies of all pictures lie in the page itself, which then is one file to send.
+        price: Of one call, for the page's costs.
+        brand: A background of your own, as #rrggbb.
+
+    Raises:
+        UsageError: There is no order, or there are too many for one file.
+        StorageFailed: The page cannot be written.
+    """
+    named = _named(orders)
+    found = rows.rows(named)
+    home = rows.page_folder(named if isinstance(named, Path) else found[0].folder)
+    place = Path(output) if output is not None else home / NAME
+    if place.is_dir():
+        raise UsageError("a folder lies where the page would go", "Name a file with -o", subject=str(place))
+    with tempfile.TemporaryDirectory() as nowhere:
+        seen = pictures.pictures(found, Path(nowhere) if embed else None)
+        files.write_whole(place, build.page(found, seen, place, embed=embed, price=price, brand=brand))
+    return place
+
+
+def contact_sheets(orders: str | os.PathLike[str] | Iterable[Order], output: str | os.PathLike[str]) -> list[Path]:
+    """The paths of PNG files that show each photo small, with its number in the page, its name, state and flags.
+
+    Args:
+        orders: As in `review`.
+        output: The first sheet; where one does not hold all, `<name>-2.png` and so on lie beside it.
+
+    Raises:
+        UsageError: There is no order.
+        StorageFailed: They cannot be written.
+    """
+    found = rows.rows(_named(orders))
+    return sheet.sheets(found, list(pictures.pictures(found)), Path(output))
+
+
+def _named(orders: str | os.PathLike[str] | Iterable[Order]) -> Path | list[Order]:
+    return Path(orders) if isinstance(orders, (str, os.PathLike)) else list(orders)
