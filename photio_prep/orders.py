@@ -14,20 +14,25 @@ Raises StorageFailed for what cannot be written or read back exactly, UsageError
     answer.raw      the body of a whole HTTP 200 answer, untouched
     outcome.json    how it ended, where that was no success: rejected, unknown, paid_unusable
     finished-*.json per photo: where its final lies, with digest and size
+    proof-*.json    per photo: whose pixels the product of its final has
+    drift.json, drift.png  how far the answer changed the product
+    source-*.png    the photo's pixels, only where they lie nowhere else: from standard input, a URL, or memory
     attempt-*/      what an attempt left that the user resolved
 """
 
 import shutil
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from photio_prep import files
-from photio_prep.data import Canvas, Request
+from photio_prep.data import Canvas, Photo, Request
 from photio_prep.encode import png
 from photio_prep.errors import StorageFailed
 from photio_prep.facts import AGAIN, now, read_if_there, written
@@ -75,6 +80,7 @@ class Order:
 
     `device` is where the model ran, "" where none did.
     `cutout` is None for an order read back from its folder (`cutout.png` lies there); `folder` is None in memory.
+    `photo` is what an order in memory was made from.
     """
 
     request: Request
@@ -84,6 +90,7 @@ class Order:
     cutout: Image.Image | None = None
     folder: Path | None = None
     device: str = ""
+    photo: Photo | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def key(self) -> str:
@@ -177,6 +184,40 @@ def _want(order: Order, folder: Path) -> None:
     files.create_same(folder / f"photo-{origin.id}.json", written(facts))
     if origin.gate is not None:
         files.write_whole(folder / f"gate-{origin.id}.json", written(origin.gate.facts()))
+
+
+def keep_photo(order: Order, photo: Photo) -> None:
+    """Keep the photo's pixels in the order's folder: it came from where nobody could read it again."""
+    if order.folder is not None:
+        data = png(photo.image)
+        name = f"source-{order.origin.id}-{sha256(data).hexdigest()[:16]}.png"
+        files.create_same(order.folder / name, data)
+
+
+def kept_photo(order: Order) -> bytes | None:
+    """The PNG of the order's photo, where one is kept and is still what was written."""
+    for path in sorted(order.folder.glob(f"source-{order.origin.id}-*.png")) if order.folder else ():
+        with suppress(OSError):
+            data = files.read_own(path)
+            if path.stem.endswith(sha256(data).hexdigest()[:16]):
+                return data
+    return None
+
+
+def cutout_of(order: Order) -> Image.Image:
+    """The order's cutout (RGBA), in the photo's frame.
+
+    Raises:
+        StorageFailed: Its `cutout.png` is missing or damaged.
+    """
+    if order.cutout is not None:
+        return order.cutout
+    path = Path("cutout.png") if order.folder is None else order.folder / "cutout.png"
+    try:
+        with Image.open(BytesIO(files.read_own(path)), formats=["PNG"]) as picture:
+            return picture.convert("RGBA")
+    except Exception as error:
+        raise StorageFailed(f"cannot be read back ({str(error)[:80]})", AGAIN, subject=str(path)) from error
 
 
 def read(folder: Path, *, origin: Origin | None = None) -> Order:

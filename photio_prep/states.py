@@ -97,9 +97,9 @@ def resolved(folder: Path) -> int:
     return sum(1 for each in folder.glob("attempt-*") if each.is_dir())
 
 
-def mark_finished(folder: Path, origin: Origin, path: Path, data: bytes) -> None:
-    """Note where the final of `origin` lies, with its digest and size."""
-    mark = {"path": str(path), "sha256": sha256(data).hexdigest(), "bytes": len(data), "time": now()}
+def mark_finished(folder: Path, origin: Origin, path: Path, data: bytes, made: str = "") -> None:
+    """Note where the final of `origin` lies, with its digest and size, and by which options it was made."""
+    mark = {"path": str(path), "sha256": sha256(data).hexdigest(), "bytes": len(data), "time": now(), "made": made}
     files.write_whole(folder / f"finished-{origin.id}.json", written(mark))
 
 

@@ -26,10 +26,12 @@ LAYERS = (
         *(f"headers.{each}" for each in ["bmp", "boxes", "exif", "facts", "gif", "jpeg", "png", "tiff", "webp"]),
     }
     | {"pace", "retry", "secret", "settings", "verdict"}
-    | {"cutting", "edges", "looks", "parts", "refine", "tiles"},
+    | {"cutting", "edges", "looks", "parts", "refine", "tiles"}
+    | {"drift", "finishing", "proof", "tone", "upsample"},
     {"catalogue", "claims", "keep", "facts", "orders", "states", "sources", "weights", "wire"}
     | {"stages", "stages.load", "stages.matte", "stages.pad", "stages.request", "stages.send", "stages.unpad"},
-    {"again", "curl", "figures", "wanted", "finals", "flow", "gate", "matters", "pay", "restore", "till", "views"},
+    {"again", "curl", "figures", "wanted", "finals", "flow", "gate", "matters", "pay", "restore", "till", "views"}
+    | {"assemble", "originals"},
     {"batch", "cluster", "review"},
     {"", "__main__", "cli"},
 )
@@ -48,17 +50,20 @@ HOMES = {
     "psutil": {"processes"},
     "click": {"cli"},
     "tqdm": {"cli"},
-    "numpy": {"colour", "figures", "gate", "stages.matte", "stages.pad", "sandbox", "views"}
-    | {"edges", "looks", "parts", "refine", "tiles"},
-    "scipy": {"figures", "edges", "looks", "parts", "refine", "tiles"},
+    "numpy": {"colour", "figures", "gate", "stages.matte", "stages.pad", "stages.unpad", "sandbox", "views"}
+    | {"edges", "looks", "parts", "refine", "tiles"}
+    | {"assemble", "drift", "restore", "tone", "upsample"},
+    "scipy": {"figures", "edges", "looks", "parts", "refine", "tiles"} | {"drift", "restore", "upsample"},
     "pymatting": {"refine"},
     "platformdirs": {"settings", "states", "weights"},
     "pillow_heif": {"pixels", "worker"},
     "PIL": {
+        "assemble",
         "cli",
         "colour",
         "data",
         "decode",
+        "drift",
         "edges",
         "encode",
         "figures",
@@ -67,6 +72,9 @@ HOMES = {
         "looks",
         "pixels",
         "refine",
+        "restore",
+        "tone",
+        "upsample",
         "views",
         "wanted",
         "matters",

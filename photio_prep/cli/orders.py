@@ -9,7 +9,7 @@ import click
 
 from photio_prep import finals, flow, gate, inputs, orders, pay, settings, states, wanted
 from photio_prep.again import PaidBefore
-from photio_prep.cli import options
+from photio_prep.cli import finishing, options
 from photio_prep.cli import paying as paying_
 from photio_prep.cli.preparing import prepared
 from photio_prep.cli.talk import Talk
@@ -96,22 +96,20 @@ def generate(orders_: tuple[Path, ...], print_curl: bool, jobs: int, **given: An
 )
 @options.finals
 @options.talking
-def finish(orders_: tuple[Path, ...], out: Path | None, format_: str | None, overwrite: bool, **given: Any) -> int:  # noqa: ANN401
-    """From the kept answers: crop back to the photo's size and write the finals. Free, offline, repeatable for ever.
+def finish(orders_: tuple[Path, ...], out: Path | None, overwrite: bool, **given: Any) -> int:  # noqa: ANN401
+    """From the kept answers: crop back, put the photo's own product in, write the finals. Free, offline.
 
     ORDER is a folder below orders/, or an output folder for all of them. Prints the path of each final.
     """
     talk, _, rest = _split(given)
-    metadata = rest["metadata"]
+    wished = finishing.wishes(rest)
     found = [each for place in orders_ for each in wanted.finishable(place, talk.damaged)]
     with talk.progress(found, len(found), "finish") as counted:
         for folder, origin in counted:
             order = None
             try:
                 order = orders.read(folder, origin=origin)
-                target = out or _out_of(folder)
-                path = finals.write_final(order, target, format_=format_, overwrite=overwrite, metadata=metadata)
-                talk.done(order, State.FINISHED, final=path)
+                finishing.write(order, out or _out_of(folder), wished, talk, overwrite=overwrite)
             except PhotioError as error:
                 talk.refused(origin.source, error, order, states.state(folder))
     talk.summary()
@@ -127,7 +125,7 @@ def finish(orders_: tuple[Path, ...], out: Path | None, format_: str | None, ove
 @options.finals
 @options.paying
 @options.talking
-def run(inputs_: tuple[str, ...], out: Path, format_: str | None, overwrite: bool, jobs: int, **given: Any) -> int:  # noqa: ANN401
+def run(inputs_: tuple[str, ...], out: Path, overwrite: bool, jobs: int, **given: Any) -> int:  # noqa: ANN401
     """PAYS: from photos to finals: prepare, generate and finish in a row.
 
     INPUT is a photo, a folder (its tree is kept), an http(s) URL, or - for standard input. Running the same command
@@ -137,12 +135,12 @@ def run(inputs_: tuple[str, ...], out: Path, format_: str | None, overwrite: boo
     if not (words["description"] or "").strip():
         raise UsageError("run needs a scene description", 'Give -d "on a marble table, soft morning light"')
     paying = {name: rest.pop(name) for name in paying_.OPTIONS}
-    again, metadata, level = rest.pop("again"), rest.pop("metadata"), settings.gate(rest.pop("gate"))
+    again, wished, level = rest.pop("again"), finishing.wishes(rest), settings.gate(rest.pop("gate"))
     if "-" in inputs_ and paying["key_stdin"]:
         raise UsageError(
             "both the photo and the key would come from standard input", "Use --key-file or PHOTIO_API_KEY"
         )
-    items = list(inputs.expand(inputs_, out, format_, passed_over=talk.passed_over))
+    items = list(inputs.expand(inputs_, out, wished.format_, passed_over=talk.passed_over))
     paid_before = PaidBefore(out / "orders")
     with paying_.client(paying, talk) as till:
         # By name only: a photo or an option that changed is a new call after all.
@@ -155,7 +153,8 @@ def run(inputs_: tuple[str, ...], out: Path, format_: str | None, overwrite: boo
                 items, out, talk, endpoint=till.endpoint, words=words, cutting=rest, total=len(items)
             ):
                 try:
-                    target = finals.final_path(order, out, format_)
+                    target = finals.final_path(order, out, wished.format_)
+                    wished.finishing.fits(order.placement)
                     if target in taken:
                         found = f"its final {target} is that of {taken[target]} too"
                         raise OutputExists(found, "Rename one, or finish it with another --out")
@@ -171,8 +170,7 @@ def run(inputs_: tuple[str, ...], out: Path, format_: str | None, overwrite: boo
 
         def whole(order: Order) -> None:
             pay.pay(order, till)
-            path = finals.write_final(order, out, format_=format_, overwrite=overwrite, metadata=metadata)
-            talk.done(order, State.FINISHED, final=path)
+            finishing.write(order, out, wished, talk, overwrite=overwrite)
 
         paying_.each(reserved(), whole, till, talk, jobs, total=len(items))
     talk.summary()

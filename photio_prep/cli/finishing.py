@@ -1,0 +1,54 @@
+"""What finish and run share: the options of finals, a final written and told."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from photio_prep import finals
+from photio_prep.cli.talk import Talk
+from photio_prep.errors import PhotoRefused
+from photio_prep.finishing import Finishing
+from photio_prep.orders import Order
+from photio_prep.states import State
+
+
+class Wishes(NamedTuple):
+    """What the options of finals say, beside whether files are replaced."""
+
+    format_: str | None
+    metadata: finals.Metadata
+    finishing: Finishing
+    photos: Path | None
+    max_drift: float | None
+
+
+def wishes(given: dict[str, Any]) -> Wishes:
+    """The options of finals, taken out of all that were given."""
+    finishing = Finishing(given.pop("product"), given.pop("output_size"), given.pop("match_tone"))
+    return Wishes(given.pop("format_"), given.pop("metadata"), finishing, given.pop("photos"), given.pop("max_drift"))
+
+
+def write(order: Order, out: Path, wished: Wishes, talk: Talk, *, overwrite: bool) -> None:
+    """Write the final of an answered order and tell it; a drift above the limit counts as exit code 3."""
+    path = finals.write_final(
+        order,
+        out,
+        format_=wished.format_,
+        overwrite=overwrite,
+        metadata=wished.metadata,
+        finishing=wished.finishing,
+        photos=wished.photos,
+    )
+    drift = finals.drift(order)
+    score = float(drift.get("score", 0))
+    with talk.together():
+        for note in finals.proof(order).get("notes", ()):
+            talk.say(f"warning: {order.origin.source}: {note}")
+        if wished.max_drift is not None and score > wished.max_drift:
+            talk.codes.append(PhotoRefused.exit_code)
+            talk.fault(
+                f"drift: {order.origin.source}: {drift.get('sentence')} (drift {score:g}, at most {wished.max_drift:g}"
+                f" wanted). Look at {order.folder}/drift.png before you show it"
+            )
+        elif score > 1:
+            talk.say(f"drift: {order.origin.source}: {drift.get('sentence')} (drift {score:g})")
+        talk.done(order, State.FINISHED, final=path)
