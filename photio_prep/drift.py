@@ -16,11 +16,16 @@ from photio_prep.tiles import Bools, Floats
 
 # How far a product is looked for, and how far around its outline a new rim (pixels of the canvas).
 _REACH, _RIM = 24, 10
+# Shade on the scene tells less on a narrow rim; one that moved farther than the second is measured on the wide one.
 _NARROW, _WIDE = 5, 5.0
+# Levels: an answer that is nearer than this to what was sent, alpha left out, is what was sent.
+_SAME = 0.5
 # Sectors around the product's middle: a rim that grew in less than half of them is shadow, or a thing beside it.
 _SECTORS = 32
 # What is finer than this (sigma) a generator's decoder may soften; what is coarser is detail.
 _FINE = 1.2
+# Energy (levels squared) of what has no detail that could be lost.
+_FLAT = 0.01
 
 
 class Figures(NamedTuple):
@@ -63,7 +68,7 @@ def figures(canvas: Image.Image, answer: Image.Image) -> Figures:
         rim, grown = _rim(alpha, product, found, _NARROW)
     core = _inside(alpha)
     colour = float(np.linalg.norm(_lab(found[core].mean(0)) - _lab(product[core].mean(0))))
-    detail = _detail(found, core) / max(_detail(product, core), 1e-6)
+    detail = (_detail(found, core) + _FLAT) / (_detail(product, core) + _FLAT)
     return Figures(*(round(float(each), 3) for each in (right, down, rim, grown, colour, detail)))
 
 
@@ -99,6 +104,8 @@ def _shift(alpha: Floats, product: Floats, seen: Floats) -> tuple[float, float]:
     outline = _fits(line, steep)
     # Each speaks as loudly as it says something: its peak over what it says of places that are wrong.
     fit = _loud(inside) + _loud(outline)
+    if float(np.ptp(fit)) < 1e-3:
+        return 0.0, 0.0  # neither says anything of a place
     row, column = np.unravel_index(int(fit.argmax()), fit.shape)
     return _peak(fit[row], int(column)) - _REACH, _peak(fit[:, column], int(row)) - _REACH
 
@@ -167,6 +174,9 @@ def _rim(alpha: Floats, sent: Floats, seen: Floats, reach: int) -> tuple[float, 
     contrast = ((product - scene) ** 2).sum(-1)[ring]
     tinted = sent + (seen[core].mean(0) - sent[core].mean(0))
     share = alpha[..., None]
+    through = (alpha > 0) & (alpha < 1)
+    if through.any() and float(np.abs(seen - sent)[through].mean()) < _SAME:
+        share = np.ceil(share)  # a server that only gives back what it was sent leaves alpha out
     expected = share * tinted + (1 - share) * scene
     extra = ((seen - expected) * (product - scene)).sum(-1)[ring]
     rows, columns = np.nonzero(ring)

@@ -51,7 +51,8 @@ class Upsampled:
         """Alpha of the rows from `first` to before `last`; `pixels` are the photo's (RGB)."""
         if self._share.size == self._size:
             return np.asarray(np.rint(np.asarray(self._share)[first:last] * 255), dtype=np.uint8)
-        plain = np.clip(self._scaled(self._share, first, last, Image.Resampling.BICUBIC), 0, 1)
+        how = Image.Resampling.BICUBIC if self.times > 1 else Image.Resampling.LANCZOS
+        plain = np.clip(self._scaled(self._share, first, last, how), 0, 1)
         if self.times > 1:
             half = 0.5 / max(1.0, 0.8 * self.times)
             sharp = stretch(plain, 0.5 - half, 0.5 + half)
@@ -59,7 +60,8 @@ class Upsampled:
             if self.times >= _GUIDED and busy.any():
                 radius = round(self.times / 2)
                 planes = np.concatenate((pixels.transpose(2, 0, 1) / np.float32(255), sharp[None]), dtype=np.float32)
-                found = over_tiles(busy, 2 * radius, partial(guided, radius=radius, eps=_EPS), planes, sharp[None])
+                work = partial(guided, radius=radius, eps=_EPS)
+                found = over_tiles(busy, 2 * radius, work, planes, sharp[None].copy())
                 sharp = np.where(busy, stretch(found[0], *_AFTER), sharp)
             soft = self._scaled(self._soft, first, last, Image.Resampling.BILINEAR)
             plain = sharp + np.clip(soft, 0, 1) * (plain - sharp)

@@ -71,7 +71,6 @@ def test_every_planted_change_is_seen_and_nothing_else(name: str):
     for part, planted in (
         ("size", Drift(grow=growth(canvas, 0.03))),
         ("shift", Drift(move=(2, 0))),
-        ("shift", Drift(move=(-1, 2))),
         ("colour", Drift(tone=tone(canvas, 5.0))),
         ("detail", Drift(blur=2.0)),
     ):
