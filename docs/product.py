@@ -8,7 +8,6 @@ from pathlib import Path
 from PIL import Image
 
 from photio_prep import prepare
-from photio_prep.finishing import Product
 from photio_prep.flow import finish, generate
 from photio_prep.orders import SANDBOX
 from photio_prep.sandbox import Drift, Sandbox
@@ -28,10 +27,13 @@ def main() -> None:
     order = prepare(ROOT / "fixtures" / "photos" / "carton.jpg", description=DESCRIPTION, endpoint=SANDBOX)
     with Sandbox(drift=DRIFT) as sandbox:
         result = generate(order, client=InstantClient("pt-sandbox", api_url=sandbox.url, endpoint=SANDBOX))
-    products: tuple[Product, ...] = ("generated", "detail", "original")
+    finals = [
+        finish(order, result, product="generated"),
+        finish(order, result, product="detail"),
+        finish(order, result, product="original"),
+    ]
     columns = []
-    for product in products:
-        final = finish(order, result, product=product)
+    for final in finals:
         wide = final.image.resize((SIDE, round(SIDE * final.image.height / final.image.width)))
         columns.append([wide, *(final.image.crop(box).resize((SIDE, SIDE), Image.Resampling.NEAREST) for box in NEAR)])
     high = sum(each.height + 8 for each in columns[0]) - 8

@@ -174,10 +174,7 @@ def test_the_library_has_the_same_choices(tmp_path: Path, tinted: Sandbox):
     order = prepare(original, description=SCENE, model=BrightMatter(), endpoint=client.endpoint, orders=tmp_path)
     result = generate(order, client=client)
     inside = np.s_[60:140, 90:210]
-    finals = {
-        each: finish(order, result, product=each)
-        for each in ("generated", "detail", "original")  # type: ignore[arg-type]
-    }
+    finals = {each: finish(order, result, product=each) for each in ("generated", "detail", "original")}
     assert np.array_equal(np.asarray(finals["original"].image)[inside], np.asarray(original)[inside])
     assert finals["original"].proof is not None
     assert finals["original"].proof.facts()["equal"] == 1.0
@@ -209,7 +206,7 @@ def test_with_an_identity_server_the_product_is_the_photo_s(identity: Sandbox, s
     width, height = size
     inside = np.s_[height // 4 + 4 : height - height // 4 - 4, width // 4 + 4 : width - width // 4 - 4]
     for product in ("generated", "detail", "original"):
-        final = finish(order, result, product=product)  # type: ignore[arg-type]
+        final = finish(order, result, product=product)
         wrong = np.abs(np.asarray(final.image, dtype=int) - np.asarray(original, dtype=int))[inside]
         assert wrong.mean() <= 1, product
         assert final.drift is not None
