@@ -15,6 +15,7 @@ from PIL import Image
 
 from photio_prep.geometry import Placement, Size
 from photio_prep.headers.facts import UNCREDITED, Credit
+from photio_prep.proof import Drift, Proof
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A paid answer: `raw` is the HTTP body byte for byte, `image` the picture in it (RGB, canvas size)."""
+    """A paid answer: `raw` is the HTTP body byte for byte, `image` the picture in it (RGB, the canvas's shape)."""
 
     raw: bytes = field(repr=False)
     image: Image.Image
@@ -109,11 +110,18 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """The finished picture: RGB, exactly the photo's size."""
+    """The finished picture: RGB, the photo's frame in the photo's size or the one that was wished.
+
+    `proof`: whose pixels its product has. `drift`: how far the generator changed the product. `notes` say what was
+    remarkable. The two are None for a bare crop.
+    """
 
     image: Image.Image
     source: str
     format: str
+    proof: Proof | None = None
+    drift: Drift | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Matter(Protocol):

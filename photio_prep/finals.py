@@ -7,11 +7,14 @@ Raises OutputExists where another file lies in the way, StorageFailed where noth
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from photio_prep import files, states
+from photio_prep import files, pay, settings, states, views
+from photio_prep.data import Final
 from photio_prep.encode import SANDBOX_MARK, SUFFIXES, encoded, final_format
 from photio_prep.errors import OutputExists, UsageError
+from photio_prep.facts import read_if_there, written
+from photio_prep.finishing import DEFAULT_FINISHING, Finishing
 from photio_prep.flow import finish
 from photio_prep.inputs import MARK
 from photio_prep.orders import Order
@@ -70,50 +73,95 @@ def write_final(
     overwrite: bool = False,
     metadata: Metadata = "none",
     xmp: bytes | None = None,
+    finishing: Finishing = DEFAULT_FINISHING,
+    photos: Path | None = None,
 ) -> Path:
-    """Crop the kept answer back, write the final, mark the order finished; its path. Free, repeatable for ever.
+    """Make the final of the kept answer, write it, mark the order finished; its path. Free, repeatable for ever.
 
     With `metadata` "keep-safe" it carries the photo's copyright and artist and a profile of sRGB. `xmp` is what it
-    says of how it was made (provenance.py); without either it holds pixels only.
+    says of how it was made (provenance.py); without either it holds pixels only. With `photos`, a file or a folder, the
+    photo is looked for there too. The order's folder gets the final's proof, and the drift of the answer as figures and
+    as a picture.
 
     Raises:
         OutputExists: A file of somebody else lies there.
-        UsageError: There is no answer yet.
+        UsageError: There is no answer yet, or the size has another shape than the photo.
+        PhotoRefused: The photo's pixels are asked for, and it is gone or changed.
     """
     target = final_path(order, out, format_)
     if order.folder is None:
         raise UsageError("an order in memory has no place for its final", "Use flow.finish")
+    wishes = f"{finishing}, metadata {metadata}, xmp {sha256(xmp or b'').hexdigest()[:16]}"
     there = target.is_file() and not overwrite
     mark = states.finished(order.folder, order.origin)
-    if there and mark is not None and _same(target, mark) and _carries(target, metadata, xmp):
+    if there and photos is None and mark is not None and mark.get("made") == wishes and _same(target, mark):
         return target
-    data = _final(order, format_, metadata, xmp)
+    final = made(order, format_=format_, finishing=finishing, photos=photos)
+    credit = order.origin.credit if metadata == "keep-safe" else None
+    data = encoded(final.image, final.format, sandbox=order.sandbox, credit=credit, xmp=xmp)
     # Killed between writing the final and marking it: the very same bytes are ours.
     if not there or target.read_bytes() != data:
         refuse_if_in_the_way(order, target, overwrite=overwrite)
         _sweep_once(target.parent)
         files.write_whole(target, data)
-    states.mark_finished(order.folder, order.origin, target, data)
+    record(order, final)
+    states.mark_finished(order.folder, order.origin, target, data, wishes)
     return target
+
+
+def made(
+    order: Order,
+    *,
+    format_: str | None = None,
+    finishing: Finishing = DEFAULT_FINISHING,
+    photos: Path | None = None,
+) -> Final:
+    """The final of the kept answer, not yet encoded: RGB, with its proof, drift and notes. Writes nothing.
+
+    Raises:
+        UsageError, PhotoRefused: As `write_final`.
+    """
+    return finish(
+        order,
+        format=format_,
+        product=finishing.product,
+        output_size=finishing.output_size,
+        match_tone=finishing.match_tone,
+        photos=photos,
+        limits=settings.limits(),
+    )
+
+
+def record(order: Order, final: Final) -> None:
+    """Write the proof of a final, and the drift of its answer, into the order's folder."""
+    folder = order.folder
+    if folder is None or final.proof is None or final.drift is None:
+        return
+    told = {**final.proof.facts(), "notes": list(final.notes)}
+    files.write_whole(folder / f"proof-{order.origin.id}.json", written(told))
+    facts = written(final.drift.facts())
+    path = folder / "drift.json"
+    if not path.exists() or path.read_bytes() != facts or not (folder / "drift.png").exists():
+        result = pay.kept_result(order)
+        if result is not None:
+            files.write_whole(folder / "drift.png", views.png(views.drift(order.canvas.image, result.image)))
+        files.write_whole(path, facts)
+
+
+def proof(order: Order) -> dict[str, Any]:
+    """What was recorded of the order's final; nothing where none was made."""
+    return {} if order.folder is None else read_if_there(order.folder / f"proof-{order.origin.id}.json") or {}
+
+
+def drift(order: Order) -> dict[str, Any]:
+    """What was recorded of how the order's answer drifted; nothing where no final was made."""
+    return {} if order.folder is None else read_if_there(order.folder / "drift.json") or {}
 
 
 @lru_cache(maxsize=1024)
 def _sweep_once(folder: Path) -> None:
     """Once in a process: looking through a folder of 10,000 finals for each of them would take minutes."""
     files.sweep(folder)
-
-
-def _final(order: Order, format_: str | None, metadata: Metadata, xmp: bytes | None) -> bytes:
-    final = finish(order, format=format_)
-    credit = order.origin.credit if metadata == "keep-safe" else None
-    return encoded(final.image, final.format, sandbox=order.sandbox, credit=credit, xmp=xmp)
-
-
-def _carries(path: Path, metadata: Metadata, xmp: bytes | None) -> bool:
-    """Whether a final of ours carries just what it is to carry: a profile goes with the credit."""
-    data = path.read_bytes()
-    profile = any(each in data[:65536] for each in (b"ICC_PROFILE", b"iCCP", b"ICCP"))
-    return profile == (metadata == "keep-safe") and (xmp in data if xmp else b"<x:xmpmeta" not in data)
 
 
 def _same(path: Path, mark: dict[str, object]) -> bool:

@@ -10,24 +10,26 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from photio_prep import gate as gate_
-from photio_prep import made, pay, settings, views
+from photio_prep import made, originals, pay, settings, views
 from photio_prep import orders as ledger
+from photio_prep.assemble import assembled
 from photio_prep.cutting import DEFAULT_CUTOUT, CutoutOptions
-from photio_prep.data import Canvas, Cutout, Final, Matter, Photo, Request, Result, Sender
+from photio_prep.data import Cutout, Final, Matter, Photo, Request, Result, Sender
 from photio_prep.decode import DEFAULT_LIMITS, Limits
 from photio_prep.encode import final_format
 from photio_prep.errors import NoProduct, UsageError
+from photio_prep.finishing import Finishing, Product
 from photio_prep.framing import Framing
 from photio_prep.geometry import Recommended, Size, box_on, named, place, snap
 from photio_prep.matters import matter_for
 from photio_prep.orders import Order, Origin
 from photio_prep.reframe import reframed
-from photio_prep.stages.load import Source, fitted, load
+from photio_prep.stages.load import Source, fitted, load, name_of, unread
 from photio_prep.stages.matte import Alpha, matte
 from photio_prep.stages.pad import pad
+from photio_prep.stages.request import by_url as by_url
 from photio_prep.stages.request import doubts, request
 from photio_prep.stages.send import API_URL
-from photio_prep.stages.unpad import unpad
 
 
 @made.once
@@ -83,10 +85,9 @@ def prepare(
     asked_size = named(size) if isinstance(size, str) else size
     # No later stage sees more of the photo than the canvas can show; a new frame shows more of less.
     at = None if framing else box_on(asked_size.size if asked_size else None)
-    if isinstance(source, Photo):
-        photo = fitted(source, at)
-    else:
-        photo = load(source, name=name, limits=limits, frame=frame, at=at)
+    name = name or ("" if isinstance(source, Photo) else name_of(source))
+    whole = unread(source, limits, name)
+    photo = fitted(whole, at) if isinstance(whole, Photo) else load(whole, name=name, limits=limits, frame=frame, at=at)
     chosen = asked_size or snap(photo.size)
     placement = place(photo.size, chosen.size)
     drawn = None if mask is None else load(mask, limits=limits).image
@@ -101,7 +102,8 @@ def prepare(
     judged = gate_.judge(photo, cutout, _agreement(photo, cutout, second, cutting))
     canvas = pad(cutout, placement)
     asked = request(canvas, description, seed=seed, negative_prompt=negative_prompt, append_negative=append_negative)
-    warnings = (*photo.notes, *cutout.notes, *_warnings(chosen), *doubts(asked.description))
+    unlisted = () if chosen.documented else (f"{chosen.size} is not on Photio's list of sizes (undocumented)",)
+    warnings = (*photo.notes, *cutout.notes, *unlisted, *doubts(asked.description))
     # What was asked for, not what it came to: `auto` is the same wish when a better model is installed.
     asked_model = cutout.model if cutout.model in ("mask", "alpha") else getattr(matter, "asked", cutout.model)
     told = f"model {asked_model}, alpha {alpha}, size {chosen.size}, mask {drawing}, {cutting}"
@@ -110,8 +112,10 @@ def prepare(
     origin = Origin(photo.source, photo.digest, photo.format, output, told, warnings, photo.credit, judged)
     order = Order(asked, endpoint, origin, cutout.model, cutout.image, device=cutout.device)
     if orders is None:
-        return order
+        return replace(order, photo=whole)
     order = ledger.write(order, Path(orders))
+    if not Path(photo.source).is_file():
+        originals.keep(order, whole)  # from a pipe, a URL or memory
     if order.folder is not None:
         views.write(order.folder, gate_.shown(photo, cutout.image.size), cutout.image)
     return order
@@ -126,30 +130,6 @@ def _agreement(photo: Photo, cutout: Cutout, matter: Matter | None, cutting: Cut
         return gate_.agreement(cutout, other)
     except NoProduct:
         return 0.0
-
-
-def _warnings(chosen: Recommended) -> list[str]:
-    return [] if chosen.documented else [f"{chosen.size} is not on Photio's list of sizes (undocumented)"]
-
-
-def by_url(
-    image_url: str, size: str, description: str, *, seed: int | None = None, negative_prompt: str | None = None
-) -> Request:
-    """A request for a picture that the API fetches itself: a PNG of a recommended size, alpha 0 outside the product.
-
-    Args:
-        image_url: Its http(s) address.
-        size: Its size: a tag, ratio or "WxH".
-        description: The scene wanted.
-        seed: As in `prepare`.
-        negative_prompt: Replaces the server's default.
-
-    Raises:
-        UsageError: The size, seed, prompt or address cannot be meant.
-    """
-    whole = named(size).size
-    canvas = Canvas(b"", place(whole, whole))
-    return request(canvas, description, seed=seed, negative_prompt=negative_prompt, image_url=image_url)
 
 
 def generate(order: Order | Request, *, client: Sender, gate: str | None = None) -> Result:
@@ -183,18 +163,40 @@ def generate(order: Order | Request, *, client: Sender, gate: str | None = None)
     return kept or pay.pay(order, client)
 
 
-def finish(order: Order, result: Result | None = None, *, format: str | None = None) -> Final:  # noqa: A002
-    """The final picture: the answer cropped back to the photo's size. Free, offline, repeatable for ever.
+def finish(
+    order: Order,
+    result: Result | None = None,
+    *,
+    format: str | None = None,  # noqa: A002
+    product: Product | None = None,
+    output_size: str = "original",
+    match_tone: bool = False,
+    photo: Source | Photo | None = None,
+    photos: str | Path | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Final:
+    """The final picture: the answer cropped back, with the photo's own product. Free, offline, repeatable for ever.
+
+    `final.proof` says whose pixels the product has, `final.drift` how far the generator changed it.
 
     Args:
         order: The order that was answered.
         result: Its answer; None reads the one kept in the order's folder.
         format: "jpg", "png" or "webp" in place of the photo's own format.
+        product: "generated" as it came, "original" with the photo's own pixels, "detail" with its detail in the
+            answer's light. None is "original", or "generated" with a note where the photo cannot be found again.
+        output_size: "original", "canvas", "WxH" of the photo's shape, or "long:N".
+        match_tone: Shift the scene's tone back by as much as the generator shifted the product's.
+        photo: The photo, where it cannot be found again.
+        photos: The photo's file, or a folder in which it is looked for.
+        limits: What the photo may be at most.
 
     Raises:
-        UsageError: There is no answer yet.
+        UsageError: There is no answer yet, or a size that cannot be meant.
+        PhotoRefused: The photo's pixels are asked for, and it is gone or changed.
         OutcomeUnknown, PaidUnusable: What is kept is no usable answer.
     """
+    wishes = Finishing(product, output_size, match_tone)
     result = result or pay.kept_result(order)
     if result is None:
         if order.folder is not None:
@@ -203,7 +205,9 @@ def finish(order: Order, result: Result | None = None, *, format: str | None = N
         raise UsageError("it has no answer yet", "Run `photio-prep generate` on it first", subject=where)
     if result.placement != order.placement:  # one answer may serve photos of several sizes
         result = replace(result, placement=order.placement)
-    return unpad(result, source=order.origin.source, format_=final_format(order.origin.format, format))
+    place_ = None if photos is None else Path(photos)
+    format_ = final_format(order.origin.format, format)
+    return assembled(order, result, wishes, format_=format_, photo=photo, photos=place_, limits=limits)
 
 
 class Options(TypedDict, total=False):
@@ -233,6 +237,9 @@ def run(
     client: Sender,
     format: str | None = None,  # noqa: A002
     gate: str | None = None,
+    product: Product | None = None,
+    output_size: str = "original",
+    match_tone: bool = False,
     **options: Unpack[Options],
 ) -> Final:
     """From a photo to its final picture: prepare, generate, finish. PAID.
@@ -243,10 +250,16 @@ def run(
         client: Who sends it.
         format: As in `finish`.
         gate: As in `generate`.
+        product: As in `finish`, like `output_size` and `match_tone`.
+        output_size: Of the final.
+        match_tone: Of the scene.
         options: The other arguments of `prepare`.
 
     Raises:
         PhotioError: What the three raise.
     """
+    wishes = Finishing(product, output_size, match_tone)  # a mistake in it must not cost a call
     order = prepare(source, description=description, endpoint=client.endpoint, **options)
-    return finish(order, generate(order, client=client, gate=gate), format=format)
+    wishes.fits(order.placement)
+    result = generate(order, client=client, gate=gate)
+    return assembled(order, result, wishes, format_=final_format(order.origin.format, format))

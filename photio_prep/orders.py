@@ -15,20 +15,24 @@ Raises StorageFailed for what cannot be written or read back exactly, UsageError
     outcome.json    how it ended, where that was no success: rejected, unknown, paid_unusable
     finished-*.json per photo: where its final lies, with digest and size
     shelf-*.json    per photo and preset: where the file for that marketplace lies, with digest and size
+    proof-*.json    per photo: whose pixels the product of its final has
+    drift.json, drift.png  how far the answer changed the product
+    source-*        the photo, only where they lie nowhere else: from standard input, a URL, or memory
     attempt-*/      what an attempt left that the user resolved
 """
 
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from photio_prep import files
-from photio_prep.data import Canvas, Request
+from photio_prep.data import Canvas, Photo, Request
 from photio_prep.encode import png
 from photio_prep.errors import StorageFailed
 from photio_prep.facts import AGAIN, now, read_if_there, written
@@ -76,6 +80,7 @@ class Order:
 
     `device` is where the model ran, "" where none did.
     `cutout` is None for an order read back from its folder (`cutout.png` lies there); `folder` is None in memory.
+    `photo` is what an order in memory was made from, as the bytes of its file where it had one.
     """
 
     request: Request
@@ -85,6 +90,7 @@ class Order:
     cutout: Image.Image | None = None
     folder: Path | None = None
     device: str = ""
+    photo: Photo | bytes | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def key(self) -> str:
@@ -181,6 +187,34 @@ def _want(order: Order, folder: Path) -> None:
         files.write_whole(folder / f"gate-{origin.id}.json", written(origin.gate.facts()))
 
 
+def cutout_of(order: Order) -> Image.Image:
+    """The order's cutout (RGBA), in the photo's frame.
+
+    Raises:
+        StorageFailed: Its `cutout.png` is missing or damaged.
+    """
+    found = order.cutout or (None if order.folder is None else cutout(order.folder))
+    if found is None:
+        raise StorageFailed("its cutout is missing", AGAIN, subject=str(order.folder or order.origin.source))
+    return found
+
+
+def cutout(folder: Path) -> Image.Image | None:
+    """The kept cutout (RGBA) of an order; None where there is none.
+
+    Raises:
+        StorageFailed: It is damaged.
+    """
+    path = folder / "cutout.png"
+    if not path.exists():
+        return None
+    try:
+        with Image.open(BytesIO(files.read_own(path)), formats=["PNG"]) as kept:
+            return kept.convert("RGBA")
+    except Exception as error:  # a parser may raise anything on damaged bytes
+        raise StorageFailed(f"cannot be read back ({str(error)[:80]})", AGAIN, subject=str(path)) from error
+
+
 def read(folder: Path, *, origin: Origin | None = None) -> Order:
     """The order in `folder`, for its first photo or that of `origin`, checked against its own key.
 
@@ -217,21 +251,6 @@ def read(folder: Path, *, origin: Origin | None = None) -> Order:
             f"a damaged order ({type(error).__name__}: {str(error)[:80]})", AGAIN, subject=str(folder)
         ) from error
     return order
-
-
-def cutout(folder: Path) -> Image.Image | None:
-    """The kept cutout (RGBA) of an order; None where there is none.
-
-    Raises:
-        StorageFailed: It is damaged.
-    """
-    try:
-        with Image.open(folder / "cutout.png", formats=["PNG"]) as kept:
-            return kept.copy()
-    except FileNotFoundError:
-        return None
-    except Exception as error:  # a parser may raise anything on damaged bytes
-        raise StorageFailed("its cutout.png is damaged", AGAIN, subject=str(folder)) from error
 
 
 def _check(placement: Placement) -> None:

@@ -4,21 +4,18 @@ Takes orders, answered or not; gives RGBA pictures. Touches the order's folder, 
 Raises StorageFailed for a cutout that cannot be read.
 """
 
-from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from PIL import Image
 
-from photio_prep import files
+from photio_prep import originals
+from photio_prep.assemble import product_layer
 from photio_prep.data import Photo
-from photio_prep.errors import PhotioError, StorageFailed
-from photio_prep.facts import AGAIN
-from photio_prep.framing import box_of, cropped, cut_sides
+from photio_prep.errors import PhotioError
+from photio_prep.framing import box_of, cut_sides
 from photio_prep.geometry import Box, Size
 from photio_prep.limits import DEFAULT_LIMITS, Limits
-from photio_prep.orders import Order
-from photio_prep.stages.load import load
+from photio_prep.orders import Order, cutout_of
 
 
 class Product(NamedTuple):
@@ -43,52 +40,15 @@ def product(order: Order, *, limits: Limits = DEFAULT_LIMITS) -> Product:
     if photo is None or photo.size.area <= Size(*cutout.size).area:
         already = max(1.0, cutout.width / order.placement.source.width)
         return Product(cutout.crop(box), cut, original=photo is not None, already=already)
-    return Product(full_size(cutout, box, photo), cut, original=True)
-
-
-def full_size(cutout: Image.Image, box: Box, photo: Photo) -> Image.Image:
-    """What `box` of the cutout holds, as RGBA at the photo's resolution.
-
-    The product's core has the photo's own pixels, its rim the cutout's colours, which are free of the background.
-    """
     across, down = photo.size.width / cutout.width, photo.size.height / cutout.height
     there = Box(*(round(side * by) for side, by in zip(box, (across, down, across, down), strict=True)))
-    seen = (there.left / across, there.top / down, there.right / across, there.bottom / down)
-    seen = (seen[0], seen[1], min(seen[2], cutout.width), min(seen[3], cutout.height))
-    rough = np.asarray(cutout.resize(there.size, Image.Resampling.LANCZOS, box=seen)).copy()
-    own = np.asarray(photo.image.convert("RGB").crop(there))
-    core = rough[..., 3] >= 254
-    rough[..., :3][core] = own[core]
-    return Image.fromarray(rough)
-
-
-def cutout_of(order: Order) -> Image.Image:
-    """The cutout of an order: RGBA, in the photo's own frame at the canvas's scale.
-
-    Raises:
-        StorageFailed: It cannot be read from its folder.
-    """
-    if order.cutout is not None:
-        return order.cutout
-    if order.folder is None:
-        raise StorageFailed("the order has no cutout", AGAIN, subject=order.origin.source)
-    try:
-        return load(files.read_own(order.folder / "cutout.png"), name=str(order.folder)).image.convert("RGBA")
-    except (OSError, PhotioError) as error:
-        raise StorageFailed(f"its cutout.png cannot be read ({error})", AGAIN, subject=str(order.folder)) from None
+    return Product(product_layer(order, photo, photo.size).crop(there), cut, original=True)
 
 
 def photo_of(order: Order, limits: Limits = DEFAULT_LIMITS) -> Photo | None:
-    """The photo of an order in the frame of its placement, if a file of the very same bytes still lies where it was."""
-    named = order.origin.source
-    if "://" in named or named == "-":
-        return None
+    """The photo of an order in the frame of its placement, if the very same one can be found again."""
     try:
-        photo = load(files.read_input(Path(named), limits.file_bytes), name=named, limits=limits)
-    except (PhotioError, OSError, ValueError):
+        photo = originals.found(order, limits=limits)
+    except PhotioError:
         return None
-    if photo.digest != order.origin.digest:
-        return None
-    crop = order.placement.crop
-    photo = cropped(photo, crop) if crop else photo
     return photo if photo.size == order.placement.source else None

@@ -71,7 +71,7 @@ def _sharp(image: Floats, sharp: Floats, belief: Floats, rim: Bools, steps: _Ste
     busy = _widened(rim, _BUSY)
     for radius, after in steps.filters:
         planes = np.concatenate((image, sharp[None]))
-        work = partial(_guided, radius=radius, eps=_EPS)
+        work = partial(guided, radius=radius, eps=_EPS)
         sharp = stretch(over_tiles(busy, 2 * radius, work, planes, planes[3:].copy())[0], *after)
     soft = softness(image) * _widened(rim, _FAR)
     return sharp + soft * (belief - sharp)
@@ -152,7 +152,7 @@ def _widened(where: Bools, reach: int) -> Bools:
     return np.asarray(maximum_filter1d(down, side, axis=1) > 0)
 
 
-def _guided(stack: Floats, radius: int, eps: float) -> Floats:
+def guided(stack: Floats, radius: int, eps: float) -> Floats:
     """He, Sun, Tang: Guided Image Filtering, TPAMI 2013, with a colour guide (their equations 14 to 16).
 
     Args:

@@ -20,7 +20,7 @@ from photio_prep.headers.facts import UNCREDITED, Credit
 from photio_prep.inputs import MARK
 from photio_prep.layout import Laid
 from photio_prep.limits import DEFAULT_LIMITS, Limits
-from photio_prep.orders import Order
+from photio_prep.orders import Order, cutout_of
 from photio_prep.packshot import Product
 from photio_prep.presets import Preset
 from photio_prep.provenance import Provenance, packet
@@ -183,7 +183,7 @@ class _Work:
             laid = layout.packshot(found.image, preset, found.cut, already=found.already)
             lost = "the photo is not where it was, or changed: the packshot has the canvas's resolution"
             return laid if found.original else laid._replace(notes=(*laid.notes, lost))
-        cutout = packshot.cutout_of(self.order)
+        cutout = cutout_of(self.order)
         box, final = box_of(cutout), self.final
         by = (final.width / cutout.width, final.height / cutout.height) * 2
         there = Box(*(round(side * each) for side, each in zip(box, by, strict=True)))

@@ -99,9 +99,9 @@ def resolved(folder: Path) -> int:
     return sum(1 for each in folder.glob("attempt-*") if each.is_dir())
 
 
-def mark_finished(folder: Path, origin: Origin, path: Path, data: bytes) -> None:
-    """Note where the final of `origin` lies, with its digest and size."""
-    files.write_whole(folder / f"finished-{origin.id}.json", _mark(path, data))
+def mark_finished(folder: Path, origin: Origin, path: Path, data: bytes, made: str = "") -> None:
+    """Note where the final of `origin` lies, with its digest and size, and by which options it was made."""
+    files.write_whole(folder / f"finished-{origin.id}.json", _mark(path, data, made=made))
 
 
 def mark_shelved(folder: Path, origin: Origin, preset: str, path: Path, data: bytes) -> None:
@@ -114,8 +114,8 @@ def shelved(folder: Path, origin: Origin, preset: str) -> dict[str, Any] | None:
     return read_if_there(folder / f"shelf-{origin.id}-{preset}.json")
 
 
-def _mark(path: Path, data: bytes) -> bytes:
-    return written({"path": str(path), "sha256": sha256(data).hexdigest(), "bytes": len(data), "time": now()})
+def _mark(path: Path, data: bytes, **more: str) -> bytes:
+    return written({"path": str(path), "sha256": sha256(data).hexdigest(), "bytes": len(data), "time": now(), **more})
 
 
 def finished(folder: Path, origin: Origin) -> dict[str, Any] | None:

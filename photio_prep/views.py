@@ -36,6 +36,30 @@ def overlay(view: Image.Image, cutout: Image.Image) -> Image.Image:
     return both
 
 
+def drift(canvas: Image.Image, answer: Image.Image) -> Image.Image:
+    """What was sent on grey, what came back with the sent outline, and how far they differ in it, side by side.
+
+    The difference is black where there is none and white from 48 levels on.
+    """
+    shrink = min(1.0, _SIDE / max(canvas.size))
+    size = (max(round(canvas.width * shrink), 1), max(round(canvas.height * shrink), 1))
+    sent, seen = canvas.resize(size, Image.Resampling.BOX), answer.resize(size, Image.Resampling.BOX)
+    sheet = Image.new("RGB", (3 * size[0], size[1]), (128, 128, 128))
+    sheet.paste(sent, (0, 0), sent)
+    grey = Image.new("RGB", size, (128, 128, 128))
+    grey.paste(sent, (0, 0), sent)
+    around = sent.getchannel("A").point([0] * 12 + [255] * 244).filter(ImageFilter.MaxFilter(9))
+    apart = ImageChops.difference(grey, seen).point([min(255, level * 255 // 48) for level in range(256)] * 3)
+    # Outside of the product everything is new: there only what looks like the product would tell, and nothing does.
+    sheet.paste(apart, (2 * size[0], 0), sent.getchannel("A"))
+    solid = sent.getchannel("A").point([0] * 128 + [255] * 128)
+    seen.paste(_LINE, mask=ImageChops.difference(around, around.filter(ImageFilter.MinFilter(3))))
+    sheet.paste(seen, (size[0], 0))
+    line = ImageChops.difference(solid, solid.filter(ImageFilter.MinFilter(3)))
+    sheet.paste(_LINE, (2 * size[0], 0), line)
+    return sheet
+
+
 def board(size: tuple[int, int]) -> Image.Image:
     """A checkerboard (RGB) of two greys."""
     rows, columns = np.ogrid[: size[1], : size[0]]
@@ -48,14 +72,14 @@ def write(folder: Path, view: Image.Image, cutout: Image.Image) -> None:
     if not (folder / PHOTO).exists():
         files.write_whole(folder / PHOTO, _jpeg(view))
     if not (folder / MASK).exists():
-        files.write_whole(folder / MASK, _png(cutout.getchannel("A")))
+        files.write_whole(folder / MASK, png(cutout.getchannel("A")))
     if not (folder / OVERLAY).exists():
-        files.write_whole(folder / OVERLAY, _png(overlay(view, cutout)))
+        files.write_whole(folder / OVERLAY, png(overlay(view, cutout)))
 
 
 def carry(old: Path, new: Path) -> None:
     """Copy what lies in one order's folder to that of the order in which it goes on."""
-    for name in (PHOTO, MASK, OVERLAY):
+    for name in (PHOTO, MASK, OVERLAY, *(each.name for each in old.glob("source-*"))):
         if (old / name).exists() and not (new / name).exists():
             with files.storage(new / name):
                 shutil.copyfile(old / name, new / name)
@@ -69,7 +93,8 @@ def _jpeg(picture: Image.Image) -> bytes:
     return holder.getvalue()
 
 
-def _png(picture: Image.Image) -> bytes:
+def png(picture: Image.Image) -> bytes:
+    """Quickly made, for looking at."""
     holder = io.BytesIO()
     picture.save(holder, "PNG", compress_level=1)  # for looking at: written in tens of milliseconds
     return holder.getvalue()

@@ -109,6 +109,8 @@ def succeed(old: Order, new: Order) -> Order:
         write(replace(new, origin=other.origin, request=replace(new.request, canvas=other.canvas)), root, revised=True)
     if placed.folder is not None:
         views.carry(old.folder, placed.folder)
+        for kept in old.folder.glob("source-*.png"):
+            files.create_same(placed.folder / kept.name, files.read_own(kept))
     went = {**_continued(old.folder), _kind(new.endpoint): new.key[:32]}
     files.write_whole(old.folder / "continued.json", facts.written(went))
     return placed

@@ -29,7 +29,8 @@ LAYERS = (
     }
     | {"pace", "plain", "retry", "secret", "settings", "verdict"}
     | {"cutting", "edges", "looks", "parts", "refine", "tiles"}
-    | {"framing", "layout", "paper", "presets"},
+    | {"framing", "layout", "paper", "presets"}
+    | {"drift", "finishing", "proof", "tone", "upsample"},
     {"catalogue", "claims", "keep", "facts", "orders", "states", "sources", "weights", "wire"}
     | {"stages", "stages.load", "stages.matte", "stages.pad", "stages.request", "stages.send", "stages.unpad"},
     {
@@ -48,6 +49,7 @@ LAYERS = (
         "till",
         "views",
     }
+    | {"assemble", "originals"}
     | {"advice", "packshot", "provenance", "reframe", "rewording", "rules", "shelf"},
     {"batch", "cluster"} | {"page", "page.build", "page.decisions", "page.pictures", "page.rows", "page.sheet"},
     {"", "__main__", "cli"},
@@ -68,16 +70,19 @@ HOMES = {
     "click": {"cli"},
     "tqdm": {"cli"},
     "numpy": {"advice", "colour", "figures", "gate", "stages.matte", "stages.pad", "sandbox", "views"}
-    | {"edges", "framing", "looks", "packshot", "paper", "parts", "refine", "tiles"},
-    "scipy": {"figures", "paper", "edges", "looks", "parts", "refine", "tiles"},
+    | {"edges", "framing", "looks", "paper", "parts", "refine", "stages.unpad", "tiles"}
+    | {"assemble", "drift", "restore", "tone", "upsample"},
+    "scipy": {"figures", "paper", "edges", "looks", "parts", "refine", "tiles"} | {"drift", "restore", "upsample"},
     "pymatting": {"refine"},
     "platformdirs": {"settings", "states", "weights"},
     "pillow_heif": {"pixels", "worker"},
     "PIL": {
+        "assemble",
         "cli",
         "colour",
         "data",
         "decode",
+        "drift",
         "edges",
         "encode",
         "figures",
@@ -94,6 +99,9 @@ HOMES = {
         "reframe",
         "rules",
         "shelf",
+        "restore",
+        "tone",
+        "upsample",
         "views",
         "matters",
         "orders",

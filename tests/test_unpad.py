@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from photio_prep.data import Cutout, Result
 from photio_prep.geometry import SIZES, Box, Placement, Size, place, snap
 from photio_prep.stages.pad import pad
-from photio_prep.stages.unpad import unpad
+from photio_prep.stages.unpad import seen, unpad
 
 PAPER = (255, 255, 255)
 
@@ -127,3 +127,31 @@ def test_the_final_knows_its_source_and_format() -> None:
     placement = place(Size(64, 64), Size(1024, 1024))
     final = unpad(Result(b"", Image.new("RGB", (1024, 1024)), placement), source="shoe.jpg", format_="JPEG")
     assert (final.source, final.format, final.image.size) == ("shoe.jpg", "JPEG", (64, 64))
+
+
+@pytest.mark.parametrize("times", [0.5, 0.77, 1.5, 2.0, 3.0])
+@pytest.mark.parametrize("size", [(90, 70), (700, 901), (2000, 1000)])
+def test_an_answer_of_another_scale_is_cropped_between_its_pixels(times: float, size: tuple[int, int]) -> None:
+    placement = place(Size(*size), snap(Size(*size)).size)
+    canvas = placement.canvas
+    large = Image.new("RGB", (canvas.width * 8, canvas.height * 8), (0, 0, 255))
+    left, top, right, bottom = (8 * each for each in placement.box)
+    ramp = Image.linear_gradient("L").resize((right - left, bottom - top))  # dark above, light below
+    large.paste(Image.merge("RGB", (ramp, ramp, Image.new("L", ramp.size))), (left, top))
+    answer = large.resize((round(canvas.width * times), round(canvas.height * times)), Image.Resampling.BOX)
+    found = np.asarray(unpad(Result(b"", answer, placement)).image, dtype=int)
+    assert found.shape[1::-1] == size
+    inside = found[2:-2, 2:-2]
+    # Where nothing of the padding shows, blue is the mean of what little of it lies in a pixel of the edge.
+    assert inside[..., 2].max() <= 8
+    expected = np.asarray(ramp.resize(size, Image.Resampling.BOX), dtype=int)
+    slope = 255 / size[1]  # levels a row: an error of the place by half a pixel shows as half of it
+    assert abs((found[..., 0] - expected)[2:-2, 2:-2].mean()) < max(0.5 * slope, 0.6)
+
+
+def test_a_frame_in_an_answer_is_counted_in_its_own_pixels() -> None:
+    placement = place(Size(600, 400), Size(1216, 832))
+    assert placement.box.size == (1216, 811)
+    assert seen(Image.new("RGB", (2432, 1664)), placement) == (2432, 1622)
+    final = unpad(Result(b"", Image.new("RGB", (1216, 832)), placement), size=Size(300, 200))
+    assert final.image.size == (300, 200)

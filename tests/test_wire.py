@@ -272,21 +272,39 @@ def turned() -> bytes:
         encoded(Image.new("1", (30_000, 30_000))),
         encoded(photo((32, 48))),
         encoded(photo((47, 32))),
-        encoded(photo((96, 64))),
-        encoded(photo((24, 16))),
+        encoded(photo((95, 64))),
+        encoded(photo((23, 15))),
+        encoded(photo((12, 8))),
         encoded(Image.new("RGBA", SIZE)),
         frames(),
         turned(),
     ],
     ids=[
-        *("text", "SVG", "cut PNG", "half a PNG", "cut JPEG", "bomb", "turned", "narrower", "larger", "smaller"),
+        *(
+            "text",
+            "SVG",
+            "cut PNG",
+            "half a PNG",
+            "cut JPEG",
+            "bomb",
+            "turned",
+            "narrower",
+            "larger",
+            "smaller",
+            "thumbnail",
+        ),
         *("clear", "two frames", "turned by EXIF"),
     ],
 )
-def test_a_body_that_is_no_picture_of_the_asked_size(data: bytes) -> None:
+def test_a_body_that_is_no_picture_of_the_asked_shape(data: bytes) -> None:
     with pytest.raises(PaidUnusable) as caught:
         answer(says(base64.b64encode(data).decode()), SIZE)
     assert "kept" in caught.value.fix
+
+
+@pytest.mark.parametrize("size", [(24, 16), (47, 31), (96, 64), (97, 65), (480, 320), (72, 48)])
+def test_an_answer_may_have_another_scale_of_the_same_shape(size: tuple[int, int]) -> None:
+    assert answer(says(base64.b64encode(encoded(photo(size))).decode()), SIZE).size == size
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,31 @@ finals = several(
     click.option(
         "--format", "format_", type=click.Choice(["jpg", "png", "webp"]), help="Of the finals. [the photo's own]"
     ),
+    click.option(
+        "--product",
+        type=click.Choice(["generated", "detail", "original"]),
+        default=None,
+        help="Whose pixels the product has. original: the photo's; detail: the photo's detail in the answer's light;"
+        " generated: the answer's. [original, or generated where the photo is gone]",
+    ),
+    click.option(
+        "--output-size",
+        default="original",
+        show_default=True,
+        metavar="SIZE",
+        help="original, canvas, WxH of the photo's shape, or long:N.",
+    ),
+    click.option("--match-tone", is_flag=True, help="Shift the scene's tone back as the product's was shifted."),
+    click.option(
+        "--photos", type=click.Path(path_type=Path), help="Where the photo lies now: its file, or a folder with it."
+    ),
+    click.option(
+        "--max-drift",
+        type=click.FloatRange(0, 1000),
+        default=None,
+        metavar="X",
+        help="Exit 3 where the generator changed the product by more (1: visible); the final is written all the same.",
+    ),
     click.option("--overwrite", is_flag=True, help="Replace files that lie where finals go."),
     click.option(
         "--metadata",

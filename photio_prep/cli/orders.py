@@ -9,7 +9,7 @@ import click
 
 from photio_prep import finals, gate, orders, pay, settings, states, wanted
 from photio_prep.again import PaidBefore
-from photio_prep.cli import choosing, options, reporting
+from photio_prep.cli import choosing, finishing, options, reporting
 from photio_prep.cli import paying as paying_
 from photio_prep.cli.preparing import prepared
 from photio_prep.cli.review import offer
@@ -59,15 +59,15 @@ def prepare(inputs_: tuple[str, ...], out: Path, first: int | None, api_url: str
 @options.finals
 @options.shelf
 @options.talking
-def finish(orders_: tuple[Path, ...], out: Path | None, format_: str | None, overwrite: bool, **given: Any) -> int:  # noqa: ANN401
-    """From the kept answers: crop back to the photo's size and write the finals. Free, offline, repeatable for ever.
+def finish(orders_: tuple[Path, ...], out: Path | None, overwrite: bool, **given: Any) -> int:  # noqa: ANN401
+    """From the kept answers: crop back, put the photo's own product in, write the finals. Free, offline.
 
     ORDER is a folder below orders/, or an output folder for all of them. Prints the path of each final, and of each
     --preset's file. White packshots alone need no answer: they are made of orders that are merely prepared.
     """
     talk, _, rest = split(given)
-    metadata = rest["metadata"]
-    shelving = Shelving(rest, talk, overwrite=overwrite, metadata=metadata)
+    wished = finishing.wishes(rest)
+    shelving = Shelving(rest, talk, wished, overwrite=overwrite)
     found = [each for place in orders_ for each in wanted.finishable(place, talk.damaged)]
     with talk.progress(len(found), "finish"):
         for folder, origin in found:
@@ -75,13 +75,10 @@ def finish(orders_: tuple[Path, ...], out: Path | None, format_: str | None, ove
             try:
                 order = orders.read(folder, origin=origin)
                 target = out or out_of(folder)
-                path = None
-                if not shelving.wanted or states.state(folder) in states.ANSWERED:
-                    xmp = shelving.xmp(order)
-                    path = finals.write_final(
-                        order, target, format_=format_, overwrite=overwrite, metadata=metadata, xmp=xmp
-                    )
-                shelving.done(order, State.FINISHED if path else states.state(folder), target, final=path)
+                if shelving.wanted and states.state(folder) not in states.ANSWERED:
+                    shelving.done(order, states.state(folder), target, final=None)
+                else:
+                    finishing.write(order, target, wished, shelving, talk, overwrite=overwrite)
             except PhotioError as error:
                 talk.refused(origin.source, error, order, states.state(folder))
     talk.summary()
@@ -103,7 +100,6 @@ def run(
     inputs_: tuple[str, ...],
     out: Path,
     first: int | None,
-    format_: str | None,
     overwrite: bool,
     jobs: int,
     **given: Any,  # noqa: ANN401
@@ -116,14 +112,14 @@ def run(
     """
     talk, words, rest = split(given)
     paying = {name: rest.pop(name) for name in paying_.OPTIONS}
-    again, metadata, level = rest.pop("again"), rest.pop("metadata"), settings.gate(rest.pop("gate"))
-    shelving = Shelving(rest, talk, overwrite=overwrite, metadata=metadata)
+    again, wished, level = rest.pop("again"), finishing.wishes(rest), settings.gate(rest.pop("gate"))
+    shelving = Shelving(rest, talk, wished, overwrite=overwrite)
     if "-" in inputs_ and paying["key_stdin"]:
         raise UsageError(
             "both the photo and the key would come from standard input", "Use --key-file or PHOTIO_API_KEY"
         )
     reporting.begin(talk, "run", paying["price"])
-    items = choosing.chosen(inputs_, out, talk, format_=format_, first=first, description=words["description"])
+    items = choosing.chosen(inputs_, out, talk, format_=wished.format_, first=first, description=words["description"])
     paid_before = PaidBefore(out / "orders")
     with paying_.client(paying, talk) as till:
         # By name only: a photo or an option that changed is a new call after all.
@@ -135,7 +131,8 @@ def run(
         def reserved() -> Iterator[Order]:
             for order in prepared(items, out, talk, endpoint=till.endpoint, words=words, cutting=rest):
                 try:
-                    target = finals.final_path(order, out, format_)
+                    target = finals.final_path(order, out, wished.format_)
+                    wished.finishing.fits(order.placement)
                     if target in taken:
                         found = f"its final {target} is that of {taken[target]} too"
                         raise OutputExists(found, "Rename one, or finish it with another --out")
@@ -154,9 +151,7 @@ def run(
 
         def whole(order: Order) -> None:
             pay.pay(order, till)
-            xmp = shelving.xmp(order)
-            path = finals.write_final(order, out, format_=format_, overwrite=overwrite, metadata=metadata, xmp=xmp)
-            shelving.done(order, State.FINISHED, out, final=path)
+            finishing.write(order, out, wished, shelving, talk, overwrite=overwrite)
 
         with talk.progress(len(items), "run", paying["price"]):
             paying_.each(reserved(), whole, till, talk, jobs, total=len(items))

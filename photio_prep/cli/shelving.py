@@ -1,27 +1,41 @@
 """finish and run with --preset: the files for marketplaces, told one by one."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from photio_prep import __version__, finals, flow, presets, provenance, settings
+from PIL import Image
+
+from photio_prep import __version__, finals, presets, provenance, settings
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import PhotioError
+from photio_prep.finishing import Finishing
 from photio_prep.orders import Order
 from photio_prep.shelf import Shelf, Shelved
 from photio_prep.states import State
 
 
+class Wishes(NamedTuple):
+    """What the options of finals say, beside whether files are replaced."""
+
+    format_: str | None
+    metadata: finals.Metadata
+    finishing: Finishing
+    photos: Path | None
+    max_drift: float | None
+
+
 class Shelving:
     """The options --preset and --provenance of one command, taken out of `given`."""
 
-    def __init__(self, given: dict[str, Any], talk: Talk, *, overwrite: bool, metadata: finals.Metadata) -> None:
-        self._talk = talk
+    def __init__(self, given: dict[str, Any], talk: Talk, wished: Wishes, *, overwrite: bool) -> None:
+        self._talk, self._wished = talk, wished
         self._provenance: provenance.Provenance = given.pop("provenance")
         self._details = __version__ if given.pop("provenance_details") else None
         self._shelf = Shelf(
             presets.chosen(given.pop("presets")),
             overwrite=overwrite,
-            metadata=metadata,
+            metadata=wished.metadata,
             provenance=self._provenance,
             details=self._details,
             limits=settings.limits(),
@@ -40,7 +54,7 @@ class Shelving:
             talk.done(order, state, final=final)
         faults: list[PhotioError] = []
         try:
-            for each in self._shelf.write(order, out, lambda: flow.finish(order).image):
+            for each in self._shelf.write(order, out, lambda: self._final(order)):
                 made.append(each)
                 lines.append(facts(each))
                 self._told(each, faults)
@@ -51,6 +65,11 @@ class Shelving:
             talk.done(order, state, final=final, more=more)
         for fault in faults:
             talk.fail(fault)
+
+    def _final(self, order: Order) -> Image.Image:
+        """The final picture at the photo's size, whatever size was wished of the final itself."""
+        wished = replace(self._wished.finishing, output_size="original")
+        return finals.made(order, finishing=wished, photos=self._wished.photos).image
 
     def _told(self, each: Shelved, faults: list[PhotioError]) -> None:
         if not self._talk.as_json:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from photio_prep import finals
 from photio_prep.errors import GateStopped, Mistakes, PhotioError, PhotoRefused, StorageFailed, worst
 from photio_prep.geometry import snap
 from photio_prep.orders import Order
@@ -52,6 +53,16 @@ class Talk:
         """Talk: on stderr, unless quiet."""
         if not self.quiet:
             self._print(text)
+
+    def fault(self, text: str) -> None:
+        """What has gone wrong without being an error: on stderr always."""
+        self._print(text)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Nobody else's lines come between those that are said in here."""
+        with self._lock:
+            yield
 
     def fail(self, error: PhotioError) -> None:
         """An error: on stderr always; its exit code counts."""
@@ -210,12 +221,13 @@ def _to_nowhere(stream: TextIO) -> None:
     os.close(nowhere)
 
 
-_NAMES = "source order key state model device size canvas tag seed description final sandbox gate"
+_NAMES = "source order key state model device size canvas tag seed description final sandbox gate product proof drift"
 _EMPTY: dict[str, Any] = {**dict.fromkeys(_NAMES.split()), "reasons": [], "warnings": []}
 
 
 def described(order: Order, state: State, final: Path | None) -> dict[str, Any]:
     """The JSON line of an order: `size` and `canvas` are [width, height] of the photo and of what is sent."""
+    made = finals.proof(order) if final else {}
     judged = order.origin.gate.facts() if order.origin.gate else {"verdict": None, "reasons": []}
     return {
         "source": order.origin.source,
@@ -232,6 +244,9 @@ def described(order: Order, state: State, final: Path | None) -> dict[str, Any]:
         "sandbox": order.sandbox,
         "warnings": list(order.origin.warnings),
         "device": order.device,
+        "product": made.get("product"),
+        "proof": made or None,
+        "drift": (finals.drift(order) or None) if final else None,
         "gate": judged["verdict"],
         "reasons": judged["reasons"],
     }

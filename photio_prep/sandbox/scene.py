@@ -13,7 +13,7 @@ from photio_prep.sandbox import backdrops, light, surfaces
 from photio_prep.sandbox.contract import Asked
 from photio_prep.sandbox.light import Stand
 from photio_prep.sandbox.noise import Plane, mixed, to_picture
-from photio_prep.sandbox.product import Drift, drifted, laid_over
+from photio_prep.sandbox.product import Drift, cast, drifted, laid_over
 from photio_prep.sandbox.words import Mood, mood_of
 
 MARK = "SANDBOX"
@@ -31,6 +31,19 @@ def identity(asked: Asked) -> Image.Image:
 
 def paint(asked: Asked, seed: int, drift: Drift) -> Image.Image:
     """The product in the scene that was described, with the planted drift and a small watermark."""
+    product, mood, shown = _before(asked, seed, drift)
+    answer = to_picture(np.clip(laid_over(shown, product, mood.light.tint, drift) + cast(drift), 0, 1))
+    return answer if min(product.size) < _SMALLEST else _marked(answer, product.getchannel("A"))
+
+
+def behind(asked: Asked, seed: int) -> Image.Image:
+    """The same scene with the product's shadow, but without the product: what a perfect final is laid over."""
+    _, _, shown = _before(asked, seed, Drift())
+    return to_picture(shown)
+
+
+def _before(asked: Asked, seed: int, drift: Drift) -> tuple[Image.Image, Mood, Plane]:
+    """The drifted product, the mood, and the scene without the product."""
     text = f"{seed}\n{asked.description}\n{asked.negative_prompt or ''}"
     rng = np.random.default_rng(list(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()))
     mood = mood_of(asked.description, rng)
@@ -38,8 +51,7 @@ def paint(asked: Asked, seed: int, drift: Drift) -> Image.Image:
     alpha = product.getchannel("A")
     width, height = product.size
     if min(width, height) < _SMALLEST:
-        flat = np.full((height, width, 3), mood.wall_colour, dtype=np.float32) / np.float32(255)
-        return to_picture(laid_over(flat, product, mood.light.tint, drift))
+        return product, mood, np.full((height, width, 3), mood.wall_colour, dtype=np.float32) / np.float32(255)
     stand = light.stand_of(alpha)
     scene = _lit(mood, stand, alpha, _stage(mood, stand, height, width, rng), rng)
     mirror = light.mirrored(product, stand, surfaces.GLOSS.get(mood.surface, 0.0))
@@ -48,8 +60,7 @@ def paint(asked: Asked, seed: int, drift: Drift) -> Image.Image:
         scene = mixed(scene, seen[..., :3] ** 2, seen[..., 3])
     shown = np.sqrt(_shouldered(scene * np.float32(mood.light.level)))
     shown += _GRAIN * rng.standard_normal((height, width, 1), dtype=np.float32)
-    answer = to_picture(laid_over(shown, product, mood.light.tint, drift))
-    return _marked(answer, alpha)
+    return product, mood, shown
 
 
 def _stage(mood: Mood, stand: Stand, height: int, width: int, rng: np.random.Generator) -> Plane:

@@ -62,6 +62,17 @@ def load(
     return Photo(image, name, sha256(data).hexdigest(), format_, notes, credit, smaller)
 
 
+def unread(source: Source | Photo, limits: Limits = DEFAULT_LIMITS, name: str = "") -> Photo | bytes:
+    """The whole of a source, as small as it can be held: the bytes of a file, or the photo of a picture in memory.
+
+    Raises:
+        PhotoRefused: It cannot be read, or is longer than the limit.
+    """
+    if isinstance(source, Image.Image):
+        return load(source, name=name, limits=limits)
+    return source if isinstance(source, Photo) else read(source, limits, name)
+
+
 def fitted(photo: Photo, at: Callable[[Size], Size] | None) -> Photo:
     """The photo with its picture at the size at which it is wanted, where that is smaller; see `load`."""
     image = photo.image if at is None else shrunk(photo.image, at(photo.size))

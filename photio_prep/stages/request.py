@@ -9,6 +9,7 @@ import secrets
 
 from photio_prep.data import Canvas, Request
 from photio_prep.errors import UsageError
+from photio_prep.geometry import named, place
 
 # What the server uses when negative_prompt is left out; kept here only to append to it.
 DEFAULT_NEGATIVE = "worst quality, low quality, illustration, 3d, 2d, painting, cartoons, sketch"
@@ -67,6 +68,26 @@ def checked_seed(seed: int) -> int:
 def drawn_seed(canvas: Canvas) -> int:
     """A seed of our own, 1 … 4,294,967,295, drawn from the canvas: as good as random, and the same tomorrow."""
     return 1 + int(canvas.digest[:16], 16) % (LAST_SEED - 1)
+
+
+def by_url(
+    image_url: str, size: str, description: str, *, seed: int | None = None, negative_prompt: str | None = None
+) -> Request:
+    """A request for a picture that the API fetches itself: a PNG of a recommended size, alpha 0 outside the product.
+
+    Args:
+        image_url: Its http(s) address.
+        size: Its size: a tag, ratio or "WxH".
+        description: The scene wanted.
+        seed: As in `prepare`.
+        negative_prompt: Replaces the server's default.
+
+    Raises:
+        UsageError: The size, seed, prompt or address cannot be meant.
+    """
+    whole = named(size).size
+    canvas = Canvas(b"", place(whole, whole))
+    return request(canvas, description, seed=seed, negative_prompt=negative_prompt, image_url=image_url)
 
 
 def doubts(description: str) -> list[str]:

@@ -1,0 +1,50 @@
+"""The README's picture of the three ways to finish: generated, detail, original, each whole and near.
+
+python docs/product.py
+"""
+
+from pathlib import Path
+
+from PIL import Image
+
+from photio_prep import prepare
+from photio_prep.flow import finish, generate
+from photio_prep.orders import SANDBOX
+from photio_prep.sandbox import Drift, Sandbox
+from photio_prep.stages.send import InstantClient
+
+SIDE = 420
+ROOT = Path(__file__).parent.parent
+DESCRIPTION = "on a marble kitchen counter, soft morning light through a window, sage green wall"
+# What a generator does to a product on a bad day: softer, another tone, a little larger.
+DRIFT = Drift(blur=1.2, tone=(14, 2, -14), grow=3)
+# Of the photo: a part of the label, and a corner of the carton against the scene.
+NEAR = ((980, 420, 1330, 770), (800, 180, 1000, 380))
+
+
+def main() -> None:
+    """Write docs/product.jpg: a row each for the whole final, its label, its corner; a column for each product."""
+    order = prepare(ROOT / "fixtures" / "photos" / "carton.jpg", description=DESCRIPTION, endpoint=SANDBOX)
+    with Sandbox(drift=DRIFT) as sandbox:
+        result = generate(order, client=InstantClient("pt-sandbox", api_url=sandbox.url, endpoint=SANDBOX))
+    finals = [
+        finish(order, result, product="generated"),
+        finish(order, result, product="detail"),
+        finish(order, result, product="original"),
+    ]
+    columns = []
+    for final in finals:
+        wide = final.image.resize((SIDE, round(SIDE * final.image.height / final.image.width)))
+        columns.append([wide, *(final.image.crop(box).resize((SIDE, SIDE), Image.Resampling.NEAREST) for box in NEAR)])
+    high = sum(each.height + 8 for each in columns[0]) - 8
+    whole = Image.new("RGB", (len(columns) * (SIDE + 8) - 8, high), "white")
+    for number, column in enumerate(columns):
+        top = 0
+        for each in column:
+            whole.paste(each, (number * (SIDE + 8), top))
+            top += each.height + 8
+    whole.save(ROOT / "docs" / "product.jpg", quality=88)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""An answered order and what is wished of its final -> the final, with its proof.
+
+Takes orders, answers and wishes; gives finals, not yet encoded: what makes pictures for shops goes on from here.
+Touches the photo's file and the order's folder, reading. Raises PhotoRefused where the photo is wanted and not there.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from photio_prep import originals, restore, tone
+from photio_prep.data import Final, Photo, Result
+from photio_prep.decode import DEFAULT_LIMITS, Limits
+from photio_prep.drift import figures
+from photio_prep.errors import PhotoRefused
+from photio_prep.finishing import DEFAULT_FINISHING, Finishing, output_size
+from photio_prep.geometry import Size
+from photio_prep.orders import Order, cutout_of
+from photio_prep.proof import Drift, Proof
+from photio_prep.stages.load import Source
+from photio_prep.stages.unpad import crop, seen
+
+# A cutout that came as one has its alpha in full resolution: used if no option changed it by more levels on average.
+_SAME_ALPHA = 2.0
+
+
+def assembled(
+    order: Order,
+    result: Result,
+    finishing: Finishing = DEFAULT_FINISHING,
+    *,
+    format_: str = "PNG",
+    photo: Source | Photo | None = None,
+    photos: Path | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Final:
+    """The final of an order: RGB at the wished size, its product by the wished pixels.
+
+    Args:
+        order: The order that was answered.
+        result: Its answer.
+        finishing: What is wished.
+        format_: Of the final's file.
+        photo: The photo, where the order's own cannot be found again.
+        photos: A file, or a folder, in which it is looked for too.
+        limits: What the photo may be at most.
+
+    Raises:
+        PhotoRefused: The photo's pixels are wished for, and it is not there or another one now.
+        UsageError: The output size has another shape than the photo.
+        StorageFailed: The order's cutout cannot be read back.
+    """
+    way, answer, notes = result.placement, result.image, []
+    frame = seen(answer, way)
+    size = output_size(finishing.output_size, way.source, frame)
+    drift = measured(order, answer)
+    if finishing.match_tone:
+        answer, shift = tone.matched(answer, order.canvas.image)
+        if any(shift):
+            notes.append("the scene's tone was shifted by {:+d} red, {:+d} green, {:+d} blue".format(*shift))
+    found, why = _photo(order, finishing, photo, photos, limits)
+    product = finishing.product or ("original" if found else "generated")
+    if why:
+        notes.append(why)
+    scales = round(size.width / way.source.width, 4), round(size.width / frame.width, 4)
+    whole = crop(answer, way, size)
+    if found is None:
+        return Final(whole, order.origin.source, format_, Proof(product, size, *scales), drift, tuple(notes))
+    moved, grown = (0.0, 0.0), 0.0
+    if product != "generated":
+        moved, grown, said = _followed(drift, order)
+        notes += said
+    view, alpha, pure = photo_layer(order, found, size)
+    placed = restore.place(
+        whole if product == "generated" else crop(answer, way, frame),
+        view,
+        cutout_of(order),
+        product,
+        size=size,
+        moved=moved,
+        grown=grown * frame.width / way.box.size.width,
+        pure=pure,
+        alpha=alpha,
+    )
+    offset = round(moved[0] * size.width), round(moved[1] * size.height)
+    share = round(placed.equal / placed.core, 6) if placed.core else None
+    seam = round(placed.soft / placed.outline, 2) if placed.outline else None
+    proof = Proof(product, size, *scales, placed.core, share, seam, offset)
+    return Final(placed.image, order.origin.source, format_, proof, drift, tuple(notes))
+
+
+def measured(order: Order, answer: Image.Image) -> Drift:
+    """How far an answer changed the product that was sent; in memory a canvas without one drifts nowhere."""
+    canvas = order.canvas.image if order.canvas.png else Image.new("RGBA", order.placement.canvas)
+    same = answer if answer.size == canvas.size else answer.resize(canvas.size, Image.Resampling.LANCZOS)
+    return Drift(figures(canvas, same))
+
+
+def photo_layer(order: Order, photo: Photo, size: Size) -> tuple[Image.Image, Image.Image | None, bool]:
+    """The photo (RGB) at `size`; its product's own alpha where that is known in full; whether its colours are pure."""
+    image = photo.image if photo.size == size else photo.image.resize(size, Image.Resampling.LANCZOS)
+    if image.mode != "RGBA":
+        return image, None, False
+    if order.model != "alpha":
+        paper = Image.new("RGB", image.size, "white")
+        paper.paste(image, mask=image.getchannel("A"))
+        return paper, None, False
+    own = image.getchannel("A")
+    view = image.convert("RGB")
+    cutout = cutout_of(order).getchannel("A")
+    small = np.asarray(own.resize(cutout.size, Image.Resampling.LANCZOS), dtype=np.float32)
+    same = float(np.abs(small - np.asarray(cutout)).mean()) <= _SAME_ALPHA
+    return view, own if same else None, True
+
+
+def product_layer(order: Order, photo: Photo, size: Size) -> Image.Image:
+    """The photo's product alone (RGBA) at `size`: for a ground of one's own, without an answer."""
+    view, alpha, pure = photo_layer(order, photo, size)
+    return restore.layer(view, cutout_of(order), pure=pure, alpha=alpha)
+
+
+def _photo(
+    order: Order, finishing: Finishing, photo: Source | Photo | None, photos: Path | None, limits: Limits
+) -> tuple[Photo | None, str]:
+    """The photo, or why there is none where none was asked for by name."""
+    try:
+        return originals.found(order, photo, photos=photos, limits=limits), ""
+    except PhotoRefused as error:
+        if finishing.product in ("original", "detail") or photo is not None or photos is not None:
+            raise
+        if finishing.product == "generated":
+            return None, ""
+        return None, f"{error.found}, so the product is the generator's. {error.fix}"
+
+
+def _followed(drift: Drift, order: Order) -> tuple[tuple[float, float], float, list[str]]:
+    """Where the product is put, so that it covers the one in the answer; how far that one still looks out; notes."""
+    found, box = drift.figures, order.placement.box.size
+    moved, notes = (0.0, 0.0), []
+    if drift.parts["shift"] > 1:
+        moved = found.right / box.width, found.down / box.height
+        notes.append(
+            f"the generator moved the product by {found.right:+.1f}, {found.down:+.1f} px; the photo's was put there"
+        )
+    grown = found.rim if drift.parts["size"] > 1 and found.grown > 0 else 0.0
+    if grown:
+        notes.append(
+            f"the generator's product is {found.grown:.0%} larger; what looked out behind the photo's was removed"
+        )
+    return moved, grown, notes

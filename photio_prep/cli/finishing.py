@@ -1,0 +1,46 @@
+"""What finish and run share: the options of finals, a final written and told."""
+
+from pathlib import Path
+from typing import Any
+
+from photio_prep import finals
+from photio_prep.cli.shelving import Shelving, Wishes
+from photio_prep.cli.talk import Talk
+from photio_prep.errors import PhotoRefused
+from photio_prep.finishing import Finishing
+from photio_prep.orders import Order
+from photio_prep.states import State
+
+
+def wishes(given: dict[str, Any]) -> Wishes:
+    """The options of finals, taken out of all that were given."""
+    finishing = Finishing(given.pop("product"), given.pop("output_size"), given.pop("match_tone"))
+    return Wishes(given.pop("format_"), given.pop("metadata"), finishing, given.pop("photos"), given.pop("max_drift"))
+
+
+def write(order: Order, out: Path, wished: Wishes, shelving: Shelving, talk: Talk, *, overwrite: bool) -> None:
+    """Write the final of an answered order, and its files for shops, and tell them; drift above the limit is exit 3."""
+    path = finals.write_final(
+        order,
+        out,
+        format_=wished.format_,
+        overwrite=overwrite,
+        metadata=wished.metadata,
+        finishing=wished.finishing,
+        photos=wished.photos,
+        xmp=shelving.xmp(order),
+    )
+    drift = finals.drift(order)
+    score = float(drift.get("score", 0))
+    with talk.together():
+        for note in finals.proof(order).get("notes", ()):
+            talk.say(f"warning: {order.origin.source}: {note}")
+        if wished.max_drift is not None and score > wished.max_drift:
+            talk.codes.append(PhotoRefused.exit_code)
+            talk.fault(
+                f"drift: {order.origin.source}: {drift.get('sentence')} (drift {score:g}, at most {wished.max_drift:g}"
+                f" wanted). Look at {order.folder}/drift.png before you show it"
+            )
+        elif score > 1:
+            talk.say(f"drift: {order.origin.source}: {drift.get('sentence')} (drift {score:g})")
+    shelving.done(order, State.FINISHED, out, final=path)

@@ -1,0 +1,107 @@
+"""What may be wished of a final.
+
+Takes plain values; gives sizes. Touches nothing. Raises UsageError for what cannot be meant.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from photio_prep.errors import UsageError
+from photio_prep.geometry import Placement, Size
+
+Product = Literal["generated", "detail", "original"]
+
+# Finals larger than this are nobody's wish: eight times as many pixels as a 12 MP photo has.
+_MOST = 100_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finishing:
+    """How an answer becomes a final.
+
+    `product`: whose pixels the product has. "generated": the answer's. "original": the photo's own. "detail": the
+    photo's fine detail in the light of the answer. None is "original" where the photo can be found again, else
+    "generated", with a warning.
+    `output_size`: "original" (the photo's), "canvas" (no pixel more than the answer has), "WxH" of the photo's shape,
+    or "long:N" for a longer side of N pixels.
+    `match_tone`: the scene's tone is shifted back by as much as the generator shifted the product's.
+    """
+
+    product: Product | None = None
+    output_size: str = "original"
+    match_tone: bool = False
+
+    def __post_init__(self) -> None:
+        if self.product is not None and self.product not in get_args(Product):
+            raise UsageError(
+                f"--product {self.product!r} is not offered", f"Choose one of: {', '.join(get_args(Product))}"
+            )
+        wished(self.output_size)
+
+    def fits(self, way: Placement) -> None:
+        """Do nothing for a size that a photo's final can have.
+
+        Raises:
+            UsageError: It has another shape than the photo.
+        """
+        output_size(self.output_size, way.source, way.box.size)
+
+    def __str__(self) -> str:
+        tone = ", tone matched" if self.match_tone else ""
+        return f"product {self.product or 'auto'}, size {self.output_size}{tone}"
+
+
+def wished(text: str) -> Size | int | None:
+    """What `--output-size` says: a size, the length of the longer side, or None for "original" and "canvas".
+
+    Raises:
+        UsageError: It says nothing of these.
+    """
+    if text in ("original", "canvas"):
+        return None
+    found = re.fullmatch(r"long:(\d{1,5})|(\d{1,5})[x×](\d{1,5})", text)
+    if found is None:
+        raise UsageError(f"{text!r} is no size of a final", "Give original, canvas, WxH or long:N", "--output-size")
+    size = Size(int(found[1]), 1) if found[1] else Size(int(found[2]), int(found[3]))
+    if min(size) < 1 or size.area > _MOST or (found[1] and size.width**2 > 20 * _MOST):
+        raise UsageError(f"a final of {text} cannot be made", f"Give 1 to {_MOST:,} pixels in all", "--output-size")
+    return size.width if found[1] else size
+
+
+def output_size(text: str, photo: Size, seen: Size) -> Size:
+    """The size in pixels of the final.
+
+    Args:
+        text: As in `Finishing`.
+        photo: Size of the photo.
+        seen: Size of the photo's frame in the answer.
+
+    Raises:
+        UsageError: The size has another shape than the photo; the message names the sizes that would fit.
+    """
+    wish = wished(text)
+    if wish is None:
+        return photo if text == "original" else seen
+    if isinstance(wish, int):
+        return _wide(photo, wish) if photo.width >= photo.height else _high(photo, wish)
+    fitting = _wide(photo, wish.width), _high(photo, wish.height)
+    if wish not in fitting:
+        choices = " or ".join(dict.fromkeys(map(str, fitting)))
+        raise UsageError(
+            f"{wish} has another shape than the photo ({photo}), and a final is never stretched or cut",
+            f"{choices} would fit",
+            subject="--output-size",
+        )
+    return wish
+
+
+def _wide(photo: Size, width: int) -> Size:
+    return Size(width, max(1, (2 * photo.height * width + photo.width) // (2 * photo.width)))
+
+
+def _high(photo: Size, height: int) -> Size:
+    return Size(max(1, (2 * photo.width * height + photo.height) // (2 * photo.height)), height)
+
+
+DEFAULT_FINISHING = Finishing()

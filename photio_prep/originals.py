@@ -1,0 +1,111 @@
+"""The photo of an order, found again: in memory, where it lay, among files that the user names, or kept in the order.
+
+Takes an order; gives its photo, or None. Touches the disk. Raises PhotoRefused for a file that is another one now.
+"""
+
+import re
+from contextlib import suppress
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+from photio_prep import files
+from photio_prep.data import Photo
+from photio_prep.decode import DEFAULT_LIMITS, Limits
+from photio_prep.encode import png
+from photio_prep.errors import PhotoRefused
+from photio_prep.framing import cropped
+from photio_prep.orders import Order
+from photio_prep.stages.load import Source, load
+
+_HELP = "Name it, or the folder it lies in, with --photos; or use --product generated"
+
+
+def found(
+    order: Order, given: Source | Photo | None = None, *, photos: Path | None = None, limits: Limits = DEFAULT_LIMITS
+) -> Photo:
+    """The very photo that `order` was made from, by the SHA-256 of its bytes.
+
+    Looked for in this order: what is given; the order in memory; `photos`; the order's folder; where it lay.
+
+    Args:
+        order: Whose photo.
+        given: The photo, or its source.
+        photos: The file, or a folder that holds it under its own name, at any depth.
+        limits: What it may be at most.
+
+    Raises:
+        PhotoRefused: It is not there, or not the same any more.
+    """
+    photo = _whole(order, given, photos, limits)
+    return cropped(photo, order.placement.crop) if order.placement.crop else photo
+
+
+def _whole(order: Order, given: Source | Photo | None, photos: Path | None, limits: Limits) -> Photo:
+    origin = order.origin
+    if given is not None:
+        return _same(order, given if isinstance(given, Photo) else load(given, limits=limits, frame=_frame(order)))
+    if isinstance(order.photo, Photo):
+        return order.photo
+    if order.photo is not None:
+        return load(order.photo, name=origin.source, limits=limits, frame=_frame(order))
+    name = Path(origin.source).name
+    places: list[Path] = []
+    if photos is not None:
+        places = sorted(photos.rglob(_literal(name))) if photos.is_dir() else [photos]
+    kept = _kept(order)
+    if kept is not None:
+        frame = _frame(order) if sha256(kept).hexdigest() == origin.digest else None  # else our own PNG of that frame
+        return replace(load(kept, limits=limits, frame=frame), source=origin.source, digest=origin.digest)
+    places += [Path(origin.source)] if "://" not in origin.source else []
+    changed = None
+    for place in places:
+        try:
+            data = files.read_input(place, limits.file_bytes)
+        except PhotoRefused:
+            continue
+        if sha256(data).hexdigest() == origin.digest:
+            return load(data, name=origin.source, limits=limits, frame=_frame(order))
+        changed = place
+    if changed is not None:
+        raise PhotoRefused(f"{changed} is another file than when the order was prepared", _HELP, subject=origin.source)
+    raise PhotoRefused("the photo cannot be found any more", _HELP, subject=origin.source)
+
+
+def _same(order: Order, photo: Photo) -> Photo:
+    if photo.digest != order.origin.digest:
+        raise PhotoRefused(
+            "this is another photo than the order was prepared from", "Give that very file", subject=photo.source
+        )
+    return replace(photo, source=order.origin.source)
+
+
+def _frame(order: Order) -> int | None:
+    """Which frame of a file with several it was, by the options of the order."""
+    said = re.search(r", frame (\d+)(?:,|$)", order.origin.options)
+    return int(said[1]) if said else None
+
+
+def _literal(name: str) -> str:
+    return re.sub(r"([*?\[])", r"[\1]", name) or "-"
+
+
+def keep(order: Order, photo: Photo | bytes) -> None:
+    """Keep the photo in the order's folder, as the bytes it came as or its pixels: nobody could read it again."""
+    if order.folder is not None:
+        data, suffix = (photo, "bin") if isinstance(photo, bytes) else (png(photo.image), "png")
+        files.create_same(order.folder / f"{_name(order)}{sha256(data).hexdigest()[:16]}.{suffix}", data)
+
+
+def _kept(order: Order) -> bytes | None:
+    """The photo as it was kept in the order's folder, where it was, and is still what was written."""
+    for path in sorted(order.folder.glob(f"{_name(order)}*")) if order.folder else ():
+        with suppress(OSError):
+            data = files.read_own(path)
+            if path.stem.endswith(sha256(data).hexdigest()[:16]):
+                return data
+    return None
+
+
+def _name(order: Order) -> str:
+    return f"source-{order.origin.digest[:16]}-"

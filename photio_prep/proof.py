@@ -1,0 +1,89 @@
+"""What a final is made of, and how far its answer left the product: in numbers and in a sentence.
+
+Takes figures; gives judgements and plain facts. Touches nothing. Raises nothing.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from photio_prep.drift import Figures
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Whose pixels a final's product has.
+
+    `product`: "generated", "detail" or "original". `core`: opaque pixels of the product; `equal`: share of those that
+    are the photo's to the bit, before the final is encoded (at another size: those of the resized photo). `seam`: mean
+    width in pixels of the soft rim around it. The three are None where the photo was not at hand to compare.
+    `size` of the final; `photo_scale`, `answer_scale`: its pixels to one of the photo, and of the answer. `moved`: how
+    far right and down, in its pixels, the product was put to cover the one that the generator had moved.
+    """
+
+    product: str
+    size: tuple[int, int]
+    photo_scale: float
+    answer_scale: float
+    core: int | None = None
+    equal: float | None = None
+    seam: float | None = None
+    moved: tuple[int, int] = (0, 0)
+
+    def facts(self) -> dict[str, Any]:
+        """As they are written into the order's folder."""
+        return asdict(self)
+
+
+# From which value on a figure is a change that a buyer could see: docs/finals.md has unchanged and planted ones.
+SHIFT, GROWN, SHRUNK, RIM, COLOUR, DETAIL = 1.25, 0.012, 0.02, 0.13, 4.0, 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How far the generator changed the product. `score` is 1 where the largest change begins to be one."""
+
+    figures: Figures
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """The score of each kind of change."""
+        found = self.figures
+        size = found.grown / GROWN if found.grown > 0 else -found.grown / SHRUNK
+        # A product that grew on all sides fits nearly as well a little beside its place.
+        aside = max(0.0, (found.right**2 + found.down**2) ** 0.5 - max(0.0, found.rim))
+        return {
+            "shift": aside / SHIFT,
+            "size": min(size, abs(found.rim) / RIM),
+            "colour": found.colour / COLOUR,
+            "detail": max(0.0, 1 - found.detail) / (1 - DETAIL),
+        }
+
+    @property
+    def score(self) -> float:
+        """The largest of them: above 1 a buyer could see it."""
+        return round(max(self.parts.values()), 2)
+
+    @property
+    def sentence(self) -> str:
+        """What a seller should know."""
+        found = self.figures
+        said = {
+            "shift": f"moved it by {found.right:+.1f} (right) and {found.down:+.1f} (down) pixels",
+            "size": f"made it {'larger' if found.grown > 0 else 'smaller'}, by {abs(found.grown):.0%} of its area",
+            "colour": f"changed its colour (delta E {found.colour:.1f})",
+            "detail": f"lost {max(0.0, 1 - found.detail):.0%} of its fine detail",
+        }
+        told = [said[name] for name, value in self.parts.items() if value > 1]
+        if not told:
+            return "the generator left the product as it was"
+        return "the generator " + ", ".join(told)
+
+    def facts(self) -> dict[str, Any]:
+        """As they are written into the order's folder."""
+        parts = {name: round(value, 2) for name, value in self.parts.items()}
+        return {
+            "score": self.score,
+            "sentence": self.sentence,
+            "parts": parts,
+            "figures": self.figures._asdict(),
+        }

@@ -1,0 +1,232 @@
+"""The photo's own product, back in the generated scene.
+
+Takes the answer, the photo and the cutout, all in the photo's frame; gives the final's pixels and how they were made.
+Touches nothing. Raises nothing.
+
+Everything large is done in bands of rows: a photo of 24 MP needs less than 1.5 GB.
+"""
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from photio_prep.edges import foreground
+from photio_prep.tiles import Floats
+from photio_prep.upsample import Upsampled, softness
+
+Bytes = NDArray[np.uint8]
+
+# Pixels in a band of rows, and the rows around it that its edges look at.
+_BAND, _AROUND = 2_000_000, 96
+# Of the answer: how far outside of the product's edge its own blur reaches, and from which alpha on it is product.
+_BLEEDS, _PRODUCT = 1, 6
+# Up to this alpha a soft edge shows enough of the scene.
+_SHINES = 230
+# Light is what changes over more than this many pixels (sigma) of the answer; what changes faster is detail.
+_LIGHT = 8.0
+_TINY = 1e-4
+
+
+class Placed(NamedTuple):
+    """The final's pixels, and figures for the proof.
+
+    `core` counts the opaque pixels of the product, `equal` those of them that are the photo's to the bit; `soft` the
+    pixels of the seam, `outline` its length in pixels.
+    """
+
+    image: Image.Image
+    core: int
+    equal: int
+    soft: int
+    outline: int
+
+
+def place(
+    answer: Image.Image,
+    view: Image.Image,
+    cutout: Image.Image,
+    product: Literal["generated", "detail", "original"],
+    *,
+    size: tuple[int, int],
+    moved: tuple[float, float] = (0.0, 0.0),
+    grown: float = 0.0,
+    pure: bool = False,
+    alpha: Image.Image | None = None,
+) -> Placed:
+    """The product of the photo in the answer's scene.
+
+    Args:
+        answer: The answer's part in which the photo lay (RGB), at its own scale.
+        view: The photo (RGB) at `size`.
+        cutout: The product (RGBA) at the canvas's scale.
+        product: "original" gives the product the photo's pixels, "detail" those in the answer's light, "generated"
+            leaves the answer's and only compares.
+        size: Of the final.
+        moved: How far right and down the answer shows the product, as shares of the frame's width and height.
+        grown: How far, in pixels of the answer, its product reaches beyond the cutout.
+        pure: The view's colours are the product's alone already, because the photo came as a cutout.
+        alpha: The product's alpha at `size`, where that is known better than by enlarging the cutout's.
+    """
+    offset = round(moved[0] * size[0]), round(moved[1] * size[1])
+    base = answer if answer.size == size else answer.resize(size, Image.Resampling.LANCZOS)
+    light = None
+    if product != "generated":
+        mask = _shifted(cutout.getchannel("A").resize(answer.size, Image.Resampling.BICUBIC), moved)
+        small = view.resize(answer.size, Image.Resampling.BOX)
+        base = scene(answer, _shifted(cutout.resize(answer.size, Image.Resampling.LANCZOS), moved), grown)
+        base = base if base.size == size else base.resize(size, Image.Resampling.LANCZOS)
+        if product == "detail":
+            light = _light(answer, _shifted(small, moved), mask)
+    out = np.array(base)
+    core = equal = soft = outline = 0
+    for first, last, colours, levels, pixels in _bands(view, Upsampled(cutout.getchannel("A"), size), alpha, pure=pure):
+        here = _within(first, last, offset, size)
+        if here is None:
+            continue
+        there, part = here
+        shown, share = out[there], levels[part][..., None]
+        if product != "generated":
+            product_colours = colours[part]
+            if light is not None:
+                product_colours = _lit(product_colours, light, there, size)
+            out[there] = _over(shown, product_colours, share)
+        solid = share[..., 0] == 255
+        core += int(solid.sum())
+        equal += int((solid & (out[there] == pixels[part]).all(-1)).sum())
+        soft += int(((share > 0) & (share < 255)).sum())
+        half = share[..., 0] >= 128
+        outline += int((half[1:] != half[:-1]).sum() + (half[:, 1:] != half[:, :-1]).sum())
+    # A line at any slope crosses 4/pi times as many pixel edges as it is long.
+    return Placed(Image.fromarray(out), core, equal, soft, round(outline * np.pi / 4))
+
+
+def layer(
+    view: Image.Image, cutout: Image.Image, *, pure: bool = False, alpha: Image.Image | None = None
+) -> Image.Image:
+    """The photo's product alone (RGBA) at the size of `view`: refined alpha, the background out of its rim."""
+    out = np.zeros((view.height, view.width, 4), np.uint8)
+    bands = _bands(view, Upsampled(cutout.getchannel("A"), view.size), alpha, pure=pure)
+    for first, last, colours, levels, _ in bands:
+        out[first:last, :, :3], out[first:last, :, 3] = colours, levels
+    out[out[..., 3] == 0] = 0
+    return Image.fromarray(out)
+
+
+def _bands(
+    view: Image.Image, upsampled: Upsampled, alpha: Image.Image | None, *, pure: bool
+) -> Iterator[tuple[int, int, Bytes, Bytes, Bytes]]:
+    """First and last row, the product's colours, its alpha, the photo's pixels: band after band."""
+    width, height = view.size
+    rows = max(64, _BAND // width)
+    for first in range(0, height, rows):
+        last = min(first + rows, height)
+        above, below = max(first - _AROUND, 0), min(last + _AROUND, height)
+        pixels = np.asarray(view.crop((0, above, width, below)))
+        if alpha is None:
+            levels = upsampled.rows(above, below, pixels)
+        else:
+            levels = np.asarray(alpha.crop((0, above, width, below)))
+        colours = pixels if pure else foreground(pixels, levels)
+        band = slice(first - above, last - above)
+        yield first, last, colours[band], levels[band], pixels[band]
+
+
+def _within(
+    first: int, last: int, offset: tuple[int, int], size: tuple[int, int]
+) -> tuple[tuple[slice, slice], tuple[slice, slice]] | None:
+    """Where a band lies that is moved by `offset`, and which part of it is still in the picture."""
+    (right, down), (width, height) = offset, size
+    top, bottom = max(first + down, 0), min(last + down, height)
+    left, end = max(right, 0), min(width + right, width)
+    if top >= bottom or left >= end:
+        return None
+    inner = slice(top - down - first, bottom - down - first), slice(left - right, end - right)
+    return (slice(top, bottom), slice(left, end)), inner
+
+
+def _over(below: Bytes, above: Bytes, share: Bytes) -> Bytes:
+    """`above` on `below`, rounded; exact where `share` is 0 or 255."""
+    weight = share.astype(np.uint32)
+    return ((above * weight + below * (255 - weight) + 127) // 255).astype(np.uint8)
+
+
+def _lit(colours: Bytes, light: list[Image.Image], there: tuple[slice, slice], size: tuple[int, int]) -> Bytes:
+    rows, columns = there
+    width, height = size
+    across, down = light[0].width / width, light[0].height / height
+    box = (columns.start * across, rows.start * down, columns.stop * across, rows.stop * down)
+    wanted = (columns.stop - columns.start, rows.stop - rows.start)
+    change = np.stack([np.asarray(each.resize(wanted, Image.Resampling.BILINEAR, box=box)) for each in light], axis=-1)
+    return np.asarray(np.rint(np.clip(colours + change, 0, 255)), dtype=np.uint8)
+
+
+def scene(answer: Image.Image, cutout: Image.Image, grown: float = 0.0) -> Image.Image:
+    """The answer without its product: what lies around it is drawn on below it, shadows too.
+
+    Push and pull (Gortler and others, "The Lumigraph", 1996): means of what is known, ever coarser, then back. Where a
+    wide soft edge lets the scene shine through, it is unmixed instead.
+
+    Args:
+        answer: RGB.
+        cutout: The product (RGBA) at the answer's size.
+        grown: How many pixels farther the answer's product reaches.
+    """
+    from scipy.ndimage import binary_dilation
+
+    levels = np.asarray(cutout.getchannel("A"))
+    share = np.asarray(levels / np.float32(255), dtype=np.float32)
+    soft = softness(share) * (levels < _SHINES)
+    product = (levels >= _PRODUCT) & (soft < 1)
+    near = _BLEEDS + (round(grown + 0.5) if grown > 0.5 else 0)
+    behind = np.where(levels < _PRODUCT, 1, (1 - share) * soft) * ~binary_dilation(product, np.ones((3, 3)), near)
+    if not behind.any():
+        return answer
+    pixels = np.asarray(answer, dtype=np.float32)
+    through = (pixels - share[..., None] * np.asarray(cutout.convert("RGB"))) / np.maximum(1 - share, 0.1)[..., None]
+    known = np.where(levels[..., None] < _PRODUCT, pixels, np.clip(through, 0, 255))
+    weight = behind[None]
+    drawn = _pulled(np.concatenate((known.transpose(2, 0, 1) * weight, weight), dtype=np.float32))
+    filled = np.where(behind[..., None] == 1, pixels, np.clip(drawn, 0, 255).transpose(1, 2, 0))
+    return Image.fromarray(np.rint(filled).astype(np.uint8))
+
+
+def _pulled(planes: Floats) -> Floats:
+    """Colours times weight (3, H, W), and the weight: the colours everywhere, unknown ones from coarser levels."""
+    weight = planes[3:]
+    own = planes[:3] / np.maximum(weight, _TINY)
+    if min(weight.shape[1:]) <= 2 or (weight > 1 - _TINY).all():
+        return np.asarray(np.where(weight > _TINY, own, own.mean((1, 2), keepdims=True)), dtype=np.float32)
+    height, width = weight.shape[1:]
+    small = np.stack([np.asarray(Image.fromarray(each).reduce(2)) for each in planes])
+    # Known once it is known in part: means are of what is known only.
+    full = np.minimum(1, small[3:] * 4)
+    coarse = _pulled(np.concatenate((small[:3] / np.maximum(small[3:], _TINY) * full, full), dtype=np.float32))
+    rows, columns = coarse.shape[1:]
+    whole = columns * 2, rows * 2
+    large = [np.asarray(Image.fromarray(each).resize(whole, Image.Resampling.BILINEAR)) for each in coarse]
+    around = np.stack(large)[:, :height, :width]
+    return np.asarray(weight * own + (1 - weight) * around, dtype=np.float32)
+
+
+def _light(answer: Image.Image, small: Image.Image, mask: Image.Image) -> list[Image.Image]:
+    """By how much the answer is lighter or of another hue than the photo, slowly changing: three planes of levels."""
+    from scipy.ndimage import gaussian_filter, minimum_filter
+
+    share = np.asarray(mask, dtype=np.float32) / np.float32(255)
+    # At the rim the answer shows some of its scene: believed only where a product has nothing else.
+    weight = minimum_filter(share, 5) ** 8 + np.float32(1e-4) * share**8
+    spread = gaussian_filter(weight, _LIGHT) + np.float32(1e-9)
+    change = np.asarray(answer, dtype=np.float32) - np.asarray(small, dtype=np.float32)
+    return [Image.fromarray(gaussian_filter(change[..., each] * weight, _LIGHT) / spread) for each in range(3)]
+
+
+def _shifted(picture: Image.Image, moved: tuple[float, float]) -> Image.Image:
+    """`picture` moved by shares of its width and height; what comes in at an edge is empty."""
+    right, down = moved[0] * picture.width, moved[1] * picture.height
+    if right == 0 and down == 0:
+        return picture
+    data = (1.0, 0.0, -right, 0.0, 1.0, -down)
+    return picture.transform(picture.size, Image.Transform.AFFINE, data, Image.Resampling.BICUBIC)

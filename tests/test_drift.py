@@ -1,0 +1,106 @@
+"""How far an answer changed the product: every planted change is seen, and none where none was planted.
+
+The scenes are painted by the sandbox and come over real HTTP, for every fixture.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from photio_prep import drift
+from photio_prep.flow import generate, prepare
+from photio_prep.orders import SANDBOX, Order
+from photio_prep.proof import Drift as Judged
+from photio_prep.rewording import reworded
+from photio_prep.sandbox import Drift, Sandbox
+from photio_prep.sandbox.product import drifted
+from photio_prep.stages.send import InstantClient
+from tests.photos import cutout
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+NAMES = sorted(each.stem for each in (FIXTURES / "photos").iterdir())
+SCENES = (
+    "on a marble table, soft morning light, a plain wall behind",
+    "on a rough wooden table in a cabin, golden evening light, dark blue wall",
+    "on moss in a forest, leaves, green",
+)
+
+
+def order_of(name: str) -> Order:
+    photo = next((FIXTURES / "photos").glob(f"{name}.*"))
+    with Image.open(FIXTURES / "truth" / f"{name}.webp") as truth:
+        return prepare(photo, description=SCENES[0], mask=truth.getchannel("A"), endpoint=SANDBOX)
+
+
+def judged(order: Order, planted: Drift) -> Judged:
+    with Sandbox(drift=planted) as sandbox:
+        result = generate(order, client=InstantClient("pt-sandbox", api_url=sandbox.url, endpoint=SANDBOX))
+    return Judged(drift.figures(order.canvas.image, result.image))
+
+
+def growth(canvas: Image.Image, share: float) -> int:
+    """How many pixels of growth add `share` to the area."""
+    area = np.asarray(canvas.getchannel("A"), dtype=float).sum()
+    pixels = 1
+    while np.asarray(drifted(canvas, Drift(grow=pixels)).getchannel("A"), dtype=float).sum() < (1 + share) * area:
+        pixels += 1
+    return pixels
+
+
+def tone(canvas: Image.Image, difference: float) -> tuple[int, int, int]:
+    """A shift of the tone by a delta E of `difference` and little more."""
+    pixels = np.asarray(canvas)
+    inside = pixels[pixels[..., 3] == 255][:, :3].astype(np.float32)
+    for levels in range(2, 60):
+        shift = (levels, -levels // 2, -levels // 3)
+        changed = np.clip(inside + np.array(shift), 0, 255)
+        if np.linalg.norm(drift._lab(changed.mean(0)) - drift._lab(inside.mean(0))) >= difference:
+            return shift
+    raise AssertionError(difference)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_planted_change_is_seen_and_nothing_else(name: str):
+    order = order_of(name)
+    canvas = order.canvas.image
+    for scene in SCENES[:2]:
+        none = judged(reworded(order, description=scene), Drift())
+        assert none.score <= 1, (scene, none.facts())
+        assert none.sentence == "the generator left the product as it was"
+    for part, planted in (
+        ("size", Drift(grow=growth(canvas, 0.03))),
+        ("shift", Drift(move=(2, 0))),
+        ("colour", Drift(tone=tone(canvas, 5.0))),
+        ("detail", Drift(blur=2.0)),
+    ):
+        found = judged(order, planted)
+        assert found.parts[part] > 1, (planted, found.facts())
+        assert found.score > 1
+
+
+def test_the_figures_say_how_far():
+    order = order_of("vase")
+    moved = judged(order, Drift(move=(7, -5))).figures
+    assert moved.right == pytest.approx(7, abs=0.3)
+    assert moved.down == pytest.approx(-5, abs=0.3)
+    assert abs(moved.grown) < 0.01
+    grown = judged(order, Drift(grow=4))
+    assert grown.figures.rim == pytest.approx(4, abs=1)
+    assert "larger" in grown.sentence
+    assert "moved" not in grown.sentence
+    wide = judged(order, Drift(grow=12))
+    assert wide.figures.rim > 5
+    assert wide.parts["size"] > 2
+    changed = judged(order, Drift(tone=(30, -10, -20)))
+    assert "colour" in changed.sentence
+    assert changed.score == round(changed.parts["colour"], 2)
+    assert set(changed.facts()) == {"score", "sentence", "parts", "figures"}
+
+
+def test_an_empty_canvas_and_one_that_is_all_product_drift_nowhere():
+    for canvas in (Image.new("RGBA", (64, 48)), Image.new("RGBA", (64, 48), (200, 90, 30, 255))):
+        assert Judged(drift.figures(canvas, canvas.convert("RGB"))).score <= 1
+    small = cutout((24, 18))
+    assert Judged(drift.figures(small, small.convert("RGB"))).figures.right == pytest.approx(0, abs=0.5)
