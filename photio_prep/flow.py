@@ -115,7 +115,7 @@ def prepare(
         return replace(order, photo=whole)
     order = ledger.write(order, Path(orders))
     if not Path(photo.source).is_file():
-        originals.keep(order, whole)  # from a pipe, a URL or memory
+        originals.keep(order, whole, limits=limits)  # from a pipe, a URL or memory
     if order.folder is not None:
         views.write(order.folder, gate_.shown(photo, cutout.image.size), cutout.image)
     return order

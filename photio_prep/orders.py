@@ -17,7 +17,7 @@ Raises StorageFailed for what cannot be written or read back exactly, UsageError
     shelf-*.json    per photo and preset: where the file for that marketplace lies, with digest and size
     proof-*.json    per photo: whose pixels the product of its final has
     drift.json, drift.png  how far the answer changed the product
-    source-*        the photo, only where they lie nowhere else: from standard input, a URL, or memory
+    source-*.png    the photo's pixels, only where they lie nowhere else: from standard input, a URL, or memory
     attempt-*/      what an attempt left that the user resolved
 """
 

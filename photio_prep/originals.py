@@ -55,8 +55,7 @@ def _whole(order: Order, given: Source | Photo | None, photos: Path | None, limi
         places = sorted(photos.rglob(_literal(name))) if photos.is_dir() else [photos]
     kept = _kept(order)
     if kept is not None:
-        frame = _frame(order) if sha256(kept).hexdigest() == origin.digest else None  # else our own PNG of that frame
-        return replace(load(kept, limits=limits, frame=frame), source=origin.source, digest=origin.digest)
+        return replace(load(kept, limits=limits), source=origin.source, digest=origin.digest, format=origin.format)
     places += [Path(origin.source)] if "://" not in origin.source else []
     changed = None
     for place in places:
@@ -90,15 +89,16 @@ def _literal(name: str) -> str:
     return re.sub(r"([*?\[])", r"[\1]", name) or "-"
 
 
-def keep(order: Order, photo: Photo | bytes) -> None:
-    """Keep the photo in the order's folder, as the bytes it came as or its pixels: nobody could read it again."""
+def keep(order: Order, photo: Photo | bytes, *, limits: Limits = DEFAULT_LIMITS) -> None:
+    """Keep the photo's pixels, and nothing else of it, in the order's folder: nobody could read it again."""
     if order.folder is not None:
-        data, suffix = (photo, "bin") if isinstance(photo, bytes) else (png(photo.image), "png")
-        files.create_same(order.folder / f"{_name(order)}{sha256(data).hexdigest()[:16]}.{suffix}", data)
+        photo = photo if isinstance(photo, Photo) else load(photo, limits=limits, frame=_frame(order))
+        data = png(photo.image)
+        files.create_same(order.folder / f"{_name(order)}{sha256(data).hexdigest()[:16]}.png", data)
 
 
 def _kept(order: Order) -> bytes | None:
-    """The photo as it was kept in the order's folder, where it was, and is still what was written."""
+    """The PNG of the photo as it was kept in the order's folder, where it was, and is still what was written."""
     for path in sorted(order.folder.glob(f"{_name(order)}*")) if order.folder else ():
         with suppress(OSError):
             data = files.read_own(path)
