@@ -91,8 +91,8 @@ def assembled(
 
 
 def measured(order: Order, answer: Image.Image) -> Drift:
-    """How far an answer changed the product that was sent; in memory a canvas without one drifts nowhere."""
-    canvas = order.canvas.image if order.canvas.png else Image.new("RGBA", order.placement.canvas)
+    """How far an answer changed the product that was sent."""
+    canvas = order.canvas.image
     same = answer if answer.size == canvas.size else answer.resize(canvas.size, Image.Resampling.LANCZOS)
     return Drift(figures(canvas, same))
 

@@ -94,7 +94,9 @@ def write_final(
     wishes = f"{finishing}, metadata {metadata}, xmp {sha256(xmp or b'').hexdigest()[:16]}"
     there = target.is_file() and not overwrite
     mark = states.finished(order.folder, order.origin)
-    if there and photos is None and mark is not None and mark.get("made") == wishes and _same(target, mark):
+    # Made without the photo, because it could not be found: perhaps it can by now.
+    fallen = finishing.product is None and proof(order).get("product") == "generated"
+    if there and mark is not None and mark.get("made") == wishes and _same(target, mark) and not fallen:
         return target
     final = made(order, format_=format_, finishing=finishing, photos=photos)
     credit = order.origin.credit if metadata == "keep-safe" else None

@@ -37,7 +37,7 @@ def overlay(view: Image.Image, cutout: Image.Image) -> Image.Image:
 
 
 def drift(canvas: Image.Image, answer: Image.Image) -> Image.Image:
-    """What was sent on grey, what came back with the sent outline, and how far they differ in it, side by side.
+    """What was sent on grey, what came back with a line around what was sent, and how far they differ, side by side.
 
     The difference is black where there is none and white from 48 levels on.
     """
@@ -50,7 +50,6 @@ def drift(canvas: Image.Image, answer: Image.Image) -> Image.Image:
     grey.paste(sent, (0, 0), sent)
     around = sent.getchannel("A").point([0] * 12 + [255] * 244).filter(ImageFilter.MaxFilter(9))
     apart = ImageChops.difference(grey, seen).point([min(255, level * 255 // 48) for level in range(256)] * 3)
-    # Outside of the product everything is new: there only what looks like the product would tell, and nothing does.
     sheet.paste(apart, (2 * size[0], 0), sent.getchannel("A"))
     solid = sent.getchannel("A").point([0] * 128 + [255] * 128)
     seen.paste(_LINE, mask=ImageChops.difference(around, around.filter(ImageFilter.MinFilter(3))))

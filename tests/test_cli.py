@@ -155,7 +155,9 @@ def test_json_has_the_fields_of_the_contract(keyed: Command, identity: Sandbox):
     said = keyed("run", "a.png", "-d", SCENE, "--seed", "5", "--api-url", identity.url, "--json")
     (facts,) = said.facts
     folder = folder_of_order()
-    assert facts | {"reasons": []} == {
+    assert set(facts["proof"]) >= {"product", "core", "equal", "seam", "photo_scale", "answer_scale", "notes"}
+    assert set(facts["drift"]) == {"score", "sentence", "parts", "figures"}
+    assert facts | {"reasons": [], "proof": None, "drift": None} == {
         "source": "a.png",
         "order": str(folder),
         "key": orders.read(folder).key,
@@ -172,6 +174,9 @@ def test_json_has_the_fields_of_the_contract(keyed: Command, identity: Sandbox):
         "device": "",
         "gate": "stop",
         "reasons": [],
+        "product": "original",
+        "proof": None,
+        "drift": None,
     }
     assert {"reason", "verdict", "text"} == set(facts["reasons"][0])
     assert "scaled_up" in [each["reason"] for each in facts["reasons"]]

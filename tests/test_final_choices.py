@@ -96,6 +96,8 @@ def test_a_photo_that_is_gone_is_never_missed_silently(keyed: Command, tinted: S
     assert (fallen.code, fallen.facts[0]["product"]) == (0, "generated")
     assert "cannot be found" in fallen.err
     assert "--photos" in fallen.facts[0]["proof"]["notes"][0]
+    found = keyed("finish", "photio-out", "--photos", "elsewhere", "--json")
+    assert (found.code, found.facts[0]["product"]) == (0, "original")  # the fallback is not kept for ever
     refused = keyed("finish", "photio-out", "--product", "original", "--overwrite")
     assert refused.code == 3
     assert "--photos" in refused.err

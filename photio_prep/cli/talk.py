@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from photio_prep import finals
 from photio_prep.errors import GateStopped, Mistakes, PhotioError, PhotoRefused, StorageFailed, worst
 from photio_prep.geometry import snap
 from photio_prep.orders import Order
@@ -227,6 +226,8 @@ _EMPTY: dict[str, Any] = {**dict.fromkeys(_NAMES.split()), "reasons": [], "warni
 
 def described(order: Order, state: State, final: Path | None) -> dict[str, Any]:
     """The JSON line of an order: `size` and `canvas` are [width, height] of the photo and of what is sent."""
+    from photio_prep import finals
+
     made = finals.proof(order) if final else {}
     judged = order.origin.gate.facts() if order.origin.gate else {"verdict": None, "reasons": []}
     return {
