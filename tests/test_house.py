@@ -26,7 +26,7 @@ LAYERS = (
         "headers",
         *(f"headers.{each}" for each in ["bmp", "boxes", "exif", "facts", "gif", "jpeg", "png", "tiff", "webp"]),
     }
-    | {"pace", "retry", "secret", "settings", "verdict"}
+    | {"compiled", "pace", "retry", "secret", "settings", "verdict"}
     | {"cutting", "edges", "looks", "parts", "refine", "tiles"},
     {"catalogue", "claims", "keep", "facts", "orders", "states", "sources", "weights", "wire"}
     | {"stages", "stages.load", "stages.matte", "stages.pad", "stages.request", "stages.send", "stages.unpad"},
@@ -40,6 +40,7 @@ SANDBOX_MAY_IMPORT = {"errors", "geometry"}
 HOMES = {
     "rembg": {"stages.matte"},
     "onnxruntime": {"devices"},
+    "openvino": {"compiled"},
     "requests": {"connection", "stages.send"},
     "urllib3": {"connection", "stages.send"},
     "idna": {"addresses"},
@@ -50,7 +51,7 @@ HOMES = {
     "click": {"cli"},
     "tqdm": {"cli"},
     "numpy": {"colour", "figures", "gate", "stages.matte", "stages.pad", "sandbox", "views"}
-    | {"edges", "looks", "parts", "refine", "tiles"},
+    | {"compiled", "edges", "looks", "parts", "refine", "tiles"},
     "scipy": {"figures", "edges", "looks", "parts", "refine", "tiles"},
     "pymatting": {"refine"},
     "platformdirs": {"settings", "states", "weights"},
@@ -264,7 +265,7 @@ def test_the_exported_names_are_sorted_and_exact() -> None:
         for name in names:
             assert getattr(photio_prep, name) is getattr(import_module(f"photio_prep.{home}"), name)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = photio_prep.nothing  # type: ignore[attr-defined]
+        _ = photio_prep.nothing
 
 
 def test_the_promised_names_are_there() -> None:
