@@ -43,8 +43,11 @@ fuzz: $(SETUP) ## Atheris on pictures and answers, a minute each (SECONDS=600 fo
 	@$(BIN)/python fuzz/fuzz_load.py -max_total_time=$(or $(SECONDS),60)
 	@$(BIN)/python fuzz/fuzz_answer.py -max_total_time=$(or $(SECONDS),60)
 
-bench: $(SETUP) ## What it costs in time and memory
-	@$(BIN)/python -m bench
+bench: $(SETUP) ## What it costs, beside rembg (BENCH="--quick --json FILE" for less, and to keep)
+	@$(BIN)/photio-prep models pull u2netp >/dev/null
+	@test -x .venv-rembg/bin/rembg || ($(PYTHON) -m venv .venv-rembg && .venv-rembg/bin/python -m pip install --quiet \
+		--disable-pip-version-check "rembg[cli,cpu]==$$($(BIN)/python -c 'import importlib.metadata as it; print(it.version("rembg"))')")
+	@$(BIN)/python -m bench --rembg .venv-rembg/bin/rembg $(BENCH)
 
 fixtures: $(SETUP) ## Render the fixtures again (20 minutes; needs an LLVM library, see fixtures/README.md)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[fixtures]"
@@ -52,5 +55,5 @@ fixtures: $(SETUP) ## Render the fixtures again (20 minutes; needs an LLVM libra
 		$(BIN)/python fixtures/make.py
 
 clean: ## Remove everything that was made here (weights stay in the user's cache)
-	rm -rf .venv demo-out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-rembg demo-out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,25 +1,30 @@
-"""The bytes of a network, and a device -> a session of onnxruntime that really runs there.
+"""The bytes of a network, and a device -> a session that really runs there: onnxruntime's, or OpenVINO's.
 
 Takes weights as bytes and the name of a device; gives a session. Touches the device's memory.
 Raises ModelUnavailable for weights that do not load, and for a device that was asked for and is not used.
 """
 
+from functools import cache
 from typing import Any, Literal
 
+from photio_prep import compiled
 from photio_prep.errors import ModelUnavailable
 
 Device = Literal["auto", "cpu", "cuda", "openvino", "coreml"]
 
-# By name: onnxruntime's provider, and what brings it. Fastest first: the order in which "auto" tries.
+# By name: onnxruntime's provider, and what brings it. Fastest first: the order in which "auto" tries. OpenVINO is asked
+# by its own package, which does not replace onnxruntime as onnxruntime-openvino does.
 _PROVIDERS: dict[Device, tuple[str, str]] = {
     "cuda": ("CUDAExecutionProvider", 'Run: pip install "onnxruntime-gpu[cuda,cudnn]"; it needs an NVIDIA driver'),
     "coreml": ("CoreMLExecutionProvider", "Use a Mac; its onnxruntime brings CoreML along"),
-    "openvino": ("OpenVINOExecutionProvider", "Run: pip install onnxruntime-openvino"),
+    "openvino": ("", 'Run: pip install "photio-prep[openvino]"'),
     "cpu": ("CPUExecutionProvider", "Run: pip install onnxruntime"),
 }
 
 
-def session(data: bytes, device: Device = "auto", *, subject: str = "") -> tuple[Any, Device, str]:
+def session(
+    data: bytes, device: Device = "auto", *, subject: str = "", rounded: bool = False
+) -> tuple[Any, Device, str]:
     """A session on the network `data`, the device that it really runs on, and why "auto" got no better one.
 
     onnxruntime falls back to the CPU without a word that a program could read when a provider's libraries are missing;
@@ -27,43 +32,55 @@ def session(data: bytes, device: Device = "auto", *, subject: str = "") -> tuple
 
     Args:
         data: The ONNX file's bytes, verified by whoever passes them.
-        device: "auto" takes the fastest that onnxruntime offers and that works.
+        device: "auto" takes the fastest that is offered and that works. OpenVINO is faster only where it may round.
         subject: What messages call the weights.
+        rounded: Whether the network keeps its quality when it is computed with bfloat16.
 
     Raises:
         ModelUnavailable: The bytes are no network, or the device named is not there or not really used.
     """
     if device != "auto":
-        return _opened(data, device, subject), device, ""
+        return _opened(data, device, subject, rounded=rounded), device, ""
     faults = []
     for name in [each for each in _PROVIDERS if each != "cpu" and _offered(each)]:
         try:
-            return _opened(data, name, subject), name, ""
+            if name == "openvino" and not (rounded and compiled.rounds()):
+                continue
+            return _opened(data, name, subject, rounded=rounded), name, ""
         except ModelUnavailable as error:
             faults.append(f"{name} is installed but not used: {error.found}")
-    return _opened(data, "cpu", subject), "cpu", "; ".join(faults)
+    return _opened(data, "cpu", subject, rounded=rounded), "cpu", "; ".join(faults)
 
 
 def offered() -> tuple[Device, ...]:
-    """The devices that the installed onnxruntime was built for, fastest first; whether they work, a session tells."""
+    """The devices that what is installed was built for, fastest first; whether they work, a session tells."""
     return tuple(filter(_offered, _PROVIDERS))
 
 
 def _offered(name: Device) -> bool:
+    if name == "openvino":
+        return compiled.installed()
     import onnxruntime
 
     found: list[str] = onnxruntime.get_available_providers()
     return _PROVIDERS[name][0] in found
 
 
-def _opened(data: bytes, name: Device, subject: str) -> Any:  # noqa: ANN401  onnxruntime has no types
+def _opened(data: bytes, name: Device, subject: str, *, rounded: bool) -> Any:  # noqa: ANN401  neither has types
     import onnxruntime
 
     provider, fix = _PROVIDERS[name]
     if not _offered(name):
         has = ", ".join(offered())
-        raise ModelUnavailable(f"this onnxruntime has no {name} (it has: {has})", fix, subject=f"--device {name}")
-    options = onnxruntime.SessionOptions()
+        raise ModelUnavailable(
+            f"nothing installed runs on {name} (what is there: {has})", fix, subject=f"--device {name}"
+        )
+    if name == "openvino":
+        try:
+            return compiled.Compiled(data, rounded=rounded)
+        except Exception as error:  # OpenVINO raises RuntimeError and its own kinds
+            raise ModelUnavailable(f"it failed ({_brief(error)})", fix, subject="--device openvino") from error
+    options = _frugal(onnxruntime.SessionOptions()) if name == "cpu" else onnxruntime.SessionOptions()
     options.log_severity_level = 3
     # A second provider takes what the first cannot run. Without enable_fallback=0 a failure is printed to stdout and
     # hidden by a second try on the CPU.
@@ -84,6 +101,31 @@ def _opened(data: bytes, name: Device, subject: str) -> Any:  # noqa: ANN401  on
             subject=f"--device {name}",
         )
     return made
+
+
+def _frugal(options: Any) -> Any:  # noqa: ANN401
+    """The options with which a network takes two thirds of the memory in the same time (docs/speed.md)."""
+    _arena()
+    # Grown by what is needed and not by powers of two, and without one block planned for a whole run.
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    options.enable_mem_pattern = False
+    # A thread that waits busily for its next part takes the processor from whoever decodes and encodes.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+@cache
+def _arena() -> None:
+    """Have the memory that frugal sessions share, once for the whole process; others never ask for it."""
+    import onnxruntime
+
+    where = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    as_asked = {"max_mem": 0, "arena_extend_strategy": 1, "initial_chunk_size_bytes": -1}
+    onnxruntime.create_and_register_allocator(
+        where, onnxruntime.OrtArenaCfg(as_asked | {"max_dead_bytes_per_chunk": -1})
+    )
 
 
 def _brief(error: Exception) -> str:

@@ -27,7 +27,7 @@ LAYERS = (
         "headers",
         *(f"headers.{each}" for each in ["bmp", "boxes", "exif", "facts", "gif", "jpeg", "png", "tiff", "webp"]),
     }
-    | {"pace", "plain", "retry", "secret", "settings", "verdict"}
+    | {"compiled", "pace", "plain", "retry", "secret", "settings", "verdict"}
     | {"cutting", "edges", "looks", "parts", "refine", "tiles"}
     | {"framing", "layout", "paper", "presets"}
     | {"drift", "finishing", "proof", "tone", "upsample"},
@@ -60,6 +60,7 @@ SANDBOX_MAY_IMPORT = {"errors", "geometry"}
 HOMES = {
     "rembg": {"stages.matte"},
     "onnxruntime": {"devices"},
+    "openvino": {"compiled"},
     "requests": {"connection", "stages.send"},
     "urllib3": {"connection", "stages.send"},
     "idna": {"addresses"},
@@ -70,7 +71,7 @@ HOMES = {
     "click": {"cli"},
     "tqdm": {"cli"},
     "numpy": {"advice", "colour", "figures", "gate", "stages.matte", "stages.pad", "sandbox", "views"}
-    | {"edges", "framing", "looks", "paper", "parts", "refine", "stages.unpad", "tiles"}
+    | {"compiled", "edges", "framing", "looks", "paper", "parts", "refine", "stages.unpad", "tiles"}
     | {"assemble", "drift", "restore", "tone", "upsample"},
     "scipy": {"figures", "paper", "edges", "looks", "parts", "refine", "tiles"} | {"drift", "restore", "upsample"},
     "pymatting": {"refine"},

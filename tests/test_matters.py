@@ -7,9 +7,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from photio_prep import catalogue, devices, flow, orders, weights
+from photio_prep import catalogue, compiled, devices, flow, orders, weights
 from photio_prep.errors import ModelUnavailable, UsageError
 from photio_prep.matters import CatalogueMatter, another, matter_for
 from photio_prep.settings import models_folder
@@ -229,3 +230,31 @@ def test_weights_of_ones_own_work_like_those_of_the_catalogue(models: Path, tmp_
     matter = matter_for(str(path), "u2net")
     assert matter.name == "mine"
     assert matter(photos.photo((160, 120))).size == (160, 120)
+
+
+OPENVINO = pytest.mark.skipif(not compiled.installed(), reason="the extra openvino is not installed")
+
+
+@OPENVINO
+@pytest.mark.model
+def test_openvino_believes_what_onnxruntime_believes(models: Path) -> None:
+    installed("u2netp", models)
+    picture = photos.photo((160, 120))
+    ours, theirs = (np.asarray(matter_for("u2netp", device=each)(picture)) for each in ("openvino", "cpu"))
+    assert matter_for("u2netp", device="openvino").device == "openvino"
+    assert np.abs(ours.astype(int) - theirs).max() <= 1
+
+
+@OPENVINO
+@pytest.mark.model
+def test_auto_takes_openvino_only_where_it_may_round(models: Path) -> None:
+    data = installed("u2netp", models).read_bytes()
+    assert devices.session(data, "auto")[1] != "openvino"
+    used = devices.session(data, "auto", rounded=True)[1]
+    assert (used == "openvino") == (compiled.rounds() and "cuda" not in devices.offered())
+
+
+@OPENVINO
+def test_weights_that_openvino_cannot_read_are_an_error() -> None:
+    with pytest.raises(ModelUnavailable, match="--device openvino"):
+        devices.session(b"no network", "openvino")

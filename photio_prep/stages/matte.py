@@ -205,7 +205,9 @@ class RembgMatter:
         # rembg's own constructor opens a file by its name, on a provider of its choice; ours is open already.
         made = kind.__new__(kind)
         made.model_name = self.path.stem
-        made.inner_session, self.device, self.fallback = devices.session(data, self.device, subject=str(self.path))
+        made.inner_session, self.device, self.fallback = devices.session(
+            data, self.device, subject=str(self.path), rounded=self.family in _ROUNDED
+        )
         return made
 
     def __call__(self, image: Image.Image, /) -> Image.Image:
@@ -253,6 +255,8 @@ _FEEDS = {
     "isnet": ((0.5, 0.5, 0.5), (1.0, 1.0, 1.0), 1024),
     "birefnet": (*_IMAGENET, 1024),
 }
+# Families that lose no quality with bfloat16 (measured: docs/speed.md). U²-Netp does; BiRefNet is out of our reach.
+_ROUNDED = ("isnet",)
 _SESSIONS = {"u2net": "U2netpSession", "isnet": "DisSessionGeneralUse", "birefnet": "BiRefNetSessionGeneral"}
 
 

@@ -1,0 +1,77 @@
+"""Commands from start to end: ours beside rembg's own, with the same weights.
+
+rembg's command needs `rembg[cli]`, which is installed beside (see the Makefile); `rembg` is its path.
+"""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.measure import Row, Spent, command, paired
+from bench.photo import enlarged, weights_of
+
+OURS = [sys.executable, "-m", "photio_prep"]
+# What rembg calls them; our ISNet is the same network from another maker.
+THEIRS = {"u2netp": "u2netp", "isnet-imgly": "isnet-general-use"}
+
+
+def weights_for_rembg(models: list[str], folder: Path) -> dict[str, str]:
+    """The environment in which rembg finds our weights under its own names, and fetches nothing."""
+    home = folder / "u2net"
+    home.mkdir(exist_ok=True)
+    for model in models:
+        found = home / f"{THEIRS[model]}.onnx"
+        if not found.exists():
+            found.symlink_to(weights_of(model))
+    return {"U2NET_HOME": str(home), "MODEL_CHECKSUM_DISABLED": "1"}
+
+
+def starts(rembg: str, runs: int) -> Iterator[Row]:
+    yield paired("--help / rembg --help", lambda: command([*OURS, "--help"]), lambda: command([rembg, "--help"]), runs)
+    yield paired(
+        "import photio_prep / an empty Python",
+        lambda: command([sys.executable, "-c", "import photio_prep"]),
+        lambda: command([sys.executable, "-c", ""]),
+        runs,
+    )
+
+
+def one_shot(rembg: str, size: int, models: list[str], folder: Path, runs: int) -> Iterator[Row]:
+    there = weights_for_rembg(models, folder)
+    photo, out = enlarged(size, folder), folder / "out"
+
+    def ours(model: str) -> Spent:
+        shutil.rmtree(out, ignore_errors=True)
+        return command([*OURS, "prepare", str(photo), "-o", str(out), "--model", model, "--device", "cpu"])
+
+    for model in models:
+        yield paired(
+            f"{model}, {size} MP: prepare FILE / rembg i",
+            lambda model=model: ours(model),
+            lambda model=model: command([rembg, "i", "-m", THEIRS[model], str(photo), str(folder / "cut.png")], there),
+            runs,
+        )
+
+
+def batch(rembg: str, size: int, count: int, models: list[str], folder: Path) -> Iterator[Row]:
+    there = weights_for_rembg(models, folder)
+    photos, out, cut = folder / f"batch-{count}", folder / "batch-out", folder / "batch-cut"
+    photos.mkdir(exist_ok=True)
+    whole = enlarged(size, folder).read_bytes()
+    for number in range(count):  # a comment of its own makes each another file
+        said = b"photo %6d" % number
+        data = whole[:2] + b"\xff\xfe" + (len(said) + 2).to_bytes(2, "big") + said + whole[2:]
+        (photos / f"{number:04}.jpg").write_bytes(data)
+
+    def ours(model: str) -> Spent:
+        shutil.rmtree(out, ignore_errors=True)
+        return command([*OURS, "prepare", str(photos), "-o", str(out), "--model", model, "--device", "cpu", "-q"])
+
+    def theirs(model: str) -> Spent:
+        shutil.rmtree(cut, ignore_errors=True)
+        return command([rembg, "p", "-m", THEIRS[model], str(photos), str(cut)], there)
+
+    for model in models:
+        what = f"{model}, {count} photos of {size} MP: prepare FOLDER / rembg p"
+        yield paired(what, lambda model=model: ours(model), lambda model=model: theirs(model), 1, warm=0)

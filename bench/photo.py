@@ -1,0 +1,128 @@
+"""One photo, warm: ours beside rembg's library pipeline, and beside the floor, with the same weights.
+
+`python -m bench.photo ours|theirs MODEL PHOTO` runs one side alone once, so that its memory can be measured.
+"""
+
+import io
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bench.measure import Row, command, here, paired
+from photio_prep import catalogue, devices
+from photio_prep.flow import prepare
+from photio_prep.geometry import Size, place, snap
+from photio_prep.matters import CatalogueMatter, matter_for
+from photio_prep.settings import models_folder
+from photio_prep.stages.matte import _FEEDS, RembgMatter
+
+ROOT = Path(__file__).parents[1]
+WIDTHS = {1: (1152, 864), 12: (4032, 3024), 24: (6000, 4000)}
+
+
+def enlarged(megapixels: int, folder: Path) -> Path:
+    """A fixture at the size of a camera's photo, with a camera's noise: a JPEG."""
+    path, (width, height) = folder / f"{megapixels}mp.jpg", WIDTHS[megapixels]
+    if not path.exists():
+        with Image.open(ROOT / "fixtures" / "photos" / "toy.jpg") as opened:
+            photo = opened.convert("RGB").resize(
+                (width, width * opened.height // opened.width), Image.Resampling.BICUBIC
+            )
+        photo = photo.crop((0, 0, width, height))
+        noise = np.random.default_rng(1).normal(0, 3, (height, width, 3))
+        Image.fromarray(np.clip(np.asarray(photo) + noise, 0, 255).astype(np.uint8)).save(path, quality=92)
+    return path
+
+
+def weights_of(model: str) -> Path:
+    return models_folder() / f"{model}.onnx"
+
+
+def plain_matter(model: str) -> RembgMatter:
+    """Our weights in rembg's session on onnxruntime's own defaults: what rembg would make of them."""
+    import onnxruntime
+
+    found = catalogue.by_name(model)
+    matter = RembgMatter(weights_of(model), found.family, model, device="cpu")
+    matter.session.inner_session = onnxruntime.InferenceSession(
+        weights_of(model).read_bytes(), providers=["CPUExecutionProvider"]
+    )
+    return matter
+
+
+def obvious(photo: Path, matter: RembgMatter) -> bytes:
+    """The obvious pipeline: rembg.remove on all of the photo, then resize, pad, PNG."""
+    import rembg
+
+    cut = rembg.remove(Image.open(photo), session=matter.session)
+    assert isinstance(cut, Image.Image)
+    way = place(Size(*cut.size), snap(Size(*cut.size)).size)
+    canvas = Image.new("RGBA", way.canvas)
+    canvas.paste(cut.resize(way.box.size, Image.Resampling.LANCZOS), way.box[:2])
+    holder = io.BytesIO()
+    canvas.save(holder, "PNG")
+    return holder.getvalue()
+
+
+def floor(photo: Path, matter: RembgMatter, looks: int) -> Callable[[], object]:
+    """The bare inference, as often as we look, and the decoding of the JPEG."""
+    family = catalogue.by_name(matter.name).family
+    mean, deviation, side = _FEEDS[family]
+    session, _, _ = devices.session(weights_of(matter.name).read_bytes(), "cpu")
+    feed = matter.session.normalize(Image.open(photo), mean, deviation, (side, side))
+
+    def work() -> None:
+        with Image.open(photo) as opened:
+            opened.load()
+        for _ in range(looks):
+            session.run(None, feed)
+
+    return work
+
+
+def rows(sizes: list[int], models: list[str], folder: Path, runs: int) -> Iterator[Row]:
+    for model in models:
+        looks = 2 if model == "u2netp" else 1
+        library, on_cpu = plain_matter(model), matter_for(model, device="cpu")
+        for photo in [enlarged(size, folder) for size in sizes]:
+            what = f"{model}, {photo.stem}"
+            ours, theirs = partial(ordered, photo, on_cpu), partial(obvious, photo, library)
+            yield paired(f"{what}: prepare / rembg's library", partial(here, ours), partial(here, theirs), runs)
+            if looks == 1 and "openvino" in devices.offered():
+                quick = partial(ordered, photo, matter_for(model, device="openvino"))
+                yield paired(
+                    f"{what}: on OpenVINO / rembg's library", partial(here, quick), partial(here, theirs), runs
+                )
+            for count in sorted({1, looks}):
+                least = partial(here, floor(photo, library, count))
+                yield paired(f"{what}: prepare / decode + {count} inference", partial(here, ours), least, runs)
+
+
+def ordered(photo: Path, matter: CatalogueMatter) -> object:
+    return prepare(photo, model=matter, description="on oak")
+
+
+def memory(sizes: list[int], models: list[str], folder: Path) -> Iterator[Row]:
+    for model in models:
+        for size in sizes:
+            words = [sys.executable, "-m", "bench.photo"]
+            told = (model, str(enlarged(size, folder)))
+            yield paired(
+                f"{model}, {size} MP: a process with one photo",
+                lambda told=told, words=words: command([*words, "ours", *told]),
+                lambda told=told, words=words: command([*words, "theirs", *told]),
+                1,
+                warm=0,
+            )
+
+
+if __name__ == "__main__":
+    side, which, where = sys.argv[1:]
+    if side == "ours":
+        prepare(Path(where), model=matter_for(which, device="cpu"), description="on oak")
+    else:
+        obvious(Path(where), plain_matter(which))

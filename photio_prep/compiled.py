@@ -1,0 +1,63 @@
+"""The bytes of a network -> the same network compiled by OpenVINO for this processor.
+
+Takes weights as bytes; gives what can be asked like a session of onnxruntime. Touches memory.
+Raises what OpenVINO raises.
+"""
+
+import importlib.util
+from threading import Lock
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Input(NamedTuple):
+    """An input of a network, as onnxruntime tells it."""
+
+    name: str
+
+
+class Compiled:
+    """A network on OpenVINO's processor plugin; it may be asked from several threads.
+
+    Args:
+        data: The ONNX file's bytes.
+        rounded: It may be computed with bfloat16, on processors that do: twice as fast, with 8 bits of precision.
+    """
+
+    def __init__(self, data: bytes, *, rounded: bool) -> None:
+        import openvino
+
+        core = openvino.Core()
+        precision = "bf16" if rounded and rounds() else "f32"
+        wishes = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
+        self._network: Any = core.compile_model(core.read_model(data), "CPU", wishes)
+        self._idle: list[Any] = []
+        self._lock = Lock()
+
+    def get_inputs(self) -> list[Input]:
+        """The names of its inputs."""
+        return [Input(each.get_any_name()) for each in self._network.inputs]
+
+    def run(self, _: None, feeds: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """Its first output, for the inputs by name."""
+        with self._lock:
+            request = self._idle.pop() if self._idle else self._network.create_infer_request()
+        try:
+            return [np.array(request.infer(feeds)[0])]
+        finally:
+            with self._lock:
+                self._idle.append(request)
+
+
+def installed() -> bool:
+    """Whether OpenVINO is there; it is not loaded."""
+    return importlib.util.find_spec("openvino") is not None
+
+
+def rounds() -> bool:
+    """Whether this processor computes with bfloat16."""
+    import openvino
+
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
