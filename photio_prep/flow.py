@@ -4,6 +4,7 @@ Takes photos and words; gives orders, results and finals. Touches the disk only 
 `generate` and `run`. Raises what the stages raise.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -11,15 +12,15 @@ from typing import TypedDict, Unpack
 
 from photio_prep import gate as gate_
 from photio_prep import orders as ledger
-from photio_prep import pay, settings, views, wanted
+from photio_prep import pay, pointed, settings, views, wanted
 from photio_prep.cutting import DEFAULT_CUTOUT, CutoutOptions
 from photio_prep.data import Canvas, Cutout, Final, Matter, Photo, Request, Result, Sender
 from photio_prep.decode import DEFAULT_LIMITS, Limits
 from photio_prep.encode import final_format
 from photio_prep.errors import NoProduct, UsageError
 from photio_prep.geometry import Recommended, Size, named, place, snap
-from photio_prep.matters import matter_for
 from photio_prep.orders import Order, Origin
+from photio_prep.pointing import Hints
 from photio_prep.stages.load import Source, load
 from photio_prep.stages.matte import Alpha, matte
 from photio_prep.stages.pad import pad
@@ -36,7 +37,9 @@ def prepare(
     append_negative: str | None = None,
     seed: int | None = None,
     size: str | Recommended | None = None,
-    model: str | Matter = "auto",
+    model: str | Matter | pointed.Sam = "auto",
+    points: Iterable[tuple[float, ...]] = (),
+    box: tuple[float, ...] | None = None,
     mask: Source | None = None,
     alpha: Alpha = "auto",
     second: Matter | None = None,
@@ -58,6 +61,8 @@ def prepare(
         seed: 1 … 4,294,967,296; None draws one from the canvas, -1 a fresh one.
         size: A tag ("Square"), ratio or "WxH" of the recommended sizes; None takes the nearest.
         model: A name of the catalogue, "auto" for the best that is installed, or a matter of your own.
+        points: Where the product is, in pixels of the photo: (x, y); (x, y, False) is none of it. SAM takes these.
+        box: Around the product: (left, top, right, bottom), in pixels of the photo. SAM takes it.
         mask: A mask in place of a model: white or opaque is product.
         alpha: What to do with the photo's own transparency: "auto" reuses a real cutout, "keep", "ignore".
         second: Another matter, asked only whether it finds the same product; takes its time.
@@ -71,7 +76,7 @@ def prepare(
 
     Raises:
         PhotoRefused, NoProduct: The photo cannot be used.
-        UsageError: A size, seed or prompt that cannot be meant.
+        UsageError: A size, seed, prompt, point or box that cannot be meant.
         ModelUnavailable: No model is installed, or it is damaged.
         StorageFailed: The order cannot be kept.
     """
@@ -79,8 +84,13 @@ def prepare(
     chosen = snap(photo.size) if size is None else named(size) if isinstance(size, str) else size
     placement = place(photo.size, chosen.size)
     drawn = None if mask is None else load(mask, limits=limits).image
-    matter = matter_for(model) if isinstance(model, str) else model
-    cutout = matte(photo, placement.box.size, matter, mask=drawn, alpha=alpha, options=cutting)
+    hints = Hints.of(points, box)
+    if hints and drawn:
+        raise UsageError("a mask and a point or box exclude each other", "Give one of them", subject=photo.source)
+    matter = pointed.choose(model, hints, photo)
+    # Who points at a product does not want the transparency that is there already.
+    used = "ignore" if hints and alpha == "auto" else alpha
+    cutout = matte(photo, placement.box.size, matter, mask=drawn, alpha=used, options=cutting)
     judged = gate_.judge(photo, cutout, _agreement(photo, cutout, second, cutting))
     canvas = pad(cutout, placement)
     asked = request(canvas, description, seed=seed, negative_prompt=negative_prompt, append_negative=append_negative)
@@ -89,6 +99,7 @@ def prepare(
     # What was asked for, not what it came to: `auto` is the same wish when a better model is installed.
     asked_model = cutout.model if cutout.model in ("mask", "alpha") else getattr(matter, "asked", cutout.model)
     told = f"model {asked_model}, alpha {alpha}, size {chosen.size}, mask {drawing}, {cutting}"
+    told += f", pointed {hints}" if hints else ""
     told += "" if frame is None else f", frame {frame}"
     origin = Origin(photo.source, photo.digest, photo.format, output, told, warnings, photo.credit, judged)
     order = Order(asked, endpoint, origin, cutout.model, cutout.image, device=cutout.device)
@@ -246,7 +257,9 @@ class Options(TypedDict, total=False):
     append_negative: str | None
     seed: int | None
     size: str | Recommended | None
-    model: str | Matter
+    model: str | Matter | pointed.Sam
+    points: Iterable[tuple[float, ...]]
+    box: tuple[float, ...] | None
     mask: Source | None
     alpha: Alpha
     second: Matter | None

@@ -26,10 +26,11 @@ LAYERS = (
         *(f"headers.{each}" for each in ["bmp", "boxes", "exif", "facts", "gif", "jpeg", "png", "tiff", "webp"]),
     }
     | {"pace", "retry", "secret", "settings", "verdict"}
-    | {"cutting", "edges", "looks", "parts", "refine", "tiles"},
+    | {"cutting", "edges", "looks", "parts", "pointing", "refine", "tiles"},
     {"catalogue", "claims", "keep", "facts", "orders", "states", "sources", "weights", "wire"}
     | {"stages", "stages.load", "stages.matte", "stages.pad", "stages.request", "stages.send", "stages.unpad"},
-    {"again", "curl", "figures", "wanted", "finals", "flow", "gate", "matters", "pay", "restore", "till", "views"},
+    {"again", "curl", "figures", "wanted", "finals", "flow", "gate", "matters", "pay", "restore", "till", "views"}
+    | {"pointed"},
     {"batch", "cluster", "review"},
     {"", "__main__", "cli"},
 )
@@ -51,7 +52,6 @@ HOMES = {
     "numpy": {"colour", "figures", "gate", "stages.matte", "stages.pad", "sandbox", "views"}
     | {"edges", "looks", "parts", "refine", "tiles"},
     "scipy": {"figures", "edges", "looks", "parts", "refine", "tiles"},
-    "pymatting": {"refine"},
     "platformdirs": {"settings", "states", "weights"},
     "pillow_heif": {"pixels", "worker"},
     "PIL": {
@@ -71,6 +71,7 @@ HOMES = {
         "wanted",
         "matters",
         "orders",
+        "pointed",
         "sandbox",
         "stages",
         "wire",

@@ -35,6 +35,23 @@ talking = several(
     click.option("-v", "--verbose", is_flag=True, help="Where errors came from, too."),
     click.option("-q", "--quiet", is_flag=True, help="Errors only on stderr."),
 )
+
+
+def numbers(count: int) -> Callable[[str], tuple[float, ...]]:
+    """What reads so many numbers with commas between them."""
+
+    def read(text: str) -> tuple[float, ...]:
+        try:
+            found = tuple(float(each) for each in text.split(","))
+        except ValueError:
+            found = ()
+        if len(found) != count:
+            raise click.BadParameter(f"{text!r} is not {count} numbers with commas between them")
+        return found
+
+    return read
+
+
 words = several(
     click.option("-d", "--description", default=None, metavar="TEXT", help=DESCRIPTION_HELP),
     click.option("--negative-prompt", default=None, metavar="TEXT", help="Replaces the server's default."),
@@ -51,6 +68,24 @@ cutting = several(
     click.option("--model", default="auto", show_default=True, metavar="NAME|PATH", help="The model that cuts out."),
     click.option(
         "--family", type=click.Choice(["u2net", "isnet", "birefnet"]), help="Of your own weights in --model PATH."
+    ),
+    click.option(
+        "--point",
+        "points",
+        type=numbers(2),
+        multiple=True,
+        metavar="X,Y",
+        help="The product is here, in pixels of the photo (needs SAM's weights). May be given again.",
+    ),
+    click.option(
+        "--not-point", "others", type=numbers(2), multiple=True, metavar="X,Y", help="Here is none of the product."
+    ),
+    click.option(
+        "--box",
+        type=numbers(4),
+        default=None,
+        metavar="LEFT,TOP,RIGHT,BOTTOM",
+        help="The product is in here, in pixels of the photo (needs SAM's weights).",
     ),
     click.option("--mask", type=click.Path(path_type=Path), help="Your own mask: white or opaque is product."),
     click.option(
@@ -85,7 +120,7 @@ cutting = several(
         type=click.Choice(["fast", "best", "off"]),
         default="fast",
         show_default=True,
-        help="How a model's belief becomes an edge; best takes many seconds.",
+        help="How a model's belief becomes an edge; best looks at finer pixels and takes longer.",
     ),
     click.option(
         "--holes",

@@ -91,23 +91,26 @@ def _cutout(
     flat = _flat(photo.image)
     view = flat.resize(size, Image.Resampling.LANCZOS, reducing_gap=3) if size.area < photo.size.area else flat
     given = matter(view)
-    if view.size != size:
-        view = view.resize(size, Image.Resampling.LANCZOS)
-    found = given if given.size == size else given.resize(size, Image.Resampling.LANCZOS)
+    view = _scaled(view, size)
     grain = given.info.get("grain")
+    found = _scaled(given, size)
     if grain is not None:
-        found = _refined(view, found, float(grain) * size.width / given.width, options)
+        finer = refine.finer(size, photo.size) if options.refine == "best" else size
+        seen = view if finer == size else _scaled(flat, finer)
+        fine = _refined(seen, _scaled(given, finer), float(grain) * finer.width / given.width, options)
+        found = _scaled(fine, size)
     sure = given.info.get("confidence")
     name, device = getattr(matter, "name", type(matter).__name__), getattr(matter, "device", "")
     return Cutout(compose(view, found, options, haze=True), name, confidence=sure, device=device)
 
 
+def _scaled(image: Image.Image, size: Size) -> Image.Image:
+    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
+
+
 def _refined(view: Image.Image, found: Image.Image, grain: float, options: CutoutOptions) -> Image.Image:
     pixels, belief = np.asarray(view), np.asarray(found, dtype=np.float32) / np.float32(255)
-    if options.refine == "off":
-        share = refine.stretch(belief, *_LEVELS)
-    else:
-        share = (refine.best if options.refine == "best" else refine.fast)(pixels, belief, grain)
+    share = refine.stretch(belief, *_LEVELS) if options.refine == "off" else refine.fast(pixels, belief, grain)
     return Image.fromarray(parts.flush(np.rint(share * 255).astype(np.uint8)))
 
 
@@ -218,7 +221,7 @@ class RembgMatter:
             NoProduct: The network is not sure of a product anywhere.
             ModelUnavailable: The weights do not load, or are of another family.
         """
-        found = looks.belief(self.probability, image, _FOUND)
+        found = looks.belief(self.probability, image, _FOUND, _HIGH.get(self.family, 0))
         peak = float(found.first.max())
         # rembg stretches every prediction to 0..255, so that a blank paper has a product too.
         if peak < _FOUND:
@@ -253,6 +256,8 @@ _FEEDS = {
     "isnet": ((0.5, 0.5, 0.5), (1.0, 1.0, 1.0), 1024),
     "birefnet": (*_IMAGENET, 1024),
 }
+# ISNet sees everything this share of one of its pixels too high up: found on three sets apart, docs/cutouts.md.
+_HIGH = {"isnet": 0.15}
 _SESSIONS = {"u2net": "U2netpSession", "isnet": "DisSessionGeneralUse", "birefnet": "BiRefNetSessionGeneral"}
 
 
