@@ -14,7 +14,7 @@ from photio_prep.geometry import Size
 from photio_prep.tiles import Bools, Floats, box_mean, over_tiles
 
 # A network of few pixels (this many of the canvas to one of its own, or more) is wrong about an edge by more of them.
-_COARSE = 1.4
+_COARSE = 1.6
 
 
 class _Steps(NamedTuple):
