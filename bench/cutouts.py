@@ -6,9 +6,11 @@ DATA is a folder with `cutouts/image/*.jpg` and `cutouts/alpha/*.png` (a set is 
 rendered fixtures, whose truth is exact, are always measured. Figures, means over a set:
 
   IoU     of both masks cut at half, at the photo's scale (at most 1216 px)
-  edge    mean error of alpha within 7 px of the truth's edge, at the same scale: what score_cutouts.py says
-  canvas  the same at the canvas's scale, which is what is sent; a perfect cutout that was scaled to the canvas has
-          about 0.013 in the column before, and 0 here
+  edge    mean error of alpha within 7 px of the truth's edge, at the same scale: what score_cutouts.py says. Both
+          cutouts have the photo's size, as rembg's always have; ours is matte(photo, photo.size, …)
+  sent    the same for the cutout of the canvas's size, which is what is sent, enlarged again as score_cutouts.py does;
+          a perfect one has about 0.013 here
+  canvas  the same at the canvas's scale; a perfect one has 0 here
   fringe  mean error (0..255) in that band of the cutout over white, black and green; fixtures only
   haze    pixels of alpha 1 to 8 farther than 12 px from what is half covered; under: pixels with colour under alpha 0
 """
@@ -40,6 +42,7 @@ GROUNDS = ((255, 255, 255), (0, 0, 0), (0, 255, 0))
 class Row(NamedTuple):
     iou: float
     edge: float
+    sent: float
     canvas: float
     fringe: float
     haze: float
@@ -85,14 +88,19 @@ def premultiplied(cutout: Image.Image, size: Size) -> NDArray[np.float64]:
     return pixels
 
 
-def measured(cutout: Image.Image, truth: Image.Image, size: Size, *, colours: bool) -> Row:
-    given = np.asarray(cutout.getchannel("A"), dtype=np.float32) / 255
-    exact = np.asarray(truth.getchannel("A"), dtype=np.float32) / 255
+def covered(cutout: Image.Image) -> Floats:
+    return np.asarray(cutout.getchannel("A"), dtype=np.float32) / 255
+
+
+def measured(whole: Image.Image, cutout: Image.Image, truth: Image.Image, size: Size, *, colours: bool) -> Row:
+    given, exact = covered(cutout), covered(truth)
     scale = min(1.0, 1216 / max(truth.size))
     compared = round(truth.width * scale), round(truth.height * scale)
-    ours, true = shrunk(scaled(given, truth.size), compared), shrunk(exact, compared)
+    ours, enlarged = (shrunk(scaled(each, truth.size), compared) for each in (covered(whole), given))
+    true = shrunk(exact, compared)
+    rim = band(true)
+    edge, lost = (float(np.abs(each - true)[rim].mean()) for each in (ours, enlarged))
     union = ((ours > 0.5) | (true > 0.5)).sum()
-    edge = np.abs(ours - true)[band(true)].mean()
     sent, want = sharply(given, size), sharply(exact, size)
     rim = band(want)
     fringe = float("nan")
@@ -108,7 +116,8 @@ def measured(cutout: Image.Image, truth: Image.Image, size: Size, *, colours: bo
     far = ndimage.distance_transform_edt(alpha < 128) > 12
     return Row(
         float(((ours > 0.5) & (true > 0.5)).sum() / max(1, union)),
-        float(edge),
+        edge,
+        lost,
         float(np.abs(sent - want)[rim].mean()),
         fringe,
         float(((alpha > 0) & (alpha <= 8) & far).sum()),
@@ -121,7 +130,7 @@ def line(name: str, theirs: list[Row], ours: list[Row]) -> str:
         return statistics.fmean(row[field] for row in rows)
 
     told = [f"{name:32s}{len(ours):4d}"]
-    for field, form in enumerate(("7.4f", "7.4f", "7.4f", "6.2f", "7.0f", "6.0f")):
+    for field, form in enumerate(("7.4f", "7.4f", "7.4f", "7.4f", "6.2f", "7.0f", "6.0f")):
         told.append(f"{mean(theirs, field):{form}} {mean(ours, field):{form}}")
     return " | ".join(told)
 
@@ -144,7 +153,7 @@ def main() -> None:
         sets: dict[str, list[tuple[Row, Row]]] = {}
         spent = [0.0, 0.0]
         print(f"\n{found.name}: rembg {rembg.__version__} | ours, refine {asked.refine}")
-        heads = ("set", "IoU", "edge", "canvas", "fringe", "haze", "under")
+        heads = ("set", "IoU", "edge", "sent", "canvas", "fringe", "haze", "under")
         print(" | ".join(f"{head:^15s}" if at else f"{head:36s}" for at, head in enumerate(heads)))
         for kind, name, where, truth_file in pairs(asked.data):
             rows = sets.setdefault(kind, [])
@@ -160,10 +169,13 @@ def main() -> None:
             start = time.process_time()
             theirs = rembg.remove(photo.image.convert("RGB"), session=matter.session)
             middle = time.process_time()
-            ours = matte(photo, size, matter, options=CutoutOptions(refine=asked.refine)).image
+            options = CutoutOptions(refine=asked.refine)
+            ours = matte(photo, size, matter, options=options).image
             spent = [spent[0] + middle - start, spent[1] + time.process_time() - middle]
+            whole = matte(photo, photo.size, matter, options=options).image
             fixture = kind == "fixtures"
-            rows.append(tuple(measured(cut, truth, size, colours=fixture) for cut in (theirs, ours)))  # type: ignore[arg-type]
+            pair = ((theirs, theirs), (whole, ours))
+            rows.append(tuple(measured(*cut, truth, size, colours=fixture) for cut in pair))  # type: ignore[arg-type]
             if asked.each:
                 print(line(f"{kind} {name}", [rows[-1][0]], [rows[-1][1]]), flush=True)
         for kind, rows in {**sets, "all": [row for some in sets.values() for row in some]}.items():

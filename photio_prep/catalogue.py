@@ -19,6 +19,8 @@ from photio_prep.errors import UsageError
 from photio_prep.sources import KINDS, Source
 
 Family = Literal["u2net", "isnet", "birefnet"]
+# SAM's two networks go together and want to be told where to look: no family for a model alone.
+Kind = Literal["u2net", "isnet", "birefnet", "sam"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Weights:
     """
 
     name: str
-    family: Family
+    family: Kind
     file: str
     input: int
     licence: str
@@ -45,13 +47,22 @@ class Weights:
     note: str = ""
 
 
-@cache
 def catalog() -> tuple[Weights, ...]:
-    """The models, best first."""
+    """The models that find a product by themselves, best first."""
+    return _table("model")
+
+
+def pointed() -> tuple[Weights, ...]:
+    """The two networks of SAM, which finds what is pointed at: the one for the picture, then the one for points."""
+    return _table("pointed")
+
+
+@cache
+def _table(table: str) -> tuple[Weights, ...]:
     packaged = resources.files("photio_prep") / "catalog.toml"
     checkout = Path(__file__).parent.parent / "models" / "catalog.toml"
     text = (packaged if packaged.is_file() else checkout).read_text(encoding="utf-8")
-    return tuple(_row(row) for row in tomllib.loads(text)["model"])
+    return tuple(_row(row) for row in tomllib.loads(text)[table])
 
 
 def _row(row: dict[str, Any]) -> Weights:
@@ -65,7 +76,7 @@ def by_name(name: str) -> Weights:
     Raises:
         UsageError: The catalogue has none of that name.
     """
-    for weights in catalog():
+    for weights in (*catalog(), *pointed()):
         if weights.name == name:
             return weights
     names = ", ".join(weights.name for weights in catalog())

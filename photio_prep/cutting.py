@@ -19,8 +19,9 @@ _FARTHEST = 64
 class CutoutOptions:
     """How the cutout's edge and parts are made. All lengths are pixels of the canvas, that is of what is sent.
 
-    `refine`: what a model believes becomes alpha by a fast colour-guided filter, by closed-form matting ("best": slow,
-    needs pymatting), or only by a stretch ("off"). A mask, an alpha or a matter of your own is never refined.
+    `refine`: what a model believes becomes alpha by a fast colour-guided filter at the canvas's size, by the same on
+    the photo's finer pixels ("best": about twice the time), or only by a stretch ("off"). A mask, an alpha or a matter
+    of your own is never refined.
     `holes`: "auto" closes pinholes only, "fill" everything that the product encloses.
     `specks`: parts smaller than this share of the largest part are dropped.
     `grow`: the outline is moved outwards, or inwards where it is negative. `feather`: the rim is softened by as much.

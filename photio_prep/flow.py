@@ -4,13 +4,14 @@ Takes photos and words; gives orders, results and finals. Touches the disk only 
 `generate` and `run`. Raises what the stages raise.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TypedDict, Unpack
 
 from photio_prep import gate as gate_
-from photio_prep import made, originals, pay, settings, views
+from photio_prep import made, originals, pay, pointed, settings, views
 from photio_prep import orders as ledger
 from photio_prep.assemble import assembled
 from photio_prep.cutting import DEFAULT_CUTOUT, CutoutOptions
@@ -21,8 +22,8 @@ from photio_prep.errors import NoProduct, UsageError
 from photio_prep.finishing import Finishing, Product
 from photio_prep.framing import Framing
 from photio_prep.geometry import Recommended, Size, box_on, named, place, snap
-from photio_prep.matters import matter_for
 from photio_prep.orders import Order, Origin
+from photio_prep.pointing import Hints
 from photio_prep.reframe import reframed
 from photio_prep.stages.load import Source, fitted, load, name_of, unread
 from photio_prep.stages.matte import Alpha, matte
@@ -41,7 +42,9 @@ def prepare(
     append_negative: str | None = None,
     seed: int | None = None,
     size: str | Recommended | None = None,
-    model: str | Matter = "auto",
+    model: str | Matter | pointed.Sam = "auto",
+    points: Iterable[tuple[float, ...]] = (),
+    box: tuple[float, ...] | None = None,
     mask: Source | None = None,
     alpha: Alpha = "auto",
     second: Matter | None = None,
@@ -64,6 +67,8 @@ def prepare(
         seed: 1 … 4,294,967,296; None draws one from the canvas, -1 a fresh one.
         size: A tag ("Square"), ratio or "WxH" of the recommended sizes; None takes the nearest.
         model: A name of the catalogue, "auto" for the best that is installed, or a matter of your own.
+        points: Where the product is, in pixels of the photo: (x, y); (x, y, False) is none of it. SAM takes these.
+        box: Around the product: (left, top, right, bottom), in pixels of the photo. SAM takes it.
         mask: A mask in place of a model: white or opaque is product.
         alpha: What to do with the photo's own transparency: "auto" reuses a real cutout, "keep", "ignore".
         second: Another matter, asked only whether it finds the same product; takes its time.
@@ -78,7 +83,7 @@ def prepare(
 
     Raises:
         PhotoRefused, NoProduct: The photo cannot be used.
-        UsageError: A size, seed or prompt that cannot be meant.
+        UsageError: A size, seed, prompt, point or box that cannot be meant.
         ModelUnavailable: No model is installed, or it is damaged.
         StorageFailed: The order cannot be kept.
     """
@@ -92,13 +97,17 @@ def prepare(
     placement = place(photo.size, chosen.size)
     drawn = None if mask is None else load(mask, limits=limits).image
     drawing = sha256(drawn.tobytes()).hexdigest()[:16] if drawn else "none"
-    matter = finding = matter_for(model) if isinstance(model, str) else model
-    reuse = alpha
+    hints = Hints.of(points, box)
+    if hints and drawn:
+        raise UsageError("a mask and a point or box exclude each other", "Give one of them", subject=photo.source)
+    matter = finding = pointed.choose(model, hints, photo)
+    # Who points at a product does not want the transparency that is there already.
+    used: Alpha = "ignore" if hints and alpha == "auto" else alpha
     if framing is not None:
-        new = reframed(photo, asked_size, matter, framing, mask=drawn, alpha=alpha, options=cutting)
+        new = reframed(photo, asked_size, matter, framing, mask=drawn, alpha=used, options=cutting)
         photo, chosen, placement = new.photo, new.chosen, new.placement
-        finding, drawn, reuse = new.matter or matter, new.mask, new.alpha
-    cutout = matte(photo, placement.box.size, finding, mask=drawn, alpha=reuse, options=cutting)
+        finding, drawn, used = new.matter or matter, new.mask, new.alpha
+    cutout = matte(photo, placement.box.size, finding, mask=drawn, alpha=used, options=cutting)
     judged = gate_.judge(photo, cutout, _agreement(photo, cutout, second, cutting))
     canvas = pad(cutout, placement)
     asked = request(canvas, description, seed=seed, negative_prompt=negative_prompt, append_negative=append_negative)
@@ -107,6 +116,7 @@ def prepare(
     # What was asked for, not what it came to: `auto` is the same wish when a better model is installed.
     asked_model = cutout.model if cutout.model in ("mask", "alpha") else getattr(matter, "asked", cutout.model)
     told = f"model {asked_model}, alpha {alpha}, size {chosen.size}, mask {drawing}, {cutting}"
+    told += f", pointed {hints}" if hints else ""
     told += "" if frame is None else f", frame {frame}"
     told += "" if framing is None else f", framing {framing}"
     origin = Origin(photo.source, photo.digest, photo.format, output, told, warnings, photo.credit, judged)
@@ -217,7 +227,9 @@ class Options(TypedDict, total=False):
     append_negative: str | None
     seed: int | None
     size: str | Recommended | None
-    model: str | Matter
+    model: str | Matter | pointed.Sam
+    points: Iterable[tuple[float, ...]]
+    box: tuple[float, ...] | None
     mask: Source | None
     alpha: Alpha
     second: Matter | None

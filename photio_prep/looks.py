@@ -35,15 +35,16 @@ class Belief:
     grain: float
 
 
-def belief(network: Network, image: Image.Image, enough: float) -> Belief:
+def belief(network: Network, image: Image.Image, enough: float, high: float = 0) -> Belief:
     """What the network believes of each pixel, where its peak is 1.
 
     Args:
         network: An RGB picture in, its belief (H, W) of its own size out.
         image: RGB.
         enough: Without a belief as high as this there is no product, and nothing to look at twice.
+        high: By how much of its own pixel the network sees everything too high up, 0..1.
     """
-    first = _probable(network(image))
+    first = _lowered(_probable(network(image)), high)
     whole = _fit(first, image.size)
     grain = max(image.size) / max(first.shape)
     if max(first.shape) > _FEW_PIXELS or first.max() < enough:
@@ -51,7 +52,7 @@ def belief(network: Network, image: Image.Image, enough: float) -> Belief:
     left, top, right, bottom = box = _around(first, image.size)
     if (right - left) * (bottom - top) > _CLOSE_ENOUGH * image.width * image.height:
         return Belief(whole, first, grain)
-    closer = _probable(network(image.crop(box)))
+    closer = _lowered(_probable(network(image.crop(box))), high)
     if closer.max() < enough:
         return Belief(whole, first, grain)
     second = np.zeros_like(whole)
@@ -62,12 +63,17 @@ def belief(network: Network, image: Image.Image, enough: float) -> Belief:
     # Out of focus there is no more to see from nearby, and the surroundings, which tell what the product is, are less.
     window = around(near > 0, round(_TRUSTED * grain))
     seen = np.asarray(image)[window].transpose(2, 0, 1).astype(np.float32) / np.float32(255)
-    both[window] += softness(seen) * (whole[window] - both[window])
+    both[window] += softness(seen, near[window] > 0) * (whole[window] - both[window])
     return Belief(both, first, max(right - left, bottom - top) / max(closer.shape))
 
 
 def _probable(found: Floats) -> Floats:
     return np.clip(np.nan_to_num(found), 0, 1)
+
+
+def _lowered(found: Floats, share: float) -> Floats:
+    """Moved down by `share` of a pixel."""
+    return found if not share else (1 - share) * found + share * np.concatenate((found[:1], found[:-1]))
 
 
 def _fit(found: Floats, size: tuple[int, int]) -> Floats:

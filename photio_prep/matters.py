@@ -12,7 +12,7 @@ from PIL import Image
 
 from photio_prep import catalogue, weights
 from photio_prep.devices import Device
-from photio_prep.errors import ModelUnavailable
+from photio_prep.errors import ModelUnavailable, UsageError
 from photio_prep.settings import models_folder
 from photio_prep.stages.matte import RembgMatter
 
@@ -34,6 +34,9 @@ class CatalogueMatter:
     @cached_property
     def _matter(self) -> RembgMatter:
         found = self._weights
+        if found.family == "sam":
+            fix = "Use --point or --box without --model"
+            raise UsageError("it has to be told where the product is", fix, subject=f"model {found.name}")
         # What is loaded is what was compared with the pin, byte for byte: the file may change in between.
         path, data = weights.read(found, self._folder)
         return RembgMatter(path, found.family, found.name, data=data, device=self._device)

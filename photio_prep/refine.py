@@ -1,6 +1,6 @@
 """From what a network believes to alpha: as sharp as the picture's own edge, and no sharper.
 
-Takes and gives arrays. Touches nothing. Raises UsageError where the optional pymatting is missing.
+Takes and gives arrays. Touches nothing. Raises nothing.
 """
 
 from functools import partial
@@ -10,30 +10,33 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photio_prep.errors import UsageError
+from photio_prep.geometry import Size
 from photio_prep.tiles import Bools, Floats, box_mean, over_tiles
 
 # A network of few pixels (this many of the canvas to one of its own, or more) is wrong about an edge by more of them.
-_COARSE = 1.4
+_COARSE = 1.6
 
 
 class _Steps(NamedTuple):
-    """The stretch before the filters, then the radius of each filter and the stretch after it.
+    """The stretch before the filters, the radius of each filter and the stretch after it, the filters' epsilon.
 
     A stretch's lower share of belief becomes background, the upper one product. Narrower ones at the end lower the
     edge error of hard composites, and raise that of real lenses and of meshes at the canvas's scale: docs/cutouts.md.
+    `eps`: the variance (of colours 0..1) below which a window is taken for one colour.
     """
 
     before: tuple[float, float]
     filters: tuple[tuple[int, tuple[float, float]], ...]
+    eps: float
 
 
-_COARSE_STEPS = _Steps((0.15, 0.85), ((4, (0.2, 0.8)), (2, (0.15, 0.85))))
-_FINE_STEPS = _Steps((0.1, 0.8), ((2, (0.15, 0.85)),))
-# The variance (of colours 0..1) below which a window is taken for one colour.
-_EPS = 5e-4
+_COARSE_STEPS = _Steps((0.15, 0.85), ((4, (0.2, 0.8)), (2, (0.15, 0.85))), 5e-4)
+_FINE_STEPS = _Steps((0.12, 0.92), ((2, (0.15, 0.85)),), 2e-4)
 # An edge of the picture that is wider than the first (pixels) is not hardened any more, from the second on not at all.
 _WIDTHS = (7.0, 9.0)
+_MOSTLY = 0.5
+# How many pixels of the photo are looked at, at most, for one of the canvas, to each side.
+_FINER = 1.5
 # How far around a pixel its edge is looked for, at half size.
 _REACH = 14
 # How far from the rim the filter works, and how far out-of-focus edges are looked for.
@@ -71,45 +74,29 @@ def _sharp(image: Floats, sharp: Floats, belief: Floats, rim: Bools, steps: _Ste
     busy = _widened(rim, _BUSY)
     for radius, after in steps.filters:
         planes = np.concatenate((image, sharp[None]))
-        work = partial(guided, radius=radius, eps=_EPS)
+        work = partial(guided, radius=radius, eps=steps.eps)
         sharp = stretch(over_tiles(busy, 2 * radius, work, planes, planes[3:].copy())[0], *after)
-    soft = softness(image) * _widened(rim, _FAR)
+    soft = softness(image, rim)
+    # Out of focus as a whole: its rim may be wider than anything here looks.
+    if soft.min() == 1:
+        return belief
+    soft *= _widened(rim, _FAR)
     return sharp + soft * (belief - sharp)
 
 
-def softness(image: Floats) -> Floats:
-    """1 where the picture's edges are as wide as only a lens out of focus makes them, 0 where they are sharp."""
-    return stretch(edge_width(image), *_WIDTHS)
+def finer(size: Size, photo: Size) -> Size:
+    """The size at which edges are looked for when that may take its time: the photo's, within what was measured."""
+    return Size(*(max(ours, min(theirs, round(_FINER * ours))) for ours, theirs in zip(size, photo, strict=True)))
 
 
-def best(pixels: NDArray[np.uint8], belief: Floats, grain: float = 1.0) -> Floats:
-    """Alpha by closed-form matting (Levin, Lischinski, Weiss 2008) in a band along the rim of `fast`. Slow.
+def softness(image: Floats, rim: Bools) -> Floats:
+    """1 where the picture's edges are as wide as only a lens out of focus makes them, 0 where they are sharp.
 
-    Raises:
-        UsageError: pymatting is not installed.
+    Where that is true of most of the `rim`, the product is out of focus as a whole: what seems sharp in between is
+    another thing's edge.
     """
-    try:
-        from pymatting import estimate_alpha_cf
-    except ImportError as error:
-        raise UsageError("pymatting is not installed", "Run: pip install pymatting, or use --refine fast") from error
-    from scipy.ndimage import binary_dilation, distance_transform_cdt
-
-    quick = fast(pixels, belief, grain)
-    unsure = (quick > 0.05) & (quick < 0.95)
-    product = quick >= 0.5
-    edge = np.maximum(distance_transform_cdt(product), distance_transform_cdt(~product)) <= 3
-    unknown = binary_dilation(unsure, iterations=2) | edge
-    if not unknown.any():
-        return quick
-    # What is known far from the band says nothing about it.
-    window = around(unknown, 8)
-    trimap = np.where(unknown, 0.5, product)[window]
-    found = quick.copy()
-    # pymatting wants something known on either side.
-    if (trimap == 0).any() and (trimap == 1).any():
-        solved = estimate_alpha_cf(pixels[window] / 255.0, trimap)
-        found[window] = np.where(unknown[window], solved, quick[window]).astype(np.float32)
-    return found
+    soft = stretch(edge_width(image), *_WIDTHS)
+    return soft if soft[rim].mean() <= _MOSTLY else np.ones_like(soft)
 
 
 def edge_width(image: Floats) -> Floats:

@@ -6,13 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
+from PIL import Image
 from scipy import ndimage
 
 from photio_prep.cutting import CutoutOptions
 from photio_prep.edges import clean, foreground
 from photio_prep.errors import UsageError
+from photio_prep.geometry import Size
 from photio_prep.looks import belief
-from photio_prep.refine import edge_width, fast
+from photio_prep.refine import edge_width, fast, finer
 from photio_prep.tiles import box_mean, over_tiles
 
 Bytes = NDArray[np.uint8]
@@ -100,6 +102,28 @@ def test_an_edge_out_of_focus_is_not_hardened() -> None:
     assert np.median(edge_width(planes(alpha))[(alpha > 0.4) & (alpha < 0.6)]) > 20
 
 
+def test_a_product_out_of_focus_as_a_whole_stays_as_it_was_believed() -> None:
+    """Also where its surroundings have sharp edges of their own, and far from the rim's middle."""
+    alpha = disc(blur=30)
+    believed = np.clip(alpha + 0.02, 0, 1).astype(np.float32)
+    assert np.array_equal(fast(shot(alpha), believed), believed)
+
+
+def test_what_a_network_sees_too_high_is_lowered_by_so_much_of_its_pixel() -> None:
+    picture = Image.fromarray(shot(disc(320, 60)))
+    seen = np.zeros((640, 640), np.float32)
+    seen[300:340, 300:340] = 1
+    found = belief(lambda _: seen, picture, 0.5, high=0.25)
+    rows = found.first[:, 320]
+    assert (rows[299], rows[300], rows[339], rows[340], rows[341]) == (0, 0.75, 1, 0.25, 0)
+
+
+def test_finer_pixels_are_those_of_the_photo_within_limits() -> None:
+    assert finer(Size(1024, 768), Size(4000, 3000)) == Size(1536, 1152)
+    assert finer(Size(1024, 768), Size(1200, 900)) == Size(1200, 900)
+    assert finer(Size(1024, 768), Size(400, 300)) == Size(1024, 768)
+
+
 def test_a_sharp_edge_is_seen_as_sharp() -> None:
     alpha = disc(blur=1)
     width = edge_width(planes(alpha))
@@ -127,8 +151,6 @@ def test_tiles_give_what_the_whole_picture_gives(height: int, width: int, radius
 
 
 def test_a_small_network_looks_twice_and_a_large_one_once() -> None:
-    from PIL import Image
-
     picture = Image.fromarray(shot(disc(320, 60)))
     for side, looks in ((40, 2), (640, 1)):
         calls: list[tuple[int, int]] = []

@@ -27,8 +27,8 @@ LAYERS = (
         "headers",
         *(f"headers.{each}" for each in ["bmp", "boxes", "exif", "facts", "gif", "jpeg", "png", "tiff", "webp"]),
     }
-    | {"compiled", "pace", "plain", "retry", "secret", "settings", "verdict"}
-    | {"cutting", "edges", "looks", "parts", "refine", "tiles"}
+    | {"compiled", "pace", "plain", "retry", "secret", "sessions", "settings", "verdict"}
+    | {"cutting", "edges", "looks", "parts", "pointing", "refine", "tiles"}
     | {"framing", "layout", "paper", "presets"}
     | {"drift", "finishing", "proof", "tone", "upsample"},
     {"catalogue", "claims", "keep", "facts", "orders", "states", "sources", "weights", "wire"}
@@ -49,7 +49,7 @@ LAYERS = (
         "till",
         "views",
     }
-    | {"assemble", "originals"}
+    | {"assemble", "originals", "pointed"}
     | {"advice", "packshot", "provenance", "reframe", "rewording", "rules", "shelf"},
     {"batch", "cluster"} | {"page", "page.build", "page.decisions", "page.pictures", "page.rows", "page.sheet"},
     {"", "__main__", "cli"},
@@ -58,7 +58,7 @@ LAYERS = (
 SANDBOX_MAY_IMPORT = {"errors", "geometry"}
 
 HOMES = {
-    "rembg": {"stages.matte"},
+    "rembg": {"sessions"},
     "onnxruntime": {"devices"},
     "openvino": {"compiled"},
     "requests": {"connection", "stages.send"},
@@ -74,7 +74,6 @@ HOMES = {
     | {"compiled", "edges", "framing", "looks", "paper", "parts", "refine", "stages.unpad", "tiles"}
     | {"assemble", "drift", "restore", "tone", "upsample"},
     "scipy": {"figures", "paper", "edges", "looks", "parts", "refine", "tiles"} | {"drift", "restore", "upsample"},
-    "pymatting": {"refine"},
     "platformdirs": {"settings", "states", "weights"},
     "pillow_heif": {"pixels", "worker"},
     "PIL": {
@@ -94,6 +93,7 @@ HOMES = {
         "looks",
         "made",
         "packshot",
+        "pointed",
         "paper",
         "pixels",
         "refine",

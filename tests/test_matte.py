@@ -23,8 +23,9 @@ from photio_prep.data import Cutout, Matter, Photo
 from photio_prep.errors import ModelUnavailable, NoProduct, PhotoRefused
 from photio_prep.geometry import Size, place, snap
 from photio_prep.matters import CatalogueMatter
+from photio_prep.sessions import rembg_sessions
 from photio_prep.stages.load import load
-from photio_prep.stages.matte import Alpha, RembgMatter, compose, mask_alpha, matte, real_cutout, rembg_sessions
+from photio_prep.stages.matte import Alpha, RembgMatter, compose, mask_alpha, matte, real_cutout
 from tests import photos
 from tests.fakes import BrightMatter, BrokenMatter, CountingMatter, FixedMatter
 
@@ -161,6 +162,16 @@ def test_a_few_clear_pixels_are_no_cutout() -> None:
     assert real_cutout(image)
 
 
+@pytest.mark.parametrize(("clear", "opaque", "real"), [(50, 50, True), (49, 9951, False), (9951, 49, False)])
+def test_a_real_cutout_has_a_two_hundredth_of_either(clear: int, opaque: int, real: bool) -> None:
+    """Of 10,000 pixels; the rest is neither clear nor opaque."""
+    levels = np.full(10_000, 100, np.uint8)
+    levels[:clear], levels[10_000 - opaque :] = 7, 128
+    image = Image.new("RGB", (100, 100))
+    image.putalpha(Image.fromarray(levels.reshape(100, 100)))
+    assert real_cutout(image) is real
+
+
 def test_a_clear_picture_is_nothing_to_keep() -> None:
     with pytest.raises(NoProduct, match=r"shoe\.jpg"):
         matte(of(Image.new("RGBA", (90, 70))), Size(90, 70), None, alpha="keep")
@@ -281,6 +292,48 @@ def test_isnet_agrees_with_the_exact_alpha(isnet: CatalogueMatter) -> None:
         truth = np.asarray(picture.getchannel("A").resize(size, Image.Resampling.LANCZOS))
     assert inside(pixels(cutout)[..., 3], truth) > 0.97
     keeps_the_promises(cutout, soft=0.03)
+
+
+def edge_and_iou(alpha: Bytes, truth: Bytes) -> tuple[float, float]:
+    """Mean error within 7 px of the truth's edge, 0 … 1, and the IoU of both cut at half: as bench/cutouts.py."""
+    product = truth > 127
+    outline = product & ~ndimage.binary_erosion(product, border_value=1)
+    rim = ndimage.distance_transform_edt(~outline) <= 7
+    error = np.abs(alpha.astype(float) - truth)[rim].mean() / 255
+    return float(error), float(((alpha > 127) & product).sum() / ((alpha > 127) | product).sum())
+
+
+@pytest.mark.model
+@pytest.mark.parametrize(
+    ("name", "edge", "iou"), [("vase.jpg", 0.035, 0.99), ("mug.jpg", 0.06, 0.985), ("toy.jpg", 0.09, 0.91)]
+)
+def test_u2netp_is_closer_to_the_truth_than_rembg_with_the_same_weights(
+    name: str, edge: float, iou: float, u2netp: CatalogueMatter
+) -> None:
+    photo = load(FIXTURES / "photos" / name)
+    size = box_of(photo)
+    with Image.open((FIXTURES / "truth" / name).with_suffix(".webp")) as picture:
+        truth = np.asarray(picture.getchannel("A").resize(size, Image.Resampling.LANCZOS))
+    ours = edge_and_iou(pixels(matte(photo, size, u2netp))[..., 3], truth)
+    # rembg's own session stretches and enlarges what the network says; its mask is what `remove` cuts with.
+    (mask,) = u2netp._matter.session.predict(photo.image)
+    theirs = edge_and_iou(np.asarray(mask.resize(size, Image.Resampling.LANCZOS)), truth)
+    assert ours[0] < edge
+    assert ours[0] < 0.6 * theirs[0]
+    assert ours[1] > max(iou, theirs[1])
+
+
+@pytest.mark.model
+def test_refine_best_is_closer_where_the_photo_is_finer_than_the_canvas(u2netp: CatalogueMatter) -> None:
+    photo = load(FIXTURES / "photos" / "carton.jpg")
+    size = box_of(photo)
+    with Image.open(FIXTURES / "truth" / "carton.webp") as picture:
+        truth = np.asarray(picture.getchannel("A").resize(size, Image.Resampling.LANCZOS))
+    fast, best = (
+        edge_and_iou(pixels(matte(photo, size, u2netp, options=CutoutOptions(refine=each)))[..., 3], truth)[0]
+        for each in ("fast", "best")
+    )
+    assert best < 0.95 * fast
 
 
 @pytest.mark.model

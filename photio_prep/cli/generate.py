@@ -8,7 +8,7 @@ import click
 
 from photio_prep import orders, pay, settings, states, wanted
 from photio_prep.again import PaidBefore
-from photio_prep.cli import options, reporting
+from photio_prep.cli import clients, options, reporting
 from photio_prep.cli import paying as paying_
 from photio_prep.cli.orders import out_of, refuse_stopped, split
 from photio_prep.cli.review import Decided
@@ -45,7 +45,7 @@ def generate(orders_: tuple[Path, ...], approved: Path | None, print_curl: bool,
     again, strictness = paying.pop("again"), paying.pop("gate")
     # Somebody who saw the gate's reasons said yes: only a gate that is asked for now knows better.
     level = Level.OFF if approved is not None and strictness is None else settings.gate(strictness)
-    endpoint = options.endpoint(sandbox=paying["sandbox"], api_url=paying["api_url"])
+    endpoint = clients.endpoint(sandbox=paying["sandbox"], api_url=paying["api_url"])
     reporting.begin(talk, "generate", paying["price"])
     asked = {
         "described": words["description"] is not None,

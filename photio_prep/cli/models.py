@@ -30,7 +30,7 @@ def list_(**given: Any) -> int:  # noqa: ANN401
         auto = weights.best_installed(folder).name
     except ModelUnavailable:
         auto = ""
-    for each in catalogue.catalog():
+    for each in (*catalogue.catalog(), *catalogue.pointed()):
         here = weights.installed(each, folder)
         if talk.as_json:
             facts = {"model": each.name, "family": each.family, "licence": each.licence, "commercial": each.commercial}
@@ -74,7 +74,7 @@ def verify(names: tuple[str, ...], **given: Any) -> int:  # noqa: ANN401
     talk = Talk(**given)
     folder = models_folder()
     chosen = [catalogue.by_name(name) for name in names] or [
-        w for w in catalogue.catalog() if weights.installed(w, folder)
+        w for w in (*catalogue.catalog(), *catalogue.pointed()) if weights.installed(w, folder)
     ]
     for each in chosen:
         try:

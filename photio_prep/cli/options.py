@@ -1,17 +1,14 @@
 """The options that several verbs share, and what they mean.
 
-Takes click's values; gives clients and budgets. Touches nothing. Raises UsageError and KeyRefused.
+Takes click's values; gives them to the verbs. Touches nothing. Raises UsageError.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from photio_prep import settings
-from photio_prep.cli.talk import Talk
 from photio_prep.errors import UsageError
 from photio_prep.framing import Framing
 
@@ -65,6 +62,23 @@ talking = several(
     click.option("-v", "--verbose", is_flag=True, help="Where errors came from, too."),
     click.option("-q", "--quiet", is_flag=True, help="Errors only on stderr."),
 )
+
+
+def numbers(count: int) -> Callable[[str], tuple[float, ...]]:
+    """What reads so many numbers with commas between them."""
+
+    def read(text: str) -> tuple[float, ...]:
+        try:
+            found = tuple(float(each) for each in text.split(","))
+        except ValueError:
+            found = ()
+        if len(found) != count:
+            raise click.BadParameter(f"{text!r} is not {count} numbers with commas between them")
+        return found
+
+    return read
+
+
 words = several(
     click.option("-d", "--description", default=None, metavar="TEXT", help=DESCRIPTION_HELP),
     click.option("--negative-prompt", default=None, metavar="TEXT", help="Replaces the server's default."),
@@ -81,6 +95,24 @@ cutting = several(
     click.option("--model", default="auto", show_default=True, metavar="NAME|PATH", help="The model that cuts out."),
     click.option(
         "--family", type=click.Choice(["u2net", "isnet", "birefnet"]), help="Of your own weights in --model PATH."
+    ),
+    click.option(
+        "--point",
+        "points",
+        type=numbers(2),
+        multiple=True,
+        metavar="X,Y",
+        help="The product is here, in pixels of the photo (needs SAM's weights). May be given again.",
+    ),
+    click.option(
+        "--not-point", "others", type=numbers(2), multiple=True, metavar="X,Y", help="Here is none of the product."
+    ),
+    click.option(
+        "--box",
+        type=numbers(4),
+        default=None,
+        metavar="LEFT,TOP,RIGHT,BOTTOM",
+        help="The product is in here, in pixels of the photo (needs SAM's weights).",
     ),
     click.option("--mask", type=click.Path(path_type=Path), help="Your own mask: white or opaque is product."),
     click.option(
@@ -127,7 +159,7 @@ cutting = several(
         type=click.Choice(["fast", "best", "off"]),
         default="fast",
         show_default=True,
-        help="How a model's belief becomes an edge; best takes many seconds.",
+        help="How a model's belief becomes an edge; best looks at finer pixels and takes longer.",
     ),
     click.option(
         "--holes",
@@ -236,42 +268,3 @@ paying = several(
     click.option("--again", is_flag=True, help="Pay although the same was paid for as other bytes."),
     click.option("--yes", is_flag=True, help="Do not ask before more than 25 paid calls."),
 )
-
-
-@contextmanager
-def client(
-    *, sandbox: bool, api_url: str | None, key_file: Path | None, key_stdin: bool, keyring: bool, talk: Talk
-) -> Iterator[Any]:
-    """The sender that the options name; the stand-in runs as long as it is needed."""
-    from photio_prep.connection import Timeouts
-    from photio_prep.stages.send import API_URL, InstantClient
-
-    if sandbox:
-        if api_url is not None:
-            raise UsageError("--sandbox and --api-url exclude each other", "Give one of them")
-        from photio_prep.orders import SANDBOX
-        from photio_prep.sandbox import Sandbox
-
-        with Sandbox() as stand_in:
-            yield InstantClient("pt-sandbox", api_url=stand_in.url, endpoint=SANDBOX)
-        return
-    url = settings.api_url(api_url, API_URL)
-    key = settings.key(key_file, from_stdin=key_stdin, from_keyring=keyring)
-    if not key.usual:
-        talk.say("warning: the key does not start with pt-, as Photio's keys do")
-    yield InstantClient(
-        key,
-        api_url=url,
-        timeouts=Timeouts(**settings.timeouts()),
-        proxy=settings.proxy(),
-        ca_bundle=settings.ca_bundle(),
-        server_error_is_free=settings.server_error_is_free(),
-    )
-
-
-def endpoint(*, sandbox: bool, api_url: str | None) -> str:
-    """Who would be asked, for an order's key, without a key or a network."""
-    from photio_prep.orders import SANDBOX
-    from photio_prep.stages.send import API_URL, checked_url
-
-    return SANDBOX if sandbox else checked_url(settings.api_url(api_url, API_URL))

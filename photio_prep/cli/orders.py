@@ -9,7 +9,7 @@ import click
 
 from photio_prep import finals, gate, orders, pay, settings, states, wanted
 from photio_prep.again import PaidBefore
-from photio_prep.cli import choosing, finishing, options, reporting
+from photio_prep.cli import choosing, clients, finishing, options, reporting
 from photio_prep.cli import paying as paying_
 from photio_prep.cli.preparing import prepared
 from photio_prep.cli.review import offer
@@ -39,7 +39,7 @@ def prepare(inputs_: tuple[str, ...], out: Path, first: int | None, api_url: str
     (.txt), or - for standard input. Prints each order's folder.
     """
     talk, words, cutting = split(given)
-    endpoint = options.endpoint(sandbox=False, api_url=api_url)
+    endpoint = clients.endpoint(sandbox=False, api_url=api_url)
     level = settings.gate(cutting.pop("gate"))
     reporting.begin(talk, "prepare")
     items = choosing.chosen(inputs_, out, talk, first=first)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from photio_prep import batch, states
-from photio_prep.cli import options
+from photio_prep.cli import clients
 from photio_prep.cli.signals import heard
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import BudgetReached, Interrupted, PhotioError, UsageError
@@ -28,7 +28,7 @@ SENDABLE = frozenset({State.PLANNED, State.REJECTED})
 def client(paying: dict[str, Any], talk: Talk) -> Iterator[Till]:
     """The client that the options name, inside a till, with Ctrl-C and SIGTERM meaning: nothing new."""
     names = ("sandbox", "api_url", "key_file", "key_stdin", "keyring")
-    with options.client(**{name: paying[name] for name in names}, talk=talk) as sender:
+    with clients.client(**{name: paying[name] for name in names}, talk=talk) as sender:
         till = Till(sender, paying["max_calls"], warn=talk.say)
 
         def leave(number: int) -> None:

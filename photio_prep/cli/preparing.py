@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from photio_prep import batch, flow, inputs, settings
+from photio_prep import batch, catalogue, flow, inputs, settings
 from photio_prep.cli import options
 from photio_prep.cli.talk import Talk
 from photio_prep.cutting import CutoutOptions
-from photio_prep.errors import PhotioError, PhotoRefused
+from photio_prep.errors import PhotioError, PhotoRefused, UsageError
 from photio_prep.files import read_input
 from photio_prep.orders import Order
 
@@ -24,19 +24,12 @@ def prepared(
     cutting: dict[str, Any],
 ) -> Iterator[Order]:
     """The order of each photo, on disk; refusals are told and counted."""
-    from photio_prep.matters import another, matter_for
-
-    names = ("pull", "offline", "family", "model", "device", "accepted", "second_opinion")
-    pull, offline, family, model, device, accepted, twice = (cutting.pop(name) for name in names)
+    offline = cutting.pop("offline")
+    matter, second = _matters(cutting, talk, offline=offline)
+    points = [*cutting.pop("points"), *((*each, False) for each in cutting.pop("others"))]
     framing = options.framed(cutting)
     wishes = {name: cutting.pop(name) for name in ("refine", "holes", "feather")}
     wished = CutoutOptions(grow=cutting.pop("grow") - cutting.pop("shrink"), **wishes)
-    if pull:
-        from photio_prep.cli.models import pulled
-
-        pulled(model, talk, offline=offline, accepted=accepted)
-    matter = matter_for(model, family, device=device, accepted=accepted)
-    second = another(matter.name, device=device, accepted=accepted) if twice else None
     _writable(out)
     told = ""
     words = {**words, "description": words["description"] or ""}
@@ -46,6 +39,7 @@ def prepared(
         return flow.prepare(
             _bytes(item, offline=offline),
             **{**words, **cutting, **framing, **item.wishes},
+            points=points,
             model=matter,
             second=second,
             cutting=wished,
@@ -66,6 +60,25 @@ def prepared(
                 talk.say(f"warning: {matter.fallback}")
             told = order.model
         yield order
+
+
+def _matters(cutting: dict[str, Any], talk: Talk, *, offline: bool) -> tuple[Any, Any]:
+    """What finds the product, and what is asked for a second opinion; their options are taken out of `cutting`."""
+    from photio_prep import pointed
+    from photio_prep.matters import another, matter_for
+
+    names = ("pull", "family", "model", "device", "accepted", "second_opinion")
+    pull, family, model, device, accepted, twice = (cutting.pop(name) for name in names)
+    pointing = cutting["points"] or cutting["others"] or cutting["box"]
+    if pointing and (model != "auto" or family):
+        raise UsageError("--point and --box are for SAM only", "Leave --model out, or the points and the box")
+    if pull:
+        from photio_prep.cli.models import pulled
+
+        for name in [each.name for each in catalogue.pointed()] if pointing else [model]:
+            pulled(name, talk, offline=offline, accepted=accepted)
+    matter = pointed.sam(device) if pointing else matter_for(model, family, device=device, accepted=accepted)
+    return matter, another(matter.name, device=device, accepted=accepted) if twice else None
 
 
 def _bytes(item: inputs.Item, *, offline: bool) -> bytes:

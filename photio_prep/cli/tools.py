@@ -10,7 +10,7 @@ from typing import Any, get_args
 import click
 
 from photio_prep import catalogue, settings, weights
-from photio_prep.cli import options
+from photio_prep.cli import clients, options
 from photio_prep.cli.talk import Talk
 from photio_prep.devices import Device
 from photio_prep.errors import ModelUnavailable, PhotioError
@@ -42,7 +42,7 @@ def check(model: str, device: Device, api_url: str | None, key_file: Path | None
     say("versions", _versions)
     say("model", lambda: _model(model, device))
     say("out", lambda: _out(out))
-    say("endpoint", lambda: options.endpoint(sandbox=False, api_url=api_url))
+    say("endpoint", lambda: clients.endpoint(sandbox=False, api_url=api_url))
     say("key", lambda: _key(key_file))
     return talk.exit_code
 

@@ -1,16 +1,13 @@
-"""Photo -> Cutout: the only file that knows rembg.
+"""Photo -> Cutout.
 
 Takes a photo, the size of the box it will fill, and a matter; gives a cutout at that size.
 Touches the model's file, and memory: a session is made once and kept. Raises NoProduct, PhotoRefused, ModelUnavailable.
 """
 
-import importlib.util
-import sys
 import threading
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +20,7 @@ from photio_prep.data import Cutout, Matter, Photo
 from photio_prep.devices import Device
 from photio_prep.errors import ModelUnavailable, NoProduct, PhotoRefused
 from photio_prep.geometry import Size
+from photio_prep.sessions import rembg_sessions
 
 Alpha = Literal["auto", "keep", "ignore"]
 Family = Literal["u2net", "isnet", "birefnet"]
@@ -91,23 +89,26 @@ def _cutout(
     flat = _flat(photo.image)
     view = flat.resize(size, Image.Resampling.LANCZOS, reducing_gap=3) if size.area < photo.size.area else flat
     given = matter(view)
-    if view.size != size:
-        view = view.resize(size, Image.Resampling.LANCZOS)
-    found = given if given.size == size else given.resize(size, Image.Resampling.LANCZOS)
+    view = _scaled(view, size)
     grain = given.info.get("grain")
+    found = _scaled(given, size)
     if grain is not None:
-        found = _refined(view, found, float(grain) * size.width / given.width, options)
+        finer = refine.finer(size, photo.size) if options.refine == "best" else size
+        seen = view if finer == size else _scaled(flat, finer)
+        fine = _refined(seen, _scaled(given, finer), float(grain) * finer.width / given.width, options)
+        found = _scaled(fine, size)
     sure = given.info.get("confidence")
     name, device = getattr(matter, "name", type(matter).__name__), getattr(matter, "device", "")
     return Cutout(compose(view, found, options, haze=True), name, confidence=sure, device=device)
 
 
+def _scaled(image: Image.Image, size: Size) -> Image.Image:
+    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
+
+
 def _refined(view: Image.Image, found: Image.Image, grain: float, options: CutoutOptions) -> Image.Image:
     pixels, belief = np.asarray(view), np.asarray(found, dtype=np.float32) / np.float32(255)
-    if options.refine == "off":
-        share = refine.stretch(belief, *_LEVELS)
-    else:
-        share = (refine.best if options.refine == "best" else refine.fast)(pixels, belief, grain)
+    share = refine.stretch(belief, *_LEVELS) if options.refine == "off" else refine.fast(pixels, belief, grain)
     return Image.fromarray(parts.flush(np.rint(share * 255).astype(np.uint8)))
 
 
@@ -220,7 +221,7 @@ class RembgMatter:
             NoProduct: The network is not sure of a product anywhere.
             ModelUnavailable: The weights do not load, or are of another family.
         """
-        found = looks.belief(self.probability, image, _FOUND)
+        found = looks.belief(self.probability, image, _FOUND, _HIGH.get(self.family, 0))
         peak = float(found.first.max())
         # rembg stretches every prediction to 0..255, so that a blank paper has a product too.
         if peak < _FOUND:
@@ -257,6 +258,8 @@ _FEEDS = {
 }
 # Families that lose no quality with bfloat16 (measured: docs/speed.md). U²-Netp does; BiRefNet is out of our reach.
 _ROUNDED = ("isnet",)
+# ISNet sees everything this share of one of its pixels too high up: found on three sets apart, docs/cutouts.md.
+_HIGH = {"isnet": 0.15}
 _SESSIONS = {"u2net": "U2netpSession", "isnet": "DisSessionGeneralUse", "birefnet": "BiRefNetSessionGeneral"}
 
 
@@ -264,36 +267,3 @@ def confidence(probability: NDArray[np.float32]) -> float:
     """How sure the network is of its product, 0..1: its mean belief where that is more than half of its peak."""
     belief = np.nan_to_num(probability)
     return round(float(belief[belief >= belief.max() / 2].mean()), 3)
-
-
-def rembg_sessions() -> ModuleType:
-    """The session classes of rembg, without rembg itself.
-
-    `import rembg` loads its compositor, and with it pymatting and numba: 1.2 s and 230 MB each time, and 44 s of
-    compiling on a fresh install. Its sub-package `sessions` imports nothing from outside itself, so it is loaded under
-    a name of ours; a later `import rembg` by anybody finds rembg untouched.
-    """
-    with _LOADING:
-        if _ALIAS in sys.modules:
-            return sys.modules[_ALIAS]
-        package = importlib.util.find_spec("rembg")
-        if package is None or not package.submodule_search_locations:
-            raise ModelUnavailable("rembg is not installed", "Run: pip install rembg")
-        folder = Path(package.submodule_search_locations[0], "sessions")
-        spec = importlib.util.spec_from_file_location(
-            _ALIAS, folder / "__init__.py", submodule_search_locations=[str(folder)]
-        )
-        if spec is None or spec.loader is None:
-            raise ModelUnavailable(f"no rembg sessions in {folder}", "Run: pip install --upgrade rembg")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[_ALIAS] = module
-        try:
-            spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[_ALIAS]
-            raise
-        return module
-
-
-_ALIAS = "_photio_prep_rembg_sessions"
-_LOADING = threading.Lock()
