@@ -592,7 +592,8 @@ def test_status_sums_up_and_says_what_to_do(keyed: Command) -> None:
     assert "spend: 0.50 at 0.5 a call, and perhaps 0.50 more" in said.err
     assert "1 of them of the sandbox: free" in said.err
     (lost,) = (each for each in orders.below(Path("photio-out")) if states.state(each) is State.UNKNOWN)
-    assert f"photio-prep resolve {lost} --as retry" in said.err
+    assert f"\n    photio-prep resolve {lost} --as retry " in said.err
+    assert f"\n    photio-prep resolve {lost} --as lost " in said.err
     assert "1 answered: paid and kept, without a final yet: photio-prep finish photio-out" in said.err
     assert "1 planned (1 stopped by the gate): look first, then pay: photio-prep review photio-out" in said.err
     assert len(found) == 3
