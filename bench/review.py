@@ -96,7 +96,7 @@ def main() -> None:
             place = page.review(out)
             took = time.perf_counter() - start
             print(f"{what:<14} {took:.1f} s, CPU {1000 * (time.process_time() - used) / count:.1f} ms an order")
-        small = sum(each.stat().st_size for each in (out / "orders" / page.pictures.FILES).iterdir())
+        small = sum(each.stat().st_size for each in (out / page.pictures.FILES).iterdir())
         print(f"size           {place.stat().st_size / 1e6:.2f} MB, small pictures {small / 1e6:.1f} MB")
         with browser() as chrome:
             empty = out / "empty.html"

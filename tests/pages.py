@@ -6,6 +6,7 @@ Touches those folders, and starts the browser.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -72,6 +73,9 @@ def make_batch(place: Path) -> Path:
                     assert name in ("unknown", "rejected", "unusable")
             if name in ("finished", "sandbox"):
                 finals.write_final(order, Path("out"))
+            if name == "finished" and order.folder:
+                saved(order.folder / "drift.png", cutout((300, 100)))
+                (order.folder / "drift.json").write_text(json.dumps({"score": 1.5, "sentence": EVIL_TEXT}))
         damaged = _prepared(Path("in/damaged.png"), (99, 99), out, 30)
         assert damaged.folder
         (damaged.folder / "order.json").write_text('{"schema": 1}')

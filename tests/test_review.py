@@ -142,22 +142,32 @@ def test_odd_facts_stay_texts(tmp_path: Path) -> None:
     assert order.folder
     spoil({"description": ["<script>"], "model": {"a": 1}, "created": None}, "order.json")(order.folder)
     (path,) = order.folder.glob("photo-*.json")
-    (order.folder / path.name.replace("photo", "drift")).write_text('{"share": 0.123456, "said": "</script>", "x": []}')
+    (order.folder / path.name.replace("photo", "drift")).write_text(
+        '{"share": 0.123456, "sentence": "</script>", "x": []}'
+    )
     (row,) = rows(tmp_path)
     assert (row.description, row.model) == ("['<script>']", "{'a': 1}")
-    assert row.measured == (("drift: share", "0.1235"), ("drift: said", "</script>"))
+    assert row.measured == (("share", "0.1235"), ("drift", "</script>"))
     assert not row.altered
 
 
-@pytest.mark.parametrize(("said", "altered"), [("ok", False), ("warn", True), ("stop", True)])
-def test_what_drift_and_proof_say_is_shown_and_flagged(tmp_path: Path, said: str, altered: bool) -> None:
+@pytest.mark.parametrize(("score", "altered"), [(0.4, False), (1.7, True), ("2", False)])
+def test_what_drift_and_proof_say_is_shown_and_flagged(tmp_path: Path, score: object, altered: bool) -> None:
     order = planned(tmp_path)
     assert order.folder
+    drift = {"score": score, "sentence": "the generator moved it", "parts": {"shift": 2.0}}
+    (order.folder / "drift.json").write_text(json.dumps(drift))
     name = next(order.folder.glob("photo-*.json")).name
-    (order.folder / name.replace("photo", "proof")).write_text(json.dumps({"verdict": said, "equal": 1.0}))
+    (order.folder / name.replace("photo", "proof")).write_text(json.dumps({"product": "original", "equal": 1.0}))
     (order.folder / "drift.png").write_bytes((order.folder / "cutout.png").read_bytes())
     (row,) = rows(tmp_path)
     assert ("drift" in row.flags) is altered
+    assert row.measured == (
+        ("score", str(score)),
+        ("drift", "the generator moved it"),
+        ("product", "original"),
+        ("equal", "1"),
+    )
     (seen,) = pictures([row])
     assert seen.drift == order.folder / "drift.png"
 
@@ -188,16 +198,16 @@ def test_pictures_are_made_once_and_anew_when_an_answer_comes(tmp_path: Path, id
     order = planned(tmp_path, endpoint=identity.url, size=TINY)
     (row,) = rows(tmp_path)
     (first,) = pictures([row])
-    assert (first.thumb and first.thumb.parent, first.answer) == (tmp_path / "orders" / FILES, None)
-    made = {each: each.stat().st_mtime_ns for each in (tmp_path / "orders" / FILES).iterdir()}
+    assert (first.thumb and first.thumb.parent, first.answer) == (tmp_path / FILES, None)
+    made = {each: each.stat().st_mtime_ns for each in (tmp_path / FILES).iterdir()}
     assert list(made) == [first.thumb]
     list(pictures([row]))
-    assert {each: each.stat().st_mtime_ns for each in (tmp_path / "orders" / FILES).iterdir()} == made
+    assert {each: each.stat().st_mtime_ns for each in (tmp_path / FILES).iterdir()} == made
     flow.generate(order, client=InstantClient(KEY, api_url=identity.url), gate="off")
     (row,) = rows(tmp_path)
     (second,) = pictures([row])
     assert second.answer
-    assert {second.thumb, second.answer} == set((tmp_path / "orders" / FILES).iterdir())
+    assert {second.thumb, second.answer} == set((tmp_path / FILES).iterdir())
     with Image.open(second.answer) as answer:
         assert (answer.format, answer.size) == ("JPEG", tuple(order.request.size))
 
@@ -583,7 +593,8 @@ def test_status_sums_up_and_says_what_to_do(keyed: Command) -> None:
     assert "spend: 0.50 at 0.5 a call, and perhaps 0.50 more" in said.err
     assert "1 of them of the sandbox: free" in said.err
     (lost,) = (each for each in orders.below(Path("photio-out")) if states.state(each) is State.UNKNOWN)
-    assert f"photio-prep resolve {lost} --as retry" in said.err
+    assert f"\n    photio-prep resolve {lost} --as retry " in said.err
+    assert f"\n    photio-prep resolve {lost} --as lost " in said.err
     assert "1 answered: paid and kept, without a final yet: photio-prep finish photio-out" in said.err
     assert "1 planned (1 stopped by the gate): look first, then pay: photio-prep review photio-out" in said.err
     assert len(found) == 3
@@ -598,8 +609,13 @@ def test_status_does_not_count_an_order_that_went_on_as_planned(keyed: Command, 
     assert sorted(each["state"] for each in keyed("status", "--json").facts) == ["answered", "planned"]
 
 
-def test_page_folder_is_the_output_folder(tmp_path: Path) -> None:
+def test_the_page_lies_in_the_output_folder(tmp_path: Path) -> None:
     order = planned(tmp_path / "out")
     assert order.folder
     for named in (tmp_path / "out", tmp_path / "out" / "orders", order.folder):
-        assert page.rows.page_folder(named) == tmp_path / "out"
+        assert review(named) == tmp_path / "out" / "review.html"
+    bare = flow.prepare(cutout(), description=SCENE, orders=tmp_path / "bare")
+    assert bare.folder
+    assert review([bare]) == review(tmp_path / "bare") == tmp_path / "bare" / "review.html"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.png", "bare", "out"]
+    assert [each.name for each in (tmp_path / "out" / "orders").iterdir()] == [order.folder.name]

@@ -131,7 +131,8 @@ def _sum(sums: _Sums, out: Path, price: float | None, talk: Talk) -> None:
         if name in sums.orders:
             count = f"{sums.orders[name]} {name}"
             stopped = f" ({sums.stopped} stopped by the gate)" if name == "planned" and sums.stopped else ""
-            talk.say(f"{count}{stopped}: {what.format(out=out, order=sums.first[name])}")
+            for line in f"{count}{stopped}: {what.format(out=out, order=sums.first[name])}".splitlines():
+                talk.say(line)
 
 
 @click.command()

@@ -32,7 +32,7 @@ def review(
 ) -> Path:
     """The path of a static page that shows what will be, or was, sent for each order, and what came of it.
 
-    Small pictures for it lie in `review-files` among the orders; all is made from the order folders and may be deleted.
+    Small pictures for it lie in `review-files` beside it; all is made from the order folders and may be deleted.
 
     Args:
         orders: An output folder, its `orders` folder, one order's folder, or orders that have folders.
@@ -45,10 +45,8 @@ def review(
         UsageError: There is no order, or there are too many for one file.
         StorageFailed: The page cannot be written.
     """
-    named = _named(orders)
-    found = rows.rows(named)
-    home = rows.page_folder(named if isinstance(named, Path) else found[0].folder)
-    place = Path(output) if output is not None else home / NAME
+    found = rows.rows(_named(orders))
+    place = Path(output) if output is not None else rows.home(found[0].folder) / NAME
     if place.is_dir():
         raise UsageError("a folder lies where the page would go", "Name a file with -o", subject=str(place))
     with tempfile.TemporaryDirectory() as nowhere:

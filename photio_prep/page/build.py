@@ -27,7 +27,7 @@ from PIL import Image
 
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.page.pictures import Pictures, read
-from photio_prep.page.rows import Row
+from photio_prep.page.rows import Row, home
 from photio_prep.plain import escaped
 from photio_prep.states import State
 
@@ -70,8 +70,14 @@ def page(
 
     with ThreadPoolExecutor(_WORKERS) as pool:
         told = list(pool.map(say, zip(count(1), found, pictures, strict=False)))
-    root = found[0].folder.resolve().parent.parent
-    data = {**_packed(told), "place": escaped(root.name), "totals": totals(found, price), "brand": brand}
+    root = home(found[0].folder.resolve())
+    data = {
+        **_packed(told),
+        "place": escaped(root.name),
+        "totals": totals(found, price),
+        "brand": brand,
+        "embedded": embed,
+    }
     style, script = _template(".css"), f'(() => {{\n"use strict";\n{_template(".js")}}})();\n'
     shown = "data:" if embed else "'self' file:"
     policy = (

@@ -1,6 +1,6 @@
 """A row -> where its pictures lie, and those that have to be made: a small pair for the list, the answer as a picture.
 
-Takes rows; gives paths. Touches the disk: `review-files` among the orders' folders.
+Takes rows; gives paths. Touches the disk: `review-files` in the output folder.
 Raises StorageFailed where that cannot be written.
 
 What is made carries in its name what it was made from, so it is made once, and never out of date; and the mark of a
@@ -22,7 +22,7 @@ from photio_prep import files, states, views, wire
 from photio_prep.decode import DEFAULT_LIMITS, picture
 from photio_prep.errors import PhotioError
 from photio_prep.geometry import Box, Placement
-from photio_prep.page.rows import Row, digest_is
+from photio_prep.page.rows import Row, digest_is, home
 
 # Each half of a small pair, in pixels: twice what the page shows.
 _HALF = (144, 120)
@@ -54,17 +54,17 @@ def pictures(found: list[Row], folder: Path | None = None) -> Iterator[Pictures]
 
     Args:
         found: The rows.
-        folder: Where those that have to be made lie afterwards; None is `review-files` beside the row's order.
+        folder: Where those that have to be made lie afterwards; None is `review-files` in its output folder.
 
     Raises:
         StorageFailed: That cannot be written.
     """
     first = {row.folder: row for row in reversed(found) if row.state is not None}
-    places = {folder or each.parent / FILES for each in first}
+    places = {folder or home(each) / FILES for each in first}
     there = {place: _there(place) for place in places}
 
     def make(row: Row) -> tuple[Path, ...]:
-        place = folder or row.folder.parent / FILES
+        place = folder or home(row.folder) / FILES
         return tuple(place / name for name in _made(row, place, there[place]))
 
     with ThreadPoolExecutor(_WORKERS) as pool:

@@ -188,16 +188,18 @@ def _row(folder: Path, plan: dict[str, Any], state: State, photo: str, seen: dic
 
 
 def _measured(folder: Path, photo: str) -> tuple[tuple[tuple[str, str], ...], bool]:
-    """What `drift-*.json` and `proof-*.json` say of the final, and whether one of them is a warning."""
+    """What is recorded of how the product was changed, and of the final; and whether the change is one to see."""
     found: list[tuple[str, str]] = []
     altered = False
-    for kind in ("drift", "proof"):
-        said = facts.read_if_there(folder / f"{kind}-{photo}.json") or {}
-        altered |= said.get("verdict") in (Verdict.WARN, Verdict.STOP)
-        for name, value in said.items():
-            if isinstance(value, (str, int, float)):
+    for name in ("drift.json", f"drift-{photo}.json", f"proof-{photo}.json"):
+        kind = name[:5]
+        said = facts.read_if_there(folder / name) or {}
+        score = said.get("score")
+        altered |= kind == "drift" and isinstance(score, (int, float)) and score > 1
+        for about, value in said.items():
+            if isinstance(value, (str, int, float)) and value != "":
                 told = f"{value:.4g}" if isinstance(value, float) else _text(value)
-                found.append((f"{kind}: {_text(name).replace('_', ' ')}", told))
+                found.append((kind if about == "sentence" else _text(about).replace("_", " "), told))
     return tuple(found), altered
 
 
@@ -222,11 +224,10 @@ def _box(values: object, canvas: Size) -> Box:
     return Box(left, top, right, bottom)
 
 
-def page_folder(orders: Path) -> Path:
-    """Where the page of an output folder, its `orders` folder or one of its orders belongs: the output folder."""
-    if (orders / "order.json").exists():
-        return orders.resolve().parent.parent
-    return orders.parent if orders.name == "orders" and not (orders / "orders").is_dir() else orders
+def home(order: Path) -> Path:
+    """The output folder of an order's folder: the one in which `orders` lies, or the one that holds orders itself."""
+    root = order.parent
+    return root.parent if root.name == "orders" or root.resolve().name == "orders" else root
 
 
 def digest_is(path: Path, digest: str, limit: int) -> bool:

@@ -89,8 +89,8 @@ function badges(row, most = 99) {
   return row.sandbox ? [...kept, badge("sandbox", "sandbox")] : kept;
 }
 
-/** A name whose folders stand back behind it. */
-function named(name) {
+/** A name whose folders stand back behind it; where there is little room, long ones are left out. */
+function named(name, { short = false } = {}) {
   const cut = name.lastIndexOf("/") + 1;
-  return make("bdi", "", {}, make("span", "folders", {}, name.slice(0, cut)), name.slice(cut));
+  return make("bdi", "", {}, make("span", "folders", {}, short && cut > 12 ? "…/" : name.slice(0, cut)), name.slice(cut));
 }

@@ -71,7 +71,7 @@ function entry(row, at) {
   made.setAttribute("aria-posinset", at + 1);
   made.setAttribute("aria-setsize", found.length);
   styled(made, { top: `${at * HEIGHT}px` });
-  const name = make("div", "name", { title: row.name }, make("span", "number", {}, `${row.n}`), named(row.name));
+  const name = make("div", "name", { title: row.name }, make("span", "number", {}, `${row.n}`), named(row.name, { short: true }));
   made.append(
     row.pictures.thumb ? picture(row.pictures.thumb, "", { classes: "pair" }) : make("div", "pair"),
     make("div", "", {}, name, make("div", "marks", {}, ...badges(row, 3))),

@@ -155,17 +155,26 @@ function ribbon(row, side = "right") {
 
 function compareView(row) {
   if (seen.drift && row.pictures.drift) {
-    const framed = frame(row.size);
-    framed.append(picture(row.pictures.drift, `where the product was changed in ${row.name}`));
+    const framed = frame(row.canvas), drift = picture(row.pictures.drift, `where the product was changed in ${row.name}`);
+    drift.addEventListener("load", () => styled(framed, { "--w": drift.naturalWidth, "--h": drift.naturalHeight, "--px": drift.naturalWidth }));
+    framed.append(drift);
     return [cell(framed, "Drift: where the generator changed the product")];
   }
   const { final, answer, cutout } = row.pictures;
   const framed = frame(row.size, final || answer ? "" : seen.ground);
   const after = make("div", `after frame ${final || answer ? "" : seen.ground}`);
-  let caption = "Before: the photo · after: the cutout (no answer yet)";
+  const caption = make("span", "", {}, "Before: the photo · after: the cutout (no answer yet)");
   if (final) {
-    after.append(picture(final, `final of ${row.name}`, { other: answer }));
-    caption = `Before: the photo · after: the final, ${by(row.size)}`;
+    const shown = picture(final, `final of ${row.name}`, { other: answer });
+    // A final may be of another size than the photo, and of another shape.
+    shown.addEventListener("load", () => {
+      const size = [shown.naturalWidth, shown.naturalHeight];
+      caption.textContent = `Before: the photo, ${by(row.size)} · after: the final${page.embedded ? "" : `, ${by(size)}`}`;
+      const other = Math.abs((size[0] * row.size[1]) / (size[1] * row.size[0]) - 1) > 0.02;
+      styled(shown, { "object-fit": other ? "contain" : "fill" });
+    });
+    after.append(shown);
+    caption.textContent = "Before: the photo · after: the final";
   } else if (answer) {
     // The part of the answer that is the photo's, as it will be cropped.
     const [left, top, right, bottom] = row.box, [width, height] = row.canvas;
@@ -173,7 +182,7 @@ function compareView(row) {
       width: `${(100 * width) / (right - left)}%`, height: `${(100 * height) / (bottom - top)}%`, inset: "auto",
       left: `${(-100 * left) / (right - left)}%`, top: `${(-100 * top) / (bottom - top)}%`, "max-width": "none",
     }));
-    caption = "Before: the photo · after: the answer, not finished yet";
+    caption.textContent = "Before: the photo · after: the answer, not finished yet";
   } else if (cutout) after.append(picture(cutout, `cutout of ${row.name}`));
   framed.append(photo(row), after, ...(final || answer ? ribbon(row) : []));
   const slide = make("input", "slide", { type: "range", min: 0, max: 100, step: 0.5, "aria-label": "Before and after" });
