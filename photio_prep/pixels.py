@@ -50,7 +50,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 # How many times the size that is wanted a JPEG is decoded at least. What its decoder scales to just the size lies up to
-# 1.4 levels (mean, wickerwork) from a fair reduction; with this margin 0.6 on our fixtures.
+# 1.4 levels (mean, wickerwork) from a fair reduction; with this margin 0.55 on our fixtures.
 _MARGIN = 1.5
 
 
