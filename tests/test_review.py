@@ -612,8 +612,9 @@ def test_status_does_not_count_an_order_that_went_on_as_planned(keyed: Command, 
 def test_the_page_lies_in_the_output_folder(tmp_path: Path) -> None:
     order = planned(tmp_path / "out")
     assert order.folder
-    for named in (tmp_path / "out", tmp_path / "out" / "orders", order.folder):
+    for named in (tmp_path / "out", tmp_path / "out" / "orders"):
         assert review(named) == tmp_path / "out" / "review.html"
+    assert review(order.folder) == tmp_path / "out" / f"review-{order.key[:8]}.html"
     bare = flow.prepare(cutout(), description=SCENE, orders=tmp_path / "bare")
     assert bare.folder
     assert review([bare]) == review(tmp_path / "bare") == tmp_path / "bare" / "review.html"

@@ -36,7 +36,7 @@ def review(
 
     Args:
         orders: An output folder, its `orders` folder, one order's folder, or orders that have folders.
-        output: Where the page goes; None is `review.html` in the output folder.
+        output: Where the page goes; None is `review.html` in the output folder, `review-<digits>.html` for one order.
         embed: Small copies of all pictures lie in the page itself, which then is one file to send.
         price: Of one call, for the page's costs.
         brand: A background of your own, as #rrggbb.
@@ -45,8 +45,11 @@ def review(
         UsageError: There is no order, or there are too many for one file.
         StorageFailed: The page cannot be written.
     """
-    found = rows.rows(_named(orders))
-    place = Path(output) if output is not None else rows.home(found[0].folder) / NAME
+    named = _named(orders)
+    found = rows.rows(named)
+    alone = isinstance(named, Path) and found[0].folder == named
+    name = f"review-{found[0].folder.name[:8]}.html" if alone else NAME
+    place = Path(output) if output is not None else rows.home(found[0].folder) / name
     if place.is_dir():
         raise UsageError("a folder lies where the page would go", "Name a file with -o", subject=str(place))
     with tempfile.TemporaryDirectory() as nowhere:
