@@ -10,6 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+# What finals load at their first use is loaded before the fork, or every run would load it anew.
+import scipy.fft
+import scipy.ndimage  # noqa: F401
+
 from photio_prep import claims, files, finals, flow, orders, pay, states
 from photio_prep.cli.paying import each
 from photio_prep.cli.talk import Talk
@@ -43,7 +47,7 @@ def planned(number: int, out: Path, endpoint: str) -> Order:
     """
     product = cutout((60, 40))
     canvas = pad(Cutout(product, "alpha"), place(Size(*product.size), SMALL))
-    origin = Origin(f"photo-{number}.png", f"{number:064}", "PNG", f"{number:05}")
+    origin = Origin(f"memory://photo-{number}.png", f"{number:064}", "PNG", f"{number:05}")
     asked = request(canvas, SCENE, seed=number)
     return orders.write(Order(asked, endpoint, origin, "alpha", product), out / "orders")
 
