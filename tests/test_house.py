@@ -20,7 +20,7 @@ PACKAGE = ROOT / "photio_prep"
 LAYERS = (
     {"errors", "geometry", "processes"},
     {"addresses", "connection", "data", "decode", "devices", "encode", "fetch", "files", "inputs"}
-    | {"jobs", "rows"}
+    | {"jobs", "rows", "watch"}
     | {"colour", "isolate", "limits", "pixels", "worker"}
     | {
         "headers",
@@ -30,7 +30,8 @@ LAYERS = (
     | {"cutting", "edges", "looks", "parts", "refine", "tiles"},
     {"catalogue", "claims", "keep", "facts", "orders", "states", "sources", "weights", "wire"}
     | {"stages", "stages.load", "stages.matte", "stages.pad", "stages.request", "stages.send", "stages.unpad"},
-    {
+    {"permits", "reading", "sweeps"}
+    | {
         "again",
         "curl",
         "figures",
@@ -45,7 +46,7 @@ LAYERS = (
         "till",
         "views",
     },
-    {"batch", "cluster", "review"},
+    {"batch", "cluster", "review", "workers"},
     {"", "__main__", "cli"},
 )
 # The stand-in of the API is a program of its own: only the command line starts it, and it knows this much of us.
@@ -61,6 +62,7 @@ HOMES = {
     "pooch": {"sources"},
     "keyring": {"settings"},
     "psutil": {"processes"},
+    "ray": {"cluster", "permits"},
     "click": {"cli"},
     "tqdm": {"cli"},
     "numpy": {"colour", "figures", "gate", "stages.matte", "stages.pad", "sandbox", "views"}
@@ -88,10 +90,24 @@ HOMES = {
         "orders",
         "sandbox",
         "stages",
+        "sweeps",
         "wire",
     },
 }
-HEAVY = ("rembg", "onnxruntime", "numba", "llvmlite", "pymatting", "scipy", "skimage", "pooch", "click", "tqdm")
+HEAVY = (
+    "rembg",
+    "onnxruntime",
+    "numba",
+    "llvmlite",
+    "pymatting",
+    "scipy",
+    "skimage",
+    "pooch",
+    "click",
+    "tqdm",
+    "ray",
+    "fsspec",
+)
 
 
 @cache

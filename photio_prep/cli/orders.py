@@ -1,4 +1,4 @@
-"""prepare, generate, finish, run: the verbs that make and carry on orders."""
+"""prepare, generate, finish: the verbs that make and carry on orders."""
 
 import os
 from collections.abc import Iterator
@@ -9,12 +9,12 @@ import click
 
 from photio_prep import finals, flow, gate, orders, pay, settings, states, wanted
 from photio_prep.again import PaidBefore
-from photio_prep.cli import choosing, options, reporting
+from photio_prep.cli import choosing, options, reporting, sweeping
 from photio_prep.cli import paying as paying_
 from photio_prep.cli.preparing import prepared
 from photio_prep.cli.talk import Talk
 from photio_prep.curl import curl
-from photio_prep.errors import GateStopped, OutputExists, PhotioError, UsageError
+from photio_prep.errors import GateStopped, Interrupted, PhotioError, UsageError
 from photio_prep.geometry import named
 from photio_prep.orders import Order
 from photio_prep.stages.request import checked_seed, doubts
@@ -31,21 +31,26 @@ from photio_prep.verdict import Level
 @options.out
 @click.option("--api-url", default=None, metavar="URL", help="Who will be asked; part of the order's key.")
 @options.talking
-def prepare(inputs_: tuple[str, ...], out: Path, first: int | None, api_url: str | None, **given: Any) -> int:  # noqa: ANN401
+def prepare(inputs_: tuple[str, ...], out: Path, api_url: str | None, **given: Any) -> int:  # noqa: ANN401
     """Dry run: one order per photo, with the exact PNG that would be sent. Free, no network, no key.
 
     INPUT is a photo, a folder (its tree is kept), a quoted pattern, an http(s) URL, a job table (.csv, .jsonl), a list
     (.txt), or - for standard input. Prints each order's folder.
     """
-    talk, words, cutting = _split(given)
+    talk, words, cutting = split(given)
     endpoint = options.endpoint(sandbox=False, api_url=api_url)
     level = settings.gate(cutting.pop("gate"))
     reporting.begin(talk, "prepare")
-    items = choosing.chosen(inputs_, out, talk, first=first)
-    for order in prepared(items, out, talk, endpoint=endpoint, words=words, cutting=cutting):
-        folder = wanted.followed(order.folder) if order.folder else None
-        talk.done(order, states.state(folder) if folder else State.PLANNED, result=order.folder, level=level)
-    return reporting.close(talk, out, items)
+    choice = choosing.Choice(inputs_, out, talk, cutting)
+    try:
+        for items in choice.batches():
+            made = prepared(items, out, talk, endpoint=endpoint, words=words, cutting={**cutting})
+            for order in choice.spread(made):
+                folder = wanted.followed(order.folder) if order.folder else None
+                talk.done(order, states.state(folder) if folder else State.PLANNED, result=order.folder, level=level)
+    except KeyboardInterrupt:
+        talk.codes.append(Interrupted.exit_code)
+    return reporting.close(talk, out, choice.items)
 
 
 @click.command()
@@ -61,7 +66,7 @@ def generate(orders_: tuple[Path, ...], print_curl: bool, jobs: int, **given: An
     ORDER is a folder below orders/, or an output folder for all of them. With other words, or with --sandbox, an order
     goes on as another order beside it. Prints the folder of each answered order.
     """
-    talk, words, paying = _split(given)
+    talk, words, paying = split(given)
     again, level = paying.pop("again"), settings.gate(paying.pop("gate"))
     endpoint = options.endpoint(sandbox=paying["sandbox"], api_url=paying["api_url"])
     reporting.begin(talk, "generate", paying["price"])
@@ -104,9 +109,10 @@ def finish(orders_: tuple[Path, ...], out: Path | None, format_: str | None, ove
 
     ORDER is a folder below orders/, or an output folder for all of them. Prints the path of each final.
     """
-    talk, _, rest = _split(given)
+    talk, _, rest = split(given)
     metadata = rest["metadata"]
     found = [each for place in orders_ for each in wanted.finishable(place, talk.damaged)]
+    done: list[Path] = []
     with talk.progress(found, len(found), "finish") as counted:
         for folder, origin in counted:
             order = None
@@ -115,85 +121,15 @@ def finish(orders_: tuple[Path, ...], out: Path | None, format_: str | None, ove
                 target = out or _out_of(folder)
                 path = finals.write_final(order, target, format_=format_, overwrite=overwrite, metadata=metadata)
                 talk.done(order, State.FINISHED, final=path)
+                done.append(path)
             except PhotioError as error:
                 talk.refused(origin.source, error, order, states.state(folder))
+    sweeping.show(done, talk)
     talk.summary()
     return talk.exit_code
 
 
-@click.command()
-@click.argument("inputs_", metavar="INPUT...", nargs=-1, required=True)
-@options.words
-@options.cutting
-@options.gating
-@options.choosing
-@options.out
-@options.finals
-@options.paying
-@options.talking
-def run(
-    inputs_: tuple[str, ...],
-    out: Path,
-    first: int | None,
-    format_: str | None,
-    overwrite: bool,
-    jobs: int,
-    **given: Any,  # noqa: ANN401
-) -> int:
-    """PAYS: from photos to finals: prepare, generate and finish in a row.
-
-    INPUT is a photo, a folder (its tree is kept), a quoted pattern, an http(s) URL, a job table (.csv, .jsonl), a list
-    (.txt), or - for standard input. Running the same command
-    again pays for nothing twice and finishes what is left. Prints the path of each final.
-    """
-    talk, words, rest = _split(given)
-    paying = {name: rest.pop(name) for name in paying_.OPTIONS}
-    again, metadata, level = rest.pop("again"), rest.pop("metadata"), settings.gate(rest.pop("gate"))
-    if "-" in inputs_ and paying["key_stdin"]:
-        raise UsageError(
-            "both the photo and the key would come from standard input", "Use --key-file or PHOTIO_API_KEY"
-        )
-    reporting.begin(talk, "run", paying["price"])
-    items = choosing.chosen(inputs_, out, talk, format_=format_, first=first, description=words["description"])
-    paid_before = PaidBefore(out / "orders")
-    with paying_.client(paying, talk) as till:
-        # By name only: a photo or an option that changed is a new call after all.
-        asked = [(item.name, {**words, **item.wishes}["description"].strip()) for item in items]
-        known = paid_before.answered(asked, till.endpoint)
-        paying_.quote(len(items), known, paying, talk, till, at_most=True)
-        taken: dict[Path, str] = {}
-
-        def reserved() -> Iterator[Order]:
-            for order in prepared(
-                items, out, talk, endpoint=till.endpoint, words=words, cutting=rest, total=len(items)
-            ):
-                try:
-                    target = finals.final_path(order, out, format_)
-                    if target in taken:
-                        found = f"its final {target} is that of {taken[target]} too"
-                        raise OutputExists(found, "Rename one, or finish it with another --out")
-                    finals.refuse_if_in_the_way(order, target, overwrite=overwrite)
-                    if not again:
-                        paid_before.refuse(order)
-                    _refuse_stopped(order, level)
-                    if paid_before.changed(order):
-                        talk.changed(order)
-                except PhotioError as error:
-                    talk.refused(order.origin.source, error, order, State.PLANNED)
-                    continue
-                taken[target] = order.origin.source
-                yield order
-
-        def whole(order: Order) -> None:
-            pay.pay(order, till)
-            path = finals.write_final(order, out, format_=format_, overwrite=overwrite, metadata=metadata)
-            talk.done(order, State.FINISHED, final=path)
-
-        paying_.each(reserved(), whole, till, talk, jobs, total=len(items))
-    return reporting.close(talk, out, items)
-
-
-def _split(given: dict[str, Any]) -> tuple[Talk, dict[str, Any], dict[str, Any]]:
+def split(given: dict[str, Any]) -> tuple[Talk, dict[str, Any], dict[str, Any]]:
     """The options of a verb: how to talk, the words of the request, the rest."""
     talk = Talk(**{name: given.pop(name) for name in ("as_json", "quiet", "verbose")})
     names = ("description", "negative_prompt", "append_negative", "seed")
@@ -209,7 +145,7 @@ def _split(given: dict[str, Any]) -> tuple[Talk, dict[str, Any], dict[str, Any]]
     return talk, words, given
 
 
-def _refuse_stopped(order: Order, level: Level) -> None:
+def refuse_stopped(order: Order, level: Level) -> None:
     """Raise for an order that the gate stops, unless it is paid for already: then it costs nothing to go on."""
     if order.folder is None or states.state(order.folder) in paying_.SENDABLE:
         gate.refuse(order, level)
@@ -253,7 +189,7 @@ def _planned(
                 order = wanted.succeed(old, order)
             if order.folder and not again:
                 paid_before[order.folder.parent].refuse(order)
-            _refuse_stopped(order, level)
+            refuse_stopped(order, level)
         except GateStopped as error:
             talk.refused(str(folder), error, order, State.PLANNED)
             continue

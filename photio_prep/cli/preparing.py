@@ -1,15 +1,13 @@
 """What prepare and run share: inputs in, orders on disk out."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from photio_prep import flow, inputs, settings
+from photio_prep import flow, inputs, reading, settings
 from photio_prep.cli.talk import Talk
 from photio_prep.cutting import CutoutOptions
-from photio_prep.errors import PhotioError, PhotoRefused
-from photio_prep.files import read_input
+from photio_prep.errors import PhotioError
 from photio_prep.orders import Order
 
 
@@ -45,7 +43,7 @@ def prepared(
         for item in counted:
             talk.begun(item.name)
             try:
-                source = _bytes(item, offline=offline)
+                source = reading.read(item, offline=offline)
                 order = flow.prepare(
                     source,
                     **{**words, **cutting, **item.wishes},
@@ -69,20 +67,6 @@ def prepared(
                     talk.say(f"warning: {matter.fallback}")
                 told = order.model
             yield order
-
-
-def _bytes(item: inputs.Item, *, offline: bool) -> bytes:
-    """The bytes of an input; of one that was found in a folder only if it is no link by now."""
-    limit = settings.limits().file_bytes
-    if item.source is None:
-        return sys.stdin.buffer.read(limit + 1)
-    if isinstance(item.source, str):
-        if offline:
-            raise PhotoRefused("it would have to be fetched, and --offline forbids that", "Give a file")
-        from photio_prep.fetch import fetch
-
-        return fetch(item.source, limit=limit, ca_bundle=settings.ca_bundle())
-    return read_input(item.source, limit, follow=item.follow)
 
 
 def _writable(out: Path) -> None:
