@@ -20,7 +20,7 @@ PACKAGE = ROOT / "photio_prep"
 LAYERS = (
     {"errors", "geometry", "processes"},
     {"addresses", "connection", "data", "decode", "devices", "encode", "fetch", "files", "inputs"}
-    | {"jobs", "rows", "watch"}
+    | {"jobs", "rows", "storage", "watch"}
     | {"colour", "isolate", "limits", "pixels", "worker"}
     | {
         "headers",
@@ -63,6 +63,7 @@ HOMES = {
     "keyring": {"settings"},
     "psutil": {"processes"},
     "ray": {"cluster", "permits"},
+    "fsspec": {"storage"},
     "click": {"cli"},
     "tqdm": {"cli"},
     "numpy": {"colour", "figures", "gate", "stages.matte", "stages.pad", "sandbox", "views"}

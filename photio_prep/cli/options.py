@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from photio_prep import settings
+from photio_prep import settings, storage
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import UsageError
 
@@ -106,9 +106,25 @@ gating = click.option(
     default=None,
     help="off: pay in any case; warn: stop what is not worth paying for; strict: stop what is doubtful too. [warn]",
 )
+
+
+def _no_store(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
+    if value is not None:
+        storage.refuse_orders(str(value))
+    return value
+
+
+to = click.option(
+    "--to",
+    default=None,
+    metavar="ADDRESS",
+    callback=lambda _context, _parameter, value: storage.checked(value),
+    help="Put finals there too: s3://, gs:// or az:// (extra storage).",
+)
 out = click.option(
     "-o",
     "--out",
+    callback=_no_store,
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("photio-out"),
     show_default=True,

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from photio_prep import finals, flow, gate, orders, pay, settings, states, wanted
+from photio_prep import finals, flow, gate, orders, pay, settings, states, storage, wanted
 from photio_prep.again import PaidBefore
 from photio_prep.cli import choosing, options, reporting, sweeping
 from photio_prep.cli import paying as paying_
@@ -102,6 +102,7 @@ def generate(orders_: tuple[Path, ...], print_curl: bool, jobs: int, **given: An
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path, file_okay=False), help="Where finals go. [where the orders lie]"
 )
+@options.to
 @options.finals
 @options.talking
 def finish(orders_: tuple[Path, ...], out: Path | None, format_: str | None, overwrite: bool, **given: Any) -> int:  # noqa: ANN401
@@ -110,7 +111,7 @@ def finish(orders_: tuple[Path, ...], out: Path | None, format_: str | None, ove
     ORDER is a folder below orders/, or an output folder for all of them. Prints the path of each final.
     """
     talk, _, rest = split(given)
-    metadata = rest["metadata"]
+    metadata, to = rest["metadata"], rest["to"]
     found = [each for place in orders_ for each in wanted.finishable(place, talk.damaged)]
     done: list[Path] = []
     with talk.progress(found, len(found), "finish") as counted:
@@ -120,6 +121,8 @@ def finish(orders_: tuple[Path, ...], out: Path | None, format_: str | None, ove
                 order = orders.read(folder, origin=origin)
                 target = out or _out_of(folder)
                 path = finals.write_final(order, target, format_=format_, overwrite=overwrite, metadata=metadata)
+                if to:
+                    storage.put(to, path.relative_to(target).as_posix(), path.read_bytes(), overwrite=overwrite)
                 talk.done(order, State.FINISHED, final=path)
                 done.append(path)
             except PhotioError as error:

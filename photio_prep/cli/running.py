@@ -6,14 +6,14 @@ from typing import Any
 
 import click
 
-from photio_prep import finals, pay, settings
+from photio_prep import finals, pay, settings, storage
 from photio_prep.again import PaidBefore
 from photio_prep.cli import choosing, options, reporting, sweeping
 from photio_prep.cli import paying as paying_
 from photio_prep.cli.orders import refuse_stopped, split
 from photio_prep.cli.preparing import prepared
 from photio_prep.cli.talk import Talk
-from photio_prep.errors import OutputExists, PhotioError
+from photio_prep.errors import OutputExists, PhotioError, UsageError
 from photio_prep.orders import Order
 from photio_prep.states import State
 from photio_prep.verdict import Level
@@ -26,6 +26,7 @@ from photio_prep.verdict import Level
 @options.gating
 @options.choosing
 @options.out
+@options.to
 @options.finals
 @options.paying
 @options.engine
@@ -40,7 +41,9 @@ def run(inputs_: tuple[str, ...], out: Path, format_: str | None, overwrite: boo
     talk, words, rest = split(given)
     paying = {name: rest.pop(name) for name in paying_.OPTIONS}
     again, metadata, level = rest.pop("again"), rest.pop("metadata"), settings.gate(rest.pop("gate"))
-    engine = {name: rest.pop(name) for name in ("engine", "ray_address", "workers")}
+    engine, to = {name: rest.pop(name) for name in ("engine", "ray_address", "workers")}, rest.pop("to")
+    if to and engine["engine"] != "local":
+        raise UsageError("--to is for this machine", "Leave --engine out, and run `finish --to` afterwards")
     reporting.begin(talk, "run", paying["price"])
     choice = choosing.Choice(
         inputs_,
@@ -68,6 +71,8 @@ def run(inputs_: tuple[str, ...], out: Path, format_: str | None, overwrite: boo
         def whole(order: Order) -> None:
             pay.pay(order, till)
             path = finals.write_final(order, out, format_=format_, overwrite=overwrite, metadata=metadata)
+            if to:
+                storage.put(to, path.relative_to(out).as_posix(), path.read_bytes(), overwrite=overwrite)
             talk.done(order, State.FINISHED, final=path)
             done.append(path)
 
