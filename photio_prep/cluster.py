@@ -13,6 +13,7 @@ import pickle
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -98,6 +99,8 @@ def started(
         except (ConnectionError, OSError, RuntimeError, ValueError) as error:
             found = f"Ray cannot be reached ({str(error)[:120]})"
             raise UsageError(found, "Check --ray-address", subject="--engine ray") from None
+    if not plan.sandbox:  # said here, once: a worker's environment may name another
+        plan = replace(plan, api_url=plan.endpoint)
     try:
         actor = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(Permits)
         yield Cluster(plan, Asking(actor.remote(plan.endpoint, max_calls, why)), workers, calls)
@@ -216,7 +219,10 @@ def _ended(row: Mapping[str, Any], item: Item, out: Path) -> Ended | None:
     folder = out / "orders" / row["folder"] if row["folder"] else None
     if folder is None:
         return Ended(item, None, State.REFUSED, error=error)
-    order = orders.read(folder, origin=pickle.loads(row["origin"]))  # noqa: S301
+    try:
+        order = orders.read(folder, origin=pickle.loads(row["origin"]))  # noqa: S301
+    except PhotioError as damaged:
+        return Ended(item, None, State.REFUSED, error=error or damaged)
     if error is not None:
         return Ended(item, order, states.state(folder), None, error, warnings, row["changed"])
     return Ended(item, order, State.FINISHED, out / row["final"], None, warnings, row["changed"])
