@@ -112,42 +112,42 @@ def _tile(path: Path, number: int) -> Image.Image:
     return tile
 
 
-def keep(
-    what: str, number: int, out: Path, *, format_: str | None = None, overwrite: bool = False
-) -> tuple[Order, Path]:
-    """Make number `number` of a sweep the photo's final; its order, and where the final lies. Free, and changeable.
+def keep(what: str, number: int, out: Path, *, overwrite: bool = False) -> tuple[Order, Path]:
+    """Make the final of a sweep's `number` that of the photo, as it is; its order, and where it lies. Changeable.
 
     Args:
         what: The photo as it was given, the name of its final below `out`, or an order of the sweep.
         number: As on the sheet.
         out: The output folder.
-        format_: Of the final.
         overwrite: Replace a file there that no `keep` made.
 
     Raises:
-        UsageError: There is no such sweep, more than one, or no such number with an answer.
+        UsageError: There is no such sweep, more than one, or no such number with a final.
         OutputExists: Another file lies there.
+        StorageFailed: It cannot be written.
     """
     found = _sweeps(what, out)
     names = {name for name, *_ in found}
     if len(names) != 1:
         told = f"{len(names)} sweeps: {', '.join(sorted(names))}" if names else "no sweep of it lies there"
         raise UsageError(told, "Name the photo as in the run with --seeds, or its final below --out", subject=what)
-    answered = [
-        (folder, origin)
-        for _, each, folder, origin in found
-        if each == number and states.state(folder) in states.ANSWERED
-    ]
-    if not answered:
-        there = sorted({each for _, each, *_ in found})
-        raise UsageError(f"no answered number {number}", f"There are: {', '.join(map(str, there))}", subject=what)
-    # The same number may have been asked for in several scenes: the newest answer.
-    folder, origin = max(answered, key=lambda each: (each[0] / "claim.json").stat().st_mtime_ns)
-    (name,) = names
+    finished = [each for each in found if each[1] == number and states.finished(each[2], each[3])]
+    if not finished:
+        there = ", ".join(map(str, sorted({each for _, each, *_ in found})))
+        raise UsageError(f"no finished number {number}", f"There are: {there}; `finish` makes finals", subject=what)
+    # The same number may have been asked for in several scenes: the newest.
+    name, _, folder, origin = max(finished, key=lambda each: (each[2] / "claim.json").stat().st_mtime_ns)
+    mark = states.finished(folder, origin) or {}
+    final = Path(str(mark.get("path")))
+    if not final.is_file() or sha256(data := final.read_bytes()).hexdigest() != mark.get("sha256"):
+        raise UsageError("its final is gone or changed", f"Run: photio-prep finish {folder}", subject=str(final))
     order = orders.read(folder, origin=origin)
     order = replace(order, origin=replace(order.origin, output=name))
-    kept_before = _is_kept(finals.final_path(order, out, format_), name, found)
-    return order, finals.write_final(order, out, format_=format_, overwrite=overwrite or kept_before)
+    target = out / f"{name}-photio{final.suffix}"
+    finals.refuse_if_in_the_way(order, target, overwrite=overwrite or _is_kept(target, name, found))
+    files.write_whole(target, data)
+    states.mark_finished(folder, order.origin, target, data)
+    return order, target
 
 
 _Found = list[tuple[str, int, Path, Origin]]

@@ -16,16 +16,15 @@ from photio_prep.states import State
 @click.argument("photo", metavar="PHOTO|ORDER")
 @click.argument("number", type=click.IntRange(min=1))
 @options.out
-@click.option("--format", "format_", type=click.Choice(["jpg", "png", "webp"]), help="Of the final. [the photo's own]")
 @click.option("--overwrite", is_flag=True, help="Replace a file that lies where the final goes.")
 @options.talking
-def keep(photo: str, number: int, out: Path, format_: str | None, overwrite: bool, **given: Any) -> int:  # noqa: ANN401
+def keep(photo: str, number: int, out: Path, overwrite: bool, **given: Any) -> int:  # noqa: ANN401
     """Make one number of a sweep (`run --seeds 4`) the photo's final. Free; another number may be kept later.
 
     PHOTO is named as it was in the run, or by its final below --out; or name any ORDER of the sweep. Prints the final.
     """
     talk = Talk(**given)
-    order, path = sweeps.keep(photo, number, out, format_=format_, overwrite=overwrite)
+    order, path = sweeps.keep(photo, number, out, overwrite=overwrite)
     talk.done(order, State.FINISHED, final=path)
     return talk.exit_code
 
