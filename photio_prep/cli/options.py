@@ -130,36 +130,6 @@ out = click.option(
     show_default=True,
     help="Where everything goes.",
 )
-choosing = several(
-    click.option(
-        "--first", type=click.IntRange(min=1), default=None, metavar="N", help="A rehearsal: only the first N photos."
-    ),
-    click.option(
-        "--seeds", type=click.IntRange(1, 64), default=1, metavar="N", help="So many orders a photo, each with a seed."
-    ),
-    click.option("--watch", is_flag=True, help="Go on with what comes into the folders, until Ctrl-C."),
-    click.option(
-        "--settle",
-        type=click.FloatRange(0.1, 3600),
-        default=2.0,
-        show_default=True,
-        metavar="SECONDS",
-        help="With --watch: how long a photo must have stood still.",
-    ),
-)
-engine = several(
-    click.option(
-        "--engine",
-        type=click.Choice(["local", "ray"]),
-        default="local",
-        show_default=True,
-        help="ray: on the workers of Ray Data, here or on a cluster.",
-    ),
-    click.option("--ray-address", default=None, metavar="ADDRESS", help="Of a running Ray. [one is started here]"),
-    click.option(
-        "--workers", type=click.IntRange(1, 4096), default=2, show_default=True, metavar="N", help="Of Ray, to prepare."
-    ),
-)
 finals = several(
     click.option(
         "--format", "format_", type=click.Choice(["jpg", "png", "webp"]), help="Of the finals. [the photo's own]"

@@ -27,7 +27,7 @@ from photio_prep.verdict import Level
 @options.words
 @options.cutting
 @options.gating
-@options.choosing
+@choosing.options
 @options.out
 @click.option("--api-url", default=None, metavar="URL", help="Who will be asked; part of the order's key.")
 @options.talking

@@ -24,12 +24,12 @@ from photio_prep.verdict import Level
 @options.words
 @options.cutting
 @options.gating
-@options.choosing
+@choosing.options
 @options.out
 @options.to
 @options.finals
 @options.paying
-@options.engine
+@choosing.engine
 @options.talking
 def run(inputs_: tuple[str, ...], out: Path, format_: str | None, overwrite: bool, jobs: int, **given: Any) -> int:  # noqa: ANN401
     """PAYS: from photos to finals: prepare, generate and finish in a row.
