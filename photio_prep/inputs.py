@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from photio_prep import jobs, presets
+from photio_prep import jobs, presets, storage
 from photio_prep.addresses import LONGEST, shown
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.files import read_input
@@ -108,6 +108,8 @@ def _named(
     for each in inputs:
         if each == "-":
             yield Item(None, "-", "stdin")
+        elif storage.is_remote(each) and each.endswith("/"):
+            yield from _stored(each, passed_over)
         elif "://" in each or each.lower().startswith(("data:", "javascript:", "//")):
             yield Item(each, shown(each), _stem(each))
         elif not os.path.lexists(each) and any(sign in each for sign in "*?["):
@@ -146,6 +148,19 @@ def _one_name(line: str) -> str:
     if len(line) > _LONGEST_LINE or Path(line).suffix.lower() == ".txt" or jobs.is_table(line):
         raise UsageError("no name of a photo", "Name one file, folder or URL a line")
     return line
+
+
+def _stored(address: str, passed_over: PassedOver) -> Iterator[Item]:
+    """The photos below an address in an object store that ends with a slash; their tree is kept."""
+    none = True
+    for place, name in storage.listed(address):
+        way = PurePosixPath(name)
+        hidden = any(part.startswith(".") for part in way.parts)
+        if _is_picture(Path(name)) and not hidden and ".." not in way.parts:
+            none = False
+            yield Item(place, shown(place), str(way.with_suffix("")))
+    if none:
+        passed_over(PhotoRefused("no photos there", "Check the address", subject=shown(address)), False)
 
 
 def _of_row(job: jobs.Job) -> Item:

@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
+from photio_prep import storage
 from photio_prep.errors import Mistakes, PhotioError, UsageError
 from photio_prep.geometry import named
 from photio_prep.rows import Fault, Row, Table, cells, opened
@@ -195,7 +196,7 @@ def _source(text: str, folder: Path, wrong: Callable[[str, str], None]) -> tuple
         wrong("no source", "Name a photo, from the table's folder, or its URL")
         return None
     if "://" in text or text.lower().startswith(("data:", "javascript:", "//")):
-        if not re.match(r"https?://[^\s/]", text, re.IGNORECASE):
+        if not (re.match(r"https?://[^\s/]", text, re.IGNORECASE) or storage.is_remote(text)):
             wrong(f"{text[:60]!r} is no address that photos are fetched from", "Give an http(s) URL or a file")
             return None
         return text, ""

@@ -38,13 +38,16 @@ class Pace:
         with self._lock:
             self._gap = self._gap * _EASED if self._gap > _FIRST_GAP / 4 else 0.0
 
+    def left(self) -> float:
+        """Seconds until a request may leave; 0 is the permission for one, given once."""
+        with self._lock:
+            now = time.monotonic()
+            left = self._not_before - now
+            if left <= 0:
+                self._not_before = now + self._gap
+            return max(left, 0.0)
+
     def wait(self, stopped: threading.Event) -> None:
         """Return when a request may leave, or when `stopped` is set."""
-        while not stopped.is_set():
-            with self._lock:
-                now = time.monotonic()
-                left = self._not_before - now
-                if left <= 0:
-                    self._not_before = now + self._gap
-                    return
+        while not stopped.is_set() and (left := self.left()):
             stopped.wait(left)

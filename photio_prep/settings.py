@@ -116,6 +116,11 @@ def for_children() -> dict[str, str]:
     return {"OPENBLAS_NUM_THREADS": "1"} | {name: os.environ[name] for name in _HARMLESS if name in os.environ}
 
 
+def no_usage_statistics() -> None:
+    """Keep Ray from telling its makers about this machine, unless the user said otherwise."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+
 def key(key_file: Path | None = None, *, from_stdin: bool = False, from_keyring: bool = False) -> Key:
     """The API key: from --key-file (mode 0600), --key-stdin, --keyring, or PHOTIO_API_KEY. Never from a flag's value.
 

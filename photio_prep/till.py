@@ -55,20 +55,30 @@ class Till:
 
     def send(self, request: Request, keep: Keep | None = None) -> Result:
         """The answer to `request`, if the budget allows. PAID."""
-        self._take()
+        self.take()
         try:
             result = self._sender.send(request, keep)
-        except (ApiUnavailable, Rejected, KeyRefused, Interrupted, UsageError) as error:
+        except PhotioError as error:
+            self.settle(error)
+            raise
+        self.settle(None)
+        self.compare(key(request, self.endpoint)[:32], sha256(result.raw).digest())
+        return result
+
+    def settle(self, error: PhotioError | None) -> None:
+        """What came of a call that `take` let through: an answer (None), or this error."""
+        if isinstance(error, (ApiUnavailable, Rejected, KeyRefused, Interrupted, UsageError)):
             self._give_back()
             if isinstance(error, (ApiUnavailable, KeyRefused, UsageError)):  # a UsageError: our proxy's refusal
                 self.close(error)
-            raise
-        except OutcomeUnknown as error:
+        elif error is None or isinstance(error, OutcomeUnknown):
             self._count(error)
-            raise
-        self._count(None)
-        self._compare(request, result)
-        return result
+
+    @property
+    def left(self) -> int | None:
+        """How many calls it would still let through; None for no limit."""
+        with self._lock:
+            return self._left
 
     def limit(self, calls: int, why: BudgetReached) -> None:
         """Let at most this many through, and say `why` then, if the budget is not smaller anyway."""
@@ -84,7 +94,13 @@ class Till:
         if stop is not None:
             stop()
 
-    def _take(self) -> None:
+    def take(self) -> None:
+        """Let one call through, whose end `settle` is told; one whose end nobody tells stays counted.
+
+        Raises:
+            Interrupted: Nothing more is let through.
+            BudgetReached: The budget is used up.
+        """
         with self._lock:
             if self.closed is not None:
                 raise Interrupted(f"not sent: stopped after {self.closed.found}")
@@ -112,11 +128,11 @@ class Till:
                 )
             )
 
-    def _compare(self, request: Request, result: Result) -> None:
+    def compare(self, order: str, answer: bytes) -> None:
+        """Warn where another order got this answer (its digest) before."""
         if self._warn is None:
             return
-        mine = key(request, self.endpoint)[:32]
         with self._lock:
-            first = self._answers.setdefault(sha256(result.raw).digest(), mine)
-        if first != mine:
-            self._warn(f"warning: the API gave orders {first} and {mine} the same answer: look at both finals")
+            first = self._answers.setdefault(answer, order)
+        if first != order:
+            self._warn(f"warning: the API gave orders {first} and {order} the same answer: look at both finals")

@@ -21,7 +21,7 @@ PACKAGE = ROOT / "photio_prep"
 LAYERS = (
     {"errors", "geometry", "processes"},
     {"addresses", "connection", "data", "decode", "devices", "encode", "fetch", "files", "inputs"}
-    | {"jobs", "rows"}
+    | {"jobs", "rows", "storage", "watch"}
     | {"colour", "isolate", "limits", "pixels", "worker"}
     | {
         "headers",
@@ -33,7 +33,8 @@ LAYERS = (
     | {"drift", "finishing", "proof", "tone", "upsample"},
     {"catalogue", "claims", "keep", "facts", "orders", "states", "sources", "weights", "wire"}
     | {"stages", "stages.load", "stages.matte", "stages.pad", "stages.request", "stages.send", "stages.unpad"},
-    {
+    {"permits", "reading", "sweeps"}
+    | {
         "again",
         "curl",
         "figures",
@@ -51,7 +52,8 @@ LAYERS = (
     }
     | {"assemble", "originals", "pointed"}
     | {"advice", "packshot", "provenance", "reframe", "rewording", "rules", "shelf"},
-    {"batch", "cluster"} | {"page", "page.build", "page.decisions", "page.pictures", "page.rows", "page.sheet"},
+    {"batch", "cluster", "workers"}
+    | {"page", "page.build", "page.decisions", "page.pictures", "page.rows", "page.sheet"},
     {"", "__main__", "cli"},
 )
 # The stand-in of the API is a program of its own: only the command line starts it, and it knows this much of us.
@@ -68,6 +70,8 @@ HOMES = {
     "pooch": {"sources"},
     "keyring": {"settings"},
     "psutil": {"processes"},
+    "ray": {"cluster", "permits"},
+    "fsspec": {"storage"},
     "click": {"cli"},
     "tqdm": {"cli"},
     "numpy": {"advice", "colour", "figures", "gate", "stages.matte", "stages.pad", "sandbox", "views"}
@@ -109,10 +113,24 @@ HOMES = {
         "page",
         "sandbox",
         "stages",
+        "sweeps",
         "wire",
     },
 }
-HEAVY = ("rembg", "onnxruntime", "numba", "llvmlite", "pymatting", "scipy", "skimage", "pooch", "click", "tqdm")
+HEAVY = (
+    "rembg",
+    "onnxruntime",
+    "numba",
+    "llvmlite",
+    "pymatting",
+    "scipy",
+    "skimage",
+    "pooch",
+    "click",
+    "tqdm",
+    "ray",
+    "fsspec",
+)
 
 
 @cache

@@ -1,46 +1,157 @@
-"""Which photos a command is about: what its inputs name, or the first of it."""
+"""Which photos a command is about: what its inputs name, the first of it, or what comes into a folder."""
 
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from photio_prep import inputs
+import click
+
+from photio_prep import inputs, sweeps, watch
+from photio_prep.again import PaidBefore
+from photio_prep.cli import paying as paying_
+from photio_prep.cli.options import several
 from photio_prep.cli.talk import Talk
-from photio_prep.errors import UsageError
+from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.jobs import is_table
+from photio_prep.orders import Order
+from photio_prep.till import Till
+
+options = several(
+    click.option(
+        "--first", type=click.IntRange(min=1), default=None, metavar="N", help="A rehearsal: only the first N photos."
+    ),
+    click.option(
+        "--seeds", type=click.IntRange(1, 64), default=1, metavar="N", help="So many orders a photo, each with a seed."
+    ),
+    click.option("--watch", is_flag=True, help="Go on with what comes into the folders, until Ctrl-C."),
+    click.option(
+        "--settle",
+        type=click.FloatRange(0.1, 3600),
+        default=2.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="With --watch: how long a photo must have stood still.",
+    ),
+)
+engine = several(
+    click.option(
+        "--engine",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="ray: on the workers of Ray Data, here or on a cluster.",
+    ),
+    click.option("--ray-address", default=None, metavar="ADDRESS", help="Of a running Ray. [one is started here]"),
+    click.option(
+        "--workers", type=click.IntRange(1, 4096), default=2, show_default=True, metavar="N", help="Of Ray, to prepare."
+    ),
+)
+OPTIONS = ("first", "watch", "settle", "seeds")
 
 
-def chosen(
-    named: tuple[str, ...],
-    out: Path,
-    talk: Talk,
-    *,
-    format_: str | None = None,
-    first: int | None = None,
-    description: str | None = "later",
-) -> list[inputs.Item]:
-    """The photos to work on, all job tables found to be without a mistake.
+class Choice:
+    """The photos of one command, all job tables found to be without a mistake.
+
+    `items` are those that are known now; with --watch none are, and they come in `batches`. `seeds` is how many orders
+    each gets.
 
     Args:
         named: The inputs.
         out: The output folder, which is no input.
         talk: Is told what is left out.
+        given: The options of the verb; ours are taken away.
         format_: Of the finals.
-        first: At most so many photos: a rehearsal.
         description: The scene that photos get whose row names none; without one, each must have its own.
+        paying: The options of a verb that pays.
+        engine: Where it runs.
 
     Raises:
-        UsageError: An input does not exist, or a photo has no scene description.
+        UsageError: An input does not exist, a photo has no scene description, or --watch cannot be meant.
         Mistakes: Every mistake of the job tables.
     """
-    undescribed = UsageError("run needs a scene description", 'Give -d "on a marble table, soft morning light"')
-    if not description and not any(map(is_table, named)):
-        raise undescribed
-    found = inputs.expand(named, out, format_, passed_over=talk.passed_over, described=bool(description))
-    items = list(islice(found, first))
-    if first is not None:
-        talk.say(f"rehearsal: the first {len(items)} {'photo' if len(items) == 1 else 'photos'} only")
-    for item in items:
-        if not (description or "description" in item.wishes):
-            undescribed.about(item.name)
+
+    def __init__(
+        self,
+        named: tuple[str, ...],
+        out: Path,
+        talk: Talk,
+        given: dict[str, Any],
+        *,
+        format_: str | None = None,
+        description: str | None = "later",
+        paying: dict[str, Any] | None = None,
+        engine: str = "local",
+    ) -> None:
+        self._named, self._out, self._talk, self._format = named, out, talk, format_
+        first, self._watch, self._quiet, self.seeds = (given.pop(name) for name in OPTIONS)
+        if self.seeds > 1 and engine != "local":
+            raise UsageError("--seeds is for this machine", "Leave --engine out, or give a job table with seeds")
+        self._paying = paying or {"sandbox": True, "max_calls": None, "key_stdin": False}
+        undescribed = UsageError("run needs a scene description", 'Give -d "on a marble table, soft morning light"')
+        if not description and not any(map(is_table, named)):
             raise undescribed
-    return items
+        if "-" in named and self._paying["key_stdin"]:
+            found = "both the photo and the key would come from standard input"
+            raise UsageError(found, "Use --key-file or PHOTIO_API_KEY")
+        self.items: list[inputs.Item] = []
+        if self._watch:
+            self._refuse_unwatchable(first, engine)
+            return
+        expanded = inputs.expand(named, out, format_, passed_over=talk.passed_over, described=bool(description))
+        self.items = list(map(self._swept, islice(expanded, first)))
+        if first is not None:
+            count = len(self.items)
+            talk.say(f"rehearsal: the first {count} {'photo' if count == 1 else 'photos'} only")
+        for item in self.items:
+            if not (description or "description" in item.wishes):
+                undescribed.about(item.name)
+                raise undescribed
+
+    def quote(self, paid_before: PaidBefore, words: dict[str, Any], till: Till) -> None:
+        """Say what it will cost at most before it starts; ask before a big one."""
+        if self._watch:
+            if not self._paying["sandbox"]:
+                paying_.quote(self._paying["max_calls"], 0, self._paying, self._talk, till, at_most=True)
+            return
+        # By name only: a photo or an option that changed is a new call after all.
+        asked = [(item.name, {**words, **item.wishes}["description"].strip()) for item in self.items]
+        known = paid_before.answered(asked, till.endpoint)
+        paying_.quote(len(self.items) * self.seeds, known, self._paying, self._talk, till, at_most=True)
+
+    def batches(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[list[inputs.Item]]:
+        """All photos at once; with --watch a few at a time, as they arrive, until `stopped`."""
+        if not self._watch:
+            yield self.items
+            return
+        told = set(self._named)  # an empty folder is nothing to complain about here
+
+        def once(why: PhotoRefused, by_choice: bool) -> None:
+            if why.subject not in told:
+                told.add(why.subject)
+                self._talk.passed_over(why, by_choice)
+
+        def look() -> Iterable[inputs.Item]:
+            return map(self._swept, inputs.expand(self._named, self._out, self._format, passed_over=once))
+
+        where = ", ".join(self._named)
+        self._talk.say(f"watching {where}: a photo is taken when it stood still for {self._quiet:g} s; Ctrl-C ends")
+        yield from watch.settled(look, stopped, quiet=self._quiet)
+
+    def spread(self, made: Iterable[Order]) -> Iterable[Order]:
+        """The orders with those of their other seeds."""
+        return sweeps.spread(made, self.seeds)
+
+    def _swept(self, item: inputs.Item) -> inputs.Item:
+        return item._replace(output=sweeps.first(item.output)) if self.seeds > 1 else item
+
+    def _refuse_unwatchable(self, first: int | None, engine: str) -> None:
+        for each in self._named:
+            if not (Path(each).is_dir() or any(sign in each for sign in "*?[")):
+                raise UsageError("--watch is for folders and quoted patterns", "Name a folder", subject=each)
+        if first is not None:
+            raise UsageError("--watch and --first exclude each other", "Give one of them")
+        if engine != "local":
+            raise UsageError("--watch is for this machine", "Leave --engine out")
+        if self._paying["max_calls"] is None and not self._paying["sandbox"]:
+            raise UsageError("--watch pays for whatever comes", "Give --max-calls N, the most that it may pay for")

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from photio_prep import finals
+from photio_prep import finals, storage
 from photio_prep.cli.shelving import Shelving, Wishes
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import PhotoRefused
@@ -18,8 +18,10 @@ def wishes(given: dict[str, Any]) -> Wishes:
     return Wishes(given.pop("format_"), given.pop("metadata"), finishing, given.pop("photos"), given.pop("max_drift"))
 
 
-def write(order: Order, out: Path, wished: Wishes, shelving: Shelving, talk: Talk, *, overwrite: bool) -> None:
-    """Write the final of an answered order, and its files for shops, and tell them; drift above the limit is exit 3."""
+def write(
+    order: Order, out: Path, wished: Wishes, shelving: Shelving, talk: Talk, *, overwrite: bool, to: str | None = None
+) -> Path:
+    """Write the final of an answered order, `to` a store too, and its files for shops, and tell them; its path."""
     path = finals.write_final(
         order,
         out,
@@ -30,6 +32,14 @@ def write(order: Order, out: Path, wished: Wishes, shelving: Shelving, talk: Tal
         photos=wished.photos,
         xmp=shelving.xmp(order),
     )
+    if to:
+        storage.put(to, path.relative_to(out).as_posix(), path.read_bytes(), overwrite=overwrite)
+    tell(order, path, out, wished, shelving, talk)
+    return path
+
+
+def tell(order: Order, path: Path, out: Path, wished: Wishes, shelving: Shelving, talk: Talk) -> None:
+    """Tell a final that was written, its drift (above the limit is exit 3), and make its files for shops."""
     drift = finals.drift(order)
     score = float(drift.get("score", 0))
     with talk.together():

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from photio_prep import storage
 from photio_prep.errors import UsageError
 from photio_prep.framing import Framing
 
@@ -180,18 +181,29 @@ gating = click.option(
     default=None,
     help="off: pay in any case; warn: stop what is not worth paying for; strict: stop what is doubtful too. [warn]",
 )
+
+
+def _no_store(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
+    if value is not None:
+        storage.refuse_orders(str(value))
+    return value
+
+
+to = click.option(
+    "--to",
+    default=None,
+    metavar="ADDRESS",
+    callback=lambda _context, _parameter, value: storage.checked(value),
+    help="Put finals there too: s3://, gs:// or az:// (extra storage).",
+)
 out = click.option(
     "-o",
     "--out",
+    callback=_no_store,
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("photio-out"),
     show_default=True,
     help="Where everything goes.",
-)
-choosing = several(
-    click.option(
-        "--first", type=click.IntRange(min=1), default=None, metavar="N", help="A rehearsal: only the first N photos."
-    ),
 )
 finals = several(
     click.option(

@@ -1,21 +1,19 @@
-"""prepare, finish, run: the verbs that make orders and finals."""
+"""prepare, finish: the verbs that make orders and finals."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from photio_prep import finals, gate, orders, pay, settings, states, wanted
-from photio_prep.again import PaidBefore
-from photio_prep.cli import choosing, clients, finishing, options, reporting
+from photio_prep import gate, orders, settings, states, wanted
+from photio_prep.cli import choosing, clients, finishing, options, reporting, sweeping
 from photio_prep.cli import paying as paying_
 from photio_prep.cli.preparing import prepared
 from photio_prep.cli.review import offer
 from photio_prep.cli.shelving import Shelving
 from photio_prep.cli.talk import Talk
-from photio_prep.errors import OutputExists, PhotioError, UsageError
+from photio_prep.errors import Interrupted, PhotioError, UsageError
 from photio_prep.geometry import named
 from photio_prep.orders import Order
 from photio_prep.stages.request import checked_seed
@@ -28,11 +26,11 @@ from photio_prep.verdict import Level
 @options.words
 @options.cutting
 @options.gating
-@options.choosing
+@choosing.options
 @options.out
 @click.option("--api-url", default=None, metavar="URL", help="Who will be asked; part of the order's key.")
 @options.talking
-def prepare(inputs_: tuple[str, ...], out: Path, first: int | None, api_url: str | None, **given: Any) -> int:  # noqa: ANN401
+def prepare(inputs_: tuple[str, ...], out: Path, api_url: str | None, **given: Any) -> int:  # noqa: ANN401
     """Dry run: one order per photo, with the exact PNG that would be sent. Free, no network, no key.
 
     INPUT is a photo, a folder (its tree is kept), a quoted pattern, an http(s) URL, a job table (.csv, .jsonl), a list
@@ -42,13 +40,19 @@ def prepare(inputs_: tuple[str, ...], out: Path, first: int | None, api_url: str
     endpoint = clients.endpoint(sandbox=False, api_url=api_url)
     level = settings.gate(cutting.pop("gate"))
     reporting.begin(talk, "prepare")
-    items = choosing.chosen(inputs_, out, talk, first=first)
-    with talk.progress(len(items), "prepare"):
-        for order in prepared(items, out, talk, endpoint=endpoint, words=words, cutting=cutting):
-            folder = wanted.followed(order.folder) if order.folder else None
-            talk.done(order, states.state(folder) if folder else State.PLANNED, result=order.folder, level=level)
+    choice = choosing.Choice(inputs_, out, talk, cutting)
+    try:
+        for items in choice.batches():
+            with talk.progress(len(items) * choice.seeds, "prepare"):
+                made = prepared(items, out, talk, endpoint=endpoint, words=words, cutting={**cutting})
+                for order in choice.spread(made):
+                    folder = wanted.followed(order.folder) if order.folder else None
+                    state = states.state(folder) if folder else State.PLANNED
+                    talk.done(order, state, result=order.folder, level=level)
+    except KeyboardInterrupt:
+        talk.codes.append(Interrupted.exit_code)
     offer(out, talk)
-    return reporting.close(talk, out, items)
+    return reporting.close(talk, out, choice.items)
 
 
 @click.command()
@@ -56,6 +60,7 @@ def prepare(inputs_: tuple[str, ...], out: Path, first: int | None, api_url: str
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path, file_okay=False), help="Where finals go. [where the orders lie]"
 )
+@options.to
 @options.finals
 @options.shelf
 @options.talking
@@ -66,8 +71,9 @@ def finish(orders_: tuple[Path, ...], out: Path | None, overwrite: bool, **given
     --preset's file. White packshots alone need no answer: they are made of orders that are merely prepared.
     """
     talk, _, rest = split(given)
-    wished = finishing.wishes(rest)
+    wished, to = finishing.wishes(rest), rest.pop("to")
     shelving = Shelving(rest, talk, wished, overwrite=overwrite)
+    done: list[Path] = []
     found = [each for place in orders_ for each in wanted.finishable(place, talk.damaged)]
     with talk.progress(len(found), "finish"):
         for folder, origin in found:
@@ -78,85 +84,13 @@ def finish(orders_: tuple[Path, ...], out: Path | None, overwrite: bool, **given
                 if shelving.wanted and states.state(folder) not in states.ANSWERED:
                     shelving.done(order, states.state(folder), target, final=None)
                 else:
-                    finishing.write(order, target, wished, shelving, talk, overwrite=overwrite)
+                    path = finishing.write(order, target, wished, shelving, talk, overwrite=overwrite, to=to)
+                    done.append(path)
             except PhotioError as error:
                 talk.refused(origin.source, error, order, states.state(folder))
+    sweeping.show(done, talk)
     talk.summary()
     return talk.exit_code
-
-
-@click.command()
-@click.argument("inputs_", metavar="INPUT...", nargs=-1, required=True)
-@options.words
-@options.cutting
-@options.gating
-@options.choosing
-@options.out
-@options.finals
-@options.shelf
-@options.paying
-@options.talking
-def run(
-    inputs_: tuple[str, ...],
-    out: Path,
-    first: int | None,
-    overwrite: bool,
-    jobs: int,
-    **given: Any,  # noqa: ANN401
-) -> int:
-    """PAYS: from photos to finals: prepare, generate and finish in a row.
-
-    INPUT is a photo, a folder (its tree is kept), a quoted pattern, an http(s) URL, a job table (.csv, .jsonl), a list
-    (.txt), or - for standard input. Running the same command
-    again pays for nothing twice and finishes what is left. Prints the path of each final.
-    """
-    talk, words, rest = split(given)
-    paying = {name: rest.pop(name) for name in paying_.OPTIONS}
-    again, wished, level = rest.pop("again"), finishing.wishes(rest), settings.gate(rest.pop("gate"))
-    shelving = Shelving(rest, talk, wished, overwrite=overwrite)
-    if "-" in inputs_ and paying["key_stdin"]:
-        raise UsageError(
-            "both the photo and the key would come from standard input", "Use --key-file or PHOTIO_API_KEY"
-        )
-    reporting.begin(talk, "run", paying["price"])
-    items = choosing.chosen(inputs_, out, talk, format_=wished.format_, first=first, description=words["description"])
-    paid_before = PaidBefore(out / "orders")
-    with paying_.client(paying, talk) as till:
-        # By name only: a photo or an option that changed is a new call after all.
-        asked = [(item.name, {**words, **item.wishes}["description"].strip()) for item in items]
-        known = paid_before.answered(asked, till.endpoint)
-        paying_.quote(len(items), known, paying, talk, till, at_most=True)
-        taken: dict[Path, str] = {}
-
-        def reserved() -> Iterator[Order]:
-            for order in prepared(items, out, talk, endpoint=till.endpoint, words=words, cutting=rest):
-                try:
-                    target = finals.final_path(order, out, wished.format_)
-                    wished.finishing.fits(order.placement)
-                    if target in taken:
-                        found = f"its final {target} is that of {taken[target]} too"
-                        raise OutputExists(found, "Rename one, or finish it with another --out")
-                    finals.refuse_if_in_the_way(order, target, overwrite=overwrite)
-                    shelving.refuse_if_in_the_way(order, out)
-                    if not again:
-                        paid_before.refuse(order)
-                    refuse_stopped(order, level)
-                    if paid_before.changed(order):
-                        talk.changed(order)
-                except PhotioError as error:
-                    talk.refused(order.origin.source, error, order, State.PLANNED)
-                    continue
-                taken[target] = order.origin.source
-                yield order
-
-        def whole(order: Order) -> None:
-            pay.pay(order, till)
-            finishing.write(order, out, wished, shelving, talk, overwrite=overwrite)
-
-        with talk.progress(len(items), "run", paying["price"]):
-            paying_.each(reserved(), whole, till, talk, jobs, total=len(items))
-    offer(out, talk)
-    return reporting.close(talk, out, items)
 
 
 def split(given: dict[str, Any]) -> tuple[Talk, dict[str, Any], dict[str, Any]]:

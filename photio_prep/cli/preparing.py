@@ -1,16 +1,14 @@
 """What prepare and run share: inputs in, orders on disk out."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from photio_prep import batch, catalogue, flow, inputs, settings
+from photio_prep import batch, catalogue, flow, inputs, reading, settings
 from photio_prep.cli import options
 from photio_prep.cli.talk import Talk
 from photio_prep.cutting import CutoutOptions
-from photio_prep.errors import PhotioError, PhotoRefused, UsageError
-from photio_prep.files import read_input
+from photio_prep.errors import PhotioError, UsageError
 from photio_prep.orders import Order
 
 
@@ -37,7 +35,7 @@ def prepared(
     def work(item: inputs.Item) -> Order:
         talk.begun(item.name)
         return flow.prepare(
-            _bytes(item, offline=offline),
+            reading.read(item, offline=offline),
             **{**words, **cutting, **framing, **item.wishes},
             points=points,
             model=matter,
@@ -79,20 +77,6 @@ def _matters(cutting: dict[str, Any], talk: Talk, *, offline: bool) -> tuple[Any
             pulled(name, talk, offline=offline, accepted=accepted)
     matter = pointed.sam(device) if pointing else matter_for(model, family, device=device, accepted=accepted)
     return matter, another(matter.name, device=device, accepted=accepted) if twice else None
-
-
-def _bytes(item: inputs.Item, *, offline: bool) -> bytes:
-    """The bytes of an input; of one that was found in a folder only if it is no link by now."""
-    limit = settings.limits().file_bytes
-    if item.source is None:
-        return sys.stdin.buffer.read(limit + 1)
-    if isinstance(item.source, str):
-        if offline:
-            raise PhotoRefused("it would have to be fetched, and --offline forbids that", "Give a file")
-        from photio_prep.fetch import fetch
-
-        return fetch(item.source, limit=limit, ca_bundle=settings.ca_bundle())
-    return read_input(item.source, limit, follow=item.follow)
 
 
 def _writable(out: Path) -> None:

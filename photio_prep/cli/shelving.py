@@ -30,14 +30,14 @@ class Shelving:
 
     def __init__(self, given: dict[str, Any], talk: Talk, wished: Wishes, *, overwrite: bool) -> None:
         self._talk, self._wished = talk, wished
-        self._provenance: provenance.Provenance = given.pop("provenance")
-        self._details = __version__ if given.pop("provenance_details") else None
+        self.provenance: provenance.Provenance = given.pop("provenance")
+        self.details = __version__ if given.pop("provenance_details") else None
         self._shelf = Shelf(
             presets.chosen(given.pop("presets")),
             overwrite=overwrite,
             metadata=wished.metadata,
-            provenance=self._provenance,
-            details=self._details,
+            provenance=self.provenance,
+            details=self.details,
             limits=settings.limits(),
         )
         self.wanted = bool(self._shelf.presets)
@@ -45,7 +45,7 @@ class Shelving:
 
     def xmp(self, order: Order) -> bytes | None:
         """What the final of an order states of how it was made."""
-        return provenance.packet(order, self._provenance, details=self._details)
+        return provenance.packet(order, self.provenance, details=self.details)
 
     def done(self, order: Order, state: State, out: Path, *, final: Path | None) -> None:
         """The order's final is told, then the file of each preset is made and told."""

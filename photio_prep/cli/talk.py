@@ -41,6 +41,7 @@ class Talk:
         self.states: dict[State, int] = {}
         self.report: Report | None = None
         self._bar: Any = None
+        self._stdout: TextIO | None = None
         self._lock = threading.RLock()
 
     @property
@@ -195,19 +196,31 @@ class Talk:
         """One JSON object on stdout."""
         self.out(json.dumps(facts, ensure_ascii=True))
 
+    @contextmanager
+    def alone_on_stdout(self) -> Iterator[None]:
+        """While entered, what a library prints goes to stderr: stdout carries results only."""
+        with self._lock:
+            self._stdout, sys.stdout = sys.stdout, sys.stderr
+        try:
+            yield
+        finally:
+            with self._lock:
+                sys.stdout, self._stdout = self._stdout, None
+
     def out(self, text: str) -> None:
         """A line on stdout, as it is."""
         with self._lock:
+            stdout = self._stdout or sys.stdout
             if self._bar is not None:
                 self._bar.clear()
-            if sys.stdout.isatty():
+            if stdout.isatty():
                 text = escaped(text)
             # A file name may hold bytes that are no UTF-8; a program gets them back as they were.
             try:
-                sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
-                sys.stdout.buffer.flush()
+                stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
+                stdout.buffer.flush()
             except OSError as error:
-                _to_nowhere(sys.stdout)
+                _to_nowhere(stdout)
                 if not isinstance(error, BrokenPipeError):
                     said = f"the list of results cannot be written ({error.strerror})"
                     self.fail(StorageFailed(said, "The results themselves are in the output folder"))

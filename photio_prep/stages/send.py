@@ -58,6 +58,7 @@ class InstantClient:
         proxy: URL of an HTTP proxy for https. The environment's proxies and .netrc are not used.
         ca_bundle: A file of certificates to trust in place of certifi's.
         server_error_is_free: The vendor's word that a 5xx is never billed (see `retry.by_status`).
+        pace: One that is shared with other clients.
 
     Raises:
         KeyRefused: This cannot be a key.
@@ -74,13 +75,14 @@ class InstantClient:
         proxy: str | None = None,
         ca_bundle: str | None = None,
         server_error_is_free: bool = False,
+        pace: Pace | None = None,
     ) -> None:
         self._key = key if isinstance(key, Key) else Key(key)
         self.api_url = checked_url(api_url)
         self.endpoint = endpoint or self.api_url
         self.timeouts = timeouts or Timeouts()
         self.stopped = threading.Event()
-        self._pace = Pace()
+        self._pace = pace or Pace()
         # Plain http goes to this machine only: through a proxy the key would leave it in the clear.
         self._proxies = {"https": proxy} if proxy else {}
         if ca_bundle and not Path(ca_bundle).exists():

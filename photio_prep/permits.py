@@ -1,0 +1,155 @@
+"""One budget and one pace for all workers: permits to pay, handed out by one actor of Ray.
+
+Takes calls that want to be made; gives permission, or why there is none. Touches, through Ray, the actor's process.
+Raises Interrupted on a worker that cannot ask any more: without the actor nobody pays.
+"""
+
+import contextlib
+from hashlib import sha256
+from typing import Any
+
+from photio_prep.data import Keep, Request, Result, Sender
+from photio_prep.errors import ApiUnavailable, BudgetReached, Interrupted, PhotioError
+from photio_prep.pace import Pace
+from photio_prep.till import Till
+from photio_prep.wire import key
+
+# Seconds that a worker waits for a permit. The actor answers in a millisecond; its node may have gone.
+_PATIENCE = 30.0
+LOST = ApiUnavailable("the actor that hands out permits to pay has gone, so nothing more is paid", "Run the same again")
+
+
+class Nobody:
+    """A sender that must not be asked: its till only counts."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+
+    def send(self, request: Request, keep: Keep | None = None) -> Result:
+        """Nothing."""
+        raise NotImplementedError
+
+
+class Permits:
+    """The body of the actor: a till and a pace that all share. Errors are given, not raised: Ray wraps those."""
+
+    def __init__(self, endpoint: str, max_calls: int | None, why: BudgetReached | None) -> None:
+        self._warnings: list[str] = []
+        self._till = Till(Nobody(endpoint), None, warn=self._warnings.append)
+        if max_calls is not None:
+            self._till.limit(
+                max_calls, why or BudgetReached("the budget of --max-calls is used up", "Run again for more")
+            )
+        self._pace = Pace()
+
+    def take(self) -> tuple[PhotioError | None]:
+        """Count one call; why it must not be made, where it must not."""
+        try:
+            self._till.take()
+        except PhotioError as error:
+            return (error,)
+        return (None,)
+
+    def settle(self, error: PhotioError | None, order: str = "", answer: bytes = b"") -> list[str]:
+        """What came of a call; warnings about its answer."""
+        self._till.settle(error)
+        if error is None:
+            self._till.compare(order, answer)
+        found, self._warnings[:] = [*self._warnings], []
+        return found
+
+    def left(self) -> float:
+        """Seconds until a request may leave; 0 is the permission for one."""
+        return self._pace.left()
+
+    def busy(self, seconds: float) -> None:
+        """The API turned a request of some worker away."""
+        self._pace.busy(seconds)
+
+    def well(self) -> None:
+        """A request of some worker was taken."""
+        self._pace.well()
+
+    def close(self, error: PhotioError) -> None:
+        """Nothing more is let through."""
+        self._till.close(error)
+
+    def closed(self) -> tuple[PhotioError | None, int]:
+        """Why nothing more is let through, if so; and how many calls were."""
+        return self._till.closed, self._till.calls
+
+
+class Asking:
+    """The actor as others see it."""
+
+    def __init__(self, actor: Any) -> None:  # noqa: ANN401  Ray's handles have no type
+        self._actor = actor
+
+    def ask(self, what: str, *told: object) -> Any:  # noqa: ANN401
+        """The actor's answer.
+
+        Raises:
+            Interrupted: There is none.
+        """
+        import ray
+
+        try:
+            return ray.get(getattr(self._actor, what).remote(*told), timeout=_PATIENCE)
+        except ray.exceptions.RayError:
+            lost = Interrupted(f"not sent: {LOST.found}", LOST.fix)
+            lost.exit_code = LOST.exit_code
+            raise lost from None
+
+    def tell(self, what: str, *told: object) -> Any:  # noqa: ANN401
+        """As `ask`, but nothing happens where nobody answers: what was paid for is kept in any case."""
+        with contextlib.suppress(Interrupted):
+            return self.ask(what, *told)
+        return None
+
+
+class SharedPace(Pace):
+    """The pace of all workers, for a client of one."""
+
+    def __init__(self, permits: Asking) -> None:
+        super().__init__()
+        self._permits = permits
+
+    def left(self) -> float:
+        """Seconds until a request may leave; 0 is the permission for one."""
+        return float(self._permits.ask("left"))
+
+    def busy(self, seconds: float) -> None:
+        """The API turned this worker away."""
+        self._permits.tell("busy", seconds)
+
+    def well(self) -> None:
+        """A request was taken. It is paid for, so nothing may go wrong here."""
+        self._permits.tell("well")
+
+
+class SharedTill:
+    """A sender that sends only by a permit."""
+
+    def __init__(self, sender: Sender, permits: Asking) -> None:
+        self._sender = sender
+        self._permits = permits
+        self.warnings: list[str] = []
+
+    @property
+    def endpoint(self) -> str:
+        """Who is asked."""
+        return self._sender.endpoint
+
+    def send(self, request: Request, keep: Keep | None = None) -> Result:
+        """The answer to `request`, if the budget of all allows. PAID."""
+        (refused,) = self._permits.ask("take")
+        if refused is not None:
+            raise refused
+        try:
+            result = self._sender.send(request, keep)
+        except PhotioError as error:
+            self._permits.tell("settle", error)
+            raise
+        digest = sha256(result.raw).digest()
+        self.warnings += self._permits.tell("settle", None, key(request, self.endpoint)[:32], digest) or []
+        return result

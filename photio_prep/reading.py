@@ -1,0 +1,32 @@
+"""Item -> the bytes of its photo, from wherever it lies.
+
+Takes an item that somebody named or found in a folder; gives bytes that nobody vouches for. Touches the disk, standard
+input, or the network for a URL or an object store. Raises PhotoRefused.
+"""
+
+import sys
+
+from photio_prep import settings, storage
+from photio_prep.errors import PhotoRefused
+from photio_prep.files import read_input
+from photio_prep.inputs import Item
+
+
+def read(item: Item, *, offline: bool = False) -> bytes:
+    """The bytes of a photo; of one that was found in a folder only if it is no link by now.
+
+    Raises:
+        PhotoRefused: It cannot be read, is too long, or would have to be fetched and `offline` forbids that.
+    """
+    limit = settings.limits().file_bytes
+    if item.source is None:
+        return sys.stdin.buffer.read(limit + 1)
+    if isinstance(item.source, str):
+        if offline:
+            raise PhotoRefused("it would have to be fetched, and --offline forbids that", "Give a file")
+        if storage.is_remote(item.source):
+            return storage.read(item.source, limit)
+        from photio_prep.fetch import fetch
+
+        return fetch(item.source, limit=limit, ca_bundle=settings.ca_bundle())
+    return read_input(item.source, limit, follow=item.follow)

@@ -1,0 +1,174 @@
+"""One photo with several seeds: an order for each, a numbered sheet of their finals, and the one that is kept.
+
+Takes orders, folders of finals and numbers; gives orders, a sheet, the kept final. Touches the disk.
+Raises UsageError for a sweep or a number that there is not, and what reading and writing orders raise.
+
+The finals of a sweep lie in `<name>-seeds/1-photio.jpg` and so on; the kept one is written to `<name>-photio.jpg`,
+where the photo's only final would lie.
+"""
+
+import io
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from photio_prep import files, finals, orders, states, views
+from photio_prep.errors import UsageError
+from photio_prep.orders import Order, Origin
+from photio_prep.stages.request import LAST_SEED
+
+SUFFIX = "-seeds"
+# A sheet ends like a final of ours, so that it is never taken for a photo.
+SHEET = "sheet-photio.png"
+_TILE, _COLUMNS, _LINE = 480, 4, 12
+_OUTPUT = re.compile(rf"(?P<name>.+){SUFFIX}/(?P<number>[0-9]+)")
+
+
+def first(output: str) -> str:
+    """Where the first final of a sweep belongs, by the place of the photo's only final."""
+    return f"{output}{SUFFIX}/1"
+
+
+def seed_of(base: int, number: int) -> int:
+    """The seed of number 1, 2, 3 … of a sweep: the first has the one that the photo would have alone."""
+    if number == 1:
+        return base
+    return 1 + int(sha256(f"photio-prep sweep\0{base}\0{number}".encode()).hexdigest()[:16], 16) % (LAST_SEED - 1)
+
+
+def spread(made: Iterable[Order], count: int) -> Iterator[Order]:
+    """Each order, whose final is a sweep's first, and beside it those for the other numbers up to `count`.
+
+    Raises:
+        StorageFailed: One cannot be written.
+    """
+    for order in made:
+        yield order
+        for number in range(2, count + 1):
+            yield _other(order, number)
+
+
+def _other(order: Order, number: int) -> Order:
+    sent, origin = order.request, order.origin
+    output = origin.output.removesuffix("/1") + f"/{number}"
+    cutout = order.cutout
+    if cutout is None and order.folder is not None and (order.folder / "cutout.png").exists():
+        with Image.open(order.folder / "cutout.png", formats=["PNG"]) as found:
+            cutout = found.copy()
+    # Not drawn but asked for: a wish of its own, however often the first was paid for.
+    asked = replace(sent, seed=seed_of(sent.seed, number), seed_drawn=False)
+    other = replace(order, request=asked, origin=replace(origin, output=output), cutout=cutout, folder=None)
+    if order.folder is None:
+        return other
+    other = orders.write(other, order.folder.parent)
+    if other.folder is not None:
+        views.carry(order.folder, other.folder)
+    return other
+
+
+def is_sweep(final: Path) -> bool:
+    """Whether a final is one of a sweep."""
+    return final.parent.name.endswith(SUFFIX)
+
+
+def sheet(folder: Path) -> Path:
+    """The finals in a sweep's folder on one picture, each with its number; where it lies.
+
+    Raises:
+        StorageFailed: It cannot be written.
+    """
+    found = {int(each.name.partition("-")[0]): each for each in folder.glob("[0-9]*-photio.*")}
+    tiles = [_tile(path, number) for number, path in sorted(found.items())]
+    columns = min(len(tiles), _COLUMNS)
+    rows = [tiles[at : at + columns] for at in range(0, len(tiles), columns)]
+    heights = [max(each.height for each in row) for row in rows]
+    size = (columns * (_TILE + _LINE) + _LINE, sum(heights) + _LINE * (len(rows) + 1))
+    whole = Image.new("RGB", size, "white")
+    top = _LINE
+    for row, height in zip(rows, heights, strict=True):
+        for column, tile in enumerate(row):
+            whole.paste(tile, (_LINE + column * (_TILE + _LINE), top))
+        top += height + _LINE
+    holder = io.BytesIO()
+    whole.save(holder, "PNG", compress_level=4)
+    files.write_whole(folder / SHEET, holder.getvalue())
+    return folder / SHEET
+
+
+def _tile(path: Path, number: int) -> Image.Image:
+    with Image.open(path, formats=["JPEG", "PNG", "WEBP"]) as found:
+        found.draft("RGB", (_TILE, _TILE))
+        picture = found.convert("RGB")
+    tile = picture.resize((_TILE, max(round(picture.height * _TILE / picture.width), 1)), Image.Resampling.LANCZOS)
+    pen, text = ImageDraw.Draw(tile), str(number)
+    font = ImageFont.load_default(40)
+    box = pen.textbbox((16, 12), text, font=font)
+    pen.rectangle((0, 0, box[2] + 16, box[3] + 12), fill="white")
+    pen.text((16, 12), text, fill="black", font=font)
+    return tile
+
+
+def keep(what: str, number: int, out: Path, *, overwrite: bool = False) -> tuple[Order, Path]:
+    """Make the final of a sweep's `number` that of the photo, as it is; its order, and where it lies. Changeable.
+
+    Args:
+        what: The photo as it was given, the name of its final below `out`, or an order of the sweep.
+        number: As on the sheet.
+        out: The output folder.
+        overwrite: Replace a file there that no `keep` made.
+
+    Raises:
+        UsageError: There is no such sweep, more than one, or no such number with a final.
+        OutputExists: Another file lies there.
+        StorageFailed: It cannot be written.
+    """
+    found = _sweeps(what, out)
+    names = {name for name, *_ in found}
+    if len(names) != 1:
+        told = f"{len(names)} sweeps: {', '.join(sorted(names))}" if names else "no sweep of it lies there"
+        raise UsageError(told, "Name the photo as in the run with --seeds, or its final below --out", subject=what)
+    finished = [each for each in found if each[1] == number and states.finished(each[2], each[3])]
+    if not finished:
+        there = ", ".join(map(str, sorted({each for _, each, *_ in found})))
+        raise UsageError(f"no finished number {number}", f"There are: {there}; `finish` makes finals", subject=what)
+    # The same number may have been asked for in several scenes: the newest.
+    name, _, folder, origin = max(finished, key=lambda each: (each[2] / "claim.json").stat().st_mtime_ns)
+    mark = states.finished(folder, origin) or {}
+    final = Path(str(mark.get("path")))
+    if not final.is_file() or sha256(data := final.read_bytes()).hexdigest() != mark.get("sha256"):
+        raise UsageError("its final is gone or changed", f"Run: photio-prep finish {folder}", subject=str(final))
+    order = orders.read(folder, origin=origin)
+    order = replace(order, origin=replace(order.origin, output=name))
+    target = out / f"{name}-photio{final.suffix}"
+    finals.refuse_if_in_the_way(order, target, overwrite=overwrite or _is_kept(target, name, found))
+    files.write_whole(target, data)
+    states.mark_finished(folder, order.origin, target, data)
+    return order, target
+
+
+_Found = list[tuple[str, int, Path, Origin]]
+
+
+def _sweeps(what: str, out: Path) -> _Found:
+    """Every number of the sweeps that `what` may mean: name, number, order and photo."""
+    every: _Found = []
+    for folder in orders.below(out):
+        for origin in orders.origins(folder):
+            if match := _OUTPUT.fullmatch(origin.output):
+                every.append((match["name"], int(match["number"]), folder, origin))
+    named = Path(what).resolve()
+    names = {name for name, _, folder, origin in every if what in (origin.source, name) or named == folder.resolve()}
+    return [each for each in every if each[0] in names]
+
+
+def _is_kept(target: Path, name: str, found: _Found) -> bool:
+    """Whether what lies at `target` was put there by an earlier `keep`."""
+    if not target.is_file():
+        return False
+    digest = sha256(target.read_bytes()).hexdigest()
+    marks = (states.finished(folder, replace(origin, output=name)) for _, _, folder, origin in found)
+    return any(mark is not None and mark.get("sha256") == digest for mark in marks)

@@ -1,0 +1,184 @@
+"""A photo's row of Ray Data -> the row one stage further: what runs on the workers of a cluster.
+
+Takes rows and a plan that names where the key is kept; gives rows. Touches the order folder, and what the stages touch.
+Raises nothing: what went wrong is part of the row.
+"""
+
+import pickle
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from photio_prep import finals, flow, gate, orders, pay, reading, settings, states
+from photio_prep.again import PaidBefore
+from photio_prep.connection import Timeouts
+from photio_prep.cutting import DEFAULT_CUTOUT, CutoutOptions
+from photio_prep.errors import Interrupted, PhotioError, StorageFailed, UsageError
+from photio_prep.finishing import DEFAULT_FINISHING, Finishing
+from photio_prep.inputs import Item
+from photio_prep.matters import another, matter_for
+from photio_prep.orders import SANDBOX, Order, Origin
+from photio_prep.permits import Asking, SharedPace, SharedTill
+from photio_prep.provenance import Provenance, packet
+from photio_prep.stages.send import API_URL, InstantClient
+from photio_prep.states import State
+from photio_prep.verdict import Level
+
+# Every other photo would meet the same.
+_FOR_ALL = (2, 7, 11)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What each worker is told. `out` is one folder that all of them see; the key is named, never held.
+
+    `wishes` are arguments of `flow.prepare` for every photo; `model`, `family`, `device` and `accepted` those of
+    `matters.matter_for`. The key lies in `key_file`, or in the key store, or else in the worker's PHOTIO_API_KEY;
+    `sandbox` is the address of a running stand-in, which needs none.
+    """
+
+    out: Path
+    wishes: Mapping[str, Any] = field(default_factory=dict)
+    cutting: CutoutOptions = DEFAULT_CUTOUT
+    model: str = "auto"
+    family: str | None = None
+    device: Any = "auto"
+    accepted: tuple[str, ...] = ()
+    second: bool = False
+    offline: bool = False
+    api_url: str | None = None
+    sandbox: str | None = None
+    key_file: Path | None = None
+    keyring: bool = False
+    level: Level = Level.WARN
+    again: bool = False
+    format_: str | None = None
+    overwrite: bool = False
+    metadata: finals.Metadata = "none"
+    finishing: Finishing = DEFAULT_FINISHING
+    photos: Path | None = None
+    provenance: Provenance = "none"
+    details: str | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """Who is asked, for an order's key."""
+        return SANDBOX if self.sandbox else settings.api_url(self.api_url, API_URL)
+
+
+_EMPTY = {"folder": "", "origin": b"", "final": "", "ended": b"", "warnings": b"", "changed": False}
+
+
+def row_of(number: int, item: Item) -> dict[str, Any]:
+    """A photo's row: what a worker needs of the item, without the whole table that it stands in."""
+    source = item.source.absolute() if isinstance(item.source, Path) else item.source
+    packed = pickle.dumps((item._replace(source=source, job=None), dict(item.wishes)))
+    return {"index": number, "item": packed, **_EMPTY}
+
+
+def _step(row: dict[str, Any], permits: Asking, work: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """The row after a step; what went wrong is part of it, and no step comes after."""
+    if row["ended"]:
+        return row
+    try:
+        return {**row, **work()}
+    except PhotioError as error:
+        if isinstance(error, StorageFailed) or error.exit_code in _FOR_ALL:
+            permits.tell("close", error)
+        return {**row, "ended": pickle.dumps(error)}
+    except Exception:  # noqa: BLE001  a bug must not look like a worker that died: the driver raises it
+        return {**row, "ended": pickle.dumps(traceback.format_exc())}
+
+
+class Preparing:
+    """An actor that prepares, with one session of the model for its whole life."""
+
+    def __init__(self, plan: Plan, permits: Asking) -> None:
+        self._plan, self._permits = plan, permits
+        self._matter = matter_for(plan.model, plan.family, device=plan.device, accepted=plan.accepted)
+        self._paid_before = PaidBefore(plan.out / "orders")
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """The row with its order on disk, judged and free to be paid for."""
+        found: dict[str, Any] = {}
+        after = _step(row, self._permits, lambda: self._prepared(row, found))
+        return {**after, **found}
+
+    def _prepared(self, row: dict[str, Any], found: dict[str, Any]) -> Mapping[str, Any]:
+        plan = self._plan
+        stopped, _ = self._permits.ask("closed")
+        if stopped is not None:
+            raise Interrupted(f"not prepared: stopped after {stopped.found}")
+        item, wishes = pickle.loads(row["item"])  # noqa: S301  from our own driver
+        second = another(self._matter.name, device=plan.device, accepted=plan.accepted) if plan.second else None
+        order = flow.prepare(
+            reading.read(item, offline=plan.offline),
+            **{**plan.wishes, **wishes},
+            model=self._matter,
+            second=second,
+            cutting=plan.cutting,
+            endpoint=plan.endpoint,
+            orders=plan.out / "orders",
+            name=item.name,
+            output=item.output,
+            limits=settings.limits(),
+        )
+        if order.folder is None:
+            raise UsageError("an order in memory reaches no other worker", "Give orders=")
+        # Known from here on, also where it is refused in a moment.
+        origin = order.origin
+        found["folder"] = order.folder.name
+        found["origin"] = pickle.dumps(Origin(origin.source, origin.digest, origin.format, origin.output))
+        target = finals.final_path(order, plan.out, plan.format_)
+        plan.finishing.fits(order.placement)
+        finals.refuse_if_in_the_way(order, target, overwrite=plan.overwrite)
+        if not plan.again:
+            self._paid_before.refuse(order)
+        if states.state(order.folder) in (State.PLANNED, State.REJECTED):
+            gate.refuse(order, plan.level)
+        return {"changed": self._paid_before.changed(order)}
+
+
+def _order(row: Mapping[str, Any], plan: Plan) -> Order:
+    return orders.read(plan.out / "orders" / row["folder"], origin=pickle.loads(row["origin"]))  # noqa: S301
+
+
+def paid(row: dict[str, Any], plan: Plan, permits: Asking) -> dict[str, Any]:
+    """The row with its answer on disk. Never run twice by Ray; a second time would find the claim."""
+
+    def work() -> Mapping[str, Any]:
+        till = SharedTill(_client(plan, SharedPace(permits)), permits)
+        pay.pay(_order(row, plan), till)
+        return {"warnings": pickle.dumps(till.warnings)} if till.warnings else {}
+
+    return _step(row, permits, work)
+
+
+def _client(plan: Plan, pace: SharedPace) -> InstantClient:
+    """The client of one worker: the key is read here, from where the plan says that it is kept."""
+    if plan.sandbox:
+        return InstantClient("pt-sandbox", api_url=plan.sandbox, endpoint=SANDBOX, pace=pace)
+    return InstantClient(
+        settings.key(plan.key_file, from_keyring=plan.keyring),
+        api_url=plan.endpoint,
+        timeouts=Timeouts(**settings.timeouts()),
+        proxy=settings.proxy(),
+        ca_bundle=settings.ca_bundle(),
+        server_error_is_free=settings.server_error_is_free(),
+        pace=pace,
+    )
+
+
+def finished(row: dict[str, Any], plan: Plan, permits: Asking) -> dict[str, Any]:
+    """The row with its final written."""
+
+    def work() -> Mapping[str, Any]:
+        kept: dict[str, Any] = {"format_": plan.format_, "overwrite": plan.overwrite, "metadata": plan.metadata}
+        kept |= {"finishing": plan.finishing, "photos": plan.photos}
+        order = _order(row, plan)
+        path = finals.write_final(order, plan.out, xmp=packet(order, plan.provenance, details=plan.details), **kept)
+        return {"final": str(path.relative_to(plan.out))}
+
+    return _step(row, permits, work)
