@@ -19,16 +19,20 @@ from photio_prep.orders import SANDBOX, Order, Origin, below, cutout, origins, r
 from photio_prep.states import State
 
 
-def payable(place: Path, endpoint: str, *, described: bool, reworded: bool) -> list[Path]:
+def payable(
+    place: Path, endpoint: str, *, described: bool, reworded: bool, left_out: Callable[[Path], None] = lambda _: None
+) -> list[Path]:
     """The orders that are to be paid for: one that is named, or of an output folder those that it is about.
 
-    Orders of the sandbox are never paid for by naming their output folder: who rehearsed ten scenes wants one.
+    Orders of the sandbox are never paid for by naming their output folder: who rehearsed ten scenes wants one. Nor is a
+    planned order whose photo changed, or was cut out otherwise, and was prepared again with the same words.
 
     Args:
         place: An order's folder, or an output folder.
         endpoint: Who will be asked.
         described: A scene description is given now.
         reworded: Any of the words is given now, the description or others.
+        left_out: Is told of each order that another one of its photo has replaced.
 
     Raises:
         UsageError: No order lies there.
@@ -37,6 +41,9 @@ def payable(place: Path, endpoint: str, *, described: bool, reworded: bool) -> l
     if found == [place]:
         return found
     plans = {each: _plan(each) for each in found}
+    for each in _replaced(plans, described=described):
+        left_out(each)
+        del plans[each]
     if reworded:
         roots: dict[tuple[str, str], Path] = {}
         for each, plan in plans.items():
@@ -47,6 +54,34 @@ def payable(place: Path, endpoint: str, *, described: bool, reworded: bool) -> l
         with_words = {canvas for canvas, words in roots if words}
         return [each for (canvas, words), each in roots.items() if described or words or canvas not in with_words]
     return [each for each, plan in plans.items() if _meant(each, plan, endpoint)]
+
+
+def _replaced(plans: dict[Path, dict[str, Any]], *, described: bool) -> list[Path]:
+    """Planned orders each of whose photos was prepared again since with the same words, and came out otherwise."""
+    newest: dict[tuple[Any, ...], tuple[int, Path]] = {}
+    wishes: dict[Path, list[tuple[Any, ...]]] = {}
+    for folder, plan in plans.items():
+        with contextlib.suppress(PhotioError, KeyError):  # a damaged one is named by whoever reads it
+            if states.state(folder) not in (State.PLANNED, State.REJECTED):
+                continue
+            words = ("" if described else plan["description"]), plan["negative_prompt"], plan["endpoint"]
+            seed = None if plan["seed_drawn"] else plan["seed"]
+            for origin in origins(folder):
+                wish = (origin.source, origin.output, *words, seed)
+                wishes.setdefault(folder, []).append(wish)
+                # Written anew by each `prepare`, also by one that found the order there.
+                newest[wish] = max(newest.get(wish, (0, folder)), (_last_prepared(folder, origin), folder))
+    canvases = {folder: str(plan.get("canvas")) for folder, plan in plans.items()}
+    return [
+        folder
+        for folder, wanted in wishes.items()
+        if all(canvases[newest[wish][1]] != canvases[folder] for wish in wanted)
+    ]
+
+
+def _last_prepared(folder: Path, origin: Origin) -> int:
+    marks = (folder / f"{kind}-{origin.id}.json" for kind in ("gate", "photo"))
+    return max((each.stat().st_mtime_ns for each in marks if each.exists()), default=0)
 
 
 def _meant(folder: Path, plan: dict[str, Any], endpoint: str) -> bool:

@@ -125,3 +125,36 @@ def test_a_quote_is_a_bound(keyed: Command, identity: Sandbox, two: list[Path]):
     for more in ([], ["--seed", "7"], ["--negative-prompt", "blur"], ["--size", "Square"]):
         said = keyed("run", *two, "-d", SCENE, *url, *more, "--overwrite")
         assert "up to 2 paid calls; perhaps 2 answered already" in said.err
+
+
+def test_of_a_photo_that_changed_only_the_last_one_prepared_is_paid_for(
+    keyed: Command, identity: Sandbox, two: list[Path]
+):
+    url = ("--api-url", identity.url)
+    keyed("prepare", *two, *url, "-d", SCENE)
+    saved(two[0], cutout(shade=90))
+    changed = keyed("prepare", two[0], *url, "-d", SCENE).paths
+    said = keyed("generate", "photio-out", *url)
+    assert (said.code, identity.charges, said.err.count("prepared again since")) == (0, 2, 1)
+    assert set(changed) <= set(said.paths)
+    # The photo is put back: the first order is the last word again, and is paid for now.
+    saved(two[0])
+    back = keyed("prepare", two[0], *url, "-d", SCENE).paths
+    assert keyed("generate", *back, *url).code == 0
+    assert identity.charges == 3
+
+
+def test_other_words_and_seeds_of_one_photo_are_all_paid_for(keyed: Command, identity: Sandbox, two: list[Path]):
+    url = ("--api-url", identity.url)
+    for words in (["-d", SCENE], ["-d", OTHER], ["-d", SCENE, "--seed", "7"]):
+        keyed("prepare", two[0], *url, *words)
+    said = keyed("generate", "photio-out", *url)
+    assert (said.code, identity.charges, "prepared again" in said.err) == (0, 3, False)
+
+
+def test_a_photo_cut_out_otherwise_is_reworded_once(keyed: Command, identity: Sandbox, two: list[Path]):
+    url = ("--api-url", identity.url)
+    for size in ("Square", "Tall"):
+        keyed("prepare", two[0], *url, "--size", size)
+    said = keyed("generate", "photio-out", *url, "-d", SCENE, "--json")
+    assert (said.code, identity.charges, [each["tag"] for each in said.facts]) == (0, 1, ["Tall"])

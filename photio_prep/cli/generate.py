@@ -51,7 +51,11 @@ def generate(orders_: tuple[Path, ...], approved: Path | None, print_curl: bool,
         "described": words["description"] is not None,
         "reworded": any(each is not None for each in words.values()),
     }
-    found = [each for place in orders_ for each in wanted.payable(place, endpoint, **asked)]
+
+    def left_out(folder: Path) -> None:
+        talk.say(f"left out: {folder}: its photo was prepared again since, with the same words; name it to pay for it")
+
+    found = [each for place in orders_ for each in wanted.payable(place, endpoint, left_out=left_out, **asked)]
     decided = None if approved is None else Decided(approved, found, talk)
     if print_curl:
         if paying["sandbox"]:
