@@ -81,14 +81,17 @@ def filled(levels: Bytes, *, pinholes_only: bool) -> Bytes:
     product = levels >= _HALF
     if not pinholes_only:
         return np.where(binary_fill_holes(product) & (levels < 255) & _deep(product), 255, levels).astype(np.uint8)
-    holes, count = label(binary_fill_holes(product) & ~product)
-    if not count:
+    holes, count = label(~product)
+    open_ = np.zeros(count + 1, dtype=bool)
+    open_[np.concatenate((holes[0], holes[-1], holes[:, 0], holes[:, -1]))] = True
+    open_[0] = True
+    if open_.all():
         return levels
     areas = np.bincount(holes.ravel(), minlength=count + 1)
     # A real hole is seen through somewhere.
     deepest = np.concatenate(([0], minimum(levels, holes, np.arange(1, count + 1))))
     chosen = (areas <= min(_PINHOLE_PIXELS, _PINHOLE * product.sum())) & (deepest > _DOUBT)
-    chosen[0] = False
+    chosen[open_] = False
     # A mesh is all holes, and its smallest ones are never quite clear.
     if chosen.sum() > _MESH:
         return levels

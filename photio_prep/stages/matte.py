@@ -130,8 +130,10 @@ def compose(
     if not (levels >= 128).any():
         raise NoProduct("no product found in it", "Use a clearer photo, another --model, or give a --mask")
     colours = np.asarray(image)
-    pixels = np.dstack((edges.foreground(colours, levels) if options.colours else colours, levels))
-    pixels[levels == 0] = 0
+    pixels = np.empty((*levels.shape, 4), np.uint8)
+    pixels[..., :3] = edges.foreground(colours, levels) if options.colours else colours
+    pixels[..., 3] = levels
+    pixels.view(np.uint32)[..., 0] *= levels > 0
     return Image.fromarray(pixels)
 
 
@@ -256,8 +258,8 @@ _FEEDS = {
     "isnet": ((0.5, 0.5, 0.5), (1.0, 1.0, 1.0), 1024),
     "birefnet": (*_IMAGENET, 1024),
 }
-# Families that lose no quality with bfloat16 (measured: docs/speed.md). U²-Netp does; BiRefNet is out of our reach.
-_ROUNDED = ("isnet",)
+# Families that keep their quality with bfloat16 (measured: docs/speed.md); BiRefNet is out of our reach.
+_ROUNDED = ("isnet", "u2net")
 # ISNet sees everything this share of one of its pixels too high up: found on three sets apart, docs/cutouts.md.
 _HIGH = {"isnet": 0.15}
 _SESSIONS = {"u2net": "U2netpSession", "isnet": "DisSessionGeneralUse", "birefnet": "BiRefNetSessionGeneral"}
