@@ -14,6 +14,7 @@ Bytes = NDArray[np.uint8]
 
 # Resampling overshoots by a level or two: below is nothing, within as much of 255 is opaque.
 _SNAP = 4
+_SNAPPED = np.array([0 if level < _SNAP else 255 if level > 255 - _SNAP else level for level in range(256)], np.uint8)
 # Alpha up to this level is haze unless the product itself is near: 8 px to each side is less than 12 px diagonally.
 _HAZE = 8
 _NEAR = 8
@@ -30,9 +31,7 @@ def clean(levels: Bytes, *, haze: bool = False) -> Bytes:
         levels: (H, W). What is half covered or more counts as the product.
         haze: Take away what is hardly covered and not near the product, too.
     """
-    found = levels.copy()
-    found[found < _SNAP] = 0
-    found[found > 255 - _SNAP] = 255
+    found = np.asarray(_SNAPPED[levels], dtype=np.uint8)
     faint = (found > 0) & (found <= _HAZE)
     if haze and faint.any():
         found[faint & ~widened(found >= 128, _NEAR)] = 0

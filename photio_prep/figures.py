@@ -79,10 +79,12 @@ def _shape(alpha: NDArray[np.uint8], solid: NDArray[np.bool_]) -> dict[str, floa
 
 
 def _light(product: NDArray[np.float32]) -> dict[str, float]:
+    red, green, blue = product.T
+    least, most = np.minimum(np.minimum(red, green), blue), np.maximum(np.maximum(red, green), blue)
     return {
-        "white": float((product.min(axis=1) >= 252).mean()),
-        "black": float((product.max(axis=1) <= 4).mean()),
-        "brightest": float(np.percentile(product.max(axis=1), 95)),
+        "white": float((least >= 252).mean()),
+        "black": float((most <= 4).mean()),
+        "brightest": float(np.percentile(most, 95)),
     }
 
 

@@ -4,7 +4,7 @@ Takes and gives arrays. Touches nothing. Raises nothing.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +74,7 @@ def _sharp(pixels: NDArray[np.uint8], sharp: Floats, belief: Floats, rim: Bools,
     for radius, after in steps.filters:
         # Colours stay 0..255, and the epsilon is scaled: the filter gives the same.
         work = partial(guided, radius=radius, eps=steps.eps * 255**2)
-        planes = [pixels[..., 0], pixels[..., 1], pixels[..., 2], sharp]
+        planes: list[NDArray[Any]] = [*pixels.transpose(2, 0, 1), sharp]
         sharp = stretch(over_tiles(busy, 2 * radius, work, planes, sharp[None].copy())[0], *after)
     soft = softness(pixels, rim)
     # Out of focus as a whole: its rim may be wider than anything here looks.

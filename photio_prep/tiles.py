@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
-_SIDE = 64
-# Tiles that are worked on at once: 16 of them with ten planes stay in a processor's cache.
-_BATCH = 16
+_SIDE = 32
+# Tiles that are worked on at once: so many of them with ten planes stay in a processor's cache.
+_BATCH = 8
 
 
 def box_mean(planes: Floats, radius: int) -> Floats:
