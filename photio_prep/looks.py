@@ -21,7 +21,7 @@ _FEW_PIXELS = 512
 # Of the product's longer side, around the product; and from what share of the picture on a closer look does not pay:
 # it costs as much as the first. Measured: docs/cutouts.md.
 _MARGIN = 0.1
-_CLOSE_ENOUGH = 0.25
+_CLOSE_ENOUGH = 0.3
 # Within so many of the first look's pixels along its outline, the second look is right about where the edge runs.
 _TRUSTED = 3.5
 _SMOOTH = 2
