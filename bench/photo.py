@@ -68,8 +68,8 @@ def obvious(photo: Path, matter: RembgMatter) -> bytes:
     return holder.getvalue()
 
 
-def floor(photo: Path, matter: RembgMatter, looks: int) -> Callable[[], object]:
-    """The bare inference, as often as we look, and the decoding of the JPEG."""
+def floor(photo: Path, matter: RembgMatter) -> Callable[[], object]:
+    """One bare inference, and the decoding of the JPEG."""
     family = catalogue.by_name(matter.name).family
     mean, deviation, side = _FEEDS[family]
     session, _, _ = devices.session(weights_of(matter.name).read_bytes(), "cpu")
@@ -78,28 +78,25 @@ def floor(photo: Path, matter: RembgMatter, looks: int) -> Callable[[], object]:
     def work() -> None:
         with Image.open(photo) as opened:
             opened.load()
-        for _ in range(looks):
-            session.run(None, feed)
+        session.run(None, feed)
 
     return work
 
 
 def rows(sizes: list[int], models: list[str], folder: Path, runs: int) -> Iterator[Row]:
     for model in models:
-        looks = 2 if model == "u2netp" else 1
         library, on_cpu = plain_matter(model), matter_for(model, device="cpu")
         for photo in [enlarged(size, folder) for size in sizes]:
             what = f"{model}, {photo.stem}"
             ours, theirs = partial(ordered, photo, on_cpu), partial(obvious, photo, library)
             yield paired(f"{what}: prepare / rembg's library", partial(here, ours), partial(here, theirs), runs)
-            if looks == 1 and "openvino" in devices.offered():
+            if "openvino" in devices.offered():
                 quick = partial(ordered, photo, matter_for(model, device="openvino"))
                 yield paired(
                     f"{what}: on OpenVINO / rembg's library", partial(here, quick), partial(here, theirs), runs
                 )
-            for count in sorted({1, looks}):
-                least = partial(here, floor(photo, library, count))
-                yield paired(f"{what}: prepare / decode + {count} inference", partial(here, ours), least, runs)
+            least = partial(here, floor(photo, library))
+            yield paired(f"{what}: prepare / decode + inference", partial(here, ours), least, runs)
 
 
 def ordered(photo: Path, matter: CatalogueMatter) -> object:

@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photio_prep.refine import around
-from photio_prep.tiles import Bools, Floats, box_mean, over_tiles
+from photio_prep.tiles import Bools, Floats, box_mean, over_tiles, widened
 
 Bytes = NDArray[np.uint8]
 
 # Resampling overshoots by a level or two: below is nothing, within as much of 255 is opaque.
 _SNAP = 4
+_SNAPPED = np.array([0 if level < _SNAP else 255 if level > 255 - _SNAP else level for level in range(256)], np.uint8)
 # Alpha up to this level is haze unless the product itself is near: 8 px to each side is less than 12 px diagonally.
 _HAZE = 8
 _NEAR = 8
@@ -30,16 +31,10 @@ def clean(levels: Bytes, *, haze: bool = False) -> Bytes:
         levels: (H, W). What is half covered or more counts as the product.
         haze: Take away what is hardly covered and not near the product, too.
     """
-    from scipy.ndimage import maximum_filter1d
-
-    found = levels.copy()
-    found[found < _SNAP] = 0
-    found[found > 255 - _SNAP] = 255
+    found = np.asarray(_SNAPPED[levels], dtype=np.uint8)
     faint = (found > 0) & (found <= _HAZE)
     if haze and faint.any():
-        core = (found >= 128).astype(np.uint8)
-        near = maximum_filter1d(maximum_filter1d(core, 2 * _NEAR + 1, axis=0), 2 * _NEAR + 1, axis=1)
-        found[faint & (near == 0)] = 0
+        found[faint & ~widened(found >= 128, _NEAR)] = 0
     return found
 
 
@@ -64,11 +59,12 @@ def foreground(pixels: Bytes, levels: Bytes) -> Bytes:
 
 
 def _foreground(pixels: Bytes, levels: Bytes, soft: Bools) -> Bytes:
-    image = pixels.transpose(2, 0, 1).astype(np.float32)
-    alpha = levels.astype(np.float32)[None] / np.float32(255)
-    planes = np.concatenate((image, *_wide(image, alpha), alpha))
-    found = over_tiles(soft, sum(_NARROW), _fused, planes, image)
-    return np.where(soft[..., None], np.rint(found.transpose(1, 2, 0)).astype(np.uint8), pixels)
+    alpha = levels.astype(np.float32) / np.float32(255)
+    planes = [*pixels.transpose(2, 0, 1), *_wide(pixels, alpha), alpha]
+    found = over_tiles(soft, sum(_NARROW), _fused, planes, np.empty((3, *alpha.shape), np.float32))
+    mixed = pixels.copy()
+    mixed[soft] = np.rint(found[:, soft].T).astype(np.uint8)
+    return mixed
 
 
 def _fused(stack: Floats) -> Floats:
@@ -84,17 +80,31 @@ def _fused(stack: Floats) -> Floats:
     return np.asarray(np.clip(product + share * left, 0, 255), dtype=np.float32)
 
 
-def _wide(image: Floats, alpha: Floats) -> tuple[Floats, Floats]:
-    """The mean colours of the product and of the background around each pixel, (3, H, W) each."""
-    height, width = alpha.shape[1:]
-    planes = np.concatenate((image * alpha, image * (1 - alpha), alpha))
-    small = np.stack([np.asarray(Image.fromarray(plane).reduce(_SMALLER)) for plane in planes])
-    rows, columns = small.shape[1:]
+def _wide(pixels: Bytes, alpha: Floats) -> list[Floats]:
+    """The mean colours of the product and of the background around each pixel, three planes (H, W) each."""
+    height, width = alpha.shape
+    share = _blocks(alpha)
+    products, wholes = [], []
+    for plane in pixels.transpose(2, 0, 1):
+        image = plane.astype(np.float32)
+        wholes.append(_blocks(image))
+        image *= alpha
+        products.append(_blocks(image))
+    small = np.stack((*products, *wholes, share))
+    small[3:6] -= small[:3]
+    rows, columns = share.shape
     # Where one side is out of sight altogether, the mean of the whole picture is better than black.
     means = box_mean(small, _WIDE) + _TINY * small.mean((1, 2), keepdims=True)
     share = means[6:]
     sides = np.concatenate((means[:3] / (share + _TINY**2), means[3:6] / (1 + _TINY - share + _TINY**2)))
     whole = columns * _SMALLER, rows * _SMALLER
     large = [Image.fromarray(plane).resize(whole, Image.Resampling.BILINEAR) for plane in sides]
-    found = np.stack([np.asarray(plane)[:height, :width] for plane in large])
-    return found[:3], found[3:]
+    return [np.asarray(plane)[:height, :width] for plane in large]
+
+
+def _blocks(plane: Floats) -> Floats:
+    """The means of squares of `_SMALLER` pixels; at the far borders, of what there is of them."""
+    down, across = (np.arange(0, length, _SMALLER) for length in plane.shape)
+    sums = np.add.reduceat(np.add.reduceat(plane, down, axis=0), across, axis=1)
+    counts = [np.diff(starts, append=length) for starts, length in zip((down, across), plane.shape, strict=True)]
+    return np.asarray(sums / np.outer(*counts), dtype=np.float32)

@@ -11,11 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from photio_prep.refine import around
+
 _SIDE = 640
 # A part counts from this share of the largest one: less is a speck.
 _PART = 0.02
 _HALF = [0] * 128 + [255] * 128
 _SIDES = ("left", "right", "top", "bottom")
+# How far from the outline its surroundings lie.
+_RING = (7, 28)
 
 
 def figures(view: Image.Image, cutout: Image.Image, scale: float) -> dict[str, float]:
@@ -66,7 +70,7 @@ def _shape(alpha: NDArray[np.uint8], solid: NDArray[np.bool_]) -> dict[str, floa
     labels, _ = ndimage.label(solid, np.ones((3, 3)))
     sizes = np.bincount(labels.ravel())[1:]
     soft = (alpha > 12) & (alpha < 243)
-    deep = ndimage.binary_erosion(soft, iterations=4)
+    deep = _eroded(soft, 4)
     return {
         "parts": float((sizes >= _PART * sizes.max()).sum()),
         "rim": float(soft.sum() / max(_edge(solid).sum(), 1)),
@@ -75,19 +79,40 @@ def _shape(alpha: NDArray[np.uint8], solid: NDArray[np.bool_]) -> dict[str, floa
 
 
 def _light(product: NDArray[np.float32]) -> dict[str, float]:
+    red, green, blue = product.T
+    least, most = np.minimum(np.minimum(red, green), blue), np.maximum(np.maximum(red, green), blue)
     return {
-        "white": float((product.min(axis=1) >= 252).mean()),
-        "black": float((product.max(axis=1) <= 4).mean()),
-        "brightest": float(np.percentile(product.max(axis=1), 95)),
+        "white": float((least >= 252).mean()),
+        "black": float((most <= 4).mean()),
+        "brightest": float(np.percentile(most, 95)),
     }
 
 
 def _edge(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The outermost pixels of the product; where the picture ends, it ends too."""
-    from scipy import ndimage
+    return solid & ~_eroded(solid)
 
-    inner: NDArray[np.bool_] = ndimage.binary_erosion(solid)
-    return solid & ~inner
+
+def _eroded(where: NDArray[np.bool_], times: int = 1) -> NDArray[np.bool_]:
+    """Without its outermost pixels, as often as told; beyond the picture there is nothing."""
+    for _ in range(times):
+        inner = np.zeros_like(where)
+        inner[1:-1, 1:-1] = where[1:-1, 1:-1] & where[:-2, 1:-1] & where[2:, 1:-1]
+        inner[1:-1, 1:-1] &= where[1:-1, :-2] & where[1:-1, 2:]
+        where = inner
+    return where
+
+
+def _dilated(where: NDArray[np.bool_], times: int) -> NDArray[np.bool_]:
+    """With the pixels beside it, as often as told."""
+    for _ in range(times):
+        wider = where.copy()
+        wider[1:] |= where[:-1]
+        wider[:-1] |= where[1:]
+        wider[:, 1:] |= where[:, :-1]
+        wider[:, :-1] |= where[:, 1:]
+        where = wider
+    return where
 
 
 def _outline(picture: NDArray[np.float32], solid: NDArray[np.bool_]) -> float:
@@ -103,12 +128,15 @@ def _outline(picture: NDArray[np.float32], solid: NDArray[np.bool_]) -> float:
     line[:, [0, -1]] = False
     if line.sum() < 8:
         return 1.0
-    steepest = np.zeros(solid.shape, np.float32)
+    # What lies farther away than the ring, and the filters' reach, does not count.
+    window = around(line, _RING[1] + 8)
+    line, picture = line[window], picture[window]
+    steepest = np.zeros(line.shape, np.float32)
     for channel in range(3):
         np.maximum(steepest, ndimage.gaussian_gradient_magnitude(picture[..., channel], 1.0), out=steepest)
     steepest = ndimage.maximum_filter(steepest, 3)
     away = ndimage.distance_transform_edt(~line)
-    ring = steepest[(away > 7) & (away < 28)]
+    ring = steepest[(away > _RING[0]) & (away < _RING[1])]
     if not ring.size:
         return 1.0
     # On a ground without any structure, noise of one level is no edge.
@@ -133,7 +161,7 @@ def _blur(view: Image.Image, cutout: Image.Image, scale: float) -> float:
         return 0.0
     left, top, right, bottom = box
     box = (max(left - 16, 0), max(top - 16, 0), min(right + 16, view.width), min(bottom + 16, view.height))
-    near = ndimage.binary_dilation(np.asarray(alpha.crop(box)) >= 128, iterations=8)
+    near = _dilated(np.asarray(alpha.crop(box)) >= 128, 8)
     light = np.asarray(view.crop(box).convert("L"), dtype=np.float32)
 
     def steepest(sigma: float) -> float:

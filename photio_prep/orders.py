@@ -33,7 +33,7 @@ from PIL import Image
 
 from photio_prep import files
 from photio_prep.data import Canvas, Photo, Request
-from photio_prep.encode import png
+from photio_prep.encode import quick_png
 from photio_prep.errors import StorageFailed
 from photio_prep.facts import AGAIN, now, read_if_there, written
 from photio_prep.facts import read as read_facts
@@ -122,15 +122,16 @@ def write(order: Order, root: Path, *, revised: bool = False) -> Order:
         StorageFailed: It cannot be written, or another order's folder stands there damaged.
     """
     folder = root / order.key[:32]
-    if not (folder / "order.json").exists():
-        _publish(order, folder, revised)
-    placed = replace(order, folder=folder)
-    _want(placed, folder)
-    return placed
+    if (folder / "order.json").exists() or not _publish(order, folder, revised):
+        _want(order, folder)
+    return replace(order, folder=folder)
 
 
-def _publish(order: Order, folder: Path, revised: bool) -> None:
-    """Write the folder beside its place and move it there: it is never seen half-written."""
+def _publish(order: Order, folder: Path, revised: bool) -> bool:
+    """Write the folder beside its place and move it there: it is never seen half-written.
+
+    Gives False where somebody else published the same order first.
+    """
     sent = order.request
     plan = {
         "schema": SCHEMA,
@@ -155,24 +156,36 @@ def _publish(order: Order, folder: Path, revised: bool) -> None:
         try:
             files.write_new(temporary / "canvas.png", sent.canvas.png)
             if order.cutout is not None:
-                files.write_new(temporary / "cutout.png", png(order.cutout))
+                files.write_new(temporary / "cutout.png", quick_png(order.cutout))
             files.write_new(temporary / "order.json", written(plan))
+            files.write_new(temporary / f"photo-{order.origin.id}.json", written(_wanted(order)))
+            if order.origin.gate is not None:
+                files.write_new(temporary / f"gate-{order.origin.id}.json", written(order.origin.gate.facts()))
             files.sync_folder(temporary)
             try:
                 temporary.rename(folder)
             except OSError:
                 if not (folder / "order.json").exists():
                     raise
+                return False
             files.sync_folder(folder.parent)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+    return True
 
 
 def _want(order: Order, folder: Path) -> None:
     """Note that the order's photo wants its answer."""
+    origin = order.origin
+    files.create_same(folder / f"photo-{origin.id}.json", written(_wanted(order)))
+    if origin.gate is not None:
+        files.write_whole(folder / f"gate-{origin.id}.json", written(origin.gate.facts()))
+
+
+def _wanted(order: Order) -> dict[str, Any]:
     way, origin = order.placement, order.origin
     placed = {"source": list(way.source), "canvas": list(way.canvas), "box": list(way.box)}
-    facts = {
+    return {
         "source": origin.source,
         "sha256": origin.digest,
         "format": origin.format,
@@ -182,9 +195,6 @@ def _want(order: Order, folder: Path) -> None:
         "warnings": list(origin.warnings),
         **({"credit": origin.credit._asdict()} if any(origin.credit) else {}),
     }
-    files.create_same(folder / f"photo-{origin.id}.json", written(facts))
-    if origin.gate is not None:
-        files.write_whole(folder / f"gate-{origin.id}.json", written(origin.gate.facts()))
 
 
 def cutout_of(order: Order) -> Image.Image:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photio_prep.cutting import CutoutOptions
+from photio_prep.refine import around
 
 Bytes = NDArray[np.uint8]
 Bools = NDArray[np.bool_]
@@ -43,19 +44,22 @@ def without_specks(levels: Bytes, share: float) -> Bytes:
     """
     from scipy.ndimage import label
 
-    if not share:
+    seen = levels >= _FAINT
+    if not share or not seen.any():
         return levels
-    parts, count = label(levels >= _FAINT, _EIGHT)
+    window = around(seen, 0)
+    parts, count = label(seen[window], _EIGHT)
     if count < 2:
         return levels
-    areas = np.bincount(parts[levels >= _HALF], minlength=count + 1)
+    areas = np.bincount(parts[levels[window] >= _HALF], minlength=count + 1)
     areas[0] = 0
     if not areas.any():
         return levels
     keep = areas >= max(1, share * areas.max())
     # The faint rim around a part belongs to it; around a speck it goes with it.
     keep[0] = True
-    found = np.where(keep[parts], levels, 0)
+    found = levels.copy()
+    found[window][~keep[parts]] = 0
     return _without_lonely(found)
 
 
@@ -63,12 +67,16 @@ def _without_lonely(levels: Bytes) -> Bytes:
     """Without faint remains that touch nothing of the product."""
     from scipy.ndimage import label
 
-    parts, count = label(levels > 0, _EIGHT)
+    window = around(levels > 0, 0)
+    seen = levels[window]
+    parts, count = label(seen > 0, _EIGHT)
     if count < 2:
         return levels
     real = np.zeros(count + 1, dtype=bool)
-    real[parts[levels >= _HALF]] = True
-    return np.where(real[parts], levels, 0).astype(np.uint8)
+    real[parts[seen >= _HALF]] = True
+    found = levels.copy()
+    found[window][~real[parts]] = 0
+    return found
 
 
 def filled(levels: Bytes, *, pinholes_only: bool) -> Bytes:
@@ -81,18 +89,27 @@ def filled(levels: Bytes, *, pinholes_only: bool) -> Bytes:
     product = levels >= _HALF
     if not pinholes_only:
         return np.where(binary_fill_holes(product) & (levels < 255) & _deep(product), 255, levels).astype(np.uint8)
-    holes, count = label(binary_fill_holes(product) & ~product)
-    if not count:
+    if not product.any():
+        return levels
+    # Around its box everything is open.
+    window = around(product, 0)
+    holes, count = label(~product[window])
+    outside = np.zeros(count + 1, dtype=bool)
+    outside[np.concatenate((holes[0], holes[-1], holes[:, 0], holes[:, -1]))] = True
+    outside[0] = True
+    if outside.all():
         return levels
     areas = np.bincount(holes.ravel(), minlength=count + 1)
     # A real hole is seen through somewhere.
-    deepest = np.concatenate(([0], minimum(levels, holes, np.arange(1, count + 1))))
+    deepest = np.concatenate(([0], minimum(levels[window], holes, np.arange(1, count + 1))))
     chosen = (areas <= min(_PINHOLE_PIXELS, _PINHOLE * product.sum())) & (deepest > _DOUBT)
-    chosen[0] = False
+    chosen[outside] = False
     # A mesh is all holes, and its smallest ones are never quite clear.
     if chosen.sum() > _MESH:
         return levels
-    return np.asarray(np.where(chosen[holes], 255, levels), dtype=np.uint8)
+    found = levels.copy()
+    found[window][chosen[holes]] = 255
+    return found
 
 
 def _deep(product: Bools) -> Bools:

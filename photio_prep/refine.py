@@ -4,14 +4,14 @@ Takes and gives arrays. Touches nothing. Raises nothing.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from photio_prep.geometry import Size
-from photio_prep.tiles import Bools, Floats, box_mean, over_tiles
+from photio_prep.tiles import Bools, Floats, box_mean, over_tiles, widened
 
 # A network of few pixels (this many of the canvas to one of its own, or more) is wrong about an edge by more of them.
 _COARSE = 1.6
@@ -65,22 +65,22 @@ def fast(pixels: NDArray[np.uint8], belief: Floats, grain: float = 1.0) -> Float
     if not rim.any():
         return sharp
     window = around(rim, 2 * _FAR)
-    image = pixels[window].transpose(2, 0, 1).astype(np.float32) / np.float32(255)
-    sharp[window] = _sharp(image, sharp[window], belief[window], rim[window], steps)
+    sharp[window] = _sharp(pixels[window], sharp[window], belief[window], rim[window], steps)
     return sharp
 
 
-def _sharp(image: Floats, sharp: Floats, belief: Floats, rim: Bools, steps: _Steps) -> Floats:
-    busy = _widened(rim, _BUSY)
+def _sharp(pixels: NDArray[np.uint8], sharp: Floats, belief: Floats, rim: Bools, steps: _Steps) -> Floats:
+    busy = widened(rim, _BUSY)
     for radius, after in steps.filters:
-        planes = np.concatenate((image, sharp[None]))
-        work = partial(guided, radius=radius, eps=steps.eps)
-        sharp = stretch(over_tiles(busy, 2 * radius, work, planes, planes[3:].copy())[0], *after)
-    soft = softness(image, rim)
+        # Colours stay 0..255, and the epsilon is scaled: the filter gives the same.
+        work = partial(guided, radius=radius, eps=steps.eps * 255**2)
+        planes: list[NDArray[Any]] = [*pixels.transpose(2, 0, 1), sharp]
+        sharp = stretch(over_tiles(busy, 2 * radius, work, planes, sharp[None].copy())[0], *after)
+    soft = softness(pixels, rim)
     # Out of focus as a whole: its rim may be wider than anything here looks.
     if soft.min() == 1:
         return belief
-    soft *= _widened(rim, _FAR)
+    soft *= widened(rim, _FAR)
     return sharp + soft * (belief - sharp)
 
 
@@ -89,29 +89,31 @@ def finer(size: Size, photo: Size) -> Size:
     return Size(*(max(ours, min(theirs, round(_FINER * ours))) for ours, theirs in zip(size, photo, strict=True)))
 
 
-def softness(image: Floats, rim: Bools) -> Floats:
+def softness(pixels: NDArray[np.uint8], rim: Bools) -> Floats:
     """1 where the picture's edges are as wide as only a lens out of focus makes them, 0 where they are sharp.
 
     Where that is true of most of the `rim`, the product is out of focus as a whole: what seems sharp in between is
     another thing's edge.
     """
-    soft = stretch(edge_width(image), *_WIDTHS)
+    soft = stretch(edge_width(pixels), *_WIDTHS)
     return soft if soft[rim].mean() <= _MOSTLY else np.ones_like(soft)
 
 
-def edge_width(image: Floats) -> Floats:
+def edge_width(pixels: NDArray[np.uint8]) -> Floats:
     """How many pixels the strongest edge near each pixel takes from one side to the other, (H, W).
 
     The contrast in a window divided by its steepest slope, in grey, at half size.
 
     Args:
-        image: (3, H, W), 0..1.
+        pixels: (H, W, 3) sRGB.
     """
     from scipy.ndimage import maximum_filter, minimum_filter
 
-    height, width = image.shape[1:]
-    grey = np.pad(image.mean(0), ((0, height % 2), (0, width % 2)), mode="edge")
-    half = (grey[::2, ::2] + grey[1::2, ::2] + grey[::2, 1::2] + grey[1::2, 1::2]) / 4
+    height, width = pixels.shape[:2]
+    grey = pixels[..., 0].astype(np.uint16) + pixels[..., 1] + pixels[..., 2]
+    grey = np.pad(grey, ((0, height % 2), (0, width % 2)), mode="edge")
+    whole = grey[::2, ::2] + grey[1::2, ::2] + grey[::2, 1::2] + grey[1::2, 1::2]
+    half = whole.astype(np.float32) / np.float32(4 * 3 * 255)
     down, right = np.zeros_like(half), np.zeros_like(half)
     down[1:-1] = (half[2:] - half[:-2]) / 2
     right[:, 1:-1] = (half[:, 2:] - half[:, :-2]) / 2
@@ -129,14 +131,6 @@ def around(where: Bools, margin: int) -> tuple[slice, slice]:
         slice(max(int(rows[0]) - margin, 0), int(rows[-1]) + margin + 1),
         slice(max(int(columns[0]) - margin, 0), int(columns[-1]) + margin + 1),
     )
-
-
-def _widened(where: Bools, reach: int) -> Bools:
-    from scipy.ndimage import maximum_filter1d
-
-    side = 2 * reach + 1
-    down = maximum_filter1d(where.astype(np.uint8), side, axis=0)
-    return np.asarray(maximum_filter1d(down, side, axis=1) > 0)
 
 
 def guided(stack: Floats, radius: int, eps: float) -> Floats:

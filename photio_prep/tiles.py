@@ -3,7 +3,8 @@
 Takes and gives arrays of planes (C, H, W). Touches nothing. Raises nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +12,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
-_SIDE = 64
-# Tiles that are worked on at once: 16 of them with ten planes stay in a processor's cache.
-_BATCH = 16
+_SIDE = 32
+# Tiles that are worked on at once: so many of them with ten planes stay in a processor's cache.
+_BATCH = 8
 
 
 def box_mean(planes: Floats, radius: int) -> Floats:
@@ -24,30 +25,50 @@ def box_mean(planes: Floats, radius: int) -> Floats:
     return np.asarray(uniform_filter1d(across, 2 * radius + 1, axis=-2, mode="nearest"), dtype=np.float32)
 
 
-def over_tiles(where: Bools, margin: int, work: Callable[[Floats], Floats], planes: Floats, out: Floats) -> Floats:
+def widened(where: Bools, reach: int) -> Bools:
+    """Where `where` is true at most `reach` pixels away, along rows and columns: a square around each."""
+    from scipy.ndimage import maximum_filter1d
+
+    side = 2 * reach + 1
+    down = maximum_filter1d(where.view(np.uint8), side, axis=0)
+    return np.asarray(maximum_filter1d(down, side, axis=1)).view(np.bool_)
+
+
+def over_tiles(
+    where: Bools, margin: int, work: Callable[[Floats], Floats], planes: Sequence[NDArray[Any]] | Floats, out: Floats
+) -> Floats:
     """`out` with `work(planes)` in every tile in which `where` is true somewhere; the other tiles stay as they are.
 
     Args:
         where: (H, W).
         margin: How many pixels around a tile `work` looks at.
         work: (N, C, S, S) -> (N, K, S, S).
-        planes: (C, H, W).
+        planes: (H, W) each, of any type: only what tiles need of them is copied; a border repeats its last pixel.
         out: (K, H, W); changed in place.
     """
     height, width = where.shape
     below, right = -height % _SIDE, -width % _SIDE
-    inner = ((0, below), (0, right))
-    outer = ((margin, margin + below), (margin, margin + right))
-    busy = np.pad(where, inner).reshape((height + below) // _SIDE, _SIDE, (width + right) // _SIDE, _SIDE)
+    busy = np.pad(where, ((0, below), (0, right))).reshape(
+        (height + below) // _SIDE, _SIDE, (width + right) // _SIDE, _SIDE
+    )
     tiles = np.argwhere(busy.any((1, 3)))
     side = _SIDE + 2 * margin
-    padded = np.pad(planes, ((0, 0), *outer), mode="edge")
-    views = np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(1, 2))[:, ::_SIDE, ::_SIDE]
     for first in range(0, len(tiles), _BATCH):
-        some = tiles[first : first + _BATCH]
-        stack = np.ascontiguousarray(views[:, some[:, 0], some[:, 1]].transpose(1, 0, 2, 3))
+        some = tiles[first : first + _BATCH] * _SIDE
+        stack = np.empty((len(some), len(planes), side, side), np.float32)
+        for (row, column), tile in zip(some - margin, stack, strict=True):
+            window = _window(row, side, height), _window(column, side, width)
+            for plane, place in zip(planes, tile, strict=True):
+                place[...] = plane[window[0]][:, window[1]]
         done = work(stack)[..., margin : margin + _SIDE, margin : margin + _SIDE]
-        for (row, column), tile in zip(some * _SIDE, done, strict=True):
+        for (row, column), tile in zip(some, done, strict=True):
             place = out[:, row : row + _SIDE, column : column + _SIDE]
             place[...] = tile[:, : place.shape[1], : place.shape[2]]
     return out
+
+
+def _window(first: int, side: int, length: int) -> Any:  # noqa: ANN401  a slice, or the places one by one
+    """The `side` rows (or columns) from `first` on; those beyond the border are the last ones there."""
+    if first >= 0 and first + side <= length:
+        return slice(first, first + side)
+    return np.clip(np.arange(first, first + side), 0, length - 1)

@@ -6,12 +6,14 @@ Touches the order's folder. Raises StorageFailed.
 
 import io
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageChops, ImageFilter
 
 from photio_prep import files
+from photio_prep.tiles import widened
 
 PHOTO, MASK, OVERLAY = "photo.jpg", "mask.png", "overlay.png"
 # Longer side of each half, and of a square of the board, in pixels.
@@ -25,10 +27,9 @@ def overlay(view: Image.Image, cutout: Image.Image) -> Image.Image:
     shrink = min(1.0, _SIDE / max(view.size))
     size = (max(round(view.width * shrink), 1), max(round(view.height * shrink), 1))
     photo, cut = view.resize(size, Image.Resampling.BOX), cutout.resize(size, Image.Resampling.BOX)
-    solid = cut.getchannel("A").point([0] * 128 + [255] * 128)
+    solid = np.asarray(cut.getchannel("A")) >= 128
     # One pixel outside the product and one inside: visible on light and on dark, and not hiding the edge.
-    around = ImageChops.difference(solid.filter(ImageFilter.MaxFilter(5)), solid.filter(ImageFilter.MinFilter(3)))
-    photo.paste(_LINE, mask=around)
+    photo.paste(_LINE, mask=Image.fromarray(widened(solid, 2) & widened(~solid, 1)))
     both = Image.new("RGB", (2 * size[0], size[1]))
     both.paste(photo, (0, 0))
     both.paste(board(size), (size[0], 0))
@@ -68,12 +69,16 @@ def board(size: tuple[int, int]) -> Image.Image:
 
 def write(folder: Path, view: Image.Image, cutout: Image.Image) -> None:
     """Put them into an order's folder, unless they lie there already: the photo at the cutout's size, and the two."""
-    if not (folder / PHOTO).exists():
-        files.write_whole(folder / PHOTO, _jpeg(view))
-    if not (folder / MASK).exists():
-        files.write_whole(folder / MASK, png(cutout.getchannel("A")))
-    if not (folder / OVERLAY).exists():
-        files.write_whole(folder / OVERLAY, png(overlay(view, cutout)))
+    made: dict[str, Callable[[], bytes]] = {
+        PHOTO: lambda: _jpeg(view),
+        MASK: lambda: png(cutout.getchannel("A")),
+        OVERLAY: lambda: png(overlay(view, cutout)),
+    }
+    for name, make in made.items():
+        place = folder / name
+        # Not synced, since they can be made again: after a power cut they may be empty.
+        if not (place.exists() and place.stat().st_size):
+            files.write_whole(place, make(), durable=False)
 
 
 def carry(old: Path, new: Path) -> None:
@@ -86,8 +91,10 @@ def carry(old: Path, new: Path) -> None:
 
 def _jpeg(picture: Image.Image) -> bytes:
     holder = io.BytesIO()
-    clean = picture.copy()
-    clean.info = {}
+    clean = picture
+    if picture.info:
+        clean = picture.copy()
+        clean.info = {}
     clean.save(holder, "JPEG", quality=88)
     return holder.getvalue()
 

@@ -5,6 +5,7 @@ Touches the model's file, and memory: a session is made once and kept. Raises No
 """
 
 import threading
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -130,8 +131,10 @@ def compose(
     if not (levels >= 128).any():
         raise NoProduct("no product found in it", "Use a clearer photo, another --model, or give a --mask")
     colours = np.asarray(image)
-    pixels = np.dstack((edges.foreground(colours, levels) if options.colours else colours, levels))
-    pixels[levels == 0] = 0
+    pixels = np.empty((*levels.shape, 4), np.uint8)
+    pixels[..., :3] = edges.foreground(colours, levels) if options.colours else colours
+    pixels[..., 3] = levels
+    pixels.view(np.uint32)[..., 0] *= levels > 0
     return Image.fromarray(pixels)
 
 
@@ -193,6 +196,7 @@ class RembgMatter:
         self.fallback = ""
         self._data = data
         self._making = threading.Lock()
+        self._turn = threading.Lock()
 
     @cached_property
     def session(self) -> Any:  # noqa: ANN401  rembg has no types
@@ -238,8 +242,13 @@ class RembgMatter:
         with self._making:
             session = self.session
         mean, deviation, side = _FEEDS[self.family]
+        # Each run of a large network that onnxruntime makes at the same time as another takes 0.7 GB more, and no less
+        # time (docs/speed.md). Meanwhile the others decode and encode.
+        turn = self._turn if self.device == "cpu" and self.family != "u2net" else nullcontext()
         try:
-            out = session.inner_session.run(None, session.normalize(image, mean, deviation, (side, side)))[0][0, 0]
+            feed = session.normalize(image, mean, deviation, (side, side))
+            with turn:
+                out = session.inner_session.run(None, feed)[0][0, 0]
         except Exception as error:  # onnxruntime raises its own kinds, none of them public
             raise ModelUnavailable(
                 f"it failed on a picture ({str(error)[:200]})", "Check --family", subject=self.name
@@ -256,8 +265,8 @@ _FEEDS = {
     "isnet": ((0.5, 0.5, 0.5), (1.0, 1.0, 1.0), 1024),
     "birefnet": (*_IMAGENET, 1024),
 }
-# Families that lose no quality with bfloat16 (measured: docs/speed.md). U²-Netp does; BiRefNet is out of our reach.
-_ROUNDED = ("isnet",)
+# Families that keep their quality with bfloat16 (measured: docs/speed.md); BiRefNet is out of our reach.
+_ROUNDED = ("isnet", "u2net")
 # ISNet sees everything this share of one of its pixels too high up: found on three sets apart, docs/cutouts.md.
 _HIGH = {"isnet": 0.15}
 _SESSIONS = {"u2net": "U2netpSession", "isnet": "DisSessionGeneralUse", "birefnet": "BiRefNetSessionGeneral"}
