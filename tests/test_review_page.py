@@ -147,7 +147,7 @@ def test_the_drift_picture_is_shown_in_its_own_shape(seen: Seen) -> None:
     assert picture["src"].endswith("/drift.png")
     box = seen.page.locator("#stage .frame").bounding_box()
     assert box
-    assert box["width"] / box["height"] == pytest.approx(3, rel=0.02)
+    assert box["width"] / box["height"] == pytest.approx(picture["width"] / picture["height"], rel=0.02)
     assert EVIL_TEXT[:20] in seen.text("#facts")
     seen.press("d")
     assert seen.page.locator(".slide").count() == 1
