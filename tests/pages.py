@@ -168,7 +168,8 @@ class Seen:
     def pictures(self) -> list[dict[str, Any]]:
         """What each picture on the stage shows, once all have arrived or failed."""
         self.page.wait_for_function("() => [...document.querySelectorAll('#stage img')].every((each) => each.complete)")
-        code = "[...document.querySelectorAll('#stage img')].map((e) => ({src: e.src, width: e.naturalWidth, height: e.naturalHeight}))"
+        seen = "{src: each.src, width: each.naturalWidth, height: each.naturalHeight}"
+        code = f"[...document.querySelectorAll('#stage img')].map((each) => ({seen}))"
         found: list[dict[str, Any]] = self.page.evaluate(code)
         return found
 
