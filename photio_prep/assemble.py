@@ -10,13 +10,14 @@ import numpy as np
 from PIL import Image
 
 from photio_prep import originals, restore, tone
-from photio_prep.data import Final, Photo, Result
+from photio_prep.data import Final, Matter, Photo, Result
 from photio_prep.decode import DEFAULT_LIMITS, Limits
 from photio_prep.drift import figures
 from photio_prep.errors import PhotoRefused
 from photio_prep.finishing import DEFAULT_FINISHING, Finishing, output_size
 from photio_prep.geometry import Size
 from photio_prep.orders import Order, cutout_of
+from photio_prep.outline import outline
 from photio_prep.proof import Drift, Proof
 from photio_prep.stages.load import Source
 from photio_prep.stages.unpad import crop, seen
@@ -33,6 +34,7 @@ def assembled(
     format_: str = "PNG",
     photo: Source | Photo | None = None,
     photos: Path | None = None,
+    matter: Matter | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Final:
     """The final of an order: RGB at the wished size, its product by the wished pixels.
@@ -44,6 +46,7 @@ def assembled(
         format_: Of the final's file.
         photo: The photo, where the order's own cannot be found again.
         photos: A file, or a folder, in which it is looked for too.
+        matter: Cuts the answer out, so that what was added to the product is seen, too.
         limits: What the photo may be at most.
 
     Raises:
@@ -54,7 +57,7 @@ def assembled(
     way, answer, notes = result.placement, result.image, []
     frame = seen(answer, way)
     size = output_size(finishing.output_size, way.source, frame)
-    drift = measured(order, answer)
+    drift = measured(order, answer, matter)
     if finishing.match_tone:
         answer, shift = tone.matched(answer, order.canvas.image)
         if any(shift):
@@ -90,11 +93,12 @@ def assembled(
     return Final(placed.image, order.origin.source, format_, proof, drift, tuple(notes))
 
 
-def measured(order: Order, answer: Image.Image) -> Drift:
+def measured(order: Order, answer: Image.Image, matter: Matter | None = None) -> Drift:
     """How far an answer changed the product that was sent."""
     canvas = order.canvas.image
     same = answer if answer.size == canvas.size else answer.resize(canvas.size, Image.Resampling.LANCZOS)
-    return Drift(figures(canvas, same))
+    looked = None if matter is None else outline(canvas, same, order.placement.box, matter)
+    return Drift(figures(canvas, same), looked)
 
 
 def photo_layer(order: Order, photo: Photo, size: Size) -> tuple[Image.Image, Image.Image | None, bool]:

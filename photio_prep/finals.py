@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from photio_prep import files, pay, settings, states, views
-from photio_prep.data import Final
+from photio_prep.data import Final, Matter
 from photio_prep.encode import SANDBOX_MARK, SUFFIXES, encoded, final_format
 from photio_prep.errors import OutputExists, UsageError
 from photio_prep.facts import read_if_there, written
@@ -75,13 +75,14 @@ def write_final(
     xmp: bytes | None = None,
     finishing: Finishing = DEFAULT_FINISHING,
     photos: Path | None = None,
+    matter: Matter | None = None,
 ) -> Path:
     """Make the final of the kept answer, write it, mark the order finished; its path. Free, repeatable for ever.
 
     With `metadata` "keep-safe" it carries the photo's copyright and artist and a profile of sRGB. `xmp` is what it
     says of how it was made (provenance.py); without either it holds pixels only. With `photos`, a file or a folder, the
     photo is looked for there too. The order's folder gets the final's proof, and the drift of the answer as figures and
-    as a picture.
+    as a picture; with `matter`, also what that finds in the answer.
 
     Raises:
         OutputExists: A file of somebody else lies there.
@@ -92,13 +93,14 @@ def write_final(
     if order.folder is None:
         raise UsageError("an order in memory has no place for its final", "Use flow.finish")
     wishes = f"{finishing}, metadata {metadata}, xmp {sha256(xmp or b'').hexdigest()[:16]}"
+    wishes += f", segmented by {getattr(matter, 'name', 'a matter')}" if matter else ""
     there = target.is_file() and not overwrite
     mark = states.finished(order.folder, order.origin)
     # Made without the photo, because it could not be found: perhaps it can by now.
     fallen = finishing.product is None and proof(order).get("product") == "generated"
     if there and mark is not None and mark.get("made") == wishes and _same(target, mark) and not fallen:
         return target
-    final = made(order, format_=format_, finishing=finishing, photos=photos)
+    final = made(order, format_=format_, finishing=finishing, photos=photos, matter=matter)
     credit = order.origin.credit if metadata == "keep-safe" else None
     data = encoded(final.image, final.format, sandbox=order.sandbox, credit=credit, xmp=xmp)
     # Killed between writing the final and marking it: the very same bytes are ours.
@@ -117,6 +119,7 @@ def made(
     format_: str | None = None,
     finishing: Finishing = DEFAULT_FINISHING,
     photos: Path | None = None,
+    matter: Matter | None = None,
 ) -> Final:
     """The final of the kept answer, not yet encoded: RGB, with its proof, drift and notes. Writes nothing.
 
@@ -130,6 +133,7 @@ def made(
         output_size=finishing.output_size,
         match_tone=finishing.match_tone,
         photos=photos,
+        matter=matter,
         limits=settings.limits(),
     )
 

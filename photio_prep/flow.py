@@ -183,6 +183,7 @@ def finish(
     match_tone: bool = False,
     photo: Source | Photo | None = None,
     photos: str | Path | None = None,
+    matter: Matter | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Final:
     """The final picture: the answer cropped back, with the photo's own product. Free, offline, repeatable for ever.
@@ -199,6 +200,7 @@ def finish(
         match_tone: Shift the scene's tone back by as much as the generator shifted the product's.
         photo: The photo, where it cannot be found again.
         photos: The photo's file, or a folder in which it is looked for.
+        matter: Cuts the answer out, so that `final.drift` sees what was added to the product, too.
         limits: What the photo may be at most.
 
     Raises:
@@ -217,7 +219,7 @@ def finish(
         result = replace(result, placement=order.placement)
     place_ = None if photos is None else Path(photos)
     format_ = final_format(order.origin.format, format)
-    return assembled(order, result, wishes, format_=format_, photo=photo, photos=place_, limits=limits)
+    return assembled(order, result, wishes, format_=format_, photo=photo, photos=place_, matter=matter, limits=limits)
 
 
 class Options(TypedDict, total=False):

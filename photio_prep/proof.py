@@ -4,7 +4,7 @@ Takes figures; gives judgements and plain facts. Touches nothing. Raises nothing
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from photio_prep.drift import Figures
 
@@ -34,15 +34,33 @@ class Proof:
         return asdict(self)
 
 
+class Outline(NamedTuple):
+    """What a model finds in an answer beside what was sent, as shares of the area that was sent.
+
+    `added`: joined to the product, and farther from the sent mask than the model can err. `missing`: of the sent mask,
+    farther from anything found. `model`: who looked.
+    """
+
+    added: float
+    missing: float
+    model: str
+
+
 # From which value on a figure is a change that a buyer could see: docs/finals.md has unchanged and planted ones.
 SHIFT, GROWN, SHRUNK, RIM, COLOUR, DETAIL = 1.25, 0.012, 0.02, 0.13, 4.0, 0.75
+# Of the product's area, as a model finds it in the answer: what it may add or miss where nothing was changed.
+ADDED, MISSING = 0.03, 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """How far the generator changed the product. `score` is 1 where the largest change begins to be one."""
+    """How far the generator changed the product. `score` is 1 where the largest change begins to be one.
+
+    `outline` is what a model found in the answer, None where none was asked.
+    """
 
     figures: Figures
+    outline: Outline | None = None
 
     @property
     def parts(self) -> dict[str, float]:
@@ -51,7 +69,9 @@ class Drift:
         size = found.grown / GROWN if found.grown > 0 else -found.grown / SHRUNK
         # A product that grew on all sides fits nearly as well a little beside its place.
         aside = max(0.0, (found.right**2 + found.down**2) ** 0.5 - max(0.0, found.rim))
-        return {
+        looked = self.outline
+        seen = {} if looked is None else {"added": looked.added / ADDED, "missing": looked.missing / MISSING}
+        return seen | {
             "shift": aside / SHIFT,
             "size": min(size, abs(found.rim) / RIM),
             "colour": found.colour / COLOUR,
@@ -73,6 +93,9 @@ class Drift:
             "colour": f"changed its colour (delta E {found.colour:.1f})",
             "detail": f"lost {max(0.0, 1 - found.detail):.0%} of its fine detail",
         }
+        if self.outline is not None:
+            said["added"] = f"added something to it, {self.outline.added:.0%} of its area"
+            said["missing"] = f"left {self.outline.missing:.0%} of it out, or hid it"
         told = [said[name] for name, value in self.parts.items() if value > 1]
         if not told:
             return "the generator left the product as it was"
@@ -86,4 +109,5 @@ class Drift:
             "sentence": self.sentence,
             "parts": parts,
             "figures": self.figures._asdict(),
+            **({"outline": self.outline._asdict()} if self.outline else {}),
         }

@@ -30,7 +30,7 @@ LAYERS = (
     | {"compiled", "pace", "plain", "retry", "secret", "sessions", "settings", "verdict"}
     | {"cutting", "edges", "looks", "parts", "pointing", "refine", "tiles"}
     | {"framing", "layout", "paper", "presets"}
-    | {"drift", "finishing", "proof", "tone", "upsample"},
+    | {"drift", "finishing", "outline", "proof", "tone", "upsample"},
     {"catalogue", "claims", "keep", "facts", "orders", "states", "sources", "weights", "wire"}
     | {"stages", "stages.load", "stages.matte", "stages.pad", "stages.request", "stages.send", "stages.unpad"},
     {"permits", "reading", "sweeps"}
@@ -76,8 +76,9 @@ HOMES = {
     "tqdm": {"cli"},
     "numpy": {"advice", "colour", "figures", "gate", "stages.matte", "stages.pad", "sandbox", "views"}
     | {"compiled", "edges", "framing", "looks", "paper", "parts", "refine", "stages.unpad", "tiles"}
-    | {"assemble", "drift", "restore", "tone", "upsample"},
-    "scipy": {"figures", "paper", "edges", "looks", "parts", "refine", "tiles"} | {"drift", "restore", "upsample"},
+    | {"assemble", "drift", "outline", "restore", "tone", "upsample"},
+    "scipy": {"figures", "paper", "edges", "looks", "parts", "refine", "tiles"}
+    | {"drift", "outline", "restore", "upsample"},
     "platformdirs": {"settings", "states", "weights"},
     "pillow_heif": {"pixels", "worker"},
     "PIL": {
@@ -110,6 +111,7 @@ HOMES = {
         "views",
         "matters",
         "orders",
+        "outline",
         "page",
         "sandbox",
         "stages",

@@ -6,6 +6,7 @@ from typing import Any
 from photio_prep import finals, storage
 from photio_prep.cli.shelving import Shelving, Wishes
 from photio_prep.cli.talk import Talk
+from photio_prep.data import Matter
 from photio_prep.errors import PhotoRefused
 from photio_prep.finishing import Finishing
 from photio_prep.orders import Order
@@ -15,7 +16,8 @@ from photio_prep.states import State
 def wishes(given: dict[str, Any]) -> Wishes:
     """The options of finals, taken out of all that were given."""
     finishing = Finishing(given.pop("product"), given.pop("output_size"), given.pop("match_tone"))
-    return Wishes(given.pop("format_"), given.pop("metadata"), finishing, given.pop("photos"), given.pop("max_drift"))
+    names = ("photos", "max_drift", "segment")
+    return Wishes(given.pop("format_"), given.pop("metadata"), finishing, *(given.pop(name) for name in names))
 
 
 def write(
@@ -30,6 +32,7 @@ def write(
         metadata=wished.metadata,
         finishing=wished.finishing,
         photos=wished.photos,
+        matter=_matter(order) if wished.segment else None,
         xmp=shelving.xmp(order),
     )
     if to:
@@ -54,3 +57,12 @@ def tell(order: Order, path: Path, out: Path, wished: Wishes, shelving: Shelving
         elif score > 1:
             talk.say(f"drift: {order.origin.source}: {drift.get('sentence')} (drift {score:g})")
     shelving.done(order, State.FINISHED, out, final=path)
+
+
+def _matter(order: Order) -> Matter:
+    """The model that cut the order out, or the best that is installed where that was none of the catalogue's."""
+    from photio_prep import catalogue
+    from photio_prep.matters import matter_for
+
+    known = order.model in {each.name for each in catalogue.catalog()}
+    return matter_for(order.model, accepted=(order.model,)) if known else matter_for()

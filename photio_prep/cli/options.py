@@ -234,6 +234,9 @@ finals = several(
         metavar="X",
         help="Exit 3 where the generator changed the product by more (1: visible); the final is written all the same.",
     ),
+    click.option(
+        "--segment", is_flag=True, help="Cut the answer out, too: drift then sees what was added to the product."
+    ),
     click.option("--overwrite", is_flag=True, help="Replace files that lie where finals go."),
     click.option(
         "--metadata",

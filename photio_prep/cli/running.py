@@ -46,8 +46,8 @@ def run(inputs_: tuple[str, ...], out: Path, overwrite: bool, jobs: int, **given
     again, wished, level = rest.pop("again"), finishing.wishes(rest), settings.gate(rest.pop("gate"))
     shelving = Shelving(rest, talk, wished, overwrite=overwrite)
     engine, to = {name: rest.pop(name) for name in ("engine", "ray_address", "workers")}, rest.pop("to")
-    if to and engine["engine"] != "local":
-        raise UsageError("--to is for this machine", "Leave --engine out, and run `finish --to` afterwards")
+    if (to or wished.segment) and engine["engine"] != "local":
+        raise UsageError("--to and --segment are for this machine", "Leave --engine out, and give them to `finish`")
     reporting.begin(talk, "run", paying["price"])
     choice = choosing.Choice(
         inputs_,

@@ -23,6 +23,7 @@ class Wishes(NamedTuple):
     finishing: Finishing
     photos: Path | None
     max_drift: float | None
+    segment: bool = False
 
 
 class Shelving:
