@@ -126,7 +126,7 @@ def _picture(text: object, size: Size) -> Image.Image:
         image = picture(data, _ANSWER_LIMITS).image
     except PhotoRefused as error:
         raise PaidUnusable(f"the answer's picture cannot be used: {error.found}", _KEPT) from None
-    if image.size != size and not _same_shape(Size(*image.size), size):
+    if image.size != size and not _larger(Size(*image.size), size):
         raise PaidUnusable(f"the answer is {image.width}x{image.height}, {size} was asked for", _KEPT)
     if image.mode == "RGBA":
         if image.getchannel("A").getextrema()[1] == 0:
@@ -137,13 +137,11 @@ def _picture(text: object, size: Size) -> Image.Image:
     return image
 
 
-def _same_shape(given: Size, asked: Size) -> bool:
-    """Whether a picture is the asked one at another scale: half a pixel of rounding, and no less than half as large."""
+def _larger(given: Size, asked: Size) -> bool:
+    """Whether a picture is the asked one at a larger scale, to half a pixel of rounding."""
     across, down = given.width / asked.width, given.height / asked.height
     rounded = abs(given.width - asked.width * down) <= 0.5 or abs(given.height - asked.height * across) <= 0.5
-    return rounded and min(across, down) >= _LEAST_SCALE
+    return rounded and min(across, down) >= 1
 
 
-# Less than a quarter of the pixels that were paid for is a thumbnail.
-_LEAST_SCALE = 0.5
 _KEPT = "It is paid and the raw answer is kept; send it to Photio's support"

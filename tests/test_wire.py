@@ -302,9 +302,15 @@ def test_a_body_that_is_no_picture_of_the_asked_shape(data: bytes) -> None:
     assert "kept" in caught.value.fix
 
 
-@pytest.mark.parametrize("size", [(24, 16), (47, 31), (96, 64), (97, 65), (480, 320), (72, 48)])
-def test_an_answer_may_have_another_scale_of_the_same_shape(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("size", [(48, 32), (96, 64), (97, 65), (480, 320), (72, 48)])
+def test_an_answer_may_be_larger_and_of_the_same_shape(size: tuple[int, int]) -> None:
     assert answer(says(base64.b64encode(encoded(photo(size))).decode()), SIZE).size == size
+
+
+@pytest.mark.parametrize("size", [(24, 16), (47, 31), (47, 32), (12, 8)])
+def test_a_smaller_answer_is_never_enlarged(size: tuple[int, int]) -> None:
+    with pytest.raises(PaidUnusable, match="48x32 was asked for"):
+        answer(says(base64.b64encode(encoded(photo(size))).decode()), SIZE)
 
 
 @pytest.mark.parametrize(
