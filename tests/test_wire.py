@@ -307,7 +307,7 @@ def test_an_answer_may_be_larger_and_of_the_same_shape(size: tuple[int, int]) ->
     assert answer(says(base64.b64encode(encoded(photo(size))).decode()), SIZE).size == size
 
 
-@pytest.mark.parametrize("size", [(24, 16), (47, 31), (47, 32), (12, 8)])
+@pytest.mark.parametrize("size", [(24, 16), (47, 31), (47, 32)])
 def test_a_smaller_answer_is_never_enlarged(size: tuple[int, int]) -> None:
     with pytest.raises(PaidUnusable, match="48x32 was asked for"):
         answer(says(base64.b64encode(encoded(photo(size))).decode()), SIZE)

@@ -29,7 +29,7 @@ class Damaged(Exception):
 
 CUT_SHORT = "it is cut short"
 # A chain of so many blocks is no picture, it is a trap for whoever walks along it.
-MANY = 100_000
+MANY = 65_536
 
 
 @dataclass(frozen=True, slots=True)

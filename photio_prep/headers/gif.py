@@ -10,7 +10,7 @@ from photio_prep.headers.facts import CUT_SHORT, Damaged, Facts
 from photio_prep.limits import Limits, check_metadata, check_size
 
 # A GIF of 100 MiB has 400,000 blocks of data.
-_BLOCKS = 1_000_000
+_BLOCKS = 450_000
 
 
 def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
