@@ -11,6 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+# OpenVINO's bindings look up numpy when a tensor's data is first asked for, and where two threads ask at once, one
+# waits for the other while it holds Python's lock: nothing runs any more, and no signal is heard. So the first asks
+# alone.
+_FIRST = Lock()
+
 
 class Input(NamedTuple):
     """An input of a network, as onnxruntime tells it."""
@@ -33,7 +38,10 @@ class Compiled:
         precision = "bf16" if rounded and rounds() else "f32"
         wishes = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
         self._network: Any = core.compile_model(core.read_model(data), "CPU", wishes)
-        self._idle: list[Any] = []
+        with _FIRST:
+            first = self._network.create_infer_request()
+            _ = first.get_input_tensor(0).data
+        self._idle: list[Any] = [first]
         self._lock = Lock()
 
     def get_inputs(self) -> list[Input]:

@@ -1,6 +1,8 @@
 """Names of models become matters: loaded late, checked before, kept for the process."""
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
@@ -247,6 +249,31 @@ def test_openvino_believes_what_onnxruntime_believes(models: Path) -> None:
     assert np.abs(rounded.astype(int) - theirs).mean() <= 1
     made._matter.session.inner_session = devices.session(data, "openvino", rounded=False)[0]
     assert np.abs(np.asarray(made(picture)).astype(int) - theirs).max() <= 1
+
+
+RACE = """
+import sys, threading
+import numpy as np
+from photio_prep.compiled import Compiled
+network = Compiled(open(sys.argv[1], "rb").read(), rounded=True)
+feed = {network.get_inputs()[0].name: np.zeros((1, 3, 320, 320), np.float32)}
+together = threading.Barrier(3)
+def ask():
+    together.wait()
+    network.run(None, feed)
+sys.setswitchinterval(1e-5)
+threads = [threading.Thread(target=ask) for _ in range(3)]
+for each in threads: each.start()
+for each in threads: each.join()
+"""
+
+
+@OPENVINO
+@pytest.mark.model
+def test_threads_that_ask_openvino_first_at_the_same_time_do_not_wait_for_each_other_for_ever(models: Path) -> None:
+    path = installed("u2netp", models)
+    for _ in range(4):  # half of the processes stood still, deaf to every signal but SIGKILL
+        subprocess.run([sys.executable, "-c", RACE, str(path)], check=True, timeout=60)
 
 
 @OPENVINO
