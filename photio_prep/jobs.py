@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 from photio_prep import storage
 from photio_prep.errors import Mistakes, PhotioError, UsageError
 from photio_prep.geometry import named
+from photio_prep.presets import Preset
+from photio_prep.presets import chosen as presets_of
 from photio_prep.rows import Fault, Row, Table, cells, opened
 
 SUFFIXES = (".csv", ".jsonl")
@@ -31,7 +33,8 @@ class Job(NamedTuple):
     """One row: `source` is a path or a URL, `output` the final's name below --out without suffix.
 
     `chosen`: the table says so itself. `wishes` are arguments of `flow.prepare` that come before those of the command
-    line. `row` is the row as it stands in its table.
+    line, `presets` what the final is laid out for, in place of the command line's. `row` is the row as it stands in its
+    table.
     """
 
     table: Table
@@ -40,6 +43,7 @@ class Job(NamedTuple):
     output: str
     chosen: bool
     wishes: Mapping[str, Any]
+    presets: tuple[Preset, ...] = ()
 
 
 @dataclass
@@ -137,13 +141,14 @@ def _job(table: Table, row: Row, reading: _Reading) -> Job | None:
                 wrong(*_unknown(name))
     told = _told(row, wrong)
     wishes = _wishes(told, table.path.parent, wrong)
+    presets = _presets(told.get("preset", ""), wrong)
     if not (reading.described or "description" in told):
         wrong("no scene description", "Fill in `description`, or give one for all with -d")
     place = _source(told.get("source", ""), table.path.parent, wrong)
     chosen = _output(told["output"], wrong) if "output" in told else ""
     if place is None:
         return None
-    job = Job(table, row, place[0], chosen or place[1], bool(chosen), wishes)
+    job = Job(table, row, place[0], chosen or place[1], bool(chosen), wishes, presets)
     _apart(job, reading, wrong)
     return job if len(reading.mistakes) == before else None
 
@@ -182,12 +187,21 @@ def _wishes(told: dict[str, str], folder: Path, wrong: Callable[[str, str], None
             wishes["size"] = named(told["size"])
         except UsageError as error:
             wrong(error.found, error.fix)
-    if "preset" in told:
-        wrong(f"preset {told['preset'][:40]!r}: presets are not read from tables yet", "Leave the column empty")
     if "mask" in told:
         wishes["mask"] = folder / told["mask"]
         _there(wishes["mask"], "mask", wrong)
     return wishes
+
+
+def _presets(text: str, wrong: Callable[[str, str], None]) -> tuple[Preset, ...]:
+    """The presets that a cell names, with spaces, commas or semicolons between them."""
+    found: list[Preset] = []
+    for name in filter(None, re.split(r"[\s,;]+", text)):
+        try:
+            found += presets_of([name[:40]])
+        except UsageError as error:
+            wrong(error.found, error.fix)
+    return tuple(dict.fromkeys(found))
 
 
 def _source(text: str, folder: Path, wrong: Callable[[str, str], None]) -> tuple[Path | str, str] | None:

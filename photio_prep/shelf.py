@@ -25,6 +25,7 @@ from photio_prep.packshot import Product
 from photio_prep.presets import Preset
 from photio_prep.provenance import Provenance, packet
 from photio_prep.rules import Report
+from photio_prep.sweeps import alone
 
 # Tried one after the other until a file is light enough; below the last one sees the blocks.
 QUALITIES = (95, 92, 88, 84, 80, 75, 70)
@@ -71,14 +72,22 @@ class Shelf:
         details: str | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        # The white ones first: they need no answer, and shall not miss one that is missing.
-        self.presets = tuple(sorted(presets, key=lambda each: not each.white))
+        self.presets = _white_first(presets)
         self._overwrite = overwrite
         self._metadata = metadata
         self._provenance: Provenance = provenance
         self._details = details
         self._limits = limits
         self._taken: dict[Path, str] = {}
+        self._own: dict[tuple[str, str], tuple[Preset, ...]] = {}
+
+    def choose(self, source: str, output: str, presets: tuple[Preset, ...]) -> None:
+        """For this photo, these in place of those for all; for each number of its sweep, too."""
+        self._own[source, alone(output)] = _white_first(presets)
+
+    def of(self, order: Order) -> tuple[Preset, ...]:
+        """The presets that an order's files are made for."""
+        return self._own.get((order.origin.source, alone(order.origin.output)), self.presets)
 
     def refuse_if_in_the_way(self, order: Order, out: Path) -> None:
         """Raise where a file of somebody else lies where one of these goes. Called before anything is paid for, too.
@@ -86,7 +95,7 @@ class Shelf:
         Raises:
             OutputExists: One does, or two photos would have one name.
         """
-        for preset in self.presets:
+        for preset in self.of(order):
             self._refuse_foreign(order, preset, self._place(order, preset, out))
 
     def write(self, order: Order, out: Path, final: Callable[[], Image.Image] | None = None) -> Iterator[Shelved]:
@@ -103,7 +112,7 @@ class Shelf:
             StorageFailed: Nothing can be written there, or the order's cutout cannot be read.
         """
         work = _Work(order, final, self._limits)
-        for preset in self.presets:
+        for preset in self.of(order):
             yield self._one(work, preset, out)
 
     def _one(self, work: "_Work", preset: Preset, out: Path) -> Shelved:
@@ -142,6 +151,11 @@ class Shelf:
         mark = states.shelved(order.folder, order.origin, preset.name) if order.folder is not None else None
         tried_out = order.sandbox and not preset.white
         finals.refuse_foreign(path, mark, sandbox=tried_out, overwrite=self._overwrite)
+
+
+def _white_first(presets: tuple[Preset, ...]) -> tuple[Preset, ...]:
+    """The white ones need no answer, and shall not miss one that is missing."""
+    return tuple(sorted(presets, key=lambda each: not each.white))
 
 
 _ANY = Limits(small=1, aspect=1000)

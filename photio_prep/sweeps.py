@@ -33,6 +33,12 @@ def first(output: str) -> str:
     return f"{output}{SUFFIX}/1"
 
 
+def alone(output: str) -> str:
+    """The place of the photo's only final, by that of a final of its sweep; of any other, as it is."""
+    found = _OUTPUT.fullmatch(output)
+    return found["name"] if found else output
+
+
 def seed_of(base: int, number: int) -> int:
     """The seed of number 1, 2, 3 … of a sweep: the first has the one that the photo would have alone."""
     if number == 1:

@@ -114,6 +114,22 @@ def test_json_lines_say_the_same(folder: Path):
     assert [(each.row.line, each.wishes["seed"]) for each in read(path)] == [(1, 7), (3, 8)]
 
 
+@pytest.mark.parametrize("cell", ["amazon-main etsy", '"amazon-main, etsy"', "etsy;amazon-main;etsy"])
+def test_a_row_names_presets(folder: Path, cell: str):
+    (job,) = read(table(folder / "in.csv", f"a.png,{cell}", head="source,preset"))
+    assert {each.name for each in job.presets} == {"amazon-main", "etsy"}
+    assert len(job.presets) == 2
+    assert not job.wishes
+
+
+def test_every_preset_that_there_is_not_is_named(folder: Path):
+    told = mistakes(table(folder / "in.csv", "a.png,etsy etsi amazone", head="source,preset"))
+    assert [each.partition(": ")[2][:29] for each in told] == [
+        "there is no preset 'etsi'. Ch",
+        "there is no preset 'amazone'.",
+    ]
+
+
 def test_photos_of_one_article_share_a_seed_that_stays(folder: Path):
     path = table(
         folder / "in.csv", "a.png,A-1,", "b.webp,A-1,", "x/a.png,A-2,5", "mask.png,A-2,", head="source,sku,seed"

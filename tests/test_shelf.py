@@ -226,6 +226,31 @@ def test_run_with_presets_prints_each_path_and_json_tells_each_file(command: Com
     assert untagged.paths[1].is_file()
 
 
+def test_a_row_s_presets_come_in_place_of_those_for_all(command: Command):
+    for name in "abc":
+        photos.saved(Path(f"{name}.png"), photos.cutout((900, 700)))
+    Path("jobs.csv").write_text("source,preset\na.png,amazon-main ebay\nb.png,\nc.png,walmart\n")
+    run = ("run", "jobs.csv", "--sandbox", "-d", "on oak", "--preset", "google")
+    said = command(*run)
+    assert said.code == 0, said.err
+    assert {path.name for path in said.paths} == {
+        *("a-photio.png", "a-photio-amazon-main.jpg", "a-photio-ebay.jpg"),
+        *("b-photio.png", "b-photio-google.jpg"),
+        *("c-photio.png", "c-photio-walmart.jpg"),
+    }
+    told = {each["source"]: [one["preset"] for one in each["presets"]] for each in command(*run, "--json").facts}
+    assert told == {"a.png": ["amazon-main", "ebay"], "b.png": ["google"], "c.png": ["walmart"]}
+    assert "made by `run`" in command("prepare", "jobs.csv").err
+
+
+def test_a_row_s_presets_are_made_for_each_number_of_its_sweep(command: Command):
+    photos.saved(Path("a.png"), photos.cutout((900, 700)))
+    Path("jobs.csv").write_text("source,preset\na.png,ebay\n")
+    said = command("run", "jobs.csv", "--sandbox", "-d", "on oak", "--seeds", "2")
+    names = ["1-photio-ebay.jpg", "1-photio.png", "2-photio-ebay.jpg", "2-photio.png"]
+    assert sorted(path.name for path in said.paths) == names
+
+
 def test_what_lies_in_the_way_is_found_before_anything_is_paid_for(command: Command):
     photos.saved(Path("a.png"))
     foreign = Path("photio-out/a-photio-ebay.jpg")

@@ -103,6 +103,8 @@ class Choice:
         if first is not None:
             count = len(self.items)
             talk.say(f"rehearsal: the first {count} {'photo' if count == 1 else 'photos'} only")
+        if paying is None and any(item.job and item.job.presets for item in self.items):
+            talk.say("the table's presets are made by `run`; after `generate`, name them with `finish --preset`")
         for item in self.items:
             if not (description or "description" in item.wishes):
                 undescribed.about(item.name)

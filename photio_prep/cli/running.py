@@ -59,6 +59,7 @@ def run(inputs_: tuple[str, ...], out: Path, overwrite: bool, jobs: int, **given
         paying=paying,
         engine=engine["engine"],
     )
+    shelving.choose(choice.items)
     if engine["engine"] == "ray":
         from photio_prep.cli import clustering
 

@@ -1,5 +1,6 @@
 """finish and run with --preset: the files for marketplaces, told one by one."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from photio_prep import __version__, finals, presets, provenance, settings
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import PhotioError
 from photio_prep.finishing import Finishing
+from photio_prep.inputs import Item
 from photio_prep.orders import Order
 from photio_prep.shelf import Shelf, Shelved
 from photio_prep.states import State
@@ -44,6 +46,12 @@ class Shelving:
         self.wanted = bool(self._shelf.presets)
         self.refuse_if_in_the_way = self._shelf.refuse_if_in_the_way
 
+    def choose(self, items: Iterable[Item]) -> None:
+        """Take the presets that rows of job tables name, for their photos in place of --preset."""
+        for item in items:
+            if item.job and item.job.presets:
+                self._shelf.choose(item.name, item.output, item.job.presets)
+
     def xmp(self, order: Order) -> bytes | None:
         """What the final of an order states of how it was made."""
         return provenance.packet(order, self.provenance, details=self.details)
@@ -62,7 +70,7 @@ class Shelving:
         except PhotioError as error:
             faults.append(error.about(order.origin.source))
         if talk.as_json:
-            more = {"presets": lines, "faults": [str(each) for each in faults]} if self._shelf.presets else None
+            more = {"presets": lines, "faults": [str(each) for each in faults]} if self._shelf.of(order) else None
             talk.done(order, state, final=final, more=more)
         for fault in faults:
             talk.fail(fault)
