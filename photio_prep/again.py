@@ -62,10 +62,14 @@ class PaidBefore:
         known = self._digests.get(order.origin.source, set())
         return bool(known) and order.origin.digest not in known and order.origin.source != "-"
 
+    def note(self, order: Order) -> None:
+        """An order that was paid for meanwhile: the photo may change while this command goes on."""
+        self._digests[order.origin.source].add(order.origin.digest)
+
     @cached_property
-    def _digests(self) -> dict[str, set[str]]:
+    def _digests(self) -> defaultdict[str, set[str]]:
         """The digests of each source that was paid for, by its name."""
-        found: dict[str, set[str]] = defaultdict(set)
+        found: defaultdict[str, set[str]] = defaultdict(set)
         for (digest, _), each in self._found.items():
             for paid in each:
                 found[paid.source].add(digest)

@@ -25,7 +25,13 @@ COLUMNS = (
     *("source", "description", "negative_prompt", "append_negative", "seed", "sku", "size", "preset", "output"),
     "mask",
 )
+# What report.py writes beside the rows of a copy.
+RESULTS = ("status", "cost", "flags", "order", "final")
 _LAST_SEED = 4_294_967_296
+_COPY = (
+    "this is a copy with results, of a table that may lie in another folder",
+    "Mend and run the table itself: what is done costs nothing",
+)
 _PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic", ".heif"})
 
 
@@ -112,6 +118,9 @@ def _jobs(path: Path, reading: _Reading) -> Iterator[Job]:
 
 def _header(table: Table, reading: _Reading) -> bool:
     """Whether rows can be read by the table's columns; a JSON line brings its own."""
+    if set(RESULTS) <= set(table.columns):
+        reading.wrong(table, 1, *_COPY)
+        return False
     for name in dict.fromkeys(table.columns):
         if table.columns.count(name) > 1:
             reading.wrong(table, 1, f"the column {name!r} stands there twice", "Take one away")
@@ -135,6 +144,9 @@ def _job(table: Table, row: Row, reading: _Reading) -> Job | None:
     def wrong(found: str, fix: str) -> None:
         reading.wrong(table, row.line, found, fix)
 
+    if not table.columns and set(RESULTS) <= set(row.cells):
+        wrong(*_COPY)
+        return None
     if not table.columns:
         for name in row.cells:
             if name not in COLUMNS:

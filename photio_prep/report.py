@@ -13,19 +13,20 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from photio_prep import facts, files, states
 from photio_prep.errors import PhotioError
 from photio_prep.inputs import Item
+from photio_prep.jobs import RESULTS
 from photio_prep.orders import Order
 from photio_prep.rows import Fault, Table, cells
 from photio_prep.states import State
+from photio_prep.sweeps import alone
 
 JSON, CSV = "report.json", "report.csv"
-RESULTS = ("status", "cost", "flags", "order", "final")
 Billed = Literal["no", "yes", "perhaps", "shared", "sandbox"]
 # A spreadsheet takes a cell that begins so for a formula, whoever wrote it.
 _FORMULAS = tuple("=+-@\t\r\n＝＋－＠")
@@ -73,6 +74,7 @@ class Report:
         self._begun: dict[str, float] = {}
         self._changed: set[str] = set()
         self._paid: set[str] = set()
+        self._calls = 0
         self._lock = threading.Lock()
 
     def begun(self, source: str) -> None:
@@ -154,6 +156,12 @@ class Report:
     def _add(self, line: Line) -> None:
         with self._lock:
             self.lines.append(line)
+            self._calls += line.billed in ("yes", "perhaps")
+
+    @property
+    def spent(self) -> float | None:
+        """What this command paid so far, or perhaps did; None without a price."""
+        return None if self.price is None else self._calls * self.price
 
     def totals(self) -> dict[str, Any]:
         """Photos by state, calls, and what they cost; `cost` is None without a price."""
@@ -206,14 +214,15 @@ class Report:
         Raises:
             StorageFailed: One cannot be written.
         """
+        places: dict[tuple[str, str], list[Line]] = {}
         with self._lock:
-            places = {(each.source, each.output): each for each in self.lines}
-            sources = {each.source: each for each in self.lines if not each.output}
+            for each in self.lines:
+                places.setdefault((each.source, alone(each.output)), []).append(each)
         found: dict[Table, dict[int, Line]] = {}
         for item in items:
             if item.job is not None:
-                line = places.get((item.name, item.output)) or sources.get(item.name)
-                found.setdefault(item.job.table, {}).update({item.job.row.line: line} if line else {})
+                own = places.get((item.name, alone(item.output))) or places.get((item.name, ""))
+                found.setdefault(item.job.table, {}).update({item.job.row.line: _one(own)} if own else {})
         written: list[Path] = []
         for table, lines in found.items():
             path = out / f"{table.path.stem}-results{table.path.suffix}"
@@ -226,6 +235,16 @@ class Report:
 
 
 _CALLED = states.ANSWERED | {State.UNKNOWN, State.CLAIMED, State.PAID_UNUSABLE}
+
+
+def _one(lines: list[Line]) -> Line:
+    """What became of a row: of a sweep all its finals and the sum of its costs, and what went wrong with any of it."""
+    lines = sorted(lines, key=lambda each: (len(each.output), each.output))
+    worst = next((each for each in lines if each.error), lines[0])
+    costs = [each.cost for each in lines if each.cost is not None]
+    finals = "; ".join(each.final for each in lines if each.final)
+    cost = round(sum(costs), 6) if len(costs) == len(lines) else None
+    return replace(worst, cost=cost, final=finals or None)
 
 
 def _with_results(table: Table, lines: dict[int, Line]) -> bytes:

@@ -197,6 +197,16 @@ def test_a_wrong_header_is_named(folder: Path, head: str, found: str):
     assert any(found in each and f"{path}, line 1: " in each for each in told), told
 
 
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_a_copy_with_results_is_no_table_and_said_to_be_one(command: Command, folder: Path, suffix: str):
+    row = "source,description\na.png,on oak in daylight" if suffix == "csv" else json.dumps({"source": "a.png"})
+    path = folder / f"jobs.{suffix}"
+    path.write_text(f"{row}\n")
+    assert command("run", path, "-d", SCENE, "--sandbox").code == 0
+    (told,) = mistakes(folder / f"photio-out/jobs-results.{suffix}")
+    assert "line 1: this is a copy with results" in told
+
+
 def test_two_rows_never_make_one_final(folder: Path):
     saved(folder / "a.webp")
     path = table(folder / "in.csv", "a.png,X/One", "b.webp,x/one.jpg", "a.webp,", "a.png,", head="source,output")

@@ -18,21 +18,21 @@ from tests.photos import mask, photo, saved
 def test_plain_lines_off_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "_PAUSE", 0.0)
     said: list[str] = []
-    counting = Progress(3, "run", 0.5, said.append)
-    counting.step({State.FINISHED: 1})
-    counting.step({State.FINISHED: 1, State.UNKNOWN: 1})
+    counting = Progress(3, "run", said.append)
+    counting.step({State.FINISHED: 1}, 0.5)
+    counting.step({State.FINISHED: 1, State.UNKNOWN: 1}, 1.0)
     counting.step({State.FINISHED: 1, State.UNKNOWN: 1, State.REFUSED: 1})
     counting.close()
     assert [each.partition("; about ")[0] for each in said] == [
-        "run: 1 of 3: 1 finished, 0.50 worth of calls",
-        "run: 2 of 3: 1 finished, 1 unknown, 1.00 worth of calls",
+        "run: 1 of 3: 1 finished, 0.50 spent",
+        "run: 2 of 3: 1 finished, 1 unknown, 1.00 spent",
     ]
     assert all(each.endswith(" left") for each in said)
 
 
 def test_not_too_many_plain_lines() -> None:
     said: list[str] = []
-    counting = Progress(100, "run", None, said.append)
+    counting = Progress(100, "run", said.append)
     for done in range(99):
         counting.step({State.FINISHED: done})
     assert said == []

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from photio_prep import report
+from photio_prep import prepare, report
+from photio_prep.again import PaidBefore
 from photio_prep.sandbox import Sandbox
 from tests.photos import SCENE, photo, saved
 
@@ -130,6 +131,18 @@ def test_a_photo_that_changed_since_it_was_paid_for_is_a_new_order_and_said_to_b
     assert "changed" not in paid("a.png", "--overwrite").err
 
 
+def test_a_photo_that_changes_while_a_hot_folder_is_watched_is_a_new_order_too():
+    path = saved(Path("in/a.png"), photo(cut_out=True))
+    root = Path("photio-out/orders")
+    paid_before = PaidBefore(root)
+    first = prepare(path, description=SCENE, orders=root)
+    assert not paid_before.changed(first)
+    paid_before.note(first)
+    assert not paid_before.changed(first)
+    saved(path, photo(shade=150, cut_out=True))
+    assert paid_before.changed(prepare(path, description=SCENE, orders=root))
+
+
 def test_prepare_and_generate_report_too(command: Command):
     saved(Path("in/a.png"))
     assert command("prepare", "in").code == 0
@@ -181,6 +194,31 @@ def test_results_stand_beside_each_row_of_a_copy(paid: Command):
     assert found[1]["description"] == "two\nlines"
     assert "picture" in found[1]["flags"]
     assert table.read_bytes() == before
+
+
+def test_a_row_s_results_are_those_of_its_whole_sweep(paid: Command, identity: Sandbox):
+    saved(Path("in/a.png"))
+    Path("in/jobs.csv").write_text("source,output\na.png,x\n")
+    said = paid("in/jobs.csv", "--seeds", "3", "--max-calls", "2")
+    assert said.code == 6
+    (row,) = rows(Path("photio-out/jobs-results.csv"))
+    assert (row["status"], row["cost"]) == ("planned", "1.0")
+    assert "budget" in row["flags"]
+    assert len(row["final"].split("; ")) == 2
+    assert paid("in/jobs.csv", "--seeds", "3").code == 0
+    (row,) = rows(Path("photio-out/jobs-results.csv"))
+    assert (row["status"], row["cost"]) == ("finished", "0.5")
+    assert row["final"].split("; ") == [f"photio-out/x-seeds/{each}-photio.png" for each in (1, 2, 3)]
+
+
+def test_the_money_of_a_command_is_what_it_paid_itself(paid: Command, monkeypatch: pytest.MonkeyPatch):
+    from photio_prep.cli import progress
+
+    monkeypatch.setattr(progress, "_PAUSE", 0.0)
+    saved(Path("in/a.png"))
+    saved(Path("in/b.webp"))
+    assert "1 finished, 0.50 spent" in paid("in").err
+    assert "1 finished, 0.00 spent" in paid("in").err
 
 
 def test_results_of_json_lines_are_json_lines(paid: Command):

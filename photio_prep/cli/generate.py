@@ -75,7 +75,7 @@ def generate(orders_: tuple[Path, ...], approved: Path | None, print_curl: bool,
                 state = State.ANSWERED
             talk.done(order, state, result=order.folder)
 
-        with talk.progress(len(planned), "generate", paying["price"]):
+        with talk.progress(len(planned), "generate"):
             paying_.each(planned, paid, till, talk, jobs, total=len(planned))
     return reporting.close(talk, out_of(found[0]) if found else None)
 

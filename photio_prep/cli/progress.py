@@ -10,8 +10,6 @@ from photio_prep.states import State
 
 # Off a terminal: seconds between two plain lines.
 _PAUSE = 30.0
-# This run, or an earlier one, has paid for an order in one of these states, or perhaps has.
-_PAID = (State.ANSWERED, State.FINISHED, State.UNKNOWN, State.PAID_UNUSABLE)
 
 
 class Progress:
@@ -20,12 +18,11 @@ class Progress:
     Args:
         total: How many results are awaited.
         what: The command.
-        price: Of one call, where it is known.
         say: Prints a plain line.
     """
 
-    def __init__(self, total: int, what: str, price: float | None, say: Callable[[str], None]) -> None:
-        self._total, self._what, self._price, self._say = total, what, price, say
+    def __init__(self, total: int, what: str, say: Callable[[str], None]) -> None:
+        self._total, self._what, self._say = total, what, say
         self._done, self._start = 0, time.monotonic()
         self._last = self._start
         self._bar = None
@@ -34,12 +31,12 @@ class Progress:
                 total=total, desc=what, unit="photo", file=sys.stderr, leave=False, dynamic_ncols=True, mininterval=0.2
             )
 
-    def step(self, states: Mapping[State, int]) -> None:
-        """One more result; `states` counts how all of the command ended."""
+    def step(self, states: Mapping[State, int], spent: float | None = None) -> None:
+        """One more result; `states` counts how all of the command ended, `spent` is what it paid itself so far."""
         self._done += 1
         told = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in states.items())
-        if self._price:
-            told += f", {self._price * sum(states.get(each, 0) for each in _PAID):.2f} worth of calls"
+        if spent is not None:
+            told += f", {spent:.2f} spent"
         if self._bar is not None:
             self._bar.set_postfix_str(told, refresh=False)
             self._bar.update()

@@ -79,10 +79,11 @@ def run(inputs_: tuple[str, ...], out: Path, overwrite: bool, jobs: int, **given
 
         def whole(order: Order) -> None:
             pay.pay(order, till)
+            paid_before.note(order)
             done.append(finishing.write(order, out, wished, shelving, talk, overwrite=overwrite, to=to))
 
         for items in choice.batches(lambda: till.closed is not None):
-            with talk.progress(len(items) * choice.seeds, "run", paying["price"]):
+            with talk.progress(len(items) * choice.seeds, "run"):
                 made = prepared(items, out, talk, endpoint=till.endpoint, words=words, cutting={**rest})
                 known = None if again else paid_before
                 free = _reserved(choice.spread(made), out, talk, known, level, wished, shelving, overwrite=overwrite)

@@ -88,12 +88,12 @@ class Talk:
         With `level`, one that the gate would stop is said to be stopped, and counts as exit code 3.
         """
         with self._lock:
-            self._counted(state)
             for warning in order.origin.warnings:
                 self.say(f"warning: {order.origin.source}: {warning}")
             stopped = self._judged(order, level)
             if self.report:
                 self.report.done(order, state, final, GateStopped.exit_code if stopped else 0)
+            self._counted(state)
             if self.as_json:
                 self.line({**described(order, state, final), **(more or {})})
             elif path := final or result:
@@ -127,10 +127,10 @@ class Talk:
     ) -> None:
         """One photo or order that went wrong."""
         with self._lock:
-            self._counted(state)
             self.fail(error.about(source))
             if self.report:
                 self.report.failed(source, error, order, state)
+            self._counted(state)
             if self.as_json:
                 line = described(order, state, None) if order else {**_EMPTY, "source": source, "state": state}
                 what = {"type": type(error).__name__, "message": str(error), "exit_code": error.exit_code}
@@ -156,8 +156,8 @@ class Talk:
             self.refused(why.subject, why)
 
     @contextmanager
-    def progress(self, total: int, what: str, price: float | None = None) -> Iterator[None]:
-        """Count results on stderr as they come, with how they ended, the money and the time left.
+    def progress(self, total: int, what: str) -> Iterator[None]:
+        """Count results on stderr as they come, with how they ended, the money of this command and the time left.
 
         On a terminal one line that stays; elsewhere a plain line every half minute; nothing for a single photo.
         """
@@ -166,7 +166,7 @@ class Talk:
             return
         from photio_prep.cli.progress import Progress
 
-        self._bar = Progress(total, what, price, self.say)
+        self._bar = Progress(total, what, self.say)
         try:
             yield
         finally:
@@ -176,7 +176,7 @@ class Talk:
     def _counted(self, state: State) -> None:
         self.states[state] = self.states.get(state, 0) + 1
         if self._bar is not None:
-            self._bar.step(self.states)
+            self._bar.step(self.states, self.report.spent if self.report else None)
 
     def summary(self) -> None:
         """How many ended how, where there were several."""
