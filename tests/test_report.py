@@ -124,6 +124,10 @@ def test_a_photo_that_changed_since_it_was_paid_for_is_a_new_order_and_said_to_b
     saved(Path("a.png"))
     assert paid("a.png").code == 0
     saved(Path("a.png"), photo(shade=150, cut_out=True))
+    refused = paid("a.png")
+    assert (refused.code, told()["totals"]["calls"], told()["totals"]["changed"]) == (3, 0, 1)
+    assert "changed since: a.png was paid for as other bytes" in refused.err
+    assert "error: a.png: photio-out/a-photio.png: another file lies there already" in refused.err
     said = paid("a.png", "--overwrite")
     assert said.code == 0
     assert "changed since: a.png was paid for as other bytes" in said.err

@@ -108,6 +108,8 @@ def _reserved(
     taken: dict[Path, str] = {}
     for order in made:
         try:
+            if paid_before and paid_before.changed(order):
+                talk.changed(order)
             target = finals.final_path(order, out, wished.format_)
             wished.finishing.fits(order.placement)
             if target in taken:
@@ -118,9 +120,9 @@ def _reserved(
             if paid_before:
                 paid_before.refuse(order)
             refuse_stopped(order, level)
-            if paid_before and paid_before.changed(order):
-                talk.changed(order)
         except PhotioError as error:
+            if isinstance(error, OutputExists) and error.subject:  # the file that lies there: of which photo?
+                error.subject = f"{order.origin.source}: {error.subject}"
             talk.refused(order.origin.source, error, order, State.PLANNED)
             continue
         taken[target] = order.origin.source
