@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from photio_prep.defocus import blurred_alpha
 from photio_prep.geometry import Size
 from photio_prep.tiles import Bools, Floats, box_mean, over_tiles, widened
 
@@ -76,12 +77,10 @@ def _sharp(pixels: NDArray[np.uint8], sharp: Floats, belief: Floats, rim: Bools,
         work = partial(guided, radius=radius, eps=steps.eps * 255**2)
         planes: list[NDArray[Any]] = [*pixels.transpose(2, 0, 1), sharp]
         sharp = stretch(over_tiles(busy, 2 * radius, work, planes, sharp[None].copy())[0], *after)
-    soft = softness(pixels, rim)
-    # Out of focus as a whole: its rim may be wider than anything here looks.
-    if soft.min() == 1:
-        return belief
+    soft = stretch(edge_width(pixels), *_WIDTHS)
+    blurred = blurred_alpha(pixels, belief, rim) if soft[rim].mean() > _MOSTLY else belief
     soft *= widened(rim, _FAR)
-    return sharp + soft * (belief - sharp)
+    return sharp + soft * (blurred - sharp)
 
 
 def finer(size: Size, photo: Size) -> Size:

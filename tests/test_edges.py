@@ -98,13 +98,6 @@ def test_an_edge_out_of_focus_is_not_hardened() -> None:
     assert np.median(edge_width(shot(alpha))[(alpha > 0.4) & (alpha < 0.6)]) > 20
 
 
-def test_a_product_out_of_focus_as_a_whole_stays_as_it_was_believed() -> None:
-    """Also where its surroundings have sharp edges of their own, and far from the rim's middle."""
-    alpha = disc(blur=30)
-    believed = np.clip(alpha + 0.02, 0, 1).astype(np.float32)
-    assert np.array_equal(fast(shot(alpha), believed), believed)
-
-
 def test_what_a_network_sees_too_high_is_lowered_by_so_much_of_its_pixel() -> None:
     picture = Image.fromarray(shot(disc(320, 60)))
     seen = np.zeros((640, 640), np.float32)

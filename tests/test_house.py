@@ -28,7 +28,7 @@ LAYERS = (
         *(f"headers.{each}" for each in ["bmp", "boxes", "exif", "facts", "gif", "jpeg", "png", "tiff", "webp"]),
     }
     | {"compiled", "pace", "plain", "retry", "secret", "sessions", "settings", "verdict"}
-    | {"cutting", "edges", "looks", "parts", "pointing", "refine", "tiles"}
+    | {"cutting", "defocus", "edges", "looks", "parts", "pointing", "refine", "tiles"}
     | {"framing", "layout", "paper", "presets"}
     | {"drift", "finishing", "outline", "proof", "tone", "upsample"},
     {"catalogue", "claims", "keep", "facts", "orders", "states", "sources", "weights", "wire"}
@@ -75,9 +75,9 @@ HOMES = {
     "click": {"cli"},
     "tqdm": {"cli"},
     "numpy": {"advice", "colour", "figures", "gate", "stages.matte", "stages.pad", "sandbox", "views"}
-    | {"compiled", "edges", "framing", "looks", "paper", "parts", "refine", "stages.unpad", "tiles"}
+    | {"compiled", "defocus", "edges", "framing", "looks", "paper", "parts", "refine", "stages.unpad", "tiles"}
     | {"assemble", "drift", "outline", "restore", "tone", "upsample"},
-    "scipy": {"figures", "paper", "edges", "looks", "parts", "refine", "tiles"}
+    "scipy": {"defocus", "figures", "paper", "edges", "looks", "parts", "refine", "tiles"}
     | {"drift", "outline", "restore", "upsample"},
     "platformdirs": {"settings", "states", "weights"},
     "pillow_heif": {"pixels", "worker"},
@@ -87,6 +87,7 @@ HOMES = {
         "colour",
         "data",
         "decode",
+        "defocus",
         "drift",
         "edges",
         "encode",
