@@ -41,6 +41,11 @@ class Permits:
                 max_calls, why or BudgetReached("the budget of --max-calls is used up", "Run again for more")
             )
         self._pace = Pace()
+        self._taken: dict[str, str] = {}
+
+    def taken(self, path: str, whose: str) -> str:
+        """Whose the file at `path` will be: the one's who asked first."""
+        return self._taken.setdefault(path, whose)
 
     def take(self) -> tuple[PhotioError | None]:
         """Count one call; why it must not be made, where it must not."""

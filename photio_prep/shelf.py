@@ -60,6 +60,7 @@ class Shelf:
         provenance: What a generated file says of how it was made; see provenance.py.
         details: The tool's version, to tell description, seed, order and version, too.
         limits: Of the photo, where it is read again.
+        taken: Gives whose a path is, the one's who asked first; for a shelf that others fill, too.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Shelf:
         provenance: Provenance = "trained",
         details: str | None = None,
         limits: Limits = DEFAULT_LIMITS,
+        taken: Callable[[Path, str], str] | None = None,
     ) -> None:
         self.presets = _white_first(presets)
         self._overwrite = overwrite
@@ -78,7 +80,8 @@ class Shelf:
         self._provenance: Provenance = provenance
         self._details = details
         self._limits = limits
-        self._taken: dict[Path, str] = {}
+        here: dict[Path, str] = {}
+        self._taken = taken or here.setdefault
         self._own: dict[tuple[str, str], tuple[Preset, ...]] = {}
 
     def choose(self, source: str, output: str, presets: tuple[Preset, ...]) -> None:
@@ -142,8 +145,9 @@ class Shelf:
     def _place(self, order: Order, preset: Preset, out: Path) -> Path:
         path = finals.path_of(order, out, f"{MARK}-{preset.name}{SUFFIXES['JPEG']}")
         whose = f"{order.origin.source}\0{order.origin.output}"
-        if self._taken.setdefault(path, whose) != whose:
-            found = f"its file {path.name} is that of {self._taken[path].partition(chr(0))[0]} too"
+        first = self._taken(path, whose)
+        if first != whose:
+            found = f"its file {path.name} is that of {first.partition(chr(0))[0]} too"
             raise OutputExists(found, "Rename one, or finish it with another --out", subject=order.origin.source)
         return path
 

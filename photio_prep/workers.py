@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from photio_prep import finals, flow, gate, orders, pay, reading, settings, states
+from photio_prep import finals, flow, gate, orders, pay, presets, reading, settings, states
 from photio_prep.again import PaidBefore
 from photio_prep.connection import Timeouts
 from photio_prep.cutting import DEFAULT_CUTOUT, CutoutOptions
@@ -22,6 +22,7 @@ from photio_prep.matters import another, matter_for
 from photio_prep.orders import SANDBOX, Order, Origin
 from photio_prep.permits import Asking, SharedPace, SharedTill
 from photio_prep.provenance import Provenance, packet
+from photio_prep.shelf import Shelf
 from photio_prep.stages.send import API_URL, InstantClient
 from photio_prep.states import State
 from photio_prep.verdict import Level
@@ -36,7 +37,8 @@ class Plan:
 
     `wishes` are arguments of `flow.prepare` for every photo; `model`, `family`, `device` and `accepted` those of
     `matters.matter_for`. The key lies in `key_file`, or in the key store, or else in the worker's PHOTIO_API_KEY;
-    `sandbox` is the address of a running stand-in, which needs none.
+    `sandbox` is the address of a running stand-in, which needs none. `presets` names what the driver makes files for,
+    of photos whose row names none: nothing is paid for where one of them could not be written.
     """
 
     out: Path
@@ -61,6 +63,7 @@ class Plan:
     photos: Path | None = None
     provenance: Provenance = "none"
     details: str | None = None
+    presets: tuple[str, ...] = ()
 
     @property
     def endpoint(self) -> str:
@@ -74,7 +77,8 @@ _EMPTY = {"folder": "", "origin": b"", "final": "", "ended": b"", "warnings": b"
 def row_of(number: int, item: Item) -> dict[str, Any]:
     """A photo's row: what a worker needs of the item, without the whole table that it stands in."""
     source = item.source.absolute() if isinstance(item.source, Path) else item.source
-    packed = pickle.dumps((item._replace(source=source, job=None), dict(item.wishes)))
+    own = tuple(each.name for each in item.job.presets) if item.job else ()
+    packed = pickle.dumps((item._replace(source=source, job=None), dict(item.wishes), own))
     return {"index": number, "item": packed, **_EMPTY}
 
 
@@ -99,6 +103,11 @@ class Preparing:
         self._plan, self._permits = plan, permits
         self._matter = matter_for(plan.model, plan.family, device=plan.device, accepted=plan.accepted)
         self._paid_before = PaidBefore(plan.out / "orders")
+        self._shelf = Shelf(presets.chosen(plan.presets), overwrite=plan.overwrite, taken=self._taken)
+
+    def _taken(self, path: Path, whose: str) -> str:
+        """Whose a path is, of the photos of all workers."""
+        return str(self._permits.ask("taken", str(path), whose))
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """The row with its order on disk, judged and free to be paid for."""
@@ -111,7 +120,9 @@ class Preparing:
         stopped, _ = self._permits.ask("closed")
         if stopped is not None:
             raise Interrupted(f"not prepared: stopped after {stopped.found}")
-        item, wishes = pickle.loads(row["item"])  # noqa: S301  from our own driver
+        item, wishes, own = pickle.loads(row["item"])  # noqa: S301  from our own driver
+        if own:
+            self._shelf.choose(item.name, item.output, presets.chosen(own))
         second = another(self._matter.name, device=plan.device, accepted=plan.accepted) if plan.second else None
         order = flow.prepare(
             reading.read(item, offline=plan.offline),
@@ -134,6 +145,7 @@ class Preparing:
         target = finals.final_path(order, plan.out, plan.format_)
         plan.finishing.fits(order.placement)
         finals.refuse_if_in_the_way(order, target, overwrite=plan.overwrite)
+        self._shelf.refuse_if_in_the_way(order, plan.out)
         if not plan.again:
             self._paid_before.refuse(order)
         if states.state(order.folder) in (State.PLANNED, State.REJECTED):

@@ -24,11 +24,13 @@ from pathlib import Path
 import pytest
 
 from photio_prep import orders, states
-from photio_prep.errors import Interrupted
-from photio_prep.permits import Permits
+from photio_prep.errors import Interrupted, OutputExists, PhotioError
+from photio_prep.inputs import expand
+from photio_prep.permits import Asking, Permits
 from photio_prep.secret import Key
 from photio_prep.states import State
-from photio_prep.workers import Plan
+from photio_prep.verdict import Level
+from photio_prep.workers import Plan, Preparing, row_of
 from tests.commands import KEY, Command, alone
 from tests.hostile import HostileServer
 from tests.hostile_answers import ok
@@ -183,6 +185,56 @@ def test_without_ray_the_message_names_the_extra(command: Command, monkeypatch: 
     assert 'pip install "photio-prep[ray]"' in said.err
 
 
+class HerePermits(Asking):
+    """Permits in this process, of which no Ray knows."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self._body = Permits("https://api.example/x", None, None)
+
+    def ask(self, what: str, *told: object) -> object:
+        return getattr(self._body, what)(*told)
+
+
+def prepared_by_two(plan: Plan, *inputs: str) -> list[PhotioError | None]:
+    """What two workers say of the photos that `inputs` name, taking turns."""
+    permits = HerePermits()
+    workers = [Preparing(plan, permits) for _ in range(2)]
+    rows = (row_of(number, item) for number, item in enumerate(expand(inputs, plan.out)))
+    found = [workers[row["index"] % 2](row)["ended"] for row in rows]
+    return [pickle.loads(each) if each else None for each in found]
+
+
+def plan_for(out: Path, *presets: str) -> Plan:
+    words = {"description": SCENE}
+    return Plan(out.absolute(), words, api_url="https://api.example/x", level=Level.OFF, presets=presets)
+
+
+def test_a_file_in_the_way_of_a_preset_is_found_before_anybody_pays(command: Command):
+    saved(Path("in/a.png"), photo(cut_out=True))
+    Path("in/jobs.csv").write_text("source,preset\na.png,etsy\n")
+    Path("out").mkdir()
+    Path("out/a-photio-ebay.jpg").write_bytes(b"dear to somebody")
+    (refused,) = prepared_by_two(plan_for(Path("out"), "ebay"), "in/a.png")
+    assert isinstance(refused, OutputExists)
+    assert "a-photio-ebay.jpg" in str(refused)
+    # A row's own presets come in place of the command's.
+    assert prepared_by_two(plan_for(Path("out"), "ebay"), "in/jobs.csv") == [None]
+    Path("out/a-photio-etsy.jpg").write_bytes(b"dear to somebody")
+    (refused,) = prepared_by_two(plan_for(Path("out")), "in/jobs.csv")
+    assert isinstance(refused, OutputExists)
+
+
+def test_two_photos_with_one_file_for_a_preset_are_told_apart_on_all_workers(command: Command):
+    """Their finals differ in the suffix only, which the files of presets do not have of them."""
+    saved(Path("in/a.png"), photo(cut_out=True))
+    saved(Path("in/a.webp"), photo((92, 70), cut_out=True))
+    first, second = prepared_by_two(plan_for(Path("out"), "ebay"), "in")
+    assert first is None
+    assert "is that of in/a.png too" in str(second)
+    assert prepared_by_two(plan_for(Path("out")), "in") == [None, None]
+
+
 # --- with it
 
 
@@ -237,6 +289,19 @@ def killing(tmp_path: Path, count: int, kills: int) -> None:
         assert there[State.UNKNOWN] <= kills * CALLS
         assert Counter(state for _, state, _ in driver.ended) == there
         assert {code for _, state, code in driver.ended if state == State.UNKNOWN} <= {4}
+
+
+@needs_ray
+def test_with_it_nothing_is_paid_where_a_preset_s_file_lies_in_the_way(command: Command, identity_url: str):
+    photos(Path("in"), 2)
+    Path("out").mkdir()
+    Path("out/001-photio-ebay.jpg").write_bytes(b"dear to somebody")
+    words = ["in", "-d", SCENE, "--api-url", identity_url, "--preset", "ebay", "--engine", "ray"]
+    said = alone("run", *words, "-o", "out", PHOTIO_API_KEY=KEY, PHOTIO_GATE="off")
+    assert said.code == 3, said.err
+    assert json.loads(Path("out/report.json").read_text())["totals"]["calls"] == 1
+    assert "001.png: out/001-photio-ebay.jpg: another file lies there already" in said.err.replace(f"{Path.cwd()}/", "")
+    assert Path("out/000-photio-ebay.jpg").exists()
 
 
 @needs_ray

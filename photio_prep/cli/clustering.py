@@ -59,7 +59,12 @@ def plan(
     told = {**words, "description": words["description"] or "", **cutting, **framing}
     ends: dict[str, Any] = {"format_": wished.format_, "metadata": wished.metadata, "finishing": wished.finishing}
     photos = wished.photos.absolute() if wished.photos else None
-    ends |= {"photos": photos, "provenance": shelving.provenance, "details": shelving.details}
+    ends |= {
+        "photos": photos,
+        "provenance": shelving.provenance,
+        "details": shelving.details,
+        "presets": shelving.presets,
+    }
     return Plan(out.absolute(), told, cut, **named, second=twice, offline=offline, **ends, **rest)
 
 

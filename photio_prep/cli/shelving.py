@@ -43,7 +43,8 @@ class Shelving:
             details=self.details,
             limits=settings.limits(),
         )
-        self.wanted = bool(self._shelf.presets)
+        self.presets = tuple(each.name for each in self._shelf.presets)
+        self.wanted = bool(self.presets)
         self.refuse_if_in_the_way = self._shelf.refuse_if_in_the_way
 
     def choose(self, items: Iterable[Item]) -> None:
