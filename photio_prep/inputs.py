@@ -76,19 +76,23 @@ def expand(
     taken: set[str] = set()
     named = (Path(each) for each in inputs if jobs.is_table(each) and os.path.lexists(each) and not Path(each).is_dir())
     tables = jobs.read(named, described=described)
-    for item in _named(inputs, out, passed_over or (lambda _why, _by_choice: None), tables):
-        suffix = format_ or _FINAL.get(Path(item.name).suffix.lower(), "png")
-        digest = sha256(str(item.source).encode("utf-8", "surrogateescape")).hexdigest()[:6]
+    for item in _named(inputs, out, passed_over or (lambda _why, _by_choice: None), tables, format_):
+        digest = _digest(item)
         output = _bearable(item.output, digest)
-        # Some file systems fold case and accents; a name must be another one on all of them.
-        if _folded(f"{output}.{suffix}") in taken:
+        if _place(output, item, format_) in taken:
             output = f"{output}~{digest}"
-        taken.add(_folded(f"{output}.{suffix}"))
+        taken.add(_place(output, item, format_))
         yield item._replace(output=output)
 
 
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
+def _digest(item: Item) -> str:
+    return sha256(str(item.source).encode("utf-8", "surrogateescape")).hexdigest()[:6]
+
+
+def _place(output: str, item: Item, format_: str | None) -> str:
+    """What tells finals apart: some file systems fold case and accents; a name must be another one on all of them."""
+    suffix = format_ or _FINAL.get(Path(item.name).suffix.lower(), "png")
+    return unicodedata.normalize("NFC", f"{output}.{suffix}").casefold()
 
 
 def _bearable(output: str, digest: str) -> str:
@@ -103,7 +107,11 @@ def _bearable(output: str, digest: str) -> str:
 
 
 def _named(
-    inputs: tuple[str, ...], out: Path, passed_over: PassedOver, tables: Mapping[Path, list[jobs.Job]]
+    inputs: tuple[str, ...],
+    out: Path,
+    passed_over: PassedOver,
+    tables: Mapping[Path, list[jobs.Job]],
+    format_: str | None = None,
 ) -> Iterator[Item]:
     for each in inputs:
         if each == "-":
@@ -119,7 +127,7 @@ def _named(
         elif Path(each).is_dir():
             yield from _folder(Path(each), out, passed_over)
         elif Path(each).suffix.lower() == ".txt":
-            yield from _listed(Path(each), out, passed_over)
+            yield from _apart(list(_listed(Path(each), out, passed_over)), Path(each).parent, format_)
         elif jobs.is_table(each):
             yield from map(_of_row, tables[Path(each)])
         else:
@@ -127,9 +135,10 @@ def _named(
 
 
 def _listed(file: Path, out: Path, passed_over: PassedOver) -> Iterator[Item]:
-    """The inputs that a text file names, one a line, relative to the file's folder; each once.
+    """The inputs that a text file names, one a line, relative to the file's folder, from where their tree is kept.
 
-    Blank lines and lines that begin with # say nothing. A line that names no input is refused by its number.
+    Each is named once. Blank lines and lines that begin with # say nothing. A line that names no input is refused by
+    its number.
     """
     text = read_input(file, _LONGEST_LIST).decode("utf-8-sig", "surrogateescape")
     lines = {line.strip(): number for number, line in reversed([*enumerate(text.splitlines(), 1)])}
@@ -137,11 +146,38 @@ def _listed(file: Path, out: Path, passed_over: PassedOver) -> Iterator[Item]:
         if not line or line.startswith("#"):
             continue
         there = line if "://" in line else str(file.parent / line)
+        outside = Path(line).is_absolute() or ".." in Path(line).parts
         try:
-            yield from _named((_one_name(there),), out, passed_over, {})
+            for item in _named((_one_name(there),), out, passed_over, {}):
+                if not outside and isinstance(item.source, Path):
+                    way = item.source.relative_to(file.parent).with_suffix("")
+                    item = item._replace(output=way.as_posix())
+                yield item
         except (UsageError, ValueError) as error:
             found = error.found if isinstance(error, UsageError) else str(error)
             passed_over(PhotoRefused(found, "Mend the list", subject=f"{file}, line {number}"), False)
+
+
+def _apart(items: list[Item], folder: Path, format_: str | None) -> Iterator[Item]:
+    """The items of a list in `folder`, named the same in whatever order its lines stand.
+
+    Of those that would have one name, one in the folder keeps it, else the first in the alphabet; others get digits.
+    """
+
+    def rank(item: Item) -> tuple[bool, str]:
+        source = item.source
+        below = source.relative_to(folder).parts if isinstance(source, Path) and source.is_relative_to(folder) else ".."
+        return ".." in below, str(source)
+
+    first: dict[str, tuple[bool, str]] = {}
+    for item in items:
+        place = _place(item.output, item, format_)
+        first[place] = min(first.get(place, rank(item)), rank(item))
+    for item in items:
+        if first[_place(item.output, item, format_)] == rank(item):
+            yield item
+        else:
+            yield item._replace(output=f"{item.output}~{_digest(item)}")
 
 
 def _one_name(line: str) -> str:

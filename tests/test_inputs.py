@@ -1,6 +1,7 @@
 """What stands on the command line: files, folders with their tree, standard input; and what is no input."""
 
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -165,3 +166,44 @@ def test_a_folder_that_is_given_twice_is_told_apart(tmp_path: Path):
     saved(tmp_path / "a.png")
     outputs = [each.output for each in found(tmp_path, tmp_path / "a.png")]
     assert len(set(outputs)) == 2
+
+
+def listed(tmp_path: Path, *lines: str) -> dict[str, str]:
+    """The place of each photo's final that a list of these lines gives, by the photo's path from the list."""
+    (tmp_path / "lists").mkdir(exist_ok=True)
+    (tmp_path / "lists" / "photos.txt").write_text("\n".join(lines))
+    found = expand((str(tmp_path / "lists" / "photos.txt"),), tmp_path / "out")
+    return {
+        os.path.relpath(each.source, tmp_path / "lists")
+        if isinstance(each.source, Path)
+        else str(each.source): each.output
+        for each in found
+    }
+
+
+def test_a_list_keeps_the_tree_below_its_folder(tmp_path: Path):
+    names = ("red/front.jpg", "blue/front.jpg", "blue/side/left.png", "top.jpg")
+    touched(*(tmp_path / "lists" / each for each in names))
+    assert listed(tmp_path, "red/front.jpg", "./blue/front.jpg", "top.jpg") == {
+        "red/front.jpg": "red/front",
+        "blue/front.jpg": "blue/front",
+        "top.jpg": "top",
+    }
+    # A folder and a pattern stand where they stand in the list's tree, too.
+    tree = {"blue/front.jpg": "blue/front", "blue/side/left.png": "blue/side/left"}
+    assert listed(tmp_path, "blue") == tree
+    assert listed(tmp_path, "b*/**/*") == tree
+
+
+def test_no_name_depends_on_the_order_of_a_list(tmp_path: Path):
+    touched(*(tmp_path / each for each in ("lists/top.jpg", "x/top.jpg", "x/one.jpg", "y/one.jpeg", "y/one.png")))
+    lines = ["top.jpg", str(tmp_path / "x/top.jpg"), "../x/one.jpg", str(tmp_path / "y/one.jpeg"), "../y/one.png"]
+    lines += ["https://b.example/one.jpg", "https://a.example/one.jpg", "https://a.example/one.jpg?v=2"]
+    found = listed(tmp_path, *lines)
+    assert found["top.jpg"] == "top"
+    assert found["../x/top.jpg"].startswith("top~")
+    assert (found["../x/one.jpg"], found["../y/one.png"]) == ("one", "one")  # finals of another suffix
+    assert len({*found.values()}) == len(lines) - 1
+    for _ in range(5):
+        random.shuffle(lines)
+        assert listed(tmp_path, *lines) == found
