@@ -4,12 +4,14 @@ Takes an answered order; gives the path of its final. Touches the disk.
 Raises OutputExists where another file lies in the way, StorageFailed where nothing can be written.
 """
 
-from functools import lru_cache
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
-from photio_prep import files, pay, settings, states, views
+from photio_prep import earlier, files, pay, settings, states, views
 from photio_prep.data import Final, Matter
 from photio_prep.encode import SANDBOX_MARK, SUFFIXES, encoded, final_format
 from photio_prep.errors import OutputExists, UsageError
@@ -39,16 +41,23 @@ def path_of(order: Order, out: Path, ending: str) -> Path:
 def refuse_if_in_the_way(order: Order, target: Path, *, overwrite: bool) -> None:
     """Raise where a file of somebody else lies at `target`. Called before anything is paid for, too.
 
+    The final of the same photo as it was before is none: it is kept in its order's folder when it is replaced.
+
     Raises:
         OutputExists: It does, and `overwrite` is false; or the order is of the sandbox, and the file is not.
     """
     if order.folder is not None or target.is_dir():
         mark = None if order.folder is None else states.finished(order.folder, order.origin)
-        refuse_foreign(target, mark, sandbox=order.sandbox, overwrite=overwrite)
+        before = partial(earlier.found, order, target)
+        refuse_foreign(target, mark, sandbox=order.sandbox, overwrite=overwrite, before=before)
 
 
-def refuse_foreign(target: Path, mark: dict[str, object] | None, *, sandbox: bool, overwrite: bool) -> None:
+def refuse_foreign(
+    target: Path, mark: dict[str, object] | None, *, sandbox: bool, overwrite: bool, before: Callable[[], object]
+) -> None:
     """Raise where a file of somebody else lies at `target`; `mark` is what was noted when we wrote ours.
+
+    `before` is asked last, whether it is that of an older order all the same.
 
     Raises:
         OutputExists: It does, and `overwrite` is false; or the new one is the sandbox's, and the file is not.
@@ -61,7 +70,7 @@ def refuse_foreign(target: Path, mark: dict[str, object] | None, *, sandbox: boo
     if sandbox and not tried_out:
         found = "a picture that is no try-out lies there, and the sandbox never replaces one"
         raise OutputExists(found, "Give another --out", subject=str(target))
-    if not (overwrite or tried_out or (mark is not None and _same(target, mark))):
+    if not (overwrite or tried_out or (mark is not None and states.same(target, mark)) or before()):
         raise OutputExists("another file lies there already", "Give --overwrite, or another --out", subject=str(target))
 
 
@@ -98,7 +107,7 @@ def write_final(
     mark = states.finished(order.folder, order.origin)
     # Made without the photo, because it could not be found: perhaps it can by now.
     fallen = finishing.product is None and proof(order).get("product") == "generated"
-    if there and mark is not None and mark.get("made") == wishes and _same(target, mark) and not fallen:
+    if there and mark is not None and mark.get("made") == wishes and states.same(target, mark) and not fallen:
         return target
     final = made(order, format_=format_, finishing=finishing, photos=photos, matter=matter)
     credit = order.origin.credit if metadata == "keep-safe" else None
@@ -106,10 +115,14 @@ def write_final(
     # Killed between writing the final and marking it: the very same bytes are ours.
     if not there or target.read_bytes() != data:
         refuse_if_in_the_way(order, target, overwrite=overwrite)
+        if before := earlier.found(order, target):
+            told = f"the final of this photo as it was before is kept as {earlier.keep(before, target)}"
+            final = replace(final, notes=(*final.notes, told))
         _sweep_once(target.parent)
         files.write_whole(target, data)
     record(order, final)
     states.mark_finished(order.folder, order.origin, target, data, wishes)
+    earlier.note(order)
     return target
 
 
@@ -168,9 +181,3 @@ def drift(order: Order) -> dict[str, Any]:
 def _sweep_once(folder: Path) -> None:
     """Once in a process: looking through a folder of 10,000 finals for each of them would take minutes."""
     files.sweep(folder)
-
-
-def _same(path: Path, mark: dict[str, object]) -> bool:
-    if path.stat().st_size != mark.get("bytes"):
-        return False
-    return sha256(path.read_bytes()).hexdigest() == mark.get("sha256")

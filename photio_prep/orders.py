@@ -15,6 +15,7 @@ Raises StorageFailed for what cannot be written or read back exactly, UsageError
     outcome.json    how it ended, where that was no success: rejected, unknown, paid_unusable
     finished-*.json per photo: where its final lies, with digest and size
     shelf-*.json    per photo and preset: where the file for that marketplace lies, with digest and size
+    final-*         per photo, and photo and preset: its file there, when that of the changed photo took its place
     proof-*.json    per photo: whose pixels the product of its final has
     drift.json, drift.png  how far the answer changed the product
     source-*.png    the photo's pixels, only where they lie nowhere else: from standard input, a URL, or memory

@@ -5,13 +5,13 @@ Raises OutputExists where another file lies in the way, UsageError for a scene w
 """
 
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
 
-from photio_prep import files, finals, layout, packshot, rules, states
+from photio_prep import earlier, files, finals, layout, packshot, rules, states
 from photio_prep.encode import SUFFIXES, encoded
 from photio_prep.errors import OutputExists, PresetFailed, UsageError
 from photio_prep.framing import box_of
@@ -128,9 +128,13 @@ class Shelf:
         # Killed between writing and marking it: the very same bytes are ours.
         if not path.is_file() or path.read_bytes() != data:
             self._refuse_foreign(order, preset, path)
+            if before := earlier.found(order, path, preset.name):
+                told = f"that of this photo as it was before is kept as {earlier.keep(before, path)}"
+                laid = laid._replace(notes=(*laid.notes, told))
             files.write_whole(path, data)
         if folder is not None:
             states.mark_shelved(folder, order.origin, preset.name, path, data)
+            earlier.note(order)
         report = rules.check(
             path.read_bytes(),
             preset,
@@ -154,7 +158,8 @@ class Shelf:
     def _refuse_foreign(self, order: Order, preset: Preset, path: Path) -> None:
         mark = states.shelved(order.folder, order.origin, preset.name) if order.folder is not None else None
         tried_out = order.sandbox and not preset.white
-        finals.refuse_foreign(path, mark, sandbox=tried_out, overwrite=self._overwrite)
+        before = partial(earlier.found, order, path, preset.name)
+        finals.refuse_foreign(path, mark, sandbox=tried_out, overwrite=self._overwrite, before=before)
 
 
 def _white_first(presets: tuple[Preset, ...]) -> tuple[Preset, ...]:

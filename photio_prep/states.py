@@ -118,6 +118,13 @@ def _mark(path: Path, data: bytes, **more: str) -> bytes:
     return written({"path": str(path), "sha256": sha256(data).hexdigest(), "bytes": len(data), "time": now(), **more})
 
 
+def same(path: Path, mark: dict[str, Any]) -> bool:
+    """Whether the file at `path` is, byte for byte, the one that was noted."""
+    if path.stat().st_size != mark.get("bytes"):
+        return False
+    return sha256(path.read_bytes()).hexdigest() == mark.get("sha256")
+
+
 def finished(folder: Path, origin: Origin) -> dict[str, Any] | None:
     """The finished mark of `origin`, if there is one."""
     return read_if_there(folder / f"finished-{origin.id}.json")

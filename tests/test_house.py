@@ -36,6 +36,7 @@ LAYERS = (
     {"permits", "reading", "sweeps"}
     | {
         "again",
+        "earlier",
         "curl",
         "figures",
         "wanted",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from photio_prep import prepare, report
+from photio_prep import orders, prepare, report
 from photio_prep.again import PaidBefore
 from photio_prep.sandbox import Sandbox
 from tests.photos import SCENE, photo, saved
@@ -124,15 +124,54 @@ def test_a_photo_that_changed_since_it_was_paid_for_is_a_new_order_and_said_to_b
     saved(Path("a.png"))
     assert paid("a.png").code == 0
     saved(Path("a.png"), photo(shade=150, cut_out=True))
+    final = Path("photio-out/a-photio.png")
+    untouched = final.read_bytes()
+    final.write_bytes(untouched + b"retouched")
     refused = paid("a.png")
     assert (refused.code, told()["totals"]["calls"], told()["totals"]["changed"]) == (3, 0, 1)
     assert "changed since: a.png was paid for as other bytes" in refused.err
     assert "error: a.png: photio-out/a-photio.png: another file lies there already" in refused.err
-    said = paid("a.png", "--overwrite")
-    assert said.code == 0
+    final.write_bytes(untouched)
+    said = paid("a.png")
+    assert said.code == 0, said.err
     assert "changed since: a.png was paid for as other bytes" in said.err
     assert told()["totals"] | {"changed": 1, "calls": 1} == told()["totals"]
-    assert "changed" not in paid("a.png", "--overwrite").err
+    again = paid("a.png")
+    assert (again.code, told()["totals"]["calls"], "changed" in again.err) == (0, 0, False)
+
+
+def test_the_final_of_a_changed_photo_as_it_was_before_is_kept(paid: Command, keyed: Command, identity: Sandbox):
+    saved(Path("a.png"))
+    assert paid("a.png", "--preset", "ebay").code == 0
+    before = [Path(f"photio-out/{each}").read_bytes() for each in ("a-photio.png", "a-photio-ebay.jpg")]
+    (old,) = orders.below(Path("photio-out"))
+    saved(Path("a.png"), photo(shade=150, cut_out=True))
+    said = paid("a.png", "--preset", "ebay")
+    assert said.code == 0, said.err
+    kept = [*old.glob("final-*.png"), *old.glob("final-*-ebay.jpg")]
+    assert [each.read_bytes() for each in kept] == before
+    assert all(f"before is kept as {each}" in said.err for each in kept)
+    after = Path("photio-out/a-photio.png").read_bytes()
+    assert after != before[0]
+    # The photo comes back: its order was paid for, and its final is the final again.
+    saved(Path("a.png"))
+    assert paid("a.png").code == 0
+    assert told()["totals"]["calls"] == 0
+    assert Path("photio-out/a-photio.png").read_bytes() == before[0]
+    assert after in [each.read_bytes() for each in Path("photio-out/orders").glob("*/final-*.png")]
+    other = keyed("run", "a.png", "-d", "another scene", "--api-url", identity.url)  # the wish changed, not the photo
+    assert (other.code, "another file lies there already" in other.err) == (3, True)
+
+
+def test_a_changed_photo_s_final_where_a_preset_s_file_was_edited_is_refused_before_it_is_paid_for(paid: Command):
+    saved(Path("a.png"))
+    assert paid("a.png", "--preset", "ebay").code == 0
+    saved(Path("a.png"), photo(shade=150, cut_out=True))
+    shelved = Path("photio-out/a-photio-ebay.jpg")
+    shelved.write_bytes(shelved.read_bytes() + b"retouched")
+    said = paid("a.png", "--preset", "ebay")
+    assert (said.code, told()["totals"]["calls"]) == (3, 0)
+    assert shelved.read_bytes().endswith(b"retouched")
 
 
 def test_a_photo_that_changes_while_a_hot_folder_is_watched_is_a_new_order_too():
