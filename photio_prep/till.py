@@ -19,6 +19,7 @@ from photio_prep.errors import (
     Rejected,
     UsageError,
 )
+from photio_prep.turns import Turns
 from photio_prep.wire import key
 
 # So many calls in a row without a whole answer, and something is wrong that the next call would pay for too.
@@ -45,6 +46,7 @@ class Till:
         self._warn = warn
         self._answers: dict[bytes, str] = {}
         self.calls = 0
+        self.turns = Turns()
         self.closed: PhotioError | None = None
         self._used_up = BudgetReached("the budget of --max-calls is used up", "Run again for more")
 

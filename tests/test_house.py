@@ -27,7 +27,7 @@ LAYERS = (
         "headers",
         *(f"headers.{each}" for each in ["bmp", "boxes", "exif", "facts", "gif", "jpeg", "png", "tiff", "webp"]),
     }
-    | {"compiled", "pace", "plain", "retry", "secret", "sessions", "settings", "verdict"}
+    | {"compiled", "pace", "plain", "turns", "retry", "secret", "sessions", "settings", "verdict"}
     | {"cutting", "defocus", "edges", "looks", "parts", "pointing", "refine", "tiles"}
     | {"framing", "layout", "paper", "presets"}
     | {"drift", "finishing", "outline", "proof", "tone", "upsample"},

@@ -71,7 +71,8 @@ def generate(orders_: tuple[Path, ...], approved: Path | None, print_curl: bool,
         def paid(order: Order) -> None:
             state = states.state(order.folder) if order.folder else State.PLANNED
             if state is not State.FINISHED:
-                pay.pay(order, till)
+                with till.turns.turn():
+                    pay.pay(order, till)
                 state = State.ANSWERED
             talk.done(order, state, result=order.folder)
 

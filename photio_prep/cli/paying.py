@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -41,10 +42,28 @@ def client(paying: dict[str, Any], talk: Talk) -> Iterator[Till]:
             stopped.exit_code = code
             till.close(stopped)
             sender.stop()
+            till.turns.go_on()  # those that wait find the till closed
             talk.say("stopping: nothing new is sent, what is in flight is waited for; once more to leave at once")
 
-        with heard(leave):
+        def pause(number: int) -> None:
+            if number == signal.SIGTSTP:
+                threading.Thread(target=_pause, args=(till, talk), name="pause", daemon=True).start()
+            else:
+                till.turns.go_on()
+
+        with heard(leave, pause):
             yield till
+
+
+def _pause(till: Till, talk: Talk) -> None:
+    """What is in flight ends, then this process stands still: a call that is suspended would never hear its answer."""
+
+    def told(calls: int) -> None:
+        flying = f"{calls} {'call' if calls == 1 else 'calls'} in flight"
+        talk.say(f"pausing: {flying}, no new one is sent; stands still when they have ended; continue with fg")
+
+    if till.turns.pause(told, lambda: os.kill(os.getpid(), signal.SIGSTOP)):
+        talk.say("going on")
 
 
 def quote(calls: int, kept: int, paying: dict[str, Any], talk: Talk, till: Till, *, at_most: bool = False) -> None:

@@ -78,7 +78,8 @@ def run(inputs_: tuple[str, ...], out: Path, overwrite: bool, jobs: int, **given
         done: list[Path] = []
 
         def whole(order: Order) -> None:
-            pay.pay(order, till)
+            with till.turns.turn():
+                pay.pay(order, till)
             paid_before.note(order)
             done.append(finishing.write(order, out, wished, shelving, talk, overwrite=overwrite, to=to))
 
