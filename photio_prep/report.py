@@ -99,15 +99,17 @@ class Report:
         else:
             self._add(Line(source, "", state, seconds=self._seconds(source), **told))
 
-    def rest(self, items: Iterable[Item], exit_code: int) -> None:
-        """The photos whose turn did not come, because the command was stopped."""
+    def rest(self, items: Iterable[Item], exit_code: int) -> int:
+        """The photos whose turn did not come, because the command was stopped; how many."""
         with self._lock:
             places = {(each.source, each.output) for each in self.lines}
             sources = {each.source for each in self.lines if not each.output}
+            told = len(self.lines)
         for each in items:
             if (each.name, each.output) not in places and each.name not in sources:
                 why = "stopped before its turn came; run the same again"
                 self._add(Line(each.name, each.output, State.PLANNED, exit_code=exit_code, error=why))
+        return len(self.lines) - told
 
     def _of_order(self, order: Order, state: State, **told: Any) -> None:  # noqa: ANN401
         origin, gate = order.origin, order.origin.gate
@@ -147,6 +149,11 @@ class Report:
             return "shared"
         self._paid.add(str(order.folder))
         return "perhaps" if state in (State.UNKNOWN, State.CLAIMED) else "yes"
+
+    def worked(self, order: Order) -> bool:
+        """Whether this command made the order or called for it; else all that it cost was done before."""
+        places = (order.folder / name for name in ("order.json", "claim.json")) if order.folder else ()
+        return any(each.exists() and each.stat().st_mtime_ns >= self._started for each in places)
 
     def _seconds(self, source: str) -> float | None:
         with self._lock:

@@ -5,6 +5,7 @@ import pty
 import subprocess
 import sys
 import termios
+import time
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,19 @@ def test_plain_lines_off_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         "run: 2 of 3: 1 finished, 1 unknown, 1.00 spent",
     ]
     assert all(each.endswith(" left") for each in said)
+
+
+def test_the_time_left_is_that_of_photos_that_took_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The start; then two that were done before, a call, one done before, a call.
+    clock = iter([0.0, 0.1, 0.2, 10.2, 10.3, 20.3])
+    monkeypatch.setattr(progress, "_PAUSE", 0.0)
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock, 20.3))
+    said: list[str] = []
+    counting = Progress(100, "run", said.append)
+    for done, worked in enumerate([False, False, True, False, True], 1):
+        counting.step({State.FINISHED: done}, worked=worked)
+    left = [each.partition("; about ")[2] for each in said]
+    assert left == ["", "", "16:10 left", "16:00 left", "15:50 left"]
 
 
 def test_not_too_many_plain_lines() -> None:

@@ -118,6 +118,16 @@ def test_what_the_budget_left_is_in_the_report_too(paid: Command):
     assert found["totals"]["calls"] == 1
     assert found["totals"]["states"] == {"finished": 1, "planned": 3}
     assert {each["exit_code"] for each in found["photos"] if each["state"] == "planned"} == {6}
+    assert "1 finished, 3 planned\n" in said.err  # as in the table
+
+
+def test_a_photo_that_was_done_before_took_no_work(paid: Command):
+    saved(Path("a.png"))
+    first = report.Report("run")
+    assert paid("a.png").code == 0
+    (folder,) = orders.below(Path("photio-out"))
+    second = report.Report("run")
+    assert [each.worked(orders.read(folder)) for each in (first, second)] == [True, False]
 
 
 def test_a_photo_that_changed_since_it_was_paid_for_is_a_new_order_and_said_to_be(paid: Command):

@@ -23,27 +23,43 @@ class Progress:
 
     def __init__(self, total: int, what: str, say: Callable[[str], None]) -> None:
         self._total, self._what, self._say = total, what, say
-        self._done, self._start = 0, time.monotonic()
-        self._last = self._start
+        self._done, self._worked, self._work = 0, 0, 0.0
+        self._last = self._told = time.monotonic()
         self._bar = None
         if sys.stderr.isatty():
+            form = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
             self._bar = tqdm(
-                total=total, desc=what, unit="photo", file=sys.stderr, leave=False, dynamic_ncols=True, mininterval=0.2
+                total=total,
+                desc=what,
+                bar_format=form,
+                file=sys.stderr,
+                leave=False,
+                dynamic_ncols=True,
+                mininterval=0.2,
             )
 
-    def step(self, states: Mapping[State, int], spent: float | None = None) -> None:
-        """One more result; `states` counts how all of the command ended, `spent` is what it paid itself so far."""
+    def step(self, states: Mapping[State, int], spent: float | None = None, *, worked: bool = True) -> None:
+        """One more result; `states` counts how all of the command ended, `spent` is what it paid itself so far.
+
+        Unless `worked`, it was done before: how fast such results come says nothing about the rest.
+        """
+        now = time.monotonic()
         self._done += 1
+        if worked:
+            self._worked += 1
+            self._work += now - self._last
+        self._last = now
         told = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in states.items())
         if spent is not None:
             told += f", {spent:.2f} spent"
+        if self._worked:
+            left = self._work / self._worked * (self._total - self._done)
+            told += f"; about {tqdm.format_interval(left)} left"
         if self._bar is not None:
             self._bar.set_postfix_str(told, refresh=False)
             self._bar.update()
-        elif time.monotonic() - self._last >= _PAUSE and self._done < self._total:
-            self._last = time.monotonic()
-            left = (self._last - self._start) / self._done * (self._total - self._done)
-            told += f"; about {tqdm.format_interval(left)} left"
+        elif now - self._told >= _PAUSE and self._done < self._total:
+            self._told = now
             self._say(f"{self._what}: {self._done} of {self._total}: {told}")
 
     def clear(self) -> None:

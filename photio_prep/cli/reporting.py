@@ -7,6 +7,7 @@ from photio_prep.cli.talk import Talk
 from photio_prep.errors import StorageFailed
 from photio_prep.inputs import Item
 from photio_prep.report import JSON, Report
+from photio_prep.states import State
 
 
 def begin(talk: Talk, command: str, price: float | None = None) -> None:
@@ -19,11 +20,12 @@ def close(talk: Talk, out: Path | None, items: Sequence[Item] = ()) -> int:
 
     A report that cannot be written changes nothing of what was done: it is an error only where there is no other.
     """
-    talk.summary()
     report = talk.report
+    if report is not None and (left := report.rest(items, talk.exit_code)):
+        talk.states[State.PLANNED] = talk.states.get(State.PLANNED, 0) + left
+    talk.summary()
     if report is None or out is None:
         return talk.exit_code
-    report.rest(items, talk.exit_code)
     if not report.lines:
         return talk.exit_code
     if len(report.lines) > 1:

@@ -93,7 +93,7 @@ class Talk:
             stopped = self._judged(order, level)
             if self.report:
                 self.report.done(order, state, final, GateStopped.exit_code if stopped else 0)
-            self._counted(state)
+            self._counted(state, worked=self.report is None or self.report.worked(order))
             if self.as_json:
                 self.line({**described(order, state, final), **(more or {})})
             elif path := final or result:
@@ -173,10 +173,10 @@ class Talk:
             self._bar.close()
             self._bar = None
 
-    def _counted(self, state: State) -> None:
+    def _counted(self, state: State, *, worked: bool = True) -> None:
         self.states[state] = self.states.get(state, 0) + 1
         if self._bar is not None:
-            self._bar.step(self.states, self.report.spent if self.report else None)
+            self._bar.step(self.states, self.report.spent if self.report else None, worked=worked)
 
     def summary(self) -> None:
         """How many ended how, where there were several."""
