@@ -5,6 +5,7 @@ Every test starts a Ray of its own, in the process of a driver of its own; what 
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import os
@@ -23,9 +24,12 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep import orders, states
-from photio_prep.errors import Interrupted, OutputExists, PhotioError
-from photio_prep.inputs import expand
+from photio_prep import orders, prepare, states
+from photio_prep.cli import clustering
+from photio_prep.cli.talk import Talk
+from photio_prep.cluster import Ended
+from photio_prep.errors import Interrupted, OutputExists, PhotioError, StorageFailed
+from photio_prep.inputs import Item, expand
 from photio_prep.permits import Asking, Permits
 from photio_prep.secret import Key
 from photio_prep.states import State
@@ -235,6 +239,23 @@ def test_two_photos_with_one_file_for_a_preset_are_told_apart_on_all_workers(com
     assert prepared_by_two(plan_for(Path("out")), "in") == [None, None]
 
 
+@pytest.mark.parametrize(("error", "closes"), [(StorageFailed, 1), (OutputExists, 0)])
+def test_what_cannot_be_done_with_a_final_here_is_told_like_what_a_worker_met(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], error: type[PhotioError], closes: int
+):
+    made = prepare(saved(tmp_path / "a.png", photo(cut_out=True)), description=SCENE, orders=tmp_path / "out/orders")
+    item = Item(tmp_path / "a.png", "a.png", "a")
+    ended = Ended(item, made, State.FINISHED, (tmp_path / "out").absolute() / "a-photio.png")
+
+    def finished(order: object, path: Path) -> None:
+        raise error("it is as it is", "Mend it", subject="memory://finals/a-photio.png")
+
+    talk, closed = Talk(), list[PhotioError]()
+    clustering._tell(ended, tmp_path / "out", talk, finished, closed.append)
+    assert (talk.exit_code, len(closed)) == (error.exit_code, closes)
+    assert "error: a.png: memory://finals/a-photio.png: it is as it is" in capsys.readouterr().err
+
+
 # --- with it
 
 
@@ -302,6 +323,24 @@ def test_with_it_nothing_is_paid_where_a_preset_s_file_lies_in_the_way(command: 
     assert json.loads(Path("out/report.json").read_text())["totals"]["calls"] == 1
     assert "001.png: out/001-photio-ebay.jpg: another file lies there already" in said.err.replace(f"{Path.cwd()}/", "")
     assert Path("out/000-photio-ebay.jpg").exists()
+
+
+@needs_ray
+@pytest.mark.skipif(importlib.util.find_spec("fsspec") is None, reason="the extra storage is not installed")
+def test_with_it_finals_go_to_a_store_too(command: Command, identity_url: str):
+    photos(Path("in"), 2)
+    start = "from tests.test_cluster import show_store; import atexit; atexit.register(show_store)"
+    words = ["in", "-d", SCENE, "--api-url", identity_url, "--engine", "ray", "--to", "memory://finals"]
+    root = str(Path(__file__).parents[1])
+    said = alone("run", *words, "-o", "out", before=start, PHOTIO_API_KEY=KEY, PHOTIO_GATE="off", PYTHONPATH=root)
+    assert said.code == 0, said.err
+    assert "in the store: /finals/000-photio.png, /finals/001-photio.png" in said.err
+
+
+def show_store() -> None:
+    """Say what lies in the memory of this process."""
+    store = importlib.import_module("fsspec").filesystem("memory")
+    print("in the store:", ", ".join(sorted(store.find("/finals"))), file=sys.stderr)
 
 
 @needs_ray

@@ -16,7 +16,7 @@ from photio_prep.cli.shelving import Shelving, Wishes
 from photio_prep.cli.signals import heard
 from photio_prep.cli.talk import Talk
 from photio_prep.cutting import CutoutOptions
-from photio_prep.errors import BudgetReached, Interrupted, UsageError
+from photio_prep.errors import BudgetReached, Interrupted, PhotioError, StorageFailed, UsageError
 from photio_prep.inputs import Item
 from photio_prep.matters import matter_for
 from photio_prep.orders import Order
@@ -106,7 +106,7 @@ def run(
         with talk.alone_on_stdout(), started as it:
             with _heard(it, talk), talk.progress(len(items), "run"):
                 for ended in it.run(items):
-                    _tell(ended, out, talk, finished)
+                    _tell(ended, out, talk, finished, it.close)
             closed, calls = it.closed()
     if closed is not None:
         talk.codes.append(closed.exit_code)
@@ -147,9 +147,18 @@ def _heard(it: cluster.Cluster, talk: Talk) -> Iterator[None]:
         yield
 
 
-def _tell(ended: cluster.Ended, out: Path, talk: Talk, finished: Callable[[Order, Path], None]) -> None:
-    """Tell a photo's end, its places named as the user named the output folder."""
-    order, final = ended.order, ended.final
+def _tell(
+    ended: cluster.Ended,
+    out: Path,
+    talk: Talk,
+    finished: Callable[[Order, Path], None],
+    close: Callable[[PhotioError], None],
+) -> None:
+    """Tell a photo's end, its places named as the user named the output folder.
+
+    What `finished` cannot do with it here is told like what went wrong on a worker; trouble with storage means `close`.
+    """
+    order, final, error = ended.order, ended.final, ended.error
     if order is not None and order.folder is not None:
         order = replace(order, folder=out / "orders" / order.folder.name)
     if final is not None:
@@ -158,9 +167,14 @@ def _tell(ended: cluster.Ended, out: Path, talk: Talk, finished: Callable[[Order
         talk.say(warning)
     if ended.changed and order:
         talk.changed(order)
-    if ended.error is None and order is not None and final is not None:
-        finished(order, final)
-    elif ended.error is not None:
+    if error is None and order is not None and final is not None:
+        try:
+            finished(order, final)
+        except PhotioError as failed:
+            error = failed
+            if isinstance(failed, StorageFailed):
+                close(failed)
+    if error is not None:
         if order is not None:
-            ended.error.subject = f"{ended.item.name}: {ended.error.subject or order.folder}"
-        talk.refused(ended.item.name, ended.error, order, ended.state)
+            error.subject = f"{ended.item.name}: {error.subject or order.folder}"
+        talk.refused(ended.item.name, error, order, ended.state)

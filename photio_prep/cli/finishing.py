@@ -35,10 +35,15 @@ def write(
         matter=_matter(order) if wished.segment else None,
         xmp=shelving.xmp(order),
     )
-    if to:
-        storage.put(to, path.relative_to(out).as_posix(), path.read_bytes(), overwrite=overwrite)
+    put(path, out, to, overwrite=overwrite)
     tell(order, path, out, wished, shelving, talk)
     return path
+
+
+def put(path: Path, out: Path, to: str | None, *, overwrite: bool) -> None:
+    """Put a final that was written `to` a store too, if there is one, below the same name."""
+    if to:
+        storage.put(to, path.relative_to(out).as_posix(), path.read_bytes(), overwrite=overwrite)
 
 
 def tell(order: Order, path: Path, out: Path, wished: Wishes, shelving: Shelving, talk: Talk) -> None:

@@ -46,8 +46,8 @@ def run(inputs_: tuple[str, ...], out: Path, overwrite: bool, jobs: int, **given
     again, wished, level = rest.pop("again"), finishing.wishes(rest), settings.gate(rest.pop("gate"))
     shelving = Shelving(rest, talk, wished, overwrite=overwrite)
     engine, to = {name: rest.pop(name) for name in ("engine", "ray_address", "workers")}, rest.pop("to")
-    if (to or wished.segment) and engine["engine"] != "local":
-        raise UsageError("--to and --segment are for this machine", "Leave --engine out, and give them to `finish`")
+    if wished.segment and engine["engine"] != "local":
+        raise UsageError("--segment is for this machine", "Leave --engine out, and give it to `finish`")
     reporting.begin(talk, "run", paying["price"])
     choice = choosing.Choice(
         inputs_,
@@ -66,6 +66,7 @@ def run(inputs_: tuple[str, ...], out: Path, overwrite: bool, jobs: int, **given
         plan = clustering.plan(out, words, rest, wished, shelving, talk, level=level, again=again, overwrite=overwrite)
 
         def told(order: Order, path: Path) -> None:
+            finishing.put(path, out, to, overwrite=overwrite)
             finishing.tell(order, path, out, wished, shelving, talk)
 
         clustering.run(choice.items, out, plan, paying, talk, told, jobs=jobs, **engine)
