@@ -25,6 +25,7 @@ from photio_prep.orders import Order
 from photio_prep.rows import Fault, Table, cells
 from photio_prep.states import State
 from photio_prep.sweeps import alone
+from photio_prep.sweeps import places as sweep
 
 JSON, CSV = "report.json", "report.csv"
 Billed = Literal["no", "yes", "perhaps", "shared", "sandbox"]
@@ -99,16 +100,17 @@ class Report:
         else:
             self._add(Line(source, "", state, seconds=self._seconds(source), **told))
 
-    def rest(self, items: Iterable[Item], exit_code: int) -> int:
-        """The photos whose turn did not come, because the command was stopped; how many."""
+    def rest(self, items: Iterable[Item], exit_code: int, seeds: int = 1) -> int:
+        """The photos whose turn did not come, because the command was stopped, each with all its seeds; how many."""
         with self._lock:
             places = {(each.source, each.output) for each in self.lines}
             sources = {each.source for each in self.lines if not each.output}
             told = len(self.lines)
+        why = "stopped before its turn came; run the same again"
         for each in items:
-            if (each.name, each.output) not in places and each.name not in sources:
-                why = "stopped before its turn came; run the same again"
-                self._add(Line(each.name, each.output, State.PLANNED, exit_code=exit_code, error=why))
+            for output in () if each.name in sources else sweep(each.output, seeds):
+                if (each.name, output) not in places:
+                    self._add(Line(each.name, output, State.PLANNED, exit_code=exit_code, error=why))
         return len(self.lines) - told
 
     def _of_order(self, order: Order, state: State, **told: Any) -> None:  # noqa: ANN401

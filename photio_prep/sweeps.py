@@ -33,6 +33,11 @@ def first(output: str) -> str:
     return f"{output}{SUFFIX}/1"
 
 
+def places(output: str, count: int) -> tuple[str, ...]:
+    """Where the finals of a sweep belong, by the place of its first; of a photo with one seed, that one's alone."""
+    return (output, *(output.removesuffix("/1") + f"/{number}" for number in range(2, count + 1)))
+
+
 def alone(output: str) -> str:
     """The place of the photo's only final, by that of a final of its sweep; of any other, as it is."""
     found = _OUTPUT.fullmatch(output)
@@ -60,7 +65,7 @@ def spread(made: Iterable[Order], count: int) -> Iterator[Order]:
 
 def _other(order: Order, number: int) -> Order:
     sent, origin = order.request, order.origin
-    output = origin.output.removesuffix("/1") + f"/{number}"
+    output = places(origin.output, number)[-1]
     cutout = order.cutout
     if cutout is None and order.folder is not None and (order.folder / "cutout.png").exists():
         with Image.open(order.folder / "cutout.png", formats=["PNG"]) as found:

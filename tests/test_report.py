@@ -121,6 +121,19 @@ def test_what_the_budget_left_is_in_the_report_too(paid: Command):
     assert "1 finished, 3 planned\n" in said.err  # as in the table
 
 
+def test_what_the_budget_left_of_sweeps_is_in_the_report_with_every_number(paid: Command):
+    for shade in (100, 150):
+        saved(Path(f"in/{shade}.png"), photo(shade=shade, cut_out=True))
+    said = paid("in", "--seeds", "3", "--max-calls", "1", "--jobs", "1")
+    assert said.code == 6
+    found = told()
+    assert found["totals"]["states"] == {"finished": 1, "planned": 5}
+    assert {each["output"] for each in found["photos"]} == {
+        f"{shade}-seeds/{number}" for shade in (100, 150) for number in (1, 2, 3)
+    }
+    assert "1 finished, 5 planned\n" in said.err
+
+
 def test_a_photo_that_was_done_before_took_no_work(paid: Command):
     saved(Path("a.png"))
     first = report.Report("run")

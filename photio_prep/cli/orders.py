@@ -52,7 +52,7 @@ def prepare(inputs_: tuple[str, ...], out: Path, api_url: str | None, **given: A
     except KeyboardInterrupt:
         talk.codes.append(Interrupted.exit_code)
     offer(out, talk)
-    return reporting.close(talk, out, choice.items)
+    return reporting.close(talk, out, choice.items, choice.seeds)
 
 
 @click.command()

@@ -15,13 +15,13 @@ def begin(talk: Talk, command: str, price: float | None = None) -> None:
     talk.report = Report(command, price)
 
 
-def close(talk: Talk, out: Path | None, items: Sequence[Item] = ()) -> int:
-    """Say how it ended and write the report below `out`; the command's exit code.
+def close(talk: Talk, out: Path | None, items: Sequence[Item] = (), seeds: int = 1) -> int:
+    """Say how it ended and write the report below `out`, of `items` with so many `seeds` each; the exit code.
 
     A report that cannot be written changes nothing of what was done: it is an error only where there is no other.
     """
     report = talk.report
-    if report is not None and (left := report.rest(items, talk.exit_code)):
+    if report is not None and (left := report.rest(items, talk.exit_code, seeds)):
         talk.states[State.PLANNED] = talk.states.get(State.PLANNED, 0) + left
     talk.summary()
     if report is None or out is None:

@@ -92,7 +92,7 @@ def run(inputs_: tuple[str, ...], out: Path, overwrite: bool, jobs: int, **given
                 paying_.each(free, whole, till, talk, jobs, total=len(items) * choice.seeds)
     sweeping.show(done, talk)
     offer(out, talk)
-    return reporting.close(talk, out, choice.items)
+    return reporting.close(talk, out, choice.items, choice.seeds)
 
 
 def _reserved(
