@@ -4,6 +4,7 @@ Takes and gives integers in pixels. Touches nothing.
 Raises UsageError for a size that is not offered.
 """
 
+import difflib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -119,7 +120,18 @@ def named(text: str) -> Recommended:
         if wanted in (each.tag.lower(), each.tag.lower().partition(" (")[0], each.ratio, str(each.size)):
             return each
     choices = ", ".join(f"{each.tag} {each.size}" for each in offered())
-    raise UsageError(f"size {text!r} is not offered by the API", f"Choose one of: {choices}", subject="--size")
+    near = _meant(wanted)
+    fix = f"Did you mean {near.tag} {near.size}? " if near else ""
+    raise UsageError(f"size {text!r} is not offered by the API", f"{fix}Choose one of: {choices}", subject="--size")
+
+
+def _meant(wanted: str) -> Recommended | None:
+    """The size whose shape or name is nearest to one that there is not; None where none is near."""
+    if (pixels := re.fullmatch(r"([1-9][0-9]{0,4}) ?x ?([1-9][0-9]{0,4})", wanted, re.ASCII)) is not None:
+        return snap(Size(int(pixels[1]), int(pixels[2])))
+    names = {name: each for each in offered() for name in (each.tag.lower(), each.ratio)}
+    near = difflib.get_close_matches(wanted, names, 1)
+    return names[near[0]] if near else None
 
 
 def box_in(inner: Size, outer: Size) -> Box:

@@ -26,7 +26,8 @@ COLUMNS = (
     "mask",
 )
 # What report.py writes beside the rows of a copy.
-RESULTS = ("status", "cost", "flags", "order", "final")
+_MARKS = ("status", "cost", "flags", "order", "final")
+RESULTS = (*_MARKS, "presets")
 _LAST_SEED = 4_294_967_296
 _COPY = (
     "this is a copy with results, of a table that may lie in another folder",
@@ -118,7 +119,7 @@ def _jobs(path: Path, reading: _Reading) -> Iterator[Job]:
 
 def _header(table: Table, reading: _Reading) -> bool:
     """Whether rows can be read by the table's columns; a JSON line brings its own."""
-    if set(RESULTS) <= set(table.columns):
+    if set(_MARKS) <= set(table.columns):
         reading.wrong(table, 1, *_COPY)
         return False
     for name in dict.fromkeys(table.columns):
@@ -144,7 +145,7 @@ def _job(table: Table, row: Row, reading: _Reading) -> Job | None:
     def wrong(found: str, fix: str) -> None:
         reading.wrong(table, row.line, found, fix)
 
-    if not table.columns and set(RESULTS) <= set(row.cells):
+    if not table.columns and set(_MARKS) <= set(row.cells):
         wrong(*_COPY)
         return None
     if not table.columns:

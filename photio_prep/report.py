@@ -39,7 +39,8 @@ class Line:
 
     `billed` is what this command did: "perhaps" for a call without a whole answer, "shared" for an order that another
     photo of it paid for. `cost` is in the unit of --price, None without one. `exit_code` is this photo's own, `changed`
-    whether it was paid for before as other bytes, `seconds` the time from its first step to its last, waiting included.
+    whether it was paid for before as other bytes, `presets` where its files for marketplaces lie, `seconds` the time
+    from its first step to its last, waiting included.
     """
 
     source: str
@@ -55,6 +56,7 @@ class Line:
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     changed: bool = False
+    presets: tuple[str, ...] = ()
     seconds: float | None = None
 
     @property
@@ -91,6 +93,13 @@ class Report:
     def done(self, order: Order, state: State, final: Path | None, exit_code: int = 0) -> None:
         """The last step of a photo that went well, or that the gate stopped."""
         self._of_order(order, state, final=str(final) if final else None, exit_code=exit_code)
+
+    def shelved(self, order: Order, paths: Iterable[Path]) -> None:
+        """The files for marketplaces of a photo that `done` was told of."""
+        lines, place = self.lines, (order.origin.source, order.origin.output)
+        with self._lock:
+            at = next(at for at in range(len(lines) - 1, -1, -1) if (lines[at].source, lines[at].output) == place)
+            lines[at] = replace(lines[at], presets=tuple(map(str, paths)))
 
     def failed(self, source: str, error: PhotioError, order: Order | None, state: State) -> None:
         """The last step of one that went wrong."""
@@ -175,7 +184,6 @@ class Report:
     def totals(self) -> dict[str, Any]:
         """Photos by state, calls, and what they cost; `cost` is None without a price."""
         billed = Counter(each.billed for each in self.lines)
-        price = self.price
         return {
             "photos": len(self.lines),
             "states": dict(Counter(each.state for each in self.lines)),
@@ -183,8 +191,8 @@ class Report:
             "perhaps": billed["perhaps"],
             "sandbox": billed["sandbox"],
             "changed": sum(each.changed for each in self.lines),
-            "cost": None if price is None else round(billed["yes"] * price, 6),
-            "perhaps_cost": None if price is None else round(billed["perhaps"] * price, 6),
+            "cost": None if self.price is None else round(billed["yes"] * self.price, 6),
+            "perhaps_cost": None if self.price is None else round(billed["perhaps"] * self.price, 6),
         }
 
     def table(self) -> Iterator[str]:
@@ -197,9 +205,8 @@ class Report:
     def _told(self, name: str, lines: list[Line]) -> str:
         called = [each for each in lines if each.billed in ("yes", "perhaps", "sandbox")]
         paid = sum(each.cost or 0 for each in called)
-        cost = (
-            "free" if all(each.billed == "sandbox" for each in called) else "?" if self.price is None else f"{paid:.2f}"
-        )
+        free = all(each.billed == "sandbox" for each in called)
+        cost = "free" if free else "?" if self.price is None else f"{paid:.2f}"
         perhaps = sum(each.billed == "perhaps" for each in called)
         return f"{name:<14}{len(lines):>8}{len(called):>8}{cost:>12}" + (f"  ({perhaps} perhaps)" if perhaps else "")
 
@@ -253,7 +260,8 @@ def _one(lines: list[Line]) -> Line:
     costs = [each.cost for each in lines if each.cost is not None]
     finals = "; ".join(each.final for each in lines if each.final)
     cost = round(sum(costs), 6) if len(costs) == len(lines) else None
-    return replace(worst, cost=cost, final=finals or None)
+    presets = tuple(path for each in lines for path in each.presets)
+    return replace(worst, cost=cost, final=finals or None, presets=presets)
 
 
 def _with_results(table: Table, lines: dict[int, Line]) -> bytes:
@@ -269,7 +277,8 @@ def _results(line: Line | None) -> dict[str, str]:
     """What became of a row; all blank where it was not its turn."""
     if line is None:
         return dict.fromkeys(RESULTS, "")
-    return dict(zip(RESULTS, map(_text, (line.state, line.cost, line.flags, line.order, line.final)), strict=True))
+    told = (line.state, line.cost, line.flags, line.order, line.final, line.presets)
+    return dict(zip(RESULTS, map(_text, told), strict=True))
 
 
 def _text(value: object) -> str:

@@ -178,3 +178,19 @@ def test_sizes_and_boxes_are_plain_tuples() -> None:
     way = Placement(Size(1, 1), Size(2, 2), Box(0, 0, 2, 2))
     with pytest.raises(AttributeError):
         way.canvas = Size(3, 3)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("Sqare", "Square 1024x1024"),
+        ("mobile-potrait", "Mobile portrait 832x1216"),
+        ("1000x1000", "Square 1024x1024"),
+        ("1920×1080", "Widescreen 1344x768"),
+        ("16:8", "Widescreen 1344x768"),
+    ],
+)
+def test_a_size_that_is_nearly_right_is_answered_with_the_one_that_was_meant(text: str, meant: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        named(text)
+    assert refused.value.fix.startswith(f"Did you mean {meant}? Choose one of: ")

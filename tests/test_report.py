@@ -253,7 +253,8 @@ def test_results_stand_beside_each_row_of_a_copy(paid: Command):
     said = paid(table, "--first", "2")
     assert said.code == 3
     found = rows(Path("photio-out/jobs-results.csv"), ";")
-    assert list(found[0]) == ["source", "description", "output", "status", "cost", "flags", "order", "final"]
+    results = ["status", "cost", "flags", "order", "final", "presets"]
+    assert list(found[0]) == ["source", "description", "output", *results]
     assert [each["status"] for each in found] == ["finished", "refused", ""]
     assert [each["cost"] for each in found] == ["0.5", "", ""]
     assert found[0]["final"] == "photio-out/one-photio.png"
@@ -318,3 +319,15 @@ def test_no_cell_of_a_report_or_of_results_is_a_formula(command: Command):
         cells = [cell for row in csv.reader(io.StringIO(path.read_text("utf-8-sig"), newline="")) for cell in row]
         assert not [each for each in cells if each[:1] in tuple("=+-@\t\r")]
         assert any(each.startswith("'") for each in cells)
+
+
+def test_the_files_of_presets_stand_in_the_report_and_beside_the_rows(paid: Command):
+    for name in "ab":
+        saved(Path(f"{name}.png"), photo((90, 70 + ord(name)), cut_out=True))
+    Path("jobs.csv").write_text("source,preset\na.png,ebay etsy\nb.png,\n")
+    assert paid("jobs.csv").code == 0
+    made = {each["output"]: each["presets"] for each in told()["photos"]}
+    assert made == {"a": ["photio-out/a-photio-ebay.jpg", "photio-out/a-photio-etsy.jpg"], "b": []}
+    beside = [each["presets"] for each in rows(Path("photio-out/jobs-results.csv"))]
+    assert beside == ["photio-out/a-photio-ebay.jpg; photio-out/a-photio-etsy.jpg", ""]
+    assert {each["presets"] for each in rows(Path("photio-out/report.csv"))} == {*beside}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -121,3 +122,15 @@ def test_prepare_generate_finish_sweep_too(command: Command):
     said = command("finish", "photio-out")
     assert sorted(said.lines) == [f"photio-out/a-seeds/{number}-photio.png" for number in (1, 2)]
     assert Path("photio-out/a-seeds/sheet-photio.png").exists()
+
+
+def test_the_command_that_keeps_a_number_can_be_pasted(command: Command):
+    saved(Path("in/-odd name.png"), cutout())
+    said = command("run", "in", *RUN, "--seeds", "2", "-o", "my out")
+    (line,) = [each for each in said.err.splitlines() if each.startswith("contact sheet: ")]
+    words = shlex.split(line.partition("to keep number 1: ")[2])
+    assert words[:2] == ["photio-prep", "keep"]
+    kept = command(*words[1:])
+    assert (kept.code, kept.lines) == (0, ["my out/-odd name-photio.png"]), kept.err
+    again = command("finish", "my out", "-o", "elsewhere")  # the orders lie where they lay
+    assert words == shlex.split(again.err.partition("to keep number 1: ")[2].splitlines()[0])

@@ -73,7 +73,7 @@ def finish(orders_: tuple[Path, ...], out: Path | None, overwrite: bool, **given
     talk, _, rest = split(given)
     wished, to = finishing.wishes(rest), rest.pop("to")
     shelving = Shelving(rest, talk, wished, overwrite=overwrite)
-    done: list[Path] = []
+    swept: dict[Path, str] = {}
     found = [each for place in orders_ for each in wanted.finishable(place, talk.damaged)]
     with talk.progress(len(found), "finish"):
         for folder, origin in found:
@@ -85,10 +85,10 @@ def finish(orders_: tuple[Path, ...], out: Path | None, overwrite: bool, **given
                     shelving.done(order, states.state(folder), target, final=None)
                 else:
                     path = finishing.write(order, target, wished, shelving, talk, overwrite=overwrite, to=to)
-                    done.append(path)
+                    sweeping.note(swept, order, path, out_of(folder))
             except PhotioError as error:
                 talk.refused(origin.source, error, order, states.state(folder))
-    sweeping.show(done, talk)
+    sweeping.show(swept, talk)
     talk.summary()
     return talk.exit_code
 

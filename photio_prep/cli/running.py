@@ -76,13 +76,14 @@ def run(inputs_: tuple[str, ...], out: Path, overwrite: bool, jobs: int, **given
     with paying_.client(paying, talk) as till:
         choice.quote(paid_before, words, till)
 
-        done: list[Path] = []
+        swept: dict[Path, str] = {}
 
         def whole(order: Order) -> None:
             with till.turns.turn():
                 pay.pay(order, till)
             paid_before.note(order)
-            done.append(finishing.write(order, out, wished, shelving, talk, overwrite=overwrite, to=to))
+            path = finishing.write(order, out, wished, shelving, talk, overwrite=overwrite, to=to)
+            sweeping.note(swept, order, path, out)
 
         for items in choice.batches(lambda: till.closed is not None):
             with talk.progress(len(items) * choice.seeds, "run"):
@@ -90,7 +91,7 @@ def run(inputs_: tuple[str, ...], out: Path, overwrite: bool, jobs: int, **given
                 known = None if again else paid_before
                 free = _reserved(choice.spread(made), out, talk, known, level, wished, shelving, overwrite=overwrite)
                 paying_.each(free, whole, till, talk, jobs, total=len(items) * choice.seeds)
-    sweeping.show(done, talk)
+    sweeping.show(swept, talk)
     offer(out, talk)
     return reporting.close(talk, out, choice.items, choice.seeds)
 

@@ -73,6 +73,8 @@ class Shelving:
         if talk.as_json:
             more = {"presets": lines, "faults": [str(each) for each in faults]} if self._shelf.of(order) else None
             talk.done(order, state, final=final, more=more)
+        if talk.report and made:
+            talk.report.shelved(order, [each.path for each in made])
         for fault in faults:
             talk.fail(fault)
 

@@ -1,6 +1,7 @@
 """keep: which number of a sweep of seeds becomes the photo's final."""
 
-from collections.abc import Iterable
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import click
 from photio_prep import sweeps
 from photio_prep.cli import options
 from photio_prep.cli.talk import Talk
+from photio_prep.orders import Order
 from photio_prep.states import State
 
 
@@ -29,7 +31,15 @@ def keep(photo: str, number: int, out: Path, overwrite: bool, **given: Any) -> i
     return talk.exit_code
 
 
-def show(finals: Iterable[Path], talk: Talk) -> None:
-    """A contact sheet for each sweep that these finals are of."""
-    for folder in sorted({each.parent for each in finals if sweeps.is_sweep(each)}):
-        talk.say(f"contact sheet: {sweeps.sheet(folder)}; keep one with: photio-prep keep PHOTO NUMBER")
+def note(found: dict[Path, str], order: Order, final: Path, out: Path) -> None:
+    """Add the folder of a sweep's final to those `found`, with the command that keeps one; its orders lie in `out`."""
+    if sweeps.is_sweep(final):
+        name = sweeps.alone(order.origin.output)
+        end = "-- " if name.startswith("-") else ""
+        found[final.parent] = f"photio-prep keep -o {shlex.quote(str(out))} {end}{shlex.quote(name)} 1"
+
+
+def show(found: Mapping[Path, str], talk: Talk) -> None:
+    """A contact sheet for each sweep that was noted."""
+    for folder, keeping in sorted(found.items()):
+        talk.say(f"contact sheet: {sweeps.sheet(folder)}; to keep number 1: {keeping}")
