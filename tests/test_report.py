@@ -197,7 +197,7 @@ def test_a_changed_photo_s_final_where_a_preset_s_file_was_edited_is_refused_bef
     assert shelved.read_bytes().endswith(b"retouched")
 
 
-def test_a_photo_that_changes_while_a_hot_folder_is_watched_is_a_new_order_too():
+def test_a_photo_that_changes_while_a_hot_folder_is_watched_is_a_new_order_too(command: Command):
     path = saved(Path("in/a.png"), photo(cut_out=True))
     root = Path("photio-out/orders")
     paid_before = PaidBefore(root)
