@@ -25,10 +25,11 @@ PARTS = ("start", "photo", "memory", "once", "batch", "growth")
 def rows(asked: argparse.Namespace, models: list[str], folder: Path) -> Iterator[measure.Row]:
     sizes = [12] if asked.quick else [1, 12, 24]
     runs, count = asked.runs or (3 if asked.quick else 5), 6 if asked.quick else 50
+    fixtures = asked.runs or (3 if asked.quick else 13)
     if "start" in asked.only and asked.rembg:
         yield from commands.starts(asked.rembg, runs)
     if "photo" in asked.only:
-        yield from photo.rows(sizes, models, folder, runs)
+        yield from photo.rows(sizes, models, folder, fixtures)
     if "memory" in asked.only:
         yield from photo.memory([24], models, folder)
     if "once" in asked.only and asked.rembg:

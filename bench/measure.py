@@ -3,6 +3,7 @@
 import os
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,16 +49,23 @@ def here(work: Callable[[], object]) -> Spent:
 def command(words: list[str], environment: dict[str, str] | None = None) -> Spent:
     """One run of a command, which must succeed; its memory is its own."""
     wall = time.perf_counter()
-    child = subprocess.Popen(
-        words, env=os.environ | (environment or {}), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    assert child.stderr is not None
-    told = child.stderr.read()
-    _, status, used = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise RuntimeError(f"{words} ended with {child.returncode}: {told.decode()[-500:]}")
-    return Spent(time.perf_counter() - wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    started = [sys.executable, "-S", "-c", _LAUNCH, *words]
+    told = subprocess.run(started, env=os.environ | (environment or {}), capture_output=True, text=True)
+    wall = time.perf_counter() - wall
+    if told.returncode:
+        raise RuntimeError(f"{words} ended with {told.returncode}: {told.stderr[-500:]}")
+    cpu, kib = map(float, told.stdout.split())
+    return Spent(wall, cpu, kib / 1024)
+
+
+# What a process takes at most counts from before it became another program, so a large one like this must not start it.
+_LAUNCH = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss)
+sys.exit(code)
+"""
 
 
 def paired(what: str, ours: Callable[[], Spent], theirs: Callable[[], Spent], runs: int, *, warm: int = 1) -> Row:

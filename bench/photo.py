@@ -6,13 +6,15 @@
 import io
 import sys
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
+from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from bench.measure import Row, command, here, paired
+from bench.measure import Row, Spent, command, here, paired
 from photio_prep import catalogue, devices
 from photio_prep.flow import prepare
 from photio_prep.geometry import Size, place, snap
@@ -21,19 +23,19 @@ from photio_prep.settings import models_folder
 from photio_prep.stages.matte import _FEEDS, RembgMatter
 
 ROOT = Path(__file__).parents[1]
-WIDTHS = {1: (1152, 864), 12: (4032, 3024), 24: (6000, 4000)}
+PIXELS = {1: 1152 * 864, 12: 4032 * 3024, 24: 6000 * 4000}
+FIXTURES = sorted((ROOT / "fixtures" / "photos").iterdir())
 
 
-def enlarged(megapixels: int, folder: Path) -> Path:
+def enlarged(megapixels: int, folder: Path, fixture: Path = FIXTURES[0]) -> Path:
     """A fixture at the size of a camera's photo, with a camera's noise: a JPEG."""
-    path, (width, height) = folder / f"{megapixels}mp.jpg", WIDTHS[megapixels]
+    path = folder / f"{fixture.stem}-{megapixels}mp.jpg"
     if not path.exists():
-        with Image.open(ROOT / "fixtures" / "photos" / "toy.jpg") as opened:
-            photo = opened.convert("RGB").resize(
-                (width, width * opened.height // opened.width), Image.Resampling.BICUBIC
-            )
-        photo = photo.crop((0, 0, width, height))
-        noise = np.random.default_rng(1).normal(0, 3, (height, width, 3))
+        with Image.open(fixture) as opened:
+            scale = (PIXELS[megapixels] / (opened.width * opened.height)) ** 0.5
+            size = round(opened.width * scale), round(opened.height * scale)
+            photo = opened.convert("RGB").resize(size, Image.Resampling.BICUBIC)
+        noise = np.random.default_rng(1).normal(0, 3, (*size[::-1], 3))
         Image.fromarray(np.clip(np.asarray(photo) + noise, 0, 255).astype(np.uint8)).save(path, quality=92)
     return path
 
@@ -68,35 +70,49 @@ def obvious(photo: Path, matter: RembgMatter) -> bytes:
     return holder.getvalue()
 
 
-def floor(photo: Path, matter: RembgMatter) -> Callable[[], object]:
+def floor(matter: RembgMatter) -> Callable[[Path], object]:
     """One bare inference, and the decoding of the JPEG."""
     family = catalogue.by_name(matter.name).family
     mean, deviation, side = _FEEDS[family]
     session, _, _ = devices.session(weights_of(matter.name).read_bytes(), "cpu")
-    feed = matter.session.normalize(Image.open(photo), mean, deviation, (side, side))
 
-    def work() -> None:
+    @cache
+    def feed(photo: Path) -> dict[str, Any]:
+        with Image.open(photo) as opened:
+            fed: dict[str, Any] = matter.session.normalize(opened, mean, deviation, (side, side))
+        return fed
+
+    def work(photo: Path) -> None:
         with Image.open(photo) as opened:
             opened.load()
-        session.run(None, feed)
+        session.run(None, feed(photo))
 
     return work
 
 
+def in_turn(photos: list[Path], work: Callable[[Path], object]) -> Callable[[], Spent]:
+    """One run with the next of the photos: both sides of a pair see the same one."""
+    rest = cycle(photos)
+    return lambda: here(partial(work, next(rest)))
+
+
 def rows(sizes: list[int], models: list[str], folder: Path, runs: int) -> Iterator[Row]:
+    """Each pair is another fixture, in the order of their names; the first one warms up."""
     for model in models:
         library, on_cpu = plain_matter(model), matter_for(model, device="cpu")
-        for photo in [enlarged(size, folder) for size in sizes]:
-            what = f"{model}, {photo.stem}"
-            ours, theirs = partial(ordered, photo, on_cpu), partial(obvious, photo, library)
-            yield paired(f"{what}: prepare / rembg's library", partial(here, ours), partial(here, theirs), runs)
+        theirs, least, ours = partial(obvious, matter=library), floor(library), partial(ordered, matter=on_cpu)
+        for size in sizes:
+            photos = [enlarged(size, folder, each) for each in (FIXTURES[0], *FIXTURES)]
+            for photo in photos:
+                least(photo)
+            what = f"{model}, {size} MP"
+            both = in_turn(photos, ours), in_turn(photos, theirs)
+            yield paired(f"{what}: prepare / rembg's library", *both, runs)
             if "openvino" in devices.offered():
-                quick = partial(ordered, photo, matter_for(model, device="openvino"))
-                yield paired(
-                    f"{what}: on OpenVINO / rembg's library", partial(here, quick), partial(here, theirs), runs
-                )
-            least = partial(here, floor(photo, library))
-            yield paired(f"{what}: prepare / decode + inference", partial(here, ours), least, runs)
+                quick = partial(ordered, matter=matter_for(model, device="openvino"))
+                both = in_turn(photos, quick), in_turn(photos, theirs)
+                yield paired(f"{what}: on OpenVINO / rembg's library", *both, runs)
+            yield paired(f"{what}: prepare / decode + inference", in_turn(photos, ours), in_turn(photos, least), runs)
 
 
 def ordered(photo: Path, matter: CatalogueMatter) -> object:

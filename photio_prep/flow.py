@@ -23,6 +23,7 @@ from photio_prep.finishing import Finishing, Product
 from photio_prep.framing import Framing
 from photio_prep.geometry import Recommended, Size, box_on, named, place, snap
 from photio_prep.orders import Order, Origin
+from photio_prep.parallel import both
 from photio_prep.pointing import Hints
 from photio_prep.reframe import reframed
 from photio_prep.stages.load import Source, fitted, load, name_of, unread
@@ -108,8 +109,10 @@ def prepare(
         photo, chosen, placement = new.photo, new.chosen, new.placement
         finding, drawn, used = new.matter or matter, new.mask, new.alpha
     cutout = matte(photo, placement.box.size, finding, mask=drawn, alpha=used, options=cutting)
-    judged = gate_.judge(photo, cutout, _agreement(photo, cutout, second, cutting))
-    canvas = pad(cutout, placement)
+    canvas, judged = both(
+        lambda: pad(cutout, placement),
+        lambda: gate_.judge(photo, cutout, _agreement(photo, cutout, second, cutting)),
+    )
     asked = request(canvas, description, seed=seed, negative_prompt=negative_prompt, append_negative=append_negative)
     unlisted = () if chosen.documented else (f"{chosen.size} is not on Photio's list of sizes (undocumented)",)
     warnings = (*photo.notes, *cutout.notes, *unlisted, *doubts(asked.description))

@@ -56,15 +56,25 @@ def belief(network: Network, image: Image.Image, enough: float, high: float = 0)
     closer = _lowered(_probable(network(image.crop(box))), high)
     if closer.max() < enough:
         return Belief(whole, first, grain)
-    second = np.zeros_like(whole)
-    second[top:bottom, left:right] = _fit(closer, (right - left, bottom - top))
-    near = box_mean(_outline(whole >= 0.5, round(_TRUSTED * grain)).astype(np.float32), _SMOOTH)
+    both = whole.copy()
+    both[top:bottom, left:right] = _agreed(
+        np.asarray(image)[top:bottom, left:right],
+        whole[top:bottom, left:right],
+        _fit(closer, (right - left, bottom - top)),
+        round(_TRUSTED * grain),
+    )
+    return Belief(both, first, max(right - left, bottom - top) / max(closer.shape))
+
+
+def _agreed(pixels: NDArray[np.uint8], whole: Floats, second: Floats, reach: int) -> Floats:
+    """What both looks at a box of the picture come to: along the outline the second is right, within `reach` of it."""
+    near = box_mean(_outline(whole >= 0.5, reach).astype(np.float32), _SMOOTH)
     # Elsewhere they differ about whole parts: one that only one look sees is there more often than not.
     both = near * second + (1 - near) * np.maximum(whole, second)
     # Out of focus there is no more to see from nearby, and the surroundings, which tell what the product is, are less.
-    window = around(near > 0, round(_TRUSTED * grain))
-    both[window] += softness(np.asarray(image)[window], near[window] > 0) * (whole[window] - both[window])
-    return Belief(both, first, max(right - left, bottom - top) / max(closer.shape))
+    window = around(near > 0, reach)
+    both[window] += softness(pixels[window], near[window] > 0) * (whole[window] - both[window])
+    return np.asarray(both, dtype=np.float32)
 
 
 def _probable(found: Floats) -> Floats:

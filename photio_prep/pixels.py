@@ -28,6 +28,7 @@ from photio_prep.geometry import Size
 from photio_prep.headers import exif
 from photio_prep.headers.facts import Credit
 from photio_prep.limits import Limits, check_size
+from photio_prep.parallel import both
 
 # The classes themselves: Image.open asks other parsers too, and warns of large pictures in a way that no thread is safe
 # from (`warnings` are the whole process's).
@@ -131,7 +132,27 @@ def _scaled(opened: ImageFile.ImageFile, size: tuple[int, ...]) -> Image.Image:
     Lanczos.
     """
     _, box = opened.draft(None, (math.ceil(_MARGIN * size[0]), math.ceil(_MARGIN * size[1]))) or (None, None)
-    return opened.resize((size[0], size[1]), Image.Resampling.LANCZOS, box, reducing_gap=3)
+    opened.load()
+    return _lanczos(opened, Size(size[0], size[1]), box or (0, 0, *opened.size))
+
+
+def _lanczos(image: Image.Image, size: Size, box: tuple[float, float, float, float]) -> Image.Image:
+    """What `box` holds of the picture, at `size`: the upper and the lower half at the same time.
+
+    The filter sees the rows beyond a half's own where it needs them, so the halves meet without a seam.
+    """
+    left, top, right, bottom = box
+    half = size.height // 2
+    middle = top + (bottom - top) * half / size.height
+    whole = Image.new(image.mode, size)
+
+    def drawn(first: int, rows: int, above: float, below: float) -> None:
+        if rows:
+            part = (size.width, rows), Image.Resampling.LANCZOS, (left, above, right, below)
+            whole.paste(image.resize(*part, reducing_gap=3), (0, first))
+
+    both(lambda: drawn(0, half, top, middle), lambda: drawn(half, size.height - half, middle, bottom))
+    return whole
 
 
 def _opened(job: Job) -> ImageFile.ImageFile:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from photio_prep.defocus import blurred_alpha
 from photio_prep.geometry import Size
-from photio_prep.tiles import Bools, Floats, box_mean, over_tiles, widened
+from photio_prep.tiles import Bools, Floats, box_mean, extreme, over_tiles, widened
 
 # A network of few pixels (this many of the canvas to one of its own, or more) is wrong about an edge by more of them.
 _COARSE = 1.6
@@ -106,8 +106,6 @@ def edge_width(pixels: NDArray[np.uint8]) -> Floats:
     Args:
         pixels: (H, W, 3) sRGB.
     """
-    from scipy.ndimage import maximum_filter, minimum_filter
-
     height, width = pixels.shape[:2]
     grey = pixels[..., 0].astype(np.uint16) + pixels[..., 1] + pixels[..., 2]
     grey = np.pad(grey, ((0, height % 2), (0, width % 2)), mode="edge")
@@ -116,9 +114,8 @@ def edge_width(pixels: NDArray[np.uint8]) -> Floats:
     down, right = np.zeros_like(half), np.zeros_like(half)
     down[1:-1] = (half[2:] - half[:-2]) / 2
     right[:, 1:-1] = (half[:, 2:] - half[:, :-2]) / 2
-    side = 2 * _REACH + 1
-    contrast = maximum_filter(half, side) - minimum_filter(half, side)
-    wide = 2 * contrast / (maximum_filter(np.hypot(down, right), side) + 1e-3)
+    contrast = extreme(half, _REACH, np.maximum) - extreme(half, _REACH, np.minimum)
+    wide = 2 * contrast / (extreme(np.hypot(down, right), _REACH, np.maximum) + 1e-3)
     smooth = Image.fromarray(box_mean(wide, 4)).resize(grey.shape[::-1], Image.Resampling.BILINEAR)
     return np.asarray(smooth)[:height, :width]
 

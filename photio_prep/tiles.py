@@ -4,10 +4,13 @@ Takes and gives arrays of planes (C, H, W). Touches nothing. Raises nothing.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from photio_prep.parallel import both
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
@@ -27,11 +30,31 @@ def box_mean(planes: Floats, radius: int) -> Floats:
 
 def widened(where: Bools, reach: int) -> Bools:
     """Where `where` is true at most `reach` pixels away, along rows and columns: a square around each."""
-    from scipy.ndimage import maximum_filter1d
+    return extreme(where, reach, np.logical_or)
 
-    side = 2 * reach + 1
-    down = maximum_filter1d(where.view(np.uint8), side, axis=0)
-    return np.asarray(maximum_filter1d(down, side, axis=1)).view(np.bool_)
+
+def extreme(plane: NDArray[Any], radius: int, of: np.ufunc) -> NDArray[Any]:
+    """`of` (maximum, minimum, logical_or) over squares of 2 · radius + 1 pixels, as far as the picture goes.
+
+    Each pass doubles the window: five times as fast as scipy's filters, which walk along it (docs/speed.md).
+
+    Args:
+        plane: (H, W).
+        radius: Of the squares.
+        of: An operation that gives the same however often it sees a value.
+    """
+    for axis in (0, 1):
+        plane = np.moveaxis(_along(np.moveaxis(plane, axis, 0), radius, of), 0, axis)
+    return plane
+
+
+def _along(lines: NDArray[Any], radius: int, of: np.ufunc) -> NDArray[Any]:
+    length, window, reach = len(lines), 2 * radius + 1, 1
+    seen = np.concatenate((*[lines[:1]] * radius, lines, *[lines[-1:]] * radius))
+    while 2 * reach <= window:
+        seen = of(seen[:-reach], seen[reach:])
+        reach *= 2
+    return np.asarray(of(seen[:length], seen[window - reach : window - reach + length]))
 
 
 def over_tiles(
@@ -52,6 +75,22 @@ def over_tiles(
         (height + below) // _SIDE, _SIDE, (width + right) // _SIDE, _SIDE
     )
     tiles = np.argwhere(busy.any((1, 3)))
+    half = len(tiles) // 2
+    both(
+        partial(_worked, tiles[:half], margin, work, planes, out),
+        partial(_worked, tiles[half:], margin, work, planes, out),
+    )
+    return out
+
+
+def _worked(
+    tiles: NDArray[np.int64],
+    margin: int,
+    work: Callable[[Floats], Floats],
+    planes: Sequence[NDArray[Any]] | Floats,
+    out: Floats,
+) -> None:
+    height, width = out.shape[1:]
     side = _SIDE + 2 * margin
     for first in range(0, len(tiles), _BATCH):
         some = tiles[first : first + _BATCH] * _SIDE
@@ -64,7 +103,6 @@ def over_tiles(
         for (row, column), tile in zip(some, done, strict=True):
             place = out[:, row : row + _SIDE, column : column + _SIDE]
             place[...] = tile[:, : place.shape[1], : place.shape[2]]
-    return out
 
 
 def _window(first: int, side: int, length: int) -> Any:  # noqa: ANN401  a slice, or the places one by one

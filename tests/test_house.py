@@ -19,7 +19,7 @@ PACKAGE = ROOT / "photio_prep"
 
 # Imports point downwards: a module knows its own layer and those above it in this list. A new file gets a line here.
 LAYERS = (
-    {"errors", "geometry", "processes"},
+    {"errors", "geometry", "parallel", "processes"},
     {"addresses", "connection", "data", "decode", "devices", "encode", "fetch", "files", "inputs"}
     | {"jobs", "rows", "storage", "watch"}
     | {"colour", "isolate", "limits", "pixels", "worker"}

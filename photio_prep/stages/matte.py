@@ -248,7 +248,7 @@ class RembgMatter:
         try:
             feed = session.normalize(image, mean, deviation, (side, side))
             with turn:
-                out = session.inner_session.run(None, feed)[0][0, 0]
+                out = session.inner_session.run([session.inner_session.get_outputs()[0].name], feed)[0][0, 0]
         except Exception as error:  # onnxruntime raises its own kinds, none of them public
             raise ModelUnavailable(
                 f"it failed on a picture ({str(error)[:200]})", "Check --family", subject=self.name
