@@ -17,7 +17,7 @@ from photio_prep.errors import ModelUnavailable, UsageError
 from photio_prep.geometry import Size
 from photio_prep.matters import matter_for
 from photio_prep.pointing import Hints
-from photio_prep.sessions import rembg_sessions
+from photio_prep.sessions import rembg_session
 from photio_prep.settings import models_folder
 
 # SAM sees the picture within so many pixels (rembg's session), and its mask has a fourth of them to a side.
@@ -49,7 +49,7 @@ class Sam:
             path, data = weights.read(each, folder)
             network, self.device, self.fallback = devices.session(data, self.device, subject=str(path))
             opened.append(network)
-        kind = rembg_sessions().SamSession
+        kind = rembg_session("sam", "SamSession")
         # As in RembgMatter: rembg's own constructor would fetch, and choose the provider.
         made = kind.__new__(kind)
         made.model_name = self.name

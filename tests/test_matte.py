@@ -23,9 +23,18 @@ from photio_prep.data import Cutout, Matter, Photo
 from photio_prep.errors import ModelUnavailable, NoProduct, PhotoRefused
 from photio_prep.geometry import Size, place, snap
 from photio_prep.matters import CatalogueMatter
-from photio_prep.sessions import rembg_sessions
+from photio_prep.sessions import rembg_session
 from photio_prep.stages.load import load
-from photio_prep.stages.matte import Alpha, RembgMatter, compose, mask_alpha, matte, real_cutout
+from photio_prep.stages.matte import (
+    _FEEDS,
+    Alpha,
+    RembgMatter,
+    compose,
+    mask_alpha,
+    matte,
+    normalised,
+    real_cutout,
+)
 from tests import photos
 from tests.fakes import BrightMatter, BrokenMatter, CountingMatter, FixedMatter
 
@@ -453,9 +462,15 @@ def test_a_refusal_names_the_photo_whatever_the_matter_said() -> None:
 
 
 def test_rembgs_sessions_are_loaded_once_and_under_a_name_of_ours() -> None:
-    sessions = rembg_sessions()
-    assert sessions is rembg_sessions()
-    assert sessions.__name__ != "rembg.sessions"
+    session = rembg_session("u2netp", "U2netpSession")
+    assert session is rembg_session("u2netp", "U2netpSession")
+    assert session.__module__ != "rembg.sessions.u2netp"
+
+
+@pytest.mark.parametrize(("module", "name"), [("nothing", "Session"), ("u2netp", "Nothing")])
+def test_a_rembg_without_that_session_is_said_to_be(module: str, name: str) -> None:
+    with pytest.raises(ModelUnavailable, match=f"no session {module}.{name}"):
+        rembg_session(module, name)
 
 
 _BESIDE_REMBG = """
@@ -498,3 +513,18 @@ def test_a_later_import_of_rembg_by_the_user_still_works(coffee: Photo) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=surroundings)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.strip() == "both work"
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("family", ["u2net", "isnet"])
+@pytest.mark.parametrize("brightest", [255, 97, 1, 0])
+def test_a_network_is_fed_what_rembg_would_feed_it_to_the_bit(
+    u2netp: CatalogueMatter, family: str, brightest: int
+) -> None:
+    session = u2netp._matter.session
+    noise = np.random.default_rng(5).integers(0, brightest + 1, (90, 130, 3), dtype=np.uint8)
+    mean, deviation, side = _FEEDS[family]
+    theirs = next(iter(session.normalize(Image.fromarray(noise), mean, deviation, (side, side)).values()))
+    ours = normalised(Image.fromarray(noise), mean, deviation, side)
+    assert ours.dtype == theirs.dtype
+    assert np.array_equal(ours, theirs)

@@ -21,10 +21,11 @@ from photio_prep.data import Cutout, Matter, Photo
 from photio_prep.devices import Device
 from photio_prep.errors import ModelUnavailable, NoProduct, PhotoRefused
 from photio_prep.geometry import Size
-from photio_prep.sessions import rembg_sessions
+from photio_prep.sessions import rembg_session
 
 Alpha = Literal["auto", "keep", "ignore"]
 Family = Literal["u2net", "isnet", "birefnet"]
+Channels = tuple[float, float, float]
 
 # What the network's own probability must reach somewhere before we believe that there is a product at all. Blank
 # papers peak below 0.06 with u2netp and ISNet, real products above 0.9; noise in a small picture can pass for a
@@ -206,7 +207,7 @@ class RembgMatter:
             data = self.path.read_bytes() if data is None else data
         except OSError as error:
             raise ModelUnavailable(f"cannot be read ({error.strerror})", "Check it", subject=str(self.path)) from error
-        kind = getattr(rembg_sessions(), _SESSIONS[self.family])
+        kind = rembg_session(*_SESSIONS[self.family])
         # rembg's own constructor opens a file by its name, on a provider of its choice; ours is open already.
         made = kind.__new__(kind)
         made.model_name = self.path.stem
@@ -246,9 +247,10 @@ class RembgMatter:
         # time (docs/speed.md). Meanwhile the others decode and encode.
         turn = self._turn if self.device == "cpu" and self.family != "u2net" else nullcontext()
         try:
-            feed = session.normalize(image, mean, deviation, (side, side))
+            network = session.inner_session
+            feed = {network.get_inputs()[0].name: normalised(image, mean, deviation, side)}
             with turn:
-                out = session.inner_session.run([session.inner_session.get_outputs()[0].name], feed)[0][0, 0]
+                out = network.run([network.get_outputs()[0].name], feed)[0][0, 0]
         except Exception as error:  # onnxruntime raises its own kinds, none of them public
             raise ModelUnavailable(
                 f"it failed on a picture ({str(error)[:200]})", "Check --family", subject=self.name
@@ -258,9 +260,20 @@ class RembgMatter:
         return np.asarray(belief, dtype=np.float32)
 
 
+def normalised(image: Image.Image, mean: Channels, deviation: Channels, side: int) -> NDArray[np.float32]:
+    """(1, 3, side, side): to the bit what rembg's own `normalize` feeds, by a table of 256 values for each channel.
+
+    rembg computes each pixel in double precision, which takes longer than a small network does.
+    """
+    pixels = np.asarray(image.resize((side, side), Image.Resampling.LANCZOS))
+    levels = np.arange(256) / max(int(pixels.max()), 1e-6)
+    tables = [((levels - middle) / spread).astype(np.float32) for middle, spread in zip(mean, deviation, strict=True)]
+    return np.stack([table[plane] for table, plane in zip(tables, pixels.transpose(2, 0, 1), strict=True)])[None]
+
+
 # What rembg's sessions feed to each family: mean and deviation per channel, and the side of the square input.
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-_FEEDS = {
+_FEEDS: dict[str, tuple[Channels, Channels, int]] = {
     "u2net": (*_IMAGENET, 320),
     "isnet": ((0.5, 0.5, 0.5), (1.0, 1.0, 1.0), 1024),
     "birefnet": (*_IMAGENET, 1024),
@@ -269,7 +282,11 @@ _FEEDS = {
 _ROUNDED = ("isnet", "u2net")
 # ISNet sees everything this share of one of its pixels too high up: found on three sets apart, docs/cutouts.md.
 _HIGH = {"isnet": 0.15}
-_SESSIONS = {"u2net": "U2netpSession", "isnet": "DisSessionGeneralUse", "birefnet": "BiRefNetSessionGeneral"}
+_SESSIONS = {
+    "u2net": ("u2netp", "U2netpSession"),
+    "isnet": ("dis_general_use", "DisSession"),
+    "birefnet": ("birefnet_general", "BiRefNetSessionGeneral"),
+}
 
 
 def confidence(probability: NDArray[np.float32]) -> float:
