@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench.measure import Row, Spent, command, paired
 from bench.photo import enlarged, weights_of
+from photio_prep import devices
 
 OURS = [sys.executable, "-m", "photio_prep"]
 # What rembg calls them; our ISNet is the same network from another maker.
@@ -64,14 +65,20 @@ def batch(rembg: str, size: int, count: int, models: list[str], folder: Path) ->
         data = whole[:2] + b"\xff\xfe" + (len(said) + 2).to_bytes(2, "big") + said + whole[2:]
         (photos / f"{number:04}.jpg").write_bytes(data)
 
-    def ours(model: str) -> Spent:
+    def ours(model: str, device: str) -> Spent:
         shutil.rmtree(out, ignore_errors=True)
-        return command([*OURS, "prepare", str(photos), "-o", str(out), "--model", model, "--device", "cpu", "-q"])
+        return command([*OURS, "prepare", str(photos), "-o", str(out), "--model", model, "--device", device, "-q"])
 
     def theirs(model: str) -> Spent:
         shutil.rmtree(cut, ignore_errors=True)
         return command([rembg, "p", "-m", THEIRS[model], str(photos), str(cut)], there)
 
     for model in models:
-        what = f"{model}, {count} photos of {size} MP: prepare FOLDER / rembg p"
-        yield paired(what, lambda model=model: ours(model), lambda model=model: theirs(model), 1, warm=0)
+        for device in [each for each in ("cpu", "openvino") if each in devices.offered()]:
+            yield paired(
+                f"{model}, {count} of {size} MP, {device}: prepare FOLDER / rembg p",
+                lambda model=model, device=device: ours(model, device),
+                lambda model=model: theirs(model),
+                1,
+                warm=0,
+            )
