@@ -61,12 +61,13 @@ def figures(canvas: Image.Image, answer: Image.Image) -> Figures:
     seen = np.asarray(answer.crop(box), dtype=np.float32)
     alpha: Floats = np.asarray(sent[..., 3] / np.float32(255), dtype=np.float32)
     product: Floats = sent[..., :3]
-    right, down = _shift(alpha, product, seen)
-    found = _moved(seen, -round(right), -round(down))
-    rim, grown = _rim(alpha, product, found, _RIM)
-    if abs(rim) < _WIDE:
-        rim, grown = _rim(alpha, product, found, _NARROW)
     core = _inside(alpha)
+    right, down = _shift(alpha, product, seen, core)
+    found = _moved(seen, -round(right), -round(down))
+    around = _Outline(alpha, core, product, found)
+    rim, grown = around.grown(_RIM)
+    if abs(rim) < _WIDE:
+        rim, grown = around.grown(_NARROW)
     colour = float(np.linalg.norm(_lab(found[core].mean(0)) - _lab(product[core].mean(0))))
     detail = (_detail(found, core) + _FLAT) / (_detail(product, core) + _FLAT)
     return Figures(*(round(float(each), 3) for each in (right, down, rim, grown, colour, detail)))
@@ -84,11 +85,10 @@ def _inside(alpha: Floats) -> Bools:
     return solid if solid.any() else alpha >= alpha.max()
 
 
-def _shift(alpha: Floats, product: Floats, seen: Floats) -> tuple[float, float]:
+def _shift(alpha: Floats, product: Floats, seen: Floats, core: Bools) -> tuple[float, float]:
     """Right and down: where the product's gradients, and any edge along its outline, fit the answer best."""
     from scipy.ndimage import gaussian_filter
 
-    core = _inside(alpha)
     light = gaussian_filter(seen.mean(-1), 0.7)
     across, down = _slopes(light)
     # Shading says little of a place, and an edge of the scene must not outshout the inside.
@@ -153,48 +153,71 @@ def _moved(pixels: Floats, right: int, down: int) -> Floats:
     return pixels[rows[:, None], columns]
 
 
-def _rim(alpha: Floats, sent: Floats, seen: Floats, reach: int) -> tuple[float, float]:
-    """How far the outline moved outwards, and by what share the area grew.
+class _Outline:
+    """What is known of a product's outline in an answer, whatever reach it is looked at with.
 
-    Around the outline each pixel lies between the product's colour, a little inside, and the scene's, a little outside:
-    how much of the first it has is its coverage in the answer. What that is more than alpha is growth.
+    Args:
+        alpha: (H, W), as it was sent.
+        core: Where the product is opaque, a little inside.
+        sent: (H, W, 3), the product as it was sent.
+        seen: The answer there.
     """
-    from scipy.ndimage import distance_transform_edt
 
-    solid = alpha >= 0.5
-    out = distance_transform_edt(alpha < 0.02)
-    core, far = _inside(alpha), out > reach + 2
-    if not (far.any() and core.any()):
-        return 0.0, 0.0
-    line = solid & (distance_transform_edt(solid) < 1.5)
-    product, scene = (_nearest(_mean_in(seen, each), each) for each in (core, far))
-    soft = ((alpha > 0) & (alpha < 1)).sum() / max(line.sum(), 1)
-    ring = ((alpha > 0) & ~core) | ((out <= reach) & ~solid)
-    ring &= _distance(core) <= reach + 6 + soft
-    contrast = ((product - scene) ** 2).sum(-1)[ring]
-    tinted = sent + (seen[core].mean(0) - sent[core].mean(0))
-    share = alpha[..., None]
-    through = (alpha > 0) & (alpha < 1)
-    if through.any() and float(np.abs(seen - sent)[through].mean()) < _SAME:
-        share = np.ceil(share)  # a server that only gives back what it was sent leaves alpha out
-    expected = share * tinted + (1 - share) * scene
-    extra = ((seen - expected) * (product - scene)).sum(-1)[ring]
-    rows, columns = np.nonzero(ring)
-    top, left = (each.mean() for each in np.nonzero(solid))
-    turn = np.arctan2(rows - top, columns - left)
-    sector = np.minimum(((turn + np.pi) / (2 * np.pi) * _SECTORS).astype(int), _SECTORS - 1)
-    line_rows, line_columns = np.nonzero(line)
-    line_turn = np.arctan2(line_rows - top, line_columns - left)
-    line_sector = np.minimum(((line_turn + np.pi) / (2 * np.pi) * _SECTORS).astype(int), _SECTORS - 1)
-    area, length = np.bincount(sector, minlength=_SECTORS), np.bincount(line_sector, minlength=_SECTORS)
-    extra_all = np.bincount(sector, extra, _SECTORS)
-    contrast_all = np.bincount(sector, contrast, _SECTORS)
-    speaks = (length > 0) & (contrast_all > 8.0**2 * area) & (area > 0)
-    if speaks.sum() < _SECTORS / 8:
-        return 0.0, 0.0
-    moved = extra_all[speaks] / contrast_all[speaks] * area[speaks] / length[speaks]
-    rim = float(np.median(moved))
-    return rim, rim * float(length.sum()) / float(solid.sum())
+    def __init__(self, alpha: Floats, core: Bools, sent: Floats, seen: Floats) -> None:
+        from scipy.ndimage import binary_erosion, distance_transform_edt
+
+        self._in: NDArray[np.float64]
+        self._nearest: NDArray[np.int32]
+        self._alpha, self._core, self._sent, self._seen = alpha, core, sent, seen
+        self._solid = alpha >= 0.5
+        self._line = self._solid & ~binary_erosion(self._solid, np.ones((3, 3)), border_value=1)
+        self._out = distance_transform_edt(alpha < 0.02)
+        self._in, self._nearest = distance_transform_edt(~core, return_indices=True)
+        self._product = _mean_in(seen, core)
+        self._through = (alpha > 0) & (alpha < 1)
+        self._soft = self._through.sum() / max(self._line.sum(), 1)
+        # A server that only gives back what it was sent leaves alpha out.
+        self._plain = self._through.any() and float(np.abs(seen - sent)[self._through].mean()) < _SAME
+
+    def grown(self, reach: int) -> tuple[float, float]:
+        """How far the outline moved outwards, and by what share the area grew.
+
+        Around the outline each pixel lies between the product's colour, a little inside, and the scene's, a little
+        outside: how much of the first it has is its coverage in the answer. What that is more than alpha is growth.
+        """
+        from scipy.ndimage import distance_transform_edt
+
+        far = self._out > reach + 2
+        if not (far.any() and self._core.any()):
+            return 0.0, 0.0
+        ring = ((self._alpha > 0) & ~self._core) | ((self._out <= reach) & ~self._solid)
+        ring &= self._in <= reach + 6 + self._soft
+        beyond = distance_transform_edt(~far, return_distances=False, return_indices=True)
+        product = self._product[tuple(self._nearest[:, ring])]
+        scene = _mean_in(self._seen, far)[tuple(beyond[:, ring])]
+        contrast = ((product - scene) ** 2).sum(-1)
+        tint = self._seen[self._core].mean(0) - self._sent[self._core].mean(0)
+        share = self._alpha[ring][:, None]
+        share = np.ceil(share) if self._plain else share
+        expected = share * (self._sent[ring] + tint) + (1 - share) * scene
+        extra = ((self._seen[ring] - expected) * (product - scene)).sum(-1)
+        sector, line_sector = self._sectors(ring), self._sectors(self._line)
+        area, length = np.bincount(sector, minlength=_SECTORS), np.bincount(line_sector, minlength=_SECTORS)
+        extra_all = np.bincount(sector, extra, _SECTORS)
+        contrast_all = np.bincount(sector, contrast, _SECTORS)
+        speaks = (length > 0) & (contrast_all > 8.0**2 * area) & (area > 0)
+        if speaks.sum() < _SECTORS / 8:
+            return 0.0, 0.0
+        moved = extra_all[speaks] / contrast_all[speaks] * area[speaks] / length[speaks]
+        rim = float(np.median(moved))
+        return rim, rim * float(length.sum()) / float(self._solid.sum())
+
+    def _sectors(self, where: Bools) -> NDArray[np.int64]:
+        """In which sector around the product's middle each place lies."""
+        rows, columns = np.nonzero(where)
+        top, left = (each.mean() for each in np.nonzero(self._solid))
+        turn = np.arctan2(rows - top, columns - left)
+        return np.asarray(np.minimum(((turn + np.pi) / (2 * np.pi) * _SECTORS).astype(int), _SECTORS - 1))
 
 
 def _mean_in(pixels: Floats, where: Bools) -> Floats:
@@ -204,20 +227,6 @@ def _mean_in(pixels: Floats, where: Bools) -> Floats:
     share = where.astype(np.float32)
     weight = gaussian_filter(share, 1.5)[..., None] + np.float32(1e-6)
     return np.asarray(gaussian_filter(pixels * share[..., None], (1.5, 1.5, 0)) / weight, dtype=np.float32)
-
-
-def _nearest(pixels: Floats, where: Bools) -> Floats:
-    """For each pixel, that of the nearest place in `where`."""
-    from scipy.ndimage import distance_transform_edt
-
-    rows, columns = distance_transform_edt(~where, return_distances=False, return_indices=True)
-    return np.asarray(pixels[rows, columns], dtype=np.float32)
-
-
-def _distance(where: Bools) -> NDArray[np.float64]:
-    from scipy.ndimage import distance_transform_edt
-
-    return np.asarray(distance_transform_edt(~where))
 
 
 def _detail(pixels: Floats, core: Bools) -> float:

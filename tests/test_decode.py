@@ -17,6 +17,8 @@ from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from photio_prep.decode import Limits, picture, sniff
 from photio_prep.errors import PhotoRefused
+from photio_prep.geometry import Size
+from photio_prep.pixels import _lanczos
 from tests.icc import P3, SRGB, matrix_profile, to_srgb
 from tests.photos import encoded
 
@@ -523,3 +525,13 @@ def test_a_mutated_picture_is_a_picture_or_refused(seed: bytes, data: st.DataObj
     # Anything but a refusal fails the test.
     with contextlib.suppress(PhotoRefused):
         assert picture(bytes(hurt)).image.mode in ("RGB", "RGBA")
+
+
+@pytest.mark.parametrize(("size", "wanted"), [((640, 481), (211, 157)), ((90, 300), (30, 99)), ((64, 64), (20, 1))])
+def test_the_two_halves_of_a_reduction_meet_without_a_seam(size: tuple[int, int], wanted: tuple[int, int]) -> None:
+    noise = Image.fromarray(np.random.default_rng(4).integers(0, 256, (*size[::-1], 3), dtype=np.uint8))
+    for box in ((0.0, 0.0, float(size[0]), float(size[1])), (0.0, 0.0, size[0] - 0.5, size[1] - 0.25)):
+        whole = np.asarray(noise.resize(wanted, Image.Resampling.LANCZOS, box, reducing_gap=3)).astype(int)
+        halves = np.asarray(_lanczos(noise, Size(*wanted), box)).astype(int)
+        # A level, where the place of a row rounds otherwise.
+        assert np.abs(halves - whole).max() <= 1

@@ -15,7 +15,7 @@ from photio_prep.errors import UsageError
 from photio_prep.geometry import Size
 from photio_prep.looks import belief
 from photio_prep.refine import edge_width, fast, finer
-from photio_prep.tiles import box_mean, over_tiles
+from photio_prep.tiles import box_mean, extreme, over_tiles, widened
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -166,3 +166,12 @@ def test_what_cannot_be_meant_is_refused(wrong: dict[str, object]) -> None:
 def test_other_wishes_read_differently() -> None:
     wishes = [CutoutOptions(), CutoutOptions(grow=1), CutoutOptions(holes="fill"), CutoutOptions(colours=False)]
     assert len({str(wish) for wish in wishes}) == len(wishes)
+
+
+@given(LEVELS, st.integers(0, 20))
+def test_windows_by_doubling_are_those_of_scipy(plane: Bytes, radius: int) -> None:
+    side = 2 * radius + 1
+    assert np.array_equal(extreme(plane, radius, np.maximum), ndimage.maximum_filter(plane, side, mode="nearest"))
+    assert np.array_equal(extreme(plane, radius, np.minimum), ndimage.minimum_filter(plane, side, mode="nearest"))
+    near = ndimage.maximum_filter(plane > 200, side, mode="nearest")
+    assert np.array_equal(widened(plane > 200, radius), near)

@@ -1,0 +1,39 @@
+"""Two parts of one photo's work at the same time."""
+
+import threading
+
+import pytest
+
+from photio_prep import parallel
+from photio_prep.parallel import both
+
+
+def test_both_give_what_they_give_in_their_order() -> None:
+    assert both(lambda: "first", lambda: 2) == ("first", 2)
+
+
+def test_they_run_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "CORES", 2)
+    meet = threading.Barrier(2, timeout=30)
+    assert sorted(both(meet.wait, meet.wait)) == [0, 1]
+
+
+def test_one_core_needs_no_other_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "CORES", 1)
+    assert both(threading.current_thread, threading.current_thread) == (threading.current_thread(),) * 2
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+@pytest.mark.parametrize(("bad", "told"), [((1, 0), "first"), ((0, 1), "second"), ((1, 1), "first")])
+def test_an_error_of_either_comes_out_and_the_first_ones_first(
+    monkeypatch: pytest.MonkeyPatch, cores: int, bad: tuple[int, int], told: str
+) -> None:
+    monkeypatch.setattr(parallel, "CORES", cores)
+
+    def part(name: str, fails: int) -> str:
+        if fails:
+            raise ValueError(name)
+        return name
+
+    with pytest.raises(ValueError, match=told):
+        both(lambda: part("first", bad[0]), lambda: part("second", bad[1]))
