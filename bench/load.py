@@ -107,6 +107,18 @@ def batch(url: str, out: Path, count: int, workers: int) -> Figures:
     return Figures(count, took, count / took, early[0], resident(), peak(), cpu, finished, talk.exit_code)
 
 
+def paid(url: str, out: Path, count: int, workers: int) -> Figures:
+    """Pay for `count` orders that were prepared before, as `generate` does: only that is timed."""
+    talk = Talk()
+    till = Till(InstantClient("pt-bench-load", api_url=url), warn=talk.say)
+    found = [order.folder for order in prepared(count, out, till.endpoint) if order.folder]
+    started, spent = time.monotonic(), time.process_time()
+    each(map(orders.read, found), lambda order: pay.pay(order, till), till, talk, workers, total=count)
+    took, cpu = time.monotonic() - started, 1000 * (time.process_time() - spent) / count
+    answered = [states.state(folder) for folder in found].count(State.ANSWERED)
+    return Figures(count, took, count / took, 0, resident(), peak(), cpu, answered, talk.exit_code)
+
+
 def again(url: str, out: Path, workers: int) -> Figures:
     """A second run over what is finished: `generate` and `finish` on the output folder."""
     talk = Talk()
@@ -156,6 +168,7 @@ def main() -> None:
         try:
             first = alone("batch", url, folder, count, workers)
             second = alone("again", url, folder, workers)
+            alone_paid = alone("paid", url, f"{folder}/paid", count // 5, workers)
         finally:
             counted, _ = server.communicate("\n")
         sent = json.loads(counted)
@@ -164,6 +177,8 @@ def main() -> None:
         print(f"CPU:        {first.cpu_ms:.1f} ms an order")
         print(f"memory:     {first.early_mib:.0f} MiB early, {first.end_mib:.0f} at the end, peak {first.peak_mib:.0f}")
         print(f"second run: {second.seconds:.1f} s, peak {second.peak_mib:.0f} MiB")
+        rate = f"{alone_paid.rate:.0f} orders/s, {alone_paid.cpu_ms:.1f} ms CPU an order"
+        print(f"only paid:  {alone_paid.finished} prepared orders in {alone_paid.seconds:.1f} s, {rate}")
         print(f"server:     {sent['requests']} requests, {sent['twice']} orders charged twice")
 
 

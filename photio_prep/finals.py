@@ -159,11 +159,14 @@ def record(order: Order, final: Final) -> None:
     told = {**final.proof.facts(), "notes": list(final.notes)}
     files.write_whole(folder / f"proof-{order.origin.id}.json", written(told))
     facts = written(final.drift.facts())
-    path = folder / "drift.json"
-    if not path.exists() or path.read_bytes() != facts or not (folder / "drift.png").exists():
+    path, picture = folder / "drift.json", folder / "drift.png"
+    # The picture is not synced, since it can be made again: after a power cut it may be empty.
+    shown = picture.exists() and picture.stat().st_size > 0
+    if not shown or not path.exists() or path.read_bytes() != facts:
         result = pay.kept_result(order)
         if result is not None:
-            files.write_whole(folder / "drift.png", views.png(views.drift(order.canvas.image, result.image)))
+            drawn = views.drift(order.canvas.image, result.image)
+            files.write_whole(picture, views.png(drawn), durable=False)
         files.write_whole(path, facts)
 
 
