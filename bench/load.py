@@ -56,10 +56,10 @@ def noise(number: int) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def prepared(count: int, out: Path, endpoint: str) -> Iterator[Order]:
-    """The orders of a batch, one after the other."""
+def prepared(count: int, out: Path, endpoint: str, first: int = 1) -> Iterator[Order]:
+    """The orders of a batch, one after the other; their photos are numbered from `first` on."""
     size = Recommended("Small", "1:1", Size(SIDE, SIDE))
-    for number in range(1, count + 1):
+    for number in range(first, first + count):
         yield flow.prepare(
             Photo(noise(number), f"{number}.png", f"{number:064}", "PNG"),
             description="on a marble table",
@@ -111,9 +111,13 @@ def paid(url: str, out: Path, count: int, workers: int) -> Figures:
     """Pay for `count` orders that were prepared before, as `generate` does: only that is timed."""
     talk = Talk()
     till = Till(InstantClient("pt-bench-load", api_url=url), warn=talk.say)
-    found = [order.folder for order in prepared(count, out, till.endpoint) if order.folder]
+    found = [order.folder for order in prepared(count, out, till.endpoint, 10**6) if order.folder]
+
+    def whole(order: Order) -> None:
+        pay.pay(order, till)
+
     started, spent = time.monotonic(), time.process_time()
-    each(map(orders.read, found), lambda order: pay.pay(order, till), till, talk, workers, total=count)
+    each(map(orders.read, found), whole, till, talk, workers, total=count)
     took, cpu = time.monotonic() - started, 1000 * (time.process_time() - spent) / count
     answered = [states.state(folder) for folder in found].count(State.ANSWERED)
     return Figures(count, took, count / took, 0, resident(), peak(), cpu, answered, talk.exit_code)

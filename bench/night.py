@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 
@@ -55,13 +56,11 @@ def main() -> None:
     asked = parser.parse_args()
     count = len(list(asked.photos.iterdir()))
     ways = {"local": (), "ray": ("--engine", "ray", "--workers", asked.workers)}
-    with (
-        tempfile.TemporaryDirectory(prefix="bench-night-") as scratch,
-        HostileServer(ok(), keep_bodies=False) as quick,
-        HostileServer(slow(ok(), latency=asked.latency, bandwidth=1e9), keep_bodies=False) as late,
-    ):
+    with tempfile.TemporaryDirectory(prefix="bench-night-") as scratch, ExitStack() as servers:
         for engine in asked.engine or ["local"]:
             options = ("--model", asked.model, *ways[engine])
+            quick = servers.enter_context(HostileServer(ok(), keep_bodies=False))
+            late = servers.enter_context(HostileServer(slow(ok(), latency=asked.latency, bandwidth=1e9)))
             alone = night(asked.photos, Path(scratch, f"{engine}-quick"), quick.url, *options)
             print(f"{engine}: {count} photos in {alone:.1f} s with an API that answers at once", flush=True)
             if asked.latency:
@@ -71,9 +70,11 @@ def main() -> None:
                     f"{engine}: {whole:.1f} s at {asked.latency:g} s an answer, {whole / bound:.2f} of the bound",
                     flush=True,
                 )
+            twice = len(quick.charged_twice()) + len(late.charged_twice())
+            print(f"{engine}: {quick.hits + late.hits} requests, {twice} orders charged twice", flush=True)
         matter = matter_for(asked.model)
         for photo in sorted(asked.photos.iterdir()):
-            prepare(photo, model=matter, description=SCENE, endpoint=quick.url, orders=Path(scratch, "one", "orders"))
+            prepare(photo, model=matter, description=SCENE, orders=Path(scratch, "one", "orders"))
         results = {each.name: made(each) for each in Path(scratch).iterdir()}
         for name, (canvases, finals) in sorted(results.items()):
             print(f"{name}: {len(canvases)} canvases, {len(finals)} finals", flush=True)
@@ -81,8 +82,6 @@ def main() -> None:
         finals = [each for _, each in results.values() if each]
         print("canvases of each way are the same:", all(each == canvases[0] for each in canvases))
         print("finals of each way are the same:", all(each == finals[0] for each in finals))
-        twice = len(quick.charged_twice()) + len(late.charged_twice())
-        print(f"requests {quick.hits + late.hits}, orders charged twice {twice}")
 
 
 if __name__ == "__main__":
