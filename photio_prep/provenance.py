@@ -22,7 +22,7 @@ TYPES = {
     "composite": f"{_TERMS}compositeWithTrainedAlgorithmicMedia",
 }
 # Where our own facts stand: no page, only a name that nobody else uses.
-_OURS = "https://pypi.org/project/photio-prep/ns/1.0/"
+_OURS = "urn:photio-prep:1.0:"
 # What XML 1.0 cannot hold, however it is written: control characters, lone surrogates, the last two of a plane.
 _UNSPEAKABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # Letters of a description. An APP1 segment of a JPEG ends at 65,533 bytes, and a letter may take six.

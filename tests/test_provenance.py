@@ -19,7 +19,7 @@ from tests.test_finals import answered
 
 EXT = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"
 RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
-OURS = "{https://pypi.org/project/photio-prep/ns/1.0/}"
+OURS = "{urn:photio-prep:1.0:}"
 NASTY = "a \"quoted\" <b>&amp; 'scene' ]]> --> \x00\x07\x1b \ud800 \ufffe é 漢字 😀"
 
 
