@@ -50,6 +50,12 @@ def ca_bundle() -> str | None:
     return os.environ.get("PHOTIO_CA_BUNDLE") or _text("ca_bundle")
 
 
+def threads() -> int:
+    """How many threads a network may use: OMP_NUM_THREADS, which schedulers and Ray set for a worker; 0: any number."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return int(told) if told.isdecimal() else 0
+
+
 def gate(flag: str | None) -> Level:
     """How strict the gate is: the flag, else PHOTIO_GATE, else photio.toml's `gate`, else "warn".
 

@@ -289,3 +289,20 @@ def test_auto_takes_openvino_only_where_it_may_round(models: Path) -> None:
 def test_weights_that_openvino_cannot_read_are_an_error() -> None:
     with pytest.raises(ModelUnavailable, match="--device openvino"):
         devices.session(b"no network", "openvino")
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("device", ["cpu", pytest.param("openvino", marks=OPENVINO)])
+def test_a_worker_of_one_core_believes_the_same(
+    models: Path, monkeypatch: pytest.MonkeyPatch, device: devices.Device
+) -> None:
+    data = installed("u2netp", models).read_bytes()
+    feed = {"input.1": np.random.default_rng(3).random((1, 3, 320, 320), dtype=np.float32)}
+    found = []
+    for told in ("", "1"):
+        monkeypatch.setenv("OMP_NUM_THREADS", told)
+        session, _, _ = devices.session(data, device)
+        if device == "cpu":
+            assert session.get_session_options().intra_op_num_threads == int(told or 0)
+        found.append(session.run([session.get_outputs()[0].name], feed)[0])
+    assert np.array_equal(*found)

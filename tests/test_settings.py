@@ -225,3 +225,11 @@ def test_a_key_file_without_a_key(configured: Write, key_file: Path, text: bytes
     key_file.write_bytes(text)
     with pytest.raises(KeyRefused):
         settings.key(key_file)
+
+
+@pytest.mark.parametrize(("told", "threads"), [("", 0), ("1", 1), ("16", 16), ("4,2", 0), ("-1", 0), ("many", 0)])
+def test_a_network_uses_as_many_threads_as_the_scheduler_says(
+    monkeypatch: pytest.MonkeyPatch, told: str, threads: int
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", told)
+    assert settings.threads() == threads
