@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photio_prep.tiles import Bools, Floats
+from photio_prep.tiles import Bools, Floats, extreme
 
 # The rim is looked at in a picture this many times smaller: there is no detail in it to lose, and grain is averaged.
 _SMALLER = 4
@@ -65,11 +65,8 @@ def blurred_alpha(pixels: NDArray[np.uint8], belief: Floats, rim: Bools) -> Floa
 
 def _width(seen: Floats, rim: Bools) -> float:
     """Over how many pixels the picture's edge runs at the rim, as a median: contrast nearby over steepest slope."""
-    from scipy.ndimage import maximum_filter, minimum_filter
-
-    side = (2 * _REACH + 1, 2 * _REACH + 1, 1)
-    contrast = maximum_filter(seen, side) - minimum_filter(seen, side)
-    steepest = maximum_filter(np.hypot(*np.gradient(seen, axis=(0, 1))), side)
+    contrast = extreme(seen, _REACH, np.maximum) - extreme(seen, _REACH, np.minimum)
+    steepest = extreme(np.hypot(*np.gradient(seen, axis=(0, 1))), _REACH, np.maximum)
     widths = np.linalg.norm(contrast, axis=-1) / (np.linalg.norm(steepest, axis=-1) + _TINY)
     return float(np.median(widths[rim]))
 

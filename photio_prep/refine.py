@@ -78,7 +78,7 @@ def _sharp(pixels: NDArray[np.uint8], sharp: Floats, belief: Floats, rim: Bools,
         planes: list[NDArray[Any]] = [*pixels.transpose(2, 0, 1), sharp]
         sharp = stretch(over_tiles(busy, 2 * radius, work, planes, sharp[None].copy())[0], *after)
     soft = stretch(edge_width(pixels), *_WIDTHS)
-    blurred = blurred_alpha(pixels, belief, rim) if soft[rim].mean() > _MOSTLY else belief
+    blurred = blurred_alpha(pixels, belief, rim) if _as_a_whole(soft, rim) else belief
     soft *= widened(rim, _FAR)
     return sharp + soft * (blurred - sharp)
 
@@ -95,7 +95,12 @@ def softness(pixels: NDArray[np.uint8], rim: Bools) -> Floats:
     another thing's edge.
     """
     soft = stretch(edge_width(pixels), *_WIDTHS)
-    return soft if soft[rim].mean() <= _MOSTLY else np.ones_like(soft)
+    return np.ones_like(soft) if _as_a_whole(soft, rim) else soft
+
+
+def _as_a_whole(soft: Floats, rim: Bools) -> bool:
+    """Whether the product is out of focus as a whole: most of its rim is soft."""
+    return bool(soft[rim].mean() > _MOSTLY)
 
 
 def edge_width(pixels: NDArray[np.uint8]) -> Floats:

@@ -39,7 +39,7 @@ def extreme(plane: NDArray[Any], radius: int, of: np.ufunc) -> NDArray[Any]:
     Each pass doubles the window: five times as fast as scipy's filters, which walk along it (docs/speed.md).
 
     Args:
-        plane: (H, W).
+        plane: (H, W), or (H, W, C), each channel by itself.
         radius: Of the squares.
         of: An operation that gives the same however often it sees a value.
     """
