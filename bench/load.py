@@ -92,8 +92,8 @@ def batch(url: str, out: Path, count: int, workers: int) -> Figures:
 
     def whole(order: Order) -> None:
         nonlocal done
-        pay.pay(order, till)
-        talk.done(order, State.FINISHED, final=finals.write_final(order, out))
+        result = pay.pay(order, till)
+        talk.done(order, State.FINISHED, final=finals.write_final(order, out, result=result))
         done += 1
         if done == min(1000, count // 2):
             early[0] = resident()

@@ -24,6 +24,8 @@ _SAME = 0.5
 _SECTORS = 32
 # What is finer than this (sigma) a generator's decoder may soften; what is coarser is detail.
 _FINE = 1.2
+# Means on both sides of an outline: their sigma, how far they look, and how many are worked out at once.
+_MEAN, _SEEN, _WINDOWS = 1.5, 3, 16384
 # Energy (levels squared) of what has no detail that could be lost.
 _FLAT = 0.01
 
@@ -57,20 +59,24 @@ def figures(canvas: Image.Image, answer: Image.Image) -> Figures:
     margin = _REACH + 2 * _RIM
     box = (max(box[0] - margin, 0), max(box[1] - margin, 0), box[2] + margin, box[3] + margin)
     box = (box[0], box[1], min(box[2], canvas.width), min(box[3], canvas.height))
-    sent = np.asarray(canvas.crop(box), dtype=np.float32)
-    seen = np.asarray(answer.crop(box), dtype=np.float32)
-    alpha: Floats = np.asarray(sent[..., 3] / np.float32(255), dtype=np.float32)
-    product: Floats = sent[..., :3]
+    sent, seen = _planes(canvas.crop(box)), _planes(answer.crop(box))
+    alpha: Floats = sent[3] / np.float32(255)
+    product, greys = sent[:3], (sent[:3].mean(0), seen.mean(0))
     core = _inside(alpha)
-    right, down = _shift(alpha, product, seen, core)
-    found = _moved(seen, -round(right), -round(down))
+    right, down = _shift(alpha, *greys, core)
+    found, grey = (_moved(each, -round(right), -round(down)) for each in (seen, greys[1]))
     around = _Outline(alpha, core, product, found)
     rim, grown = around.grown(_RIM)
     if abs(rim) < _WIDE:
         rim, grown = around.grown(_NARROW)
-    colour = float(np.linalg.norm(_lab(found[core].mean(0)) - _lab(product[core].mean(0))))
-    detail = (_detail(found, core) + _FLAT) / (_detail(product, core) + _FLAT)
-    return Figures(*(round(float(each), 3) for each in (right, down, rim, grown, colour, detail)))
+    colour = float(np.linalg.norm(_lab(around.colours[1]) - _lab(around.colours[0])))
+    before, after = _detail(np.stack((greys[0], grey)), core) + _FLAT
+    return Figures(*(round(float(each), 3) for each in (right, down, rim, grown, colour, after / before)))
+
+
+def _planes(picture: Image.Image) -> Floats:
+    """(C, H, W), in levels."""
+    return np.array([np.asarray(each) for each in picture.split()], dtype=np.float32)
 
 
 def _inside(alpha: Floats) -> Bools:
@@ -86,49 +92,48 @@ def _inside(alpha: Floats) -> Bools:
 
 
 def _shift(alpha: Floats, product: Floats, seen: Floats, core: Bools) -> tuple[float, float]:
-    """Right and down: where the product's gradients, and any edge along its outline, fit the answer best."""
+    """Right and down: where the product's gradients, and any edge along its outline, fit the answer best.
+
+    Args:
+        alpha: (H, W), as it was sent.
+        product: (H, W), the mean of its channels.
+        seen: The same of the answer.
+        core: Where the product is opaque, a little inside.
+    """
     from scipy.ndimage import gaussian_filter
 
-    light = gaussian_filter(seen.mean(-1), 0.7)
-    across, down = _slopes(light)
+    planes = np.stack((product, seen, alpha))
+    soft = gaussian_filter(planes, (0, 0.7, 0.7))
     # Shading says little of a place, and an edge of the scene must not outshout the inside.
-    ours = [each * core for each in _slopes(_fine(product.mean(-1)))]
-    theirs = _slopes(_fine(seen.mean(-1)))
+    ours, theirs = np.moveaxis(_slopes(soft[:2] - gaussian_filter(planes[:2], (0, 4, 4))), 1, 0)
+    ours = ours * core
     loudest = 3 * float(np.hypot(*ours)[core].std()) + 1e-6
-    across_fit, down_fit = (
-        _fits(each, np.clip(other, -loudest, loudest)) for each, other in zip(ours, theirs, strict=True)
-    )
-    inside = across_fit + down_fit
-    edge_across, edge_down = _slopes(gaussian_filter(alpha, 0.7))
-    line, steep = np.hypot(edge_across, edge_down), np.minimum(np.hypot(across, down), 24)
-    outline = _fits(line, steep)
+    steep, line = np.hypot(*_slopes(soft[1:]))
+    found = _fits(np.stack((*ours, line)), np.stack((*np.clip(theirs, -loudest, loudest), np.minimum(steep, 24))))
     # Each speaks as loudly as it says something: its peak over what it says of places that are wrong.
-    fit = _loud(inside) + _loud(outline)
+    fit = _loud(found[0] + found[1]) + _loud(found[2])
     if float(np.ptp(fit)) < 1e-3:
         return 0.0, 0.0  # neither says anything of a place
     row, column = np.unravel_index(int(fit.argmax()), fit.shape)
     return _peak(fit[row], int(column)) - _REACH, _peak(fit[:, column], int(row)) - _REACH
 
 
-def _fine(plane: Floats) -> Floats:
-    from scipy.ndimage import gaussian_filter
-
-    return np.asarray(gaussian_filter(plane, 0.7) - gaussian_filter(plane, 4), dtype=np.float32)
-
-
-def _slopes(plane: Floats) -> tuple[Floats, Floats]:
-    down, across = np.gradient(plane)
-    return np.asarray(across, dtype=np.float32), np.asarray(down, dtype=np.float32)
+def _slopes(planes: Floats) -> Floats:
+    """Of (N, H, W): (2, N, H, W), across and down."""
+    return np.stack((np.gradient(planes, axis=2), np.gradient(planes, axis=1)))
 
 
-def _fits(template: Floats, seen: Floats) -> Floats:
-    """Correlation for each shift of at most _REACH pixels, [down, right]."""
+def _fits(templates: Floats, seen: Floats) -> Floats:
+    """Correlation of each of (N, H, W) with its own, for each shift of at most _REACH pixels: (N, down, right)."""
     from scipy.fft import irfft2, next_fast_len, rfft2
 
-    rows, columns = (next_fast_len(each + 2 * _REACH, real=True) for each in template.shape)
-    spectrum = rfft2(seen, (rows, columns)) * np.conj(rfft2(template, (rows, columns)))
-    found = np.roll(irfft2(spectrum, (rows, columns)), (_REACH, _REACH), (0, 1))
-    return np.asarray(found[: 2 * _REACH + 1, : 2 * _REACH + 1], dtype=np.float32)
+    size = [next_fast_len(each + 2 * _REACH, real=True) for each in templates.shape[1:]]
+    found = irfft2(rfft2(seen, size) * np.conj(rfft2(templates, size)), size)
+    for axis in (1, 2):
+        found = np.concatenate(
+            (found.take(range(-_REACH, 0), axis), found.take(range(_REACH + 1), axis)), axis, dtype=np.float32
+        )
+    return np.asarray(found)
 
 
 def _loud(fit: Floats) -> Floats:
@@ -145,12 +150,12 @@ def _peak(values: Floats, at: int) -> float:
     return at + (0.5 * (before - after) / bend if bend < 0 else 0.0)
 
 
-def _moved(pixels: Floats, right: int, down: int) -> Floats:
-    """`pixels` moved, their edges repeated."""
-    height, width = pixels.shape[:2]
+def _moved(planes: Floats, right: int, down: int) -> Floats:
+    """(..., H, W) moved, edges repeated."""
+    height, width = planes.shape[-2:]
     rows = np.clip(np.arange(height) - down, 0, height - 1)
     columns = np.clip(np.arange(width) - right, 0, width - 1)
-    return pixels[rows[:, None], columns]
+    return planes[..., rows[:, None], columns] if right or down else planes
 
 
 class _Outline:
@@ -159,7 +164,7 @@ class _Outline:
     Args:
         alpha: (H, W), as it was sent.
         core: Where the product is opaque, a little inside.
-        sent: (H, W, 3), the product as it was sent.
+        sent: (3, H, W), the product as it was sent.
         seen: The answer there.
     """
 
@@ -171,13 +176,16 @@ class _Outline:
         self._alpha, self._core, self._sent, self._seen = alpha, core, sent, seen
         self._solid = alpha >= 0.5
         self._line = self._solid & ~binary_erosion(self._solid, np.ones((3, 3)), border_value=1)
+        self._middle = [float(each.mean()) for each in np.nonzero(self._solid)]
+        self._length = np.bincount(self._sectors(self._line), minlength=_SECTORS)
         self._out = distance_transform_edt(alpha < 0.02)
         self._in, self._nearest = distance_transform_edt(~core, return_indices=True)
-        self._product = _mean_in(seen, core)
-        self._through = (alpha > 0) & (alpha < 1)
-        self._soft = self._through.sum() / max(self._line.sum(), 1)
+        # Mean colours of the inside, as it was sent and as it came back.
+        self.colours = _mean(sent, core), _mean(seen, core)
+        through = (alpha > 0) & (alpha < 1)
+        self._soft = through.sum() / max(self._line.sum(), 1)
         # A server that only gives back what it was sent leaves alpha out.
-        self._plain = self._through.any() and float(np.abs(seen - sent)[self._through].mean()) < _SAME
+        self._plain = through.any() and float(np.abs(seen[:, through] - sent[:, through]).mean()) < _SAME
 
     def grown(self, reach: int) -> tuple[float, float]:
         """How far the outline moved outwards, and by what share the area grew.
@@ -193,16 +201,16 @@ class _Outline:
         ring = ((self._alpha > 0) & ~self._core) | ((self._out <= reach) & ~self._solid)
         ring &= self._in <= reach + 6 + self._soft
         beyond = distance_transform_edt(~far, return_distances=False, return_indices=True)
-        product = self._product[tuple(self._nearest[:, ring])]
-        scene = _mean_in(self._seen, far)[tuple(beyond[:, ring])]
-        contrast = ((product - scene) ** 2).sum(-1)
-        tint = self._seen[self._core].mean(0) - self._sent[self._core].mean(0)
-        share = self._alpha[ring][:, None]
+        product = _mean_at(self._seen, self._core, self._nearest[:, ring])
+        scene = _mean_at(self._seen, far, beyond[:, ring])
+        contrast = ((product - scene) ** 2).sum(0)
+        tint = (self.colours[1] - self.colours[0])[:, None]
+        share = self._alpha[ring]
         share = np.ceil(share) if self._plain else share
-        expected = share * (self._sent[ring] + tint) + (1 - share) * scene
-        extra = ((self._seen[ring] - expected) * (product - scene)).sum(-1)
-        sector, line_sector = self._sectors(ring), self._sectors(self._line)
-        area, length = np.bincount(sector, minlength=_SECTORS), np.bincount(line_sector, minlength=_SECTORS)
+        expected = share * (self._sent[:, ring] + tint) + (1 - share) * scene
+        extra = ((self._seen[:, ring] - expected) * (product - scene)).sum(0)
+        sector, length = self._sectors(ring), self._length
+        area = np.bincount(sector, minlength=_SECTORS)
         extra_all = np.bincount(sector, extra, _SECTORS)
         contrast_all = np.bincount(sector, contrast, _SECTORS)
         speaks = (length > 0) & (contrast_all > 8.0**2 * area) & (area > 0)
@@ -215,28 +223,50 @@ class _Outline:
     def _sectors(self, where: Bools) -> NDArray[np.int64]:
         """In which sector around the product's middle each place lies."""
         rows, columns = np.nonzero(where)
-        top, left = (each.mean() for each in np.nonzero(self._solid))
-        turn = np.arctan2(rows - top, columns - left)
+        turn = np.arctan2(rows - self._middle[0], columns - self._middle[1])
         return np.asarray(np.minimum(((turn + np.pi) / (2 * np.pi) * _SECTORS).astype(int), _SECTORS - 1))
 
 
-def _mean_in(pixels: Floats, where: Bools) -> Floats:
-    """Smoothed, each side by itself."""
+def _mean_at(planes: Floats, where: Bools, places: NDArray[np.int32]) -> Floats:
+    """(3, H, W) smoothed, counting only what lies in `where`, at places (2, N), rows and columns: (3, N).
+
+    Few places are the nearest ones of many, so only those are worked out, window by window.
+    """
+    width = where.shape[1]
+    flat, whose = np.unique(places[0] * width + places[1], return_inverse=True)
+    found = np.empty((3, len(flat)), np.float32)
+    steps = np.arange(-_SEEN, _SEEN + 1)
+    bell = np.exp(-0.5 * (steps / _MEAN) ** 2, dtype=np.float32)
+    bell = np.outer(bell, bell) / bell.sum() ** 2
+    for first in range(0, len(flat), _WINDOWS):
+        rows, columns = np.divmod(flat[first : first + _WINDOWS], width)
+        window = (
+            _mirrored(rows[:, None] + steps, where.shape[0])[:, :, None],
+            _mirrored(columns[:, None] + steps, width)[:, None],
+        )
+        weight = where[window] * bell
+        sums = [np.einsum("nij,nij->n", plane[window], weight) for plane in planes]
+        found[:, first : first + _WINDOWS] = sums / (weight.sum((1, 2)) + np.float32(1e-6))
+    return np.asarray(found[:, whose])
+
+
+def _mirrored(places: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    """Places beyond the first and the last pixel, reflected there."""
+    reflected = np.minimum(np.abs(places + 0.5) - 0.5, 2 * length - 1 - places)
+    return np.asarray(np.clip(reflected, 0, length - 1), dtype=np.int64)
+
+
+def _mean(planes: Floats, where: Bools) -> Floats:
+    """(3, H, W) -> (3,)."""
+    return np.asarray((planes * where).sum((1, 2)) / np.float32(where.sum()))
+
+
+def _detail(planes: Floats, core: Bools) -> NDArray[np.float64]:
+    """Energy of the gradients of what a lens could still see, of each of (N, H, W)."""
     from scipy.ndimage import gaussian_filter
 
-    share = where.astype(np.float32)
-    weight = gaussian_filter(share, 1.5)[..., None] + np.float32(1e-6)
-    return np.asarray(gaussian_filter(pixels * share[..., None], (1.5, 1.5, 0)) / weight, dtype=np.float32)
-
-
-def _detail(pixels: Floats, core: Bools) -> float:
-    """Energy of the gradients of what a lens could still see."""
-    from scipy.ndimage import gaussian_filter
-
-    smooth = gaussian_filter(pixels.mean(-1), _FINE)
-    down, across = np.gradient(smooth)
-    energy = across**2 + down**2
-    return float(energy[core].mean())
+    energy = (_slopes(gaussian_filter(planes, (0, _FINE, _FINE))) ** 2).sum(0)
+    return np.array([float(each[core].mean()) for each in energy])
 
 
 def _lab(colour: Floats) -> NDArray[np.float64]:

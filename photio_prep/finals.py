@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from photio_prep import earlier, files, pay, settings, states, views
-from photio_prep.data import Final, Matter
+from photio_prep.data import Final, Matter, Result
 from photio_prep.encode import SANDBOX_MARK, SUFFIXES, encoded, final_format
 from photio_prep.errors import OutputExists, UsageError
 from photio_prep.facts import read_if_there, written
@@ -85,13 +85,14 @@ def write_final(
     finishing: Finishing = DEFAULT_FINISHING,
     photos: Path | None = None,
     matter: Matter | None = None,
+    result: Result | None = None,
 ) -> Path:
     """Make the final of the kept answer, write it, mark the order finished; its path. Free, repeatable for ever.
 
     With `metadata` "keep-safe" it carries the photo's copyright and artist and a profile of sRGB. `xmp` is what it
     says of how it was made (provenance.py); without either it holds pixels only. With `photos`, a file or a folder, the
     photo is looked for there too. The order's folder gets the final's proof, and the drift of the answer as figures and
-    as a picture; with `matter`, also what that finds in the answer.
+    as a picture; with `matter`, also what that finds in the answer. `result` is the kept answer, where it is at hand.
 
     Raises:
         OutputExists: A file of somebody else lies there.
@@ -109,7 +110,8 @@ def write_final(
     fallen = finishing.product is None and proof(order).get("product") == "generated"
     if there and mark is not None and mark.get("made") == wishes and states.same(target, mark) and not fallen:
         return target
-    final = made(order, format_=format_, finishing=finishing, photos=photos, matter=matter)
+    result = result or pay.kept_result(order)
+    final = made(order, format_=format_, finishing=finishing, photos=photos, matter=matter, result=result)
     credit = order.origin.credit if metadata == "keep-safe" else None
     data = encoded(final.image, final.format, sandbox=order.sandbox, credit=credit, xmp=xmp)
     # Killed between writing the final and marking it: the very same bytes are ours.
@@ -120,7 +122,7 @@ def write_final(
             final = replace(final, notes=(*final.notes, told))
         _sweep_once(target.parent)
         files.write_whole(target, data)
-    record(order, final)
+    record(order, final, result)
     states.mark_finished(order.folder, order.origin, target, data, wishes)
     earlier.note(order)
     return target
@@ -133,6 +135,7 @@ def made(
     finishing: Finishing = DEFAULT_FINISHING,
     photos: Path | None = None,
     matter: Matter | None = None,
+    result: Result | None = None,
 ) -> Final:
     """The final of the kept answer, not yet encoded: RGB, with its proof, drift and notes. Writes nothing.
 
@@ -141,6 +144,7 @@ def made(
     """
     return finish(
         order,
+        result,
         format=format_,
         product=finishing.product,
         output_size=finishing.output_size,
@@ -151,8 +155,8 @@ def made(
     )
 
 
-def record(order: Order, final: Final) -> None:
-    """Write the proof of a final, and the drift of its answer, into the order's folder."""
+def record(order: Order, final: Final, result: Result | None) -> None:
+    """Write the proof of a final, and the drift of the answer that it is of, into the order's folder."""
     folder = order.folder
     if folder is None or final.proof is None or final.drift is None:
         return
@@ -163,7 +167,6 @@ def record(order: Order, final: Final) -> None:
     # The picture is not synced, since it can be made again: after a power cut it may be empty.
     shown = picture.exists() and picture.stat().st_size > 0
     if not shown or not path.exists() or path.read_bytes() != facts:
-        result = pay.kept_result(order)
         if result is not None:
             drawn = views.drift(order.canvas.image, result.image)
             files.write_whole(picture, views.png(drawn), durable=False)

@@ -12,7 +12,7 @@ from pathlib import Path
 from photio_prep import files
 from photio_prep.data import Photo
 from photio_prep.decode import DEFAULT_LIMITS, Limits
-from photio_prep.encode import png
+from photio_prep.encode import quick_png
 from photio_prep.errors import PhotoRefused
 from photio_prep.framing import cropped
 from photio_prep.orders import Order
@@ -93,7 +93,7 @@ def keep(order: Order, photo: Photo | bytes, *, limits: Limits = DEFAULT_LIMITS)
     """Keep the photo's pixels, and nothing else of it, in the order's folder: nobody could read it again."""
     if order.folder is not None:
         photo = photo if isinstance(photo, Photo) else load(photo, limits=limits, frame=_frame(order))
-        data = png(photo.image)
+        data = quick_png(photo.image)
         files.create_same(order.folder / f"{_name(order)}{sha256(data).hexdigest()[:16]}.png", data)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photio_prep.edges import foreground
-from photio_prep.tiles import Floats
+from photio_prep.tiles import Floats, widened
 from photio_prep.upsample import Upsampled, softness
 
 Bytes = NDArray[np.uint8]
@@ -149,7 +149,7 @@ def _within(
 
 def _over(below: Bytes, above: Bytes, share: Bytes) -> Bytes:
     """`above` on `below`, rounded; exact where `share` is 0 or 255."""
-    weight = share.astype(np.uint32)
+    weight = share.astype(np.uint16)  # 255 · 255 + 127 is less than 2^16
     return ((above * weight + below * (255 - weight) + 127) // 255).astype(np.uint8)
 
 
@@ -174,41 +174,66 @@ def scene(answer: Image.Image, cutout: Image.Image, grown: float = 0.0) -> Image
         cutout: The product (RGBA) at the answer's size.
         grown: How many pixels farther the answer's product reaches.
     """
-    from scipy.ndimage import binary_dilation
-
     levels = np.asarray(cutout.getchannel("A"))
     share = np.asarray(levels / np.float32(255), dtype=np.float32)
     soft = softness(share) * (levels < _SHINES)
     product = (levels >= _PRODUCT) & (soft < 1)
     near = _BLEEDS + (round(grown + 0.5) if grown > 0.5 else 0)
-    behind = np.where(levels < _PRODUCT, 1, (1 - share) * soft) * ~binary_dilation(product, np.ones((3, 3)), near)
+    behind: Floats = np.where(levels < _PRODUCT, np.float32(1), (1 - share) * soft) * ~widened(product, near)
     if not behind.any():
         return answer
-    pixels = np.asarray(answer, dtype=np.float32)
-    through = (pixels - share[..., None] * np.asarray(cutout.convert("RGB"))) / np.maximum(1 - share, 0.1)[..., None]
-    known = np.where(levels[..., None] < _PRODUCT, pixels, np.clip(through, 0, 255))
-    weight = behind[None]
-    drawn = _pulled(np.concatenate((known.transpose(2, 0, 1) * weight, weight), dtype=np.float32))
-    filled = np.where(behind[..., None] == 1, pixels, np.clip(drawn, 0, 255).transpose(1, 2, 0))
-    return Image.fromarray(np.rint(filled).astype(np.uint8))
+    pixels = np.array(answer)
+    known = pixels.transpose(2, 0, 1).astype(np.float32, order="C")
+    mixed = (behind > 0) & (levels >= _PRODUCT)
+    if mixed.any():
+        through = (known[:, mixed] - share[mixed] * np.asarray(cutout)[mixed][:, :3].T) / np.maximum(
+            1 - share[mixed], np.float32(0.1)
+        )
+        known[:, mixed] = np.clip(through, 0, 255)
+    known *= behind
+    hidden = behind < 1
+    drawn = _pulled(np.concatenate((known, behind[None])))[:, hidden]
+    pixels[hidden] = np.rint(np.clip(drawn, 0, 255)).T
+    return Image.fromarray(pixels)
 
 
 def _pulled(planes: Floats) -> Floats:
     """Colours times weight (3, H, W), and the weight: the colours everywhere, unknown ones from coarser levels."""
     weight = planes[3:]
-    own = planes[:3] / np.maximum(weight, _TINY)
     if min(weight.shape[1:]) <= 2 or (weight > 1 - _TINY).all():
+        own = planes[:3] / np.maximum(weight, _TINY)
         return np.asarray(np.where(weight > _TINY, own, own.mean((1, 2), keepdims=True)), dtype=np.float32)
     height, width = weight.shape[1:]
-    small = np.stack([np.asarray(Image.fromarray(each).reduce(2)) for each in planes])
+    small = _halved(planes)
     # Known once it is known in part: means are of what is known only.
     full = np.minimum(1, small[3:] * 4)
-    coarse = _pulled(np.concatenate((small[:3] / np.maximum(small[3:], _TINY) * full, full), dtype=np.float32))
-    rows, columns = coarse.shape[1:]
-    whole = columns * 2, rows * 2
-    large = [np.asarray(Image.fromarray(each).resize(whole, Image.Resampling.BILINEAR)) for each in coarse]
-    around = np.stack(large)[:, :height, :width]
-    return np.asarray(weight * own + (1 - weight) * around, dtype=np.float32)
+    small[:3] *= full / np.maximum(small[3:], _TINY)
+    small[3:] = full
+    around = _doubled(_pulled(small))[:, :height, :width]
+    return np.asarray(planes[:3] + (1 - weight) * around)
+
+
+def _halved(planes: Floats) -> Floats:
+    """Means of squares of two pixels; at a far border, of what there is of one."""
+    if planes.shape[1] % 2:
+        planes = np.concatenate((planes, planes[:, -1:]), 1)
+    if planes.shape[2] % 2:
+        planes = np.concatenate((planes, planes[:, :, -1:]), 2)
+    rows = planes[:, ::2] + planes[:, 1::2]
+    return np.asarray((rows[..., ::2] + rows[..., 1::2]) * np.float32(0.25))
+
+
+def _doubled(planes: Floats) -> Floats:
+    """Twice as high and as wide, bilinear."""
+    for axis in (1, 2):
+        found = np.empty((*planes.shape[: axis + 1], 2, *planes.shape[axis + 1 :]), np.float32)
+        pairs, lines = np.moveaxis(found, (axis, axis + 1), (0, 1)), np.moveaxis(planes, axis, 0)
+        near, far = np.float32(0.75) * lines, np.float32(0.25) * lines
+        np.add(near[1:], far[:-1], out=pairs[1:, 0])
+        np.add(near[:-1], far[1:], out=pairs[:-1, 1])
+        pairs[0, 0], pairs[-1, 1] = lines[0], lines[-1]
+        planes = found.reshape([side * (2 if at == axis else 1) for at, side in enumerate(planes.shape)])
+    return planes
 
 
 def _light(answer: Image.Image, small: Image.Image, mask: Image.Image) -> list[Image.Image]:

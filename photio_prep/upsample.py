@@ -11,7 +11,7 @@ from PIL import Image
 
 from photio_prep.edges import clean
 from photio_prep.refine import guided, stretch
-from photio_prep.tiles import Floats, over_tiles
+from photio_prep.tiles import Floats, extreme, over_tiles
 
 # An edge of the cutout that rises by less than the first a pixel is soft in the photo, from the second on it is sharp.
 _SLOPES = (0.14, 0.28)
@@ -22,10 +22,8 @@ _GUIDED, _EPS, _AFTER = 1.8, 1e-4, (0.15, 0.85)
 
 def softness(share: Floats) -> Floats:
     """1 where an alpha (0..1) rises so slowly that the edge was out of focus, or is everywhere the same; 0 at edges."""
-    from scipy.ndimage import maximum_filter
-
     down, right = np.gradient(share)
-    return stretch(-maximum_filter(np.hypot(down, right), 5), -_SLOPES[1], -_SLOPES[0])
+    return stretch(-extreme(np.hypot(down, right), 2, np.maximum), -_SLOPES[1], -_SLOPES[0])
 
 
 class Upsampled:

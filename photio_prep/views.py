@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageChops, ImageFilter
+from PIL import Image, ImageChops
 
 from photio_prep import files
 from photio_prep.tiles import widened
@@ -49,14 +49,13 @@ def drift(canvas: Image.Image, answer: Image.Image) -> Image.Image:
     sheet.paste(sent, (0, 0), sent)
     grey = Image.new("RGB", size, (128, 128, 128))
     grey.paste(sent, (0, 0), sent)
-    around = sent.getchannel("A").point([0] * 12 + [255] * 244).filter(ImageFilter.MaxFilter(9))
+    alpha = np.asarray(sent.getchannel("A"))
+    solid, around = alpha >= 128, widened(alpha >= 12, 4)
     apart = ImageChops.difference(grey, seen).point([min(255, level * 255 // 48) for level in range(256)] * 3)
     sheet.paste(apart, (2 * size[0], 0), sent.getchannel("A"))
-    solid = sent.getchannel("A").point([0] * 128 + [255] * 128)
-    seen.paste(_LINE, mask=ImageChops.difference(around, around.filter(ImageFilter.MinFilter(3))))
+    seen.paste(_LINE, mask=Image.fromarray(around & widened(~around, 1)))
     sheet.paste(seen, (size[0], 0))
-    line = ImageChops.difference(solid, solid.filter(ImageFilter.MinFilter(3)))
-    sheet.paste(_LINE, (2 * size[0], 0), line)
+    sheet.paste(_LINE, (2 * size[0], 0), Image.fromarray(solid & widened(~solid, 1)))
     return sheet
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from photio_prep import finals, storage
 from photio_prep.cli.shelving import Shelving, Wishes
 from photio_prep.cli.talk import Talk
-from photio_prep.data import Matter
+from photio_prep.data import Matter, Result
 from photio_prep.errors import PhotoRefused
 from photio_prep.finishing import Finishing
 from photio_prep.orders import Order
@@ -21,9 +21,20 @@ def wishes(given: dict[str, Any]) -> Wishes:
 
 
 def write(
-    order: Order, out: Path, wished: Wishes, shelving: Shelving, talk: Talk, *, overwrite: bool, to: str | None = None
+    order: Order,
+    out: Path,
+    wished: Wishes,
+    shelving: Shelving,
+    talk: Talk,
+    *,
+    overwrite: bool,
+    to: str | None = None,
+    result: Result | None = None,
 ) -> Path:
-    """Write the final of an answered order, `to` a store too, and its files for shops, and tell them; its path."""
+    """Write the final of an answered order, `to` a store too, and its files for shops, and tell them; its path.
+
+    `result` is its answer, where it is at hand.
+    """
     path = finals.write_final(
         order,
         out,
@@ -34,6 +45,7 @@ def write(
         photos=wished.photos,
         matter=_matter(order) if wished.segment else None,
         xmp=shelving.xmp(order),
+        result=result,
     )
     put(path, out, to, overwrite=overwrite)
     tell(order, path, out, wished, shelving, talk)

@@ -80,9 +80,9 @@ def run(inputs_: tuple[str, ...], out: Path, overwrite: bool, jobs: int, **given
 
         def whole(order: Order) -> None:
             with till.turns.turn():
-                pay.pay(order, till)
+                result = pay.pay(order, till)
             paid_before.note(order)
-            path = finishing.write(order, out, wished, shelving, talk, overwrite=overwrite, to=to)
+            path = finishing.write(order, out, wished, shelving, talk, overwrite=overwrite, to=to, result=result)
             sweeping.note(swept, order, path, out)
 
         for items in choice.batches(lambda: till.closed is not None):
