@@ -67,8 +67,8 @@ def assembled(
     if why:
         notes.append(why)
     scales = round(size.width / way.source.width, 4), round(size.width / frame.width, 4)
-    whole = crop(answer, way, size)
     if found is None:
+        whole = crop(answer, way, size)
         return Final(whole, order.origin.source, format_, Proof(product, size, *scales), drift, tuple(notes))
     moved, grown = (0.0, 0.0), 0.0
     if product != "generated":
@@ -76,7 +76,7 @@ def assembled(
         notes += said
     view, alpha, pure = photo_layer(order, found, size)
     placed = restore.place(
-        whole if product == "generated" else crop(answer, way, frame),
+        crop(answer, way, size if product == "generated" else frame),
         view,
         cutout_of(order),
         product,

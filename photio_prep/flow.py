@@ -33,6 +33,9 @@ from photio_prep.stages.request import by_url as by_url
 from photio_prep.stages.request import doubts, request
 from photio_prep.stages.send import API_URL
 
+# Pixels of a canvas that is worked on in one go.
+_SMALL = 2**17
+
 
 @made.once
 def prepare(
@@ -112,6 +115,7 @@ def prepare(
     canvas, judged = both(
         lambda: pad(cutout, placement),
         lambda: gate_.judge(photo, cutout, _agreement(photo, cutout, second, cutting)),
+        worth=chosen.size.area > _SMALL,
     )
     asked = request(canvas, description, seed=seed, negative_prompt=negative_prompt, append_negative=append_negative)
     unlisted = () if chosen.documented else (f"{chosen.size} is not on Photio's list of sizes (undocumented)",)

@@ -157,7 +157,7 @@ def _publish(order: Order, folder: Path, revised: bool) -> bool:
         try:
             files.write_new(temporary / "canvas.png", sent.canvas.png)
             if order.cutout is not None:
-                files.write_new(temporary / "cutout.png", quick_png(order.cutout))
+                files.write_new(temporary / "cutout.png", _cutout_png(order.cutout, sent.canvas))
             files.write_new(temporary / "order.json", written(plan))
             files.write_new(temporary / f"photo-{order.origin.id}.json", written(_wanted(order)))
             if order.origin.gate is not None:
@@ -173,6 +173,12 @@ def _publish(order: Order, folder: Path, revised: bool) -> bool:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     return True
+
+
+def _cutout_png(cutout: Image.Image, canvas: Canvas) -> bytes:
+    """The cutout as a PNG: the canvas's own, where the photo fills that and nothing was padded."""
+    same = cutout.size == canvas.image.size and cutout.tobytes() == canvas.image.tobytes()
+    return canvas.png if same else quick_png(cutout)
 
 
 def _want(order: Order, folder: Path) -> None:

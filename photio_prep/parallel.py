@@ -14,12 +14,13 @@ Second = TypeVar("Second")
 CORES = os.cpu_count() or 1
 
 
-def both(first: Callable[[], First], second: Callable[[], Second]) -> tuple[First, Second]:
-    """What each gives; the first runs in a thread of its own meanwhile, where there is a core for it.
+def both(first: Callable[[], First], second: Callable[[], Second], *, worth: bool = True) -> tuple[First, Second]:
+    """What each gives; the first runs in a thread of its own meanwhile, where there is a core for it and it is `worth`.
 
+    What takes a few milliseconds is not: threads that often want the interpreter keep each other from it.
     Where both raise, the first one's error is told.
     """
-    if CORES == 1:
+    if CORES == 1 or not worth:
         return first(), second()
     with ThreadPoolExecutor(1, thread_name_prefix="photio-part") as aside:
         other = aside.submit(first)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photio_prep.edges import foreground
-from photio_prep.tiles import Floats, widened
+from photio_prep.tiles import Bools, Floats, widened
 from photio_prep.upsample import Upsampled, softness
 
 Bytes = NDArray[np.uint8]
@@ -71,36 +71,35 @@ def place(
         alpha: The product's alpha at `size`, where that is known better than by enlarging the cutout's.
     """
     offset = round(moved[0] * size[0]), round(moved[1] * size[1])
-    base = answer if answer.size == size else answer.resize(size, Image.Resampling.LANCZOS)
     light = None
-    if product != "generated":
+    if product == "generated":
+        out = answer.copy() if answer.size == size else answer.resize(size, Image.Resampling.LANCZOS)
+    else:
+        out = scene(answer, _shifted(cutout.resize(answer.size, Image.Resampling.LANCZOS), moved), grown)
+        out = out if out.size == size else out.resize(size, Image.Resampling.LANCZOS)
+    if product == "detail":
         mask = _shifted(cutout.getchannel("A").resize(answer.size, Image.Resampling.BICUBIC), moved)
-        small = view.resize(answer.size, Image.Resampling.BOX)
-        base = scene(answer, _shifted(cutout.resize(answer.size, Image.Resampling.LANCZOS), moved), grown)
-        base = base if base.size == size else base.resize(size, Image.Resampling.LANCZOS)
-        if product == "detail":
-            light = _light(answer, _shifted(small, moved), mask)
-    out = np.array(base)
+        light = _light(answer, _shifted(view.resize(answer.size, Image.Resampling.BOX), moved), mask)
     core = equal = soft = outline = 0
     for first, last, colours, levels, pixels in _bands(view, Upsampled(cutout.getchannel("A"), size), alpha, pure=pure):
         here = _within(first, last, offset, size)
         if here is None:
             continue
-        there, part = here
-        shown, share = out[there], levels[part][..., None]
+        (rows, columns), part = here
+        share = levels[part]
         if product != "generated":
-            product_colours = colours[part]
-            if light is not None:
-                product_colours = _lit(product_colours, light, there, size)
-            out[there] = _over(shown, product_colours, share)
-        solid = share[..., 0] == 255
-        core += int(solid.sum())
-        equal += int((solid & (out[there] == pixels[part]).all(-1)).sum())
-        soft += int(((share > 0) & (share < 255)).sum())
-        half = share[..., 0] >= 128
-        outline += int((half[1:] != half[:-1]).sum() + (half[:, 1:] != half[:, :-1]).sum())
+            above = colours[part] if light is None else _lit(colours[part], light, (rows, columns), size)
+            # Rounded, and exact where alpha is 0 or 255.
+            out.paste(Image.fromarray(above), (columns.start, rows.start), Image.fromarray(share))
+        shown = np.asarray(out.crop((columns.start, rows.start, columns.stop, rows.stop)))
+        red, green, blue = (shown == pixels[part]).transpose(2, 0, 1)
+        solid, half = share == 255, share >= 128
+        core += _count(solid)
+        equal += _count(solid & red & green & blue)
+        soft += _count(share > 0) - _count(solid)
+        outline += _count(half[1:] != half[:-1]) + _count(half[:, 1:] != half[:, :-1])
     # A line at any slope crosses 4/pi times as many pixel edges as it is long.
-    return Placed(Image.fromarray(out), core, equal, soft, round(outline * np.pi / 4))
+    return Placed(out, core, equal, soft, round(outline * np.pi / 4))
 
 
 def layer(
@@ -147,10 +146,8 @@ def _within(
     return (slice(top, bottom), slice(left, end)), inner
 
 
-def _over(below: Bytes, above: Bytes, share: Bytes) -> Bytes:
-    """`above` on `below`, rounded; exact where `share` is 0 or 255."""
-    weight = share.astype(np.uint16)  # 255 · 255 + 127 is less than 2^16
-    return ((above * weight + below * (255 - weight) + 127) // 255).astype(np.uint8)
+def _count(where: Bools) -> int:
+    return int(np.count_nonzero(where))
 
 
 def _lit(colours: Bytes, light: list[Image.Image], there: tuple[slice, slice], size: tuple[int, int]) -> Bytes:
@@ -181,7 +178,7 @@ def scene(answer: Image.Image, cutout: Image.Image, grown: float = 0.0) -> Image
     near = _BLEEDS + (round(grown + 0.5) if grown > 0.5 else 0)
     behind: Floats = np.where(levels < _PRODUCT, np.float32(1), (1 - share) * soft) * ~widened(product, near)
     if not behind.any():
-        return answer
+        return answer.copy()
     pixels = np.array(answer)
     known = pixels.transpose(2, 0, 1).astype(np.float32, order="C")
     mixed = (behind > 0) & (levels >= _PRODUCT)

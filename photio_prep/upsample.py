@@ -3,7 +3,10 @@
 Takes and gives arrays and Pillow pictures. Touches nothing. Raises nothing.
 """
 
+import math
+from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +20,7 @@ from photio_prep.tiles import Floats, extreme, over_tiles
 _SLOPES = (0.14, 0.28)
 # From this enlargement on the photo's colours say better than the cutout's pixels where an edge runs. Variance of a
 # window (colours 0..1) below which it is taken for one colour; the stretch after it.
+_ROWS = 128  # are looked at together
 _GUIDED, _EPS, _AFTER = 1.8, 1e-4, (0.15, 0.85)
 
 
@@ -42,30 +46,58 @@ class Upsampled:
         share = np.asarray(alpha, dtype=np.float32) / np.float32(255)
         self.times = max(size[0] / alpha.width, size[1] / alpha.height)
         self._size = size
+        self._alpha = alpha
         self._share = Image.fromarray(share)
         self._soft = Image.fromarray(softness(share))
+        # So many pixels of the picture does one of them depend on, to each side.
+        self._margin = math.ceil(4 * max(self.times, 1))
+        seen = math.ceil(4 / min(self.times, 1))
+        self._busy = extreme(share, seen, np.maximum) > extreme(share, seen, np.minimum)
+        self._busy |= (share > 0) & (share < 1)
 
     def rows(self, first: int, last: int, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Alpha of the rows from `first` to before `last`; `pixels` are the photo's (RGB)."""
         if self._share.size == self._size:
             return np.asarray(np.rint(np.asarray(self._share)[first:last] * 255), dtype=np.uint8)
+        levels = np.array(self._scaled(self._alpha, (0, first, self._size[0], last), Image.Resampling.NEAREST))
+        for above in range(first, last, _ROWS):
+            below = min(above + _ROWS, last)
+            top, bottom = max(above - self._margin, first), min(below + self._margin, last)
+            for left, right in self._edges(above, below):
+                start, end = max(left - self._margin, 0), min(right + self._margin, self._size[0])
+                part = self._part((start, top, end, bottom), pixels[top - first : bottom - first, start:end])
+                here = part[above - top : below - top, left - start : right - start]
+                levels[above - first : below - first, left:right] = here
+        return levels
+
+    def _edges(self, above: int, below: int) -> Iterator[tuple[int, int]]:
+        """First and last column of each run of columns in which something happens in these rows."""
+        across, down = self._size[0] / self._alpha.width, self._size[1] / self._alpha.height
+        busy = self._busy[math.floor(above / down) : math.ceil(below / down)].any(0)
+        ends = np.flatnonzero(np.diff(busy, prepend=False, append=False))
+        for left, right in ends.reshape(-1, 2):
+            yield math.floor(left * across), min(math.ceil(right * across), self._size[0])
+
+    def _part(self, box: tuple[int, int, int, int], pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         how = Image.Resampling.BICUBIC if self.times > 1 else Image.Resampling.LANCZOS
-        plain = np.clip(self._scaled(self._share, first, last, how), 0, 1)
+        plain = np.clip(self._scaled(self._share, box, how), 0, 1)
         if self.times > 1:
             half = 0.5 / max(1.0, 0.8 * self.times)
             sharp = stretch(plain, 0.5 - half, 0.5 + half)
             busy = (plain > 0) & (plain < 1)
             if self.times >= _GUIDED and busy.any():
                 radius = round(self.times / 2)
-                planes = np.concatenate((pixels.transpose(2, 0, 1) / np.float32(255), sharp[None]), dtype=np.float32)
-                work = partial(guided, radius=radius, eps=_EPS)
+                # Colours stay 0..255, and the epsilon is scaled: the filter gives the same.
+                work = partial(guided, radius=radius, eps=_EPS * 255**2)
+                planes: list[NDArray[Any]] = [*pixels.transpose(2, 0, 1), sharp]
                 found = over_tiles(busy, 2 * radius, work, planes, sharp[None].copy())
                 sharp = np.where(busy, stretch(found[0], *_AFTER), sharp)
-            soft = self._scaled(self._soft, first, last, Image.Resampling.BILINEAR)
+            soft = self._scaled(self._soft, box, Image.Resampling.BILINEAR)
             plain = sharp + np.clip(soft, 0, 1) * (plain - sharp)
         return clean(np.rint(plain * 255).astype(np.uint8))
 
-    def _scaled(self, plane: Image.Image, first: int, last: int, how: Image.Resampling) -> Floats:
-        width, height = self._size
-        box = (0, first * plane.height / height, plane.width, last * plane.height / height)
-        return np.asarray(plane.resize((width, last - first), how, box=box))
+    def _scaled(self, plane: Image.Image, box: tuple[int, int, int, int], how: Image.Resampling) -> NDArray[Any]:
+        left, top, right, bottom = box
+        across, down = plane.width / self._size[0], plane.height / self._size[1]
+        seen = (left * across, top * down, right * across, bottom * down)
+        return np.asarray(plane.resize((right - left, bottom - top), how, box=seen))

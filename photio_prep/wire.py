@@ -8,7 +8,6 @@ Raises KeyRefused, OutcomeUnknown or PaidUnusable for an answer that is no succe
 import base64
 import binascii
 import json
-import re
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -114,7 +113,7 @@ def _no_constant(text: str) -> NoReturn:
 def _picture(text: object, size: Size) -> Image.Image:
     if not isinstance(text, str) or not text.strip():
         raise PaidUnusable(f"the answer says 200 but its body is {str(text)[:40]!r}, not a picture", _KEPT)
-    stripped = re.sub(r"\s+", "", text)
+    stripped = "".join(text.split())
     if stripped[:5].lower() == "data:":
         stripped = stripped.partition(",")[2]
     stripped = stripped.rstrip("=").replace("-", "+").replace("_", "/")
