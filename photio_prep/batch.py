@@ -3,7 +3,8 @@
 Takes sources and a client; gives what became of each. Touches what the stages touch. Raises only what would befall
 every other photo too; what goes wrong with one is its own outcome.
 
-    sources ─▶ prepared by `workers` threads, in order, a bounded number ahead ─▶ paid for by `jobs` threads ─▶ outcomes
+    sources ─▶ prepared by `workers` threads, in order, a bounded number ahead ─▶ paid for by `jobs` threads
+            ─▶ finished by one thread a core ─▶ outcomes
 
 Inference itself uses all cores, so `workers` exist to decode the next photo and encode the last one meanwhile.
 """
@@ -11,19 +12,22 @@ Inference itself uses all cores, so `workers` exist to decode the next photo and
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from photio_prep import flow
-from photio_prep.data import Final, Sender
+from photio_prep.data import Final, Result, Sender
 from photio_prep.errors import Interrupted, PhotioError, StorageFailed
 from photio_prep.orders import Order
+from photio_prep.parallel import CORES
 from photio_prep.stages.load import Source
 from photio_prep.till import Till
 
 T = TypeVar("T")
 U = TypeVar("U")
+V = TypeVar("V")
 
 JOBS = 8
 # What every other photo would meet too: usage, storage, the model.
@@ -71,22 +75,22 @@ def in_order(
                 future.cancel()
 
 
-def as_done(found: Iterable[T], work: Callable[[T], U], till: Till, jobs: int) -> Iterator[tuple[T, U | PhotioError]]:
-    """Each of `found` with what `work` gave, as they finish: `jobs` at a time, as many again taken ahead.
+def as_done(
+    found: Iterable[T],
+    call: Callable[[T], U],
+    finish: Callable[[T, U], V],
+    till: Till,
+    jobs: int,
+) -> Iterator[tuple[T, V | PhotioError]]:
+    """Each of `found` with what `finish` made of what `call` gave, as they finish: `jobs` calls at a time.
 
-    Nothing more is taken once the till is closed, and the first trouble with the disk closes it.
+    As many again are taken ahead. Nothing more is taken once the till is closed, and the first trouble with the disk
+    closes it. Finished are as many at a time as there are cores: that a call has its answer must not keep the next one
+    waiting, and each needs memory for a photo, which its thread keeps (docs/speed.md).
     """
+    running: dict[Future[V], T] = {}
 
-    def guarded(one: T) -> U:
-        try:
-            return work(one)
-        except StorageFailed as error:
-            till.close(error)
-            raise
-
-    running: dict[Future[U], T] = {}
-
-    def finished() -> Iterator[tuple[T, U | PhotioError]]:
+    def finished() -> Iterator[tuple[T, V | PhotioError]]:
         for future in wait(running, return_when=FIRST_COMPLETED).done:
             one = running.pop(future)
             try:
@@ -94,15 +98,39 @@ def as_done(found: Iterable[T], work: Callable[[T], U], till: Till, jobs: int) -
             except PhotioError as error:
                 yield one, error
 
-    with ThreadPoolExecutor(jobs, thread_name_prefix="call") as pool:
+    with ThreadPoolExecutor(CORES, "finish") as finishing, ThreadPoolExecutor(jobs, "call") as calling:
         for one in found:
             if till.closed is not None:
                 break
-            running[pool.submit(guarded, one)] = one
+            whole: Future[V] = Future()
+            running[whole] = one
+            then = partial(_closing, till, finish, one)
+            calling.submit(_closing, till, call, one).add_done_callback(partial(_go_on, finishing, whole, then))
             if len(running) >= 2 * jobs:
                 yield from finished()
         while running:
             yield from finished()
+
+
+def _closing(till: Till, work: Callable[..., U], *given: Any) -> U:  # noqa: ANN401  what `work` takes
+    """What `work` gives; the first trouble with the disk closes the till at once."""
+    try:
+        return work(*given)
+    except StorageFailed as error:
+        till.close(error)
+        raise
+
+
+def _go_on(pool: Executor, whole: Future[V], work: Callable[[U], V], answer: Future[U]) -> None:
+    """`whole` gets what `work` makes of an answer, in a thread of `pool`; or what went wrong with either."""
+
+    def settle() -> None:
+        try:
+            whole.set_result(work(answer.result()))
+        except BaseException as error:  # noqa: BLE001  raised again by whoever asks for it
+            whole.set_exception(error)
+
+    pool.submit(settle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +186,17 @@ def run_many(
         own = given if isinstance(given, Mapping) else {"source": given}
         return flow.prepare(**{"description": description, "endpoint": till.endpoint, **options, **own})
 
-    def whole(job: tuple[Any, Order | PhotioError]) -> Final:
+    def call(job: tuple[Any, Order | PhotioError]) -> tuple[Order, Result]:
         if isinstance(job[1], PhotioError):  # refused while it was prepared
             raise job[1]
-        return flow.finish(job[1], flow.generate(job[1], client=till, gate=gate), format=format)
+        return job[1], flow.generate(job[1], client=till, gate=gate)
+
+    def finish(_: object, paid: tuple[Order, Result]) -> Final:
+        return flow.finish(*paid, format=format)
 
     try:
-        for (given, order), final in as_done(in_order(sources, prepared, threads=threads), whole, till, jobs):
+        made_ready = in_order(sources, prepared, threads=threads)
+        for (given, order), final in as_done(made_ready, call, finish, till, jobs):
             error = final if isinstance(final, PhotioError) else None
             made = None if isinstance(order, PhotioError) else order
             outcome = Outcome(given, made, None if isinstance(final, PhotioError) else final, error)

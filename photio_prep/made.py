@@ -7,7 +7,6 @@ A note below `orders/.made` leads from a wish to an order. It is only a way ther
 any other, and where note or order is gone or damaged, the photo is prepared again.
 """
 
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -17,7 +16,6 @@ from importlib.metadata import version
 from inspect import signature
 from pathlib import Path
 from typing import Any, ParamSpec
-from weakref import WeakValueDictionary
 
 from PIL import Image
 
@@ -27,6 +25,7 @@ from photio_prep.data import Photo
 from photio_prep.errors import ModelUnavailable, PhotioError
 from photio_prep.matters import CatalogueMatter, matter_for
 from photio_prep.orders import Order
+from photio_prep.parallel import alone
 from photio_prep.stages.load import load, name_of, read
 from photio_prep.stages.request import doubts, request
 
@@ -118,16 +117,10 @@ def _there(note: Path, digest: str) -> Order | None:
 def _note(orders: Path, wish: str) -> Iterator[Path]:
     """The place of a wish's note; one thread at a time, so that of twins only the first is prepared."""
     note = orders / NOTES / sha256(wish.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    with _GUARD:
-        lock = _LOCKS.setdefault(str(note.absolute()), threading.Lock())
-    with lock:
+    with alone(note):
         yield note
 
 
 @cache
 def _version() -> str:
     return version("photio-prep")
-
-
-_LOCKS: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
-_GUARD = threading.Lock()

@@ -1,12 +1,18 @@
-"""Parts of one photo's work at the same time: Pillow, numpy and scipy let go of the interpreter while they compute.
+"""Parts of one photo's work at the same time, and what only one thread may do at a time.
+
+Pillow, numpy and scipy let go of the interpreter while they compute.
 
 Takes functions; gives what they give. Touches threads, which end with the call. Raises what the functions raise.
 """
 
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 First = TypeVar("First")
 Second = TypeVar("Second")
@@ -30,3 +36,16 @@ def both(first: Callable[[], First], second: Callable[[], Second], *, worth: boo
             other.result()
             raise
     return other.result(), here
+
+
+_LOCKS: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
+_GUARD = threading.Lock()
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """One thread of this process at a time for each path, whether anything lies there or not."""
+    with _GUARD:
+        lock = _LOCKS.setdefault(str(path.resolve()), threading.Lock())
+    with lock:
+        yield

@@ -10,11 +10,8 @@ Raises what the sender raises; OrderInUse, OutcomeUnknown or PaidUnusable where 
 
 import contextlib
 import shlex
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from weakref import WeakValueDictionary
 
 from photio_prep import claims, files, states
 from photio_prep.data import Result, Sender
@@ -34,6 +31,7 @@ from photio_prep.errors import (
 )
 from photio_prep.keep import AnswerFile, bring_back
 from photio_prep.orders import Order
+from photio_prep.parallel import alone
 from photio_prep.states import State
 from photio_prep.wire import answer
 
@@ -59,7 +57,7 @@ def pay(order: Order, sender: Sender) -> Result:
             f"an order for {order.endpoint}, not for {sender.endpoint}", "Prepare it for that", subject=str(folder)
         )
     # Two photos of one run may want the same order: the second waits for the first one's answer.
-    with _ours(folder):
+    with alone(folder):
         files.sweep(folder)
         kept = kept_result(order)
         if kept is None:
@@ -74,19 +72,6 @@ def pay(order: Order, sender: Sender) -> Result:
         if kept is None:
             raise OrderInUse("another process is paying for it", "Run again when it has ended", subject=str(folder))
         return kept
-
-
-_LOCKS: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
-_LOCKS_GUARD = threading.Lock()
-
-
-@contextlib.contextmanager
-def _ours(folder: Path) -> Iterator[None]:
-    """One thread of this process at a time; other processes are held off by the claim."""
-    with _LOCKS_GUARD:
-        lock = _LOCKS.setdefault(str(folder.resolve()), threading.Lock())
-    with lock:
-        yield
 
 
 def _send(order: Order, folder: Path, sender: Sender) -> Result:

@@ -198,7 +198,7 @@ class Report:
     def table(self) -> Iterator[str]:
         """The totals as lines of a table for people: one for each state."""
         yield f"{'state':<14}{'photos':>8}{'calls':>8}{'cost':>12}"
-        for state in dict.fromkeys(each.state for each in self.lines):
+        for state in sorted({each.state for each in self.lines}, key=[*State].index):
             yield self._told(state.replace("_", " "), [each for each in self.lines if each.state == state])
         yield self._told("total", self.lines)
 

@@ -4,6 +4,7 @@ Takes order folders; gives states, outcomes and finished marks. Touches the disk
 Raises StorageFailed for what cannot be written or read back, UsageError for a word on what is not unknown.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
@@ -34,6 +35,11 @@ class State(StrEnum):
 ANSWERED = frozenset({State.ANSWERED, State.FINISHED})
 # Each of these was billed, unless it is of the sandbox.
 BILLED = ANSWERED | {State.PAID_UNUSABLE}
+
+
+def tally(counts: Mapping[State, int]) -> str:
+    """How many ended how, for people."""
+    return ", ".join(f"{counts[each]} {each.replace('_', ' ')}" for each in State if each in counts)
 
 
 def state(folder: Path) -> State:

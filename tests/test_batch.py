@@ -81,7 +81,7 @@ def test_trouble_with_the_disk_ends_the_calls(identity: Sandbox) -> None:
             raise StorageFailed("full", "Free some space")
         return number
 
-    told = list(as_done(range(100), work, till, 1))
+    told = list(as_done(range(100), work, lambda _, number: number, till, 1))
     assert isinstance(till.closed, StorageFailed)
     assert [each for each, outcome in told if isinstance(outcome, PhotioError)] == [2]
     assert len(told) <= 5, "two in flight, two taken ahead"

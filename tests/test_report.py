@@ -118,7 +118,7 @@ def test_what_the_budget_left_is_in_the_report_too(paid: Command):
     assert found["totals"]["calls"] == 1
     assert found["totals"]["states"] == {"finished": 1, "planned": 3}
     assert {each["exit_code"] for each in found["photos"] if each["state"] == "planned"} == {6}
-    assert "1 finished, 3 planned\n" in said.err  # as in the table
+    assert "3 planned, 1 finished\n" in said.err  # as in the table
 
 
 def test_what_the_budget_left_of_sweeps_is_in_the_report_with_every_number(paid: Command):
@@ -131,7 +131,7 @@ def test_what_the_budget_left_of_sweeps_is_in_the_report_with_every_number(paid:
     assert {each["output"] for each in found["photos"]} == {
         f"{shade}-seeds/{number}" for shade in (100, 150) for number in (1, 2, 3)
     }
-    assert "1 finished, 5 planned\n" in said.err
+    assert "5 planned, 1 finished\n" in said.err
 
 
 def test_a_photo_that_was_done_before_took_no_work(paid: Command):

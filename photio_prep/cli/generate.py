@@ -68,16 +68,19 @@ def generate(orders_: tuple[Path, ...], approved: Path | None, print_curl: bool,
         answered = sum(states.state(each.folder) in states.ANSWERED for each in planned if each.folder)
         paying_.quote(len(new), answered, paying, talk, till)
 
-        def paid(order: Order) -> None:
+        def call(order: Order) -> State:
             state = states.state(order.folder) if order.folder else State.PLANNED
-            if state is not State.FINISHED:
-                with till.turns.turn():
-                    pay.pay(order, till)
-                state = State.ANSWERED
+            if state is State.FINISHED:
+                return state
+            with till.turns.turn():
+                pay.pay(order, till)
+            return State.ANSWERED
+
+        def told(order: Order, state: State) -> None:
             talk.done(order, state, result=order.folder)
 
         with talk.progress(len(planned), "generate"):
-            paying_.each(planned, paid, till, talk, jobs, total=len(planned))
+            paying_.each(planned, call, told, till, talk, jobs, total=len(planned))
     return reporting.close(talk, out_of(found[0]) if found else None)
 
 

@@ -1,6 +1,7 @@
 """prepare, finish: the verbs that make orders and finals."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from photio_prep.cli.shelving import Shelving
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import Interrupted, PhotioError, UsageError
 from photio_prep.geometry import named
-from photio_prep.orders import Order
+from photio_prep.orders import Order, Origin
+from photio_prep.parallel import CORES, alone
 from photio_prep.stages.request import checked_seed
 from photio_prep.states import State
 from photio_prep.verdict import Level
@@ -75,19 +77,23 @@ def finish(orders_: tuple[Path, ...], out: Path | None, overwrite: bool, **given
     shelving = Shelving(rest, talk, wished, overwrite=overwrite)
     swept: dict[Path, str] = {}
     found = [each for place in orders_ for each in wanted.finishable(place, talk.damaged)]
-    with talk.progress(len(found), "finish"):
-        for folder, origin in found:
-            order = None
-            try:
-                order = orders.read(folder, origin=origin)
-                target = out or out_of(folder)
+
+    def work(folder: Path, origin: Origin) -> None:
+        order, target = None, out or out_of(folder)
+        try:
+            order = orders.read(folder, origin=origin)
+            with alone(target / origin.output):  # two photos may want one name: only one of them gets it
                 if shelving.wanted and states.state(folder) not in states.ANSWERED:
                     shelving.done(order, states.state(folder), target, final=None)
                 else:
                     path = finishing.write(order, target, wished, shelving, talk, overwrite=overwrite, to=to)
                     sweeping.note(swept, order, path, out_of(folder))
-            except PhotioError as error:
-                talk.refused(origin.source, error, order, states.state(folder))
+        except PhotioError as error:
+            talk.refused(origin.source, error, order, states.state(folder))
+
+    with talk.progress(len(found), "finish"), ThreadPoolExecutor(CORES, "finish") as pool:
+        for _ in pool.map(lambda each: work(*each), found):
+            pass
     sweeping.show(swept, talk)
     talk.summary()
     return talk.exit_code

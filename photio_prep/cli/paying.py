@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -18,6 +18,8 @@ from photio_prep.errors import BudgetReached, Interrupted, PhotioError, UsageErr
 from photio_prep.orders import Order
 from photio_prep.states import State
 from photio_prep.till import Till
+
+T = TypeVar("T")
 
 OPTIONS = ("sandbox", "api_url", "key_file", "key_stdin", "keyring", "max_calls", "price", "yes")
 # More new calls than this, and a person is asked first.
@@ -104,10 +106,17 @@ def quote(calls: int, kept: int, paying: dict[str, Any], talk: Talk, till: Till,
 
 
 def each(
-    found: Iterable[Order], work: Callable[[Order], None], till: Till, talk: Talk, jobs: int, *, total: int
+    found: Iterable[Order],
+    call: Callable[[Order], T],
+    finish: Callable[[Order, T], None],
+    till: Till,
+    talk: Talk,
+    jobs: int,
+    *,
+    total: int,
 ) -> None:
-    """`work` on each order by `jobs` threads, a few orders ahead of the calls; what goes wrong is told and counted."""
-    for order, error in batch.as_done(found, work, till, jobs):
+    """`call` for each order by `jobs` threads, then `finish` by a few; what goes wrong is told and counted."""
+    for order, error in batch.as_done(found, call, finish, till, jobs):
         # One that was interrupted stays planned; why nothing more is sent is told once.
         if error is not None and not isinstance(error, Interrupted):
             # The photo first: nobody knows an order by its digits.

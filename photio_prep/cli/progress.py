@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from tqdm import tqdm
 
-from photio_prep.states import State
+from photio_prep.states import State, tally
 
 # Off a terminal: seconds between two plain lines.
 _PAUSE = 30.0
@@ -49,7 +49,7 @@ class Progress:
             self._worked += 1
             self._work += now - self._last
         self._last = now
-        told = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in states.items())
+        told = tally(states)
         if spent is not None:
             told += f", {spent:.2f} spent"
         if self._worked:

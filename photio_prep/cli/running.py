@@ -15,6 +15,7 @@ from photio_prep.cli.preparing import prepared
 from photio_prep.cli.review import offer
 from photio_prep.cli.shelving import Shelving, Wishes
 from photio_prep.cli.talk import Talk
+from photio_prep.data import Result
 from photio_prep.errors import OutputExists, PhotioError, UsageError
 from photio_prep.orders import Order
 from photio_prep.states import State
@@ -78,10 +79,13 @@ def run(inputs_: tuple[str, ...], out: Path, overwrite: bool, jobs: int, **given
 
         swept: dict[Path, str] = {}
 
-        def whole(order: Order) -> None:
+        def call(order: Order) -> Result:
             with till.turns.turn():
                 result = pay.pay(order, till)
             paid_before.note(order)
+            return result
+
+        def finish(order: Order, result: Result) -> None:
             path = finishing.write(order, out, wished, shelving, talk, overwrite=overwrite, to=to, result=result)
             sweeping.note(swept, order, path, out)
 
@@ -90,7 +94,7 @@ def run(inputs_: tuple[str, ...], out: Path, overwrite: bool, jobs: int, **given
                 made = prepared(items, out, talk, endpoint=till.endpoint, words=words, cutting={**rest})
                 known = None if again else paid_before
                 free = _reserved(choice.spread(made), out, talk, known, level, wished, shelving, overwrite=overwrite)
-                paying_.each(free, whole, till, talk, jobs, total=len(items) * choice.seeds)
+                paying_.each(free, call, finish, till, talk, jobs, total=len(items) * choice.seeds)
     sweeping.show(swept, talk)
     offer(out, talk)
     return reporting.close(talk, out, choice.items, choice.seeds)

@@ -17,7 +17,7 @@ from photio_prep.errors import GateStopped, Mistakes, PhotioError, PhotoRefused,
 from photio_prep.geometry import snap
 from photio_prep.orders import Order
 from photio_prep.plain import escaped
-from photio_prep.states import State
+from photio_prep.states import State, tally
 from photio_prep.verdict import Level
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ class Talk:
     def summary(self) -> None:
         """How many ended how, where there were several."""
         if sum(self.states.values()) > 1:
-            self.say(", ".join(f"{count} {state.replace('_', ' ')}" for state, count in self.states.items()))
+            self.say(tally(self.states))
 
     def _print(self, text: str) -> None:
         with self._lock:

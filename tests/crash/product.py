@@ -118,13 +118,16 @@ def main(arguments: list[str]) -> int:
     talk = Talk()
     till = Till(InstantClient(KEY, api_url=f"http://127.0.0.1:{port}{PATH}"))
 
-    def whole(order: Order) -> None:
-        talk.done(order, State.FINISHED, final=work(order, till, out))
+    def call(order: Order) -> Path:
+        return work(order, till, out)
+
+    def finish(order: Order, final: Path) -> None:
+        talk.done(order, State.FINISHED, final=final)
 
     try:
         files.sweep(out / "orders")
         todo = [planned(number, out, till.endpoint) for number in range(1, count + 1)]
-        each(todo, whole, till, talk, workers, total=count)
+        each(todo, call, finish, till, talk, workers, total=count)
     except PhotioError as error:
         talk.fail(error)
     return talk.exit_code

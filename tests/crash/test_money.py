@@ -17,7 +17,7 @@ from photio_prep.again import PaidBefore
 from photio_prep.cli.paying import each
 from photio_prep.cli.talk import Talk
 from photio_prep.connection import Timeouts
-from photio_prep.data import Canvas, Request
+from photio_prep.data import Canvas, Request, Result
 from photio_prep.errors import OutcomeUnknown, PhotoRefused
 from photio_prep.orders import Order  # noqa: TC001  as its neighbours
 from photio_prep.pace import Pace
@@ -92,10 +92,10 @@ def test_f66_the_budget_holds_with_sixteen_in_flight_and_a_tenth_of_the_calls_lo
     talk = Talk(quiet=True)
     todo = [product.planned(number, judge.out, judge.server.url) for number in range(1, 81)]
 
-    def work(order: Order) -> None:
-        pay.pay(order, till)
+    def call(order: Order) -> Result:
+        return pay.pay(order, till)
 
-    each(todo, work, till, talk, 16, total=80)
+    each(todo, call, lambda _, result: None, till, talk, 16, total=80)
     judge.server.settle()
     assert (judge.server.hits, till.calls) == (30, 30)
     states = Counter(judge.states())
