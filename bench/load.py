@@ -29,7 +29,7 @@ from photio_prep.stages.send import InstantClient
 from photio_prep.states import State
 from photio_prep.till import Till
 
-SIDE = 132  # RGBA noise of this size is a PNG of about 50 KB
+SIDE = 124  # RGBA noise of this size is a PNG of about 50 KB
 CHECKOUT = Path(__file__).parents[1]
 
 

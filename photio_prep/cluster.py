@@ -81,7 +81,7 @@ def started(
     why: BudgetReached | None = None,
 ) -> Iterator["Cluster"]:
     """A cluster to run photos on, with its permits; a Ray that was started for it ends with it."""
-    settings.no_usage_statistics()
+    settings.tell_ray()
     try:
         import ray
         import ray.data

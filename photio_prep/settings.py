@@ -122,9 +122,14 @@ def for_children() -> dict[str, str]:
     return {"OPENBLAS_NUM_THREADS": "1"} | {name: os.environ[name] for name in _HARMLESS if name in os.environ}
 
 
-def no_usage_statistics() -> None:
-    """Keep Ray from telling its makers about this machine, unless the user said otherwise."""
+def tell_ray() -> None:
+    """What a Ray that we start shall do, unless the user said otherwise.
+
+    It tells its makers nothing about this machine, and keeps a worker that has nothing to do for ten minutes: it would
+    end it after a second, and each new one takes a second of processor for its imports.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_idle_worker_killing_time_threshold_ms", "600000")
 
 
 def key(key_file: Path | None = None, *, from_stdin: bool = False, from_keyring: bool = False) -> Key:

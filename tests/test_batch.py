@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from photio_prep import InstantClient, run
+from photio_prep import InstantClient, batch, run
 from photio_prep.batch import Outcome, as_done, in_order, run_many
 from photio_prep.errors import BudgetReached, ModelUnavailable, PhotioError, PhotoRefused, StorageFailed
 from photio_prep.sandbox import Sandbox
@@ -85,6 +85,61 @@ def test_trouble_with_the_disk_ends_the_calls(identity: Sandbox) -> None:
     assert isinstance(till.closed, StorageFailed)
     assert [each for each, outcome in told if isinstance(outcome, PhotioError)] == [2]
     assert len(told) <= 5, "two in flight, two taken ahead"
+
+
+def test_trouble_with_the_disk_while_one_is_finished_ends_the_calls_too(identity: Sandbox) -> None:
+    till = Till(client(identity))
+
+    def finish(number: int, _: int) -> int:
+        if number == 2:
+            raise StorageFailed("full", "Free some space")
+        return number
+
+    told = list(as_done(range(100), lambda number: number, finish, till, 1))
+    assert isinstance(till.closed, StorageFailed)
+    assert [each for each, outcome in told if isinstance(outcome, PhotioError)] == [2]
+    assert len(told) <= 5
+
+
+def test_the_next_call_does_not_wait_until_the_last_answer_is_finished(identity: Sandbox) -> None:
+    second_call = threading.Event()
+
+    def call(number: int) -> int:
+        if number == 1:
+            second_call.set()
+        return number
+
+    def finish(number: int, _: int) -> bool:
+        return second_call.wait(20)
+
+    assert sorted(as_done(range(2), call, finish, Till(client(identity)), 1)) == [(0, True), (1, True)]
+
+
+def test_no_more_are_finished_at_once_than_there_are_cores(identity: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "CORES", 2)
+    pair = threading.Barrier(2)
+    counting, at_once, most = threading.Lock(), 0, 0
+
+    def finish(_: int, __: int) -> None:
+        nonlocal at_once, most
+        with counting:
+            at_once += 1
+            most = max(most, at_once)
+        pair.wait(20)
+        with counting:
+            at_once -= 1
+
+    list(as_done(range(8), lambda number: number, finish, Till(client(identity)), 8))
+    assert most == 2
+
+
+def test_a_bug_in_either_part_comes_out_as_it_is(identity: Sandbox) -> None:
+    def fails(*_: int) -> int:
+        raise ZeroDivisionError
+
+    for call, finish in ((fails, lambda _, number: number), (lambda number: number, fails)):
+        with pytest.raises(ZeroDivisionError):
+            list(as_done(range(3), call, finish, Till(client(identity)), 1))
 
 
 def test_many_photos_come_out_as_they_do_one_by_one(identity: Sandbox, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -860,6 +861,26 @@ def test_odd_names_never_steer_the_terminal_and_lead_to_the_final(command: Comma
     assert Path(os.fsdecode(line)).exists()  # the shell gets the name as it is on the disk
     assert line.startswith(b"photio-out/a")
     assert b"\x1b" not in said.stdout + said.stderr
+
+
+def test_of_many_photos_that_want_one_name_only_one_gets_it_however_many_are_finished_at_once(
+    keyed: Command, identity: Sandbox
+):
+    for number in range(6):
+        Path(f"{number}").mkdir()
+        saved(Path(f"{number}/shoe.png"), cutout(shade=100 + 20 * number))
+        assert keyed("prepare", f"{number}/shoe.png", "-d", SCENE, "--api-url", identity.url, "-q").code == 0
+    assert keyed("generate", "photio-out", "--api-url", identity.url, "-q").code == 0
+    said = keyed("finish", "photio-out", "--json")
+    assert said.code == 3
+    assert sorted(each["state"] for each in said.facts) == ["answered"] * 5 + ["finished"]
+    (winner,) = (each for each in said.facts if each["state"] == "finished")
+    final = Path("photio-out/shoe-photio.png")
+    assert winner["final"] == str(final)
+    order = Path(winner["order"])
+    mark = json.loads(next(order.glob("finished-*.json")).read_text())
+    assert mark["sha256"] == sha256(final.read_bytes()).hexdigest()
+    assert len(list(Path("photio-out/orders").glob("*/finished-*.json"))) == 1
 
 
 def test_two_processes_on_one_folder_pay_once_each(command: Command):

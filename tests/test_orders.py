@@ -37,6 +37,16 @@ def at(found: Order) -> Path:
 # The folder.
 
 
+def test_a_cutout_that_fills_its_canvas_is_the_canvas_s_png_and_another_has_its_own(tmp_path: Path):
+    for side, same in ((48, True), (40, False)):
+        made = order()
+        picture = made.canvas.image if same else made.canvas.image.resize((side, 32))
+        folder = at(orders.write(replace(made, cutout=picture, endpoint=f"https://{side}.example"), tmp_path))
+        with Image.open(folder / "cutout.png") as kept:
+            assert kept.convert("RGBA").tobytes() == picture.tobytes()
+        assert ((folder / "cutout.png").read_bytes() == made.canvas.png) is same
+
+
 def test_the_folder_of_an_order_holds_what_the_product_promises(tmp_path: Path):
     made = placed(tmp_path)
     folder = at(made)

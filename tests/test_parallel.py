@@ -1,11 +1,13 @@
 """Two parts of one photo's work at the same time."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from photio_prep import parallel
-from photio_prep.parallel import both
+from photio_prep.parallel import alone, both
 
 
 def test_both_give_what_they_give_in_their_order() -> None:
@@ -37,3 +39,26 @@ def test_an_error_of_either_comes_out_and_the_first_ones_first(
 
     with pytest.raises(ValueError, match=told):
         both(lambda: part("first", bad[0]), lambda: part("second", bad[1]))
+
+
+def test_what_is_not_worth_a_thread_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "CORES", 2)
+    here = threading.current_thread()
+    assert both(threading.current_thread, threading.current_thread, worth=False) == (here, here)
+
+
+def test_one_thread_at_a_time_for_a_path_and_others_beside_it(tmp_path: Path) -> None:
+    inside: list[str] = []
+    both_in = threading.Barrier(2)
+
+    def held(name: str) -> None:
+        with alone(tmp_path / name):
+            inside.append(name)
+            assert inside.count(name) == 1
+            both_in.wait(20)  # the other name's thread is inside as well
+            inside.remove(name)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(held, ["a", "b", "a", "b", "a", "b"]))
+    with alone(tmp_path / "a"), alone(tmp_path / "b"):
+        pass

@@ -142,6 +142,29 @@ def test_alpha_is_as_sharp_as_the_photo_after_enlarging(times: int, most: float)
         assert wrong < 0.6 * plain, name
 
 
+@pytest.mark.parametrize("size", [(1500, 1130), (700, 500), (576, 432), (2000, 900)])
+def test_only_what_lies_at_an_edge_is_worked_out_and_the_rest_is_as_if_it_were(size: tuple[int, int]):
+    for name in ("carton", "basket", "flask", "lamp"):
+        photo, truth, _ = ordered(name)
+        small = truth.getchannel("A").resize((576, 432), Image.Resampling.LANCZOS)
+        view = np.asarray(photo.image.convert("RGB").resize(size))
+        upsampled = Upsampled(small, size)
+        whole = upsampled._part((0, 0, *size), view).astype(int)
+        if small.size == size:
+            whole = np.asarray(small).astype(int)
+        found = upsampled.rows(0, size[1], view)
+        assert np.abs(found - whole).max() <= 4, name  # where the ends are snapped
+        assert (found != whole).mean() < 0.002, name
+
+
+def test_pictures_are_halved_and_doubled_as_by_pillow():
+    planes = np.random.default_rng(3).random((3, 17, 30), np.float32)
+    for halved, doubled, plane in zip(restore._halved(planes), restore._doubled(planes), planes, strict=True):
+        image = Image.fromarray(plane)
+        assert np.allclose(halved, np.asarray(image.reduce(2)), atol=1e-6)
+        assert np.allclose(doubled, np.asarray(image.resize((60, 34), Image.Resampling.BILINEAR)), atol=1e-6)
+
+
 def test_a_soft_edge_stays_soft():
     soft = Image.linear_gradient("L").resize((64, 64))
     found = Upsampled(soft, (256, 256)).rows(0, 256, np.zeros((256, 256, 3), np.uint8))
