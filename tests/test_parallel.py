@@ -1,5 +1,8 @@
 """Two parts of one photo's work at the same time."""
 
+import platform
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -62,3 +65,33 @@ def test_one_thread_at_a_time_for_a_path_and_others_beside_it(tmp_path: Path) ->
         list(pool.map(held, ["a", "b", "a", "b", "a", "b"]))
     with alone(tmp_path / "a"), alone(tmp_path / "b"):
         pass
+
+
+_HEAPS = """
+import re, threading
+from photio_prep.parallel import share_heaps
+share_heaps()
+met, leave = threading.Barrier(9), threading.Event()
+def worker():
+    kept = [bytes(1000) for _ in range(100)]
+    met.wait(20)
+    leave.wait(20)
+threads = [threading.Thread(target=worker) for _ in range(8)]
+[each.start() for each in threads]
+met.wait(20)
+import ctypes, tempfile
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+with tempfile.NamedTemporaryFile() as told:
+    file = ctypes.c_void_p(libc.fopen(told.name.encode(), b"w"))
+    libc.malloc_info(0, file)
+    libc.fclose(file)
+    print(len(re.findall("<heap nr", told.read().decode())))
+leave.set()
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+def test_threads_share_two_heaps() -> None:
+    said = subprocess.run([sys.executable, "-c", _HEAPS], capture_output=True, text=True, check=True)
+    assert int(said.stdout) <= 2

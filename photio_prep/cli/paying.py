@@ -16,6 +16,7 @@ from photio_prep.cli.signals import heard
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import BudgetReached, Interrupted, PhotioError, UsageError
 from photio_prep.orders import Order
+from photio_prep.parallel import share_heaps
 from photio_prep.states import State
 from photio_prep.till import Till
 
@@ -116,6 +117,7 @@ def each(
     total: int,
 ) -> None:
     """`call` for each order by `jobs` threads, then `finish` by a few; what goes wrong is told and counted."""
+    share_heaps()
     for order, error in batch.as_done(found, call, finish, till, jobs):
         # One that was interrupted stays planned; why nothing more is sent is told once.
         if error is not None and not isinstance(error, Interrupted):

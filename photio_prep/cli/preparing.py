@@ -10,6 +10,7 @@ from photio_prep.cli.talk import Talk
 from photio_prep.cutting import CutoutOptions
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.orders import Order
+from photio_prep.parallel import share_heaps
 
 
 def prepared(
@@ -48,6 +49,7 @@ def prepared(
             limits=settings.limits(),
         )
 
+    share_heaps()
     for item, order in batch.in_order(what, work):
         if isinstance(order, PhotioError):
             talk.refused(item.name, order)
