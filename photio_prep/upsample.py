@@ -20,8 +20,9 @@ from photio_prep.tiles import Floats, extreme, over_tiles
 _SLOPES = (0.14, 0.28)
 # From this enlargement on the photo's colours say better than the cutout's pixels where an edge runs. Variance of a
 # window (colours 0..1) below which it is taken for one colour; the stretch after it.
-_ROWS = 128  # are looked at together
 _GUIDED, _EPS, _AFTER = 1.8, 1e-4, (0.15, 0.85)
+# Rows in which edges are looked for together.
+_ROWS = 128
 
 
 def softness(share: Floats) -> Floats:
@@ -49,8 +50,9 @@ class Upsampled:
         self._alpha = alpha
         self._share = Image.fromarray(share)
         self._soft = Image.fromarray(softness(share))
-        # So many pixels of the picture does one of them depend on, to each side.
+        # So many pixels around a part of the picture are worked out with it.
         self._margin = math.ceil(4 * max(self.times, 1))
+        # What all around is 0, or all around 255, stays that.
         seen = math.ceil(4 / min(self.times, 1))
         self._busy = extreme(share, seen, np.maximum) > extreme(share, seen, np.minimum)
         self._busy |= (share > 0) & (share < 1)
