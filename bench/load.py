@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -90,9 +91,6 @@ def batch(url: str, out: Path, count: int, workers: int) -> Figures:
     early = [0.0]
     done = 0
 
-    def call(order: Order) -> Result:
-        return pay.pay(order, till)
-
     def finish(order: Order, result: Result) -> None:
         nonlocal done
         talk.done(order, State.FINISHED, final=finals.write_final(order, out, result=result))
@@ -101,7 +99,7 @@ def batch(url: str, out: Path, count: int, workers: int) -> Figures:
             early[0] = resident()
 
     started = time.monotonic()
-    each(prepared(count, out, till.endpoint), call, finish, till, talk, workers, total=count)
+    each(prepared(count, out, till.endpoint), partial(pay.pay, sender=till), finish, till, talk, workers, total=count)
     took = time.monotonic() - started
     found = [states.state(folder) for folder in orders.below(out)]
     finished = found.count(State.FINISHED)
@@ -115,14 +113,11 @@ def paid(url: str, out: Path, count: int, workers: int) -> Figures:
     till = Till(InstantClient("pt-bench-load", api_url=url), warn=talk.say)
     found = [order.folder for order in prepared(count, out, till.endpoint, 10**6) if order.folder]
 
-    def call(order: Order) -> Result:
-        return pay.pay(order, till)
-
     def finish(_: Order, __: Result) -> None:
         """Only what is paid is timed."""
 
     started, spent = time.monotonic(), time.process_time()
-    each(map(orders.read, found), call, finish, till, talk, workers, total=count)
+    each(map(orders.read, found), partial(pay.pay, sender=till), finish, till, talk, workers, total=count)
     took, cpu = time.monotonic() - started, 1000 * (time.process_time() - spent) / count
     answered = [states.state(folder) for folder in found].count(State.ANSWERED)
     return Figures(count, took, count / took, 0, resident(), peak(), cpu, answered, talk.exit_code)

@@ -60,7 +60,8 @@ def main() -> None:
         for engine in asked.engine or ["local"]:
             options = ("--model", asked.model, *ways[engine])
             quick = servers.enter_context(HostileServer(ok(), keep_bodies=False))
-            late = servers.enter_context(HostileServer(slow(ok(), latency=asked.latency, bandwidth=1e9)))
+            behaviour = slow(ok(), latency=asked.latency, bandwidth=1e9)
+            late = servers.enter_context(HostileServer(behaviour, keep_bodies=False))
             alone = night(asked.photos, Path(scratch, f"{engine}-quick"), quick.url, *options)
             print(f"{engine}: {count} photos in {alone:.1f} s with an API that answers at once", flush=True)
             if asked.latency:

@@ -129,11 +129,8 @@ def _fits(templates: Floats, seen: Floats) -> Floats:
 
     size = [next_fast_len(each + 2 * _REACH, real=True) for each in templates.shape[1:]]
     found = irfft2(rfft2(seen, size) * np.conj(rfft2(templates, size)), size)
-    for axis in (1, 2):
-        found = np.concatenate(
-            (found.take(range(-_REACH, 0), axis), found.take(range(_REACH + 1), axis)), axis, dtype=np.float32
-        )
-    return np.asarray(found)
+    shifts = np.arange(-_REACH, _REACH + 1)  # those to the left, and up, lie at the far ends
+    return np.asarray(found[:, shifts[:, None], shifts], dtype=np.float32)
 
 
 def _loud(fit: Floats) -> Floats:
@@ -252,8 +249,8 @@ def _mean_at(planes: Floats, where: Bools, places: NDArray[np.int32]) -> Floats:
 
 def _mirrored(places: NDArray[np.int64], length: int) -> NDArray[np.int64]:
     """Places beyond the first and the last pixel, reflected there."""
-    reflected = np.minimum(np.abs(places + 0.5) - 0.5, 2 * length - 1 - places)
-    return np.asarray(np.clip(reflected, 0, length - 1), dtype=np.int64)
+    reflected = np.minimum(np.maximum(places, -1 - places), 2 * length - 1 - places)
+    return np.asarray(np.clip(reflected, 0, length - 1))
 
 
 def _mean(planes: Floats, where: Bools) -> Floats:

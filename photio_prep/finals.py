@@ -110,7 +110,7 @@ def write_final(
     fallen = finishing.product is None and proof(order).get("product") == "generated"
     if there and mark is not None and mark.get("made") == wishes and states.same(target, mark) and not fallen:
         return target
-    result = result or pay.kept_result(order)
+    result = result or pay.answered(order)
     final = made(order, format_=format_, finishing=finishing, photos=photos, matter=matter, result=result)
     credit = order.origin.credit if metadata == "keep-safe" else None
     data = encoded(final.image, final.format, sandbox=order.sandbox, credit=credit, xmp=xmp)
@@ -155,7 +155,7 @@ def made(
     )
 
 
-def record(order: Order, final: Final, result: Result | None) -> None:
+def record(order: Order, final: Final, result: Result) -> None:
     """Write the proof of a final, and the drift of the answer that it is of, into the order's folder."""
     folder = order.folder
     if folder is None or final.proof is None or final.drift is None:
@@ -167,9 +167,8 @@ def record(order: Order, final: Final, result: Result | None) -> None:
     # The picture is not synced, since it can be made again: after a power cut it may be empty.
     shown = picture.exists() and picture.stat().st_size > 0
     if not shown or not path.exists() or path.read_bytes() != facts:
-        if result is not None:
-            drawn = views.drift(order.canvas.image, result.image)
-            files.write_whole(picture, views.png(drawn), durable=False)
+        drawn = views.drift(order.canvas.image, result.image)
+        files.write_whole(picture, views.png(drawn), durable=False)
         files.write_whole(path, facts)
 
 

@@ -216,12 +216,7 @@ def finish(
         OutcomeUnknown, PaidUnusable: What is kept is no usable answer.
     """
     wishes = Finishing(product, output_size, match_tone)
-    result = result or pay.kept_result(order)
-    if result is None:
-        if order.folder is not None:
-            pay.refuse_if_taken(order.folder)  # unknown, given up, being paid for: each says so itself
-        where = str(order.folder or order.origin.source)
-        raise UsageError("it has no answer yet", "Run `photio-prep generate` on it first", subject=where)
+    result = result or pay.answered(order)
     if result.placement != order.placement:  # one answer may serve photos of several sizes
         result = replace(result, placement=order.placement)
     place_ = None if photos is None else Path(photos)

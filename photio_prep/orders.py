@@ -177,7 +177,7 @@ def _publish(order: Order, folder: Path, revised: bool) -> bool:
 
 def _cutout_png(cutout: Image.Image, canvas: Canvas) -> bytes:
     """The cutout as a PNG: the canvas's own, where the photo fills that and nothing was padded."""
-    same = cutout.size == canvas.image.size and cutout.tobytes() == canvas.image.tobytes()
+    same = cutout.size == canvas.placement.canvas and cutout.tobytes() == canvas.image.tobytes()
     return canvas.png if same else quick_png(cutout)
 
 

@@ -149,6 +149,22 @@ def kept_result(order: Order) -> Result | None:
     return result
 
 
+def answered(order: Order) -> Result:
+    """The result in the kept answer.
+
+    Raises:
+        UsageError: There is none yet.
+        OrderInUse, OutcomeUnknown, PaidUnusable: What is kept, or its absence, is no success.
+    """
+    result = kept_result(order)
+    if result is None:
+        if order.folder is not None:
+            refuse_if_taken(order.folder)  # unknown, given up, being paid for: each says so itself
+        where = str(order.folder or order.origin.source)
+        raise UsageError("it has no answer yet", "Run `photio-prep generate` on it first", subject=where)
+    return result
+
+
 def _drop_refusal(folder: Path) -> None:
     """A refusal was kept, and its process killed before it was read: nothing was billed, the order is planned again."""
     found = claims.read(folder / "claim.json")

@@ -73,10 +73,7 @@ def fast(pixels: NDArray[np.uint8], belief: Floats, grain: float = 1.0) -> Float
 def _sharp(pixels: NDArray[np.uint8], sharp: Floats, belief: Floats, rim: Bools, steps: _Steps) -> Floats:
     busy = widened(rim, _BUSY)
     for radius, after in steps.filters:
-        # Colours stay 0..255, and the epsilon is scaled: the filter gives the same.
-        work = partial(guided, radius=radius, eps=steps.eps * 255**2)
-        planes: list[NDArray[Any]] = [*pixels.transpose(2, 0, 1), sharp]
-        sharp = stretch(over_tiles(busy, 2 * radius, work, planes, sharp[None].copy())[0], *after)
+        sharp = stretch(guided_in(busy, pixels, sharp, radius, steps.eps), *after)
     soft = stretch(edge_width(pixels), *_WIDTHS)
     blurred = blurred_alpha(pixels, belief, rim) if _as_a_whole(soft, rim) else belief
     soft *= widened(rim, _FAR)
@@ -132,6 +129,14 @@ def around(where: Bools, margin: int) -> tuple[slice, slice]:
         slice(max(int(rows[0]) - margin, 0), int(rows[-1]) + margin + 1),
         slice(max(int(columns[0]) - margin, 0), int(columns[-1]) + margin + 1),
     )
+
+
+def guided_in(busy: Bools, pixels: NDArray[np.uint8], alpha: Floats, radius: int, eps: float) -> Floats:
+    """`alpha` (0..1), filtered with the picture (sRGB) as guide in each tile in which `busy` is true somewhere."""
+    # Colours stay 0..255, and the epsilon is scaled: the filter gives the same.
+    work = partial(guided, radius=radius, eps=eps * 255**2)
+    planes: list[NDArray[Any]] = [*pixels.transpose(2, 0, 1), alpha]
+    return np.asarray(over_tiles(busy, 2 * radius, work, planes, alpha[None].copy())[0])
 
 
 def guided(stack: Floats, radius: int, eps: float) -> Floats:

@@ -72,11 +72,10 @@ def place(
     """
     offset = round(moved[0] * size[0]), round(moved[1] * size[1])
     light = None
-    if product == "generated":
-        out = answer.copy() if answer.size == size else answer.resize(size, Image.Resampling.LANCZOS)
-    else:
+    out = answer
+    if product != "generated":
         out = scene(answer, _shifted(cutout.resize(answer.size, Image.Resampling.LANCZOS), moved), grown)
-        out = out if out.size == size else out.resize(size, Image.Resampling.LANCZOS)
+    out = out if out.size == size else out.resize(size, Image.Resampling.LANCZOS)
     if product == "detail":
         mask = _shifted(cutout.getchannel("A").resize(answer.size, Image.Resampling.BICUBIC), moved)
         light = _light(answer, _shifted(view.resize(answer.size, Image.Resampling.BOX), moved), mask)

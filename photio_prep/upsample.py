@@ -5,7 +5,7 @@ Takes and gives arrays and Pillow pictures. Touches nothing. Raises nothing.
 
 import math
 from collections.abc import Iterator
-from functools import partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photio_prep.edges import clean
-from photio_prep.refine import guided, stretch
-from photio_prep.tiles import Floats, extreme, over_tiles
+from photio_prep.refine import guided_in, stretch
+from photio_prep.tiles import Bools, Floats, extreme
 
 # An edge of the cutout that rises by less than the first a pixel is soft in the photo, from the second on it is sharp.
 _SLOPES = (0.14, 0.28)
@@ -44,23 +44,31 @@ class Upsampled:
     """
 
     def __init__(self, alpha: Image.Image, size: tuple[int, int]) -> None:
-        share = np.asarray(alpha, dtype=np.float32) / np.float32(255)
         self.times = max(size[0] / alpha.width, size[1] / alpha.height)
         self._size = size
         self._alpha = alpha
-        self._share = Image.fromarray(share)
-        self._soft = Image.fromarray(softness(share))
         # So many pixels around a part of the picture are worked out with it.
         self._margin = math.ceil(4 * max(self.times, 1))
-        # What all around is 0, or all around 255, stays that.
-        seen = math.ceil(4 / min(self.times, 1))
-        self._busy = extreme(share, seen, np.maximum) > extreme(share, seen, np.minimum)
-        self._busy |= (share > 0) & (share < 1)
+
+    @cached_property
+    def _share(self) -> Image.Image:
+        return Image.fromarray(np.asarray(self._alpha, dtype=np.float32) / np.float32(255))
+
+    @cached_property
+    def _soft(self) -> Image.Image:
+        return Image.fromarray(softness(np.asarray(self._share)))
+
+    @cached_property
+    def _busy(self) -> Bools:
+        """Where something happens: what all around is 0, or all around 255, stays that."""
+        levels, seen = np.asarray(self._alpha), math.ceil(4 / min(self.times, 1))
+        changes: Bools = extreme(levels, seen, np.maximum) > extreme(levels, seen, np.minimum)
+        return changes | ((levels > 0) & (levels < 255))
 
     def rows(self, first: int, last: int, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Alpha of the rows from `first` to before `last`; `pixels` are the photo's (RGB)."""
-        if self._share.size == self._size:
-            return np.asarray(np.rint(np.asarray(self._share)[first:last] * 255), dtype=np.uint8)
+        if self._alpha.size == self._size:
+            return np.asarray(self._alpha)[first:last]
         levels = np.array(self._scaled(self._alpha, (0, first, self._size[0], last), Image.Resampling.NEAREST))
         for above in range(first, last, _ROWS):
             below = min(above + _ROWS, last)
@@ -88,12 +96,8 @@ class Upsampled:
             sharp = stretch(plain, 0.5 - half, 0.5 + half)
             busy = (plain > 0) & (plain < 1)
             if self.times >= _GUIDED and busy.any():
-                radius = round(self.times / 2)
-                # Colours stay 0..255, and the epsilon is scaled: the filter gives the same.
-                work = partial(guided, radius=radius, eps=_EPS * 255**2)
-                planes: list[NDArray[Any]] = [*pixels.transpose(2, 0, 1), sharp]
-                found = over_tiles(busy, 2 * radius, work, planes, sharp[None].copy())
-                sharp = np.where(busy, stretch(found[0], *_AFTER), sharp)
+                found = guided_in(busy, pixels, sharp, round(self.times / 2), _EPS)
+                sharp = np.where(busy, stretch(found, *_AFTER), sharp)
             soft = self._scaled(self._soft, box, Image.Resampling.BILINEAR)
             plain = sharp + np.clip(soft, 0, 1) * (plain - sharp)
         return clean(np.rint(plain * 255).astype(np.uint8))

@@ -1,13 +1,12 @@
 """prepare, finish: the verbs that make orders and finals."""
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import click
 
-from photio_prep import gate, orders, settings, states, wanted
+from photio_prep import batch, gate, orders, settings, states, wanted
 from photio_prep.cli import choosing, clients, finishing, options, reporting, sweeping
 from photio_prep.cli import paying as paying_
 from photio_prep.cli.preparing import prepared
@@ -78,7 +77,8 @@ def finish(orders_: tuple[Path, ...], out: Path | None, overwrite: bool, **given
     swept: dict[Path, str] = {}
     found = [each for place in orders_ for each in wanted.finishable(place, talk.damaged)]
 
-    def work(folder: Path, origin: Origin) -> None:
+    def work(photo: tuple[Path, Origin]) -> None:
+        folder, origin = photo
         order, target = None, out or out_of(folder)
         try:
             order = orders.read(folder, origin=origin)
@@ -91,8 +91,8 @@ def finish(orders_: tuple[Path, ...], out: Path | None, overwrite: bool, **given
         except PhotioError as error:
             talk.refused(origin.source, error, order, states.state(folder))
 
-    with talk.progress(len(found), "finish"), ThreadPoolExecutor(CORES, "finish") as pool:
-        for _ in pool.map(lambda each: work(*each), found):
+    with talk.progress(len(found), "finish"):
+        for _ in batch.in_order(found, work, threads=CORES):
             pass
     sweeping.show(swept, talk)
     talk.summary()
