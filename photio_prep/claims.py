@@ -1,13 +1,17 @@
-"""Who is paying for an order right now: a claim made by exclusive creation, and whether its maker still lives.
+"""Who pays for an order: a claim made by exclusive creation, and whether the process that made it still lives.
 
-Takes the path of a claim; gives its maker. Touches the disk.
-Raises StorageFailed when a claim cannot be written or read.
+ours       this process made it
+alive      another process, listed by this system
+dead       a process of this system that has ended, or of its last boot
+elsewhere  another machine or container: it cannot be seen from here, so it is never called dead
 """
 
 import json
 import os
 import platform
-from dataclasses import asdict, dataclass
+import secrets
+import time
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -17,27 +21,45 @@ from photio_prep.errors import StorageFailed
 
 Holder = Literal["ours", "alive", "dead", "elsewhere"]
 
+NAME = "claim.json"
+# Seconds in which a claim that is being written becomes whole, on a file system without hard links.
+_WRITING = 1.0
+_LARGEST = 4096  # bytes
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who claimed an order, and when. A process is known by its number, its start, and the boot it started in."""
+    """Who claimed an order, and when.
+
+    A process is known by its number, its start, the boot that it started in and its PID namespace. `machine` outlives a
+    boot. `id` is this claim's own. The last three are "" in claims of version 0.1 before November 2026.
+    """
 
     host: str
     boot: str
     pid: int
     started: str
     time: str
+    namespace: str = ""
+    machine: str = ""
+    id: str = ""
+
+    @property
+    def where(self) -> str:
+        """The process, as far as its number says something."""
+        return f"pid {self.pid}" + (f" of {self.namespace}" if self.namespace else "")
 
 
 def claim(path: Path) -> Claim | None:
-    """Claim for this process, durable before it returns; None when somebody else was first.
+    """Claim for this process, durable before it returns; None when another claim lies there.
 
     Raises:
         StorageFailed: It cannot be written; no claim is left.
     """
-    pid, now = os.getpid(), datetime.now(UTC).isoformat(timespec="seconds")
+    now = datetime.now(UTC).isoformat(timespec="microseconds")
     with files.storage(path):
-        mine = Claim(platform.node(), processes.boot(), pid, processes.started(pid) or "", now)
+        who = platform.node(), processes.boot(), os.getpid(), processes.started("self") or ""
+        mine = Claim(*who, now, processes.namespace(), processes.machine(), secrets.token_hex(8))
     try:
         files.write_whole(path, json.dumps(asdict(mine)).encode(), overwrite=False)
     except FileExistsError:
@@ -51,28 +73,70 @@ def read(path: Path) -> Claim | None:
     Raises:
         StorageFailed: It cannot be read.
     """
+    end = time.monotonic() + _WRITING
+    while True:
+        try:
+            raw = files.read_own(path, _LARGEST)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageFailed(f"cannot be read ({error.strerror or error})", "Check the disk", str(path)) from error
+        if (parsed := _parsed(raw)) is not None:
+            return parsed
+        if time.monotonic() >= end:
+            # Only a crash leaves it so: its process is dead, and may have paid.
+            return Claim("", "", 0, "", "")
+        time.sleep(0.05)
+
+
+def _parsed(raw: bytes) -> Claim | None:
+    """The claim in `raw`; None for one that is not whole. Members that a later version adds are passed over."""
     try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
+        members = json.loads(raw)
+        known = {field.name: members[field.name] for field in fields(Claim) if field.name in members}
+        parsed = Claim(**known)
+    except (ValueError, TypeError, RecursionError):
         return None
-    except OSError as error:
-        raise StorageFailed(f"cannot be read ({error.strerror})", "Check the disk", subject=str(path)) from error
-    try:
-        return Claim(**json.loads(raw))
-    except (ValueError, TypeError):
-        # Only a file system without hard links can show a claim before it is whole, and only a crash can leave it so.
-        return Claim("", "", 0, "", "")
+    texts = all(isinstance(getattr(parsed, field.name), str) for field in fields(Claim) if field.name != "pid")
+    return parsed if texts and type(parsed.pid) is int else None
 
 
-def holder(found: Claim) -> Holder:
-    """Who holds a claim: this process, another living one, a dead one, or another machine.
+def holder(claim: Claim) -> Holder:
+    """Whether the process that made a claim is this one, lives, is dead, or cannot be seen from here.
 
     Raises:
         StorageFailed: The system does not tell. It must not be taken for dead then.
     """
-    if found.host not in ("", platform.node()):
+    if claim.host not in ("", platform.node()) or (claim.namespace and claim.namespace != processes.namespace()):
         return "elsewhere"
     with files.storage(Path("/proc")):
-        if found.boot != processes.boot() or processes.started(found.pid) != found.started:
-            return "dead"
-    return "ours" if found.pid == os.getpid() else "alive"
+        if claim.boot != processes.boot():
+            # The same name after another boot: this machine was restarted, or another one has its name.
+            rebooted = not processes.contained() and claim.machine in ("", processes.machine())
+            return "dead" if rebooted or not claim.namespace else "elsewhere"
+        if claim.pid == os.getpid() and processes.started("self") == claim.started:
+            return "ours"
+        if not processes.lists_ours():
+            return "elsewhere"
+        return "alive" if processes.started(claim.pid) == claim.started else "dead"
+
+
+def attempts(folder: Path) -> list[Path]:
+    """The folders of calls that the user resolved as "retry", the newest first; each holds the claim of its call."""
+    numbered = {
+        int(path.name.removeprefix("attempt-")): path
+        for path in folder.glob("attempt-*")
+        if path.name.removeprefix("attempt-").isdecimal() and (path / NAME).is_file()
+    }
+    return [numbered[number] for number in sorted(numbered, reverse=True)]
+
+
+def home(folder: Path, claim: Claim) -> Path | None:
+    """Where the files of a call belong now: the order's folder, or the attempt that the user made of it meanwhile.
+
+    None where its claim has gone, and with it the right to write there.
+    """
+    for path in (folder, *attempts(folder)):
+        if (there := read(path / NAME)) is not None and there.id == claim.id:
+            return path
+    return None

@@ -13,6 +13,7 @@ import shutil
 import stat
 import zlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -55,15 +56,24 @@ def read_input(path: Path, limit: int, *, follow: bool = True) -> bytes:
     return data
 
 
-def read_own(path: Path) -> bytes:
-    """The bytes of a file that we wrote: never through a symbolic link that somebody put in its place.
+def read_own(path: Path, limit: int = 2**30) -> bytes:
+    """The bytes of a file that this tool wrote, or somebody put in its place.
+
+    A symbolic link is not followed; a pipe or a device is not waited for.
 
     Raises:
-        OSError: It is not there, or a link.
+        OSError: It is not there, a link, not a regular file, or longer than `limit` bytes.
     """
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0))
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+    handle = os.open(path, flags)
     with open(handle, "rb") as file:
-        return file.read()
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        data = file.read(limit + 1) if status.st_size <= limit else None
+    if data is None or len(data) > limit:
+        raise OSError(errno.EFBIG, f"longer than {limit} bytes", str(path))
+    return data
 
 
 def too_long(found: int, limit: int, subject: str) -> PhotoRefused:
@@ -151,8 +161,11 @@ def sweep(folder: Path) -> None:
                 shutil.rmtree(found) if found.is_dir() else found.unlink()
 
 
+@cache
 def _host() -> str:
-    return f"{zlib.crc32(platform.node().encode()):08x}"
+    """Digits that tell the processes that this one sees from those of other machines and containers."""
+    contained = f"{processes.boot()}{processes.namespace()}" if processes.contained() else ""
+    return f"{zlib.crc32(f'{platform.node()}{contained}'.encode()):08x}"
 
 
 def publish_new(temporary: Path, path: Path) -> None:

@@ -1,18 +1,26 @@
-"""A raw paid answer -> the disk, whatever happens to the disk.
+"""Keep the raw answer of a paid call on disk, whatever happens to the disk.
 
-Takes an answer byte by byte; gives a file. Touches the order's folder, and a folder of rescue where that fails.
-Raises StorageFailed: before anything is sent where there is no room, and after an answer that had to be rescued.
+answer.part             in the order's folder: an answer that is arriving
+answer.raw              a whole answer, synced before it is parsed
+attempt-N/answer.raw    a whole answer that came after the user had resolved its call as "retry"
+rescued/KEY-PATH-CLAIM.raw   in the user's state folder: a whole answer whose own folder failed
 """
 
 import contextlib
+import errno
 import os
 import shutil
+from hashlib import sha256
 from pathlib import Path
 
-from photio_prep import files
-from photio_prep.errors import StorageFailed
-from photio_prep.states import rescued
+import platformdirs
 
+from photio_prep import claims, facts, files, wire
+from photio_prep.claims import Claim
+from photio_prep.errors import PhotioError, StorageFailed
+from photio_prep.geometry import Size
+
+PART, RAW = "answer.part", "answer.raw"
 # An answer is about 2 MiB; with less room than this nothing is paid for.
 _ROOM = 16 * 2**20
 
@@ -24,9 +32,10 @@ class AnswerFile:
         StorageFailed: There is no room for an answer, or no file can be opened. Nothing must be sent then.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, claim: Claim | None = None) -> None:
         self._folder = folder
-        self._part = folder / "answer.part"
+        self._claim = claim
+        self._part = folder / PART
         self._chunks: list[bytes] = []
         self._fault: OSError | None = None
         self.safe = False
@@ -58,24 +67,34 @@ class AnswerFile:
         if self._fault is None:
             try:
                 os.fsync(self._file.fileno())
+                home = self._home()
+                ours = home is not None and os.path.samestat(os.fstat(self._file.fileno()), (home / PART).lstat())
                 self._file.close()
-                self._part.replace(self._folder / "answer.raw")
-                files.sync_folder(self._folder)
+                if home is None or not ours:
+                    raise FileNotFoundError(errno.ENOENT, "the file was taken away while the answer arrived")
+                (home / PART).replace(home / RAW)
+                files.sync_folder(home)
             except OSError as error:
                 self._fault = error
         if self._fault is not None:
             self._rescue()
         self.safe = True
 
+    def _home(self) -> Path | None:
+        """Where the answer belongs now: the user may have resolved its call meanwhile."""
+        return self._folder if self._claim is None else claims.home(self._folder, self._claim)
+
     def _rescue(self) -> None:
         """Write the whole answer to a new file: a failed sync is never tried again on the same one."""
         whole, why = b"".join(self._chunks), self._fault
         with contextlib.suppress(OSError):
             self._file.close()
-        for path in (self._folder / "answer.raw", rescued(self._folder)):
-            # A folder that has vanished is not made again: without its plan nobody would look for the answer there.
-            if path.parent == self._folder and not (self._folder / "order.json").exists():
-                continue
+        home = None
+        # A folder that has vanished is not made again: without its plan nobody would look for the answer there.
+        if (self._folder / "order.json").exists():
+            with contextlib.suppress(StorageFailed):
+                home = self._home()
+        for path in filter(None, (home and home / RAW, rescue_path(self._folder, self._claim))):
             try:
                 files.write_whole(path, whole)
             except StorageFailed:
@@ -87,7 +106,7 @@ class AnswerFile:
                 subject=str(self._folder),
             ) from why
         # Named already, and only its folder could not be synced: it is whole, and there unless the power fails now.
-        self.safe = (self._folder / "answer.raw").exists()
+        self.safe = (self._folder / RAW).exists()
         raise StorageFailed(
             f"a PAID ANSWER COULD NOT BE {'SYNCED' if self.safe else 'KEPT anywhere'} ({why})",
             "Mend the disk before you go on",
@@ -103,13 +122,76 @@ class AnswerFile:
                 self._part.unlink()
 
 
-def bring_back(folder: Path) -> None:
-    """Move a rescued answer into its order's folder."""
-    path = rescued(folder)
-    if path.exists() and not (folder / "answer.raw").exists():
-        with files.storage(path), contextlib.suppress(FileNotFoundError):  # of two processes, one was faster
-            files.write_whole(folder / "answer.raw", path.read_bytes())
-            path.unlink()
+def rescue_path(folder: Path, claim: Claim | None) -> Path:
+    """Where the answer of an order goes if its own folder fails: named by its key, its folder and its claim."""
+    place = sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
+    return _rescue_folder() / f"{folder.resolve().name}-{place}-{claim.id if claim else ''}.raw"
+
+
+def find_rescued(folder: Path, claim: Claim | None) -> Path | None:
+    """The rescued answer of the order in `folder`, found by its folder, or, where that was moved, by its claim.
+
+    One of the same key in another folder belongs to that folder.
+    """
+    own = rescue_path(folder, claim)
+    if claim is not None and (old := own.with_name(f"{folder.resolve().name}.raw")).exists():
+        return old  # of version 0.1 before November 2026, which named it by the key alone
+    key, place, _ = own.name.split("-")
+    rescued = sorted(own.parent.glob(f"{key}-*.raw"))
+    by_claim = [path for path in rescued if claim and claim.id and path.stem.endswith(f"-{claim.id}")]
+    return next(iter([*by_claim, *(path for path in rescued if path.name.startswith(f"{key}-{place}-"))]), None)
+
+
+def answer_path(folder: Path) -> Path | None:
+    """Where the whole answer of an order lies: in its folder, or where it was rescued to; None where there is none."""
+    raw = folder / RAW
+    return raw if raw.exists() else find_rescued(folder, claims.read(folder / claims.NAME))
+
+
+def _rescue_folder() -> Path:
+    return platformdirs.user_state_path("photio-prep", appauthor=False) / "rescued"
+
+
+def is_usable(raw: Path, folder: Path) -> bool:
+    """Whether the file `raw` holds the whole answer that the order in `folder` asks for, with a usable picture."""
+    try:
+        width, height = facts.read(folder / "order.json")["canvas"]["size"]
+        wire.answer(files.read_own(raw, wire.LONGEST_ANSWER), Size(width, height))
+    except (PhotioError, OSError, KeyError, TypeError, ValueError):
+        return False
+    return True
+
+
+def late_answer(folder: Path) -> Path | None:
+    """The attempt whose answer arrived after the user had given its call up for another one; None for none."""
+    return next((path for path in claims.attempts(folder) if is_usable(path / RAW, folder)), None)
+
+
+def restore(folder: Path) -> None:
+    """Put an answer that was rescued, or that came late, where the order looks for it.
+
+    A late one only where no other call has begun since: its claim comes back first, by exclusive creation.
+    """
+    if (folder / RAW).exists():
+        return
+    claim = claims.read(folder / claims.NAME)
+    if (rescued := find_rescued(folder, claim)) is not None:
+        with files.storage(rescued), contextlib.suppress(FileNotFoundError):  # of two processes, one was faster
+            files.write_whole(folder / RAW, files.read_own(rescued, wire.LONGEST_ANSWER))
+            rescued.unlink()
+    elif (late := late_answer(folder)) is not None:
+        earlier = files.read_own(late / claims.NAME)
+        with files.storage(folder), contextlib.suppress(FileNotFoundError):
+            if claim is None:
+                try:
+                    files.write_whole(folder / claims.NAME, earlier, overwrite=False)
+                except FileExistsError:
+                    return
+            elif claim != claims.read(late / claims.NAME):
+                return
+            (late / RAW).replace(folder / RAW)
+            files.sync_folder(folder)
+            (late / claims.NAME).unlink()
 
 
 def _write_all(handle: int, data: bytes) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from photio_prep import claims, files, states
+from photio_prep.claims import Claim
 from photio_prep.data import Result, Sender
 from photio_prep.errors import (
     ApiUnavailable,
@@ -29,11 +30,11 @@ from photio_prep.errors import (
     StorageFailed,
     UsageError,
 )
-from photio_prep.keep import AnswerFile, bring_back
+from photio_prep.keep import RAW, AnswerFile, restore
 from photio_prep.orders import Order
 from photio_prep.parallel import alone
 from photio_prep.states import State
-from photio_prep.wire import answer
+from photio_prep.wire import LONGEST_ANSWER, answer
 
 # Nothing was billed, so the order may be sent again: by itself, or when the user has mended the cause.
 _NOT_BILLED = (ApiUnavailable, BudgetReached, Rejected, KeyRefused, Interrupted, UsageError)
@@ -64,8 +65,8 @@ def pay(order: Order, sender: Sender) -> Result:
             refuse_if_taken(folder)
             if not (folder / "order.json").exists():
                 raise StorageFailed("its folder has gone, so nothing is sent", "Prepare it again", subject=str(folder))
-            if claims.claim(folder / "claim.json") is not None:
-                return _send(order, folder, sender)
+            if (claim := claims.claim(folder / claims.NAME)) is not None:
+                return _send(order, folder, sender, claim)
             # Somebody was faster: still paying, or answered by now.
             refuse_if_taken(folder)
             kept = kept_result(order)
@@ -74,11 +75,11 @@ def pay(order: Order, sender: Sender) -> Result:
         return kept
 
 
-def _send(order: Order, folder: Path, sender: Sender) -> Result:
+def _send(order: Order, folder: Path, sender: Sender, claim: Claim) -> Result:
     try:
-        keep = AnswerFile(folder)
+        keep = AnswerFile(folder, claim)
     except StorageFailed:
-        release(folder)
+        release(folder, claim)
         raise
     try:
         if (folder / "outcome.json").exists():  # of an earlier refusal
@@ -88,27 +89,43 @@ def _send(order: Order, folder: Path, sender: Sender) -> Result:
         keep.close()
         try:
             if isinstance(error, Rejected):
-                states.write_outcome(folder, State.REJECTED, str(error))
+                _note(folder, claim, State.REJECTED, str(error))
         finally:
-            release(folder)
+            release(folder, claim)
         raise error.about(str(folder)) from None
     except OutcomeUnknown as error:
         keep.close()
-        raise note_unknown(folder, error) from None
+        _note(folder, claim, State.UNKNOWN, error.found)
+        raise OutcomeUnknown(error.found, _ways(folder), subject=str(folder)) from None
     except PaidUnusable as error:
-        states.write_outcome(folder, State.PAID_UNUSABLE, str(error))
+        _note(folder, claim, State.PAID_UNUSABLE, str(error))
         raise error.about(str(folder)) from None
     except BaseException as error:
         # A bug, a full disk, a second Ctrl-C: whatever was sent may be billed. Say so where it can be said.
         keep.close()
         if not keep.safe:
             with contextlib.suppress(StorageFailed):
-                states.write_outcome(folder, State.UNKNOWN, f"stopped while it was sent ({type(error).__name__})")
+                _note(folder, claim, State.UNKNOWN, f"stopped while it was sent ({type(error).__name__})")
         raise
     if not keep.safe:  # a sender of the user's own that does not know `keep`
         keep.write(result.raw)
         keep.commit()
+    restore(folder)
+    _forget_doubt(folder)
     return result
+
+
+def _note(folder: Path, claim: Claim, ended: State, why: str) -> None:
+    """Note how a call ended, in the order's folder or where the user's word has put that call meanwhile."""
+    if (home := claims.home(folder, claim)) is not None:
+        states.write_outcome(home, ended, why)
+
+
+def _forget_doubt(folder: Path) -> None:
+    """Take away an outcome that was noted while its answer was on the way, by somebody who could not see the payer."""
+    outcome = states.read_outcome(folder)
+    if outcome is not None and outcome["state"] == State.UNKNOWN and (folder / RAW).exists():
+        files.remove(folder / "outcome.json")
 
 
 def kept_result(order: Order) -> Result | None:
@@ -120,31 +137,33 @@ def kept_result(order: Order) -> Result | None:
     folder = order.folder
     if folder is None:
         return None
-    bring_back(folder)
-    if not (folder / "answer.raw").exists():
+    restore(folder)
+    if not (folder / RAW).exists():
         return None
     ended = states.read_outcome(folder)
-    unusable = ended is not None and ended["state"] == State.PAID_UNUSABLE
-    if not unusable:
-        _refuse(folder, ended)
     try:
-        raw = (folder / "answer.raw").read_bytes()
+        raw = files.read_own(folder / RAW, LONGEST_ANSWER)
     except OSError as error:
         raise StorageFailed(
             f"the kept answer cannot be read ({error.strerror})", "Check the disk", subject=str(folder)
         ) from error
     try:
         result = Result(raw, answer(raw, order.request.size), order.placement)
-    except PaidUnusable as error:
-        if not unusable:
+    except PhotioError as error:
+        unusable = isinstance(error, PaidUnusable)
+        if ended is not None and not (unusable and ended["state"] == State.PAID_UNUSABLE):
+            _refuse(folder, ended)
+        if unusable:
             states.write_outcome(folder, State.PAID_UNUSABLE, str(error))
+        if isinstance(error, OutcomeUnknown):
+            raise note_unknown(folder, error) from None
+        if isinstance(error, KeyRefused):
+            _drop_refusal(folder)
+            return None
         raise error.about(str(folder)) from None
-    except OutcomeUnknown as error:
-        raise note_unknown(folder, error) from None
-    except KeyRefused:
-        _drop_refusal(folder)
-        return None
-    if unusable:  # a later version, or a machine with more memory, reads what could not be read before
+    # A later version, or a machine with more memory, reads what could not be read before; and a whole answer says more
+    # than an outcome that was noted before it came.
+    if ended is not None:
         files.remove(folder / "outcome.json")
     return result
 
@@ -167,21 +186,30 @@ def answered(order: Order) -> Result:
 
 def _drop_refusal(folder: Path) -> None:
     """A refusal was kept, and its process killed before it was read: nothing was billed, the order is planned again."""
-    found = claims.read(folder / "claim.json")
-    if found is not None and claims.holder(found) in ("alive", "elsewhere"):
+    claim = claims.read(folder / claims.NAME)
+    if claim is not None and claims.holder(claim) in ("alive", "elsewhere"):
         return  # its maker is reading it at this very moment
     with files.storage(folder):
         try:
             (folder / "answer.raw").replace(folder / "answer.part")
         except FileNotFoundError:
             return  # of two processes, only the one that took the answer away may take the claim away
-    files.remove(folder / "claim.json")
+    files.remove(folder / claims.NAME)
 
 
-def release(folder: Path) -> None:
-    """Take the claim back: nothing was billed. What a refusal left behind goes first."""
+def release(folder: Path, claim: Claim | None = None) -> None:
+    """Take the claim back: nothing was billed. What a refusal left behind goes first.
+
+    A claim that the user has resolved meanwhile stays where it was put, as one that was not billed.
+    """
+    home = folder if claim is None else claims.home(folder, claim)
+    if home is None:
+        return
+    if home != folder:
+        states.write_outcome(home, State.REJECTED, "not billed")
+        return
     with files.storage(folder):
-        for name in ("answer.raw", "claim.json"):
+        for name in (RAW, claims.NAME):
             (folder / name).unlink(missing_ok=True)
         files.sync_folder(folder)
 
@@ -193,20 +221,25 @@ def refuse_if_taken(folder: Path) -> None:
         OrderInUse, OutcomeUnknown, PaidUnusable: As the folder says.
     """
     refuse_if_ended(folder)
-    found = claims.read(folder / "claim.json")
-    if found is None:
+    claim = claims.read(folder / claims.NAME)
+    if claim is None:
         return
-    who = claims.holder(found)
-    if (folder / "answer.raw").exists():
+    holder = claims.holder(claim)
+    if (folder / RAW).exists():
         return  # looked for after its holder: one that is dead now may have answered since the last look
-    if who == "dead":
-        why = (
-            f"the process that paid for it (pid {found.pid}, since {found.time or '?'}) died before an answer was kept"
-        )
+    if holder == "dead":
+        why = f"the process that paid for it ({claim.where}, since {claim.time or '?'}) died before an answer was kept"
         raise note_unknown(folder, OutcomeUnknown(why))
-    where = f"machine {found.host!r}" if who == "elsewhere" else f"process {found.pid}"
+    if holder == "alive":
+        found = f"process {claim.pid} has been paying for it since {claim.time}"
+        raise OrderInUse(found, "Run again when it has ended", subject=str(folder))
+    retry, lost = _resolving(folder)
     raise OrderInUse(
-        f"{where} has been paying for it since {found.time}", "Run again when it has ended", subject=str(folder)
+        f"machine {claim.host!r} has been paying for it since {claim.time} ({claim.where}); what becomes of a process"
+        " of another machine or container cannot be seen from here",
+        f"Run again when it has ended. If it has ended without an answer, its call was perhaps billed: {retry} pays,"
+        f" perhaps a second time; {lost} gives it up",
+        subject=str(folder),
     )
 
 
@@ -240,12 +273,17 @@ def note_unknown(folder: Path, error: OutcomeUnknown) -> OutcomeUnknown:
 
 def _ways(folder: Path) -> str:
     """What an unknown outcome means, what it may have cost, and the three things to do about it."""
-    made = claims.read(folder / "claim.json")
-    when = f" of {made.time}" if made and made.time else ""
-    named = shlex.quote(str(folder))
+    claim = claims.read(folder / claims.NAME)
+    when = f" of {claim.time}" if claim and claim.time else ""
+    retry, lost = _resolving(folder)
     return (
         f"The call{when} was on its way and no usable answer came back, so it may have cost you one call or nothing;"
         " it is not sent again by itself. You can (1) look at your bill at Photio before you decide;"
-        f" (2) pay, perhaps a second time: `photio-prep resolve {named} --as retry`, then run the same command again;"
-        f" (3) give it up: `photio-prep resolve {named} --as lost`"
+        f" (2) pay, perhaps a second time: {retry}, then run the same command again; (3) give it up: {lost}"
     )
+
+
+def _resolving(folder: Path) -> tuple[str, str]:
+    """The commands that say what became of a call: to pay again, and to give it up."""
+    command = f"photio-prep resolve {shlex.quote(str(folder))} --as"
+    return f"`{command} retry`", f"`{command} lost`"

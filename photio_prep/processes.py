@@ -1,9 +1,10 @@
-"""Which process is this, and does that one still live?
+"""Identify a process across the reuse of its number, reboots, and the process namespaces of containers.
 
-Takes process numbers; gives what tells one process from another of the same number. Touches the system's list of
-processes. Raises OSError where the system does not tell.
+Reads the system's list of processes. Functions raise OSError where the system does not tell.
 """
 
+import contextlib
+import os
 import sys
 from functools import cache
 from pathlib import Path
@@ -15,8 +16,8 @@ if sys.platform == "linux":
         """What tells this boot of the machine from every other."""
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
-    def started(pid: int) -> str | None:
-        """When process `pid` started, in a unit that no clock change moves; None where there is no such process.
+    def started(pid: int | str) -> str | None:
+        """When process `pid` ("self" for this one) started, in ticks since boot; None where there is no such process.
 
         Raises:
             OSError: It cannot be told, for instance because too many files are open.
@@ -27,6 +28,18 @@ if sys.platform == "linux":
         except (FileNotFoundError, ProcessLookupError, IndexError):
             return None
 
+    def namespace() -> str:
+        """The namespace in which process numbers of this process count: one per container; "" where it is not shown."""
+        with contextlib.suppress(OSError):
+            return str(Path("/proc/self/ns/pid").readlink())
+        return ""
+
+    def lists_ours() -> bool:
+        """Whether /proc lists the processes of this process's namespace, and not those of the one around it."""
+        with contextlib.suppress(OSError):
+            return Path("/proc/self").readlink().name == str(os.getpid())
+        return False
+
 else:
     import psutil
 
@@ -35,9 +48,33 @@ else:
         """What tells this boot of the machine from every other."""
         return str(int(psutil.boot_time()))
 
-    def started(pid: int) -> str | None:
-        """When process `pid` started; None where there is no such process."""
+    def started(pid: int | str) -> str | None:
+        """When process `pid` ("self" for this one) started; None where there is no such process."""
         try:
-            return str(psutil.Process(pid).create_time())
+            return str(psutil.Process(None if pid == "self" else int(pid)).create_time())
         except psutil.Error:
             return None
+
+    def namespace() -> str:
+        """The namespace in which process numbers of this process count; "" where the system has none."""
+        return ""
+
+    def lists_ours() -> bool:
+        """Whether the system lists the processes of this process's namespace."""
+        return True
+
+
+# PROC_PID_INIT_INO of Linux: the namespace of the machine itself, the same on every machine and after every boot.
+_INITIAL = "pid:[4026531836]"
+
+
+def contained() -> bool:
+    """Whether this process runs in a container's namespace: its number may come again for another container."""
+    return namespace() not in ("", _INITIAL)
+
+
+def machine() -> str:
+    """The identity of the installed system, the same after a reboot; "" where it has none (systemd's machine-id)."""
+    with contextlib.suppress(OSError):
+        return Path("/etc/machine-id").read_text().strip()[:64]
+    return ""

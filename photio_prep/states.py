@@ -7,14 +7,13 @@ Raises StorageFailed for what cannot be written or read back, UsageError for a w
 from collections.abc import Mapping
 from enum import StrEnum
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
-from photio_prep import claims, files
-from photio_prep.errors import UsageError
-from photio_prep.facts import now, read_if_there, written
+from photio_prep import claims, files, keep
+from photio_prep.errors import StorageFailed, UsageError
+from photio_prep.facts import AGAIN, now, read_if_there, written
 from photio_prep.orders import Origin
 
 
@@ -35,6 +34,9 @@ class State(StrEnum):
 ANSWERED = frozenset({State.ANSWERED, State.FINISHED})
 # Each of these was billed, unless it is of the sandbox.
 BILLED = ANSWERED | {State.PAID_UNUSABLE}
+_DIED = "its process died while it paid"
+# What outcome.json may say.
+ENDED = frozenset({State.UNKNOWN, State.REJECTED, State.PAID_UNUSABLE})
 
 
 def tally(counts: Mapping[State, int]) -> str:
@@ -45,20 +47,31 @@ def tally(counts: Mapping[State, int]) -> str:
 def state(folder: Path) -> State:
     """How far the order in `folder` got, by what lies in it."""
     outcome = read_outcome(folder)
+    claim = claims.read(folder / claims.NAME)
+    answer = keep.answer_path(folder)
     if outcome is not None:
-        return State(outcome["state"])
-    if (folder / "answer.raw").exists() or rescued(folder).exists():
-        photos, finished = (len(list(folder.glob(f"{each}-*.json"))) for each in ("photo", "finished"))
+        # A whole, usable answer says more than an outcome that was noted without it: its process was called dead.
+        answered = outcome["state"] == State.UNKNOWN and answer is not None and keep.is_usable(answer, folder)
+        if not answered:
+            return State(outcome["state"])
+    if answer is not None:
+        photos, finished = (len(list(folder.glob(f"{kind}-*.json"))) for kind in ("photo", "finished"))
         return State.FINISHED if finished >= photos else State.ANSWERED
-    found = claims.read(folder / "claim.json")
-    if found is None:
-        return State.PLANNED
-    return State.UNKNOWN if claims.holder(found) == "dead" else State.CLAIMED
+    if claim is None:
+        return State.ANSWERED if keep.late_answer(folder) is not None else State.PLANNED
+    return State.UNKNOWN if claims.holder(claim) == "dead" else State.CLAIMED
 
 
 def read_outcome(folder: Path) -> dict[str, Any] | None:
-    """How the order ended, where that was no success."""
-    return read_if_there(folder / "outcome.json")
+    """How the order ended, where that was no success.
+
+    Raises:
+        StorageFailed: It cannot be read back.
+    """
+    outcome = read_if_there(folder / "outcome.json")
+    if outcome is not None and outcome.get("state") not in ENDED:
+        raise StorageFailed("holds no outcome of a call", AGAIN, subject=str(folder / "outcome.json"))
+    return outcome
 
 
 def write_outcome(folder: Path, ended: State, why: str) -> None:
@@ -66,29 +79,32 @@ def write_outcome(folder: Path, ended: State, why: str) -> None:
     files.write_whole(folder / "outcome.json", written({"state": ended, "why": why, "time": now()}))
 
 
-def rescued(folder: Path) -> Path:
-    """Where the answer of this order lies if its own folder failed when it came."""
-    return platformdirs.user_state_path("photio-prep", appauthor=False) / "rescued" / f"{folder.resolve().name}.raw"
-
-
 def resolve(folder: Path, *, retry: bool) -> None:
-    """The user's word on an unknown outcome: planned again (`retry`), or given up. What was left is set aside.
+    """The user's word on a call whose end is not known: planned again (`retry`), or given up.
+
+    It is taken on a call of another machine or container, too, which cannot be seen from here. What the call left is
+    set aside, and stays counted as perhaps billed.
 
     Raises:
-        UsageError: The outcome is not unknown.
+        UsageError: The end is known, or the process that pays is alive on this machine.
     """
-    found = state(folder)
-    if found is not State.UNKNOWN:
-        raise UsageError(f"its outcome is not unknown, it is {found}", "Nothing to resolve", subject=str(folder))
+    claim, current = claims.read(folder / claims.NAME), state(folder)
+    unseen = current is State.CLAIMED and claim is not None and claims.holder(claim) == "elsewhere"
+    if current is State.CLAIMED and not unseen and claim is not None:
+        found = f"it is claimed: process {claim.pid} of this machine is paying for it right now"
+        raise UsageError(found, "Wait for it, or stop it first", subject=str(folder))
+    if current is not State.UNKNOWN and not unseen:
+        raise UsageError(f"its outcome is not unknown, it is {current}", "Nothing to resolve", subject=str(folder))
     if not retry:
-        ended = read_outcome(folder) or {"why": "its process died while it paid"}
+        why = f"claimed by {claim.where} on {claim.host!r}, whose end was not seen" if unseen and claim else _DIED
+        ended = read_outcome(folder) or {"why": why}
         files.write_whole(folder / "outcome.json", written({**ended, "state": State.UNKNOWN, "resolved": "lost"}))
         return
-    aside = folder / f"attempt-{resolved(folder) + 1}"
-    with files.storage(aside):
+    with files.storage(folder):
+        aside = next(path for number in count(1) if not (path := folder / f"attempt-{number}").exists())
         aside.mkdir()
         # The claim goes last: until then the order is not planned again.
-        for name in ("answer.part", "answer.raw", "outcome.json", "claim.json"):
+        for name in (keep.PART, keep.RAW, "outcome.json", claims.NAME):
             if (folder / name).exists():
                 (folder / name).replace(aside / name)
         files.sync_folder(aside)
@@ -101,8 +117,20 @@ def given_up(folder: Path) -> bool:
 
 
 def resolved(folder: Path) -> int:
-    """How many calls of this order were lost and then tried again: each perhaps billed."""
-    return sum(1 for each in folder.glob("attempt-*") if each.is_dir())
+    """How many calls of this order were given up and then tried again: each perhaps billed."""
+    return sum(_attempt(path) is State.UNKNOWN for path in claims.attempts(folder))
+
+
+def paid_attempts(folder: Path) -> int:
+    """How many of them turned out to be billed: their answers came after all, and too late."""
+    return sum(_attempt(path) in BILLED for path in claims.attempts(folder))
+
+
+def _attempt(path: Path) -> State:
+    """How a call ended that the user resolved as "retry", as far as it is known by now."""
+    if keep.is_usable(path / keep.RAW, path.parent):
+        return State.ANSWERED
+    return State((read_outcome(path) or {"state": State.UNKNOWN})["state"])
 
 
 def mark_finished(folder: Path, origin: Origin, path: Path, data: bytes, made: str = "") -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep import claims, orders, retry, states
+from photio_prep import claims, keep, orders, retry, states
 from photio_prep.connection import Timeouts
 from photio_prep.data import Keep, Request, Result
 from photio_prep.errors import (
@@ -389,3 +389,72 @@ def test_an_order_in_memory_has_no_kept_result():
 
 def test_a_planned_order_has_no_kept_result(tmp_path: Path):
     assert kept_result(planned(tmp_path)) is None
+
+
+# Answers that could not be kept in their own folder, or were thought lost.
+
+
+def rescued(order: Order, root: Path, url: str) -> Path:
+    """An answer to `order` that was paid for while its folder could not be written: it lies in the user's folder."""
+    claim = claims.claim(at(order) / "claim.json")
+    answer = keep.AnswerFile(at(order), claim)
+    answer._fault = OSError(28, "No space left on device")
+    moved = at(order).rename(root / "away")  # nothing can be written there now
+    with pytest.raises(StorageFailed, match="is safe in"):
+        client(url).send(order.request, answer)
+    return moved.rename(at(order))
+
+
+def test_a_rescued_answer_belongs_to_the_folder_that_paid(tmp_path: Path):
+    payer, other = planned(tmp_path / "a"), planned(tmp_path / "b")
+    assert payer.key == other.key
+    with HostileServer(ok()) as server:
+        rescued(payer, tmp_path, server.url)
+        assert states.state(at(other)) is State.PLANNED
+        assert kept_result(other) is None
+        assert states.state(at(payer)) is State.ANSWERED
+        pay(other, client(server.url))
+        pay(payer, client(server.url))
+        assert server.charges == 2
+    assert {states.state(at(each)) for each in (payer, other)} == {State.ANSWERED}
+
+
+def test_a_rescued_answer_follows_a_folder_that_is_moved(tmp_path: Path):
+    payer = planned(tmp_path / "a")
+    with HostileServer(ok()) as server:
+        rescued(payer, tmp_path, server.url)
+        (tmp_path / "a").rename(tmp_path / "moved")
+        moved = orders.read(tmp_path / "moved" / at(payer).name)
+        pay(moved, client(server.url))
+        assert server.charges == 1
+
+
+def test_a_whole_answer_says_more_than_an_outcome_that_was_noted_without_it(tmp_path: Path):
+    order = planned(tmp_path)
+    with HostileServer(ok()) as server:
+        pay(order, client(server.url))
+        states.write_outcome(at(order), State.UNKNOWN, "its process died")
+        assert states.state(at(order)) is State.ANSWERED
+        assert pay(order, client(server.url)).image.size == (48, 32)
+        assert server.charges == 1
+    assert not (at(order) / "outcome.json").exists()
+
+
+def test_members_that_a_later_version_adds_to_a_claim_are_passed_over(tmp_path: Path):
+    order = planned(tmp_path)
+    mine = claims.claim(at(order) / "claim.json")
+    assert mine is not None
+    (at(order) / "claim.json").write_text(json.dumps({**asdict(mine), "cgroup": "/x"}))
+    assert claims.read(at(order) / "claim.json") == mine
+
+
+def test_a_claim_that_is_being_written_is_waited_for(tmp_path: Path):
+    """Without hard links a claim is reserved empty and then written: its maker lives."""
+    path = tmp_path / "claim.json"
+    whole = claims.claim(path)
+    raw = path.read_bytes()
+    path.write_bytes(b"")
+    timer = threading.Timer(0.2, path.write_bytes, [raw])
+    timer.start()
+    assert claims.read(path) == whole
+    timer.join()

@@ -24,7 +24,8 @@ _NEXT = {
     "paid unusable": "paid, but the answer cannot be used. It is kept: send {order}/answer.raw to Photio's support",
     "rejected": "refused by the API, not billed: mend what it says; `photio-prep generate {out}` sends it again",
     "damaged": "cannot be read: see above",
-    "claimed": "being paid for right now, here or on another machine",
+    "claimed": "being paid for right now, here, on another machine or in another container. If it ended without an"
+    " answer:\n    photio-prep resolve {order} --as retry    # or --as lost; the call stays counted as perhaps billed",
     "answered": "paid and kept, without a final yet: photio-prep finish {out}",
     "planned": "look first, then pay: photio-prep review {out}; photio-prep generate {out}",
 }
@@ -82,7 +83,8 @@ def status(folder: Path, price: float | None, **given: Any) -> int:  # noqa: ANN
             sums.count(name, each)
             continue
         perhaps = (state in (State.UNKNOWN, State.CLAIMED)) + states.resolved(each)
-        sums.count(name, each, paid=state in states.BILLED, perhaps=perhaps)
+        paid = (state in states.BILLED) + states.paid_attempts(each)
+        sums.count(name, each, paid=paid, perhaps=perhaps)
         judged = order.origin.gate
         sums.stopped += name == "planned" and judged is not None and judged.verdict is Verdict.STOP
     _sum(sums, folder, price, talk)

@@ -186,8 +186,9 @@ def cost(row: Row, price: float | None = None) -> str:
     """What a row cost so far, in words."""
     if row.sandbox:
         return "free (sandbox)"
-    worth = f" ({price:g})" if price else ""
-    parts = [f"one paid call{worth}"] if row.billed else []
+    worth = f" ({row.billed * price:g})" if price else ""
+    paid = "one paid call" if row.billed == 1 else f"{row.billed} paid calls"
+    parts = [f"{paid}{worth}"] if row.billed else []
     if row.perhaps:
         parts.append(f"{row.perhaps} {'call' if row.perhaps == 1 else 'calls'} perhaps billed")
     return ", ".join(parts) or "nothing yet"

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from photio_prep import files, states, views, wire
+from photio_prep import files, keep, views, wire
 from photio_prep.decode import DEFAULT_LIMITS, picture
 from photio_prep.errors import PhotioError
 from photio_prep.geometry import Box, Placement
@@ -162,7 +162,7 @@ def _made(row: Row, place: Path, there: dict[str, list[str]]) -> list[str]:
 
 def _stamp(folder: Path) -> str:
     """Eight digits that change when what pictures are made from changes."""
-    told = [str(states.rescued(folder).exists())]
+    told = [str(keep.answer_path(folder))]
     for name in (views.PHOTO, "cutout.png", "answer.raw"):
         if (folder / name).exists():
             found = (folder / name).stat()
@@ -172,9 +172,9 @@ def _stamp(folder: Path) -> str:
 
 def _answer(folder: Path, placement: Placement) -> Image.Image | None:
     """The picture in the kept answer; None where there is no usable one."""
-    raw = folder / "answer.raw"
     try:
-        return wire.answer(files.read_own(raw if raw.exists() else states.rescued(folder)), placement.canvas)
+        raw = keep.answer_path(folder)
+        return wire.answer(files.read_own(raw, wire.LONGEST_ANSWER), placement.canvas) if raw else None
     except (PhotioError, OSError):
         return None
 

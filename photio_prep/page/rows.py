@@ -55,6 +55,7 @@ class Row:
     warnings: tuple[str, ...] = ()
     lost: bool = False
     attempts: int = 0
+    paid_attempts: int = 0
     final: str = ""
     final_digest: str = ""
     measured: tuple[tuple[str, str], ...] = ()
@@ -68,7 +69,7 @@ class Row:
     @property
     def billed(self) -> int:
         """How many calls were surely billed."""
-        return int(not self.sandbox and self.state in states.BILLED)
+        return 0 if self.sandbox else (self.state in states.BILLED) + self.paid_attempts
 
     @property
     def perhaps(self) -> int:
@@ -180,6 +181,7 @@ def _row(folder: Path, plan: dict[str, Any], state: State, photo: str, seen: dic
         warnings=tuple(_text(each) for each in seen["warnings"]),
         lost=ended.get("resolved") == "lost",
         attempts=states.resolved(folder),
+        paid_attempts=states.paid_attempts(folder),
         final=_text(mark.get("path", "")),
         final_digest=_text(mark.get("sha256", "")),
         measured=measured,

@@ -71,7 +71,7 @@ def test_f39_a_paid_answer_is_told_to_lie_in_the_folder_of_rescue_and_comes_back
     judge.reset()
     failed = runner.run(replace(site, error=errno.ENOSPC))
     folder = orders.below(judge.out)[0]
-    rescued = judge.out.with_name("state") / "photio-prep" / "rescued" / f"{folder.name}.raw"
+    (rescued,) = (judge.out.with_name("state") / "photio-prep" / "rescued").glob(f"{folder.name}-*.raw")
     assert "No space left on device" in failed.output
     assert f"it is safe in {rescued}" in failed.output
     assert states.state(folder) is State.ANSWERED
