@@ -1,77 +1,55 @@
-"""Whose file lies there: the final of the same photo, as it was before it changed?
+"""The order of a photo whose file lies where another order of the same photo wants to put its own.
 
-Takes an order and the place of its final, or of its file for a preset; gives the older order that made what lies there,
-and keeps that file when the newer one takes its place. Touches the disk: the photos of all orders are read once, at the
-first file that lies in the way. Raises StorageFailed where it cannot be kept.
+A photo has one final: that of its newest paid answer, or of the one that the user chose since (`keep`). The file that
+gives way is kept, byte for byte, in the folder of its order.
 """
 
-import contextlib
-import threading
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from photio_prep import files, orders, states
-from photio_prep.errors import PhotioError
-from photio_prep.orders import Order, Origin
+from photio_prep import files, index, states
+from photio_prep.index import Entry
+from photio_prep.orders import Order
 
 
-class Earlier(NamedTuple):
-    """A file of an older order: of its final, or with `preset` for that marketplace, and what was noted of it."""
+class Incumbent(NamedTuple):
+    """The order whose final, or with `preset` whose file for that marketplace, lies at a place; its mark."""
 
-    folder: Path
-    origin: Origin
+    entry: Entry
     preset: str
     mark: dict[str, Any]
 
 
-def found(order: Order, target: Path, preset: str = "") -> Earlier | None:
-    """The order whose file lies at `target`, byte for byte as it was written: of the same photo, as other bytes."""
+def find(order: Order, target: Path, preset: str = "") -> Incumbent | None:
+    """The other order of the photo of `order` whose file lies at `target`, byte for byte as it was written."""
     if order.folder is None or not target.is_file():
         return None
-    for folder, origin in _of_photo(order.folder.parent, order.origin):
-        mark = states.shelved(folder, origin, preset) if preset else states.finished(folder, origin)
-        if origin.digest != order.origin.digest and mark is not None and states.same(target, mark):
-            return Earlier(folder, origin, preset, mark)
+    for entry in index.of(order.folder.parent).of_photo(order):
+        folder, origin = entry.folder, entry.origin
+        if origin.output == order.origin.output:
+            mark = states.shelved(folder, origin, preset) if preset else states.finished(folder, origin)
+            if mark is not None and not mark.get("by") and states.same(target, mark):
+                return Incumbent(entry, preset, mark)
     return None
 
 
-def keep(it: Earlier, target: Path) -> Path:
-    """Keep the file at `target`, whose place another one takes, in the folder of its order; where."""
-    name = "-".join(filter(None, ("final", it.origin.id, it.preset)))
-    kept, data = it.folder / f"{name}{target.suffix}", target.read_bytes()
-    files.write_whole(kept, data)
-    if it.preset:
-        states.mark_shelved(it.folder, it.origin, it.preset, kept, data)
+def stays(incumbent: Incumbent, order: Order) -> bool:
+    """Whether the incumbent remains the photo's final: chosen, or paid for, after `order` was."""
+    entry = incumbent.entry
+    if order.folder is None or entry.sandbox != order.sandbox:
+        return False
+    ours = max(index.paid_at(order.folder), index.chosen_at(order.folder, order.origin))
+    return max(index.paid_at(entry.folder), index.chosen_at(entry.folder, entry.origin)) > ours
+
+
+def archive(incumbent: Incumbent, target: Path) -> Path:
+    """Keep the file at `target`, whose place another one takes, in the folder of its order; its new path."""
+    folder, origin = incumbent.entry.folder, incumbent.entry.origin
+    name = "-".join(filter(None, ("final", origin.id, incumbent.preset)))
+    path, data = folder / f"{name}{target.suffix}", files.read_own(target)
+    files.write_whole(path, data)
+    if incumbent.preset:
+        states.mark_shelved(folder, origin, incumbent.preset, path, data)
     else:
-        states.mark_finished(it.folder, it.origin, kept, data, str(it.mark.get("made", "")))
-    return kept
-
-
-def note(order: Order) -> None:
-    """A file of `order` was written: its photo may change while this process goes on."""
-    with _GUARD:
-        if order.folder is not None and order.folder.parent.resolve() in _KNOWN:
-            _add(_KNOWN[order.folder.parent.resolve()], order.folder, order.origin)
-
-
-_Photos = dict[tuple[str, str], list[tuple[Path, Origin]]]
-# For each folder of orders, those of each photo and place of a final.
-_KNOWN: dict[Path, _Photos] = {}
-_GUARD = threading.Lock()
-
-
-def _of_photo(root: Path, origin: Origin) -> list[tuple[Path, Origin]]:
-    with _GUARD:
-        if root.resolve() not in _KNOWN:
-            photos = _KNOWN[root.resolve()] = {}
-            for folder in orders.below(root):
-                with contextlib.suppress(PhotioError, KeyError):  # a damaged one is named by whoever reads it
-                    for each in orders.origins(folder):
-                        _add(photos, folder, each)
-        return [*_KNOWN[root.resolve()].get((origin.source, origin.output), ())]
-
-
-def _add(photos: _Photos, folder: Path, origin: Origin) -> None:
-    there = photos.setdefault((origin.source, origin.output), [])
-    if (folder, origin.id) not in [(other, each.id) for other, each in there]:
-        there.append((folder, origin))
+        states.mark_finished(folder, origin, path, data, str(incumbent.mark.get("made", "")))
+    return path

@@ -49,6 +49,11 @@ def written(facts: dict[str, Any]) -> bytes:
     return json.dumps(facts, indent=1, ensure_ascii=True).encode() + b"\n"
 
 
+def exact_now() -> str:
+    """The time, in UTC, to the microsecond: what is compared with the times of calls."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
 def now() -> str:
     """The time, in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")

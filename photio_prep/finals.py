@@ -9,9 +9,9 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, TypedDict, Unpack
 
-from photio_prep import earlier, files, pay, settings, states, views
+from photio_prep import earlier, files, orders, pay, settings, states, views
 from photio_prep.data import Final, Matter, Result
 from photio_prep.encode import SANDBOX_MARK, SUFFIXES, encoded, final_format
 from photio_prep.errors import OutputExists, UsageError
@@ -19,9 +19,22 @@ from photio_prep.facts import read_if_there, written
 from photio_prep.finishing import DEFAULT_FINISHING, Finishing
 from photio_prep.flow import finish
 from photio_prep.inputs import MARK
-from photio_prep.orders import Order
+from photio_prep.orders import Order, Origin
 
 Metadata = Literal["none", "keep-safe"]
+
+
+class FinalOptions(TypedDict, total=False):
+    """How a final is made and written; see `place_final`."""
+
+    format_: str | None
+    overwrite: bool
+    metadata: Metadata
+    xmp: bytes | None
+    finishing: Finishing
+    photos: Path | None
+    matter: Matter | None
+    result: Result | None
 
 
 def final_path(order: Order, out: Path, format_: str | None = None) -> Path:
@@ -48,7 +61,7 @@ def refuse_if_in_the_way(order: Order, target: Path, *, overwrite: bool) -> None
     """
     if order.folder is not None or target.is_dir():
         mark = None if order.folder is None else states.finished(order.folder, order.origin)
-        before = partial(earlier.found, order, target)
+        before = partial(earlier.find, order, target)
         refuse_foreign(target, mark, sandbox=order.sandbox, overwrite=overwrite, before=before)
 
 
@@ -74,58 +87,83 @@ def refuse_foreign(
         raise OutputExists("another file lies there already", "Give --overwrite, or another --out", subject=str(target))
 
 
-def write_final(
-    order: Order,
-    out: Path,
-    *,
-    format_: str | None = None,
-    overwrite: bool = False,
-    metadata: Metadata = "none",
-    xmp: bytes | None = None,
-    finishing: Finishing = DEFAULT_FINISHING,
-    photos: Path | None = None,
-    matter: Matter | None = None,
-    result: Result | None = None,
-) -> Path:
-    """Make the final of the kept answer, write it, mark the order finished; its path. Free, repeatable for ever.
+class Placed(NamedTuple):
+    """A photo's final where it belongs, and the order that it is of: the one asked for, or one that the user chose."""
+
+    path: Path
+    order: Order
+
+
+def write_final(order: Order, out: Path, **options: Unpack[FinalOptions]) -> Path:
+    """The path of `place_final`."""
+    return place_final(order, out, **options).path
+
+
+def place_final(order: Order, out: Path, **options: Unpack[FinalOptions]) -> Placed:
+    """Make the final of the kept answer, write it, mark the order finished. Free, repeatable for ever.
 
     With `metadata` "keep-safe" it carries the photo's copyright and artist and a profile of sRGB. `xmp` is what it
     says of how it was made (provenance.py); without either it holds pixels only. With `photos`, a file or a folder, the
     photo is looked for there too. The order's folder gets the final's proof, and the drift of the answer as figures and
     as a picture; with `matter`, also what that finds in the answer. `result` is the kept answer, where it is at hand.
 
+    Where another order of the photo was paid for, or chosen by the user, since, that one's final stays.
+
     Raises:
         OutputExists: A file of somebody else lies there.
         UsageError: There is no answer yet, or the size has another shape than the photo.
         PhotoRefused: The photo's pixels are asked for, and it is gone or changed.
     """
-    target = final_path(order, out, format_)
+    target = final_path(order, out, options.get("format_"))
     if order.folder is None:
         raise UsageError("an order in memory has no place for its final", "Use flow.finish")
+    finishing, metadata = options.get("finishing", DEFAULT_FINISHING), options.get("metadata", "none")
+    matter, xmp, overwrite = options.get("matter"), options.get("xmp"), options.get("overwrite", False)
     wishes = f"{finishing}, metadata {metadata}, xmp {sha256(xmp or b'').hexdigest()[:16]}"
     wishes += f", segmented by {getattr(matter, 'name', 'a matter')}" if matter else ""
-    there = target.is_file() and not overwrite
     mark = states.finished(order.folder, order.origin)
     # Made without the photo, because it could not be found: perhaps it can by now.
     fallen = finishing.product is None and proof(order).get("product") == "generated"
-    if there and mark is not None and mark.get("made") == wishes and states.same(target, mark) and not fallen:
-        return target
-    result = result or pay.answered(order)
+    is_ours = mark is not None and target.is_file() and states.same(target, mark)
+    if is_ours and mark and mark.get("made") == wishes and not mark.get("by") and not fallen and not overwrite:
+        return Placed(target, order)
+    incumbent = earlier.find(order, target)
+    if incumbent is not None and earlier.stays(incumbent, order):
+        result = options.get("result") or pay.answered(order)  # an order without an answer has no final
+        by = incumbent.entry.folder.name
+        states.mark_finished(order.folder, order.origin, target, files.read_own(target), wishes, by)
+        return Placed(target, orders.read(incumbent.entry.folder, origin=incumbent.entry.origin))
+    result = options.get("result") or pay.answered(order)
+    format_, photos = options.get("format_"), options.get("photos")
     final = made(order, format_=format_, finishing=finishing, photos=photos, matter=matter, result=result)
     credit = order.origin.credit if metadata == "keep-safe" else None
     data = encoded(final.image, final.format, sandbox=order.sandbox, credit=credit, xmp=xmp)
     # Killed between writing the final and marking it: the very same bytes are ours.
-    if not there or target.read_bytes() != data:
+    if not target.is_file() or files.read_own(target) != data:
         refuse_if_in_the_way(order, target, overwrite=overwrite)
-        if before := earlier.found(order, target):
-            told = f"the final of this photo as it was before is kept as {earlier.keep(before, target)}"
-            final = replace(final, notes=(*final.notes, told))
+    note = put(order, target, data, wishes)
+    record(order, replace(final, notes=(*final.notes, *note)), result)
+    return Placed(target, order)
+
+
+def put(order: Order, target: Path, data: bytes, made: str) -> tuple[str, ...]:
+    """Put the bytes of a photo's final where it belongs, and mark the order finished; a note for the user, or none.
+
+    The final of another order of the photo that lies there is kept in that order's folder.
+
+    Raises:
+        StorageFailed: It cannot be written.
+    """
+    if order.folder is None:
+        raise UsageError("an order in memory has no place for its final", "Use flow.finish")
+    note: tuple[str, ...] = ()
+    if (incumbent := earlier.find(order, target)) is not None:
+        note = (f"the final that this photo had before is kept as {earlier.archive(incumbent, target)}",)
+    if not target.is_file() or files.read_own(target) != data:
         _sweep_once(target.parent)
         files.write_whole(target, data)
-    record(order, final, result)
-    states.mark_finished(order.folder, order.origin, target, data, wishes)
-    earlier.note(order)
-    return target
+    states.mark_finished(order.folder, order.origin, target, data, made)
+    return note
 
 
 def made(
@@ -170,6 +208,12 @@ def record(order: Order, final: Final, result: Result) -> None:
         drawn = views.drift(order.canvas.image, result.image)
         files.write_whole(picture, views.png(drawn), durable=False)
         files.write_whole(path, facts)
+
+
+def carry_proof(folder: Path, old: Origin, new: Origin) -> None:
+    """Let the proof of a final stand for the same final in another place."""
+    if (record := read_if_there(folder / f"proof-{old.id}.json")) is not None:
+        files.write_whole(folder / f"proof-{new.id}.json", written(record))
 
 
 def proof(order: Order) -> dict[str, Any]:

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from photio_prep import gate as gate_
-from photio_prep import made, originals, pay, pointed, settings, views
-from photio_prep import orders as ledger
+from photio_prep import index, made, originals, pay, pointed, settings, views
 from photio_prep.assemble import assembled
 from photio_prep.cutting import DEFAULT_CUTOUT, CutoutOptions
 from photio_prep.data import Cutout, Final, Matter, Photo, Request, Result, Sender
@@ -22,9 +21,10 @@ from photio_prep.errors import NoProduct, UsageError
 from photio_prep.finishing import Finishing, Product
 from photio_prep.framing import Framing
 from photio_prep.geometry import Recommended, Size, box_on, named, place, snap
-from photio_prep.orders import Order, Origin
+from photio_prep.orders import Order, Origin, file_path, placed_as
 from photio_prep.parallel import both
 from photio_prep.pointing import Hints
+from photio_prep.preflight import Preflight
 from photio_prep.reframe import reframed
 from photio_prep.stages.load import Source, fitted, load, name_of, unread
 from photio_prep.stages.matte import Alpha, matte
@@ -57,6 +57,7 @@ def prepare(
     orders: str | Path | None = None,
     name: str = "",
     output: str = "",
+    variants: bool = False,
     frame: int | None = None,
     framing: Framing | None = None,
     limits: Limits = DEFAULT_LIMITS,
@@ -81,6 +82,7 @@ def prepare(
         orders: Keep the order in this folder, where it is paid for at most once.
         name: What messages call the photo.
         output: Where its final belongs below the output folder, without suffix.
+        variants: It is the first of several orders of the photo (sweeps.py); one of them is kept later.
         frame: Which frame or page of a file with several, from 0; without one such a file is refused.
         framing: Frame it anew on its product, with this margin; the final is then what the new frame holds.
         limits: What the photo may be at most.
@@ -127,11 +129,12 @@ def prepare(
     told += "" if frame is None else f", frame {frame}"
     told += "" if framing is None else f", framing {framing}"
     origin = Origin(photo.source, photo.digest, photo.format, output, told, warnings, photo.credit, judged)
+    origin = replace(origin, path=file_path(photo.source), **placed_as(output, variants=variants))
     order = Order(asked, endpoint, origin, cutout.model, cutout.image, device=cutout.device)
     if orders is None:
         return replace(order, photo=whole)
-    order = ledger.write(order, Path(orders))
-    if not Path(photo.source).is_file():
+    order = index.write(order, Path(orders))
+    if not origin.path:
         originals.keep(order, whole, limits=limits)  # from a pipe, a URL or memory
     if order.folder is not None:
         views.write(order.folder, gate_.shown(photo, cutout.image.size), cutout.image)
@@ -149,7 +152,7 @@ def _agreement(photo: Photo, cutout: Cutout, matter: Matter | None, cutting: Cut
         return 0.0
 
 
-def generate(order: Order | Request, *, client: Sender, gate: str | None = None) -> Result:
+def generate(order: Order | Request, *, client: Sender, gate: str | None = None, pay_again: bool = False) -> Result:
     """The answer to an order (or a bare request). PAID, unless the order's folder already holds the answer.
 
     An order in a folder is claimed before it is sent and its raw answer kept before it is parsed.
@@ -159,25 +162,21 @@ def generate(order: Order | Request, *, client: Sender, gate: str | None = None)
         client: Who sends it.
         gate: "off" pays in any case, "warn" stops what is not worth paying for, "strict" stops what is doubtful too;
             None takes PHOTIO_GATE or photio.toml, else "warn".
+        pay_again: Pay although the same photo with the same words was paid for as other bytes.
 
     Raises:
         UsageError: It has no scene description.
+        PhotoRefused: The same photo with the same words was paid for as other bytes, by an older version.
         GateStopped: The gate stopped it; it stays planned.
         OutcomeUnknown: Sent, but no whole answer came: perhaps billed. Never sent again by itself.
         PaidUnusable: Billed, but the answer is no usable picture; it is kept.
         ApiUnavailable, Rejected, KeyRefused, OrderInUse: Not sent, or not billed.
     """
-    asked = order.request if isinstance(order, Order) else order
-    if not asked.description:
-        raise UsageError(
-            "the scene description is empty", 'Give one, for instance -d "on a marble table, soft morning light"'
-        )
     if isinstance(order, Request):
         return client.send(order)
-    kept = pay.kept_result(order)
-    if kept is None:  # what is paid for already costs nothing
-        gate_.refuse(order, settings.gate(gate))
-    return kept or pay.pay(order, client)
+    if order.folder is not None:
+        index.of(order.folder.parent).refresh()
+    return pay.pay(order, client, Preflight(settings.gate(gate), pay_again))
 
 
 def finish(
@@ -241,6 +240,7 @@ class Options(TypedDict, total=False):
     orders: str | Path | None
     name: str
     output: str
+    variants: bool
     frame: int | None
     framing: Framing | None
     limits: Limits
@@ -253,6 +253,7 @@ def run(
     client: Sender,
     format: str | None = None,  # noqa: A002
     gate: str | None = None,
+    pay_again: bool = False,
     product: Product | None = None,
     output_size: str = "original",
     match_tone: bool = False,
@@ -265,7 +266,8 @@ def run(
         description: The scene wanted, in English.
         client: Who sends it.
         format: As in `finish`.
-        gate: As in `generate`.
+        gate: As in `generate`, like `pay_again`.
+        pay_again: Of the same as other bytes.
         product: As in `finish`, like `output_size` and `match_tone`.
         output_size: Of the final.
         match_tone: Of the scene.
@@ -277,5 +279,5 @@ def run(
     wishes = Finishing(product, output_size, match_tone)  # a mistake in it must not cost a call
     order = prepare(source, description=description, endpoint=client.endpoint, **options)
     wishes.fits(order.placement)
-    result = generate(order, client=client, gate=gate)
+    result = generate(order, client=client, gate=gate, pay_again=pay_again)
     return assembled(order, result, wishes, format_=final_format(order.origin.format, format))

@@ -5,11 +5,9 @@ Raises UsageError for an input that is none, Mistakes for job tables that hold a
 """
 
 import os
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import cache
-from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -18,14 +16,11 @@ from photio_prep import jobs, presets, storage
 from photio_prep.addresses import LONGEST, shown
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.files import read_input
+from photio_prep.names import OutputNames, by_rank
 
 # Only these are taken from a folder; a file that is named on the command line is judged by its bytes alone.
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic", ".heif"})
 MARK = "-photio"
-_FINAL = {".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp"}
-# A name may have 255 bytes on every file system we know; ours adds at most this.
-_LONGEST = 255 - len("~123456-photio-instagram-portrait.jpg")
-
 # Bytes of a list of inputs, and letters of one line: 100,000 names of the longest kind that systems allow.
 _LONGEST_LIST, _LONGEST_LINE = 64 * 2**20, 4096
 
@@ -61,77 +56,62 @@ def expand(
     *,
     passed_over: PassedOver | None = None,
     described: bool = True,
+    names: OutputNames | None = None,
 ) -> Iterator[Item]:
     """Each photo that `inputs` name, folders in sorted order with their tree kept; nothing of `out` itself.
 
-    Photos whose finals would have the same name (`x/a.jpg` and `y/a.jpeg`, `A.png` and `a.png`) are kept apart: the
-    later one gets a few digits of its path's digest. Finals never have a name that a terminal or another system
-    cannot bear. All job tables are read before the first photo is given; unless `described`, each of their rows must
-    have a scene description of its own.
+    Photos whose finals would have the same name (`x/a.jpg` and `y/a.jpeg`, `A.png` and `a.png`) are kept apart, and
+    keep the names that they have in the orders of `out` (names.py). All job tables are read before the first photo is
+    given; unless `described`, each of their rows must have a scene description of its own. `names` are those of an
+    earlier look at the same inputs.
 
     Raises:
         UsageError: An input does not exist.
         Mistakes: Every mistake of the job tables.
     """
-    taken: set[str] = set()
-    named = (Path(each) for each in inputs if jobs.is_table(each) and os.path.lexists(each) and not Path(each).is_dir())
-    tables = jobs.read(named, described=described)
-    for item in _named(inputs, out, passed_over or (lambda _why, _by_choice: None), tables, format_):
-        digest = _digest(item)
-        output = _bearable(item.output, digest)
-        if _place(output, item, format_) in taken:
-            output = f"{output}~{digest}"
-        taken.add(_place(output, item, format_))
-        yield item._replace(output=output)
-
-
-def _digest(item: Item) -> str:
-    return sha256(str(item.source).encode("utf-8", "surrogateescape")).hexdigest()[:6]
-
-
-def _place(output: str, item: Item, format_: str | None) -> str:
-    """What tells finals apart: some file systems fold case and accents; a name must be another one on all of them."""
-    suffix = format_ or _FINAL.get(Path(item.name).suffix.lower(), "png")
-    return unicodedata.normalize("NFC", f"{output}.{suffix}").casefold()
-
-
-def _bearable(output: str, digest: str) -> str:
-    """`output` with every part a name that all systems can hold: nothing that steers, no dots or spaces at its end."""
-    parts = []
-    for part in PurePosixPath(output).parts:
-        clean = "".join("_" if unicodedata.category(each)[0] == "C" else each for each in part).rstrip(" .") or "_"
-        if len(clean.encode()) > _LONGEST:
-            clean = clean.encode()[: _LONGEST - 7].decode("utf-8", "ignore") + "~" + digest
-        parts.append(clean)
-    return "/".join(parts)
-
-
-def _named(
-    inputs: tuple[str, ...],
-    out: Path,
-    passed_over: PassedOver,
-    tables: Mapping[Path, list[jobs.Job]],
-    format_: str | None = None,
-) -> Iterator[Item]:
+    names = names or OutputNames(out, format_)
+    names.begin()
+    paths = (Path(each) for each in inputs if jobs.is_table(each) and os.path.lexists(each) and not Path(each).is_dir())
+    tables = jobs.read(paths, described=described)
     for each in inputs:
-        if each == "-":
-            yield Item(None, "-", "stdin")
-        elif storage.is_remote(each) and each.endswith("/"):
-            yield from _stored(each, passed_over)
-        elif "://" in each or each.lower().startswith(("data:", "javascript:", "//")):
-            yield Item(each, shown(each), _stem(each))
-        elif not os.path.lexists(each) and any(sign in each for sign in "*?["):
-            yield from _matching(each, out, passed_over)
-        elif not os.path.lexists(each):
-            raise UsageError("no such file or folder", "Check the name", subject=each)
-        elif Path(each).is_dir():
-            yield from _folder(Path(each), out, passed_over)
-        elif Path(each).suffix.lower() == ".txt":
-            yield from _apart(list(_listed(Path(each), out, passed_over)), Path(each).parent, format_)
-        elif jobs.is_table(each):
-            yield from map(_of_row, tables[Path(each)])
+        items = _named(each, out, passed_over or (lambda _why, _by_choice: None), tables)
+        if _is_list(each):
+            listed = list(items)
+            numbers = by_rank([(item.source, number) for number, item in enumerate(listed)], Path(each).parent)
+            outputs = {number: _name(names, listed[number]) for number in numbers}
+            yield from (item._replace(output=outputs[number]) for number, item in enumerate(listed))
         else:
-            yield Item(Path(each), each, Path(each).stem)
+            yield from (item._replace(output=_name(names, item)) for item in items)
+
+
+def _name(names: OutputNames, item: Item) -> str:
+    return names.give(item.output, item.source, item.name)
+
+
+def _is_list(name: str) -> bool:
+    return Path(name).suffix.lower() == ".txt" and Path(name).is_file()
+
+
+def _named(each: str, out: Path, passed_over: PassedOver, tables: Mapping[Path, list[jobs.Job]]) -> Iterator[Item]:
+    """The photos that one input names, with their places in its tree."""
+    if each == "-":
+        yield Item(None, "-", "stdin")
+    elif storage.is_remote(each) and each.endswith("/"):
+        yield from _stored(each, passed_over)
+    elif "://" in each or each.lower().startswith(("data:", "javascript:", "//")):
+        yield Item(each, shown(each), _stem(each))
+    elif not os.path.lexists(each) and any(sign in each for sign in "*?["):
+        yield from _matching(each, out, passed_over)
+    elif not os.path.lexists(each):
+        raise UsageError("no such file or folder", "Check the name", subject=each)
+    elif Path(each).is_dir():
+        yield from _folder(Path(each), out, passed_over)
+    elif Path(each).suffix.lower() == ".txt":
+        yield from _listed(Path(each), out, passed_over)
+    elif jobs.is_table(each):
+        yield from map(_of_row, tables[Path(each)])
+    else:
+        yield Item(Path(each), each, Path(each).stem)
 
 
 def _listed(file: Path, out: Path, passed_over: PassedOver) -> Iterator[Item]:
@@ -148,7 +128,7 @@ def _listed(file: Path, out: Path, passed_over: PassedOver) -> Iterator[Item]:
         there = line if "://" in line else str(file.parent / line)
         outside = Path(line).is_absolute() or ".." in Path(line).parts
         try:
-            for item in _named((_one_name(there),), out, passed_over, {}):
+            for item in _named(_one_name(there), out, passed_over, {}):
                 if not outside and isinstance(item.source, Path):
                     way = item.source.relative_to(file.parent).with_suffix("")
                     item = item._replace(output=way.as_posix())
@@ -156,28 +136,6 @@ def _listed(file: Path, out: Path, passed_over: PassedOver) -> Iterator[Item]:
         except (UsageError, ValueError) as error:
             found = error.found if isinstance(error, UsageError) else str(error)
             passed_over(PhotoRefused(found, "Mend the list", subject=f"{file}, line {number}"), False)
-
-
-def _apart(items: list[Item], folder: Path, format_: str | None) -> Iterator[Item]:
-    """The items of a list in `folder`, named the same in whatever order its lines stand.
-
-    Of those that would have one name, one in the folder keeps it, else the first in the alphabet; others get digits.
-    """
-
-    def rank(item: Item) -> tuple[bool, str]:
-        source = item.source
-        below = source.relative_to(folder).parts if isinstance(source, Path) and source.is_relative_to(folder) else ".."
-        return ".." in below, str(source)
-
-    first: dict[str, tuple[bool, str]] = {}
-    for item in items:
-        place = _place(item.output, item, format_)
-        first[place] = min(first.get(place, rank(item)), rank(item))
-    for item in items:
-        if first[_place(item.output, item, format_)] == rank(item):
-            yield item
-        else:
-            yield item._replace(output=f"{item.output}~{_digest(item)}")
 
 
 def _one_name(line: str) -> str:

@@ -9,11 +9,10 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from photio_prep import storage
+from photio_prep import seeds, storage
 from photio_prep.errors import Mistakes, PhotioError, UsageError
 from photio_prep.geometry import named
 from photio_prep.presets import Preset
@@ -28,7 +27,6 @@ COLUMNS = (
 # What report.py writes beside the rows of a copy.
 _MARKS = ("status", "cost", "flags", "order", "final")
 RESULTS = (*_MARKS, "presets")
-_LAST_SEED = 4_294_967_296
 _COPY = (
     "this is a copy with results, of a table that may lie in another folder",
     "Mend and run the table itself: what is done costs nothing",
@@ -88,11 +86,6 @@ def read(paths: Iterable[Path], *, described: bool = True) -> dict[Path, list[Jo
         told = f"{count} {'mistake' if count == 1 else 'mistakes'} in job tables, so nothing was begun"
         raise Mistakes(told, "Mend them all, then run the same again", each=reading.mistakes)
     return found
-
-
-def seed_of(sku: str) -> int:
-    """The seed, 1 … 4,294,967,295, that every photo of this article gets, today and tomorrow."""
-    return 1 + int(sha256(f"photio-prep sku\0{sku}".encode()).hexdigest()[:16], 16) % (_LAST_SEED - 1)
 
 
 def _jobs(path: Path, reading: _Reading) -> Iterator[Job]:
@@ -190,11 +183,11 @@ def _wishes(told: dict[str, str], folder: Path, wrong: Callable[[str, str], None
         wishes |= {"negative_prompt": None, "append_negative": None, negative[0]: told[negative[0]]}
     if "seed" in told:
         seed = int(told["seed"]) if re.fullmatch(r"-1|[0-9]{1,10}", told["seed"], re.ASCII) else 0
-        if seed != -1 and not 1 <= seed <= _LAST_SEED:
-            wrong(f"seed {told['seed'][:40]!r} is no seed", f"Give 1 to {_LAST_SEED}, -1 for a fresh one, or nothing")
+        if seed != -1 and not 1 <= seed <= seeds.LAST:
+            wrong(f"seed {told['seed'][:40]!r} is no seed", f"Give 1 to {seeds.LAST}, -1 for a fresh one, or nothing")
         wishes["seed"] = seed
     elif "sku" in told:
-        wishes["seed"] = seed_of(told["sku"])
+        wishes["seed"] = seeds.of_sku(told["sku"])
     if "size" in told:
         try:
             wishes["size"] = named(told["size"])

@@ -19,7 +19,7 @@ from typing import Any, ParamSpec
 
 from PIL import Image
 
-from photio_prep import files, views
+from photio_prep import files, index, views
 from photio_prep import orders as ledger
 from photio_prep.data import Photo
 from photio_prep.errors import ModelUnavailable, PhotioError
@@ -34,7 +34,7 @@ Asked = ParamSpec("Asked")
 
 # What another order of the same canvas may be asked with; everything else decides what the canvas is.
 _WORDS = ("description", "seed", "negative_prompt", "append_negative")
-_BESIDE = {*_WORDS, "source", "endpoint", "orders", "name", "output", "limits"}
+_BESIDE = {*_WORDS, "source", "endpoint", "orders", "name", "output", "variants", "limits"}
 
 
 def once(prepare: Callable[Asked, Order]) -> Callable[Asked, Order]:
@@ -94,10 +94,13 @@ def _recalled(note: Path, digest: str, asked: Mapping[str, Any]) -> Order | None
     new = request(old.canvas, **{name: asked[name] for name in _WORDS})
     was, now = doubts(old.request.description), doubts(new.description)
     warnings = (*(each for each in old.origin.warnings if each not in was), *now)
-    origin = replace(old.origin, source=asked["name"], output=asked["output"], warnings=warnings)
+    origin = replace(
+        old.origin, source=asked["name"], path=ledger.file_path(asked["name"]), warnings=warnings, record=""
+    )
+    origin = replace(origin, **ledger.placed_as(asked["output"], variants=asked["variants"]))
     kept = ledger.cutout(old.folder)
     order = replace(old, request=new, endpoint=asked["endpoint"], origin=origin, cutout=kept, folder=None)
-    placed = ledger.write(order, note.parent.parent)
+    placed = index.write(order, note.parent.parent)
     if placed.folder is not None and placed.folder != old.folder:
         views.carry(old.folder, placed.folder)
     return placed

@@ -14,25 +14,30 @@ Raises StorageFailed for what cannot be written or read back exactly, UsageError
     answer.raw      the body of a whole HTTP 200 answer, untouched
     outcome.json    how it ended, where that was no success: rejected, unknown, paid_unusable
     finished-*.json per photo: where its final lies, with digest and size
+    kept-*.json     per photo: that the user chose this order's final, and when
     shelf-*.json    per photo and preset: where the file for that marketplace lies, with digest and size
-    final-*         per photo, and photo and preset: its file there, when that of the changed photo took its place
+    shops-*.json    per variant: the presets whose files are made when it is kept
+    final-*         per photo, and photo and preset: its file there, when a newer one of that photo took its place
     proof-*.json    per photo: whose pixels the product of its final has
     drift.json, drift.png  how far the answer changed the product
     source-*.png    the photo's pixels, only where they lie nowhere else: from standard input, a URL, or memory
     attempt-*/      what an attempt left that the user resolved
 """
 
+import os
+import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL import Image
 
-from photio_prep import files
+from photio_prep import files, seeds
 from photio_prep.data import Canvas, Photo, Request
 from photio_prep.encode import quick_png
 from photio_prep.errors import StorageFailed
@@ -45,6 +50,20 @@ from photio_prep.verdict import Judgement, judgement
 from photio_prep.wire import key
 
 SCHEMA = 1
+
+
+class Variant(NamedTuple):
+    """One of several orders of a photo, each with a seed of its own: its number, and the place of the photo's final."""
+
+    number: int
+    of: str
+
+
+def variant_output(base: str, number: int) -> str:
+    """The place of a variant's final, by that of the photo's; number 0 is the photo's own."""
+    return f"{base}-seeds/{number}" if number else base
+
+
 # An order for the stand-in never has the key of a paid one, whatever port it listens on.
 SANDBOX = "sandbox"
 
@@ -56,7 +75,8 @@ class Origin:
     `source` is the input as given; `digest` the SHA-256 of its bytes; `format` its Pillow format; `output` where its
     final belongs below the output folder, without suffix, with slashes; `options` how it was asked to be cut out;
     `credit` whose it is, which a final may carry on; `gate` what the gate thinks of its cutout, None where it was not
-    judged.
+    judged; `path` its absolute path, "" where it is no file; `variant` which of several orders of the photo this is,
+    None for its only one; `record` the digits of its files in the order's folder, where those are written already.
     """
 
     source: str
@@ -67,10 +87,25 @@ class Origin:
     warnings: tuple[str, ...] = ()
     credit: Credit = UNCREDITED
     gate: Judgement | None = None
+    path: str = ""
+    variant: Variant | None = None
+    record: str = field(default="", compare=False)
+
+    @property
+    def base(self) -> str:
+        """The place of the photo's final below the output folder, of whichever variant that is made."""
+        return self.variant.of if self.variant else self.output
+
+    @property
+    def number(self) -> int:
+        """Which variant it is; the photo's only order is its first."""
+        return self.variant.number if self.variant else 1
 
     @property
     def id(self) -> str:
         """Twelve hex digits that tell the photos of one order apart."""
+        if self.record:
+            return self.record
         told = f"{self.source}\0{self.digest}\0{self.output}"
         return sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
@@ -114,6 +149,17 @@ class Order:
         return self.endpoint == SANDBOX
 
 
+def file_path(source: str) -> str:
+    """The absolute path of an input that is a file, without links; "" for a URL, a pipe or a picture in memory."""
+    return os.path.realpath(source) if "://" not in source and os.path.isfile(source) else ""  # noqa: PTH113
+
+
+def placed_as(output: str, *, variants: bool) -> dict[str, Any]:
+    """The members of an `Origin` that say where the final of a photo's order belongs, by that of the photo."""
+    variant = Variant(1, output) if variants else None
+    return {"output": variant_output(output, 1) if variants else output, "variant": variant}
+
+
 def write(order: Order, root: Path, *, revised: bool = False) -> Order:
     """`order` with its folder below `root`, whole on disk; the folder of the same order is used again.
 
@@ -124,7 +170,7 @@ def write(order: Order, root: Path, *, revised: bool = False) -> Order:
     """
     folder = root / order.key[:32]
     if (folder / "order.json").exists() or not _publish(order, folder, revised):
-        _want(order, folder)
+        order = add_photo(order, folder)
     return replace(order, folder=folder)
 
 
@@ -181,12 +227,19 @@ def _cutout_png(cutout: Image.Image, canvas: Canvas) -> bytes:
     return canvas.png if same else quick_png(cutout)
 
 
-def _want(order: Order, folder: Path) -> None:
-    """Note that the order's photo wants its answer."""
+def add_photo(order: Order, folder: Path) -> Order:
+    """Note that the order's photo wants its answer, unless that is noted; the order with that note's photo.
+
+    The same bytes with the same place of their final are the same photo, under whatever path they are named.
+    """
     origin = order.origin
+    for noted in origins(folder):
+        if (noted.digest, noted.output) == (origin.digest, origin.output):
+            origin = replace(origin, record=noted.id)
     files.create_same(folder / f"photo-{origin.id}.json", written(_wanted(order)))
     if origin.gate is not None:
         files.write_whole(folder / f"gate-{origin.id}.json", written(origin.gate.facts()))
+    return replace(order, origin=origin)
 
 
 def _wanted(order: Order) -> dict[str, Any]:
@@ -200,6 +253,8 @@ def _wanted(order: Order) -> dict[str, Any]:
         "options": origin.options,
         "placement": {**placed, **({"crop": list(way.crop)} if way.crop else {})},
         "warnings": list(origin.warnings),
+        "path": origin.path,
+        "variant": origin.variant._asdict() if origin.variant else None,
         **({"credit": origin.credit._asdict()} if any(origin.credit) else {}),
     }
 
@@ -259,7 +314,8 @@ def read(folder: Path, *, origin: Origin | None = None) -> Order:
         sent = Request(canvas, *words)
         warnings = tuple(map(str, facts["warnings"]))
         judged = read_if_there(folder / chosen.name.replace("photo-", "gate-", 1))
-        of = replace(_origin(facts), warnings=warnings, gate=judgement(judged) if judged is not None else None)
+        of = _origin(chosen, facts, plan)
+        of = replace(of, warnings=warnings, gate=judgement(judged) if judged is not None else None)
         order = Order(sent, plan["endpoint"], of, plan["model"], folder=folder, device=plan.get("device", ""))
         if order.key != plan["key"] or not order.key.startswith(folder.name):
             raise StorageFailed("its plan or canvas.png was changed since it was made", AGAIN, subject=str(folder))
@@ -279,15 +335,36 @@ def _check(placement: Placement) -> None:
         raise ValueError(f"its crop {placement.crop} has not the size {placement.source}")
 
 
-def origins(folder: Path) -> list[Origin]:
-    """Every photo that wants this order's answer."""
-    return [_origin(read_facts(each)) for each in sorted(folder.glob("photo-*.json"))]
+def origins(folder: Path, plan: Mapping[str, Any] | None = None) -> list[Origin]:
+    """Every photo that wants this order's answer; `plan` is what its order.json holds, where that is at hand."""
+    return [_origin(path, read_facts(path), plan) for path in sorted(folder.glob("photo-*.json"))]
 
 
-def _origin(facts: dict[str, Any]) -> Origin:
-    said = facts.get("credit", {})
-    credit = Credit(**{name: clean(str(said.get(name, ""))) for name in Credit._fields})
-    return Origin(facts["source"], facts["sha256"], facts["format"], facts["output"], facts["options"], credit=credit)
+def _origin(path: Path, facts: dict[str, Any], plan: Mapping[str, Any] | None) -> Origin:
+    noted = facts.get("credit", {})
+    return Origin(
+        facts["source"],
+        facts["sha256"],
+        facts["format"],
+        facts["output"],
+        facts["options"],
+        credit=Credit(**{name: clean(str(noted.get(name, ""))) for name in Credit._fields}),
+        path=str(facts.get("path", "")),
+        variant=_variant(path, facts, plan),
+        record=path.stem.partition("-")[2],
+    )
+
+
+def _variant(path: Path, facts: dict[str, Any], plan: Mapping[str, Any] | None) -> Variant | None:
+    """Which variant a photo's order is; where that is not noted (early version 0.1), by its seed and its place."""
+    if "variant" in facts:
+        noted = facts["variant"]
+        return None if noted is None else Variant(int(noted["number"]), str(noted["of"]))
+    if (place := re.fullmatch(r"(.+)-seeds/([0-9]{1,2})", facts["output"])) is None:
+        return None
+    plan = read_facts(path.parent / "order.json") if plan is None else plan
+    number, base = int(place[2]), seeds.drawn(plan["canvas"]["sha256"])
+    return Variant(number, place[1]) if plan["seed"] == seeds.derived(base, number) else None
 
 
 def below(root: Path) -> list[Path]:

@@ -33,6 +33,7 @@ from photio_prep.errors import (
 from photio_prep.keep import RAW, AnswerFile, restore
 from photio_prep.orders import Order
 from photio_prep.parallel import alone
+from photio_prep.preflight import Preflight
 from photio_prep.states import State
 from photio_prep.wire import LONGEST_ANSWER, answer
 
@@ -40,18 +41,22 @@ from photio_prep.wire import LONGEST_ANSWER, answer
 _NOT_BILLED = (ApiUnavailable, BudgetReached, Rejected, KeyRefused, Interrupted, UsageError)
 
 
-def pay(order: Order, sender: Sender) -> Result:
+def pay(order: Order, sender: Sender, preflight: Preflight | None = None) -> Result:
     """The result of `order`: the kept answer where there is one, else that of one paid call. PAID.
 
+    `preflight` is the user's word on what is worth paying for; without one whatever may be refused is refused.
+
     Raises:
+        GateStopped, PhotoRefused: `preflight` does.
         OrderInUse: Another process, or another machine, is paying for it.
         OutcomeUnknown: An earlier call, or this one, left no whole answer: perhaps billed. Never sent again by itself.
         PaidUnusable: Paid, but the answer is no usable picture.
         ApiUnavailable, Rejected, KeyRefused, Interrupted, UsageError: Not billed; the order stays planned or rejected.
         StorageFailed: The disk failed. Nothing is sent after that.
     """
-    folder = order.folder
+    folder, preflight = order.folder, preflight or Preflight()
     if folder is None:
+        preflight.check(order)
         return sender.send(order.request)
     if order.endpoint != sender.endpoint:
         raise UsageError(
@@ -63,6 +68,7 @@ def pay(order: Order, sender: Sender) -> Result:
         kept = kept_result(order)
         if kept is None:
             refuse_if_taken(folder)
+            preflight.check(order)
             if not (folder / "order.json").exists():
                 raise StorageFailed("its folder has gone, so nothing is sent", "Prepare it again", subject=str(folder))
             if (claim := claims.claim(folder / claims.NAME)) is not None:

@@ -21,11 +21,9 @@ from photio_prep import facts, files, states
 from photio_prep.errors import PhotioError
 from photio_prep.inputs import Item
 from photio_prep.jobs import RESULTS
-from photio_prep.orders import Order
+from photio_prep.orders import Order, variant_output
 from photio_prep.rows import Fault, Table, cells
 from photio_prep.states import State
-from photio_prep.sweeps import alone
-from photio_prep.sweeps import places as sweep
 
 JSON, CSV = "report.json", "report.csv"
 Billed = Literal["no", "yes", "perhaps", "shared", "sandbox"]
@@ -77,6 +75,7 @@ class Report:
         self._begun: dict[str, float] = {}
         self._changed: set[str] = set()
         self._paid: set[str] = set()
+        self._bases: dict[tuple[str, str], str] = {}
         self._calls = 0
         self._lock = threading.Lock()
 
@@ -117,7 +116,8 @@ class Report:
             told = len(self.lines)
         why = "stopped before its turn came; run the same again"
         for each in items:
-            for output in () if each.name in sources else sweep(each.output, seeds):
+            numbers = range(1, seeds + 1) if seeds > 1 else (0,)
+            for output in () if each.name in sources else [variant_output(each.output, number) for number in numbers]:
                 if (each.name, output) not in places:
                     self._add(Line(each.name, output, State.PLANNED, exit_code=exit_code, error=why))
         return len(self.lines) - told
@@ -127,6 +127,7 @@ class Report:
         with self._lock:
             billed = self._billed(order, state)
             changed = origin.id in self._changed
+            self._bases[origin.source, origin.output] = origin.base
         self._add(
             Line(
                 origin.source,
@@ -233,11 +234,12 @@ class Report:
         places: dict[tuple[str, str], list[Line]] = {}
         with self._lock:
             for each in self.lines:
-                places.setdefault((each.source, alone(each.output)), []).append(each)
+                base = self._bases.get((each.source, each.output), each.output)
+                places.setdefault((each.source, base), []).append(each)
         found: dict[Table, dict[int, Line]] = {}
         for item in items:
             if item.job is not None:
-                own = places.get((item.name, alone(item.output))) or places.get((item.name, ""))
+                own = places.get((item.name, item.output)) or places.get((item.name, ""))
                 found.setdefault(item.job.table, {}).update({item.job.row.line: _one(own)} if own else {})
         written: list[Path] = []
         for table, lines in found.items():

@@ -25,7 +25,6 @@ from photio_prep.packshot import Product
 from photio_prep.presets import Preset
 from photio_prep.provenance import Provenance, packet
 from photio_prep.rules import Report
-from photio_prep.sweeps import alone
 
 # Tried one after the other until a file is light enough; below the last one sees the blocks.
 QUALITIES = (95, 92, 88, 84, 80, 75, 70)
@@ -85,12 +84,16 @@ class Shelf:
         self._own: dict[tuple[str, str], tuple[Preset, ...]] = {}
 
     def choose(self, source: str, output: str, presets: tuple[Preset, ...]) -> None:
-        """For this photo, these in place of those for all; for each number of its sweep, too."""
-        self._own[source, alone(output)] = _white_first(presets)
+        """For the photo whose final belongs at `output`, these in place of those for all."""
+        self._own[source, output] = _white_first(presets)
+
+    def of_photo(self, order: Order) -> tuple[Preset, ...]:
+        """The presets that the files of an order's photo are made for."""
+        return self._own.get((order.origin.source, order.origin.base), self.presets)
 
     def of(self, order: Order) -> tuple[Preset, ...]:
-        """The presets that an order's files are made for."""
-        return self._own.get((order.origin.source, alone(order.origin.output)), self.presets)
+        """The presets that an order's files are made for: none for a variant, before it is kept."""
+        return () if order.origin.variant else self.of_photo(order)
 
     def refuse_if_in_the_way(self, order: Order, out: Path) -> None:
         """Raise where a file of somebody else lies where one of these goes. Called before anything is paid for, too.
@@ -128,13 +131,12 @@ class Shelf:
         # Killed between writing and marking it: the very same bytes are ours.
         if not path.is_file() or path.read_bytes() != data:
             self._refuse_foreign(order, preset, path)
-            if before := earlier.found(order, path, preset.name):
-                told = f"that of this photo as it was before is kept as {earlier.keep(before, path)}"
-                laid = laid._replace(notes=(*laid.notes, told))
+            if incumbent := earlier.find(order, path, preset.name):
+                note = f"that of this photo as it was before is kept as {earlier.archive(incumbent, path)}"
+                laid = laid._replace(notes=(*laid.notes, note))
             files.write_whole(path, data)
         if folder is not None:
             states.mark_shelved(folder, order.origin, preset.name, path, data)
-            earlier.note(order)
         report = rules.check(
             path.read_bytes(),
             preset,
@@ -158,7 +160,7 @@ class Shelf:
     def _refuse_foreign(self, order: Order, preset: Preset, path: Path) -> None:
         mark = states.shelved(order.folder, order.origin, preset.name) if order.folder is not None else None
         tried_out = order.sandbox and not preset.white
-        before = partial(earlier.found, order, path, preset.name)
+        before = partial(earlier.find, order, path, preset.name)
         finals.refuse_foreign(path, mark, sandbox=tried_out, overwrite=self._overwrite, before=before)
 
 

@@ -4,7 +4,7 @@ Takes order folders; gives states, outcomes and finished marks. Touches the disk
 Raises StorageFailed for what cannot be written or read back, UsageError for a word on what is not unknown.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from hashlib import sha256
 from itertools import count
@@ -13,7 +13,7 @@ from typing import Any
 
 from photio_prep import claims, files, keep
 from photio_prep.errors import StorageFailed, UsageError
-from photio_prep.facts import AGAIN, now, read_if_there, written
+from photio_prep.facts import AGAIN, exact_now, now, read_if_there, written
 from photio_prep.orders import Origin
 
 
@@ -133,9 +133,27 @@ def _attempt(path: Path) -> State:
     return State((read_outcome(path) or {"state": State.UNKNOWN})["state"])
 
 
-def mark_finished(folder: Path, origin: Origin, path: Path, data: bytes, made: str = "") -> None:
-    """Note where the final of `origin` lies, with its digest and size, and by which options it was made."""
-    files.write_whole(folder / f"finished-{origin.id}.json", _mark(path, data, made=made))
+def mark_finished(folder: Path, origin: Origin, path: Path, data: bytes, made: str = "", by: str = "") -> None:
+    """Note where the final of `origin` lies, with its digest and size, and by which options it was made.
+
+    `by` names the order whose final it is, where that is a newer one of the same photo, or one that the user chose.
+    """
+    files.write_whole(folder / f"finished-{origin.id}.json", _mark(path, data, made=made, **({"by": by} if by else {})))
+
+
+def mark_chosen(folder: Path, origin: Origin) -> None:
+    """Note that the user chose this order's final for its photo."""
+    files.write_whole(folder / f"kept-{origin.id}.json", written({"time": exact_now()}))
+
+
+def mark_shops(folder: Path, origin: Origin, presets: Iterable[str]) -> None:
+    """Note the presets whose files are made when this variant is kept."""
+    files.write_whole(folder / f"shops-{origin.id}.json", written({"presets": [*presets]}))
+
+
+def shops(folder: Path, origin: Origin) -> tuple[str, ...]:
+    """The presets whose files are made when this variant is kept."""
+    return tuple(map(str, (read_if_there(folder / f"shops-{origin.id}.json") or {}).get("presets", ())))
 
 
 def mark_shelved(folder: Path, origin: Origin, preset: str, path: Path, data: bytes) -> None:

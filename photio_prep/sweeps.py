@@ -1,58 +1,30 @@
-"""One photo with several seeds: an order for each, a numbered sheet of their finals, and the one that is kept.
+"""Variants of a photo: an order for each seed, a numbered sheet of their finals, and the one that is kept.
 
-Takes orders, folders of finals and numbers; gives orders, a sheet, the kept final. Touches the disk.
-Raises UsageError for a sweep or a number that there is not, and what reading and writing orders raise.
-
-The finals of a sweep lie in `<name>-seeds/1-photio.jpg` and so on; the kept one is written to `<name>-photio.jpg`,
-where the photo's only final would lie.
+The finals of variants lie in `<name>-seeds/1-photio.jpg` and so on; the kept one is written to `<name>-photio.jpg`,
+where the photo's only final would lie. Which order is which variant is noted with its photo, never read from a path.
 """
 
 import io
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
-from photio_prep import files, finals, orders, states, views
+from photio_prep import files, finals, index, orders, seeds, states, views
 from photio_prep.errors import UsageError
-from photio_prep.orders import Order, Origin
-from photio_prep.stages.request import LAST_SEED
+from photio_prep.index import Entry
+from photio_prep.inputs import MARK
+from photio_prep.orders import Order, Variant, variant_output
 
-SUFFIX = "-seeds"
 # A sheet ends like a final of ours, so that it is never taken for a photo.
 SHEET = "sheet-photio.png"
 _TILE, _COLUMNS, _LINE = 480, 4, 12
-_OUTPUT = re.compile(rf"(?P<name>.+){SUFFIX}/(?P<number>[0-9]+)")
 
 
-def first(output: str) -> str:
-    """Where the first final of a sweep belongs, by the place of the photo's only final."""
-    return f"{output}{SUFFIX}/1"
-
-
-def places(output: str, count: int) -> tuple[str, ...]:
-    """Where the finals of a sweep belong, by the place of its first; of a photo with one seed, that one's alone."""
-    return (output, *(output.removesuffix("/1") + f"/{number}" for number in range(2, count + 1)))
-
-
-def alone(output: str) -> str:
-    """The place of the photo's only final, by that of a final of its sweep; of any other, as it is."""
-    found = _OUTPUT.fullmatch(output)
-    return found["name"] if found else output
-
-
-def seed_of(base: int, number: int) -> int:
-    """The seed of number 1, 2, 3 … of a sweep: the first has the one that the photo would have alone."""
-    if number == 1:
-        return base
-    return 1 + int(sha256(f"photio-prep sweep\0{base}\0{number}".encode()).hexdigest()[:16], 16) % (LAST_SEED - 1)
-
-
-def spread(made: Iterable[Order], count: int) -> Iterator[Order]:
-    """Each order, whose final is a sweep's first, and beside it those for the other numbers up to `count`.
+def expand_variants(made: Iterable[Order], count: int) -> Iterator[Order]:
+    """Each order, which is a photo's first variant, and beside it those for the other numbers up to `count`.
 
     Raises:
         StorageFailed: One cannot be written.
@@ -64,50 +36,53 @@ def spread(made: Iterable[Order], count: int) -> Iterator[Order]:
 
 
 def _other(order: Order, number: int) -> Order:
-    sent, origin = order.request, order.origin
-    output = places(origin.output, number)[-1]
+    request, origin = order.request, order.origin
     cutout = order.cutout
-    if cutout is None and order.folder is not None and (order.folder / "cutout.png").exists():
-        with Image.open(order.folder / "cutout.png", formats=["PNG"]) as found:
-            cutout = found.copy()
-    # Not drawn but asked for: a wish of its own, however often the first was paid for.
-    asked = replace(sent, seed=seed_of(sent.seed, number), seed_drawn=False)
-    other = replace(order, request=asked, origin=replace(origin, output=output), cutout=cutout, folder=None)
+    if cutout is None and order.folder is not None:
+        cutout = orders.cutout(order.folder)
+    output = variant_output(origin.base, number)
+    origin = replace(origin, variant=Variant(number, origin.base), output=output, record="")
+    # `seed_drawn` stays: a seed that is derived from a drawn one follows the canvas's bytes as that does.
+    request = replace(request, seed=seeds.derived(request.seed, number))
+    other = replace(order, request=request, origin=origin, cutout=cutout, folder=None)
     if order.folder is None:
         return other
-    other = orders.write(other, order.folder.parent)
+    other = index.write(other, order.folder.parent)
     if other.folder is not None:
         views.carry(order.folder, other.folder)
     return other
 
 
-def is_sweep(final: Path) -> bool:
-    """Whether a final is one of a sweep."""
-    return final.parent.name.endswith(SUFFIX)
+def contact_sheet(out: Path, base: str) -> Path | None:
+    """The finished variants of the photo whose final belongs at `base`, each with its number, on one picture.
 
-
-def sheet(folder: Path) -> Path:
-    """The finals in a sweep's folder on one picture, each with its number; where it lies.
+    Gives its path, or None where there is no finished variant.
 
     Raises:
         StorageFailed: It cannot be written.
     """
-    found = {int(each.name.partition("-")[0]): each for each in folder.glob("[0-9]*-photio.*")}
-    tiles = [_tile(path, number) for number, path in sorted(found.items())]
+    finished = {}
+    for entry in sorted(index.of(out / "orders").with_output(base), key=lambda entry: index.paid_at(entry.folder)):
+        if entry.origin.variant and (final := final_of(entry, out)) is not None:
+            finished[entry.origin.number] = final
+    if not finished:
+        return None
+    tiles = [_tile(path, number) for number, path in sorted(finished.items())]
     columns = min(len(tiles), _COLUMNS)
     rows = [tiles[at : at + columns] for at in range(0, len(tiles), columns)]
-    heights = [max(each.height for each in row) for row in rows]
+    heights = [max(tile.height for tile in row) for row in rows]
     size = (columns * (_TILE + _LINE) + _LINE, sum(heights) + _LINE * (len(rows) + 1))
-    whole = Image.new("RGB", size, "white")
+    sheet = Image.new("RGB", size, "white")
     top = _LINE
     for row, height in zip(rows, heights, strict=True):
         for column, tile in enumerate(row):
-            whole.paste(tile, (_LINE + column * (_TILE + _LINE), top))
+            sheet.paste(tile, (_LINE + column * (_TILE + _LINE), top))
         top += height + _LINE
     holder = io.BytesIO()
-    whole.save(holder, "PNG", compress_level=4)
-    files.write_whole(folder / SHEET, holder.getvalue())
-    return folder / SHEET
+    sheet.save(holder, "PNG", compress_level=4)
+    place = out / variant_output(base, 1)
+    files.write_whole(place.with_name(SHEET), holder.getvalue())
+    return place.with_name(SHEET)
 
 
 def _tile(path: Path, number: int) -> Image.Image:
@@ -123,63 +98,70 @@ def _tile(path: Path, number: int) -> Image.Image:
     return tile
 
 
-def keep(what: str, number: int, out: Path, *, overwrite: bool = False) -> tuple[Order, Path]:
-    """Make the final of a sweep's `number` that of the photo, as it is; its order, and where it lies. Changeable.
+def final_of(entry: Entry, out: Path) -> Path | None:
+    """The final of one order below `out`, byte for byte as it was written; None where it is gone or was replaced."""
+    mark = states.finished(entry.folder, entry.origin)
+    if mark is None:
+        return None
+    path = out / f"{entry.origin.output}{MARK}{Path(str(mark.get('path'))).suffix}"
+    return path if path.is_file() and states.same(path, mark) else None
+
+
+class Kept(NamedTuple):
+    """The variant that was kept: its order, as that of the photo's final; that final; and the presets asked for."""
+
+    order: Order
+    final: Path
+    presets: tuple[str, ...]
+
+
+def keep(photo: str, number: int, out: Path, *, overwrite: bool = False) -> Kept:
+    """Make the final of variant `number` that of the photo, as it is. Another one may be kept later.
 
     Args:
-        what: The photo as it was given, the name of its final below `out`, or an order of the sweep.
+        photo: The photo as it was given, the name of its final below `out`, or an order of one of its variants.
         number: As on the sheet.
         out: The output folder.
-        overwrite: Replace a file there that no `keep` made.
+        overwrite: Replace a file there that this tool did not write for this photo.
 
     Raises:
-        UsageError: There is no such sweep, more than one, or no such number with a final.
+        UsageError: The photo has no variants, or there is no such number with a final.
         OutputExists: Another file lies there.
         StorageFailed: It cannot be written.
     """
-    found = _sweeps(what, out)
-    names = {name for name, *_ in found}
-    if len(names) != 1:
-        told = f"{len(names)} sweeps: {', '.join(sorted(names))}" if names else "no sweep of it lies there"
-        raise UsageError(told, "Name the photo as in the run with --seeds, or its final below --out", subject=what)
-    finished = [each for each in found if each[1] == number and states.finished(each[2], each[3])]
+    variants = _variants(photo, out)
+    bases = sorted({entry.origin.base for entry in variants})
+    if len(bases) != 1:
+        several = f"{len(bases)} photos with variants: {', '.join(bases)}" if bases else "no variants of it lie there"
+        raise UsageError(several, "Name the photo as in the run with --seeds, or its final below --out", subject=photo)
+    finished = [entry for entry in variants if entry.origin.number == number and final_of(entry, out)]
     if not finished:
-        there = ", ".join(map(str, sorted({each for _, each, *_ in found})))
-        raise UsageError(f"no finished number {number}", f"There are: {there}; `finish` makes finals", subject=what)
+        numbers = ", ".join(map(str, sorted({entry.origin.number for entry in variants})))
+        fix = f"There are: {numbers}; `photio-prep finish {out}` makes their finals"
+        raise UsageError(f"no number {number} with its final", fix, subject=photo)
     # The same number may have been asked for in several scenes: the newest.
-    name, _, folder, origin = max(finished, key=lambda each: (each[2] / "claim.json").stat().st_mtime_ns)
-    mark = states.finished(folder, origin) or {}
-    final = Path(str(mark.get("path")))
-    if not final.is_file() or sha256(data := final.read_bytes()).hexdigest() != mark.get("sha256"):
-        raise UsageError("its final is gone or changed", f"Run: photio-prep finish {folder}", subject=str(final))
-    order = orders.read(folder, origin=origin)
-    order = replace(order, origin=replace(order.origin, output=name))
-    target = out / f"{name}-photio{final.suffix}"
-    finals.refuse_if_in_the_way(order, target, overwrite=overwrite or _is_kept(target, name, found))
-    files.write_whole(target, data)
-    states.mark_finished(folder, order.origin, target, data)
-    return order, target
+    chosen = max(finished, key=lambda entry: index.paid_at(entry.folder))
+    order, presets = orders.read(chosen.folder, origin=chosen.origin), states.shops(chosen.folder, chosen.origin)
+    data = files.read_own(Path(str(final_of(chosen, out))))
+    made = str((states.finished(chosen.folder, chosen.origin) or {}).get("made", ""))
+    suffix = Path(str(final_of(chosen, out))).suffix
+    origin = replace(order.origin, output=bases[0], variant=None, record="")
+    order = orders.add_photo(replace(order, origin=origin), chosen.folder)
+    index.of(out / "orders").add(order)
+    target = out / f"{bases[0]}{MARK}{suffix}"
+    finals.refuse_if_in_the_way(order, target, overwrite=overwrite)
+    finals.carry_proof(chosen.folder, chosen.origin, order.origin)
+    states.mark_chosen(chosen.folder, order.origin)
+    finals.put(order, target, data, made)
+    return Kept(order, target, presets)
 
 
-_Found = list[tuple[str, int, Path, Origin]]
-
-
-def _sweeps(what: str, out: Path) -> _Found:
-    """Every number of the sweeps that `what` may mean: name, number, order and photo."""
-    every: _Found = []
-    for folder in orders.below(out):
-        for origin in orders.origins(folder):
-            if match := _OUTPUT.fullmatch(origin.output):
-                every.append((match["name"], int(match["number"]), folder, origin))
-    named = Path(what).resolve()
-    names = {name for name, _, folder, origin in every if what in (origin.source, name) or named == folder.resolve()}
-    return [each for each in every if each[0] in names]
-
-
-def _is_kept(target: Path, name: str, found: _Found) -> bool:
-    """Whether what lies at `target` was put there by an earlier `keep`."""
-    if not target.is_file():
-        return False
-    digest = sha256(target.read_bytes()).hexdigest()
-    marks = (states.finished(folder, replace(origin, output=name)) for _, _, folder, origin in found)
-    return any(mark is not None and mark.get("sha256") == digest for mark in marks)
+def _variants(photo: str, out: Path) -> list[Entry]:
+    """Every order of the photos with variants that `photo` may mean."""
+    known = index.of(out / "orders").refresh()
+    folder = Path(photo)
+    named = [*known.with_source(photo), *known.with_path(str(folder.resolve())), *known.with_output(photo)]
+    if (folder / "order.json").is_file():
+        named += [entry for entry in known.of_folder(folder.name) if entry.folder.resolve() == folder.resolve()]
+    bases = {entry.origin.base for entry in named if entry.origin.variant}
+    return [entry for base in bases for entry in known.with_output(base) if entry.origin.variant]

@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from photio_prep import facts, files, states, views
+from photio_prep import claims, facts, files, index, states, views
 from photio_prep.errors import PhotioError, UsageError
-from photio_prep.orders import SANDBOX, Order, Origin, below, cutout, origins, read, write
+from photio_prep.orders import SANDBOX, Order, Origin, below, cutout, origins, read
 from photio_prep.states import State
 
 
@@ -98,33 +98,36 @@ def _meant(folder: Path, plan: dict[str, Any], endpoint: str) -> bool:
 def finishable(place: Path, damaged: Callable[[PhotioError], None]) -> list[tuple[Path, Origin]]:
     """Each photo of an output folder (or of one order) with the order whose answer makes its final.
 
-    A paid answer comes before one of the sandbox, a newer before an older; a photo without any comes with the order
-    that got furthest.
+    A paid answer comes before one of the sandbox, one that was chosen or paid for later before an earlier one; a photo
+    without any comes with the order that got furthest.
     """
     found = _below(place)
     if found == [place]:
         folder = followed(place)
         return [(folder, origin) for origin in origins(folder)]
-    best: dict[tuple[str, str], tuple[tuple[int, float], Path, Origin]] = {}
+    best: dict[str, tuple[tuple[int, float], Path, Origin]] = {}
     for folder in found:
         try:
-            rank, photos = _rank(folder), origins(folder)
+            ranked = [(_rank(folder, origin), origin) for origin in origins(folder)]
         except PhotioError as error:
             damaged(error.about(str(folder)))
             continue
-        for origin in photos:
-            wanted = (origin.source, origin.output)
-            if wanted not in best or rank > best[wanted][0]:
-                best[wanted] = (rank, folder, origin)
+        for rank, origin in ranked:
+            # A place belongs to one photo, however it was named; without one (in the library) its name tells it.
+            name = index.fold(origin.output) or origin.source
+            if name not in best or rank > best[name][0]:
+                best[name] = (rank, folder, origin)
     return [(folder, origin) for _, folder, origin in best.values()]
 
 
-def _rank(folder: Path) -> tuple[int, float]:
+def _rank(folder: Path, origin: Origin) -> tuple[int, float]:
     plan, state = _plan(folder), states.state(folder)
     paid = plan.get("endpoint") != SANDBOX
-    got = 4 if state in states.ANSWERED else 2 if state is not State.PLANNED else 1 if plan.get("description") else 0
-    newest = folder / "answer.raw"
-    return got + (1 if paid and state is not State.PLANNED else 0), (newest.stat().st_mtime if newest.exists() else 0.0)
+    progress = (
+        4 if state in states.ANSWERED else 2 if state is not State.PLANNED else 1 if plan.get("description") else 0
+    )
+    since = max(index.paid_at(folder), index.chosen_at(folder, origin))
+    return progress + (1 if paid and state is not State.PLANNED else 0), since
 
 
 def succeed(old: Order, new: Order) -> Order:
@@ -138,10 +141,11 @@ def succeed(old: Order, new: Order) -> Order:
     root = old.folder.parent
     if old.cutout is None:
         new = replace(new, cutout=cutout(old.folder))
-    placed = write(new, root, revised=True)
+    placed = index.write(new, root, revised=True)
     for origin in origins(old.folder):
         other = read(old.folder, origin=origin)
-        write(replace(new, origin=other.origin, request=replace(new.request, canvas=other.canvas)), root, revised=True)
+        origin_ = replace(other.origin, record="")
+        index.write(replace(new, origin=origin_, request=replace(new.request, canvas=other.canvas)), root, revised=True)
     if placed.folder is not None:
         views.carry(old.folder, placed.folder)
         for kept in old.folder.glob("source-*.png"):
@@ -153,7 +157,7 @@ def succeed(old: Order, new: Order) -> Order:
 
 def followed(folder: Path) -> Path:
     """The order that carries the answer for `folder`: itself, or where it went on; a paid one before a sandbox's."""
-    if (folder / "claim.json").exists():
+    if (folder / claims.NAME).exists():
         return folder
     went = [folder.parent / Path(str(name)).name for _, name in sorted(_continued(folder).items())]
     there = [each for each in went if (each / "order.json").exists()]
@@ -163,7 +167,7 @@ def followed(folder: Path) -> Path:
 
 def went_on(folder: Path) -> bool:
     """Whether nothing became of this order because another took its place."""
-    left = any((folder / name).exists() for name in ("claim.json", "outcome.json", "answer.raw"))
+    left = any((folder / name).exists() for name in (claims.NAME, "outcome.json", "answer.raw"))
     return not left and followed(folder) != folder
 
 

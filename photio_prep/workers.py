@@ -7,24 +7,23 @@ Raises nothing: what went wrong is part of the row.
 import pickle
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from photio_prep import finals, flow, gate, orders, pay, presets, reading, settings, states
-from photio_prep.again import PaidBefore
+from photio_prep import again, finals, flow, index, orders, pay, presets, reading, settings
 from photio_prep.connection import Timeouts
 from photio_prep.cutting import DEFAULT_CUTOUT, CutoutOptions
 from photio_prep.errors import Interrupted, PhotioError, StorageFailed, UsageError
 from photio_prep.finishing import DEFAULT_FINISHING, Finishing
 from photio_prep.inputs import Item
 from photio_prep.matters import another, matter_for
-from photio_prep.orders import SANDBOX, Order, Origin
+from photio_prep.orders import SANDBOX, Order
 from photio_prep.permits import Asking, SharedPace, SharedTill
+from photio_prep.preflight import Preflight
 from photio_prep.provenance import Provenance, packet
 from photio_prep.shelf import Shelf
 from photio_prep.stages.send import API_URL, InstantClient
-from photio_prep.states import State
 from photio_prep.verdict import Level
 
 # Every other photo would meet the same.
@@ -102,7 +101,8 @@ class Preparing:
     def __init__(self, plan: Plan, permits: Asking) -> None:
         self._plan, self._permits = plan, permits
         self._matter = matter_for(plan.model, plan.family, device=plan.device, accepted=plan.accepted)
-        self._paid_before = PaidBefore(plan.out / "orders")
+        self._preflight = Preflight(plan.level, pay_again=plan.again)
+        index.of(plan.out / "orders").refresh()
         self._shelf = Shelf(presets.chosen(plan.presets), overwrite=plan.overwrite, taken=self._taken)
 
     def _taken(self, path: Path, whose: str) -> str:
@@ -141,16 +141,13 @@ class Preparing:
         # Known from here on, also where it is refused in a moment.
         origin = order.origin
         found["folder"] = order.folder.name
-        found["origin"] = pickle.dumps(Origin(origin.source, origin.digest, origin.format, origin.output))
+        found["origin"] = pickle.dumps(replace(origin, options="", warnings=(), gate=None))
         target = finals.final_path(order, plan.out, plan.format_)
         plan.finishing.fits(order.placement)
         finals.refuse_if_in_the_way(order, target, overwrite=plan.overwrite)
         self._shelf.refuse_if_in_the_way(order, plan.out)
-        if not plan.again:
-            self._paid_before.refuse(order)
-        if states.state(order.folder) in (State.PLANNED, State.REJECTED):
-            gate.refuse(order, plan.level)
-        return {"changed": self._paid_before.changed(order)}
+        self._preflight.check(order)
+        return {"changed": again.is_changed(order, index.of(plan.out / "orders"))}
 
 
 def _order(row: Mapping[str, Any], plan: Plan) -> Order:
@@ -162,7 +159,7 @@ def paid(row: dict[str, Any], plan: Plan, permits: Asking) -> dict[str, Any]:
 
     def work() -> Mapping[str, Any]:
         till = SharedTill(_client(plan, SharedPace(permits)), permits)
-        pay.pay(_order(row, plan), till)
+        pay.pay(_order(row, plan), till, Preflight(plan.level, pay_again=plan.again))
         return {"warnings": pickle.dumps(till.warnings)} if till.warnings else {}
 
     return _step(row, permits, work)

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photio_prep import jobs, orders
+from photio_prep import jobs, orders, seeds
 from photio_prep.errors import Mistakes
 from photio_prep.inputs import Item, expand
 from photio_prep.sandbox import Sandbox
-from photio_prep.stages.request import LAST_SEED
 from tests.photos import SCENE, cutout, mask, saved
 
 if TYPE_CHECKING:
@@ -134,10 +133,10 @@ def test_photos_of_one_article_share_a_seed_that_stays(folder: Path):
     path = table(
         folder / "in.csv", "a.png,A-1,", "b.webp,A-1,", "x/a.png,A-2,5", "mask.png,A-2,", head="source,sku,seed"
     )
-    seeds = [each.wishes["seed"] for each in read(path)]
-    assert seeds[0] == seeds[1] == jobs.seed_of("A-1") == 592679628
-    assert (seeds[2], seeds[3]) == (5, jobs.seed_of("A-2"))
-    assert all(1 <= jobs.seed_of(str(each)) < LAST_SEED for each in range(1000))
+    rows = [each.wishes["seed"] for each in read(path)]
+    assert rows[0] == rows[1] == seeds.of_sku("A-1") == 592679628
+    assert (rows[2], rows[3]) == (5, seeds.of_sku("A-2"))
+    assert all(1 <= seeds.of_sku(str(each)) < seeds.LAST for each in range(1000))
 
 
 # --- every mistake, with its line

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from photio_prep import orders, prepare, report
-from photio_prep.again import PaidBefore
+from photio_prep import InstantClient, generate, index, orders, prepare, report
+from photio_prep.again import is_changed
 from photio_prep.sandbox import Sandbox
 from tests.photos import SCENE, photo, saved
 
@@ -200,13 +200,14 @@ def test_a_changed_photo_s_final_where_a_preset_s_file_was_edited_is_refused_bef
 def test_a_photo_that_changes_while_a_hot_folder_is_watched_is_a_new_order_too(command: Command):
     path = saved(Path("in/a.png"), photo(cut_out=True))
     root = Path("photio-out/orders")
-    paid_before = PaidBefore(root)
-    first = prepare(path, description=SCENE, orders=root)
-    assert not paid_before.changed(first)
-    paid_before.note(first)
-    assert not paid_before.changed(first)
-    saved(path, photo(shade=150, cut_out=True))
-    assert paid_before.changed(prepare(path, description=SCENE, orders=root))
+    with Sandbox() as api:
+        client = InstantClient("pt-canary-5c1e77b0a9d4", api_url=api.url)
+        first = prepare(path, description=SCENE, endpoint=api.url, orders=root)
+        assert not is_changed(first, index.of(root))
+        generate(first, client=client)
+        assert not is_changed(first, index.of(root))
+        saved(path, photo(shade=150, cut_out=True))
+        assert is_changed(prepare(path, description=SCENE, endpoint=api.url, orders=root), index.of(root))
 
 
 def test_prepare_and_generate_report_too(command: Command):

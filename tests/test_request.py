@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from photio_prep import seeds
 from photio_prep.data import Canvas
 from photio_prep.errors import UsageError
 from photio_prep.geometry import Size, place
-from photio_prep.stages.request import DEFAULT_NEGATIVE, LAST_SEED, doubts, drawn_seed, request
+from photio_prep.stages.request import DEFAULT_NEGATIVE, doubts, request
 from tests.photos import SCENE
 
 WHOLE = place(Size(48, 32), Size(48, 32))
@@ -28,21 +29,21 @@ def test_a_seed_that_the_api_does_not_take_is_refused_here(seed: object) -> None
 
 
 def test_minus_one_draws_a_fresh_seed_each_time() -> None:
-    seeds = {request(CANVAS, SCENE, seed=-1).seed for _ in range(20)}
-    assert len(seeds) > 15
-    assert all(1 <= seed < LAST_SEED for seed in seeds)
+    drawn = {request(CANVAS, SCENE, seed=-1).seed for _ in range(20)}
+    assert len(drawn) > 15
+    assert all(1 <= seed < seeds.LAST for seed in drawn)
 
 
 @given(st.binary())
 def test_a_seed_of_our_own_is_drawn_from_the_canvas(png: bytes) -> None:
     canvas = Canvas(png, WHOLE)
     seed = request(canvas, SCENE).seed
-    assert seed == request(Canvas(png, WHOLE), "another scene").seed == drawn_seed(canvas)
+    assert seed == request(Canvas(png, WHOLE), "another scene").seed == seeds.drawn(canvas.digest)
     assert 1 <= seed <= 4_294_967_295
 
 
 def test_another_canvas_draws_another_seed() -> None:
-    assert len({drawn_seed(Canvas(bytes([each]), WHOLE)) for each in range(100)}) == 100
+    assert len({seeds.drawn(Canvas(bytes([each]), WHOLE).digest) for each in range(100)}) == 100
 
 
 def test_the_negative_prompt_is_unset_given_or_added() -> None:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from photio_prep import orders, sweeps
+from photio_prep import orders, seeds
 from photio_prep.sandbox import Sandbox
-from photio_prep.stages.request import LAST_SEED
 from tests.photos import SCENE, cutout, photo, saved
 
 if TYPE_CHECKING:
@@ -35,10 +34,10 @@ def swept(command: Command) -> Command:
 
 
 def test_seeds_stay_differ_and_begin_with_that_of_the_photo_alone():
-    seeds = [sweeps.seed_of(7, number) for number in range(1, 65)]
-    assert seeds[:3] == [7, 995813767, 3184286086]
-    assert len(set(seeds)) == 64
-    assert all(1 <= each < LAST_SEED for each in seeds)
+    variants = [seeds.derived(7, number) for number in range(1, 65)]
+    assert variants[:3] == [7, 995813767, 3184286086]
+    assert len(set(variants)) == 64
+    assert all(1 <= each < seeds.LAST for each in variants)
 
 
 def test_each_seed_is_an_order_and_the_first_is_that_of_the_photo_alone(swept: Command):

@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from photio_prep import inputs, sweeps, watch
-from photio_prep.again import PaidBefore
+from photio_prep import again, index, inputs, sweeps, watch
 from photio_prep.cli import paying as paying_
 from photio_prep.cli.options import several
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.jobs import is_table
+from photio_prep.names import OutputNames
 from photio_prep.orders import Order
 from photio_prep.till import Till
 
@@ -83,7 +83,7 @@ class Choice:
         paying: dict[str, Any] | None = None,
         engine: str = "local",
     ) -> None:
-        self._named, self._out, self._talk, self._format = named, out, talk, format_
+        self._named, self._out, self._talk = named, out, talk
         first, self._watch, self._quiet, self.seeds = (given.pop(name) for name in OPTIONS)
         if self.seeds > 1 and engine != "local":
             raise UsageError("--seeds is for this machine", "Leave --engine out, or give a job table with seeds")
@@ -95,11 +95,14 @@ class Choice:
             found = "both the photo and the key would come from standard input"
             raise UsageError(found, "Use --key-file or PHOTIO_API_KEY")
         self.items: list[inputs.Item] = []
+        self._names = OutputNames(out, format_, self.seeds)
         if self._watch:
             self._refuse_unwatchable(first, engine)
             return
-        expanded = inputs.expand(named, out, format_, passed_over=talk.passed_over, described=bool(description))
-        self.items = list(map(self._swept, islice(expanded, first)))
+        expanded = inputs.expand(
+            named, out, passed_over=talk.passed_over, described=bool(description), names=self._names
+        )
+        self.items = list(islice(expanded, first))
         if first is not None:
             count = len(self.items)
             talk.say(f"rehearsal: the first {count} {'photo' if count == 1 else 'photos'} only")
@@ -110,7 +113,7 @@ class Choice:
                 undescribed.about(item.name)
                 raise undescribed
 
-    def quote(self, paid_before: PaidBefore, words: dict[str, Any], till: Till) -> None:
+    def quote(self, words: dict[str, Any], till: Till) -> None:
         """Say what it will cost at most before it starts; ask before a big one."""
         if self._watch:
             if not self._paying["sandbox"]:
@@ -118,7 +121,7 @@ class Choice:
             return
         # By name only: a photo or an option that changed is a new call after all.
         asked = [(item.name, {**words, **item.wishes}["description"].strip()) for item in self.items]
-        known = paid_before.answered(asked, till.endpoint)
+        known = again.count_answered(asked, till.endpoint, index.of(self._out / "orders"))
         paying_.quote(len(self.items) * self.seeds, known, self._paying, self._talk, till, at_most=True)
 
     def batches(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[list[inputs.Item]]:
@@ -134,7 +137,7 @@ class Choice:
                 self._talk.passed_over(why, by_choice)
 
         def look() -> Iterable[inputs.Item]:
-            return map(self._swept, inputs.expand(self._named, self._out, self._format, passed_over=once))
+            return inputs.expand(self._named, self._out, passed_over=once, names=self._names)
 
         where = ", ".join(self._named)
         self._talk.say(f"watching {where}: a photo is taken when it stood still for {self._quiet:g} s; Ctrl-C ends")
@@ -142,10 +145,7 @@ class Choice:
 
     def spread(self, made: Iterable[Order]) -> Iterable[Order]:
         """The orders with those of their other seeds."""
-        return sweeps.spread(made, self.seeds)
-
-    def _swept(self, item: inputs.Item) -> inputs.Item:
-        return item._replace(output=sweeps.first(item.output)) if self.seeds > 1 else item
+        return sweeps.expand_variants(made, self.seeds)
 
     def _refuse_unwatchable(self, first: int | None, engine: str) -> None:
         for each in self._named:

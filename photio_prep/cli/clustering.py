@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from photio_prep import cluster, settings
-from photio_prep.again import PaidBefore
+from photio_prep import again, cluster, index, settings
 from photio_prep.cli import options
 from photio_prep.cli import paying as paying_
 from photio_prep.cli.shelving import Shelving, Wishes
@@ -97,7 +96,7 @@ def run(
                 settings.key(asked.key_file, from_keyring=asked.keyring)
         till = Till(Nobody(asked.endpoint), paying["max_calls"])
         names = [(item.name, {**asked.wishes, **item.wishes}["description"].strip()) for item in items]
-        known = PaidBefore(asked.out / "orders").answered(names, asked.endpoint)
+        known = again.count_answered(names, asked.endpoint, index.of(asked.out / "orders").refresh())
         paying_.quote(len(items), known, paying, talk, till, at_most=True)
         why = None
         if till.left != paying["max_calls"]:

@@ -6,16 +6,16 @@ from typing import Any
 
 import click
 
-from photio_prep import orders, pay, settings, states, wanted
-from photio_prep.again import PaidBefore
+from photio_prep import index, orders, pay, settings, states, wanted
 from photio_prep.cli import clients, options, reporting
 from photio_prep.cli import paying as paying_
-from photio_prep.cli.orders import out_of, refuse_stopped, split
+from photio_prep.cli.orders import out_of, split
 from photio_prep.cli.review import Decided
 from photio_prep.cli.talk import Talk
 from photio_prep.curl import curl
 from photio_prep.errors import GateStopped, PhotioError, UsageError
 from photio_prep.orders import Order
+from photio_prep.preflight import SENDABLE, Preflight, image_url_note
 from photio_prep.rewording import reworded
 from photio_prep.stages.request import doubts
 from photio_prep.states import State
@@ -45,6 +45,7 @@ def generate(orders_: tuple[Path, ...], approved: Path | None, print_curl: bool,
     again, strictness = paying.pop("again"), paying.pop("gate")
     # Somebody who saw the gate's reasons said yes: only a gate that is asked for now knows better.
     level = Level.OFF if approved is not None and strictness is None else settings.gate(strictness)
+    preflight = Preflight(level, pay_again=again)
     endpoint = clients.endpoint(sandbox=paying["sandbox"], api_url=paying["api_url"])
     reporting.begin(talk, "generate", paying["price"])
     asked = {
@@ -63,8 +64,8 @@ def generate(orders_: tuple[Path, ...], approved: Path | None, print_curl: bool,
         _print_curl(found, words, endpoint, talk, decided)
         return talk.exit_code
     with paying_.client(paying, talk) as till:
-        planned = list(_planned(found, words, till.endpoint, talk, again=again, level=level, decided=decided))
-        new = [each for each in planned if each.folder and states.state(each.folder) in paying_.SENDABLE]
+        planned = list(_planned(found, words, till.endpoint, talk, preflight, decided=decided))
+        new = [each for each in planned if each.folder and states.state(each.folder) in SENDABLE]
         answered = sum(states.state(each.folder) in states.ANSWERED for each in planned if each.folder)
         paying_.quote(len(new), answered, paying, talk, till)
 
@@ -73,7 +74,7 @@ def generate(orders_: tuple[Path, ...], approved: Path | None, print_curl: bool,
             if state is State.FINISHED:
                 return state
             with till.turns.turn():
-                pay.pay(order, till)
+                pay.pay(order, till, preflight)
             return State.ANSWERED
 
         def told(order: Order, state: State) -> None:
@@ -103,29 +104,27 @@ def _planned(
     words: dict[str, Any],
     endpoint: str,
     talk: Talk,
+    preflight: Preflight,
     *,
-    again: bool,
-    level: Level,
     decided: Decided | None,
 ) -> Iterator[Order]:
     """The orders to pay for: with the words given now, for the one who is asked, each once."""
     for doubt in doubts(words["description"] or ""):
         talk.say(f"warning: {doubt}")
     seen = set()
-    paid_before = {each: PaidBefore(each) for each in {folder.parent for folder in found}}
+    for root in {folder.parent for folder in found}:
+        index.of(root).refresh()
     for folder in found:
         try:
             old = orders.read(folder)
             order = reworded(old, endpoint=endpoint, **words)
             if decided is not None and not decided.allows(order, old):
                 continue
-            if not order.request.description:
-                raise UsageError("it has no scene description, so nothing is sent", 'Give -d "on a marble table"')
-            if order is not old:
+            if order is not old and order.request.description:
                 order = wanted.succeed(old, order)
-            if order.folder and not again:
-                paid_before[order.folder.parent].refuse(order)
-            refuse_stopped(order, level)
+            if note := image_url_note(order):
+                talk.say(f"note: {folder}: {note}")
+            preflight.check(order)
         except GateStopped as error:
             talk.refused(str(folder), error, order, State.PLANNED)
             continue

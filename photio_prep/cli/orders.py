@@ -1,25 +1,24 @@
 """prepare, finish: the verbs that make orders and finals."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from photio_prep import batch, gate, orders, settings, states, wanted
+from photio_prep import batch, orders, settings, states, wanted
 from photio_prep.cli import choosing, clients, finishing, options, reporting, sweeping
-from photio_prep.cli import paying as paying_
 from photio_prep.cli.preparing import prepared
 from photio_prep.cli.review import offer
 from photio_prep.cli.shelving import Shelving
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import Interrupted, PhotioError, UsageError
 from photio_prep.geometry import named
-from photio_prep.orders import Order, Origin
+from photio_prep.orders import Origin
 from photio_prep.parallel import CORES, alone
 from photio_prep.stages.request import checked_seed
 from photio_prep.states import State
-from photio_prep.verdict import Level
 
 
 @click.command()
@@ -45,7 +44,8 @@ def prepare(inputs_: tuple[str, ...], out: Path, api_url: str | None, **given: A
     try:
         for items in choice.batches():
             with talk.progress(len(items) * choice.seeds, "prepare"):
-                made = prepared(items, out, talk, endpoint=endpoint, words=words, cutting={**cutting})
+                ready = partial(prepared, endpoint=endpoint, words=words, variants=choice.seeds > 1)
+                made = ready(items, out, talk, cutting={**cutting})
                 for order in choice.spread(made):
                     folder = wanted.followed(order.folder) if order.folder else None
                     state = states.state(folder) if folder else State.PLANNED
@@ -74,7 +74,7 @@ def finish(orders_: tuple[Path, ...], out: Path | None, overwrite: bool, **given
     talk, _, rest = split(given)
     wished, to = finishing.wishes(rest), rest.pop("to")
     shelving = Shelving(rest, talk, wished, overwrite=overwrite)
-    swept: dict[Path, str] = {}
+    swept: dict[Path, set[str]] = {}
     found = [each for place in orders_ for each in wanted.finishable(place, talk.damaged)]
 
     def work(photo: tuple[Path, Origin]) -> None:
@@ -86,15 +86,17 @@ def finish(orders_: tuple[Path, ...], out: Path | None, overwrite: bool, **given
                 if shelving.wanted and states.state(folder) not in states.ANSWERED:
                     shelving.done(order, states.state(folder), target, final=None)
                 else:
-                    path = finishing.write(order, target, wished, shelving, talk, overwrite=overwrite, to=to)
-                    sweeping.note(swept, order, path, out_of(folder))
+                    finishing.write(order, target, wished, shelving, talk, overwrite=overwrite, to=to)
+                    if order.origin.variant:
+                        swept.setdefault(target, set()).add(order.origin.base)
         except PhotioError as error:
             talk.refused(origin.source, error, order, states.state(folder))
 
     with talk.progress(len(found), "finish"):
         for _ in batch.in_order(found, work, threads=CORES):
             pass
-    sweeping.show(swept, talk)
+    for target, bases in swept.items():
+        sweeping.show(bases, target, talk)
     talk.summary()
     return talk.exit_code
 
@@ -113,12 +115,6 @@ def split(given: dict[str, Any]) -> tuple[Talk, dict[str, Any], dict[str, Any]]:
     if given.get("size") is not None:
         given["size"] = named(given["size"])  # a mistake in it must not cost a cut-out first
     return talk, words, given
-
-
-def refuse_stopped(order: Order, level: Level) -> None:
-    """Raise for an order that the gate stops, unless it is paid for already: then it costs nothing to go on."""
-    if order.folder is None or states.state(order.folder) in paying_.SENDABLE:
-        gate.refuse(order, level)
 
 
 def out_of(folder: Path) -> Path:

@@ -25,7 +25,6 @@ T = TypeVar("T")
 OPTIONS = ("sandbox", "api_url", "key_file", "key_stdin", "keyring", "max_calls", "price", "yes")
 # More new calls than this, and a person is asked first.
 ASK_ABOVE = 25
-SENDABLE = frozenset({State.PLANNED, State.REJECTED})
 
 
 @contextmanager

@@ -21,6 +21,7 @@ def prepared(
     endpoint: str,
     words: dict[str, Any],
     cutting: dict[str, Any],
+    variants: bool = False,
 ) -> Iterator[Order]:
     """The order of each photo, on disk; refusals are told and counted."""
     offline = cutting.pop("offline")
@@ -46,6 +47,7 @@ def prepared(
             orders=out / "orders",
             name=item.name,
             output=item.output,
+            variants=variants,
             limits=settings.limits(),
         )
 

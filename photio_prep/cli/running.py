@@ -1,16 +1,17 @@
 """run: photos in, finals out, in one go."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from photio_prep import finals, pay, settings
-from photio_prep.again import PaidBefore
+from photio_prep import again as again_
+from photio_prep import finals, index, pay, settings
 from photio_prep.cli import choosing, finishing, options, reporting, sweeping
 from photio_prep.cli import paying as paying_
-from photio_prep.cli.orders import refuse_stopped, split
+from photio_prep.cli.orders import split
 from photio_prep.cli.preparing import prepared
 from photio_prep.cli.review import offer
 from photio_prep.cli.shelving import Shelving, Wishes
@@ -18,8 +19,8 @@ from photio_prep.cli.talk import Talk
 from photio_prep.data import Result
 from photio_prep.errors import OutputExists, PhotioError, UsageError
 from photio_prep.orders import Order
+from photio_prep.preflight import Preflight
 from photio_prep.states import State
-from photio_prep.verdict import Level
 
 
 @click.command()
@@ -73,29 +74,28 @@ def run(inputs_: tuple[str, ...], out: Path, overwrite: bool, jobs: int, **given
         clustering.run(choice.items, out, plan, paying, talk, told, jobs=jobs, **engine)
         offer(out, talk)
         return reporting.close(talk, out, choice.items)
-    paid_before = PaidBefore(out / "orders")
+    preflight = Preflight(level, pay_again=again)
     with paying_.client(paying, talk) as till:
-        choice.quote(paid_before, words, till)
+        choice.quote(words, till)
 
-        swept: dict[Path, str] = {}
+        swept: set[str] = set()
 
         def call(order: Order) -> Result:
             with till.turns.turn():
-                result = pay.pay(order, till)
-            paid_before.note(order)
-            return result
+                return pay.pay(order, till, preflight)
 
         def finish(order: Order, result: Result) -> None:
-            path = finishing.write(order, out, wished, shelving, talk, overwrite=overwrite, to=to, result=result)
-            sweeping.note(swept, order, path, out)
+            finishing.write(order, out, wished, shelving, talk, overwrite=overwrite, to=to, result=result)
+            if order.origin.variant:
+                swept.add(order.origin.base)
 
         for items in choice.batches(lambda: till.closed is not None):
             with talk.progress(len(items) * choice.seeds, "run"):
-                made = prepared(items, out, talk, endpoint=till.endpoint, words=words, cutting={**rest})
-                known = None if again else paid_before
-                free = _reserved(choice.spread(made), out, talk, known, level, wished, shelving, overwrite=overwrite)
+                ready = partial(prepared, endpoint=till.endpoint, words=words, variants=choice.seeds > 1)
+                made = ready(items, out, talk, cutting={**rest})
+                free = _reserved(choice.spread(made), out, talk, preflight, wished, shelving, overwrite=overwrite)
                 paying_.each(free, call, finish, till, talk, jobs, total=len(items) * choice.seeds)
-    sweeping.show(swept, talk)
+    sweeping.show(swept, out, talk)
     offer(out, talk)
     return reporting.close(talk, out, choice.items, choice.seeds)
 
@@ -104,18 +104,17 @@ def _reserved(
     made: Iterable[Order],
     out: Path,
     talk: Talk,
-    paid_before: PaidBefore | None,
-    level: Level,
+    preflight: Preflight,
     wished: Wishes,
     shelving: Shelving,
     *,
     overwrite: bool,
 ) -> Iterator[Order]:
-    """Those orders that may be paid for: nothing in the way of their finals, not paid for before, not stopped."""
+    """Those orders that may be paid for: nothing in the way of their finals, and the preflight lets them pass."""
     taken: dict[Path, str] = {}
     for order in made:
         try:
-            if paid_before and paid_before.changed(order):
+            if order.folder and not preflight.pay_again and again_.is_changed(order, index.of(order.folder.parent)):
                 talk.changed(order)
             target = finals.final_path(order, out, wished.format_)
             wished.finishing.fits(order.placement)
@@ -124,9 +123,7 @@ def _reserved(
                 raise OutputExists(found, "Rename one, or finish it with another --out")
             finals.refuse_if_in_the_way(order, target, overwrite=overwrite)
             shelving.refuse_if_in_the_way(order, out)
-            if paid_before:
-                paid_before.refuse(order)
-            refuse_stopped(order, level)
+            preflight.check(order)
         except PhotioError as error:
             if isinstance(error, OutputExists) and error.subject:  # the file that lies there: of which photo?
                 error.subject = f"{order.origin.source}: {error.subject}"

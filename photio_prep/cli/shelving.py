@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from photio_prep import __version__, finals, presets, provenance, settings
+from photio_prep import __version__, finals, presets, provenance, settings, states
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import PhotioError
 from photio_prep.finishing import Finishing
@@ -53,6 +53,10 @@ class Shelving:
             if item.job and item.job.presets:
                 self._shelf.choose(item.name, item.output, item.job.presets)
 
+    def choose_for(self, order: Order, chosen: tuple[presets.Preset, ...]) -> None:
+        """Take these presets for the photo of an order in place of --preset."""
+        self._shelf.choose(order.origin.source, order.origin.base, chosen)
+
     def xmp(self, order: Order) -> bytes | None:
         """What the final of an order states of how it was made."""
         return provenance.packet(order, self.provenance, details=self.details)
@@ -60,6 +64,8 @@ class Shelving:
     def done(self, order: Order, state: State, out: Path, *, final: Path | None) -> None:
         """The order's final is told, then the file of each preset is made and told."""
         talk, made, lines = self._talk, [], []
+        if order.origin.variant and order.folder:
+            states.mark_shops(order.folder, order.origin, [each.name for each in self._shelf.of_photo(order)])
         if not talk.as_json:
             talk.done(order, state, final=final)
         faults: list[PhotioError] = []

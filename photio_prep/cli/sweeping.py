@@ -1,16 +1,17 @@
-"""keep: which number of a sweep of seeds becomes the photo's final."""
+"""keep: which of a photo's variants becomes its final."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from photio_prep import sweeps
+from photio_prep import presets, sweeps
 from photio_prep.cli import options
+from photio_prep.cli.shelving import Shelving, Wishes
 from photio_prep.cli.talk import Talk
-from photio_prep.orders import Order
+from photio_prep.finishing import DEFAULT_FINISHING
 from photio_prep.states import State
 
 
@@ -18,28 +19,29 @@ from photio_prep.states import State
 @click.argument("photo", metavar="PHOTO|ORDER")
 @click.argument("number", type=click.IntRange(min=1))
 @options.out
+@options.shelf
 @click.option("--overwrite", is_flag=True, help="Replace a file that lies where the final goes.")
 @options.talking
 def keep(photo: str, number: int, out: Path, overwrite: bool, **given: Any) -> int:  # noqa: ANN401
-    """Make one number of a sweep (`run --seeds 4`) the photo's final. Free; another number may be kept later.
+    """Make one variant (`run --seeds 4`) the photo's final. Free; another number may be kept later.
 
-    PHOTO is named as it was in the run, or by its final below --out; or name any ORDER of the sweep. Prints the final.
+    PHOTO is named as it was in the run, or by its final below --out; or name any ORDER of its variants. Makes the files
+    of the --preset that the run was given, or of those given here. Prints the final, and each of these files.
     """
-    talk = Talk(**given)
-    order, path = sweeps.keep(photo, number, out, overwrite=overwrite)
-    talk.done(order, State.FINISHED, final=path)
+    talk = Talk(**{name: given.pop(name) for name in ("as_json", "quiet", "verbose")})
+    wishes = Wishes(None, "none", DEFAULT_FINISHING, None, None)
+    shelving = Shelving(given, talk, wishes, overwrite=overwrite)
+    kept = sweeps.keep(photo, number, out, overwrite=overwrite)
+    if not shelving.wanted:
+        shelving.choose_for(kept.order, presets.chosen(kept.presets))
+    shelving.done(kept.order, State.FINISHED, out, final=kept.final)
     return talk.exit_code
 
 
-def note(found: dict[Path, str], order: Order, final: Path, out: Path) -> None:
-    """Add the folder of a sweep's final to those `found`, with the command that keeps one; its orders lie in `out`."""
-    if sweeps.is_sweep(final):
-        name = sweeps.alone(order.origin.output)
-        end = "-- " if name.startswith("-") else ""
-        found[final.parent] = f"photio-prep keep -o {shlex.quote(str(out))} {end}{shlex.quote(name)} 1"
-
-
-def show(found: Mapping[Path, str], talk: Talk) -> None:
-    """A contact sheet for each sweep that was noted."""
-    for folder, keeping in sorted(found.items()):
-        talk.say(f"contact sheet: {sweeps.sheet(folder)}; to keep number 1: {keeping}")
+def show(bases: Iterable[str], out: Path, talk: Talk) -> None:
+    """A contact sheet for each photo with variants, by the place of its final, and the command that keeps one."""
+    for base in sorted(bases):
+        if (sheet := sweeps.contact_sheet(out, base)) is not None:
+            end = "-- " if base.startswith("-") else ""
+            command = f"photio-prep keep -o {shlex.quote(str(out))} {end}{shlex.quote(base)} 1"
+            talk.say(f"contact sheet: {sheet}; to keep number 1: {command}")

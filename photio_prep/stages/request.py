@@ -7,13 +7,13 @@ Raises UsageError for a request that cannot be meant.
 import re
 import secrets
 
+from photio_prep import seeds
 from photio_prep.data import Canvas, Request
 from photio_prep.errors import UsageError
 from photio_prep.geometry import named, place
 
 # What the server uses when negative_prompt is left out; kept here only to append to it.
 DEFAULT_NEGATIVE = "worst quality, low quality, illustration, 3d, 2d, painting, cartoons, sketch"
-LAST_SEED = 4_294_967_296
 
 
 def request(
@@ -48,9 +48,9 @@ def request(
         raise UsageError(f"{image_url[:80]!r} is no http(s) URL", "Give the address of a PNG", subject="image_url")
     drawn = seed is None
     if seed is None:
-        seed = drawn_seed(canvas)
+        seed = seeds.drawn(canvas.digest)
     elif seed == -1:
-        seed = 1 + secrets.randbelow(LAST_SEED - 1)
+        seed = 1 + secrets.randbelow(seeds.LAST - 1)
     return Request(canvas, description.strip(), checked_seed(seed), negative_prompt, image_url, drawn)
 
 
@@ -60,14 +60,9 @@ def checked_seed(seed: int) -> int:
     Raises:
         UsageError: Not 1 … 4,294,967,296.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 1 <= seed <= LAST_SEED:
-        raise UsageError(f"{seed!r} is no seed", f"Give 1 to {LAST_SEED}, or leave it out", subject="--seed")
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 1 <= seed <= seeds.LAST:
+        raise UsageError(f"{seed!r} is no seed", f"Give 1 to {seeds.LAST}, or leave it out", subject="--seed")
     return seed
-
-
-def drawn_seed(canvas: Canvas) -> int:
-    """A seed of our own, 1 … 4,294,967,295, drawn from the canvas: as good as random, and the same tomorrow."""
-    return 1 + int(canvas.digest[:16], 16) % (LAST_SEED - 1)
 
 
 def by_url(

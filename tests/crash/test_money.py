@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from photio_prep import orders, pay
-from photio_prep.again import PaidBefore
+from photio_prep.again import raise_if_paid
 from photio_prep.cli.paying import each
 from photio_prep.cli.talk import Talk
 from photio_prep.connection import Timeouts
 from photio_prep.data import Canvas, Request, Result
 from photio_prep.errors import OutcomeUnknown, PhotoRefused
+from photio_prep.index import OrderIndex
 from photio_prep.orders import Order  # noqa: TC001  as its neighbours
 from photio_prep.pace import Pace
 from photio_prep.stages.send import InstantClient
@@ -71,14 +72,14 @@ def older_bytes(order: Order, out: Path) -> Order:
 def test_f65_what_was_paid_for_as_other_bytes_is_not_paid_for_again_unasked(judge: Judge):
     order = product.planned(1, judge.out, judge.server.url)
     older = older_bytes(order, judge.out)
-    paid_before = PaidBefore(judge.out / "orders")
-    paid_before.refuse(order)  # nobody paid yet
+    raise_if_paid(order, OrderIndex(judge.out / "orders").refresh())  # nobody paid yet
     pay.pay(older, client(judge))
     assert older.folder is not None
     with pytest.raises(PhotoRefused, match=f"already paid for, as other bytes.*{older.folder.name}.*give --again"):
-        PaidBefore(judge.out / "orders").refuse(order)
+        raise_if_paid(order, OrderIndex(judge.out / "orders").refresh())
     # Another seed that the user chose is another wish.
-    PaidBefore(judge.out / "orders").refuse(product.planned(2, judge.out, judge.server.url))
+    other = product.planned(2, judge.out, judge.server.url)
+    raise_if_paid(other, OrderIndex(judge.out / "orders").refresh())
 
 
 def test_f66_the_budget_holds_with_sixteen_in_flight_and_a_tenth_of_the_calls_lost(judge: Judge):

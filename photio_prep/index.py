@@ -1,0 +1,164 @@
+"""Every photo of every order below a folder, read once and kept up to date.
+
+Answers what one order's folder cannot: was this photo paid for as other bytes, whose final lies there, which name is
+given already. Reads the disk; a damaged order is passed over, since whoever reads it for its own sake names it.
+"""
+
+import contextlib
+import threading
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from photio_prep import claims, facts, orders
+from photio_prep.errors import PhotioError
+from photio_prep.orders import SANDBOX, Order, Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One photo of one order: its folder, what order.json holds, and the photo."""
+
+    folder: Path
+    plan: Mapping[str, Any]
+    origin: Origin
+
+    @property
+    def sandbox(self) -> bool:
+        """Whether the order never costs anything."""
+        return self.plan.get("endpoint") == SANDBOX
+
+
+class OrderIndex:
+    """The photos of all orders below `root`; use `of`, which shares one index per folder and process.
+
+    It holds only digests that lead to folders, a few hundred bytes an order: what it answers is read anew.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._lock = threading.RLock()
+        self._known: set[str] = set()
+        self._folders: dict[int, tuple[str, ...]] = {}
+
+    def refresh(self) -> "OrderIndex":
+        """Read the orders that came since the last time."""
+        with self._lock, contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            for name in sorted({path.name for path in self._root.iterdir()} - self._known):
+                self._known.add(name)
+                if not name.startswith("."):
+                    for entry in self._read(name):
+                        self._add(name, entry.origin)
+        return self
+
+    def add(self, order: Order) -> None:
+        """Take in an order that this process has just written, or added a photo to."""
+        if order.folder is not None:
+            with self._lock:
+                self._add(order.folder.name, order.origin)
+
+    def _add(self, name: str, origin: Origin) -> None:
+        keys = {("wish", origin.digest, origin.options), ("source", origin.source), ("path", origin.path)}
+        for key in keys | {("base", fold(base)) for base in (origin.base, origin.output)}:
+            names = self._folders.get(hash(key), ())
+            if name not in names:
+                self._folders[hash(key)] = (*names, name)
+
+    def _entries(self, *key: str, but: str = "") -> Iterator[Entry]:
+        with self._lock:
+            names = self._folders.get(hash(key), ())
+        for name in names:
+            if name != but:
+                yield from self._read(name)
+
+    def _read(self, name: str) -> list[Entry]:
+        """The photos of one order; none for a damaged one."""
+        folder = self._root / name
+        with contextlib.suppress(PhotioError, KeyError, TypeError, ValueError, AttributeError, OSError):
+            plan = facts.read(folder / "order.json")
+            return [Entry(folder, plan, origin) for origin in orders.origins(folder, plan)]
+        return []
+
+    def with_output(self, base: str) -> list[Entry]:
+        """All whose final, or whose photo's, belongs at `base`, by names with case and accents folded."""
+        entries = self._entries("base", fold(base))
+        return [entry for entry in entries if fold(base) in (fold(entry.origin.base), fold(entry.origin.output))]
+
+    def with_wish(self, order: Order) -> list[Entry]:
+        """All other orders of the same bytes, cut out in the same way."""
+        asked = order.origin.digest, order.origin.options
+        entries = self._entries("wish", *asked, but=order.key[:32])
+        return [entry for entry in entries if (entry.origin.digest, entry.origin.options) == asked]
+
+    def with_source(self, source: str) -> list[Entry]:
+        """All of an input as it was given."""
+        return [entry for entry in self._entries("source", source) if entry.origin.source == source]
+
+    def of_folder(self, name: str) -> list[Entry]:
+        """The photos of the order in the folder of this name; none where there is none."""
+        return self._read(Path(name).name)
+
+    def with_path(self, path: str) -> list[Entry]:
+        """All of the photo at an absolute path."""
+        return [entry for entry in self._entries("path", path) if entry.origin.path == path]
+
+    def of_photo(self, order: Order) -> list[Entry]:
+        """All other orders of the same photo: whatever its bytes, its words or its variant."""
+        entries = self._entries("base", fold(order.origin.base), but=order.key[:32])
+        return [entry for entry in entries if is_same_photo(entry.origin, order.origin)]
+
+
+_INDEXES: dict[Path, OrderIndex] = {}
+_GUARD = threading.Lock()
+
+
+def of(root: Path) -> OrderIndex:
+    """The index of the orders below `root`, as it was left; `refresh` brings it up to date."""
+    with _GUARD:
+        return _INDEXES.setdefault(root.resolve(), OrderIndex(root))
+
+
+def write(order: Order, root: Path, *, revised: bool = False) -> Order:
+    """`order` with its folder below `root`, as `orders.write`, known to the index.
+
+    Raises:
+        StorageFailed: It cannot be written.
+    """
+    order = orders.write(order, root, revised=revised)
+    of(root).add(order)
+    return order
+
+
+def fold(output: str) -> str:
+    """A name as the least discerning file system compares it."""
+    return unicodedata.normalize("NFC", output).casefold()
+
+
+def is_same_photo(one: Origin, other: Origin) -> bool:
+    """Whether two records are of one photo: the same path, name, or bytes; and the same place of its final."""
+    if fold(one.base) != fold(other.base):
+        return False
+    if (one.path and one.path == other.path) or one.digest == other.digest:
+        return True
+    # A record of version 0.1 before November 2026 has no path; a URL and a pipe have none at all.
+    return one.source == other.source and one.source != "-" and not (one.path and other.path)
+
+
+def paid_at(folder: Path) -> float:
+    """When the call of an order was made, in seconds since 1970 by the clock of whoever made it; 0 for none."""
+    return _seconds(getattr(claims.read(folder / claims.NAME), "time", None))
+
+
+def chosen_at(folder: Path, origin: Origin) -> float:
+    """When the user chose this order's final for its photo (`keep`), in seconds since 1970; 0 for never."""
+    return _seconds((facts.read_if_there(folder / f"kept-{origin.id}.json") or {}).get("time"))
+
+
+def _seconds(time: object) -> float:
+    try:
+        return datetime.fromisoformat(str(time)).timestamp()
+    except ValueError:
+        return 0.0

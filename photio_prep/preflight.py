@@ -1,0 +1,53 @@
+"""What must hold before money is spent. Every way to pay goes through here: `run`, `generate`, the library, Ray.
+
+What lies in an order's folder (claimed, unknown, given up, paid but unusable) is asked by `pay` itself, which takes
+a `Preflight` and runs it again under the order's lock.
+"""
+
+from dataclasses import dataclass
+
+from photio_prep import again, gate, index, states
+from photio_prep.errors import UsageError
+from photio_prep.orders import Order
+from photio_prep.states import State
+from photio_prep.verdict import Level
+
+SENDABLE = frozenset({State.PLANNED, State.REJECTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """The user's word on what is worth paying for.
+
+    `level` is how strict the gate is; with `pay_again` a photo is paid for although the same was paid for as other
+    bytes. The default refuses whatever may be refused.
+    """
+
+    level: Level = Level.WARN
+    pay_again: bool = False
+
+    def check(self, order: Order) -> None:
+        """Raise where `order` must not be paid for. One that is answered already costs nothing, and passes.
+
+        Raises:
+            UsageError: It has no scene description.
+            PhotoRefused: The same photo with the same words was paid for as other bytes.
+            GateStopped: The gate stops its cutout.
+        """
+        if not order.request.description:
+            fix = 'Give one, for instance -d "on a marble table, soft morning light"'
+            raise UsageError("it has no scene description, so nothing is sent", fix, subject=order.origin.source)
+        if order.folder is not None:
+            if states.state(order.folder) not in SENDABLE:
+                return
+            if not self.pay_again:
+                again.raise_if_paid(order, index.of(order.folder.parent))
+        gate.refuse(order, self.level)
+
+
+def image_url_note(order: Order) -> str:
+    """What the user must know of an order that sends an address in place of its canvas; "" for any other."""
+    from photio_prep.addresses import shown
+
+    url = order.request.image_url
+    return "" if url is None else f"what is sent and paid for is the picture at {shown(url)}, not canvas.png"
