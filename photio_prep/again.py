@@ -55,8 +55,10 @@ def is_drawn(entry: Entry) -> bool:
 
 def is_changed(order: Order, known: OrderIndex) -> bool:
     """Whether the photo of `order` was paid for, but never as the bytes that it has now."""
-    paid = [entry for entry in known.of_photo(order) if states.state(entry.folder) in _PAID]
-    return order.origin.source != "-" and bool(paid) and all(e.origin.digest != order.origin.digest for e in paid)
+    if order.folder is None or order.origin.source == "-" or states.state(order.folder) in _PAID:
+        return False
+    paid = [entry.origin for entry in known.of_photo(order) if states.state(entry.folder) in _PAID]
+    return bool(paid) and all(origin.digest != order.origin.digest for origin in paid)
 
 
 def count_answered(asked: Iterable[tuple[str, str]], endpoint: str, known: OrderIndex) -> int:

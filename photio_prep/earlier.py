@@ -1,7 +1,8 @@
 """The order of a photo whose file lies where another order of the same photo wants to put its own.
 
-A photo has one final: that of its newest paid answer, or of the one that the user chose since (`keep`). The file that
-gives way is kept, byte for byte, in the folder of its order.
+A photo has one final: that of its newest paid answer, or of the one that the user chose since (`keep`). A photo that
+was changed, or comes back as it was, gets that of its own bytes. The file that gives way is kept, byte for byte, in the
+folder of its order.
 """
 
 from pathlib import Path
@@ -34,12 +35,18 @@ def find(order: Order, target: Path, preset: str = "") -> Incumbent | None:
 
 
 def stays(incumbent: Incumbent, order: Order) -> bool:
-    """Whether the incumbent remains the photo's final: chosen, or paid for, after `order` was."""
+    """Whether the incumbent remains the photo's final: of the same bytes, and chosen or paid for since."""
     entry = incumbent.entry
-    if order.folder is None or entry.sandbox != order.sandbox:
-        return False
-    ours = max(index.paid_at(order.folder), index.chosen_at(order.folder, order.origin))
-    return max(index.paid_at(entry.folder), index.chosen_at(entry.folder, entry.origin)) > ours
+    same = (entry.sandbox, entry.origin.digest) == (order.sandbox, order.origin.digest)
+    return same and is_later(incumbent, order)
+
+
+def is_later(incumbent: Incumbent, order: Order) -> bool:
+    """Whether the incumbent was chosen, or paid for, after `order` was."""
+    entry = incumbent.entry
+    return order.folder is not None and index.since(entry.folder, entry.origin) > index.since(
+        order.folder, order.origin
+    )
 
 
 def archive(incumbent: Incumbent, target: Path) -> Path:

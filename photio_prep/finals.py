@@ -5,7 +5,6 @@ Raises OutputExists where another file lies in the way, StorageFailed where noth
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
@@ -92,6 +91,7 @@ class Placed(NamedTuple):
 
     path: Path
     order: Order
+    notes: tuple[str, ...] = ()
 
 
 def write_final(order: Order, out: Path, **options: Unpack[FinalOptions]) -> Path:
@@ -129,10 +129,11 @@ def place_final(order: Order, out: Path, **options: Unpack[FinalOptions]) -> Pla
         return Placed(target, order)
     incumbent = earlier.find(order, target)
     if incumbent is not None and earlier.stays(incumbent, order):
-        result = options.get("result") or pay.answered(order)  # an order without an answer has no final
-        by = incumbent.entry.folder.name
-        states.mark_finished(order.folder, order.origin, target, files.read_own(target), wishes, by)
-        return Placed(target, orders.read(incumbent.entry.folder, origin=incumbent.entry.origin))
+        pay.answered(order)  # an order without an answer has no final
+        winner = incumbent.entry.folder
+        states.mark_finished(order.folder, order.origin, target, files.read_own(target), wishes, winner.name)
+        note = f"its final stays as it is, that of {winner}, kept or paid for since; `photio-prep keep` changes it"
+        return Placed(target, orders.read(winner, origin=incumbent.entry.origin), (note,))
     result = options.get("result") or pay.answered(order)
     format_, photos = options.get("format_"), options.get("photos")
     final = made(order, format_=format_, finishing=finishing, photos=photos, matter=matter, result=result)
@@ -141,9 +142,9 @@ def place_final(order: Order, out: Path, **options: Unpack[FinalOptions]) -> Pla
     # Killed between writing the final and marking it: the very same bytes are ours.
     if not target.is_file() or files.read_own(target) != data:
         refuse_if_in_the_way(order, target, overwrite=overwrite)
-    note = put(order, target, data, wishes)
-    record(order, replace(final, notes=(*final.notes, *note)), result)
-    return Placed(target, order)
+    notes = put(order, target, data, wishes)
+    record(order, final, result)
+    return Placed(target, order, notes)
 
 
 def put(order: Order, target: Path, data: bytes, made: str) -> tuple[str, ...]:
@@ -159,6 +160,8 @@ def put(order: Order, target: Path, data: bytes, made: str) -> tuple[str, ...]:
     note: tuple[str, ...] = ()
     if (incumbent := earlier.find(order, target)) is not None:
         note = (f"the final that this photo had before is kept as {earlier.archive(incumbent, target)}",)
+        if earlier.is_later(incumbent, order):  # the photo is again as it was: from now on this is its final
+            states.mark_chosen(order.folder, order.origin)
     if not target.is_file() or files.read_own(target) != data:
         _sweep_once(target.parent)
         files.write_whole(target, data)

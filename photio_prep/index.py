@@ -152,6 +152,11 @@ def paid_at(folder: Path) -> float:
     return _seconds(getattr(claims.read(folder / claims.NAME), "time", None))
 
 
+def since(folder: Path, origin: Origin) -> float:
+    """Since when an order's answer makes its photo's final, in seconds since 1970: it was paid for, or chosen, then."""
+    return max(paid_at(folder), chosen_at(folder, origin))
+
+
 def chosen_at(folder: Path, origin: Origin) -> float:
     """When the user chose this order's final for its photo (`keep`), in seconds since 1970; 0 for never."""
     return _seconds((facts.read_if_there(folder / f"kept-{origin.id}.json") or {}).get("time"))

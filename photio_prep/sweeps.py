@@ -53,16 +53,16 @@ def _other(order: Order, number: int) -> Order:
     return other
 
 
-def contact_sheet(out: Path, base: str) -> Path | None:
+def contact_sheet(root: Path, base: str, out: Path) -> Path | None:
     """The finished variants of the photo whose final belongs at `base`, each with its number, on one picture.
 
-    Gives its path, or None where there is no finished variant.
+    Gives its path below `out`, or None where there is no finished variant in the orders of `root`.
 
     Raises:
         StorageFailed: It cannot be written.
     """
     finished = {}
-    for entry in sorted(index.of(out / "orders").with_output(base), key=lambda entry: index.paid_at(entry.folder)):
+    for entry in sorted(index.of(root / "orders").with_output(base), key=lambda entry: index.paid_at(entry.folder)):
         if entry.origin.variant and (final := final_of(entry, out)) is not None:
             finished[entry.origin.number] = final
     if not finished:
@@ -99,12 +99,13 @@ def _tile(path: Path, number: int) -> Image.Image:
 
 
 def final_of(entry: Entry, out: Path) -> Path | None:
-    """The final of one order below `out`, byte for byte as it was written; None where it is gone or was replaced."""
+    """The final of one order as it was written, below `out` or where else it was put; None where it is gone."""
     mark = states.finished(entry.folder, entry.origin)
     if mark is None:
         return None
-    path = out / f"{entry.origin.output}{MARK}{Path(str(mark.get('path'))).suffix}"
-    return path if path.is_file() and states.same(path, mark) else None
+    noted = Path(str(mark.get("path")))
+    places = out / f"{entry.origin.output}{MARK}{noted.suffix}", noted
+    return next((path for path in places if path.is_file() and states.same(path, mark)), None)
 
 
 class Kept(NamedTuple):

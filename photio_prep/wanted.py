@@ -126,8 +126,7 @@ def _rank(folder: Path, origin: Origin) -> tuple[int, float]:
     progress = (
         4 if state in states.ANSWERED else 2 if state is not State.PLANNED else 1 if plan.get("description") else 0
     )
-    since = max(index.paid_at(folder), index.chosen_at(folder, origin))
-    return progress + (1 if paid and state is not State.PLANNED else 0), since
+    return progress + (1 if paid and state is not State.PLANNED else 0), index.since(folder, origin)
 
 
 def succeed(old: Order, new: Order) -> Order:

@@ -187,7 +187,11 @@ def finished(row: dict[str, Any], plan: Plan, permits: Asking) -> dict[str, Any]
         kept: dict[str, Any] = {"format_": plan.format_, "overwrite": plan.overwrite, "metadata": plan.metadata}
         kept |= {"finishing": plan.finishing, "photos": plan.photos}
         order = _order(row, plan)
-        path = finals.write_final(order, plan.out, xmp=packet(order, plan.provenance, details=plan.details), **kept)
-        return {"final": str(path.relative_to(plan.out))}
+        path, _, notes = finals.place_final(
+            order, plan.out, xmp=packet(order, plan.provenance, details=plan.details), **kept
+        )
+        warnings = pickle.loads(row["warnings"]) if row["warnings"] else ()  # noqa: S301  from our own workers
+        told = {"warnings": pickle.dumps((*warnings, *notes))} if notes else {}
+        return {"final": str(path.relative_to(plan.out)), **told}
 
     return _step(row, permits, work)

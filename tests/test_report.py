@@ -182,8 +182,16 @@ def test_the_final_of_a_changed_photo_as_it_was_before_is_kept(paid: Command, ke
     assert told()["totals"]["calls"] == 0
     assert Path("photio-out/a-photio.png").read_bytes() == before[0]
     assert after in [each.read_bytes() for each in Path("photio-out/orders").glob("*/final-*.png")]
-    other = keyed("run", "a.png", "-d", "another scene", "--api-url", identity.url)  # the wish changed, not the photo
-    assert (other.code, "another file lies there already" in other.err) == (3, True)
+    # Another scene is paid for: the newest paid answer is the photo's final, and the one before is kept.
+    other = keyed("run", "a.png", "-d", "another scene", "--api-url", identity.url)
+    assert (other.code, told()["totals"]["calls"]) == (0, 1)
+    assert f"before is kept as {old}" in other.err
+    assert before[0] in [each.read_bytes() for each in old.glob("final-*.png")]
+    # The first scene again costs nothing, and changes nothing.
+    newest = Path("photio-out/a-photio.png").read_bytes()
+    first = paid("a.png")
+    assert (first.code, told()["totals"]["calls"], first.lines) == (0, 0, ["photio-out/a-photio.png"])
+    assert Path("photio-out/a-photio.png").read_bytes() == newest
 
 
 def test_a_changed_photo_s_final_where_a_preset_s_file_was_edited_is_refused_before_it_is_paid_for(paid: Command):

@@ -243,12 +243,18 @@ def test_a_row_s_presets_come_in_place_of_those_for_all(command: Command):
     assert "made by `run`" in command("prepare", "jobs.csv").err
 
 
-def test_a_row_s_presets_are_made_for_each_number_of_its_sweep(command: Command):
+def test_a_row_s_presets_are_made_for_the_variant_that_is_kept(command: Command):
     photos.saved(Path("a.png"), photos.cutout((900, 700)))
     Path("jobs.csv").write_text("source,preset\na.png,ebay\n")
     said = command("run", "jobs.csv", "--sandbox", "-d", "on oak", "--seeds", "2")
-    names = ["1-photio-ebay.jpg", "1-photio.png", "2-photio-ebay.jpg", "2-photio.png"]
-    assert sorted(path.name for path in said.paths) == names
+    assert sorted(path.name for path in said.paths) == ["1-photio.png", "2-photio.png"]
+    files = {}
+    for number in (2, 1):
+        kept = command("keep", "a.png", number)
+        assert [str(path) for path in kept.paths] == ["photio-out/a-photio.png", "photio-out/a-photio-ebay.jpg"]
+        files[number] = [path.read_bytes() for path in kept.paths]
+    assert files[1][0] != files[2][0]
+    assert files[1][1] != files[2][1]
 
 
 def test_what_lies_in_the_way_is_found_before_anything_is_paid_for(command: Command):

@@ -98,7 +98,7 @@ def test_a_file_of_somebody_else_is_not_replaced(swept: Command):
 
 @pytest.mark.parametrize(
     ("what", "number", "found"),
-    [("a.png", 4, "There are: 1, 2, 3"), ("b.png", 1, "no sweep of it lies there"), ("a.png", 0, "0")],
+    [("a.png", 4, "There are: 1, 2, 3"), ("b.png", 1, "no variants of it lie there"), ("a.png", 0, "0")],
 )
 def test_what_cannot_be_kept_is_named(swept: Command, what: str, number: int, found: str):
     said = swept("keep", what, number)
@@ -110,7 +110,7 @@ def test_the_same_photo_in_two_sweeps_is_told_apart_by_the_final_s_name(command:
     Path("jobs.csv").write_text("source,output\na.png,x/one\na.png,two\n")
     assert command("run", "jobs.csv", *RUN, "--seeds", "2").code == 0
     said = command("keep", "a.png", "1")
-    assert (said.code, "2 sweeps: two, x/one" in said.err) == (2, True)
+    assert (said.code, "2 photos with variants: two, x/one" in said.err) == (2, True)
     assert command("keep", "x/one", "2").lines == ["photio-out/x/one-photio.png"]
 
 

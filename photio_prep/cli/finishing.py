@@ -35,7 +35,7 @@ def write(
 
     `result` is its answer, where it is at hand.
     """
-    path, shown = finals.place_final(
+    path, shown, notes = finals.place_final(
         order,
         out,
         format_=wished.format_,
@@ -47,9 +47,8 @@ def write(
         xmp=shelving.xmp(order),
         result=result,
     )
-    if shown.folder != order.folder:
-        why = "that of another variant or order, which was kept or paid for since,"
-        talk.say(f"note: {order.origin.source}: its final stays {why} in {shown.folder}; `photio-prep keep` changes it")
+    for note in notes:
+        talk.say(f"note: {order.origin.source}: {note}")
     put(path, out, to, overwrite=overwrite)
     tell(shown, path, out, wished, shelving, talk)
     return path

@@ -74,7 +74,7 @@ def finish(orders_: tuple[Path, ...], out: Path | None, overwrite: bool, **given
     talk, _, rest = split(given)
     wished, to = finishing.wishes(rest), rest.pop("to")
     shelving = Shelving(rest, talk, wished, overwrite=overwrite)
-    swept: dict[Path, set[str]] = {}
+    swept: dict[tuple[Path, Path], set[str]] = {}
     found = [each for place in orders_ for each in wanted.finishable(place, talk.damaged)]
 
     def work(photo: tuple[Path, Origin]) -> None:
@@ -88,15 +88,15 @@ def finish(orders_: tuple[Path, ...], out: Path | None, overwrite: bool, **given
                 else:
                     finishing.write(order, target, wished, shelving, talk, overwrite=overwrite, to=to)
                     if order.origin.variant:
-                        swept.setdefault(target, set()).add(order.origin.base)
+                        swept.setdefault((out_of(folder), target), set()).add(order.origin.base)
         except PhotioError as error:
             talk.refused(origin.source, error, order, states.state(folder))
 
     with talk.progress(len(found), "finish"):
         for _ in batch.in_order(found, work, threads=CORES):
             pass
-    for target, bases in swept.items():
-        sweeping.show(bases, target, talk)
+    for places, bases in swept.items():
+        sweeping.show(bases, *places, talk)
     talk.summary()
     return talk.exit_code
 

@@ -95,7 +95,7 @@ def run(inputs_: tuple[str, ...], out: Path, overwrite: bool, jobs: int, **given
                 made = ready(items, out, talk, cutting={**rest})
                 free = _reserved(choice.spread(made), out, talk, preflight, wished, shelving, overwrite=overwrite)
                 paying_.each(free, call, finish, till, talk, jobs, total=len(items) * choice.seeds)
-    sweeping.show(swept, out, talk)
+    sweeping.show(swept, out, out, talk)
     offer(out, talk)
     return reporting.close(talk, out, choice.items, choice.seeds)
 

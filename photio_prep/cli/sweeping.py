@@ -38,10 +38,13 @@ def keep(photo: str, number: int, out: Path, overwrite: bool, **given: Any) -> i
     return talk.exit_code
 
 
-def show(bases: Iterable[str], out: Path, talk: Talk) -> None:
-    """A contact sheet for each photo with variants, by the place of its final, and the command that keeps one."""
+def show(bases: Iterable[str], root: Path, out: Path, talk: Talk) -> None:
+    """A contact sheet below `out` for each photo with variants, by the place of its final, and how to keep one.
+
+    `root` is the output folder that holds their orders.
+    """
     for base in sorted(bases):
-        if (sheet := sweeps.contact_sheet(out, base)) is not None:
+        if (sheet := sweeps.contact_sheet(root, base, out)) is not None:
             end = "-- " if base.startswith("-") else ""
-            command = f"photio-prep keep -o {shlex.quote(str(out))} {end}{shlex.quote(base)} 1"
+            command = f"photio-prep keep -o {shlex.quote(str(root))} {end}{shlex.quote(base)} 1"
             talk.say(f"contact sheet: {sheet}; to keep number 1: {command}")

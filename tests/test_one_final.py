@@ -1,0 +1,323 @@
+"""A photo has one final and one name, whatever its company, its spelling, its variants and its later orders."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from photio_prep import orders, states
+from photio_prep.sandbox import Sandbox
+from tests import photos
+from tests.photos import SCENE, cutout, photo, saved
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.commands import Command, Said
+
+    Pay = Callable[..., Said]
+
+OTHER = "on wet sand at the sea, evening light, far waves"
+
+
+@pytest.fixture
+def api() -> Iterator[Sandbox]:
+    """The stand-in as if it were the real API: what it is asked is paid for, and counted."""
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def run(keyed: Command, api: Sandbox) -> Pay:
+    def paid(*arguments: object, scene: str = SCENE) -> Said:
+        return keyed("run", *arguments, "-d", scene, "--api-url", api.url, "--yes")
+
+    return paid
+
+
+def jpeg(path: str, shade: int = 220) -> Path:
+    """A JPEG and its mask, so that no model is needed."""
+    saved(Path("mask.png"), photos.mask())
+    return saved(Path(path), photo(shade=shade))
+
+
+def final(name: str) -> bytes:
+    return Path(f"photio-out/{name}").read_bytes()
+
+
+MASK = ("--mask", "mask.png")
+
+
+# Item 18: redo.
+
+
+def test_a_redo_becomes_the_final_and_the_one_before_is_kept(keyed: Command, run: Pay, api: Sandbox):
+    saved(Path("a.png"))
+    assert run("a.png").code == 0
+    before = final("a-photio.png")
+    (first,) = orders.below(Path("photio-out"))
+    assert keyed("generate", first, "--seed", "77", "--api-url", api.url).code == 0
+    said = keyed("finish", "photio-out")
+    assert said.code == 0, said.err
+    kept = next(first.glob("final-*.png"))
+    assert f"kept as {kept}" in said.err
+    assert kept.read_bytes() == before != final("a-photio.png")
+    after = final("a-photio.png")
+    again = keyed("finish", "photio-out")
+    assert (again.code, "kept as" in again.err, final("a-photio.png")) == (0, False, after)
+    assert "answered" not in keyed("status", "photio-out").err
+    assert keyed("finish", first).code == 0  # the older one, by its name: the newer one stays
+    assert final("a-photio.png") == after
+    assert api.calls == 2
+
+
+def test_another_scene_is_the_photo_s_newest_final(run: Pay, api: Sandbox):
+    saved(Path("a.png"))
+    assert run("a.png").code == 0
+    before = final("a-photio.png")
+    said = run("a.png", scene=OTHER)
+    assert said.code == 0, said.err
+    assert final("a-photio.png") != before
+    assert before in [path.read_bytes() for path in Path("photio-out/orders").glob("*/final-*.png")]
+    newest = final("a-photio.png")
+    back = run("a.png")
+    assert (back.code, back.lines, api.calls) == (0, ["photio-out/a-photio.png"], 2)
+    assert "its final stays as it is" in back.err
+    assert final("a-photio.png") == newest
+
+
+# Item 19: names.
+
+
+def test_a_newcomer_never_takes_the_name_of_a_photo_that_is_done(run: Pay, api: Sandbox):
+    jpeg("in/shoe.jpg")
+    assert run("in", *MASK).lines == ["photio-out/shoe-photio.jpg"]
+    done = final("shoe-photio.jpg")
+    jpeg("in/shoe.jpeg", shade=120)  # before shoe.jpg in the alphabet
+    saved(Path("in/shoe.JPG"), photo(shade=90))
+    said = run("in", *MASK)
+    assert said.code == 0, said.err
+    assert final("shoe-photio.jpg") == done
+    assert len(said.lines) == len(set(said.lines)) == 3
+    assert api.calls == 3
+    again = run("in", *MASK)
+    assert (again.code, sorted(again.lines), api.calls) == (0, sorted(said.lines), 3)
+    assert final("shoe-photio.jpg") == done
+
+
+@pytest.mark.parametrize("order", [("x", "y"), ("y", "x")])
+def test_the_order_of_the_inputs_changes_no_name(run: Pay, api: Sandbox, order: tuple[str, str]):
+    saved(Path("x/a.png"))
+    saved(Path("y/a.png"), cutout(shade=120))
+    first = run(*order)
+    assert first.code == 0, first.err
+    names = {path: path.read_bytes() for path in first.paths}
+    for inputs in (reversed(order), order, order[1:]):
+        said = run(*inputs)
+        assert said.code == 0, said.err
+        assert set(said.paths) <= set(names)
+    assert {path: path.read_bytes() for path in names} == names
+    assert api.calls == 2
+
+
+def test_the_sandbox_swaps_no_finals(command: Command):
+    saved(Path("x/a.png"))
+    saved(Path("y/a.png"), cutout(shade=120))
+    first = command("run", "x", "-d", SCENE, "--sandbox")
+    before = final("a-photio.png")
+    assert command("run", "y", "x", "-d", SCENE, "--sandbox").code == 0
+    assert first.lines == ["photio-out/a-photio.png"]
+    assert final("a-photio.png") == before
+
+
+def test_one_format_for_all_keeps_photos_of_one_stem_apart(run: Pay):
+    jpeg("in/a.jpg")
+    saved(Path("in/a.png"), cutout(shade=120))
+    assert sorted(run("in", *MASK).lines) == ["photio-out/a-photio.jpg", "photio-out/a-photio.png"]
+    before = final("a-photio.png")
+    said = run("in", *MASK, "--format", "png")
+    assert said.code == 0, said.err
+    assert len(set(said.lines)) == 2
+    assert final("a-photio.png") == before
+
+
+def test_a_list_that_grows_changes_no_name(run: Pay):
+    saved(Path("z/a.png"))
+    Path("list.txt").write_text("z/../z/a.png\n")
+    (first,) = run("list.txt").paths
+    before = first.read_bytes()
+    saved(Path("a.png"), cutout(shade=120))  # in the list's folder: it would come first
+    Path("list.txt").write_text("a.png\nz/../z/a.png\n")
+    said = run("list.txt")
+    assert said.code == 0, said.err
+    assert first in said.paths
+    assert first.read_bytes() == before
+
+
+def test_photos_that_come_into_a_watched_folder_keep_their_names_apart(tmp_path: Path):
+    from photio_prep.inputs import expand
+    from photio_prep.names import OutputNames
+
+    names = OutputNames(tmp_path / "out")
+    saved(tmp_path / "in/shoe.jpg", photo())
+    (first,) = expand((str(tmp_path / "in"),), tmp_path / "out", names=names)
+    saved(tmp_path / "in/shoe.jpeg", photo(shade=90))
+    later = {item.name: item.output for item in expand((str(tmp_path / "in"),), tmp_path / "out", names=names)}
+    assert later[first.name] == first.output == "shoe"
+    assert len(set(later.values())) == 2
+
+
+# Item 20: another spelling of the same photo.
+
+
+def test_a_finished_photo_is_finished_under_every_spelling_of_its_path(
+    run: Pay, api: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    saved(Path("in/a.png"))
+    assert run("in/a.png").code == 0
+    before = final("a-photio.png")
+    Path("elsewhere").mkdir()
+    Path("link").symlink_to("in")
+    for spelling in (Path("in/a.png").resolve(), "./in/a.png", "in/../in/a.png", "link/a.png"):
+        said = run(spelling)
+        assert (said.code, said.lines) == (0, ["photio-out/a-photio.png"]), said.err
+    monkeypatch.chdir("elsewhere")
+    said = run("../in/a.png", "-o", "../photio-out")
+    assert (said.code, said.lines) == (0, ["../photio-out/a-photio.png"]), said.err
+    monkeypatch.chdir(tmp_path)
+    os.rename("in", "moved")  # noqa: PTH104
+    said = run("moved/a.png")
+    assert (said.code, said.lines, api.calls) == (0, ["photio-out/a-photio.png"], 1), said.err
+    assert final("a-photio.png") == before
+    (folder,) = orders.below(Path("photio-out"))
+    assert len(list(folder.glob("photo-*.json"))) == 1
+
+
+# Item 21: what was kept stays kept.
+
+
+def test_what_was_kept_stays_kept(keyed: Command, run: Pay, api: Sandbox):
+    saved(Path("a.png"), cutout((900, 700)))
+    assert run("a.png", "--seeds", "3", "--preset", "ebay").code == 0
+    assert not Path("photio-out/a-photio-ebay.jpg").exists()  # of candidates none
+    kept = keyed("keep", "a.png", "3")
+    assert kept.lines == ["photio-out/a-photio.png", "photio-out/a-photio-ebay.jpg"], kept.err
+    chosen = final("a-photio.png"), final("a-photio-ebay.jpg")
+    for arguments in ((), ("--preset", "ebay"), ("--seeds", "3", "--preset", "ebay")):
+        said = run("a.png", *arguments)
+        assert said.code == 0, said.err
+        assert (final("a-photio.png"), final("a-photio-ebay.jpg")) == chosen
+    assert keyed("finish", "photio-out", "--preset", "ebay").code == 0
+    assert (final("a-photio.png"), final("a-photio-ebay.jpg")) == chosen
+    assert chosen[0] == final("a-seeds/3-photio.png")
+    other = keyed("keep", "a.png", "1")
+    assert other.code == 0, other.err
+    assert final("a-photio.png") == final("a-seeds/1-photio.png")
+    assert final("a-photio-ebay.jpg") != chosen[1]
+    assert api.calls == 3
+    # A new paid answer is newer than the choice.
+    assert run("a.png", scene=OTHER).code == 0
+    assert final("a-photio.png") != final("a-seeds/1-photio.png")
+
+
+def test_what_was_kept_in_the_sandbox_stays_kept_there(command: Command):
+    saved(Path("a.png"))
+    run = ("run", "a.png", "-d", SCENE, "--sandbox")
+    assert command(*run, "--seeds", "3").code == 0
+    assert command("keep", "a.png", "3").code == 0
+    chosen = final("a-photio.png")
+    said = command(*run)
+    assert (said.code, final("a-photio.png")) == (0, chosen), said.err
+    assert "its final stays as it is" in said.err
+
+
+# Items 4 and 17: variants are facts, not names of folders.
+
+
+def older_version(out: Path) -> None:
+    """Let each order look as if an older version had made it: the canvas has other bytes, so keys and seeds differ.
+
+    `canvas.png` gets another compression of the same pixels; variants are noted as the older version did: not at all.
+    """
+    from dataclasses import replace
+
+    from PIL import Image
+
+    from photio_prep import index, seeds
+    from photio_prep.data import Canvas
+    from photio_prep.facts import written
+
+    for folder in orders.below(out):
+        (origin,) = orders.origins(folder)
+        order = orders.read(folder, origin=origin)
+        data = photos.encoded(order.canvas.image, "PNG", compress_level=1)
+        canvas = Canvas(data, order.placement)
+        request = replace(order.request, canvas=canvas, seed=seeds.derived(seeds.drawn(canvas.digest), origin.number))
+        drawn = origin.number == 1
+        old = replace(order, request=replace(request, seed_drawn=drawn), folder=None, cutout=Image.new("RGBA", (1, 1)))
+        new = orders.write(replace(old, origin=replace(origin, record="")), out / "orders")
+        assert new.folder is not None
+        for path in new.folder.glob("photo-*.json"):
+            record = {
+                name: value for name, value in json.loads(path.read_bytes()).items() if name not in ("variant", "path")
+            }
+            path.write_bytes(written(record))
+        for name in ("claim.json", "answer.raw"):
+            (folder / name).rename(new.folder / name)
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
+    index._INDEXES.clear()  # a new process knows nothing
+
+
+def test_variants_of_an_older_version_are_not_paid_for_again(run: Pay, api: Sandbox):
+    saved(Path("a.png"))
+    assert run("a.png", "--seeds", "4").code == 0
+    older_version(Path("photio-out"))
+    for path in Path("photio-out").rglob("*-photio.png"):
+        path.unlink()
+    said = run("a.png", "--seeds", "4")
+    assert (said.code, api.calls) == (3, 4), said.err
+    assert said.err.count("already paid for") == 4
+    assert [states.state(folder) for folder in orders.below(Path("photio-out"))].count(states.State.PLANNED) == 4
+
+
+def test_variants_of_an_older_version_are_found_and_kept(keyed: Command, run: Pay, api: Sandbox):
+    saved(Path("a.png"))
+    assert run("a.png", "--seeds", "2").code == 0
+    older_version(Path("photio-out"))
+    assert keyed("finish", "photio-out", "--overwrite").code == 0
+    said = keyed("keep", "a.png", "2")
+    assert said.code == 0, said.err
+    assert final("a-photio.png") == final("a-seeds/2-photio.png")
+    assert api.calls == 2
+
+
+def test_a_folder_may_be_called_seeds_and_its_photos_2_packs_or_2(keyed: Command, run: Pay, api: Sandbox):
+    saved(Path("in/tomato-seeds/2 packs.png"))
+    saved(Path("in/tomato-seeds/2.png"), cutout(shade=120))
+    saved(Path("in/tomato.png"), cutout(shade=160))
+    said = run("in")
+    assert said.code == 0, said.err
+    names = ["tomato-photio.png", "tomato-seeds/2 packs-photio.png", "tomato-seeds/2-photio.png"]
+    assert sorted(said.lines) == sorted(f"photio-out/{name}" for name in names)
+    assert "contact sheet" not in said.err
+    assert keyed("keep", "tomato", "2").code == 2
+    assert run("in").code == 0
+    assert keyed("finish", "photio-out").code == 0
+    assert api.calls == 3
+
+
+def test_the_variants_of_a_photo_take_no_names_from_a_folder_of_photos(run: Pay):
+    saved(Path("in/tomato-seeds/2.png"))
+    assert run("in").lines == ["photio-out/tomato-seeds/2-photio.png"]
+    before = final("tomato-seeds/2-photio.png")
+    saved(Path("tomato.png"), cutout(shade=160))
+    said = run("tomato.png", "--seeds", "2")
+    assert said.code == 0, said.err
+    assert final("tomato-seeds/2-photio.png") == before
+    assert all("tomato~" in line for line in said.lines)
