@@ -49,7 +49,11 @@ class CutoutOptions:
             raise UsageError(f"specks {self.specks} is no share", "Give a number from 0 to 1")
 
     def __str__(self) -> str:
-        return ", ".join(f"{each.name} {getattr(self, each.name)}" for each in fields(self))
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        # 0 and 0.0 are one wish, from the command line as from a program.
+        return ", ".join(
+            f"{name} {value:g}" if type(value) in (int, float) else f"{name} {value}" for name, value in values
+        )
 
 
 DEFAULT_CUTOUT = CutoutOptions()

@@ -5,6 +5,7 @@ given already. Reads the disk; a damaged order is passed over, since whoever rea
 """
 
 import contextlib
+import re
 import threading
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -61,7 +62,7 @@ class OrderIndex:
                 self._add(order.folder.name, order.origin)
 
     def _add(self, name: str, origin: Origin) -> None:
-        keys = {("wish", origin.digest, origin.options), ("source", origin.source), ("path", origin.path)}
+        keys = {("wish", *_wish(origin)), ("source", origin.source), ("path", origin.path)}
         for key in keys | {("base", fold(base)) for base in (origin.base, origin.output)}:
             names = self._folders.get(hash(key), ())
             if name not in names:
@@ -89,9 +90,8 @@ class OrderIndex:
 
     def with_wish(self, order: Order) -> list[Entry]:
         """All other orders of the same bytes, cut out in the same way."""
-        asked = order.origin.digest, order.origin.options
-        entries = self._entries("wish", *asked, but=order.key[:32])
-        return [entry for entry in entries if (entry.origin.digest, entry.origin.options) == asked]
+        wish = _wish(order.origin)
+        return [entry for entry in self._entries("wish", *wish, but=order.key[:32]) if _wish(entry.origin) == wish]
 
     def with_source(self, source: str) -> list[Entry]:
         """All of an input as it was given."""
@@ -116,9 +116,12 @@ _GUARD = threading.Lock()
 
 
 def of(root: Path) -> OrderIndex:
-    """The index of the orders below `root`, as it was left; `refresh` brings it up to date."""
+    """The index of the orders below `root`; it was brought up to date by its first use, or the last `refresh`."""
     with _GUARD:
-        return _INDEXES.setdefault(root.resolve(), OrderIndex(root))
+        place = root.resolve()
+        if place not in _INDEXES:
+            _INDEXES[place] = OrderIndex(root).refresh()
+        return _INDEXES[place]
 
 
 def write(order: Order, root: Path, *, revised: bool = False) -> Order:
@@ -135,6 +138,11 @@ def write(order: Order, root: Path, *, revised: bool = False) -> Order:
 def fold(output: str) -> str:
     """A name as the least discerning file system compares it."""
     return unicodedata.normalize("NFC", output).casefold()
+
+
+def _wish(origin: Origin) -> tuple[str, str]:
+    """Which bytes were to be cut out, and how. Early version 0.1 wrote lengths as 0.0 or 0, depending on who asked."""
+    return origin.digest, re.sub(r"(\d)\.0(?=,|$)", r"\1", origin.options)
 
 
 def is_same_photo(one: Origin, other: Origin) -> bool:

@@ -7,6 +7,7 @@ a `Preflight` and runs it again under the order's lock.
 from dataclasses import dataclass
 
 from photio_prep import again, gate, index, states
+from photio_prep.addresses import shown
 from photio_prep.errors import UsageError
 from photio_prep.orders import Order
 from photio_prep.states import State
@@ -45,9 +46,8 @@ class Preflight:
         gate.refuse(order, self.level)
 
 
-def image_url_note(order: Order) -> str:
+def image_url_note(image_url: str | None) -> str:
     """What the user must know of an order that sends an address in place of its canvas; "" for any other."""
-    from photio_prep.addresses import shown
-
-    url = order.request.image_url
-    return "" if url is None else f"what is sent and paid for is the picture at {shown(url)}, not canvas.png"
+    return (
+        "" if image_url is None else f"what is sent and paid for is the picture at {shown(image_url)}, not canvas.png"
+    )

@@ -122,7 +122,7 @@ def _planned(
                 continue
             if order is not old and order.request.description:
                 order = wanted.succeed(old, order)
-            if note := image_url_note(order):
+            if note := image_url_note(order.request.image_url):
                 talk.say(f"note: {folder}: {note}")
             preflight.check(order)
         except GateStopped as error:

@@ -13,6 +13,7 @@ from photio_prep.cli.talk import Talk, described
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.orders import Order
 from photio_prep.plain import escaped
+from photio_prep.preflight import image_url_note
 from photio_prep.states import State
 from photio_prep.verdict import Verdict
 
@@ -103,6 +104,8 @@ def _tell(order: Order, state: State, name: str, talk: Talk, width: int) -> None
         kind = " (sandbox)" if order.sandbox else ""
         gate = order.origin.gate.verdict if order.origin.gate else "-"
         talk.out(f"{name:<13} {gate:<5} {folder!s:<{width}}  {escaped(order.origin.source)}{kind}")
+        if note := image_url_note(order.request.image_url):
+            talk.out(f"{'':13} {escaped(note)}")
         ended = states.read_outcome(folder)
         if ended is not None or state is State.UNKNOWN:
             talk.out(f"{'':13} {escaped(str(ended['why'])) if ended else 'its process died while it paid'}")

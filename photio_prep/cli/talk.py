@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from photio_prep.addresses import shown
 from photio_prep.errors import GateStopped, Mistakes, PhotioError, PhotoRefused, StorageFailed, worst
 from photio_prep.geometry import snap
 from photio_prep.orders import Order
@@ -233,8 +234,12 @@ def _to_nowhere(stream: TextIO) -> None:
     os.close(nowhere)
 
 
-_NAMES = "source order key state model device size canvas tag seed description final sandbox gate product proof drift"
-_EMPTY: dict[str, Any] = {**dict.fromkeys(_NAMES.split()), "reasons": [], "warnings": []}
+_NAMES = "source order key state model device size canvas tag seed image_url description final sandbox gate product"
+_EMPTY: dict[str, Any] = {
+    **dict.fromkeys([*_NAMES.split(), "proof", "drift"]),
+    "reasons": [],
+    "warnings": [],
+}
 
 
 def described(order: Order, state: State, final: Path | None) -> dict[str, Any]:
@@ -253,6 +258,7 @@ def described(order: Order, state: State, final: Path | None) -> dict[str, Any]:
         "canvas": list(order.placement.canvas),
         "tag": snap(order.placement.canvas).tag,
         "seed": order.request.seed,
+        "image_url": shown(order.request.image_url) if order.request.image_url else None,
         "description": order.request.description,
         "final": str(final) if final else None,
         "sandbox": order.sandbox,

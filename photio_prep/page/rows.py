@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from photio_prep import facts, files, states, wanted
+from photio_prep.addresses import shown
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.geometry import Box, Placement, Size, snap
 from photio_prep.orders import SANDBOX, Order, below
+from photio_prep.preflight import image_url_note
 from photio_prep.states import State
 from photio_prep.verdict import Judgement, Verdict, judgement
 
@@ -53,6 +55,7 @@ class Row:
     placement: Placement | None = None
     gate: Judgement | None = None
     warnings: tuple[str, ...] = ()
+    image_url: str = ""
     lost: bool = False
     attempts: int = 0
     paid_attempts: int = 0
@@ -157,6 +160,7 @@ def _row(folder: Path, plan: dict[str, Any], state: State, photo: str, seen: dic
     ended = states.read_outcome(folder) or {}
     mark = facts.read_if_there(folder / f"finished-{photo}.json") or {}
     measured, altered = _measured(folder, photo)
+    url = None if plan.get("image_url") is None else _text(plan["image_url"])
     dead = "its process died while it paid" if state is State.UNKNOWN else ""
     return Row(
         folder=folder,
@@ -178,7 +182,8 @@ def _row(folder: Path, plan: dict[str, Any], state: State, photo: str, seen: dic
         created=_text(plan.get("created", "")),
         placement=placement,
         gate=None if judged is None else judgement(judged),
-        warnings=tuple(_text(each) for each in seen["warnings"]),
+        warnings=tuple(filter(None, (image_url_note(url), *(_text(each) for each in seen["warnings"])))),
+        image_url=shown(url) if url else "",
         lost=ended.get("resolved") == "lost",
         attempts=states.resolved(folder),
         paid_attempts=states.paid_attempts(folder),

@@ -133,7 +133,7 @@ function sentView(row) {
   const part = (classes, x, y, w, h) => styled(make("div", classes), {
     left: `${(100 * x) / width}%`, top: `${(100 * y) / height}%`, width: `${(100 * w) / width}%`, height: `${(100 * h) / height}%`,
   });
-  sent.append(picture(row.pictures.canvas, `exactly what is sent for ${row.name}`));
+  sent.append(picture(row.pictures.canvas, row.url ? `the canvas of ${row.name}, which is not sent` : `exactly what is sent for ${row.name}`));
   for (const [x, y, w, h] of [[0, 0, width, top], [0, bottom, width, height - bottom], [0, top, left, bottom - top], [right, top, width - right, bottom - top]]) {
     if (w > 0 && h > 0) sent.append(part("pad", x, y, w, h));
   }
@@ -142,7 +142,8 @@ function sentView(row) {
     const [x, y, far, low] = row.product;
     sent.append(part("box product", x, y, far - x, low - y));
   }
-  const told = `${row.state === "planned" ? "Will be" : "Was"} sent: ${by(row.canvas)} ${row.tag}; ${row.lost ? `hatched is padding (${row.lost})` : "no padding"}; magenta is the product's box`;
+  const what = row.url ? `the picture at ${row.url}, not this canvas of ` : "";
+  const told = `${row.state === "planned" ? "Will be" : "Was"} sent: ${what}${by(row.canvas)} ${row.tag}; ${row.lost ? `hatched is padding (${row.lost})` : "no padding"}; magenta is the product's box`;
   const got = frame(row.canvas);
   if (!row.pictures.answer) return [cell(sent, told), make("div", "cell", {}, make("p", "none", {}, row.why || "No answer yet."))];
   got.append(picture(row.pictures.answer, `answer for ${row.name}`), ...ribbon(row));
