@@ -24,6 +24,7 @@ from PIL import (
 
 from photio_prep import colour
 from photio_prep.errors import PhotoRefused
+from photio_prep.feed import feed_jpeg
 from photio_prep.geometry import Size
 from photio_prep.headers import exif
 from photio_prep.headers.facts import Credit
@@ -90,10 +91,13 @@ def pixels(job: Job, limits: Limits) -> Pixels:
         with _opened(job) as opened:
             check_size(Size(*opened.size), limits)
             notes = _seek(opened, job)
+            feed = feed_jpeg(opened, job.data) if job.format == "JPEG" else None
             image: Image.Image = opened
             if job.size is not None:
                 image = _scaled(opened, job.size[::-1] if (job.orientation or 1) > 4 else job.size)
             opened.load()
+            if feed is not None:
+                feed.raise_if_early()
             if job.orientation is None:
                 image = ImageOps.exif_transpose(opened)
             elif job.orientation in _TURNS:
