@@ -22,9 +22,9 @@ UNCREDITED = Credit()
 class Damaged(Exception):
     """A file that contradicts its own format; the text says where."""
 
-    def __init__(self, found: str, fix: str = "Export it again") -> None:
+    def __init__(self, found: str, fix: str = "") -> None:
         super().__init__(found)
-        self.fix = fix
+        self.fix = fix or (ARRIVED_BROKEN if found == CUT_SHORT else "Export it again")
 
 
 CUT_SHORT = "it is cut short"
