@@ -4,6 +4,7 @@ Takes jobs; gives pictures. Touches nothing. Runs in this process, or in one of 
 Raises PhotoRefused.
 """
 
+import contextlib
 import io
 import math
 from dataclasses import dataclass
@@ -24,9 +25,10 @@ from PIL import (
 
 from photio_prep import colour
 from photio_prep.errors import PhotoRefused
+from photio_prep.feed import feed_jpeg
 from photio_prep.geometry import Size
-from photio_prep.headers import exif
-from photio_prep.headers.facts import Credit
+from photio_prep.headers import exif, webp
+from photio_prep.headers.facts import ARRIVED_BROKEN, Credit
 from photio_prep.limits import Limits, check_size
 from photio_prep.parallel import both
 
@@ -90,10 +92,15 @@ def pixels(job: Job, limits: Limits) -> Pixels:
         with _opened(job) as opened:
             check_size(Size(*opened.size), limits)
             notes = _seek(opened, job)
+            feed = feed_jpeg(opened, job.data) if job.format == "JPEG" else None
             image: Image.Image = opened
             if job.size is not None:
                 image = _scaled(opened, job.size[::-1] if (job.orientation or 1) > 4 else job.size)
             opened.load()
+            if feed is not None:
+                feed.raise_if_early()
+            if job.format == "WEBP":
+                _check_webp(job.data)
             if job.orientation is None:
                 image = ImageOps.exif_transpose(opened)
             elif job.orientation in _TURNS:
@@ -116,6 +123,17 @@ def pixels(job: Job, limits: Limits) -> Pixels:
     clean = image if type(image) is Image.Image else image.copy()
     clean.info = {}
     return Pixels(clean, credit, notes + more)
+
+
+def _check_webp(data: bytes) -> None:
+    """Refuse a WebP whose decoder does not need all of it; see `webp.without_ends`."""
+    for shorter in webp.without_ends(data):
+        with (
+            contextlib.suppress(OSError, ValueError, EOFError),
+            WebPImagePlugin.WebPImageFile(io.BytesIO(shorter)) as opened,
+        ):
+            opened.load()
+            raise PhotoRefused("a damaged WEBP file (there is a hole of zero bytes in its picture)", ARRIVED_BROKEN)
 
 
 def shrunk(image: Image.Image, size: Size) -> Image.Image:

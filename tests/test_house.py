@@ -22,10 +22,11 @@ LAYERS = (
     {"errors", "geometry", "parallel", "processes"},
     {"addresses", "connection", "data", "decode", "devices", "encode", "fetch", "files", "inputs"}
     | {"jobs", "rows", "storage", "watch"}
-    | {"colour", "isolate", "limits", "pixels", "worker"}
+    | {"colour", "feed", "isolate", "limits", "pixels", "worker"}
     | {
         "headers",
-        *(f"headers.{each}" for each in ["bmp", "boxes", "exif", "facts", "gif", "jpeg", "png", "tiff", "webp"]),
+        *(f"headers.{each}" for each in ["bmp", "boxes", "exif", "facts", "gif", "items", "jpeg"]),
+        *(f"headers.{each}" for each in ["png", "rows", "scans", "tiff", "webp"]),
     }
     | {"compiled", "pace", "plain", "turns", "retry", "secret", "sessions", "settings", "verdict"}
     | {"cutting", "defocus", "edges", "looks", "parts", "pointing", "refine", "tiles"}
@@ -102,6 +103,7 @@ HOMES = {
         "packshot",
         "pointed",
         "paper",
+        "feed",
         "pixels",
         "refine",
         "reframe",

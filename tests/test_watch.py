@@ -13,12 +13,17 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from photio_prep import orders
 from photio_prep.inputs import Item, expand
 from photio_prep.watch import settled
-from tests.photos import SCENE, photo, saved
+from tests.commands import KEY
+from tests.hostile import HostileServer
+from tests.hostile_answers import ok
+from tests.photos import SCENE, encoded, photo, saved
 
 if TYPE_CHECKING:
     from tests.commands import Command
@@ -133,6 +138,56 @@ def test_a_hot_folder_is_worked_off_until_it_is_stopped_and_gone_on_with(tmp_pat
             "in/bad.png": "no",
         }
     assert len(orders.below(Path("photio-out"))) == 2
+
+
+def waited_for(there: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 60
+    while not there():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.1)
+
+
+def test_a_photo_that_stands_still_half_written_is_paid_for_once_it_is_all_there(command: Command):
+    """Of full length from the start, as copiers write it: its end is zeros, then it is not."""
+    Path("in").mkdir()
+    path = Path("in/a.webp")
+    texture = np.random.default_rng(1).integers(0, 256, (350, 450), dtype=np.uint8)
+    image = photo((450, 350), cut_out=True)
+    image.paste(Image.fromarray(texture).convert("RGBA"), mask=image.getchannel("A"))
+    data = encoded(image, "WEBP")
+    half = len(data) // 2
+    arguments = ["run", "in", "-d", SCENE, "--watch", "--settle", "0.3", "--gate", "off", "--max-calls", "9"]
+    with HostileServer(ok()) as server:
+        process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-m", "photio_prep", *arguments, "--api-url", server.url],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PHOTIO_API_KEY": KEY},
+        )
+        lines: list[str] = []
+        ears = threading.Thread(target=lambda: lines.extend(process.stderr or ()))
+        ears.start()
+        try:
+            for written in (data[:half], data[:half] + bytes(len(data) - half)):
+                errors = sum("error: in/a.webp" in line for line in lines)
+                path.write_bytes(written)
+                waited_for(lambda: sum("error: in/a.webp" in line for line in lines) > errors, process)  # noqa: B023
+            assert server.requests == []
+            with path.open("r+b") as file:
+                file.seek(half)
+                file.write(data[half:])
+            waited_for(lambda: any("drift: in/a.webp" in line for line in lines), process)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            ears.join()
+            process.communicate(timeout=60)
+        assert process.returncode == 143
+        assert len(server.requests) == 1
+    assert ["hole" in line for line in lines if "error: in/a.webp" in line] == [False, True]
+    (only,) = orders.below(Path("photio-out"))
+    assert only
 
 
 def finals() -> list[Path]:

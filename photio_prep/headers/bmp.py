@@ -7,6 +7,7 @@ import struct
 
 from photio_prep.geometry import Size
 from photio_prep.headers.facts import CUT_SHORT, Damaged, Facts
+from photio_prep.headers.rows import check_rows
 from photio_prep.limits import Limits
 
 _HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
@@ -26,4 +27,15 @@ def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:  # no
     width, height = struct.unpack_from("<HH" if length == 12 else "<ii", data, 18)
     if width <= 0 or not height:
         raise Damaged("it has no size")
+    _check_rows(data, width, abs(height))
     return Facts(Size(width, abs(height)), data)
+
+
+def _check_rows(data: bytes, width: int, height: int) -> None:
+    start, length = struct.unpack_from("<II", data, 10)
+    bits = struct.unpack_from("<H", data, 24 if length == 12 else 28)[0] if len(data) >= 34 else 0
+    packed = length > 16 and data[30:34] not in (bytes(4), b"\3\0\0\0")
+    if bits in (8, 16, 24, 32) and not packed:
+        stride = (width * bits + 31) // 32 * 4
+        if start + height * stride <= len(data):
+            check_rows(data, start, start + height * stride, stride)

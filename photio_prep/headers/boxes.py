@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from photio_prep.colour import profile_of
 from photio_prep.geometry import Size
 from photio_prep.headers.facts import MANY, Damaged, Facts
+from photio_prep.headers.items import check_items, coded_items
 from photio_prep.limits import Limits, check_size
 
 _AVIF = frozenset({b"avif", b"avis"})
 _HEIC = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis"})
-# Boxes that hold boxes; "meta" has four bytes of its own before them.
-_HOLDERS = frozenset({b"meta", b"iprp", b"ipco", b"moov", b"trak", b"mdia", b"minf", b"stbl"})
+# Boxes that hold boxes.
+_HOLDERS = frozenset({b"meta", b"iinf", b"iprp", b"ipco", b"moov", b"trak", b"mdia", b"minf", b"stbl"})
 
 
 def sniff(data: bytes) -> str | None:
@@ -51,10 +52,18 @@ def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
     size = max(sizes, key=lambda each: each.area)
     if max(size) > limits.side or size.area > limits.pixels:
         check_size(size, limits)
+    _check_items(data)
     # An animation and a still picture may share a file: the still one is shown by whoever knows no animations.
     if data[8:12] not in (b"avis", b"hevc", b"msf1"):
         frames = 1
     return Facts(size, data, frames=frames, profile=profile, index=frame or 0, notes=notes)
+
+
+def _check_items(data: bytes) -> None:
+    bodies = [(kind, body) for kind, body in _boxes(data) if kind in (b"infe", b"iloc")]
+    coded = coded_items([body for kind, body in bodies if kind == b"infe"])
+    for places in (body for kind, body in bodies if kind == b"iloc"):
+        check_items(data, places, coded)
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -72,7 +81,12 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
             if stop > end or stop < body or walked > MANY:
                 raise Damaged("its boxes do not fit into each other")
             if kind in _HOLDERS:
-                todo.append((body + 4 * (kind == b"meta"), stop))
+                todo.append((body + _before(kind, data[body : body + 1]), stop))
             elif kind != b"mdat":
-                yield kind, data[body : min(stop, body + 4096)]
+                yield kind, data[body : stop if kind == b"iloc" else min(stop, body + 4096)]
             at = stop
+
+
+def _before(kind: bytes, version: bytes) -> int:
+    """How many bytes of its own a box has before those that it holds: version and flags, and a count in iinf."""
+    return {b"meta": 4, b"iinf": 6 if version == b"\0" else 8}.get(kind, 0)

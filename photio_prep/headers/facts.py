@@ -22,12 +22,16 @@ UNCREDITED = Credit()
 class Damaged(Exception):
     """A file that contradicts its own format; the text says where."""
 
-    def __init__(self, found: str, fix: str = "Export it again") -> None:
+    def __init__(self, found: str, fix: str = "") -> None:
         super().__init__(found)
-        self.fix = fix
+        self.fix = fix or (ARRIVED_BROKEN if found == CUT_SHORT else "Export it again")
 
 
 CUT_SHORT = "it is cut short"
+ARRIVED_BROKEN = "Wait until it is written to its end, or copy or download it again"
+HOLE = "there is a hole of zero bytes in its picture, {} % into the file"
+# Disks and downloads leave holes of 512 bytes at least. Coded pictures of some formats never hold so many zeros.
+_ZEROS = bytes(256)
 # A chain of so many blocks is no picture, it is a trap for whoever walks along it.
 MANY = 65_536
 
@@ -53,3 +57,9 @@ class Facts:
     odd: str = ""
     credit: Credit = UNCREDITED
     notes: tuple[str, ...] = ()
+
+
+def hole_at(data: bytes, start: int, stop: int) -> int | None:
+    """Where 256 zero bytes in a row begin, between `start` and `stop`; None if nowhere."""
+    at = data.find(_ZEROS, start, stop)
+    return at if at >= 0 else None

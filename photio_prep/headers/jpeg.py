@@ -5,10 +5,12 @@ Takes bytes; gives facts. Touches nothing. Raises Damaged, and PhotoRefused for 
 
 import re
 import struct
+from collections.abc import Iterator
 
 from photio_prep.geometry import Size
 from photio_prep.headers import exif
 from photio_prep.headers.facts import CUT_SHORT, MANY, Damaged, Facts
+from photio_prep.headers.scans import check_scans
 from photio_prep.limits import Limits, check_metadata, check_size
 
 # A marker, not a byte 0xFF of the picture's data (stuffed with 0), a restart or a fill byte.
@@ -31,6 +33,7 @@ def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:  # no
     """
     segments, end = _segments(data, limits)
     size = next(_size(data, start) for kind, start, _ in segments if kind in _FRAMES)
+    check_scans(data, segments)
     pieces, metadata, told = [b"\xff\xd8"], 0, _Told()
     scans = arithmetic = 0
     for kind, start, stop in segments:
@@ -89,6 +92,25 @@ def _segments(data: bytes, limits: Limits) -> tuple[list[tuple[int, int, int]], 
             check_size(_size(data, start), limits)
         found.append((kind, start, at))
     raise Damaged(f"more than {MANY} segments")
+
+
+def frame_kind(plain: bytes) -> int:
+    """The marker of a JPEG's frame, which says how its data are coded; 0 for none."""
+    at = 2
+    while (match := _MARKER.search(plain, at)) and plain[match.start() + 1] not in _FRAMES:
+        at = match.start() + 2 + int.from_bytes(plain[match.start() + 2 : match.start() + 4], "big")
+    return plain[match.start() + 1] if match else 0
+
+
+def scan_data(plain: bytes) -> Iterator[tuple[int, int]]:
+    """Where the data of each scan begin and end, in a JPEG as `facts` puts it together."""
+    at = 2
+    while (match := _MARKER.search(plain, at)) and plain[match.start() + 1] != _END:
+        start = match.start()
+        at = start + 2 + int.from_bytes(plain[start + 2 : start + 4], "big")
+        if plain[start + 1] == _SCAN and (following := _MARKER.search(plain, at)):
+            yield at, following.start()
+            at = following.start()
 
 
 def _size(data: bytes, start: int) -> Size:

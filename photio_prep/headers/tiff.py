@@ -3,20 +3,27 @@
 Takes bytes; gives facts. Touches nothing. Raises Damaged, and PhotoRefused for a picture outside the limits.
 """
 
+import itertools
 import struct
+import zlib
 
 from photio_prep.errors import PhotoRefused
 from photio_prep.geometry import Size
 from photio_prep.headers import exif
 from photio_prep.headers.exif import Entry
-from photio_prep.headers.facts import Credit, Damaged, Facts
+from photio_prep.headers.facts import ARRIVED_BROKEN, CUT_SHORT, HOLE, Credit, Damaged, Facts, hole_at
 from photio_prep.headers.jpeg import within
+from photio_prep.headers.rows import check_rows
 from photio_prep.limits import Limits, check_metadata, check_size
 
 _KIND, _WIDTH, _HEIGHT, _PHOTOMETRIC, _ARTIST, _COPYRIGHT = 254, 256, 257, 262, 315, 33432
 _TILE_WIDTH, _TILE_HEIGHT, _PROFILE, _DNG = 322, 323, 34675, 50706
 # Where the picture lies: strips, tiles, and how long they are.
 _PLACES = (273, 279, 324, 325)
+_STARTS, _LENGTHS = (273, 324), (279, 325)
+_COMPRESSION = 259
+# CCITT, LZW, PackBits; deflate by its two numbers.
+_PACKED, _DEFLATE = frozenset({2, 3, 4, 5, 32773}), frozenset({8, 32946})
 _METADATA = (700, 33723, 34377, 37724, 50341, 50934, _PROFILE)
 _THUMBNAIL = 1
 _ENTRIES = 4096
@@ -69,6 +76,7 @@ def _page(
     for tag in _PLACES:
         if tag in page and (page[tag].value is None or page[tag].many > _STRIPS):
             raise Damaged("it does not say where its picture lies")
+    _check_data(page, order, data, size)
     held = page[_PROFILE].value if _PROFILE in page else None
     profile, notes = within(held, limits) if held else (None, ())
     return Facts(
@@ -83,6 +91,44 @@ def _page(
         credit=Credit(exif.text(page.get(_ARTIST)), exif.text(page.get(_COPYRIGHT))),
         notes=notes,
     )
+
+
+def _check_data(page: dict[int, Entry], order: str, data: bytes, size: Size) -> None:
+    """Refuse strips or tiles beyond the file, or with a hole: no packer but deflate writes long runs of zeros."""
+    places = sorted(zip(*(_all(page, order, *tags) for tags in (_STARTS, _LENGTHS)), strict=False))
+    if any(at + length > len(data) for at, length in places):
+        raise Damaged(CUT_SHORT, ARRIVED_BROKEN)
+    packing = _number(page, _COMPRESSION, order, missing=1)
+    if packing in _PACKED or packing in _DEFLATE:
+        for at, length in places:
+            hole = hole_at(data, at, at + length)
+            if hole is not None and not (packing in _DEFLATE and _unpacks(data[at : at + length])):
+                raise Damaged(HOLE.format(100 * hole // len(data)), ARRIVED_BROKEN)
+    joined = all(one[0] + one[1] == other[0] for one, other in itertools.pairwise(places))
+    stride, more = divmod(sum(each for _, each in places), size.height)
+    if packing == 1 and places and joined and stride and not more and _TILE_WIDTH not in page:
+        check_rows(data, places[0][0], sum(places[-1]), stride)
+
+
+def _all(page: dict[int, Entry], order: str, *tags: int) -> tuple[int, ...]:
+    """Every value of the first of these tags that is there."""
+    entry = next((page[tag] for tag in tags if tag in page), None)
+    letter = {3: "H", 4: "I"}.get(entry.kind) if entry else None
+    if entry is None or letter is None or entry.value is None:
+        return ()
+    return struct.unpack_from(f"{order}{entry.many}{letter}", entry.value)
+
+
+def _unpacks(packed: bytes) -> bool:
+    """Whether deflated data are whole, by their own check sum; bounded work, not kept."""
+    unpacker = zlib.decompressobj()
+    try:
+        while packed and not unpacker.eof:
+            unpacker.decompress(packed, 2**20)
+            packed = unpacker.unconsumed_tail
+    except zlib.error:
+        return False
+    return unpacker.eof
 
 
 def _number(page: dict[int, Entry], tag: int, order: str, *, missing: int = 0) -> int:

@@ -4,15 +4,18 @@ Takes bytes; gives facts. Touches nothing. Raises Damaged, and PhotoRefused for 
 """
 
 import struct
+from collections.abc import Iterator
 
 from photio_prep.geometry import Size
 from photio_prep.headers import exif
-from photio_prep.headers.facts import CUT_SHORT, MANY, Damaged, Facts
+from photio_prep.headers.facts import CUT_SHORT, MANY, Damaged, Facts, hole_at
 from photio_prep.headers.jpeg import within
 from photio_prep.limits import Limits, check_metadata, check_size
 
 _PICTURE = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"})
 _ANIMATED = 0x02
+# Encoders end with up to 3 bytes that carry nothing, decoders look up to 8 ahead.
+_NEEDED = 32
 
 
 def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
@@ -61,6 +64,22 @@ def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
         credit=credit,
         notes=notes + more,
     )
+
+
+def without_ends(data: bytes) -> Iterator[bytes]:
+    """Of each coded picture with a long run of zeros: a WebP of it alone, without its last bytes.
+
+    Zeros are what a plain area is coded as, or a hole. An encoder writes no byte that its decoder does not need: where
+    one decodes these, the zeros stand for more than they are read as.
+    """
+    at, end = 12, min(8 + int.from_bytes(data[4:8], "little"), len(data))
+    while at + 8 <= end:
+        kind, length = struct.unpack_from("<4sI", data, at)
+        if kind in (b"VP8 ", b"VP8L") and hole_at(data, at + 8, at + 8 + length) is not None:
+            body = data[at + 8 : at + 8 + length - _NEEDED]
+            body += bytes(len(body) % 2)
+            yield b"RIFF" + struct.pack("<I", 12 + len(body)) + b"WEBP" + kind + struct.pack("<I", len(body)) + body
+        at += 24 if kind == b"ANMF" else 8 + length + length % 2  # a frame's header, and then its chunks
 
 
 def _size(kind: bytes, body: bytes) -> Size:

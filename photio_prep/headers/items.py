@@ -1,0 +1,77 @@
+"""The items of an AVIF or HEIC: whether the coded ones lie within the file, with no hole of zero bytes.
+
+Takes the file and the bodies of its boxes iloc and infe; gives nothing. Touches nothing. Raises Damaged.
+"""
+
+from collections.abc import Iterator
+
+from photio_prep.headers.facts import ARRIVED_BROKEN, CUT_SHORT, HOLE, MANY, Damaged, hole_at
+
+# Coded pictures and parts of pictures. Neither coder makes more than a few zeros in a row.
+_CODED = frozenset({b"av01", b"hvc1", b"lhv1"})
+
+
+def coded_items(entries: list[bytes]) -> set[int]:
+    """The numbers of the items that are coded pictures, from the bodies of the boxes infe."""
+    found = set()
+    for body in entries:
+        long = body[:1] >= b"\3"
+        kind = body[8 + 2 * long : 12 + 2 * long]
+        if body[:1] >= b"\2" and kind in _CODED:
+            found.add(int.from_bytes(body[4 : 6 + 2 * long], "big"))
+    return found
+
+
+def check_items(data: bytes, places: bytes, coded: set[int]) -> None:
+    """Refuse a file of which a coded item reaches beyond its end, or has a hole.
+
+    Args:
+        data: The file.
+        places: The body of its box iloc.
+        coded: Numbers of the items to look at.
+
+    Raises:
+        Damaged: As said.
+    """
+    for item, at, length in _extents(places):
+        if item not in coded:
+            continue
+        if at + length > len(data):
+            raise Damaged(CUT_SHORT, ARRIVED_BROKEN)
+        hole = hole_at(data, at, at + length if length else len(data))
+        if hole is not None:
+            raise Damaged(HOLE.format(100 * hole // len(data)), ARRIVED_BROKEN)
+
+
+def _extents(body: bytes) -> Iterator[tuple[int, int, int]]:
+    """Item, place and length of each piece that is counted from the file's start.
+
+    Raises:
+        Damaged: The box ends before they do.
+    """
+    at = 4
+
+    def number(length: int) -> int:
+        nonlocal at
+        at += length
+        if at > len(body):
+            raise Damaged("it does not say where its picture lies")
+        return int.from_bytes(body[at - length : at], "big")
+
+    version, sizes = body[:1], number(2)
+    offset, length, base, index = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15, sizes & 15
+    wide = 4 if version >= b"\2" else 2
+    seen = 0
+    for _ in range(number(wide)):
+        item = number(wide)
+        method = number(2) & 15 if version >= b"\1" else 0
+        number(2)
+        start = number(base)
+        for _ in range(number(2)):
+            seen += 1
+            if seen > MANY:
+                raise Damaged(f"more than {MANY} pieces")
+            number(index if version >= b"\1" else 0)
+            place, long = start + number(offset), number(length)
+            if method == 0:
+                yield item, place, long

@@ -1,0 +1,177 @@
+"""A JPEG's scans: whether all are there, with all their restart markers, and no hole in their data.
+
+Takes the file and its segments; follows lengths and compares bytes, in time bounded by the file's length, and decodes
+nothing. Touches nothing. Raises Damaged.
+"""
+
+import re
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from photio_prep.headers.facts import ARRIVED_BROKEN, HOLE, Damaged, hole_at
+
+Segment = tuple[int, int, int]
+
+SEQUENTIAL, PROGRESSIVE, ARITHMETIC = frozenset({0xC0, 0xC1}), 0xC2, frozenset({*range(0xC9, 0xD0)} - {0xCC})
+HUFFMAN = SEQUENTIAL | {PROGRESSIVE}
+_TABLES, _SCAN, _INTERVAL = 0xC4, 0xDA, 0xDD
+_FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+_RESTART = re.compile(rb"\xff([\xd0-\xd7])")
+_CYCLE = bytes(range(0xD0, 0xD8))
+
+
+class Component(NamedTuple):
+    """A colour channel as the frame announces it: how many blocks it has in each MCU, across and down."""
+
+    across: int
+    down: int
+
+
+class Frame(NamedTuple):
+    """The frame header: its marker, the size of the picture, its components by their number."""
+
+    kind: int
+    width: int
+    height: int
+    components: dict[int, Component]
+
+    def units(self, members: list[int]) -> int:
+        """How many MCUs a scan of these components has."""
+        most = Component(
+            max(each.across for each in self.components.values()), max(each.down for each in self.components.values())
+        )
+        if len(members) > 1:
+            return -(-self.width // (8 * most.across)) * -(-self.height // (8 * most.down))
+        one = self.components[members[0]]
+        across, down = -(-self.width * one.across // most.across), -(-self.height * one.down // most.down)
+        return -(-across // 8) * -(-down // 8)
+
+
+class Scan(NamedTuple):
+    """A scan's header, and where its data begin and end.
+
+    `members` are its components with their tables (DC, AC); of their coefficients it holds `first` to `last`, up to
+    the bit `low`; `refines` says that it adds one bit to what an earlier scan held.
+    """
+
+    members: dict[int, tuple[int, int]]
+    first: int
+    last: int
+    refines: bool
+    low: int
+    start: int
+    stop: int
+
+
+def read_frame(data: bytes, start: int) -> Frame:
+    """The frame header at `start`.
+
+    Raises:
+        Damaged: It is shorter than it says, or a component has no blocks.
+    """
+    height, width, count = struct.unpack_from(">HHB", data, start + 5)
+    entries = data[start + 10 : start + 10 + 3 * count]
+    found = {entries[at]: Component(entries[at + 1] >> 4, entries[at + 1] & 15) for at in range(0, len(entries) - 2, 3)}
+    if not found or not all(each.across and each.down for each in found.values()):
+        raise Damaged("its components cannot be read")
+    return Frame(data[start + 1], width, height, found)
+
+
+def read_scan(data: bytes, start: int, stop: int) -> Scan:
+    """The scan at `start`, whose data end at `stop`.
+
+    Raises:
+        Damaged: Its header is shorter than it says.
+    """
+    (length,) = struct.unpack_from(">H", data, start + 2)
+    count = data[start + 4] if length > 2 else 0
+    if not count or length != 6 + 2 * count:
+        raise Damaged("a scan whose header cannot be read")
+    members = {data[at]: (data[at + 1] >> 4, data[at + 1] & 15) for at in range(start + 5, start + 5 + 2 * count, 2)}
+    first, last, bits = data[start + 5 + 2 * count : start + 8 + 2 * count]
+    return Scan(members, first, last, bool(bits >> 4), bits & 15, start + 2 + length, stop)
+
+
+def check_scans(data: bytes, segments: list[Segment]) -> None:
+    """Refuse a JPEG that lacks scans or restart markers, or has a hole of zero bytes in a scan's data.
+
+    Raises:
+        Damaged: As said.
+    """
+    frame: Frame | None = None
+    zeros: dict[int, int] = {}
+    scans, interval = [], 0
+    for kind, start, stop in segments:
+        if kind in _FRAMES:
+            frame = read_frame(data, start)
+        elif kind == _TABLES:
+            zeros.update(_zero_codes(data[start + 4 : stop]))
+        elif kind == _INTERVAL and stop >= start + 6:
+            (interval,) = struct.unpack_from(">H", data, start + 4)
+        elif kind == _SCAN and frame is not None:
+            scan = read_scan(data, start, stop)
+            if not scan.members.keys() <= frame.components.keys():
+                raise Damaged("a scan of a component that it does not have")
+            scans.append(scan)
+            _check_restarts(data, scan, interval, frame.units([*scan.members]))
+            _check_hole(data, scan, zeros, frame)
+    if frame is not None:
+        _check_coverage(frame, scans)
+
+
+def _zero_codes(body: bytes) -> Iterator[tuple[int, int]]:
+    """Of each Huffman table of a segment (its class and number in one byte): the symbol whose code is all zeros."""
+    at = 0
+    while at + 17 < len(body):
+        yield body[at], body[at + 17]
+        at += 17 + sum(body[at + 1 : at + 17])
+
+
+def _check_restarts(data: bytes, scan: Scan, interval: int, units: int) -> None:
+    if not interval:
+        return
+    expected = -(-units // interval) - 1
+    present = b"".join(_RESTART.findall(data, scan.start, scan.stop))
+    # Some encoders write one more, at the very end.
+    if len(present) not in (expected, expected + 1) or present != (_CYCLE * (len(present) // 8 + 1))[: len(present)]:
+        raise Damaged(f"it has {len(present)} restart markers of {expected}, or not in order", ARRIVED_BROKEN)
+
+
+def _check_hole(data: bytes, scan: Scan, zeros: dict[int, int], frame: Frame) -> None:
+    """Refuse a long run of zero bytes, unless they are the codes of empty blocks under the scan's own tables.
+
+    At the scan's end they may be padding: whether the decoder needs them is seen when it decodes (feed.py).
+    """
+    if frame.kind in ARITHMETIC or not _zeros_are_empty(scan, zeros, frame.kind == PROGRESSIVE):
+        at = hole_at(data, scan.start, scan.start + len(data[scan.start : scan.stop].rstrip(b"\0")))
+        if at is not None:
+            raise Damaged(HOLE.format(100 * at // len(data)), ARRIVED_BROKEN)
+
+
+def _zeros_are_empty(scan: Scan, zeros: dict[int, int], progressive: bool) -> bool:
+    """Whether zero bits may be a plain area: no step of DC, and no AC to the block's end. An unknown table may be."""
+    if progressive and scan.refines:  # bits of coefficients, which may well be zero
+        return True
+    dc = scan.first > 0 or all(zeros.get(table, 0) == 0 for table, _ in scan.members.values())
+    ends = all(zeros.get(0x10 | table, 0) & 15 == 0 for _, table in scan.members.values())
+    return dc and (ends or (progressive and scan.first == 0))
+
+
+def _check_coverage(frame: Frame, scans: list[Scan]) -> None:
+    """Refuse a picture of which components, coefficients or their last bits are in no scan."""
+    if frame.kind in SEQUENTIAL:
+        missing = len(frame.components.keys() - {each for scan in scans for each in scan.members})
+        if missing:
+            raise Damaged(
+                f"it is cut short: {missing} of its {len(frame.components)} colours are missing", ARRIVED_BROKEN
+            )
+    if frame.kind != PROGRESSIVE:
+        return
+    low = {each: [16] * 64 for each in frame.components}
+    for scan in scans:
+        for each in scan.members:
+            low[each][scan.first : scan.last + 1] = [scan.low] * len(range(64)[scan.first : scan.last + 1])
+    absent = sum(any(bits) for bits in low.values())
+    if absent:
+        raise Damaged(f"it is cut short after {len(scans)} scans: details are missing", ARRIVED_BROKEN)
