@@ -5,7 +5,6 @@ version of this tool, of Pillow or of a model. Touches the disk.
 Raises PhotoRefused.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable
 from functools import cached_property
@@ -13,7 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from photio_prep import states
-from photio_prep.errors import PhotoRefused
+from photio_prep.errors import PhotioError, PhotoRefused
+from photio_prep.facts import read
 from photio_prep.orders import Order
 from photio_prep.states import State
 
@@ -91,7 +91,7 @@ class PaidBefore:
         found: dict[tuple[str, str], list[_Paid]] = defaultdict(list)
         for photo in self._root.glob("*/photo-*.json"):
             try:
-                facts, plan = json.loads(photo.read_bytes()), json.loads((photo.parent / "order.json").read_bytes())
+                facts, plan = read(photo), read(photo.parent / "order.json")
                 words = (plan["description"], plan["negative_prompt"], plan["endpoint"])
                 state = states.state(photo.parent)
                 answered = state in states.ANSWERED
@@ -99,6 +99,6 @@ class PaidBefore:
                 if state in _PAID:
                     paid = _Paid(key, seed, drawn, facts["source"], words, answered)
                     found[facts["sha256"], facts["options"]].append(paid)
-            except (OSError, ValueError, KeyError, TypeError):
+            except (PhotioError, ValueError, KeyError, TypeError):
                 continue  # a damaged order is named by whoever reads it for its own sake
         return found

@@ -52,16 +52,23 @@ def read(path: Path) -> Claim | None:
         StorageFailed: It cannot be read.
     """
     try:
-        raw = path.read_bytes()
+        raw = files.read_own(path, files.FACTS)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise StorageFailed(f"cannot be read ({error.strerror})", "Check the disk", subject=str(path)) from error
     try:
-        return Claim(**json.loads(raw))
-    except (ValueError, TypeError):
+        return _parsed(raw)
+    except (ValueError, TypeError, RecursionError):
         # Only a file system without hard links can show a claim before it is whole, and only a crash can leave it so.
         return Claim("", "", 0, "", "")
+
+
+def _parsed(raw: bytes) -> Claim:
+    claim = Claim(**json.loads(raw))
+    if type(claim.pid) is not int or not all(isinstance(each, str) for each in (claim.host, claim.boot, claim.started)):
+        raise TypeError("not as it is written")
+    return claim
 
 
 def holder(found: Claim) -> Holder:

@@ -38,7 +38,7 @@ def found(order: Order, target: Path, preset: str = "") -> Earlier | None:
 def keep(it: Earlier, target: Path) -> Path:
     """Keep the file at `target`, whose place another one takes, in the folder of its order; where."""
     name = "-".join(filter(None, ("final", it.origin.id, it.preset)))
-    kept, data = it.folder / f"{name}{target.suffix}", target.read_bytes()
+    kept, data = it.folder / f"{name}{target.suffix}", files.read_own(target, files.OUTPUT)
     files.write_whole(kept, data)
     if it.preset:
         states.mark_shelved(it.folder, it.origin, it.preset, kept, data)

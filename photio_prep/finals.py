@@ -20,6 +20,7 @@ from photio_prep.finishing import DEFAULT_FINISHING, Finishing
 from photio_prep.flow import finish
 from photio_prep.inputs import MARK
 from photio_prep.orders import Order
+from photio_prep.publish import bearable, place, publish, refuse_special
 
 Metadata = Literal["none", "keep-safe"]
 
@@ -31,11 +32,10 @@ def final_path(order: Order, out: Path, format_: str | None = None) -> Path:
 
 def path_of(order: Order, out: Path, ending: str) -> Path:
     """Where a file made of `order` belongs: the input's place in its tree, `<stem><ending>`."""
-    target = out / f"{order.origin.output or Path(order.origin.source).stem}{ending}"
-    # The name was made by us, but order.json may have been edited since.
-    if not target.resolve().is_relative_to(out.resolve()):
-        raise UsageError(f"its final would lie outside {out}", "Prepare it again", subject=str(order.folder))
-    return target
+    try:
+        return place(out, order.origin.output or bearable(Path(order.origin.source).stem), ending)
+    except UsageError as error:
+        raise error.about(str(order.folder or order.origin.source)) from None
 
 
 def refuse_if_in_the_way(order: Order, target: Path, *, overwrite: bool) -> None:
@@ -46,7 +46,8 @@ def refuse_if_in_the_way(order: Order, target: Path, *, overwrite: bool) -> None
     Raises:
         OutputExists: It does, and `overwrite` is false; or the order is of the sandbox, and the file is not.
     """
-    if order.folder is not None or target.is_dir():
+    refuse_special(target)
+    if order.folder is not None:
         mark = None if order.folder is None else states.finished(order.folder, order.origin)
         before = partial(earlier.found, order, target)
         refuse_foreign(target, mark, sandbox=order.sandbox, overwrite=overwrite, before=before)
@@ -62,11 +63,10 @@ def refuse_foreign(
     Raises:
         OutputExists: It does, and `overwrite` is false; or the new one is the sandbox's, and the file is not.
     """
-    if target.is_dir():
-        raise OutputExists("a folder lies where its final goes", "Move it, or give another --out", subject=str(target))
+    refuse_special(target)
     if not target.exists():
         return
-    tried_out = SANDBOX_MARK in target.read_bytes()
+    tried_out = files.own_holds(target, SANDBOX_MARK)
     if sandbox and not tried_out:
         found = "a picture that is no try-out lies there, and the sandbox never replaces one"
         raise OutputExists(found, "Give another --out", subject=str(target))
@@ -115,13 +115,13 @@ def write_final(
     credit = order.origin.credit if metadata == "keep-safe" else None
     data = encoded(final.image, final.format, sandbox=order.sandbox, credit=credit, xmp=xmp)
     # Killed between writing the final and marking it: the very same bytes are ours.
-    if not there or target.read_bytes() != data:
+    if not there or files.own_bytes(target, len(data)) != data:
         refuse_if_in_the_way(order, target, overwrite=overwrite)
         if before := earlier.found(order, target):
             told = f"the final of this photo as it was before is kept as {earlier.keep(before, target)}"
             final = replace(final, notes=(*final.notes, told))
         _sweep_once(target.parent)
-        files.write_whole(target, data)
+        publish(out, target, data)
     record(order, final, result)
     states.mark_finished(order.folder, order.origin, target, data, wishes)
     earlier.note(order)
@@ -166,7 +166,7 @@ def record(order: Order, final: Final, result: Result) -> None:
     path, picture = folder / "drift.json", folder / "drift.png"
     # The picture is not synced, since it can be made again: after a power cut it may be empty.
     shown = picture.exists() and picture.stat().st_size > 0
-    if not shown or not path.exists() or path.read_bytes() != facts:
+    if not shown or files.own_bytes(path, files.FACTS) != facts:
         drawn = views.drift(order.canvas.image, result.image)
         files.write_whole(picture, views.png(drawn), durable=False)
         files.write_whole(path, facts)

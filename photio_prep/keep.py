@@ -12,6 +12,7 @@ from pathlib import Path
 from photio_prep import files
 from photio_prep.errors import StorageFailed
 from photio_prep.states import rescued
+from photio_prep.wire import LONGEST_ANSWER
 
 # An answer is about 2 MiB; with less room than this nothing is paid for.
 _ROOM = 16 * 2**20
@@ -37,7 +38,9 @@ class AnswerFile:
                     "Free some space",
                     subject=str(folder),
                 )
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+            # A new file: a pipe, a link or a device that lies in its place is taken away, never opened.
+            self._part.unlink(missing_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
             self._file = open(os.open(self._part, flags, 0o666), "wb", buffering=0)  # noqa: SIM115  closed by commit or close
 
     def write(self, chunk: bytes, /) -> None:
@@ -108,7 +111,7 @@ def bring_back(folder: Path) -> None:
     path = rescued(folder)
     if path.exists() and not (folder / "answer.raw").exists():
         with files.storage(path), contextlib.suppress(FileNotFoundError):  # of two processes, one was faster
-            files.write_whole(folder / "answer.raw", path.read_bytes())
+            files.write_whole(folder / "answer.raw", files.read_own(path, LONGEST_ANSWER))
             path.unlink()
 
 

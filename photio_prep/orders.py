@@ -26,19 +26,19 @@ import shutil
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from photio_prep import files
+from photio_prep import files, records
 from photio_prep.data import Canvas, Photo, Request
+from photio_prep.decode import picture
 from photio_prep.encode import quick_png
 from photio_prep.errors import StorageFailed
 from photio_prep.facts import AGAIN, now, read_if_there, written
 from photio_prep.facts import read as read_facts
-from photio_prep.geometry import Box, Placement, Size
+from photio_prep.geometry import Placement
 from photio_prep.headers.exif import clean
 from photio_prep.headers.facts import UNCREDITED, Credit
 from photio_prep.verdict import Judgement, judgement
@@ -226,8 +226,7 @@ def cutout(folder: Path) -> Image.Image | None:
     if not path.exists():
         return None
     try:
-        with Image.open(BytesIO(files.read_own(path)), formats=["PNG"]) as kept:
-            return kept.convert("RGBA")
+        return picture(files.read_own(path, files.PICTURE), records.CANVAS).image.convert("RGBA")
     except Exception as error:  # a parser may raise anything on damaged bytes
         raise StorageFailed(f"cannot be read back ({str(error)[:80]})", AGAIN, subject=str(path)) from error
 
@@ -250,41 +249,38 @@ def read(folder: Path, *, origin: Origin | None = None) -> Order:
         photos = sorted(folder.glob("photo-*.json"))
         chosen = folder / f"photo-{origin.id}.json" if origin else photos[0]
         facts = read_facts(chosen)
-        way = facts["placement"]
-        crop = Box(*way["crop"]) if "crop" in way else None
-        placement = Placement(Size(*way["source"]), Size(*way["canvas"]), Box(*way["box"]), crop)
-        _check(placement)
-        canvas = Canvas(files.read_own(folder / "canvas.png"), placement)
+        records.check_plan(plan)
+        canvas = Canvas(files.read_own(folder / "canvas.png", files.PICTURE), records.placement(facts["placement"]))
         words = (plan["description"], plan["seed"], plan["negative_prompt"], plan["image_url"], plan["seed_drawn"])
         sent = Request(canvas, *words)
-        warnings = tuple(map(str, facts["warnings"]))
+        warnings = tuple(map(str, list(facts["warnings"])))
         judged = read_if_there(folder / chosen.name.replace("photo-", "gate-", 1))
         of = replace(_origin(facts), warnings=warnings, gate=judgement(judged) if judged is not None else None)
         order = Order(sent, plan["endpoint"], of, plan["model"], folder=folder, device=plan.get("device", ""))
         if order.key != plan["key"] or not order.key.startswith(folder.name):
             raise StorageFailed("its plan or canvas.png was changed since it was made", AGAIN, subject=str(folder))
-    except (KeyError, TypeError, ValueError, IndexError, OSError) as error:
+        records.check_canvas(canvas.png, canvas.placement.canvas)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OSError) as error:
         raise StorageFailed(
             f"a damaged order ({type(error).__name__}: {str(error)[:80]})", AGAIN, subject=str(folder)
         ) from error
     return order
 
 
-def _check(placement: Placement) -> None:
-    left, top, right, bottom = placement.box
-    width, height = placement.canvas
-    if not (0 <= left < right <= width and 0 <= top < bottom <= height and min(placement.source) > 0):
-        raise ValueError(f"its box {placement.box} does not lie on {placement.canvas}")
-    if placement.crop is not None and placement.crop.size != placement.source:
-        raise ValueError(f"its crop {placement.crop} has not the size {placement.source}")
-
-
 def origins(folder: Path) -> list[Origin]:
-    """Every photo that wants this order's answer."""
-    return [_origin(read_facts(each)) for each in sorted(folder.glob("photo-*.json"))]
+    """Every photo that wants this order's answer.
+
+    Raises:
+        StorageFailed: The record of one is damaged.
+    """
+    try:
+        return [_origin(read_facts(each)) for each in sorted(folder.glob("photo-*.json"))]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise StorageFailed(f"a damaged order ({error})", AGAIN, subject=str(folder)) from error
 
 
 def _origin(facts: dict[str, Any]) -> Origin:
+    records.check_photo(facts)
     said = facts.get("credit", {})
     credit = Credit(**{name: clean(str(said.get(name, ""))) for name in Credit._fields})
     return Origin(facts["source"], facts["sha256"], facts["format"], facts["output"], facts["options"], credit=credit)
@@ -295,4 +291,5 @@ def below(root: Path) -> list[Path]:
     if (root / "order.json").exists():
         return [root]
     orders = root / "orders" if (root / "orders").is_dir() else root
-    return sorted(each.parent for each in orders.glob("*/order.json"))
+    # One that is a link lies elsewhere, where nothing of this folder is written: who means it names it.
+    return sorted(each.parent for each in orders.glob("*/order.json") if not each.parent.is_symlink())

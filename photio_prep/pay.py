@@ -33,7 +33,7 @@ from photio_prep.keep import AnswerFile, bring_back
 from photio_prep.orders import Order
 from photio_prep.parallel import alone
 from photio_prep.states import State
-from photio_prep.wire import answer
+from photio_prep.wire import LONGEST_ANSWER, answer
 
 # Nothing was billed, so the order may be sent again: by itself, or when the user has mended the cause.
 _NOT_BILLED = (ApiUnavailable, BudgetReached, Rejected, KeyRefused, Interrupted, UsageError)
@@ -128,7 +128,7 @@ def kept_result(order: Order) -> Result | None:
     if not unusable:
         _refuse(folder, ended)
     try:
-        raw = (folder / "answer.raw").read_bytes()
+        raw = files.read_own(folder / "answer.raw", LONGEST_ANSWER)
     except OSError as error:
         raise StorageFailed(
             f"the kept answer cannot be read ({error.strerror})", "Check the disk", subject=str(folder)

@@ -13,8 +13,8 @@ from typing import Any
 import platformdirs
 
 from photio_prep import claims, files
-from photio_prep.errors import UsageError
-from photio_prep.facts import now, read_if_there, written
+from photio_prep.errors import StorageFailed, UsageError
+from photio_prep.facts import AGAIN, now, read_if_there, written
 from photio_prep.orders import Origin
 
 
@@ -58,7 +58,10 @@ def state(folder: Path) -> State:
 
 def read_outcome(folder: Path) -> dict[str, Any] | None:
     """How the order ended, where that was no success."""
-    return read_if_there(folder / "outcome.json")
+    ended = read_if_there(folder / "outcome.json")
+    if ended is not None and (ended.get("state") not in list(State) or not isinstance(ended.get("why"), str)):
+        raise StorageFailed("not what was written there", AGAIN, subject=str(folder / "outcome.json"))
+    return ended
 
 
 def write_outcome(folder: Path, ended: State, why: str) -> None:
@@ -126,9 +129,7 @@ def _mark(path: Path, data: bytes, **more: str) -> bytes:
 
 def same(path: Path, mark: dict[str, Any]) -> bool:
     """Whether the file at `path` is, byte for byte, the one that was noted."""
-    if path.stat().st_size != mark.get("bytes"):
-        return False
-    return sha256(path.read_bytes()).hexdigest() == mark.get("sha256")
+    return path.stat().st_size == mark.get("bytes") and files.own_digest(path) == mark.get("sha256", "missing")
 
 
 def finished(folder: Path, origin: Origin) -> dict[str, Any] | None:

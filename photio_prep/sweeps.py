@@ -10,22 +10,29 @@ where the photo's only final would lie.
 import io
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from photio_prep import files, finals, orders, states, views
-from photio_prep.errors import UsageError
+from photio_prep import decode, files, finals, orders, settings, states, views
+from photio_prep.encode import SUFFIXES
+from photio_prep.errors import PhotioError, PhotoRefused, StorageFailed, UsageError
+from photio_prep.geometry import Size
+from photio_prep.inputs import MARK
+from photio_prep.limits import DEFAULT_LIMITS
 from photio_prep.orders import Order, Origin
+from photio_prep.publish import picture_format, publish
 from photio_prep.stages.request import LAST_SEED
 
 SUFFIX = "-seeds"
 # A sheet ends like a final of ours, so that it is never taken for a photo.
 SHEET = "sheet-photio.png"
 _TILE, _COLUMNS, _LINE = 480, 4, 12
-_OUTPUT = re.compile(rf"(?P<name>.+){SUFFIX}/(?P<number>[0-9]+)")
+_OUTPUT = re.compile(rf"(?P<name>.+){SUFFIX}/(?P<number>[0-9]{{1,6}})")
+_FINAL = re.compile(r"([0-9]{1,6})-photio\.(?:jpg|png|webp)")
 
 
 def first(output: str) -> str:
@@ -67,9 +74,8 @@ def _other(order: Order, number: int) -> Order:
     sent, origin = order.request, order.origin
     output = places(origin.output, number)[-1]
     cutout = order.cutout
-    if cutout is None and order.folder is not None and (order.folder / "cutout.png").exists():
-        with Image.open(order.folder / "cutout.png", formats=["PNG"]) as found:
-            cutout = found.copy()
+    if cutout is None and order.folder is not None:
+        cutout = orders.cutout(order.folder)
     # Not drawn but asked for: a wish of its own, however often the first was paid for.
     asked = replace(sent, seed=seed_of(sent.seed, number), seed_drawn=False)
     other = replace(order, request=asked, origin=replace(origin, output=output), cutout=cutout, folder=None)
@@ -92,8 +98,10 @@ def sheet(folder: Path) -> Path:
     Raises:
         StorageFailed: It cannot be written.
     """
-    found = {int(each.name.partition("-")[0]): each for each in folder.glob("[0-9]*-photio.*")}
-    tiles = [_tile(path, number) for number, path in sorted(found.items())]
+    found = {int(name[1]): each for each in folder.iterdir() if (name := _FINAL.fullmatch(each.name))}
+    tiles = [tile for number, path in sorted(found.items()) if (tile := _tile(path, number)) is not None]
+    if not tiles:
+        raise StorageFailed("no final in it can be read", "Run `finish` again", subject=str(folder))
     columns = min(len(tiles), _COLUMNS)
     rows = [tiles[at : at + columns] for at in range(0, len(tiles), columns)]
     heights = [max(each.height for each in row) for row in rows]
@@ -106,14 +114,16 @@ def sheet(folder: Path) -> Path:
         top += height + _LINE
     holder = io.BytesIO()
     whole.save(holder, "PNG", compress_level=4)
-    files.write_whole(folder / SHEET, holder.getvalue())
+    publish(folder, folder / SHEET, holder.getvalue())
     return folder / SHEET
 
 
-def _tile(path: Path, number: int) -> Image.Image:
-    with Image.open(path, formats=["JPEG", "PNG", "WEBP"]) as found:
-        found.draft("RGB", (_TILE, _TILE))
-        picture = found.convert("RGB")
+def _tile(path: Path, number: int) -> Image.Image | None:
+    try:
+        data = files.read_own(path, DEFAULT_LIMITS.file_bytes)
+        picture = decode.picture(data, settings.limits(), at=_tiled).image.convert("RGB")
+    except (OSError, PhotoRefused):
+        return None  # whatever lies there is no final of ours
     tile = picture.resize((_TILE, max(round(picture.height * _TILE / picture.width), 1)), Image.Resampling.LANCZOS)
     pen, text = ImageDraw.Draw(tile), str(number)
     font = ImageFont.load_default(40)
@@ -121,6 +131,10 @@ def _tile(path: Path, number: int) -> Image.Image:
     pen.rectangle((0, 0, box[2] + 16, box[3] + 12), fill="white")
     pen.text((16, 12), text, fill="black", font=font)
     return tile
+
+
+def _tiled(size: Size) -> Size:
+    return Size(_TILE, max(round(size.height * _TILE / size.width), 1))
 
 
 def keep(what: str, number: int, out: Path, *, overwrite: bool = False) -> tuple[Order, Path]:
@@ -147,18 +161,25 @@ def keep(what: str, number: int, out: Path, *, overwrite: bool = False) -> tuple
         there = ", ".join(map(str, sorted({each for _, each, *_ in found})))
         raise UsageError(f"no finished number {number}", f"There are: {there}; `finish` makes finals", subject=what)
     # The same number may have been asked for in several scenes: the newest.
-    name, _, folder, origin = max(finished, key=lambda each: (each[2] / "claim.json").stat().st_mtime_ns)
+    name, _, folder, origin = max(finished, key=lambda each: _paid(each[2]))
     mark = states.finished(folder, origin) or {}
     final = Path(str(mark.get("path")))
-    if not final.is_file() or sha256(data := final.read_bytes()).hexdigest() != mark.get("sha256"):
+    data = files.own_bytes(final, files.OUTPUT)
+    if data is None or sha256(data).hexdigest() != mark.get("sha256"):
         raise UsageError("its final is gone or changed", f"Run: photio-prep finish {folder}", subject=str(final))
     order = orders.read(folder, origin=origin)
     order = replace(order, origin=replace(order.origin, output=name))
-    target = out / f"{name}-photio{final.suffix}"
+    format_ = picture_format(data, final)  # by its bytes: its name is the record's word
+    target = finals.path_of(order, out, f"{MARK}{SUFFIXES.get(format_, '')}")
     finals.refuse_if_in_the_way(order, target, overwrite=overwrite or _is_kept(target, name, found))
-    files.write_whole(target, data)
+    publish(out, target, data)
     states.mark_finished(folder, order.origin, target, data)
     return order, target
+
+
+def _paid(folder: Path) -> int:
+    claim = folder / "claim.json"
+    return claim.lstat().st_mtime_ns if claim.exists() else 0
 
 
 _Found = list[tuple[str, int, Path, Origin]]
@@ -168,9 +189,10 @@ def _sweeps(what: str, out: Path) -> _Found:
     """Every number of the sweeps that `what` may mean: name, number, order and photo."""
     every: _Found = []
     for folder in orders.below(out):
-        for origin in orders.origins(folder):
-            if match := _OUTPUT.fullmatch(origin.output):
-                every.append((match["name"], int(match["number"]), folder, origin))
+        with suppress(PhotioError):  # a damaged one is named by whoever reads it for its own sake
+            for origin in orders.origins(folder):
+                if match := _OUTPUT.fullmatch(origin.output):
+                    every.append((match["name"], int(match["number"]), folder, origin))
     named = Path(what).resolve()
     names = {name for name, _, folder, origin in every if what in (origin.source, name) or named == folder.resolve()}
     return [each for each in every if each[0] in names]
@@ -180,6 +202,6 @@ def _is_kept(target: Path, name: str, found: _Found) -> bool:
     """Whether what lies at `target` was put there by an earlier `keep`."""
     if not target.is_file():
         return False
-    digest = sha256(target.read_bytes()).hexdigest()
+    digest = files.own_digest(target)
     marks = (states.finished(folder, replace(origin, output=name)) for _, _, folder, origin in found)
     return any(mark is not None and mark.get("sha256") == digest for mark in marks)

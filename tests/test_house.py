@@ -31,7 +31,7 @@ LAYERS = (
     | {"cutting", "defocus", "edges", "looks", "parts", "pointing", "refine", "tiles"}
     | {"framing", "layout", "paper", "presets"}
     | {"drift", "finishing", "outline", "proof", "tone", "upsample"},
-    {"catalogue", "claims", "keep", "facts", "orders", "states", "sources", "weights", "wire"}
+    {"catalogue", "claims", "keep", "facts", "orders", "publish", "records", "states", "sources", "weights", "wire"}
     | {"stages", "stages.load", "stages.matte", "stages.pad", "stages.request", "stages.send", "stages.unpad"},
     {"permits", "reading", "sweeps"}
     | {
