@@ -9,6 +9,7 @@ It is told afterwards and read by nobody: the state is what lies in the order fo
 import csv
 import io
 import json
+import re
 import threading
 import time
 from collections import Counter
@@ -29,8 +30,9 @@ from photio_prep.sweeps import places as sweep
 
 JSON, CSV = "report.json", "report.csv"
 Billed = Literal["no", "yes", "perhaps", "shared", "sandbox"]
-# A spreadsheet takes a cell that begins so for a formula, whoever wrote it.
-_FORMULAS = tuple("=+-@\t\r\n＝＋－＠")
+# A spreadsheet takes a cell that begins so for a formula, whoever wrote it, also after white space. It may split a line
+# at any of the separators, whatever the file's own is and quotation marks say: what follows one begins a cell, too.
+_FORMULAS = re.compile(r"((?:^|[,;|\t\r\n\v\f\x1c-\x1e\x85\u2028\u2029])[\s\"']*)(?=[=+\-@＝＋－＠])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,8 +290,9 @@ def _text(value: object) -> str:
 
 
 def inert(text: str) -> str:
-    """`text` as a cell that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULAS) else text
+    """`text` as a cell that no spreadsheet takes for a formula, and no part of it either."""
+    guarded = _FORMULAS.sub(r"\1'", text)
+    return f"'{guarded}" if guarded.startswith(("\t", "\r", "\n")) else guarded
 
 
 def _csv(rows: Iterable[Iterable[str]], delimiter: str, *, marked: bool) -> bytes:
