@@ -18,8 +18,10 @@ def curl(order: Order, url: str, canvas: Path) -> str:
         raise UsageError("it has no scene description", 'Give -d "on a marble table"')
     start = shlex.quote(head(order.request).decode())
     picture = shlex.quote(str(canvas))
+    # The key goes through a pipe from printf, which is part of the shell: an argument of curl's would show it in `ps`.
     return (
         f"{{ printf %s {start}; base64 < {picture} | tr -d '\\n'; printf %s '\"}}'; }} |"
-        f' curl --silent --show-error --request POST {shlex.quote(url)} --header "X-Photio-Key: $PHOTIO_API_KEY"'
-        " --header 'Content-Type: application/json' --data-binary @-"
+        " { printf 'X-Photio-Key: %s\\n' \"$PHOTIO_API_KEY\" |"
+        f" curl --silent --show-error --request POST {shlex.quote(url)} --header @-"
+        " --header 'Content-Type: application/json' --data-binary @/dev/fd/3; } 3<&0"
     )

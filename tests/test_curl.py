@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests import photos
 from tests.commands import KEY, Command, bare_surroundings, forget, here
 from tests.hostile import HostileServer
 from tests.hostile_answers import ok
+from tests.hostile_exchange import Behaviour, Exchange
 
 SHELLS = [each for each in ("sh", "bash", "dash", "zsh") if shutil.which(each)]
 
@@ -27,12 +29,27 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
     forget()
 
 
+def command_lines() -> Iterator[bytes]:
+    """What `ps` shows of every process of this machine."""
+    for each in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            yield each.read_bytes()
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="no /proc here")
 @pytest.mark.skipif(not shutil.which("curl"), reason="no curl here")
 @pytest.mark.parametrize("shell", SHELLS)
 def test_the_printed_pipeline_sends_what_generate_sends(command: Command, monkeypatch: pytest.MonkeyPatch, shell: str):
     scene = 'on a baker\'s "old" table, 100 % linen, $HOME `id` \\n %s, märchenhaft 木'
     photos.saved(Path("it's a shoe.png"))
-    with HostileServer(ok()) as server:
+    lines: list[bytes] = []
+    answer = ok()
+
+    def act(exchange: Exchange) -> None:
+        lines.extend(command_lines())  # everybody on the way is still alive: the answer is awaited
+        answer.act(exchange)
+
+    with HostileServer(Behaviour("looks at ps", act)) as server:
         made = command(
             "prepare",
             "it's a shoe.png",
@@ -55,6 +72,8 @@ def test_the_printed_pipeline_sends_what_generate_sends(command: Command, monkey
             capture_output=True,
             check=True,
         )
+        assert any(line.startswith(b"curl\0") for line in lines)
+        assert not [line for line in lines if KEY.encode() in line]
         monkeypatch.setenv("PHOTIO_API_KEY", KEY)
         assert command("generate", made.paths[0], "--api-url", server.url).code == 0
         by_hand, by_us = server.requests
@@ -70,7 +89,7 @@ def test_the_key_is_never_printed(command: Command, monkeypatch: pytest.MonkeyPa
     order = command("prepare", photos.saved(Path("a.png")), "-d", photos.SCENE).paths[0]
     printed = command("generate", order, "--print-curl")
     assert KEY not in printed.out + printed.err
-    assert '"X-Photio-Key: $PHOTIO_API_KEY"' in printed.out
+    assert '"$PHOTIO_API_KEY"' in printed.out
     assert "https://api.photio.io/v1/inference/instant" in printed.out
 
 
