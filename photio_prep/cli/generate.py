@@ -1,6 +1,7 @@
 """generate: the verb that pays for orders which lie there."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def generate(orders_: tuple[Path, ...], approved: Path | None, print_curl: bool,
     if print_curl:
         if paying["sandbox"]:
             raise UsageError("--print-curl is for the real API", "Leave --sandbox out")
-        _print_curl(found, words, endpoint, talk, decided)
+        _print_curl(found, words, endpoint, talk, again=again, level=level, decided=decided)
         return talk.exit_code
     with paying_.client(paying, talk) as till:
         planned = list(_planned(found, words, till.endpoint, talk, again=again, level=level, decided=decided))
@@ -84,18 +85,26 @@ def generate(orders_: tuple[Path, ...], approved: Path | None, print_curl: bool,
     return reporting.close(talk, out_of(found[0]) if found else None)
 
 
-def _print_curl(found: list[Path], words: dict[str, Any], endpoint: str, talk: Talk, decided: Decided | None) -> None:
-    """Each call once as a curl command; nothing is sent or written."""
-    told = set()
-    for folder in found:
-        try:
-            old = orders.read(folder)
-            order = reworded(old, endpoint=endpoint, **words)
-            if order.key not in told and (decided is None or decided.allows(order, old)):
-                talk.out(curl(order, endpoint, folder / "canvas.png"))
-                told.add(order.key)
-        except PhotioError as error:
-            talk.refused(str(folder), error)
+def _print_curl(found: list[Path], words: dict[str, Any], endpoint: str, talk: Talk, **checks: Any) -> None:  # noqa: ANN401
+    """Each call that `generate` would send now, once, as a curl command; nothing is sent or written.
+
+    A pasted command knows no claims: what is answered, unknown or being paid for would be paid for again.
+    """
+    pictures: dict[str, Path] = {}
+
+    def placed(old: Order, new: Order) -> Order:
+        root = (old.folder or Path()).parent
+        pictures[new.key] = root / old.key[:32] / "canvas.png"
+        return replace(new, folder=root / new.key[:32])  # where it would lie, or does already
+
+    for order in _planned(found, words, endpoint, talk, succeed=placed, **checks):
+        folder = order.folder or Path()
+        state = states.state(folder)
+        if state in paying_.SENDABLE:
+            talk.out(curl(order, endpoint, pictures.get(order.key, folder / "canvas.png")))
+        else:
+            name = "given up" if states.given_up(folder) else state.replace("_", " ")
+            talk.say(f"left out: {folder}: it is {name}, so the call may be paid for already")
 
 
 def _planned(
@@ -107,8 +116,12 @@ def _planned(
     again: bool,
     level: Level,
     decided: Decided | None,
+    succeed: Callable[[Order, Order], Order] = wanted.succeed,
 ) -> Iterator[Order]:
-    """The orders to pay for: with the words given now, for the one who is asked, each once."""
+    """The orders to pay for: with the words given now, for the one who is asked, each once.
+
+    `succeed` gives an order with other words its folder beside the old one.
+    """
     for doubt in doubts(words["description"] or ""):
         talk.say(f"warning: {doubt}")
     seen = set()
@@ -122,7 +135,7 @@ def _planned(
             if not order.request.description:
                 raise UsageError("it has no scene description, so nothing is sent", 'Give -d "on a marble table"')
             if order is not old:
-                order = wanted.succeed(old, order)
+                order = succeed(old, order)
             if order.folder and not again:
                 paid_before[order.folder.parent].refuse(order)
             refuse_stopped(order, level)
