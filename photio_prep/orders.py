@@ -275,7 +275,7 @@ def origins(folder: Path) -> list[Origin]:
     """
     try:
         return [_origin(read_facts(each)) for each in sorted(folder.glob("photo-*.json"))]
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StorageFailed(f"a damaged order ({error})", AGAIN, subject=str(folder)) from error
 
 

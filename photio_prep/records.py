@@ -23,11 +23,13 @@ def check_photo(facts: Mapping[str, Any]) -> None:
     """Do nothing for the texts of a photo's record.
 
     Raises:
-        KeyError, TypeError: One is missing, or no text.
+        KeyError, TypeError, ValueError: One is missing, no text, or holds a zero byte.
     """
     for name in _TEXTS:
         if not isinstance(facts[name], str):
             raise TypeError(f"its {name} is no text")
+        if "\0" in facts[name]:  # no path may hold one
+            raise ValueError(f"a zero byte in its {name}")
 
 
 def check_plan(plan: Mapping[str, Any]) -> None:
