@@ -13,6 +13,7 @@ import platform
 import secrets
 import shutil
 import stat
+import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,6 +107,13 @@ def own_holds(path: Path, mark: bytes, limit: int = OUTPUT) -> bool:
     except (OSError, ValueError):
         return False
     return False
+
+
+def own_head(path: Path, count: int) -> bytes | None:
+    """The first `count` bytes of a regular file of any length; None where it is none."""
+    with contextlib.suppress(OSError, ValueError), _open_own(path, sys.maxsize) as (file, _):
+        return file.read(count)
+    return None
 
 
 @contextlib.contextmanager

@@ -16,8 +16,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
-from photio_prep import decode, files, finals, orders, settings, states, views
+from photio_prep import decode, files, finals, orders, ours, settings, states, views
 from photio_prep.encode import SUFFIXES
 from photio_prep.errors import PhotioError, PhotoRefused, StorageFailed, UsageError
 from photio_prep.geometry import Size
@@ -31,6 +32,7 @@ SUFFIX = "-seeds"
 # A sheet ends like a final of ours, so that it is never taken for a photo.
 SHEET = "sheet-photio.png"
 _TILE, _COLUMNS, _LINE = 480, 4, 12
+_WIDTHS = {columns * (_TILE + _LINE) + _LINE for columns in range(1, _COLUMNS + 1)}
 _OUTPUT = re.compile(rf"(?P<name>.+){SUFFIX}/(?P<number>[0-9]{{1,6}})")
 _FINAL = re.compile(r"([0-9]{1,6})-photio\.(?:jpg|png|webp)")
 
@@ -92,10 +94,25 @@ def is_sweep(final: Path) -> bool:
     return final.parent.name.endswith(SUFFIX)
 
 
-def sheet(folder: Path) -> Path:
+def refuse_foreign(folder: Path, *, overwrite: bool) -> None:
+    """Do nothing where the sheet of a sweep's folder is one of ours, or there is none.
+
+    Raises:
+        OutputExists: A file of somebody else lies there.
+    """
+    ours.refuse_foreign(folder / SHEET, overwrite=overwrite, old=_is_old_sheet)
+
+
+def _is_old_sheet(head: bytes) -> bool:
+    """Whether a PNG has the width of a sheet: earlier versions left no mark, but in a folder and by a name of ours."""
+    return head[:8] == b"\x89PNG\r\n\x1a\n" and int.from_bytes(head[16:20], "big") in _WIDTHS
+
+
+def sheet(folder: Path, *, overwrite: bool = False) -> Path:
     """The finals in a sweep's folder on one picture, each with its number; where it lies.
 
     Raises:
+        OutputExists: A file of somebody else lies there.
         StorageFailed: It cannot be written.
     """
     found = {int(name[1]): each for each in folder.iterdir() if (name := _FINAL.fullmatch(each.name))}
@@ -112,8 +129,10 @@ def sheet(folder: Path) -> Path:
         for column, tile in enumerate(row):
             whole.paste(tile, (_LINE + column * (_TILE + _LINE), top))
         top += height + _LINE
-    holder = io.BytesIO()
-    whole.save(holder, "PNG", compress_level=4)
+    holder, note = io.BytesIO(), PngInfo()
+    note.add_text("Software", ours.GENERATOR)
+    whole.save(holder, "PNG", compress_level=4, pnginfo=note)
+    refuse_foreign(folder, overwrite=overwrite)
     publish(folder, folder / SHEET, holder.getvalue())
     return folder / SHEET
 

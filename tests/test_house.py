@@ -21,7 +21,7 @@ PACKAGE = ROOT / "photio_prep"
 LAYERS = (
     {"errors", "geometry", "parallel", "processes"},
     {"addresses", "connection", "data", "decode", "devices", "encode", "fetch", "files", "inputs"}
-    | {"jobs", "rows", "storage", "watch"}
+    | {"jobs", "rows", "spreadsheet", "storage", "watch"}
     | {"colour", "isolate", "limits", "pixels", "worker"}
     | {
         "headers",
@@ -33,7 +33,7 @@ LAYERS = (
     | {"drift", "finishing", "outline", "proof", "tone", "upsample"},
     {"catalogue", "claims", "keep", "facts", "orders", "publish", "records", "states", "sources", "weights", "wire"}
     | {"stages", "stages.load", "stages.matte", "stages.pad", "stages.request", "stages.send", "stages.unpad"},
-    {"permits", "reading", "sweeps"}
+    {"ours", "permits", "reading", "sweeps"}
     | {
         "again",
         "earlier",

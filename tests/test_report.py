@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from photio_prep import orders, prepare, report
+from photio_prep import orders, prepare, report, spreadsheet
 from photio_prep.again import PaidBefore
 from photio_prep.sandbox import Sandbox
 from tests.photos import SCENE, photo, saved
@@ -308,8 +308,8 @@ def test_tables_of_one_name_have_results_of_their_own(command: Command):
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "＝"])
 def test_no_cell_is_a_formula_to_a_spreadsheet(start: str):
-    assert report.inert(f"{start}cmd|'/c calc'!A1") == f"'{start}cmd|'/c calc'!A1"
-    assert report.inert(f"a{start}") == f"a{start}"
+    assert spreadsheet.inert(f"{start}cmd|'/c calc'!A1") == f"'{start}cmd|'/c calc'!A1"
+    assert spreadsheet.inert(f"a{start}") == f"a{start}"
 
 
 def split(text: str, delimiter: str, *, quoted: bool) -> list[str]:
@@ -336,14 +336,14 @@ EVIL = (
 @pytest.mark.parametrize("theirs", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("quoted", [True, False])
 def test_no_separator_makes_a_formula_of_a_part_of_a_cell(own: str, theirs: str, quoted: bool):
-    text = report._csv([["name", "other"], *((each, "b") for each in EVIL)], own, marked=False).decode()
+    text = spreadsheet.separated([["name", "other"], *((each, "b") for each in EVIL)], own, marked=False).decode()
     for cell in split(text, theirs, quoted=quoted):
         assert not re.match(r'[ \t"]*[=+\-@]', cell)
 
 
 def test_what_is_no_formula_stays_as_it_is():
     for text in ("on a table; soft light, a wall", "10-20 cm", "a=b", "mail@shop.example", "a - b", "x, y | z"):
-        assert report.inert(text) == text
+        assert spreadsheet.inert(text) == text
 
 
 def test_no_cell_of_a_report_or_of_results_is_a_formula(command: Command):

@@ -34,9 +34,17 @@ from photio_prep.verdict import Level
     metavar="FILE",
     help="decisions.json of `review`: pay for these only.",
 )
+@options.replacing
 @click.option("--print-curl", is_flag=True, help="Print each call as a curl command; send nothing.")
 @options.talking
-def generate(orders_: tuple[Path, ...], approved: Path | None, print_curl: bool, jobs: int, **given: Any) -> int:  # noqa: ANN401
+def generate(
+    orders_: tuple[Path, ...],
+    approved: Path | None,
+    print_curl: bool,
+    overwrite: bool,
+    jobs: int,
+    **given: Any,  # noqa: ANN401
+) -> int:
     """PAYS: send the planned bytes of orders that are not answered yet; keep the raw answers.
 
     ORDER is a folder below orders/, or an output folder for all of them. With other words, or with --sandbox, an order
@@ -63,6 +71,8 @@ def generate(orders_: tuple[Path, ...], approved: Path | None, print_curl: bool,
             raise UsageError("--print-curl is for the real API", "Leave --sandbox out")
         _print_curl(found, words, endpoint, talk, again=again, level=level, decided=decided)
         return talk.exit_code
+    if found:
+        reporting.refuse_foreign(out_of(found[0]), overwrite=overwrite)
     with paying_.client(paying, talk) as till:
         planned = list(_planned(found, words, till.endpoint, talk, again=again, level=level, decided=decided))
         new = [each for each in planned if each.folder and states.state(each.folder) in paying_.SENDABLE]
@@ -82,7 +92,7 @@ def generate(orders_: tuple[Path, ...], approved: Path | None, print_curl: bool,
 
         with talk.progress(len(planned), "generate"):
             paying_.each(planned, call, told, till, talk, jobs, total=len(planned))
-    return reporting.close(talk, out_of(found[0]) if found else None)
+    return reporting.close(talk, out_of(found[0]) if found else None, overwrite=overwrite)
 
 
 def _print_curl(found: list[Path], words: dict[str, Any], endpoint: str, talk: Talk, **checks: Any) -> None:  # noqa: ANN401

@@ -10,6 +10,7 @@ import click
 from photio_prep import sweeps
 from photio_prep.cli import options
 from photio_prep.cli.talk import Talk
+from photio_prep.errors import PhotioError
 from photio_prep.orders import Order
 from photio_prep.states import State
 
@@ -39,7 +40,12 @@ def note(found: dict[Path, str], order: Order, final: Path, out: Path) -> None:
         found[final.parent] = f"photio-prep keep -o {shlex.quote(str(out))} {end}{shlex.quote(name)} 1"
 
 
-def show(found: Mapping[Path, str], talk: Talk) -> None:
+def show(found: Mapping[Path, str], talk: Talk, *, overwrite: bool = False) -> None:
     """A contact sheet for each sweep that was noted."""
     for folder, keeping in sorted(found.items()):
-        talk.say(f"contact sheet: {sweeps.sheet(folder)}; to keep number 1: {keeping}")
+        try:
+            place = sweeps.sheet(folder, overwrite=overwrite)
+        except PhotioError as error:  # the finals are there all the same
+            talk.fail(error)
+            continue
+        talk.say(f"contact sheet: {place}; to keep number 1: {keeping}")
