@@ -24,7 +24,6 @@ Holder = Literal["ours", "alive", "dead", "elsewhere"]
 NAME = "claim.json"
 # Seconds in which a claim that is being written becomes whole, on a file system without hard links.
 _WRITING = 1.0
-_LARGEST = 4096  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,7 @@ def read(path: Path) -> Claim | None:
     end = time.monotonic() + _WRITING
     while True:
         try:
-            raw = files.read_own(path, _LARGEST)
+            raw = files.read_own(path, files.FACTS)
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -53,7 +53,7 @@ def archive(incumbent: Incumbent, target: Path) -> Path:
     """Keep the file at `target`, whose place another one takes, in the folder of its order; its new path."""
     folder, origin = incumbent.entry.folder, incumbent.entry.origin
     name = "-".join(filter(None, ("final", origin.id, incumbent.preset)))
-    path, data = folder / f"{name}{target.suffix}", files.read_own(target)
+    path, data = folder / f"{name}{target.suffix}", files.read_own(target, files.OUTPUT)
     files.write_whole(path, data)
     if incumbent.preset:
         states.mark_shelved(folder, origin, incumbent.preset, path, data)

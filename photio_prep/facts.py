@@ -32,12 +32,12 @@ def read(path: Path) -> dict[str, Any]:
         StorageFailed: It cannot be read, or holds something else.
     """
     try:
-        facts = json.loads(files.read_own(path))
+        facts = json.loads(files.read_own(path, files.FACTS))
     except FileNotFoundError:
         raise UsageError(
             "this is no order folder (no order.json)", "Name a folder below orders/", subject=str(path.parent)
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StorageFailed(f"cannot be read back ({str(error)[:80]})", AGAIN, subject=str(path)) from error
     if not isinstance(facts, dict):
         raise StorageFailed("not what was written there", AGAIN, subject=str(path))

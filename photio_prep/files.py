@@ -6,11 +6,14 @@ Raises StorageFailed when a file cannot be written, PhotoRefused when an input c
 
 import contextlib
 import errno
+import hashlib
+import io
 import os
 import platform
 import secrets
 import shutil
 import stat
+import sys
 import zlib
 from collections.abc import Iterator
 from functools import cache
@@ -22,6 +25,11 @@ from photio_prep.errors import PhotoRefused, StorageFailed
 
 # A part-written file ends like this; nothing that ends like this is ever read as a result.
 PART = ".part"
+# The most that a file of an order or an output may hold, in bytes: JSON records; a canvas or a picture to look at; a
+# final, or a file for a marketplace (the largest photo that can be allowed, as RGB).
+FACTS = 2**20
+PICTURE = 32 * 2**20
+OUTPUT = 640 * 2**20
 
 
 def read_input(path: Path, limit: int, *, follow: bool = True) -> bytes:
@@ -56,24 +64,70 @@ def read_input(path: Path, limit: int, *, follow: bool = True) -> bytes:
     return data
 
 
-def read_own(path: Path, limit: int = 2**30) -> bytes:
-    """The bytes of a file that this tool wrote, or somebody put in its place.
-
-    A symbolic link is not followed; a pipe or a device is not waited for.
+def read_own(path: Path, limit: int) -> bytes:
+    """The bytes of a file of an order or an output, which anybody may have put there in place of ours.
 
     Raises:
-        OSError: It is not there, a link, not a regular file, or longer than `limit` bytes.
+        OSError: Missing, a link, no regular file, or longer than `limit` bytes; nothing waits for a pipe or a device.
     """
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
-    handle = os.open(path, flags)
-    with open(handle, "rb") as file:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", str(path))
-        data = file.read(limit + 1) if status.st_size <= limit else None
-    if data is None or len(data) > limit:
-        raise OSError(errno.EFBIG, f"longer than {limit} bytes", str(path))
+    with _open_own(path, limit) as (file, size):
+        data = file.read(size + 1)
+        if len(data) > size:  # it grew meanwhile
+            data += file.read(limit + 1 - len(data))
+    if len(data) > limit:
+        raise OSError(errno.EINVAL, f"longer than {limit / 2**20:g} MiB")
     return data
+
+
+def own_bytes(path: Path, limit: int) -> bytes | None:
+    """The bytes of `read_own`; None where that refuses."""
+    try:
+        return read_own(path, limit)
+    except (OSError, ValueError):
+        return None
+
+
+def own_digest(path: Path, limit: int = OUTPUT) -> str:
+    """SHA-256 of the bytes of `read_own`, a piece at a time; a text that is no digest where that refuses."""
+    try:
+        with _open_own(path, limit) as (file, _):
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError):
+        return f"unreadable {secrets.token_hex(32)}"  # the digest of nothing that a record could name
+
+
+def own_holds(path: Path, mark: bytes, limit: int = OUTPUT) -> bool:
+    """Whether `mark` occurs in the bytes of `read_own`, a piece at a time; false where that refuses."""
+    before = b""
+    try:
+        with _open_own(path, limit) as (file, _):
+            while piece := file.read(2**20):
+                if mark in before + piece:
+                    return True
+                before = piece[-len(mark) :]
+    except (OSError, ValueError):
+        return False
+    return False
+
+
+def own_head(path: Path, count: int) -> bytes | None:
+    """The first `count` bytes of a regular file of any length; None where it is none."""
+    with contextlib.suppress(OSError, ValueError), _open_own(path, sys.maxsize) as (file, _):
+        return file.read(count)
+    return None
+
+
+@contextlib.contextmanager
+def _open_own(path: Path, limit: int) -> Iterator[tuple[io.BufferedReader, int]]:
+    flags = ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK")
+    handle = os.open(path, os.O_RDONLY | sum(getattr(os, each, 0) for each in flags))
+    with open(handle, "rb") as file:
+        facts = os.fstat(handle)
+        if not stat.S_ISREG(facts.st_mode):
+            raise OSError(errno.EINVAL, "no regular file")
+        if facts.st_size > limit:
+            raise OSError(errno.EINVAL, f"longer than {limit / 2**20:g} MiB")
+        yield file, facts.st_size
 
 
 def too_long(found: int, limit: int, subject: str) -> PhotoRefused:

@@ -19,6 +19,7 @@ from photio_prep.finishing import DEFAULT_FINISHING, Finishing
 from photio_prep.flow import finish
 from photio_prep.inputs import MARK
 from photio_prep.orders import Order, Origin
+from photio_prep.publish import bearable, place, publish, refuse_special
 
 Metadata = Literal["none", "keep-safe"]
 
@@ -43,11 +44,10 @@ def final_path(order: Order, out: Path, format_: str | None = None) -> Path:
 
 def path_of(order: Order, out: Path, ending: str) -> Path:
     """Where a file made of `order` belongs: the input's place in its tree, `<stem><ending>`."""
-    target = out / f"{order.origin.output or Path(order.origin.source).stem}{ending}"
-    # The name was made by us, but order.json may have been edited since.
-    if not target.resolve().is_relative_to(out.resolve()):
-        raise UsageError(f"its final would lie outside {out}", "Prepare it again", subject=str(order.folder))
-    return target
+    try:
+        return place(out, order.origin.output or bearable(Path(order.origin.source).stem), ending)
+    except UsageError as error:
+        raise error.about(str(order.folder or order.origin.source)) from None
 
 
 def refuse_if_in_the_way(order: Order, target: Path, *, overwrite: bool) -> None:
@@ -58,7 +58,8 @@ def refuse_if_in_the_way(order: Order, target: Path, *, overwrite: bool) -> None
     Raises:
         OutputExists: It does, and `overwrite` is false; or the order is of the sandbox, and the file is not.
     """
-    if order.folder is not None or target.is_dir():
+    refuse_special(target)
+    if order.folder is not None:
         mark = None if order.folder is None else states.finished(order.folder, order.origin)
         before = partial(earlier.find, order, target)
         refuse_foreign(target, mark, sandbox=order.sandbox, overwrite=overwrite, before=before)
@@ -74,11 +75,10 @@ def refuse_foreign(
     Raises:
         OutputExists: It does, and `overwrite` is false; or the new one is the sandbox's, and the file is not.
     """
-    if target.is_dir():
-        raise OutputExists("a folder lies where its final goes", "Move it, or give another --out", subject=str(target))
+    refuse_special(target)
     if not target.exists():
         return
-    tried_out = SANDBOX_MARK in target.read_bytes()
+    tried_out = files.own_holds(target, SANDBOX_MARK)
     if sandbox and not tried_out:
         found = "a picture that is no try-out lies there, and the sandbox never replaces one"
         raise OutputExists(found, "Give another --out", subject=str(target))
@@ -131,7 +131,9 @@ def place_final(order: Order, out: Path, **options: Unpack[FinalOptions]) -> Pla
     if incumbent is not None and earlier.stays(incumbent, order):
         pay.answered(order)  # an order without an answer has no final
         winner = incumbent.entry.folder
-        states.mark_finished(order.folder, order.origin, target, files.read_own(target), wishes, winner.name)
+        states.mark_finished(
+            order.folder, order.origin, target, files.read_own(target, files.OUTPUT), wishes, winner.name
+        )
         note = f"its final stays as it is, that of {winner}, kept or paid for since; `photio-prep keep` changes it"
         return Placed(target, orders.read(winner, origin=incumbent.entry.origin), (note,))
     result = options.get("result") or pay.answered(order)
@@ -140,14 +142,14 @@ def place_final(order: Order, out: Path, **options: Unpack[FinalOptions]) -> Pla
     credit = order.origin.credit if metadata == "keep-safe" else None
     data = encoded(final.image, final.format, sandbox=order.sandbox, credit=credit, xmp=xmp)
     # Killed between writing the final and marking it: the very same bytes are ours.
-    if not target.is_file() or files.read_own(target) != data:
+    if files.own_bytes(target, len(data)) != data:
         refuse_if_in_the_way(order, target, overwrite=overwrite)
-    notes = put(order, target, data, wishes)
+    notes = put(order, out, target, data, wishes)
     record(order, final, result)
     return Placed(target, order, notes)
 
 
-def put(order: Order, target: Path, data: bytes, made: str) -> tuple[str, ...]:
+def put(order: Order, out: Path, target: Path, data: bytes, made: str) -> tuple[str, ...]:
     """Put the bytes of a photo's final where it belongs, and mark the order finished; a note for the user, or none.
 
     The final of another order of the photo that lies there is kept in that order's folder.
@@ -162,9 +164,9 @@ def put(order: Order, target: Path, data: bytes, made: str) -> tuple[str, ...]:
         note = (f"the final that this photo had before is kept as {earlier.archive(incumbent, target)}",)
         if earlier.is_later(incumbent, order):  # the photo is again as it was: from now on this is its final
             states.mark_chosen(order.folder, order.origin)
-    if not target.is_file() or files.read_own(target) != data:
+    if files.own_bytes(target, len(data)) != data:
         _sweep_once(target.parent)
-        files.write_whole(target, data)
+        publish(out, target, data)
     states.mark_finished(order.folder, order.origin, target, data, made)
     return note
 
@@ -207,7 +209,7 @@ def record(order: Order, final: Final, result: Result) -> None:
     path, picture = folder / "drift.json", folder / "drift.png"
     # The picture is not synced, since it can be made again: after a power cut it may be empty.
     shown = picture.exists() and picture.stat().st_size > 0
-    if not shown or not path.exists() or path.read_bytes() != facts:
+    if not shown or files.own_bytes(path, files.FACTS) != facts:
         drawn = views.drift(order.canvas.image, result.image)
         files.write_whole(picture, views.png(drawn), durable=False)
         files.write_whole(path, facts)

@@ -17,10 +17,11 @@ from photio_prep.cutting import DEFAULT_CUTOUT, CutoutOptions
 from photio_prep.data import Cutout, Final, Matter, Photo, Request, Result, Sender
 from photio_prep.decode import DEFAULT_LIMITS, Limits
 from photio_prep.encode import final_format
-from photio_prep.errors import NoProduct, UsageError
+from photio_prep.errors import NoProduct, PhotoRefused, UsageError
 from photio_prep.finishing import Finishing, Product
 from photio_prep.framing import Framing
 from photio_prep.geometry import Recommended, Size, box_on, named, place, snap
+from photio_prep.limits import check_extent
 from photio_prep.orders import Order, Origin, file_path, placed_as
 from photio_prep.parallel import both
 from photio_prep.pointing import Hints
@@ -215,6 +216,10 @@ def finish(
         OutcomeUnknown, PaidUnusable: What is kept is no usable answer.
     """
     wishes = Finishing(product, output_size, match_tone)
+    try:
+        check_extent(order.placement.source, limits)
+    except PhotoRefused as error:  # of an order that somebody else made
+        raise error.about(str(order.folder or order.origin.source)) from None
     result = result or pay.answered(order)
     if result.placement != order.placement:  # one answer may serve photos of several sizes
         result = replace(result, placement=order.placement)

@@ -46,7 +46,9 @@ class AnswerFile:
                     "Free some space",
                     subject=str(folder),
                 )
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+            # A new file: a pipe, a link or a device that lies in its place is taken away, never opened.
+            self._part.unlink(missing_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
             self._file = open(os.open(self._part, flags, 0o666), "wb", buffering=0)  # noqa: SIM115  closed by commit or close
 
     def write(self, chunk: bytes, /) -> None:
@@ -180,7 +182,7 @@ def restore(folder: Path) -> None:
             files.write_whole(folder / RAW, files.read_own(rescued, wire.LONGEST_ANSWER))
             rescued.unlink()
     elif (late := late_answer(folder)) is not None:
-        earlier = files.read_own(late / claims.NAME)
+        earlier = files.read_own(late / claims.NAME, files.FACTS)
         with files.storage(folder), contextlib.suppress(FileNotFoundError):
             if claim is None:
                 try:

@@ -88,18 +88,27 @@ def check_size(size: Size, limits: Limits) -> None:
     Raises:
         PhotoRefused: Too many pixels, too long, too small, too narrow.
     """
-    if size.area > limits.pixels:
-        raise PhotoRefused(
-            f"{size} is {size.area / 1e6:.0f} megapixels, the limit is {limits.pixels / 1e6:.0f}", "Save it smaller"
-        )
-    if max(size) > limits.side:
-        raise PhotoRefused(f"{size} has a side of more than {limits.side} px", "Save it smaller")
+    check_extent(size, limits)
     if min(size) < limits.small:
         raise PhotoRefused(
             f"{size} is too small, the shorter side must have at least {limits.small} px", "Use a larger photo"
         )
     if max(size) > limits.aspect * min(size):
         raise PhotoRefused(f"{size} is longer than {limits.aspect}:1", "Crop it around the product")
+
+
+def check_extent(size: Size, limits: Limits) -> None:
+    """Nothing, for a size that takes no more memory than `limits` allow.
+
+    Raises:
+        PhotoRefused: Too many pixels, or too long.
+    """
+    if size.area > limits.pixels:
+        raise PhotoRefused(
+            f"{size} is {size.area / 1e6:.0f} megapixels, the limit is {limits.pixels / 1e6:.0f}", "Save it smaller"
+        )
+    if max(size) > limits.side:
+        raise PhotoRefused(f"{size} has a side of more than {limits.side} px", "Save it smaller")
 
 
 def check_metadata(found: int, limits: Limits) -> None:

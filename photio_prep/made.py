@@ -108,7 +108,7 @@ def _recalled(note: Path, digest: str, asked: Mapping[str, Any]) -> Order | None
 
 def _there(note: Path, digest: str) -> Order | None:
     with suppress(OSError, ValueError, PhotioError):
-        folder, photo = note.read_text(encoding="ascii").split()
+        folder, photo = files.read_own(note, files.FACTS).decode("ascii").split()
         place = note.parent.parent / Path(folder).name
         for origin in ledger.origins(place):
             if (origin.id, origin.digest) == (photo, digest):

@@ -31,19 +31,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
-from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from PIL import Image
 
-from photio_prep import files, seeds
+from photio_prep import files, records, seeds
 from photio_prep.data import Canvas, Photo, Request
+from photio_prep.decode import picture
 from photio_prep.encode import quick_png
 from photio_prep.errors import StorageFailed
 from photio_prep.facts import AGAIN, now, read_if_there, written
 from photio_prep.facts import read as read_facts
-from photio_prep.geometry import Box, Placement, Size
+from photio_prep.geometry import Placement
 from photio_prep.headers.exif import clean
 from photio_prep.headers.facts import UNCREDITED, Credit
 from photio_prep.verdict import Judgement, judgement
@@ -232,14 +232,20 @@ def add_photo(order: Order, folder: Path) -> Order:
 
     The same bytes with the same place of their final are the same photo, under whatever path they are named.
     """
+    order = with_record(order, folder)
     origin = order.origin
-    for noted in origins(folder):
-        if (noted.digest, noted.output) == (origin.digest, origin.output):
-            origin = replace(origin, record=noted.id)
     files.create_same(folder / f"photo-{origin.id}.json", written(_wanted(order)))
     if origin.gate is not None:
         files.write_whole(folder / f"gate-{origin.id}.json", written(origin.gate.facts()))
-    return replace(order, origin=origin)
+    return order
+
+
+def with_record(order: Order, folder: Path) -> Order:
+    """The order, its photo known by the files that it has in `folder` already, if there are any."""
+    for noted in origins(folder):
+        if (noted.digest, noted.output) == (order.origin.digest, order.origin.output):
+            return replace(order, origin=replace(order.origin, record=noted.id))
+    return order
 
 
 def _wanted(order: Order) -> dict[str, Any]:
@@ -281,8 +287,7 @@ def cutout(folder: Path) -> Image.Image | None:
     if not path.exists():
         return None
     try:
-        with Image.open(BytesIO(files.read_own(path)), formats=["PNG"]) as kept:
-            return kept.convert("RGBA")
+        return picture(files.read_own(path, files.PICTURE), records.CANVAS).image.convert("RGBA")
     except Exception as error:  # a parser may raise anything on damaged bytes
         raise StorageFailed(f"cannot be read back ({str(error)[:80]})", AGAIN, subject=str(path)) from error
 
@@ -305,42 +310,39 @@ def read(folder: Path, *, origin: Origin | None = None) -> Order:
         photos = sorted(folder.glob("photo-*.json"))
         chosen = folder / f"photo-{origin.id}.json" if origin else photos[0]
         facts = read_facts(chosen)
-        way = facts["placement"]
-        crop = Box(*way["crop"]) if "crop" in way else None
-        placement = Placement(Size(*way["source"]), Size(*way["canvas"]), Box(*way["box"]), crop)
-        _check(placement)
-        canvas = Canvas(files.read_own(folder / "canvas.png"), placement)
+        records.check_plan(plan)
+        canvas = Canvas(files.read_own(folder / "canvas.png", files.PICTURE), records.placement(facts["placement"]))
         words = (plan["description"], plan["seed"], plan["negative_prompt"], plan["image_url"], plan["seed_drawn"])
         sent = Request(canvas, *words)
-        warnings = tuple(map(str, facts["warnings"]))
+        warnings = tuple(map(str, list(facts["warnings"])))
         judged = read_if_there(folder / chosen.name.replace("photo-", "gate-", 1))
         of = _origin(chosen, facts, plan)
         of = replace(of, warnings=warnings, gate=judgement(judged) if judged is not None else None)
         order = Order(sent, plan["endpoint"], of, plan["model"], folder=folder, device=plan.get("device", ""))
         if order.key != plan["key"] or not order.key.startswith(folder.name):
             raise StorageFailed("its plan or canvas.png was changed since it was made", AGAIN, subject=str(folder))
-    except (KeyError, TypeError, ValueError, IndexError, OSError) as error:
+        records.check_canvas(canvas.png, canvas.placement.canvas)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OSError) as error:
         raise StorageFailed(
             f"a damaged order ({type(error).__name__}: {str(error)[:80]})", AGAIN, subject=str(folder)
         ) from error
     return order
 
 
-def _check(placement: Placement) -> None:
-    left, top, right, bottom = placement.box
-    width, height = placement.canvas
-    if not (0 <= left < right <= width and 0 <= top < bottom <= height and min(placement.source) > 0):
-        raise ValueError(f"its box {placement.box} does not lie on {placement.canvas}")
-    if placement.crop is not None and placement.crop.size != placement.source:
-        raise ValueError(f"its crop {placement.crop} has not the size {placement.source}")
-
-
 def origins(folder: Path, plan: Mapping[str, Any] | None = None) -> list[Origin]:
-    """Every photo that wants this order's answer; `plan` is what its order.json holds, where that is at hand."""
-    return [_origin(path, read_facts(path), plan) for path in sorted(folder.glob("photo-*.json"))]
+    """Every photo that wants this order's answer; `plan` is what its order.json holds, where that is at hand.
+
+    Raises:
+        StorageFailed: The record of one is damaged.
+    """
+    try:
+        return [_origin(path, read_facts(path), plan) for path in sorted(folder.glob("photo-*.json"))]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StorageFailed(f"a damaged order ({error})", AGAIN, subject=str(folder)) from error
 
 
 def _origin(path: Path, facts: dict[str, Any], plan: Mapping[str, Any] | None) -> Origin:
+    records.check_photo(facts)
     noted = facts.get("credit", {})
     return Origin(
         facts["source"],
@@ -349,7 +351,7 @@ def _origin(path: Path, facts: dict[str, Any], plan: Mapping[str, Any] | None) -
         facts["output"],
         facts["options"],
         credit=Credit(**{name: clean(str(noted.get(name, ""))) for name in Credit._fields}),
-        path=str(facts.get("path", "")),
+        path=facts.get("path", ""),
         variant=_variant(path, facts, plan),
         record=path.stem.partition("-")[2],
     )
@@ -359,7 +361,7 @@ def _variant(path: Path, facts: dict[str, Any], plan: Mapping[str, Any] | None) 
     """Which variant a photo's order is; where that is not noted (early version 0.1), by its seed and its place."""
     if "variant" in facts:
         noted = facts["variant"]
-        return None if noted is None else Variant(int(noted["number"]), str(noted["of"]))
+        return None if noted is None else Variant(noted["number"], noted["of"])
     if (place := re.fullmatch(r"(.+)-seeds/([0-9]{1,2})", facts["output"])) is None:
         return None
     plan = read_facts(path.parent / "order.json") if plan is None else plan
@@ -372,4 +374,5 @@ def below(root: Path) -> list[Path]:
     if (root / "order.json").exists():
         return [root]
     orders = root / "orders" if (root / "orders").is_dir() else root
-    return sorted(each.parent for each in orders.glob("*/order.json"))
+    # One that is a link lies elsewhere, where nothing of this folder is written: who means it names it.
+    return sorted(each.parent for each in orders.glob("*/order.json") if not each.parent.is_symlink())

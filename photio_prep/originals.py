@@ -53,7 +53,7 @@ def _whole(order: Order, given: Source | Photo | None, photos: Path | None, limi
     places: list[Path] = []
     if photos is not None:
         places = sorted(photos.rglob(_literal(name))) if photos.is_dir() else [photos]
-    kept = _kept(order)
+    kept = _kept(order, limits)
     if kept is not None:
         return replace(load(kept, limits=limits), source=origin.source, digest=origin.digest, format=origin.format)
     places += [Path(origin.source)] if "://" not in origin.source else []
@@ -97,11 +97,11 @@ def keep(order: Order, photo: Photo | bytes, *, limits: Limits = DEFAULT_LIMITS)
         files.create_same(order.folder / f"{_name(order)}{sha256(data).hexdigest()[:16]}.png", data)
 
 
-def _kept(order: Order) -> bytes | None:
+def _kept(order: Order, limits: Limits) -> bytes | None:
     """The PNG of the photo as it was kept in the order's folder, where it was, and is still what was written."""
     for path in sorted(order.folder.glob(f"{_name(order)}*")) if order.folder else ():
         with suppress(OSError):
-            data = files.read_own(path)
+            data = files.read_own(path, limits.file_bytes)
             if path.stem.endswith(sha256(data).hexdigest()[:16]):
                 return data
     return None

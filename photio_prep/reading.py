@@ -20,7 +20,10 @@ def read(item: Item, *, offline: bool = False) -> bytes:
     """
     limit = settings.limits().file_bytes
     if item.source is None:
-        return sys.stdin.buffer.read(limit + 1)
+        try:
+            return sys.stdin.buffer.read(limit + 1)
+        except OSError as error:
+            raise PhotoRefused(f"it cannot be read ({error.strerror or error})", "Pipe a photo into it") from None
     if isinstance(item.source, str):
         if offline:
             raise PhotoRefused("it would have to be fetched, and --offline forbids that", "Give a file")

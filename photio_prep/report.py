@@ -6,8 +6,6 @@ orders to see what was paid for. Raises StorageFailed for what cannot be written
 It is told afterwards and read by nobody: the state is what lies in the order folders.
 """
 
-import csv
-import io
 import json
 import threading
 import time
@@ -17,18 +15,17 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from photio_prep import facts, files, states
+from photio_prep import facts, files, ours, states
 from photio_prep.errors import PhotioError
 from photio_prep.inputs import Item
 from photio_prep.jobs import RESULTS
 from photio_prep.orders import Order, variant_output
 from photio_prep.rows import Fault, Table, cells
+from photio_prep.spreadsheet import cell, separated
 from photio_prep.states import State
 
 JSON, CSV = "report.json", "report.csv"
 Billed = Literal["no", "yes", "perhaps", "shared", "sandbox"]
-# A spreadsheet takes a cell that begins so for a formula, whoever wrote it.
-_FORMULAS = tuple("=+-@\t\r\n＝＋－＠")
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,26 +208,37 @@ class Report:
         perhaps = sum(each.billed == "perhaps" for each in called)
         return f"{name:<14}{len(lines):>8}{len(called):>8}{cost:>12}" + (f"  ({perhaps} perhaps)" if perhaps else "")
 
-    def write(self, out: Path, exit_code: int) -> None:
+    def write(self, out: Path, exit_code: int, *, overwrite: bool = False) -> None:
         """Put report.json and report.csv into the output folder.
 
         Raises:
+            OutputExists: A file of somebody else lies there.
             StorageFailed: They cannot be written.
         """
-        head = {"schema": 1, "command": self.command, "started": self._time, "exit_code": exit_code}
+        for name in (JSON, CSV):
+            ours.refuse_foreign(out / name, overwrite=overwrite)
+        head = {
+            "generator": ours.GENERATOR,
+            "schema": 1,
+            "command": self.command,
+            "started": self._time,
+            "exit_code": exit_code,
+        }
         took = {"seconds": round(time.monotonic() - self._clock, 3), "price": self.price}
         told = {**head, **took, "totals": self.totals(), "photos": [asdict(each) for each in self.lines]}
         files.write_whole(out / JSON, json.dumps(told, indent=1, ensure_ascii=True).encode() + b"\n")
         names = [each.name for each in fields(Line)]
-        rows = ([_text(getattr(each, name)) for name in names] for each in self.lines)
-        files.write_whole(out / CSV, _csv([names, *rows], ",", marked=True))
+        rows = ([cell(getattr(each, name)) for name in names] for each in self.lines)
+        files.write_whole(out / CSV, separated([names, *rows], ",", marked=True))
 
-    def write_results(self, out: Path, items: Iterable[Item]) -> list[Path]:
+    def write_results(self, out: Path, items: Iterable[Item], *, overwrite: bool = False) -> list[Path]:
         """Put a copy of each job table that `items` came from into the output folder, with columns of results.
 
         Raises:
+            OutputExists: A file of somebody else lies there.
             StorageFailed: One cannot be written.
         """
+        items = list(items)
         places: dict[tuple[str, str], list[Line]] = {}
         with self._lock:
             for each in self.lines:
@@ -241,15 +249,23 @@ class Report:
             if item.job is not None:
                 own = places.get((item.name, item.output)) or places.get((item.name, ""))
                 found.setdefault(item.job.table, {}).update({item.job.row.line: _one(own)} if own else {})
-        written: list[Path] = []
-        for table, lines in found.items():
-            path = out / f"{table.path.stem}-results{table.path.suffix}"
-            for number in range(2, 2 + len(written)):
-                if path in written:
-                    path = out / f"{table.path.stem}-results-{number}{table.path.suffix}"
-            files.write_whole(path, _with_results(table, lines))
-            written.append(path)
-        return written
+        copies = results(out, items)
+        for table, path in copies.items():
+            ours.refuse_foreign(path, overwrite=overwrite)
+            files.write_whole(path, _with_results(table, found[table]))
+        return [*copies.values()]
+
+
+def results(out: Path, items: Iterable[Item]) -> dict[Table, Path]:
+    """Where the copy of each job table that `items` came from goes."""
+    places: dict[Table, Path] = {}
+    for table in dict.fromkeys(item.job.table for item in items if item.job is not None):
+        path = out / f"{table.path.stem}-results{table.path.suffix}"
+        for number in range(2, 2 + len(places)):
+            if path in places.values():
+                path = out / f"{table.path.stem}-results-{number}{table.path.suffix}"
+        places[table] = path
+    return places
 
 
 _CALLED = states.ANSWERED | {State.UNKNOWN, State.CLAIMED, State.PAID_UNUSABLE}
@@ -272,7 +288,7 @@ def _with_results(table: Table, lines: dict[int, Line]) -> bytes:
         results = ({**each.cells, **_results(lines.get(each.line))} for each in rows)
         return b"".join(json.dumps(each, ensure_ascii=True).encode() + b"\n" for each in results)
     told = ([*map(str, each.cells.values()), *_results(lines.get(each.line)).values()] for each in rows)
-    return _csv([[*table.columns, *RESULTS], *told], table.delimiter, marked=table.marked)
+    return separated([[*table.columns, *RESULTS], *told], table.delimiter, marked=table.marked)
 
 
 def _results(line: Line | None) -> dict[str, str]:
@@ -280,23 +296,4 @@ def _results(line: Line | None) -> dict[str, str]:
     if line is None:
         return dict.fromkeys(RESULTS, "")
     told = (line.state, line.cost, line.flags, line.order, line.final, line.presets)
-    return dict(zip(RESULTS, map(_text, told), strict=True))
-
-
-def _text(value: object) -> str:
-    if isinstance(value, tuple):
-        return "; ".join(map(str, value))
-    return "" if value is None else str(value)
-
-
-def inert(text: str) -> str:
-    """`text` as a cell that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULAS) else text
-
-
-def _csv(rows: Iterable[Iterable[str]], delimiter: str, *, marked: bool) -> bytes:
-    holder = io.StringIO(newline="")
-    csv.writer(holder, delimiter=delimiter).writerows([*map(inert, row)] for row in rows)
-    # A file name may hold bytes that are no UTF-8.
-    text = holder.getvalue().encode("utf-8", "backslashreplace")
-    return b"\xef\xbb\xbf" + text if marked else text
+    return dict(zip(RESULTS, map(cell, told), strict=True))

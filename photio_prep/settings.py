@@ -141,7 +141,7 @@ def key(key_file: Path | None = None, *, from_stdin: bool = False, from_keyring:
     if key_file is not None:
         return Key(_guarded(key_file))
     if from_stdin:
-        return Key(sys.stdin.buffer.readline(4096).decode("ascii", "replace"))
+        return Key(_piped())
     if from_keyring:
         return Key(_stored())
     found = os.environ.get(KEY_NAME)
@@ -160,6 +160,16 @@ def has_key() -> bool:
 def config_file() -> Path:
     """Where photio.toml lies. Never the current folder: somebody else's photos must not bring an API's URL along."""
     return Path(platformdirs.user_config_dir("photio-prep", appauthor=False)) / "photio.toml"
+
+
+def _piped() -> str:
+    try:
+        line = sys.stdin.buffer.readline(4096)
+    except OSError as error:
+        raise KeyRefused(f"standard input cannot be read ({error.strerror or error})", "Pipe the key into it") from None
+    if not line:
+        raise KeyRefused("standard input is closed or empty, so it holds no key", "Pipe the key into it")
+    return line.decode("ascii", "replace")
 
 
 def _stored() -> str:

@@ -24,6 +24,7 @@ from photio_prep.orders import Order, cutout_of
 from photio_prep.packshot import Product
 from photio_prep.presets import Preset
 from photio_prep.provenance import Provenance, packet
+from photio_prep.publish import publish
 from photio_prep.rules import Report
 
 # Tried one after the other until a file is light enough; below the last one sees the blocks.
@@ -129,16 +130,16 @@ class Shelf:
         tag = None if preset.white else packet(order, self._provenance, details=self._details)
         data = _light_enough(laid.image, preset, credit, tag, sandbox=order.sandbox and not preset.white)
         # Killed between writing and marking it: the very same bytes are ours.
-        if not path.is_file() or path.read_bytes() != data:
+        if files.own_bytes(path, len(data)) != data:
             self._refuse_foreign(order, preset, path)
             if incumbent := earlier.find(order, path, preset.name):
                 note = f"that of this photo as it was before is kept as {earlier.archive(incumbent, path)}"
                 laid = laid._replace(notes=(*laid.notes, note))
-            files.write_whole(path, data)
+            publish(out, path, data)
         if folder is not None:
             states.mark_shelved(folder, order.origin, preset.name, path, data)
         report = rules.check(
-            path.read_bytes(),
+            files.read_own(path, len(data)),
             preset,
             name=path.name,
             generated=not preset.white,

@@ -69,7 +69,7 @@ def read_outcome(folder: Path) -> dict[str, Any] | None:
         StorageFailed: It cannot be read back.
     """
     outcome = read_if_there(folder / "outcome.json")
-    if outcome is not None and outcome.get("state") not in ENDED:
+    if outcome is not None and not (outcome.get("state") in ENDED and isinstance(outcome.get("why"), str)):
         raise StorageFailed("holds no outcome of a call", AGAIN, subject=str(folder / "outcome.json"))
     return outcome
 
@@ -172,9 +172,7 @@ def _mark(path: Path, data: bytes, **more: str) -> bytes:
 
 def same(path: Path, mark: dict[str, Any]) -> bool:
     """Whether the file at `path` is, byte for byte, the one that was noted."""
-    if path.stat().st_size != mark.get("bytes"):
-        return False
-    return sha256(path.read_bytes()).hexdigest() == mark.get("sha256")
+    return path.stat().st_size == mark.get("bytes") and files.own_digest(path) == mark.get("sha256", "missing")
 
 
 def finished(folder: Path, origin: Origin) -> dict[str, Any] | None:

@@ -6,21 +6,28 @@ where the photo's only final would lie. Which order is which variant is noted wi
 
 import io
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
-from photio_prep import files, finals, index, orders, seeds, states, views
-from photio_prep.errors import UsageError
+from photio_prep import decode, files, finals, index, orders, ours, seeds, settings, states, views
+from photio_prep.encode import SUFFIXES
+from photio_prep.errors import PhotoRefused, UsageError
+from photio_prep.geometry import Size
 from photio_prep.index import Entry
 from photio_prep.inputs import MARK
+from photio_prep.limits import DEFAULT_LIMITS
 from photio_prep.orders import Order, Variant, variant_output
+from photio_prep.publish import picture_format, place, publish
 
 # A sheet ends like a final of ours, so that it is never taken for a photo.
 SHEET = "sheet-photio.png"
 _TILE, _COLUMNS, _LINE = 480, 4, 12
+_WIDTHS = {columns * (_TILE + _LINE) + _LINE for columns in range(1, _COLUMNS + 1)}
 
 
 def expand_variants(made: Iterable[Order], count: int) -> Iterator[Order]:
@@ -53,42 +60,66 @@ def _other(order: Order, number: int) -> Order:
     return other
 
 
-def contact_sheet(root: Path, base: str, out: Path) -> Path | None:
+def sheet_path(out: Path, base: str) -> Path:
+    """Where the contact sheet of the photo whose final belongs at `base` goes."""
+    return place(out, variant_output(base, 1), MARK + ".png").with_name(SHEET)
+
+
+def refuse_foreign(sheet: Path, *, overwrite: bool) -> None:
+    """Raise where a contact sheet would replace a file that this tool did not write.
+
+    Raises:
+        OutputExists: One lies there.
+    """
+    ours.refuse_foreign(sheet, overwrite=overwrite, old=_is_old_sheet)
+
+
+def _is_old_sheet(head: bytes) -> bool:
+    """Whether a PNG has the width of a sheet: earlier versions left no mark, but in a folder and by a name of ours."""
+    return head[:8] == b"\x89PNG\r\n\x1a\n" and int.from_bytes(head[16:20], "big") in _WIDTHS
+
+
+def contact_sheet(root: Path, base: str, out: Path, *, overwrite: bool = False) -> Path | None:
     """The finished variants of the photo whose final belongs at `base`, each with its number, on one picture.
 
     Gives its path below `out`, or None where there is no finished variant in the orders of `root`.
 
     Raises:
+        OutputExists: A file of somebody else lies there.
         StorageFailed: It cannot be written.
     """
     finished = {}
     for entry in sorted(index.of(root / "orders").with_output(base), key=lambda entry: index.paid_at(entry.folder)):
         if entry.origin.variant and (final := final_of(entry, out)) is not None:
             finished[entry.origin.number] = final
-    if not finished:
+    tiles = [tile for number, path in sorted(finished.items()) if (tile := _tile(path, number)) is not None]
+    if not tiles:
         return None
-    tiles = [_tile(path, number) for number, path in sorted(finished.items())]
     columns = min(len(tiles), _COLUMNS)
     rows = [tiles[at : at + columns] for at in range(0, len(tiles), columns)]
     heights = [max(tile.height for tile in row) for row in rows]
     size = (columns * (_TILE + _LINE) + _LINE, sum(heights) + _LINE * (len(rows) + 1))
-    sheet = Image.new("RGB", size, "white")
+    picture = Image.new("RGB", size, "white")
     top = _LINE
     for row, height in zip(rows, heights, strict=True):
         for column, tile in enumerate(row):
-            sheet.paste(tile, (_LINE + column * (_TILE + _LINE), top))
+            picture.paste(tile, (_LINE + column * (_TILE + _LINE), top))
         top += height + _LINE
-    holder = io.BytesIO()
-    sheet.save(holder, "PNG", compress_level=4)
-    place = out / variant_output(base, 1)
-    files.write_whole(place.with_name(SHEET), holder.getvalue())
-    return place.with_name(SHEET)
+    holder, note = io.BytesIO(), PngInfo()
+    note.add_text("Software", ours.GENERATOR)
+    picture.save(holder, "PNG", compress_level=4, pnginfo=note)
+    sheet = sheet_path(out, base)
+    refuse_foreign(sheet, overwrite=overwrite)
+    publish(out, sheet, holder.getvalue())
+    return sheet
 
 
-def _tile(path: Path, number: int) -> Image.Image:
-    with Image.open(path, formats=["JPEG", "PNG", "WEBP"]) as found:
-        found.draft("RGB", (_TILE, _TILE))
-        picture = found.convert("RGB")
+def _tile(path: Path, number: int) -> Image.Image | None:
+    try:
+        data = files.read_own(path, DEFAULT_LIMITS.file_bytes)
+        picture = decode.picture(data, settings.limits(), at=_tiled).image.convert("RGB")
+    except (OSError, PhotoRefused):
+        return None  # whatever lies there is no final of ours
     tile = picture.resize((_TILE, max(round(picture.height * _TILE / picture.width), 1)), Image.Resampling.LANCZOS)
     pen, text = ImageDraw.Draw(tile), str(number)
     font = ImageFont.load_default(40)
@@ -98,14 +129,21 @@ def _tile(path: Path, number: int) -> Image.Image:
     return tile
 
 
+def _tiled(size: Size) -> Size:
+    return Size(_TILE, max(round(size.height * _TILE / size.width), 1))
+
+
 def final_of(entry: Entry, out: Path) -> Path | None:
     """The final of one order as it was written, below `out` or where else it was put; None where it is gone."""
     mark = states.finished(entry.folder, entry.origin)
     if mark is None:
         return None
     noted = Path(str(mark.get("path")))
-    places = out / f"{entry.origin.output}{MARK}{noted.suffix}", noted
-    return next((path for path in places if path.is_file() and states.same(path, mark)), None)
+    with suppress(UsageError):  # a name that leads out of the folder
+        here = place(out, entry.origin.output, MARK + noted.suffix)
+        if here.is_file() and states.same(here, mark):
+            return here
+    return noted if noted.is_file() and states.same(noted, mark) else None
 
 
 class Kept(NamedTuple):
@@ -143,17 +181,21 @@ def keep(photo: str, number: int, out: Path, *, overwrite: bool = False) -> Kept
     # The same number may have been asked for in several scenes: the newest.
     chosen = max(finished, key=lambda entry: index.paid_at(entry.folder))
     order, presets = orders.read(chosen.folder, origin=chosen.origin), states.shops(chosen.folder, chosen.origin)
-    data = files.read_own(Path(str(final_of(chosen, out))))
+    path = final_of(chosen, out)
+    data = None if path is None else files.own_bytes(path, files.OUTPUT)
+    if path is None or data is None:
+        raise UsageError("its final is gone", f"Run: photio-prep finish {out}", subject=photo)
     made = str((states.finished(chosen.folder, chosen.origin) or {}).get("made", ""))
-    suffix = Path(str(final_of(chosen, out))).suffix
     origin = replace(order.origin, output=bases[0], variant=None, record="")
-    order = orders.add_photo(replace(order, origin=origin), chosen.folder)
-    index.of(out / "orders").add(order)
-    target = out / f"{bases[0]}{MARK}{suffix}"
+    order = orders.with_record(replace(order, origin=origin), chosen.folder)
+    # By its bytes: the suffix of its name is the record's word.
+    target = finals.path_of(order, out, MARK + SUFFIXES.get(picture_format(data, path), ""))
     finals.refuse_if_in_the_way(order, target, overwrite=overwrite)
+    order = orders.add_photo(order, chosen.folder)
+    index.of(out / "orders").add(order)
     finals.carry_proof(chosen.folder, chosen.origin, order.origin)
     states.mark_chosen(chosen.folder, order.origin)
-    finals.put(order, target, data, made)
+    finals.put(order, out, target, data, made)
     return Kept(order, target, presets)
 
 

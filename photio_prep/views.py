@@ -5,7 +5,7 @@ Touches the order's folder. Raises StorageFailed.
 """
 
 import io
-import shutil
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageChops
 
 from photio_prep import files
+from photio_prep.limits import DEFAULT_LIMITS
 from photio_prep.tiles import widened
 
 PHOTO, MASK, OVERLAY = "photo.jpg", "mask.png", "overlay.png"
@@ -82,10 +83,12 @@ def write(folder: Path, view: Image.Image, cutout: Image.Image) -> None:
 
 def carry(old: Path, new: Path) -> None:
     """Copy what lies in one order's folder to that of the order in which it goes on."""
-    for name in (PHOTO, MASK, OVERLAY, *(each.name for each in old.glob("source-*"))):
-        if (old / name).exists() and not (new / name).exists():
-            with files.storage(new / name):
-                shutil.copyfile(old / name, new / name)
+    for name in (PHOTO, MASK, OVERLAY):
+        if not os.path.lexists(new / name) and (data := files.own_bytes(old / name, files.PICTURE)) is not None:
+            files.write_whole(new / name, data, durable=False)
+    for each in old.glob("source-*.png"):  # nobody could read it again
+        if (data := files.own_bytes(each, DEFAULT_LIMITS.file_bytes)) is not None:
+            files.create_same(new / each.name, data)
 
 
 def _jpeg(picture: Image.Image) -> bytes:

@@ -147,8 +147,6 @@ def succeed(old: Order, new: Order) -> Order:
         index.write(replace(new, origin=origin_, request=replace(new.request, canvas=other.canvas)), root, revised=True)
     if placed.folder is not None:
         views.carry(old.folder, placed.folder)
-        for kept in old.folder.glob("source-*.png"):
-            files.create_same(placed.folder / kept.name, files.read_own(kept))
     went = {**_continued(old.folder), _kind(new.endpoint): new.key[:32]}
     files.write_whole(old.folder / "continued.json", facts.written(went))
     return placed
@@ -188,5 +186,6 @@ def _continued(folder: Path) -> dict[str, Any]:
 def _plan(folder: Path) -> dict[str, Any]:
     """What `order.json` says, nothing where it is damaged."""
     with contextlib.suppress(PhotioError):
-        return facts.read(folder / "order.json")
+        plan = facts.read(folder / "order.json")
+        return plan if plan.keys() >= {"endpoint", "description"} else {}
     return {}

@@ -8,6 +8,7 @@ Raises KeyRefused, OutcomeUnknown or PaidUnusable for an answer that is no succe
 import base64
 import binascii
 import json
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -82,6 +83,11 @@ def answer(
     return _picture(found.get("body"), size)
 
 
+_MEMBERS = 100_000
+# A text with one letter outside of Latin 1 takes four bytes for each of its letters.
+_LONGEST_WIDE = 16 * 2**20
+_WIDE = re.compile(rb"[\x80-\xff]|\\u(?!00)")
+_BLANKS = {ord(each): None for each in " \t\n\r\x0b\x0c"}
 _PERHAPS = "It is perhaps billed, so it is not sent again by itself"
 
 
@@ -89,6 +95,7 @@ def _members(raw: bytes) -> dict[str, Any]:
     try:
         if raw[:2] == b"\x1f\x8b":  # no JSON starts like this: somebody on the way compressed it
             raw = zlib.decompressobj(wbits=31).decompress(raw, LONGEST_ANSWER)
+        _check_form(raw)
         found = json.loads(raw, object_pairs_hook=_no_twins, parse_constant=_no_constant)
     except (ValueError, RecursionError, zlib.error) as error:
         raise OutcomeUnknown(
@@ -97,6 +104,14 @@ def _members(raw: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise OutcomeUnknown(f"the answer is not a JSON object ({str(found)[:60]!r})", _PERHAPS)
     return found
+
+
+def _check_form(raw: bytes) -> None:
+    """Refuse JSON that would take many times its own length as objects: an answer is a few members and one picture."""
+    if sum(raw.count(each) for each in (b",", b"[", b"{")) > _MEMBERS:
+        raise ValueError(f"more than {_MEMBERS} members")
+    if len(raw) > _LONGEST_WIDE and _WIDE.search(raw):
+        raise ValueError("letters in it that no base64 has")
 
 
 def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -113,7 +128,7 @@ def _no_constant(text: str) -> NoReturn:
 def _picture(text: object, size: Size) -> Image.Image:
     if not isinstance(text, str) or not text.strip():
         raise PaidUnusable(f"the answer says 200 but its body is {str(text)[:40]!r}, not a picture", _KEPT)
-    stripped = "".join(text.split())
+    stripped = re.sub(r"\s+", "", text) if len(text) < _LONGEST_WIDE else text.translate(_BLANKS)
     if stripped[:5].lower() == "data:":
         stripped = stripped.partition(",")[2]
     stripped = stripped.rstrip("=").replace("-", "+").replace("_", "/")

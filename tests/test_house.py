@@ -21,7 +21,7 @@ PACKAGE = ROOT / "photio_prep"
 LAYERS = (
     {"errors", "geometry", "parallel", "processes"},
     {"addresses", "connection", "data", "decode", "devices", "encode", "fetch", "files", "inputs"}
-    | {"jobs", "rows", "storage", "watch"}
+    | {"jobs", "rows", "spreadsheet", "storage", "watch"}
     | {"colour", "feed", "isolate", "limits", "pixels", "worker"}
     | {
         "headers",
@@ -32,9 +32,9 @@ LAYERS = (
     | {"cutting", "defocus", "edges", "looks", "parts", "pointing", "refine", "tiles"}
     | {"framing", "layout", "paper", "presets"}
     | {"drift", "finishing", "outline", "proof", "tone", "upsample"},
-    {"catalogue", "claims", "keep", "facts", "orders", "states", "sources", "weights", "wire"}
+    {"catalogue", "claims", "keep", "facts", "orders", "publish", "records", "states", "sources", "weights", "wire"}
     | {"stages", "stages.load", "stages.matte", "stages.pad", "stages.request", "stages.send", "stages.unpad"},
-    {"permits", "reading", "sweeps"}
+    {"ours", "permits", "reading", "sweeps"}
     | {
         "again",
         "earlier",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from photio_prep import InstantClient, generate, index, orders, prepare, report
+from photio_prep import InstantClient, generate, index, orders, prepare, report, spreadsheet
 from photio_prep.again import is_changed
 from photio_prep.sandbox import Sandbox
 from tests.photos import SCENE, photo, saved
@@ -316,14 +317,50 @@ def test_tables_of_one_name_have_results_of_their_own(command: Command):
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "＝"])
 def test_no_cell_is_a_formula_to_a_spreadsheet(start: str):
-    assert report.inert(f"{start}cmd|'/c calc'!A1") == f"'{start}cmd|'/c calc'!A1"
-    assert report.inert(f"a{start}") == f"a{start}"
+    assert spreadsheet.inert(f"{start}cmd|'/c calc'!A1") == f"'{start}cmd|'/c calc'!A1"
+    assert spreadsheet.inert(f"a{start}") == f"a{start}"
+
+
+def split(text: str, delimiter: str, *, quoted: bool) -> list[str]:
+    """The cells of a file as a spreadsheet with another separator finds them, whether or not it honours quotation."""
+    if quoted:
+        return [cell for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) for cell in row]
+    return [cell for line in text.splitlines() for cell in line.split(delimiter)]
+
+
+EVIL = (
+    "shoe;=cmd|'/c calc'!A1",
+    "a\t=1+1",
+    "a\r\n=1+1",
+    "a,+1",
+    "a|@SUM(1)",
+    ' \t"=1"',
+    'x;"=1+1"',
+    "b;  -1",
+    "c\u2028=1",
+)
+
+
+@pytest.mark.parametrize("own", [",", ";", "\t"])
+@pytest.mark.parametrize("theirs", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("quoted", [True, False])
+def test_no_separator_makes_a_formula_of_a_part_of_a_cell(own: str, theirs: str, quoted: bool):
+    text = spreadsheet.separated([["name", "other"], *((each, "b") for each in EVIL)], own, marked=False).decode()
+    for cell in split(text, theirs, quoted=quoted):
+        assert not re.match(r'[ \t"]*[=+\-@]', cell)
+
+
+def test_what_is_no_formula_stays_as_it_is():
+    for text in ("on a table; soft light, a wall", "10-20 cm", "a=b", "mail@shop.example", "a - b", "x, y | z"):
+        assert spreadsheet.inert(text) == text
 
 
 def test_no_cell_of_a_report_or_of_results_is_a_formula(command: Command):
     saved(Path("in/=1+1.png"))
     Path("in/jobs.csv").write_text('source,description,output\n=1+1.png,"=HYPERLINK(""http://x.invalid"")",@SUM\n')
     assert command("run", "in/jobs.csv", "--sandbox").code == 0
+    photos = json.loads(Path("photio-out/report.json").read_text())["photos"]
+    assert [Path(each["source"]).name for each in photos] == ["=1+1.png"]  # JSON tells names as they are
     for path in (Path("photio-out/report.csv"), Path("photio-out/jobs-results.csv")):
         cells = [cell for row in csv.reader(io.StringIO(path.read_text("utf-8-sig"), newline="")) for cell in row]
         assert not [each for each in cells if each[:1] in tuple("=+-@\t\r")]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import click
 
 from photio_prep import __version__
+from photio_prep.cli.streams import open_closed
 from photio_prep.errors import PhotioError
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def group() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and leave with its exit code."""
+    open_closed()
     try:
         sys.exit(group(arguments, standalone_mode=False))
     except PhotioError as error:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from photio_prep import finals, storage
+from photio_prep import files, finals, storage
 from photio_prep.cli.shelving import Shelving, Wishes
 from photio_prep.cli.talk import Talk
 from photio_prep.data import Matter, Result
@@ -57,15 +57,17 @@ def write(
 def put(path: Path, out: Path, to: str | None, *, overwrite: bool) -> None:
     """Put a final that was written `to` a store too, if there is one, below the same name."""
     if to:
-        storage.put(to, path.relative_to(out).as_posix(), path.read_bytes(), overwrite=overwrite)
+        storage.put(to, path.relative_to(out).as_posix(), files.read_own(path, files.OUTPUT), overwrite=overwrite)
 
 
 def tell(order: Order, path: Path, out: Path, wished: Wishes, shelving: Shelving, talk: Talk) -> None:
     """Tell a final that was written, its drift (above the limit is exit 3), and make its files for shops."""
     drift = finals.drift(order)
-    score = float(drift.get("score", 0))
+    score = drift.get("score", 0)
+    score = float(score) if isinstance(score, (int, float)) else 0.0
+    notes = finals.proof(order).get("notes")
     with talk.together():
-        for note in finals.proof(order).get("notes", ()):
+        for note in notes if isinstance(notes, list) else ():
             talk.say(f"warning: {order.origin.source}: {note}")
         if wished.max_drift is not None and score > wished.max_drift:
             talk.codes.append(PhotoRefused.exit_code)

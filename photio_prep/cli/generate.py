@@ -1,6 +1,7 @@
 """generate: the verb that pays for orders which lie there."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,17 @@ from photio_prep.verdict import Level
     metavar="FILE",
     help="decisions.json of `review`: pay for these only.",
 )
+@options.replacing
 @click.option("--print-curl", is_flag=True, help="Print each call as a curl command; send nothing.")
 @options.talking
-def generate(orders_: tuple[Path, ...], approved: Path | None, print_curl: bool, jobs: int, **given: Any) -> int:  # noqa: ANN401
+def generate(
+    orders_: tuple[Path, ...],
+    approved: Path | None,
+    print_curl: bool,
+    overwrite: bool,
+    jobs: int,
+    **given: Any,  # noqa: ANN401
+) -> int:
     """PAYS: send the planned bytes of orders that are not answered yet; keep the raw answers.
 
     ORDER is a folder below orders/, or an output folder for all of them. With other words, or with --sandbox, an order
@@ -61,8 +70,10 @@ def generate(orders_: tuple[Path, ...], approved: Path | None, print_curl: bool,
     if print_curl:
         if paying["sandbox"]:
             raise UsageError("--print-curl is for the real API", "Leave --sandbox out")
-        _print_curl(found, words, endpoint, talk, decided)
+        _print_curl(found, words, endpoint, talk, preflight, decided)
         return talk.exit_code
+    if found:
+        reporting.refuse_foreign(out_of(found[0]), overwrite=overwrite)
     with paying_.client(paying, talk) as till:
         planned = list(_planned(found, words, till.endpoint, talk, preflight, decided=decided))
         new = [each for each in planned if each.folder and states.state(each.folder) in SENDABLE]
@@ -82,21 +93,36 @@ def generate(orders_: tuple[Path, ...], approved: Path | None, print_curl: bool,
 
         with talk.progress(len(planned), "generate"):
             paying_.each(planned, call, told, till, talk, jobs, total=len(planned))
-    return reporting.close(talk, out_of(found[0]) if found else None)
+    return reporting.close(talk, out_of(found[0]) if found else None, overwrite=overwrite)
 
 
-def _print_curl(found: list[Path], words: dict[str, Any], endpoint: str, talk: Talk, decided: Decided | None) -> None:
-    """Each call once as a curl command; nothing is sent or written."""
-    told = set()
-    for folder in found:
-        try:
-            old = orders.read(folder)
-            order = reworded(old, endpoint=endpoint, **words)
-            if order.key not in told and (decided is None or decided.allows(order, old)):
-                talk.out(curl(order, endpoint, folder / "canvas.png"))
-                told.add(order.key)
-        except PhotioError as error:
-            talk.refused(str(folder), error)
+def _print_curl(
+    found: list[Path],
+    words: dict[str, Any],
+    endpoint: str,
+    talk: Talk,
+    preflight: Preflight,
+    decided: Decided | None,
+) -> None:
+    """Each call that `generate` would send now, once, as a curl command; nothing is sent or written.
+
+    A pasted command knows no claims: what is answered, unknown or being paid for would be paid for again.
+    """
+    pictures: dict[str, Path] = {}
+
+    def placed(old: Order, new: Order) -> Order:
+        root = (old.folder or Path()).parent
+        pictures[new.key] = root / old.key[:32] / "canvas.png"
+        return replace(new, folder=root / new.key[:32])  # where it would lie, or does already
+
+    for order in _planned(found, words, endpoint, talk, preflight, decided=decided, succeed=placed):
+        folder = order.folder or Path()
+        state = states.state(folder)
+        if state in SENDABLE:
+            talk.out(curl(order, endpoint, pictures.get(order.key, folder / "canvas.png")))
+        else:
+            name = "given up" if states.given_up(folder) else state.replace("_", " ")
+            talk.say(f"left out: {folder}: it is {name}, so the call may be paid for already")
 
 
 def _planned(
@@ -107,8 +133,12 @@ def _planned(
     preflight: Preflight,
     *,
     decided: Decided | None,
+    succeed: Callable[[Order, Order], Order] = wanted.succeed,
 ) -> Iterator[Order]:
-    """The orders to pay for: with the words given now, for the one who is asked, each once."""
+    """The orders to pay for: with the words given now, for the one who is asked, each once.
+
+    `succeed` gives an order with other words its folder beside the old one.
+    """
     for doubt in doubts(words["description"] or ""):
         talk.say(f"warning: {doubt}")
     seen = set()
@@ -121,7 +151,7 @@ def _planned(
             if decided is not None and not decided.allows(order, old):
                 continue
             if order is not old and order.request.description:
-                order = wanted.succeed(old, order)
+                order = succeed(old, order)
             if note := image_url_note(order.request.image_url):
                 talk.say(f"note: {folder}: {note}")
             preflight.check(order)

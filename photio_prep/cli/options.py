@@ -29,6 +29,11 @@ def several(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
     return add
 
 
+replacing = click.option(
+    "--overwrite", is_flag=True, help="Replace a report, page or sheet that photio-prep did not write."
+)
+
+
 class Frame(click.ParamType[int | str]):
     """What --frame takes: a number from 0, "photo" or "product"."""
 

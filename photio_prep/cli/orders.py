@@ -28,9 +28,10 @@ from photio_prep.states import State
 @options.gating
 @choosing.options
 @options.out
+@options.replacing
 @click.option("--api-url", default=None, metavar="URL", help="Who will be asked; part of the order's key.")
 @options.talking
-def prepare(inputs_: tuple[str, ...], out: Path, api_url: str | None, **given: Any) -> int:  # noqa: ANN401
+def prepare(inputs_: tuple[str, ...], out: Path, overwrite: bool, api_url: str | None, **given: Any) -> int:  # noqa: ANN401
     """Dry run: one order per photo, with the exact PNG that would be sent. Free, no network, no key.
 
     INPUT is a photo, a folder (its tree is kept), a quoted pattern, an http(s) URL, a job table (.csv, .jsonl), a list
@@ -41,6 +42,7 @@ def prepare(inputs_: tuple[str, ...], out: Path, api_url: str | None, **given: A
     level = settings.gate(cutting.pop("gate"))
     reporting.begin(talk, "prepare")
     choice = choosing.Choice(inputs_, out, talk, cutting)
+    reporting.refuse_foreign(out, choice.items, overwrite=overwrite)
     try:
         for items in choice.batches():
             with talk.progress(len(items) * choice.seeds, "prepare"):
@@ -52,8 +54,8 @@ def prepare(inputs_: tuple[str, ...], out: Path, api_url: str | None, **given: A
                     talk.done(order, state, result=order.folder, level=level)
     except KeyboardInterrupt:
         talk.codes.append(Interrupted.exit_code)
-    offer(out, talk)
-    return reporting.close(talk, out, choice.items, choice.seeds)
+    offer(out, talk, overwrite=overwrite)
+    return reporting.close(talk, out, choice.items, choice.seeds, overwrite=overwrite)
 
 
 @click.command()
@@ -96,7 +98,7 @@ def finish(orders_: tuple[Path, ...], out: Path | None, overwrite: bool, **given
         for _ in batch.in_order(found, work, threads=CORES):
             pass
     for places, bases in swept.items():
-        sweeping.show(bases, *places, talk)
+        sweeping.show(bases, *places, talk, overwrite=overwrite)
     talk.summary()
     return talk.exit_code
 

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from photio_prep import ours, page, sweeps
 from photio_prep.cli.talk import Talk
-from photio_prep.errors import StorageFailed
+from photio_prep.errors import OutputExists, StorageFailed
 from photio_prep.inputs import Item
-from photio_prep.report import JSON, Report
+from photio_prep.report import CSV, JSON, Report, results
 from photio_prep.states import State
 
 
@@ -15,7 +16,20 @@ def begin(talk: Talk, command: str, price: float | None = None) -> None:
     talk.report = Report(command, price)
 
 
-def close(talk: Talk, out: Path | None, items: Sequence[Item] = (), seeds: int = 1) -> int:
+def refuse_foreign(out: Path, items: Sequence[Item] = (), seeds: int = 1, *, overwrite: bool) -> None:
+    """Do nothing where nothing of somebody else lies where reports, results, the page or a contact sheet will go.
+
+    Raises:
+        OutputExists: Something does. Called before anything is prepared or paid for.
+    """
+    names = [out / JSON, out / CSV, out / page.NAME, *results(out, items).values()]
+    for place in names:
+        ours.refuse_foreign(place, overwrite=overwrite)
+    for item in items if seeds > 1 else ():
+        sweeps.refuse_foreign(sweeps.sheet_path(out, item.output), overwrite=overwrite)
+
+
+def close(talk: Talk, out: Path | None, items: Sequence[Item] = (), seeds: int = 1, *, overwrite: bool = False) -> int:
     """Say how it ended and write the report below `out`, of `items` with so many `seeds` each; the exit code.
 
     A report that cannot be written changes nothing of what was done: it is an error only where there is no other.
@@ -32,11 +46,11 @@ def close(talk: Talk, out: Path | None, items: Sequence[Item] = (), seeds: int =
         for line in report.table():
             talk.say(line)
     try:
-        report.write(out, talk.exit_code)
-        written = [out / JSON, *report.write_results(out, items)]
+        report.write(out, talk.exit_code, overwrite=overwrite)
+        written = [out / JSON, *report.write_results(out, items, overwrite=overwrite)]
         if len(report.lines) > 1 or len(written) > 1:
             talk.say(f"report: {', '.join(map(str, written))}")
-    except StorageFailed as error:
+    except (StorageFailed, OutputExists) as error:
         if any(talk.codes):
             talk.say(f"warning: the report cannot be written: {error}")
         else:

@@ -24,6 +24,7 @@ from photio_prep.states import State
 )
 @click.option("--embed", is_flag=True, help="One file, with small copies of the pictures in it.")
 @click.option("--sheet", type=click.Path(path_type=Path, dir_okay=False), help="A contact sheet too: FILE.png.")
+@options.replacing
 @click.option("--open", "open_", is_flag=True, help="Open the page in the browser.")
 @click.option("--price", type=click.FloatRange(0, 1000), default=None, metavar="X", help="Of one call, for the costs.")
 @click.option("--brand", default=BRAND, show_default=True, metavar="#RRGGBB", help="A background of your own.")
@@ -33,6 +34,7 @@ def review(
     output: Path | None,
     embed: bool,
     sheet: Path | None,
+    overwrite: bool,
     open_: bool,
     price: float | None,
     brand: str,
@@ -52,8 +54,11 @@ def review(
         raise UsageError(f"{brand!r} is no colour", "Give one as #rrggbb", subject="--brand")
     if sheet is not None and sheet.suffix.lower() != ".png":
         raise UsageError(f"{sheet.name!r} is no PNG", "Name the sheet FILE.png", subject="--sheet")
-    made = page.review(folder, output, embed=embed, price=price, brand=brand)
-    paths = {"page": [made], "sheet": page.contact_sheets(folder, sheet) if sheet is not None else []}
+    made = page.review(folder, output, embed=embed, price=price, brand=brand, overwrite=overwrite)
+    paths = {
+        "page": [made],
+        "sheet": page.contact_sheets(folder, sheet, overwrite=overwrite) if sheet is not None else [],
+    }
     for kind, found in paths.items():
         for path in found:
             if talk.as_json:
@@ -107,7 +112,7 @@ class Decided:
 MOST = 300
 
 
-def offer(out: Path, talk: Talk) -> None:
+def offer(out: Path, talk: Talk, *, overwrite: bool = False) -> None:
     """Make the page of a small output folder and say where it lies; of a big one, say how to make it.
 
     A page is no result: what goes wrong with it is said, and changes no exit code.
@@ -119,6 +124,6 @@ def offer(out: Path, talk: Talk) -> None:
         talk.say(f"look at it: photio-prep review {out}")
     elif count:
         try:
-            talk.say(f"look at it: {page.review(out)}")
+            talk.say(f"look at it: {page.review(out, overwrite=overwrite)}")
         except (PhotioError, OSError) as error:
             talk.say(f"note: the review page could not be made: {error}")

@@ -61,6 +61,7 @@ def run(inputs_: tuple[str, ...], out: Path, overwrite: bool, jobs: int, **given
         paying=paying,
         engine=engine["engine"],
     )
+    reporting.refuse_foreign(out, choice.items, choice.seeds, overwrite=overwrite)
     shelving.choose(choice.items)
     if engine["engine"] == "ray":
         from photio_prep.cli import clustering
@@ -72,8 +73,8 @@ def run(inputs_: tuple[str, ...], out: Path, overwrite: bool, jobs: int, **given
             finishing.tell(order, path, out, wished, shelving, talk)
 
         clustering.run(choice.items, out, plan, paying, talk, told, jobs=jobs, **engine)
-        offer(out, talk)
-        return reporting.close(talk, out, choice.items)
+        offer(out, talk, overwrite=overwrite)
+        return reporting.close(talk, out, choice.items, overwrite=overwrite)
     preflight = Preflight(level, pay_again=again)
     with paying_.client(paying, talk) as till:
         choice.quote(words, till)
@@ -95,9 +96,9 @@ def run(inputs_: tuple[str, ...], out: Path, overwrite: bool, jobs: int, **given
                 made = ready(items, out, talk, cutting={**rest})
                 free = _reserved(choice.spread(made), out, talk, preflight, wished, shelving, overwrite=overwrite)
                 paying_.each(free, call, finish, till, talk, jobs, total=len(items) * choice.seeds)
-    sweeping.show(swept, out, out, talk)
-    offer(out, talk)
-    return reporting.close(talk, out, choice.items, choice.seeds)
+    sweeping.show(swept, out, out, talk, overwrite=overwrite)
+    offer(out, talk, overwrite=overwrite)
+    return reporting.close(talk, out, choice.items, choice.seeds, overwrite=overwrite)
 
 
 def _reserved(

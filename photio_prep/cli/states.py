@@ -99,7 +99,7 @@ def _tell(order: Order, state: State, name: str, talk: Talk, width: int) -> None
         return
     if talk.as_json:
         mark = states.finished(folder, order.origin)
-        talk.line(described(order, state, Path(mark["path"]) if mark else None))
+        talk.line(described(order, state, Path(str(mark.get("path"))) if mark else None))
     elif not talk.quiet:
         kind = " (sandbox)" if order.sandbox else ""
         gate = order.origin.gate.verdict if order.origin.gate else "-"

@@ -11,6 +11,7 @@ from photio_prep import presets, sweeps
 from photio_prep.cli import options
 from photio_prep.cli.shelving import Shelving, Wishes
 from photio_prep.cli.talk import Talk
+from photio_prep.errors import PhotioError
 from photio_prep.finishing import DEFAULT_FINISHING
 from photio_prep.states import State
 
@@ -38,13 +39,18 @@ def keep(photo: str, number: int, out: Path, overwrite: bool, **given: Any) -> i
     return talk.exit_code
 
 
-def show(bases: Iterable[str], root: Path, out: Path, talk: Talk) -> None:
+def show(bases: Iterable[str], root: Path, out: Path, talk: Talk, *, overwrite: bool = False) -> None:
     """A contact sheet below `out` for each photo with variants, by the place of its final, and how to keep one.
 
     `root` is the output folder that holds their orders.
     """
     for base in sorted(bases):
-        if (sheet := sweeps.contact_sheet(root, base, out)) is not None:
+        try:
+            sheet = sweeps.contact_sheet(root, base, out, overwrite=overwrite)
+        except PhotioError as error:  # the finals are there all the same
+            talk.fail(error)
+            continue
+        if sheet is not None:
             end = "-- " if base.startswith("-") else ""
             command = f"photio-prep keep -o {shlex.quote(str(root))} {end}{shlex.quote(base)} 1"
             talk.say(f"contact sheet: {sheet}; to keep number 1: {command}")

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from photio_prep import files
+from photio_prep import files, ours
 from photio_prep.errors import UsageError
 from photio_prep.orders import Order
 from photio_prep.page import build, pictures, rows, sheet
@@ -29,6 +29,7 @@ def review(
     embed: bool = False,
     price: float | None = None,
     brand: str = build.BRAND,
+    overwrite: bool = False,
 ) -> Path:
     """The path of a static page that shows what will be, or was, sent for each order, and what came of it.
 
@@ -40,9 +41,11 @@ def review(
         embed: Small copies of all pictures lie in the page itself, which then is one file to send.
         price: Of one call, for the page's costs.
         brand: A background of your own, as #rrggbb.
+        overwrite: Replace a file that is no review page.
 
     Raises:
         UsageError: There is no order, or there are too many for one file.
+        OutputExists: A file that is no review page lies there.
         StorageFailed: The page cannot be written.
     """
     named = _named(orders)
@@ -52,25 +55,30 @@ def review(
     place = Path(output) if output is not None else rows.home(found[0].folder) / name
     if place.is_dir():
         raise UsageError("a folder lies where the page would go", "Name a file with -o", subject=str(place))
+    ours.refuse_foreign(place, overwrite=overwrite)
     with tempfile.TemporaryDirectory() as nowhere:
         seen = pictures.pictures(found, Path(nowhere) if embed else None)
         files.write_whole(place, build.page(found, seen, place, embed=embed, price=price, brand=brand))
     return place
 
 
-def contact_sheets(orders: str | os.PathLike[str] | Iterable[Order], output: str | os.PathLike[str]) -> list[Path]:
+def contact_sheets(
+    orders: str | os.PathLike[str] | Iterable[Order], output: str | os.PathLike[str], *, overwrite: bool = False
+) -> list[Path]:
     """The paths of PNG files that show each photo small, with its number in the page, its name, state and flags.
 
     Args:
         orders: As in `review`.
         output: The first sheet; where one does not hold all, `<name>-2.png` and so on lie beside it.
+        overwrite: Replace files that are no contact sheets.
 
     Raises:
         UsageError: There is no order.
+        OutputExists: A file that is no contact sheet lies there; none is written.
         StorageFailed: They cannot be written.
     """
     found = rows.rows(_named(orders))
-    return sheet.sheets(found, list(pictures.pictures(found)), Path(output))
+    return sheet.sheets(found, list(pictures.pictures(found)), Path(output), overwrite=overwrite)
 
 
 def _named(orders: str | os.PathLike[str] | Iterable[Order]) -> Path | list[Order]:

@@ -13,6 +13,7 @@ import io
 import json
 import os
 import re
+import threading
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ from urllib.parse import quote
 from PIL import Image
 
 from photio_prep.errors import PhotioError, UsageError
+from photio_prep.limits import DEFAULT_LIMITS
 from photio_prep.page.pictures import Pictures, read
 from photio_prep.page.rows import Row, home
 from photio_prep.plain import escaped
@@ -35,6 +37,7 @@ BRAND = "#f2e6d8"
 # Photos in one file -> the longer side of its pictures: about 30 MB at the end of each line.
 _SIDES = ((60, 960), (200, 640), (500, 400), (1000, 280))
 _WORKERS = 4
+_GUARD = threading.Lock()
 # What no two rows have in common.
 _OWN = frozenset({"n", "key", "name", "folder", "seed", "pictures", "figures", "here"})
 _NAMES = ("photo", "shown", "overlay", "cutout", "canvas", "answer", "final", "drift", "thumb")
@@ -215,10 +218,11 @@ def _url(path: Path, place: Path, side: int | None) -> str:
 def _embedded(path: Path, side: int) -> str:
     """A small copy as a data URL; empty where it cannot be read."""
     try:
-        image = read(path)
+        with _GUARD:  # a photo or a final may take 150 MB while it is made small
+            image = read(path, DEFAULT_LIMITS)
+            image.thumbnail((side, side), Image.Resampling.BOX, reducing_gap=2)
     except (PhotioError, OSError):
         return ""
-    image.thumbnail((side, side), Image.Resampling.BOX, reducing_gap=2)
     holder = io.BytesIO()
     image.save(holder, "WEBP", quality=78, method=2)
     return f"data:image/webp;base64,{base64.b64encode(holder.getvalue()).decode()}"

@@ -13,6 +13,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +21,14 @@ from PIL import Image
 
 from photio_prep import files, keep, views, wire
 from photio_prep.decode import DEFAULT_LIMITS, picture
-from photio_prep.errors import PhotioError
+from photio_prep.encode import SUFFIXES
+from photio_prep.errors import PhotioError, UsageError
 from photio_prep.geometry import Box, Placement
+from photio_prep.inputs import MARK
+from photio_prep.limits import Limits
 from photio_prep.page.rows import Row, digest_is, home
+from photio_prep.publish import place as place_of
+from photio_prep.records import CANVAS
 
 # Each half of a small pair, in pixels: twice what the page shows.
 _HALF = (144, 120)
@@ -77,11 +83,26 @@ def _there(place: Path) -> dict[str, list[str]]:
     """What was made earlier, by the order."""
     with files.storage(place):
         files.make_folder(place)
-        names = [each.name for each in os.scandir(place) if _MADE.fullmatch(each.name) and each.stat().st_size]
+        refuse_link(place)
+        names = [each.name for each in os.scandir(place) if _MADE.fullmatch(each.name) and _whole(each)]
     found: dict[str, list[str]] = {}
     for name in sorted(names):
         found.setdefault(name[:32], []).append(name)
     return found
+
+
+def refuse_link(place: Path) -> None:
+    """Do nothing for a folder that lies where it seems to.
+
+    Raises:
+        UsageError: It is a link: what is made would lie elsewhere.
+    """
+    if place.is_symlink():
+        raise UsageError("a link lies where small pictures go", "Take it away", subject=str(place))
+
+
+def _whole(entry: os.DirEntry[str]) -> bool:
+    return entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_size > 0
 
 
 def _pictures(row: Row, made: tuple[Path, ...]) -> Pictures:
@@ -123,11 +144,12 @@ def _final(row: Row) -> Path | None:
     """
     if not row.final:
         return None
-    out = row.folder.resolve().parent.parent
-    here, there = out / f"{row.output}-photio{Path(row.final).suffix}", Path(row.final)
-    if here.is_file() and here.resolve().is_relative_to(out):
-        return here
-    same = there.is_file() and digest_is(there, row.final_digest, DEFAULT_LIMITS.file_bytes)
+    out, there = row.folder.resolve().parent.parent, Path(row.final)
+    with suppress(UsageError):
+        here = place_of(out, row.output, f"{MARK}{there.suffix}")
+        if here.is_file() and not here.is_symlink():
+            return here
+    same = there.suffix in SUFFIXES.values() and files.own_digest(there) == row.final_digest
     return there if same else None
 
 
@@ -179,14 +201,14 @@ def _answer(folder: Path, placement: Placement) -> Image.Image | None:
         return None
 
 
-def read(path: Path) -> Image.Image:
+def read(path: Path, limits: Limits = CANVAS) -> Image.Image:
     """A picture that lies in an order's folder, which anybody may have edited.
 
     Raises:
-        PhotoRefused: It is none, or outside the usual limits.
+        PhotoRefused: It is none, or outside the limits, which are those of a canvas.
         OSError: It is not there.
     """
-    return picture(files.read_own(path)).image
+    return picture(files.read_own(path, min(limits.file_bytes, files.OUTPUT)), limits).image
 
 
 def _pair(folder: Path, placement: Placement, answer: Image.Image | None) -> tuple[Image.Image, Box]:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from photio_prep import facts, files, states, wanted
+from photio_prep import facts, files, records, states, wanted
 from photio_prep.addresses import shown
 from photio_prep.errors import PhotioError, UsageError
-from photio_prep.geometry import Box, Placement, Size, snap
+from photio_prep.geometry import Placement, snap
 from photio_prep.orders import SANDBOX, Order, below
 from photio_prep.preflight import image_url_note
 from photio_prep.states import State
@@ -152,10 +152,7 @@ def _row(folder: Path, plan: dict[str, Any], state: State, photo: str, seen: dic
     if not _KEY.fullmatch(plan["key"]) or not plan["key"].startswith(folder.name):
         raise ValueError("its key is not that of its folder")
     way = seen["placement"]
-    source, canvas = (Size(*_numbers(way[name], 2)) for name in ("source", "canvas"))
-    if min(source) < 1:
-        raise ValueError("its photo has no size")
-    placement = Placement(source, canvas, _box(way["box"], canvas))
+    placement = records.placement(way)
     judged = facts.read_if_there(folder / f"gate-{photo}.json")
     ended = states.read_outcome(folder) or {}
     mark = facts.read_if_there(folder / f"finished-{photo}.json") or {}
@@ -212,23 +209,6 @@ def _measured(folder: Path, photo: str) -> tuple[tuple[tuple[str, str], ...], bo
 
 def _text(value: object) -> str:
     return str(value)[:_LONGEST]
-
-
-def _numbers(values: object, count: int) -> list[int]:
-    if (
-        not isinstance(values, list)
-        or len(values) != count
-        or not all(type(each) is int and each >= 0 for each in values)
-    ):
-        raise ValueError(f"not {count} whole numbers")
-    return values
-
-
-def _box(values: object, canvas: Size) -> Box:
-    left, top, right, bottom = _numbers(values, 4)
-    if not (0 <= left < right <= canvas.width and 0 <= top < bottom <= canvas.height):
-        raise ValueError("its box does not lie on its canvas")
-    return Box(left, top, right, bottom)
 
 
 def home(order: Path) -> Path:

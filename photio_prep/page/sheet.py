@@ -7,8 +7,9 @@ import io
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
-from photio_prep import files
+from photio_prep import files, ours
 from photio_prep.errors import PhotioError
 from photio_prep.page.build import state_of, totals
 from photio_prep.page.pictures import Pictures, read
@@ -22,19 +23,20 @@ _PAPER, _INK, _SOFT, _SUNK = "#ffffff", "#1b1f24", "#57606a", "#eceef0"
 _BAD, _WARN, _GOOD = "#a3161f", "#7a4a00", "#14612f"
 
 
-def sheets(found: list[Row], pictures: list[Pictures], place: Path) -> list[Path]:
+def sheets(found: list[Row], pictures: list[Pictures], place: Path, *, overwrite: bool = False) -> list[Path]:
     """The paths of the sheets: `place`, and `<name>-2.png` and so on where one does not hold them all.
 
     The numbers are those of the page.
     """
     each = _COLUMNS * _ROWS
-    paths = []
-    for at in range(0, len(found), each):
-        path = place if at == 0 else place.with_name(f"{place.stem}-{at // each + 1}{place.suffix}")
+    places = [place.with_name(f"{place.stem}-{at // each + 1}{place.suffix}") for at in range(each, len(found), each)]
+    paths = [place, *places]
+    for path in paths:
+        ours.refuse_foreign(path, overwrite=overwrite)
+    for at, path in zip(range(0, len(found), each), paths, strict=True):
         part = [*zip(found, pictures, strict=True)][at : at + each]
         head = f"{totals(found)}   ·   {at + 1} to {at + len(part)}"
         files.write_whole(path, _png(_sheet(part, at + 1, head)))
-        paths.append(path)
     return paths
 
 
@@ -96,5 +98,7 @@ def _fitted(draw: ImageDraw.ImageDraw, text: str, width: int, size: int) -> str:
 
 def _png(picture: Image.Image) -> bytes:
     holder = io.BytesIO()
-    picture.save(holder, "PNG", optimize=True)
+    note = PngInfo()
+    note.add_text("Software", ours.GENERATOR)
+    picture.save(holder, "PNG", optimize=True, pnginfo=note)
     return holder.getvalue()
