@@ -57,7 +57,7 @@ def test_a_photo_is_taken_once_it_stood_still_and_only_once(tmp_path: Path):
     assert 2 <= when < 3.5
 
 
-def test_a_photo_that_is_still_written_is_waited_for(tmp_path: Path):
+def test_a_photo_that_is_still_written_is_wait_until(tmp_path: Path):
     def grow() -> None:
         with (tmp_path / "a.png").open("ab") as file:
             file.write(b"x")
@@ -140,9 +140,9 @@ def test_a_hot_folder_is_worked_off_until_it_is_stopped_and_gone_on_with(tmp_pat
     assert len(orders.below(Path("photio-out"))) == 2
 
 
-def waited_for(there: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 60
-    while not there():
+    while not condition():
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.1)
@@ -173,12 +173,12 @@ def test_a_photo_that_stands_still_half_written_is_paid_for_once_it_is_all_there
             for written in (data[:half], data[:half] + bytes(len(data) - half)):
                 errors = sum("error: in/a.webp" in line for line in lines)
                 path.write_bytes(written)
-                waited_for(lambda: sum("error: in/a.webp" in line for line in lines) > errors, process)  # noqa: B023
+                wait_until(lambda: sum("error: in/a.webp" in line for line in lines) > errors, process)  # noqa: B023
             assert server.requests == []
             with path.open("r+b") as file:
                 file.seek(half)
                 file.write(data[half:])
-            waited_for(lambda: any("drift: in/a.webp" in line for line in lines), process)
+            wait_until(lambda: any("drift: in/a.webp" in line for line in lines), process)
         finally:
             process.send_signal(signal.SIGTERM)
             ears.join()

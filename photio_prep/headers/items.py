@@ -13,13 +13,13 @@ _CODED = frozenset({b"av01", b"hvc1", b"lhv1"})
 
 def coded_items(entries: list[bytes]) -> set[int]:
     """The numbers of the items that are coded pictures, from the bodies of the boxes infe."""
-    found = set()
+    numbers = set()
     for body in entries:
         long = body[:1] >= b"\3"
         kind = body[8 + 2 * long : 12 + 2 * long]
         if body[:1] >= b"\2" and kind in _CODED:
-            found.add(int.from_bytes(body[4 : 6 + 2 * long], "big"))
-    return found
+            numbers.add(int.from_bytes(body[4 : 6 + 2 * long], "big"))
+    return numbers
 
 
 def check_items(data: bytes, places: bytes, coded: set[int]) -> None:
@@ -33,9 +33,13 @@ def check_items(data: bytes, places: bytes, coded: set[int]) -> None:
     Raises:
         Damaged: As said.
     """
+    total = 0
     for item, at, length in _extents(places):
         if item not in coded:
             continue
+        total += length or len(data)
+        if total > 2 * len(data):  # made to be read over and over
+            raise Damaged("its pieces lie upon each other")
         if at + length > len(data):
             raise Damaged(CUT_SHORT, ARRIVED_BROKEN)
         hole = hole_at(data, at, at + length if length else len(data))
@@ -61,15 +65,15 @@ def _extents(body: bytes) -> Iterator[tuple[int, int, int]]:
     version, sizes = body[:1], number(2)
     offset, length, base, index = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15, sizes & 15
     wide = 4 if version >= b"\2" else 2
-    seen = 0
+    pieces = 0
     for _ in range(number(wide)):
         item = number(wide)
         method = number(2) & 15 if version >= b"\1" else 0
         number(2)
         start = number(base)
         for _ in range(number(2)):
-            seen += 1
-            if seen > MANY:
+            pieces += 1
+            if pieces > MANY:
                 raise Damaged(f"more than {MANY} pieces")
             number(index if version >= b"\1" else 0)
             place, long = start + number(offset), number(length)

@@ -72,10 +72,12 @@ def read_frame(data: bytes, start: int) -> Frame:
     """
     height, width, count = struct.unpack_from(">HHB", data, start + 5)
     entries = data[start + 10 : start + 10 + 3 * count]
-    found = {entries[at]: Component(entries[at + 1] >> 4, entries[at + 1] & 15) for at in range(0, len(entries) - 2, 3)}
-    if not found or not all(each.across and each.down for each in found.values()):
+    components = {
+        entries[at]: Component(entries[at + 1] >> 4, entries[at + 1] & 15) for at in range(0, len(entries) - 2, 3)
+    }
+    if not components or not all(each.across and each.down for each in components.values()):
         raise Damaged("its components cannot be read")
-    return Frame(data[start + 1], width, height, found)
+    return Frame(data[start + 1], width, height, components)
 
 
 def read_scan(data: bytes, start: int, stop: int) -> Scan:
