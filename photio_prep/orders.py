@@ -81,7 +81,7 @@ class Order:
 
     `device` is where the model ran, "" where none did.
     `cutout` is None for an order read back from its folder (`cutout.png` lies there); `folder` is None in memory.
-    `photo` is what an order in memory was made from, as the bytes of its file where it had one.
+    `photo` is what an order in memory was made from, as the bytes of its file if it had one. `fresh`: in a new folder.
     """
 
     request: Request
@@ -92,6 +92,7 @@ class Order:
     folder: Path | None = None
     device: str = ""
     photo: Photo | bytes | None = field(default=None, repr=False, compare=False)
+    fresh: bool = field(default=False, compare=False)
 
     @cached_property
     def key(self) -> str:
@@ -123,9 +124,10 @@ def write(order: Order, root: Path, *, revised: bool = False) -> Order:
         StorageFailed: It cannot be written, or another order's folder stands there damaged.
     """
     folder = root / order.key[:32]
-    if (folder / "order.json").exists() or not _publish(order, folder, revised):
+    fresh = not (folder / "order.json").exists() and _publish(order, folder, revised)
+    if not fresh:
         _want(order, folder)
-    return replace(order, folder=folder)
+    return replace(order, folder=folder, fresh=fresh)
 
 
 def _publish(order: Order, folder: Path, revised: bool) -> bool:

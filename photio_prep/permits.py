@@ -47,21 +47,25 @@ class Permits:
         """Whose the file at `path` will be: the one's who asked first."""
         return self._taken.setdefault(path, whose)
 
-    def take(self) -> tuple[PhotioError | None]:
-        """Count one call; why it must not be made, where it must not."""
+    def take(self, order: str = "") -> tuple[PhotioError | None]:
+        """Count one call for `order`; why it must not be made, where it must not."""
         try:
-            self._till.take()
+            self._till.take(order)
         except PhotioError as error:
             return (error,)
         return (None,)
 
     def settle(self, error: PhotioError | None, order: str = "", answer: bytes = b"") -> list[str]:
         """What came of a call; warnings about its answer."""
-        self._till.settle(error)
+        self._till.settle(error, order)
         if error is None:
             self._till.compare(order, answer)
         found, self._warnings[:] = [*self._warnings], []
         return found
+
+    def billed(self, order: str) -> bool:
+        """Whether a call for `order` of any worker was billed, or may have been: also one that died in it."""
+        return self._till.billed(order)
 
     def left(self) -> float:
         """Seconds until a request may leave; 0 is the permission for one."""
@@ -147,14 +151,15 @@ class SharedTill:
 
     def send(self, request: Request, keep: Keep | None = None) -> Result:
         """The answer to `request`, if the budget of all allows. PAID."""
-        (refused,) = self._permits.ask("take")
+        order = key(request, self.endpoint)[:32]
+        (refused,) = self._permits.ask("take", order)
         if refused is not None:
             raise refused
         try:
             result = self._sender.send(request, keep)
         except PhotioError as error:
-            self._permits.tell("settle", error)
+            self._permits.tell("settle", error, order)
             raise
         digest = sha256(result.raw).digest()
-        self.warnings += self._permits.tell("settle", None, key(request, self.endpoint)[:32], digest) or []
+        self.warnings += self._permits.tell("settle", None, order, digest) or []
         return result

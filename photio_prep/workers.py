@@ -71,7 +71,7 @@ class Plan:
         return SANDBOX if self.sandbox else settings.api_url(self.api_url, API_URL)
 
 
-_EMPTY = {"folder": "", "origin": b"", "final": "", "ended": b"", "warnings": b"", "changed": False}
+_EMPTY = {"folder": "", "origin": b"", "final": "", "ended": b"", "warnings": b"", "changed": False, "fresh": False}
 
 
 def row_of(number: int, item: Item) -> dict[str, Any]:
@@ -140,7 +140,7 @@ class Preparing:
             raise UsageError("an order in memory reaches no other worker", "Give orders=")
         # Known from here on, also where it is refused in a moment.
         origin = order.origin
-        found["folder"] = order.folder.name
+        found["folder"], found["fresh"] = order.folder.name, order.fresh
         found["origin"] = pickle.dumps(Origin(origin.source, origin.digest, origin.format, origin.output))
         target = finals.final_path(order, plan.out, plan.format_)
         plan.finishing.fits(order.placement)

@@ -28,7 +28,7 @@ from photio_prep import orders, prepare, states
 from photio_prep.cli import clustering
 from photio_prep.cli.talk import Talk
 from photio_prep.cluster import Ended
-from photio_prep.errors import Interrupted, OutputExists, PhotioError, StorageFailed
+from photio_prep.errors import Interrupted, OutcomeUnknown, OutputExists, PhotioError, Rejected, StorageFailed
 from photio_prep.inputs import Item, expand
 from photio_prep.permits import Asking, Permits
 from photio_prep.secret import Key
@@ -158,6 +158,17 @@ def test_permits_count_for_everybody_and_close_for_everybody():
     assert refused.exit_code == 6
     assert permits.closed()[1] == 2
     assert isinstance(permits.take()[0], Interrupted)
+
+
+def test_permits_know_which_orders_were_billed_or_may_have_been():
+    permits = Permits("https://api.example/x", None, None)
+    for order in ("answered", "refused", "unknown", "its worker died"):
+        permits.take(order)
+    permits.settle(None, "answered", b"1")
+    permits.settle(Rejected("not billed"), "refused")
+    permits.settle(OutcomeUnknown("perhaps"), "unknown")
+    told = {each: permits.billed(each) for each in ("answered", "refused", "unknown", "its worker died", "another")}
+    assert told == {"answered": True, "refused": False, "unknown": True, "its worker died": True, "another": False}
 
 
 def test_a_plan_never_holds_a_key(tmp_path: Path):

@@ -104,6 +104,8 @@ def run(
             why = BudgetReached(f"more than {till.left} paid calls need a yes", "Give --yes")
         started = cluster.started(asked, address=ray_address, workers=workers, calls=jobs, max_calls=till.left, why=why)
         with talk.alone_on_stdout(), started as it:
+            if talk.report:
+                talk.report.count_by(it.billed)
             with _heard(it, talk), talk.progress(len(items), "run"):
                 for ended in it.run(items):
                     _tell(ended, out, talk, finished, it.close)

@@ -34,6 +34,8 @@ def client(paying: dict[str, Any], talk: Talk) -> Iterator[Till]:
     names = ("sandbox", "api_url", "key_file", "key_stdin", "keyring")
     with clients.client(**{name: paying[name] for name in names}, talk=talk) as sender:
         till = Till(sender, paying["max_calls"], warn=talk.say)
+        if talk.report:
+            talk.report.count_by(till.billed)
 
         def leave(number: int) -> None:
             code = 130 if number == signal.SIGINT else 143
@@ -123,7 +125,7 @@ def each(
         if error is not None and not isinstance(error, Interrupted):
             # The photo first: nobody knows an order by its digits.
             error.subject = f"{order.origin.source}: {error.subject or order.folder}"
-            talk.refused(order.origin.source, error, order, _state(order))
+            talk.refused(order.origin.source, error, order, _state(order, till))
     if till.closed is not None:
         talk.codes.append(till.closed.exit_code)
         talk.say(
@@ -132,9 +134,9 @@ def each(
         )
 
 
-def _state(order: Order) -> State:
-    """How far an order got that something went wrong with."""
+def _state(order: Order, till: Till) -> State:
+    """How far an order got that something went wrong with; where its folder does not tell, as the till knows it."""
     try:
         return states.state(order.folder) if order.folder else State.PLANNED
     except PhotioError:
-        return State.PLANNED
+        return State.UNKNOWN if till.billed(order.key[:32]) else State.PLANNED
