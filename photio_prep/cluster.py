@@ -218,8 +218,6 @@ def _context() -> Iterator[None]:
 def _ended(row: Mapping[str, Any], item: Item, out: Path) -> Ended | None:
     """How a photo ended, by its row; None for one that stays planned because everything was stopped."""
     error = pickle.loads(row["ended"]) if row["ended"] else None  # noqa: S301  from our own workers
-    if isinstance(error, str):
-        raise RuntimeError(f"a bug on a worker:\n{error}")  # noqa: TRY004  it is no type that is wrong
     if isinstance(error, Interrupted):
         return None
     warnings = tuple(pickle.loads(row["warnings"])) if row["warnings"] else ()  # noqa: S301

@@ -11,7 +11,7 @@ from typing import Any
 from photio_prep.data import Keep, Request, Result, Sender
 from photio_prep.errors import ApiUnavailable, BudgetReached, Interrupted, PhotioError
 from photio_prep.pace import Pace
-from photio_prep.till import Till
+from photio_prep.till import Till, ended
 from photio_prep.wire import key
 
 # Seconds that a worker waits for a permit. The actor answers in a millisecond; its node may have gone.
@@ -149,6 +149,12 @@ class SharedTill:
         """Who is asked."""
         return self._sender.endpoint
 
+    def ready(self) -> None:
+        """Have what a call needs, before its order is claimed."""
+        have = getattr(self._sender, "ready", None)
+        if have is not None:
+            have()
+
     def send(self, request: Request, keep: Keep | None = None) -> Result:
         """The answer to `request`, if the budget of all allows. PAID."""
         order = key(request, self.endpoint)[:32]
@@ -157,9 +163,9 @@ class SharedTill:
             raise refused
         try:
             result = self._sender.send(request, keep)
-        except PhotioError as error:
-            self._permits.tell("settle", error, order)
+            digest = sha256(result.raw).digest()
+        except Exception as error:
+            self._permits.tell("settle", ended(error), order)
             raise
-        digest = sha256(result.raw).digest()
         self.warnings += self._permits.tell("settle", None, order, digest) or []
         return result

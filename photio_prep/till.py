@@ -26,6 +26,13 @@ from photio_prep.wire import key
 UNKNOWNS_IN_A_ROW = 10
 
 
+def ended(error: Exception) -> PhotioError:
+    """How a call ended that raised: a sender's bug says nothing of what was sent, so that is unknown."""
+    if isinstance(error, PhotioError):
+        return error
+    return OutcomeUnknown(f"stopped while it was sent ({type(error).__name__})")
+
+
 class Till:
     """Lets at most `max_calls` calls through that were, or may have been, billed; exact under any number of threads.
 
@@ -62,12 +69,23 @@ class Till:
         self.take(order)
         try:
             result = self._sender.send(request, keep)
-        except PhotioError as error:
-            self.settle(error, order)
+            digest = sha256(result.raw).digest()
+        except Exception as error:
+            self.settle(ended(error), order)
             raise
         self.settle(None, order)
-        self.compare(order, sha256(result.raw).digest())
+        self.compare(order, digest)
         return result
+
+    def ready(self) -> None:
+        """Have what a call needs, before its order is claimed; else nothing more is let through."""
+        have = getattr(self._sender, "ready", None)
+        if have is not None:
+            try:
+                have()
+            except PhotioError as error:
+                self.close(error)
+                raise
 
     def settle(self, error: PhotioError | None, order: str = "") -> None:
         """What came of the call for `order` that `take` let through: an answer (None), or this error."""

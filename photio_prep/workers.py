@@ -15,7 +15,7 @@ from photio_prep import finals, flow, gate, orders, pay, presets, reading, setti
 from photio_prep.again import PaidBefore
 from photio_prep.connection import Timeouts
 from photio_prep.cutting import DEFAULT_CUTOUT, CutoutOptions
-from photio_prep.errors import Interrupted, PhotioError, StorageFailed, UsageError
+from photio_prep.errors import Interrupted, PhotioError, StorageFailed, UsageError, of_photo
 from photio_prep.finishing import DEFAULT_FINISHING, Finishing
 from photio_prep.inputs import Item
 from photio_prep.matters import another, matter_for
@@ -92,8 +92,10 @@ def _step(row: dict[str, Any], permits: Asking, work: Callable[[], Mapping[str, 
         if isinstance(error, StorageFailed) or error.exit_code in _FOR_ALL:
             permits.tell("close", error)
         return {**row, "ended": pickle.dumps(error)}
-    except Exception:  # noqa: BLE001  a bug must not look like a worker that died: the driver raises it
-        return {**row, "ended": pickle.dumps(traceback.format_exc())}
+    except Exception as error:  # noqa: BLE001  a bug must not look like a worker that died
+        outcome = of_photo(error)
+        outcome.add_note(traceback.format_exc())  # a cause does not travel
+        return {**row, "ended": pickle.dumps(outcome)}
 
 
 class Preparing:

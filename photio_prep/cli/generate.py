@@ -79,7 +79,7 @@ def generate(orders_: tuple[Path, ...], approved: Path | None, print_curl: bool,
         def told(order: Order, state: State) -> None:
             talk.done(order, state, result=order.folder)
 
-        with talk.progress(len(planned), "generate"):
+        with reporting.kept(talk), talk.progress(len(planned), "generate"):
             paying_.each(planned, call, told, till, talk, jobs, total=len(planned))
     return reporting.close(talk, out_of(found[0]) if found else None)
 

@@ -44,7 +44,7 @@ def prepare(inputs_: tuple[str, ...], out: Path, api_url: str | None, **given: A
     choice = choosing.Choice(inputs_, out, talk, cutting)
     try:
         for items in choice.batches():
-            with talk.progress(len(items) * choice.seeds, "prepare"):
+            with reporting.kept(talk), talk.progress(len(items) * choice.seeds, "prepare"):
                 made = prepared(items, out, talk, endpoint=endpoint, words=words, cutting={**cutting})
                 for order in choice.spread(made):
                     folder = wanted.followed(order.folder) if order.folder else None
@@ -92,8 +92,9 @@ def finish(orders_: tuple[Path, ...], out: Path | None, overwrite: bool, **given
             talk.refused(origin.source, error, order, states.state(folder))
 
     with talk.progress(len(found), "finish"):
-        for _ in batch.in_order(found, work, threads=CORES):
-            pass
+        for (folder, origin), error in batch.in_order(found, work, threads=CORES):
+            if error is not None:  # a bug: ours are told already
+                talk.refused(origin.source, error, None, states.state(folder))
     sweeping.show(swept, talk)
     talk.summary()
     return talk.exit_code

@@ -1,10 +1,11 @@
 """The end of a command: totals for people, the report for programs, results beside the rows of job tables."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from photio_prep.cli.talk import Talk
-from photio_prep.errors import StorageFailed
+from photio_prep.errors import StorageFailed, of_photo
 from photio_prep.inputs import Item
 from photio_prep.report import JSON, Report
 from photio_prep.states import State
@@ -13,6 +14,17 @@ from photio_prep.states import State
 def begin(talk: Talk, command: str, price: float | None = None) -> None:
     """From now on everything that `talk` is told goes into a report."""
     talk.report = Report(command, price)
+
+
+@contextmanager
+def kept(talk: Talk) -> Iterator[None]:
+    """What ends the command is told in here, once there is anything to report: the rest must not be lost with it."""
+    try:
+        yield
+    except Exception as error:
+        if talk.report is None or not talk.report.lines:
+            raise
+        talk.fail(of_photo(error))
 
 
 def close(talk: Talk, out: Path | None, items: Sequence[Item] = (), seeds: int = 1) -> int:

@@ -70,7 +70,8 @@ def run(inputs_: tuple[str, ...], out: Path, overwrite: bool, jobs: int, **given
             finishing.put(path, out, to, overwrite=overwrite)
             finishing.tell(order, path, out, wished, shelving, talk)
 
-        clustering.run(choice.items, out, plan, paying, talk, told, jobs=jobs, **engine)
+        with reporting.kept(talk):
+            clustering.run(choice.items, out, plan, paying, talk, told, jobs=jobs, **engine)
         offer(out, talk)
         return reporting.close(talk, out, choice.items)
     paid_before = PaidBefore(out / "orders")
@@ -90,7 +91,7 @@ def run(inputs_: tuple[str, ...], out: Path, overwrite: bool, jobs: int, **given
             sweeping.note(swept, order, path, out)
 
         for items in choice.batches(lambda: till.closed is not None):
-            with talk.progress(len(items) * choice.seeds, "run"):
+            with reporting.kept(talk), talk.progress(len(items) * choice.seeds, "run"):
                 made = prepared(items, out, talk, endpoint=till.endpoint, words=words, cutting={**rest})
                 known = None if again else paid_before
                 free = _reserved(choice.spread(made), out, talk, known, level, wished, shelving, overwrite=overwrite)
