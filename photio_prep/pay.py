@@ -64,6 +64,8 @@ def pay(order: Order, sender: Sender) -> Result:
             refuse_if_taken(folder)
             if not (folder / "order.json").exists():
                 raise StorageFailed("its folder has gone, so nothing is sent", "Prepare it again", subject=str(folder))
+            if (have := getattr(sender, "ready", None)) is not None:
+                have()  # what a call needs is had before the claim, which would look like a call
             if claims.claim(folder / "claim.json") is not None:
                 return _send(order, folder, sender)
             # Somebody was faster: still paying, or answered by now.

@@ -3,14 +3,14 @@
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import click
 
-from photio_prep import batch, states
+from photio_prep import batch, states, threads
 from photio_prep.cli import clients
 from photio_prep.cli.signals import heard
 from photio_prep.cli.talk import Talk
@@ -51,10 +51,13 @@ def client(paying: dict[str, Any], talk: Talk) -> Iterator[Till]:
             talk.say("stopping: nothing new is sent, what is in flight is waited for; once more to leave at once")
 
         def pause(number: int) -> None:
-            if number == signal.SIGTSTP:
-                threading.Thread(target=_pause, args=(till, talk), name="pause", daemon=True).start()
-            else:
+            if number != signal.SIGTSTP:
                 till.turns.go_on()
+                return
+            try:
+                threads.start(partial(_pause, till, talk), "pause")
+            except UsageError as error:
+                talk.fault(f"cannot pause: {error}")
 
         with heard(leave, pause):
             yield till

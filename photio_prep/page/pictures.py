@@ -12,7 +12,6 @@ import os
 import re
 import zlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from photio_prep.decode import DEFAULT_LIMITS, picture
 from photio_prep.errors import PhotioError
 from photio_prep.geometry import Box, Placement
 from photio_prep.page.rows import Row, digest_is, home
+from photio_prep.threads import Pool
 
 # Each half of a small pair, in pixels: twice what the page shows.
 _HALF = (144, 120)
@@ -67,7 +67,8 @@ def pictures(found: list[Row], folder: Path | None = None) -> Iterator[Pictures]
         place = folder or home(row.folder) / FILES
         return tuple(place / name for name in _made(row, place, there[place]))
 
-    with ThreadPoolExecutor(_WORKERS) as pool:
+    with Pool(_WORKERS, "page") as pool:
+        pool.fill()
         made = dict(zip(first, pool.map(make, first.values()), strict=True))
     for row in found:
         yield _pictures(row, made.get(row.folder, ()))
