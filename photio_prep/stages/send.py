@@ -195,7 +195,7 @@ class InstantClient:
                     proxies=self._proxies,
                     verify=self._verify,
                 )
-            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, MemoryError) as error:
+            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
                 return self._broken(error, watch, upload)
             except BaseException as error:
                 # A bug, or Ctrl-C: what reports it may print locals, and those of http.client hold the headers.
