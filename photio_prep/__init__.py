@@ -13,11 +13,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from photio_prep.batch import Outcome, run_many
     from photio_prep.data import Canvas, Cutout, Final, Matter, Photo, Request, Result, Sender
     from photio_prep.errors import PhotioError
     from photio_prep.flow import finish, generate, prepare, run
     from photio_prep.geometry import Box, Placement, Size
+    from photio_prep.many import Outcome, run_many
     from photio_prep.orders import Order
     from photio_prep.page import review
     from photio_prep.stages.send import InstantClient
@@ -51,11 +51,11 @@ __all__ = [
 # Where each name lives. A module is loaded when a name of it is first asked for (PEP 562): the import itself takes
 # milliseconds, and a program that only pays never loads what only cuts out.
 _HOMES = {
-    "batch": ("Outcome", "run_many"),
     "data": ("Canvas", "Cutout", "Final", "Matter", "Photo", "Request", "Result", "Sender"),
     "errors": ("PhotioError",),
     "flow": ("finish", "generate", "prepare", "run"),
     "geometry": ("Box", "Placement", "Size"),
+    "many": ("Outcome", "run_many"),
     "orders": ("Order",),
     "page": ("review",),
     "stages.send": ("InstantClient",),

@@ -1,7 +1,7 @@
 """Many photos at once: a few are prepared ahead of the calls, several calls are in flight, memory stays flat.
 
-Takes sources and a client; gives what became of each. Touches what the stages touch. Raises only what would befall
-every other photo too; what goes wrong with one is its own outcome.
+Takes items and what is done to each; gives their outcomes. Touches threads. Raises only what would befall every other
+item too, and that when everything begun has ended and was given; what one item meets, a bug too, is its own outcome.
 
     sources ─▶ prepared by `workers` threads, in order, a bounded number ahead ─▶ paid for by `jobs` threads
             ─▶ finished by one thread a core ─▶ outcomes
@@ -11,27 +11,24 @@ Inference itself uses all cores, so `workers` exist to decode the next photo and
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from functools import partial
 from typing import Any, TypeVar
 
-from photio_prep import flow
-from photio_prep.data import Final, Result, Sender
-from photio_prep.errors import Interrupted, PhotioError, StorageFailed
-from photio_prep.orders import Order
+from photio_prep.errors import PhotioError, StorageFailed, Unexpected, of_photo
 from photio_prep.parallel import CORES
-from photio_prep.stages.load import Source
+from photio_prep.threads import Pool
 from photio_prep.till import Till
 
 T = TypeVar("T")
 U = TypeVar("U")
 V = TypeVar("V")
 
-JOBS = 8
 # What every other photo would meet too: usage, storage, the model.
 _BEFALLS_ALL = (2, 7, 11)
+# So many bugs in a row, and nothing more is paid for.
+_BUGS_IN_A_ROW = 10
 
 
 def workers() -> int:
@@ -45,7 +42,8 @@ def in_order(
 ) -> Iterator[tuple[T, U | PhotioError]]:
     """Each item with what `work` made of it, in the order of `items`, worked on by `threads` at a time.
 
-    No more than `threads` and one lie ready or in work. An error that every other item would meet too is raised.
+    No more than `threads` and one lie ready or in work. Without a thread to be had, the caller's own works. An error
+    that every other item would meet too, or one of `items` itself, is raised when what is in work was given.
 
     Raises:
         UsageError, StorageFailed, ModelUnavailable: As `work` raises them.
@@ -55,14 +53,10 @@ def in_order(
 
     def first() -> tuple[T, U | PhotioError]:
         item, future = waiting.popleft()
-        try:
-            return item, future.result()
-        except PhotioError as error:
-            if error.exit_code in _BEFALLS_ALL:
-                raise
-            return item, error
+        return item, _own_error(future) or future.result()
 
-    with ThreadPoolExecutor(threads, thread_name_prefix="prepare") as pool:
+    with Pool(threads, "prepare") as pool:
+        pool.fill()
         try:
             for item in items:
                 waiting.append((item, pool.submit(work, item)))
@@ -70,9 +64,28 @@ def in_order(
                     yield first()
             while waiting:
                 yield first()
-        finally:  # the rest is not wanted any more, or would meet the same
+        except StorageFailed:  # what was made meanwhile must not be paid for
+            raise
+        except Exception:
+            while waiting:
+                if _befalls_all(waiting[0][1].exception()):
+                    waiting.popleft()
+                else:
+                    yield first()
+            raise
+        finally:  # the rest is not awaited any more
             for _, future in waiting:
                 future.cancel()
+
+
+def _befalls_all(error: BaseException | None) -> bool:
+    return isinstance(error, PhotioError) and error.exit_code in _BEFALLS_ALL
+
+
+def _own_error(future: Future[Any]) -> PhotioError | None:
+    """An item's own error, if it met one; what befalls all, or stops the program, is none and is raised by `result`."""
+    error = future.exception()
+    return of_photo(error) if isinstance(error, Exception) and not _befalls_all(error) else None
 
 
 def as_done(
@@ -85,31 +98,59 @@ def as_done(
     """Each of `found` with what `finish` made of what `call` gave, as they finish: `jobs` calls at a time.
 
     As many again are taken ahead. Nothing more is taken once the till is closed, and the first trouble with the disk
-    closes it. Finished are as many at a time as there are cores: that a call has its answer must not keep the next one
-    waiting, and each needs memory for a photo, which its thread keeps (docs/speed.md).
+    closes it, as ten bugs in a row do. Finished are as many at a time as there are cores: that a call has its answer
+    must not keep the next one waiting, and each needs memory for a photo, which its thread keeps (docs/speed.md).
+    What `found` raises is raised when everything that was taken has been given.
+
+    Raises:
+        UsageError: The system gives no thread; nothing was sent.
     """
     running: dict[Future[V], T] = {}
+    fuse = _Fuse(till)
 
-    def finished() -> Iterator[tuple[T, V | PhotioError]]:
+    def ended() -> Iterator[tuple[T, V | PhotioError]]:
         for future in wait(running, return_when=FIRST_COMPLETED).done:
-            one = running.pop(future)
-            try:
-                yield one, future.result()
-            except PhotioError as error:
-                yield one, error
+            yield running.pop(future), fuse.error(future) or future.result()
 
-    with ThreadPoolExecutor(CORES, "finish") as finishing, ThreadPoolExecutor(jobs, "call") as calling:
-        for one in found:
-            if till.closed is not None:
-                break
-            whole: Future[V] = Future()
-            running[whole] = one
-            then = partial(_closing, till, finish, one)
-            calling.submit(_closing, till, call, one).add_done_callback(partial(_go_on, finishing, whole, then))
-            if len(running) >= 2 * jobs:
-                yield from finished()
+    till.ready()
+    with Pool(CORES, "finish", least=1) as finishing, Pool(jobs, "call", least=1) as calling:
+        finishing.fill()
+        calling.fill()
+        try:
+            for one in found:
+                if till.closed is not None:
+                    break
+                whole: Future[V] = Future()
+                running[whole] = one
+                then = partial(_closing, till, finish, one)
+                calling.submit(_closing, till, call, one).add_done_callback(partial(_go_on, finishing, whole, then))
+                if len(running) >= 2 * jobs:
+                    yield from ended()
+        except Exception as error:
+            if isinstance(error, StorageFailed):
+                till.close(error)
+            while running:
+                yield from ended()
+            raise
         while running:
-            yield from finished()
+            yield from ended()
+
+
+class _Fuse:
+    """Closes the till when too many in a row met a bug: the next call would be paid for in vain."""
+
+    def __init__(self, till: Till) -> None:
+        self._till = till
+        self._bugs = 0
+
+    def error(self, future: Future[Any]) -> PhotioError | None:
+        """What an item met, counted."""
+        raised = future.exception()
+        error = of_photo(raised) if isinstance(raised, Exception) else None
+        self._bugs = self._bugs + 1 if isinstance(error, Unexpected) else 0
+        if error is not None and self._bugs == _BUGS_IN_A_ROW:
+            self._till.close(error)
+        return error
 
 
 def _closing(till: Till, work: Callable[..., U], *given: Any) -> U:  # noqa: ANN401  what `work` takes
@@ -131,77 +172,3 @@ def _go_on(pool: Executor, whole: Future[V], work: Callable[[U], V], answer: Fut
             whole.set_exception(error)
 
     pool.submit(settle)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one photo of many.
-
-    `source` is the source as it was given; `order` None where the photo was refused; `final` None where anything
-    went wrong, and `error` then says what.
-    """
-
-    source: Any
-    order: Order | None = None
-    final: Final | None = None
-    error: PhotioError | None = None
-
-
-def run_many(
-    sources: Iterable[Source | Mapping[str, Any]],
-    description: str = "",
-    *,
-    client: Sender,
-    max_calls: int | None = None,
-    jobs: int = JOBS,
-    threads: int | None = None,
-    progress: Callable[[Outcome], None] | None = None,
-    format: str | None = None,  # noqa: A002
-    gate: str | None = None,
-    **options: Any,  # noqa: ANN401
-) -> Iterator[Outcome]:
-    """What became of each photo, as they finish: prepare, generate, finish. PAID.
-
-    Takes no more sources than it needs, so that they may be endless. Closing the iterator starts nothing new and
-    waits for what is in flight.
-
-    Args:
-        sources: As in `prepare`; or mappings of `prepare`'s arguments, `source` and what is particular to the photo.
-        description: The scene wanted, in English, where a mapping gives no other.
-        client: Who sends.
-        max_calls: Pay for at most so many.
-        jobs: Calls at the same time.
-        threads: Photos that are prepared at the same time.
-        progress: Is told of each outcome before it is given.
-        format: As in `finish`.
-        gate: As in `generate`.
-        options: The other arguments of `prepare`, for all.
-
-    Raises:
-        UsageError, StorageFailed, ModelUnavailable: What every other photo would meet too.
-    """
-    till = Till(client, max_calls)
-
-    def prepared(given: Source | Mapping[str, Any]) -> Order:
-        own = given if isinstance(given, Mapping) else {"source": given}
-        return flow.prepare(**{"description": description, "endpoint": till.endpoint, **options, **own})
-
-    def call(job: tuple[Any, Order | PhotioError]) -> tuple[Order, Result]:
-        if isinstance(job[1], PhotioError):  # refused while it was prepared
-            raise job[1]
-        return job[1], flow.generate(job[1], client=till, gate=gate)
-
-    def finish(_: object, paid: tuple[Order, Result]) -> Final:
-        return flow.finish(*paid, format=format)
-
-    try:
-        made_ready = in_order(sources, prepared, threads=threads)
-        for (given, order), final in as_done(made_ready, call, finish, till, jobs):
-            error = final if isinstance(final, PhotioError) else None
-            made = None if isinstance(order, PhotioError) else order
-            outcome = Outcome(given, made, None if isinstance(final, PhotioError) else final, error)
-            if progress is not None:
-                progress(outcome)
-            yield outcome
-    finally:
-        till.close(Interrupted("the iterator was closed"))

@@ -128,6 +128,13 @@ class Cluster:
             return LOST, 0
         return found, calls
 
+    def billed(self, order: str) -> bool:
+        """Whether a call for `order`, 32 digits of its key, was billed or may have been; without the actor it may."""
+        try:
+            return bool(self._permits.ask("billed", order))
+        except Interrupted:
+            return True
+
     def run(self, items: Iterable[Item]) -> Iterator[Ended]:
         """How each photo ended, as it ends. One whose turn did not come is not among them."""
         rest = iter(items)
@@ -211,8 +218,6 @@ def _context() -> Iterator[None]:
 def _ended(row: Mapping[str, Any], item: Item, out: Path) -> Ended | None:
     """How a photo ended, by its row; None for one that stays planned because everything was stopped."""
     error = pickle.loads(row["ended"]) if row["ended"] else None  # noqa: S301  from our own workers
-    if isinstance(error, str):
-        raise RuntimeError(f"a bug on a worker:\n{error}")  # noqa: TRY004  it is no type that is wrong
     if isinstance(error, Interrupted):
         return None
     warnings = tuple(pickle.loads(row["warnings"])) if row["warnings"] else ()  # noqa: S301
@@ -220,7 +225,7 @@ def _ended(row: Mapping[str, Any], item: Item, out: Path) -> Ended | None:
     if folder is None:
         return Ended(item, None, State.REFUSED, error=error)
     try:
-        order = orders.read(folder, origin=pickle.loads(row["origin"]))  # noqa: S301
+        order = replace(orders.read(folder, origin=pickle.loads(row["origin"])), fresh=row["fresh"])  # noqa: S301
     except PhotioError as damaged:
         return Ended(item, None, State.REFUSED, error=error or damaged)
     if error is not None:

@@ -6,10 +6,10 @@ Raises what requests and urllib3 raise.
 
 import re
 import socket
-import threading
 import traceback
 import urllib.parse
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ import requests.exceptions
 import urllib3.exceptions
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from photio_prep import threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +82,12 @@ class Watch:
             raise TimeoutError("timed out")
         self.connected = True
 
-    def deadline(self) -> "_Deadline":
-        """While this is entered, the overall time runs; when it is up, the connection is cut."""
-        return _Deadline(self.timeouts.overall, self._expire)
+    def deadline(self) -> AbstractContextManager[None]:
+        """While this is entered, the overall time runs; when it is up, the connection is cut.
+
+        Read time-outs are per byte, and a byte a second runs for ever.
+        """
+        return threads.deadline(self.timeouts.overall, self._expire)
 
     def _expire(self) -> None:
         self.expired = True
@@ -92,20 +97,6 @@ class Watch:
                 socket.socket.shutdown(getattr(self._socket, "socket", self._socket), socket.SHUT_RDWR)
             except OSError:
                 return  # it ended by itself meanwhile
-
-
-class _Deadline:
-    """Calls back when the time is up: read time-outs are per byte, and a byte a second runs for ever."""
-
-    def __init__(self, seconds: float, call: Callable[[], None]) -> None:
-        self._timer = threading.Timer(seconds, call)
-        self._timer.daemon = True
-
-    def __enter__(self) -> None:
-        self._timer.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
 
 
 class Adapter(requests.adapters.HTTPAdapter):

@@ -148,7 +148,11 @@ class Keep(Protocol):
 
 
 class Sender(Protocol):
-    """Sends a request and gives the result. `endpoint` is part of an order's key."""
+    """Sends a request and gives the result. `endpoint` is part of an order's key.
+
+    A method `ready()`, where there is one, is called before an order is claimed: it has what a call needs (threads), or
+    raises a PhotioError, and then nothing is sent.
+    """
 
     @property
     def endpoint(self) -> str:

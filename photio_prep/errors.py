@@ -1,10 +1,12 @@
 """What can fail, and the exit code that each failure ends with.
 
     PhotioError
+    ├── Unexpected            1   a bug, or the system's fault, that one photo met; the others went on
     ├── UsageError            2   a flag, a setting or a value that cannot be meant
     │   └── Mistakes          2   every mistake of a job table, each with its line
     ├── PhotoRefused          3   this photo cannot be used; nothing was billed
     │   ├── NoProduct         3   the model found nothing to cut out
+    │   ├── SegmenterFailed   3   the model raised, or gave what is no alpha
     │   ├── GateStopped       3   its cutout is not worth paying for; the order stays planned
     │   ├── OutputExists      3   another file already lies where the final would go
     │   ├── PresetFailed      3   a marketplace's file was written, and breaks its rules; it is kept
@@ -54,6 +56,26 @@ class PhotioError(Exception):
         return self
 
 
+class Unexpected(PhotioError):
+    """A bug, or the system's fault, that one photo met; its cause is the exception itself."""
+
+    exit_code = 1
+
+
+def of_photo(error: Exception) -> PhotioError:
+    """An exception that one photo met, as its outcome: one of ours as it is, another with it as its cause."""
+    if isinstance(error, PhotioError):
+        return error
+    outcome: PhotioError
+    if isinstance(error, MemoryError):
+        outcome = PhotoRefused("there is not enough memory for it", "Allow more, or work on fewer photos at once")
+    else:
+        found = f"a bug: {type(error).__name__}: {error}"[:400]
+        outcome = Unexpected(found, "Run it again with -v and report what it says, with the photo if you may")
+    outcome.__cause__ = error
+    return outcome
+
+
 class UsageError(PhotioError):
     """A flag, a setting or a value that cannot be meant."""
 
@@ -79,6 +101,10 @@ class PhotoRefused(PhotioError):
 
 class NoProduct(PhotoRefused):
     """The model found nothing to cut out."""
+
+
+class SegmenterFailed(PhotoRefused):
+    """The segmenter raised an exception, or gave what is no alpha of the picture."""
 
 
 class GateStopped(PhotoRefused):

@@ -16,7 +16,6 @@ import http.client
 import re
 import socket
 import ssl
-import threading
 import time
 import zlib
 from collections.abc import Callable, Collection
@@ -24,6 +23,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import urljoin
 
+from photio_prep import threads
 from photio_prep.addresses import PORTS, Target, shown, special, target
 from photio_prep.connection import Timeouts, Watch
 from photio_prep.decode import sniff
@@ -211,8 +211,7 @@ class _Asking:
             except (OSError, UnicodeError) as error:
                 failed.append(error)
 
-        thread = threading.Thread(target=ask, name="resolve", daemon=True)
-        thread.start()
+        thread = threads.start(ask, "resolve")
         thread.join(self._left(self.watch.timeouts.overall))
         if thread.is_alive():
             raise TimeoutError

@@ -169,21 +169,6 @@ def write_whole(path: Path, data: bytes, *, overwrite: bool = True, durable: boo
             raise
 
 
-def write_again(path: Path, data: bytes) -> None:
-    """Publish `data` at `path` whole, but not synced: for what can be made again at any time, and by the thousand.
-
-    Raises:
-        StorageFailed: It cannot be written.
-    """
-    with storage(path):
-        temporary = temporary_beside(path)
-        try:
-            temporary.write_bytes(data)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
 def make_folder(folder: Path) -> None:
     """Make a folder where there is none, and its parents; their names are synced, or what lies in them could be lost.
 

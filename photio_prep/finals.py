@@ -18,7 +18,8 @@ from photio_prep.facts import read_if_there, written
 from photio_prep.finishing import DEFAULT_FINISHING, Finishing
 from photio_prep.flow import finish
 from photio_prep.inputs import MARK
-from photio_prep.orders import Order, Origin
+from photio_prep.orders import Order
+from photio_prep.origin import Origin
 from photio_prep.publish import bearable, place, publish, refuse_special
 
 Metadata = Literal["none", "keep-safe"]

@@ -22,7 +22,8 @@ from photio_prep.finishing import Finishing, Product
 from photio_prep.framing import Framing
 from photio_prep.geometry import Recommended, Size, box_on, named, place, snap
 from photio_prep.limits import check_extent
-from photio_prep.orders import Order, Origin, file_path, placed_as
+from photio_prep.orders import Order
+from photio_prep.origin import Origin, file_path, placed_as
 from photio_prep.parallel import both
 from photio_prep.pointing import Hints
 from photio_prep.preflight import Preflight
@@ -284,5 +285,6 @@ def run(
     wishes = Finishing(product, output_size, match_tone)  # a mistake in it must not cost a call
     order = prepare(source, description=description, endpoint=client.endpoint, **options)
     wishes.fits(order.placement)
+    format_ = final_format(order.origin.format, format)
     result = generate(order, client=client, gate=gate, pay_again=pay_again)
-    return assembled(order, result, wishes, format_=final_format(order.origin.format, format))
+    return assembled(order, result, wishes, format_=format_, limits=options.get("limits", DEFAULT_LIMITS))

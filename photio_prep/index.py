@@ -7,7 +7,6 @@ given already. Reads the disk; a damaged order is passed over, since whoever rea
 import contextlib
 import re
 import threading
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +15,9 @@ from typing import Any
 
 from photio_prep import claims, facts, orders
 from photio_prep.errors import PhotioError
-from photio_prep.orders import SANDBOX, Order, Origin
+from photio_prep.names import fold
+from photio_prep.orders import SANDBOX, Order
+from photio_prep.origin import Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +134,6 @@ def write(order: Order, root: Path, *, revised: bool = False) -> Order:
     order = orders.write(order, root, revised=revised)
     of(root).add(order)
     return order
-
-
-def fold(output: str) -> str:
-    """A name as the least discerning file system compares it."""
-    return unicodedata.normalize("NFC", output).casefold()
 
 
 def _wish(origin: Origin) -> tuple[str, str]:

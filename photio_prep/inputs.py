@@ -16,7 +16,7 @@ from photio_prep import jobs, presets, storage
 from photio_prep.addresses import LONGEST, shown
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.files import read_input
-from photio_prep.names import OutputNames, by_rank
+from photio_prep.names import Names, by_rank
 
 # Only these are taken from a folder; a file that is named on the command line is judged by its bytes alone.
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic", ".heif"})
@@ -56,20 +56,19 @@ def expand(
     *,
     passed_over: PassedOver | None = None,
     described: bool = True,
-    names: OutputNames | None = None,
+    names: Names | None = None,
 ) -> Iterator[Item]:
     """Each photo that `inputs` name, folders in sorted order with their tree kept; nothing of `out` itself.
 
-    Photos whose finals would have the same name (`x/a.jpg` and `y/a.jpeg`, `A.png` and `a.png`) are kept apart, and
-    keep the names that they have in the orders of `out` (names.py). All job tables are read before the first photo is
-    given; unless `described`, each of their rows must have a scene description of its own. `names` are those of an
-    earlier look at the same inputs.
+    Photos whose finals would have the same name (`x/a.jpg` and `y/a.jpeg`, `A.png` and `a.png`) are kept apart by
+    `names`; `RecordedNames(out)` gives each the name that it has in the orders of `out`. All job tables are read before
+    the first photo is given; unless `described`, each of their rows must have a scene description of its own.
 
     Raises:
         UsageError: An input does not exist.
         Mistakes: Every mistake of the job tables.
     """
-    names = names or OutputNames(out, format_)
+    names = names or Names(format_)
     names.begin()
     paths = (Path(each) for each in inputs if jobs.is_table(each) and os.path.lexists(each) and not Path(each).is_dir())
     tables = jobs.read(paths, described=described)
@@ -84,7 +83,7 @@ def expand(
             yield from (item._replace(output=_name(names, item)) for item in items)
 
 
-def _name(names: OutputNames, item: Item) -> str:
+def _name(names: Names, item: Item) -> str:
     return names.give(item.output, item.source, item.name)
 
 

@@ -20,8 +20,8 @@ from typing import IO
 
 from PIL import Image
 
-from photio_prep import settings
-from photio_prep.errors import PhotoRefused
+from photio_prep import settings, threads
+from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.headers.facts import Credit
 from photio_prep.limits import Limits
 from photio_prep.pixels import Job, Pixels
@@ -83,18 +83,15 @@ class _Child:
             PhotoRefused: What it says.
             _Died: It ended, or was ended because it took too long.
         """
-        timer = threading.Timer(limits.seconds * _PATIENCE, self._stop)
-        timer.daemon = True
-        timer.start()
-        try:
-            jobs, replies = self._pipes()
-            _send(jobs, job, limits)
-            return _received(replies, limits)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise _Died from error
-        finally:
-            self.used = True
-            timer.cancel()
+        with threads.deadline(limits.seconds * _PATIENCE, self._stop):
+            try:
+                jobs, replies = self._pipes()
+                _send(jobs, job, limits)
+                return _received(replies, limits)
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise _Died from error
+            finally:
+                self.used = True
 
     def _pipes(self) -> list[IO[bytes]]:
         return [pipe for pipe in (self.process.stdin, self.process.stdout) if pipe is not None]
@@ -106,10 +103,18 @@ class _Child:
     def close(self) -> int:
         """End it; its return code."""
         self.process.kill()
+        self._hang_up()
+        return self.process.wait()
+
+    def leave(self) -> None:
+        """Leave it to the process that we were forked from."""
+        self._hang_up()
+        self.process.returncode = 0  # or its end would be warned of
+
+    def _hang_up(self) -> None:
         for pipe in self._pipes():
             with contextlib.suppress(OSError):
                 pipe.close()
-        return self.process.wait()
 
 
 class _Idle:
@@ -131,6 +136,7 @@ class _Idle:
                 # After a fork the pipes belong to the process that made them.
                 if child.owner == os.getpid():
                     return child
+                child.leave()
         return _Child()
 
     def give_back(self, child: _Child) -> None:
@@ -176,8 +182,9 @@ def pixels(job: Job, limits: Limits) -> Pixels:
 
 def _asked(job: Job, limits: Limits) -> Pixels:
     try:
+        threads.ready()
         child = _IDLE.take()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, UsageError) as error:
         raise PhotoRefused(
             f"the decoder of {job.format} runs in a process of its own, which cannot be started ({error})",
             'Export it as JPEG or PNG, or, if you trust the file, set isolate = "none" under [limits] in photio.toml',

@@ -25,6 +25,7 @@ from photio_prep.data import Photo
 from photio_prep.errors import ModelUnavailable, PhotioError
 from photio_prep.matters import CatalogueMatter, matter_for
 from photio_prep.orders import Order
+from photio_prep.origin import file_path, placed_as
 from photio_prep.parallel import alone
 from photio_prep.stages.load import load, name_of, read
 from photio_prep.stages.request import doubts, request
@@ -94,10 +95,8 @@ def _recalled(note: Path, digest: str, asked: Mapping[str, Any]) -> Order | None
     new = request(old.canvas, **{name: asked[name] for name in _WORDS})
     was, now = doubts(old.request.description), doubts(new.description)
     warnings = (*(each for each in old.origin.warnings if each not in was), *now)
-    origin = replace(
-        old.origin, source=asked["name"], path=ledger.file_path(asked["name"]), warnings=warnings, record=""
-    )
-    origin = replace(origin, **ledger.placed_as(asked["output"], variants=asked["variants"]))
+    origin = replace(old.origin, source=asked["name"], path=file_path(asked["name"]), warnings=warnings, record="")
+    origin = replace(origin, **placed_as(asked["output"], variants=asked["variants"]))
     kept = ledger.cutout(old.folder)
     order = replace(old, request=new, endpoint=asked["endpoint"], origin=origin, cutout=kept, folder=None)
     placed = index.write(order, note.parent.parent)

@@ -1,40 +1,42 @@
-"""The place of each photo's final below the output folder. A name, once given, stays that photo's.
+"""The place of each photo's final below the output folder, as a name that every system can hold.
 
-Names are recorded by the orders in the output folder. A newcomer that would have the name of another photo gets six
-digits behind its own, whatever the order of the inputs, the suffix of the file or the options of the run.
+`Names` keeps the photos of one command apart; recorded.py knows the names that earlier commands gave, too.
 """
 
 import os
-import re
 import unicodedata
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
-from photio_prep import index, states
 from photio_prep.encode import SUFFIXES, final_format
-from photio_prep.errors import PhotioError
-from photio_prep.files import read_input
-from photio_prep.index import Entry, OrderIndex, fold
-from photio_prep.limits import DEFAULT_LIMITS
-from photio_prep.orders import Origin, variant_output
 
 # A name may have 255 bytes on every file system we know; ours adds at most this.
 _LONGEST = 255 - len("~123456123456-photio-instagram-portrait.jpg")
 _BY_SUFFIX = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
-class OutputNames:
-    """Gives names for one command.
+class Photo:
+    """An input as names are given to it: `identity` tells it from all others, `path` is "" where it is no file."""
+
+    def __init__(self, source: Path | str | None, name: str) -> None:
+        self.path = os.path.realpath(source) if isinstance(source, Path) else ""
+        self.identity = self.path or str(source)
+        self.name = name
+        digits = sha256(self.identity.encode("utf-8", "surrogateescape")).hexdigest()
+        # Six are enough but for two photos of millions; then more.
+        self.digits = digits[:6], digits[:12]
+
+
+class Names:
+    """Gives names for one command: a newcomer that would have the name of another photo gets digits behind its own.
 
     Args:
-        out: The output folder, with its orders.
         format_: Of all finals ("jpg", "png", "webp"); None is each photo's own.
         variants: How many orders each photo gets.
     """
 
-    def __init__(self, out: Path, format_: str | None = None, variants: int = 1) -> None:
-        self._orders: OrderIndex = index.of(out / "orders").refresh()
+    def __init__(self, format_: str | None = None, variants: int = 1) -> None:
         self._format, self._variants = format_, variants
         self._owners: dict[str, str] = {}
         self._taken: set[str] = set()
@@ -51,101 +53,40 @@ class OutputNames:
             source: Its path, its URL, or None for standard input.
             name: What messages and orders call it.
         """
-        output = portable(output)
-        path = os.path.realpath(source) if isinstance(source, Path) else ""
-        photo = _Photo(path or str(source), path, name)
-        candidates = [*self._given(photo, output), output, *(f"{output}~{digits}" for digits in photo.digits)]
-        free = next(each for each in candidates if self._is_free(each, photo))
-        for place in self._places(free, _format(name, self._format)):
+        output, photo = portable(output), Photo(source, name)
+        candidates = [*self._recorded(photo, output), output, *(f"{output}~{digits}" for digits in photo.digits)]
+        base = next((candidate for candidate in candidates if self._is_free(candidate, photo)), candidates[-1])
+        for place in self._places(base, photo):
             self._owners[place] = photo.identity
             self._taken.add(place)
-        return free
+        return base
 
-    def _given(self, photo: "_Photo", output: str) -> list[str]:
+    def _recorded(self, photo: Photo, output: str) -> list[str]:  # noqa: ARG002  recorded.py answers it
         """The names that this photo has already which are `output`, or that with digits behind it."""
-        entries = [entry for entry in self._orders.with_output(output) if photo.is_in(entry)]
-        if not entries:
-            entries = [
-                *self._orders.with_source(photo.name),
-                *(self._orders.with_path(photo.path) if photo.path else ()),
-            ]
-        shape = re.compile(re.escape(output) + "(~[0-9a-f]{6,12})?")
-        bases = (entry.origin.base for entry in entries if photo.is_in(entry))
-        return sorted({base for base in bases if shape.fullmatch(base)}, key=len)
+        return []
 
-    def _is_free(self, base: str, photo: "_Photo") -> bool:
-        places = self._places(base, _format(photo.name, self._format))
-        if any(place in self._taken or self._owners.get(place, photo.identity) != photo.identity for place in places):
-            return False
-        own_number = {variant_output(base, number) for number in range(self._variants + 1)}
-        return not any(
-            places & self._places_of(entry)
-            for output in own_number
-            for entry in self._orders.with_output(output)
-            if not photo.is_in(entry)
+    def _is_free(self, base: str, photo: Photo) -> bool:
+        """Whether no other photo has, or may get, a file that this one would need under this name."""
+        places = self._places(base, photo)
+        return not (places & self._taken) and all(
+            self._owners.get(each, photo.identity) == photo.identity for each in places
         )
 
-    def _places(self, base: str, format_: str) -> set[str]:
+    def _places(self, base: str, photo: Photo) -> set[str]:
         """Every file that finals of a photo named `base` may need, as names are compared."""
+        suffix = SUFFIXES[final_format(_BY_SUFFIX.get(Path(photo.name).suffix.lower(), "PNG"), self._format)]
         numbers = range(self._variants + 1) if self._variants > 1 else (0,)
-        return {fold(variant_output(base, number) + SUFFIXES[format_]) for number in numbers}
-
-    def _places_of(self, entry: Entry) -> set[str]:
-        """The files that a recorded photo has, or will have."""
-        origin = entry.origin
-        suffixes = {SUFFIXES[final_format(origin.format, self._format)], SUFFIXES[final_format(origin.format)]}
-        mark = _mark(entry)
-        suffixes |= {Path(str(mark["path"])).suffix} if mark else set()
-        return {fold(f"{origin.output}{suffix}") for suffix in suffixes}
+        return {fold(variant_output(base, number) + suffix) for number in numbers}
 
 
-class _Photo:
-    """An input as names are given to it: `identity` tells it from all others, `path` is "" where it is no file."""
-
-    def __init__(self, identity: str, path: str, name: str) -> None:
-        self.identity, self.path, self.name = identity, path, name
-        digits = sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()
-        # Six are enough but for two photos of millions; then more.
-        self.digits = digits[:6], digits[:12]
-        self._digest: str | None = None
-
-    def is_in(self, entry: Entry) -> bool:
-        """Whether a record is of this photo: the same path; or the same bytes, where that path is gone or has none."""
-        origin = entry.origin
-        if not self.path:
-            return origin.source == self.name and origin.source != "-"
-        if origin.path == self.path:
-            return True
-        if origin.path and os.path.lexists(origin.path):
-            return False
-        return origin.digest == self._sha256() or (not origin.path and _is_at(origin, self.path))
-
-    def _sha256(self) -> str:
-        """Of the file's bytes; "" where it cannot be read. Worked out only where names collide."""
-        if self._digest is None:
-            try:
-                data = read_input(Path(self.path), DEFAULT_LIMITS.file_bytes)
-                self._digest = sha256(data).hexdigest()
-            except PhotioError:
-                self._digest = ""
-        return self._digest
+def variant_output(base: str, number: int) -> str:
+    """The place of a variant's final, by that of the photo's; number 0 is the photo's own."""
+    return f"{base}-seeds/{number}" if number else base
 
 
-def _is_at(origin: Origin, path: str) -> bool:
-    """Whether a record without a path (of version 0.1 before November 2026) was given by a name that leads there."""
-    return "://" not in origin.source and origin.source != "-" and os.path.realpath(origin.source) == path
-
-
-def _mark(entry: Entry) -> dict[str, object] | None:
-    try:
-        return states.finished(entry.folder, entry.origin)
-    except PhotioError:
-        return None
-
-
-def _format(name: str, format_: str | None) -> str:
-    """The Pillow format of a photo's final, as far as its name tells the photo's own."""
-    return final_format(_BY_SUFFIX.get(Path(name).suffix.lower(), "PNG"), format_)
+def fold(output: str) -> str:
+    """A name as the least discerning file system compares it: case and accents folded."""
+    return unicodedata.normalize("NFC", output).casefold()
 
 
 def portable(output: str) -> str:

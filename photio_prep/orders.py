@@ -24,19 +24,16 @@ Raises StorageFailed for what cannot be written or read back exactly, UsageError
     attempt-*/      what an attempt left that the user resolved
 """
 
-import os
-import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from PIL import Image
 
-from photio_prep import files, records, seeds
+from photio_prep import files, records
 from photio_prep.data import Canvas, Photo, Request
 from photio_prep.decode import picture
 from photio_prep.encode import quick_png
@@ -44,70 +41,15 @@ from photio_prep.errors import StorageFailed
 from photio_prep.facts import AGAIN, now, read_if_there, written
 from photio_prep.facts import read as read_facts
 from photio_prep.geometry import Placement
-from photio_prep.headers.exif import clean
-from photio_prep.headers.facts import UNCREDITED, Credit
-from photio_prep.verdict import Judgement, judgement
+from photio_prep.origin import Origin, read_origin
+from photio_prep.verdict import judgement
 from photio_prep.wire import key
 
 SCHEMA = 1
 
 
-class Variant(NamedTuple):
-    """One of several orders of a photo, each with a seed of its own: its number, and the place of the photo's final."""
-
-    number: int
-    of: str
-
-
-def variant_output(base: str, number: int) -> str:
-    """The place of a variant's final, by that of the photo's; number 0 is the photo's own."""
-    return f"{base}-seeds/{number}" if number else base
-
-
 # An order for the stand-in never has the key of a paid one, whatever port it listens on.
 SANDBOX = "sandbox"
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """The photo that an order was made from.
-
-    `source` is the input as given; `digest` the SHA-256 of its bytes; `format` its Pillow format; `output` where its
-    final belongs below the output folder, without suffix, with slashes; `options` how it was asked to be cut out;
-    `credit` whose it is, which a final may carry on; `gate` what the gate thinks of its cutout, None where it was not
-    judged; `path` its absolute path, "" where it is no file; `variant` which of several orders of the photo this is,
-    None for its only one; `record` the digits of its files in the order's folder, where those are written already.
-    """
-
-    source: str
-    digest: str
-    format: str
-    output: str = ""
-    options: str = ""
-    warnings: tuple[str, ...] = ()
-    credit: Credit = UNCREDITED
-    gate: Judgement | None = None
-    path: str = ""
-    variant: Variant | None = None
-    record: str = field(default="", compare=False)
-
-    @property
-    def base(self) -> str:
-        """The place of the photo's final below the output folder, of whichever variant that is made."""
-        return self.variant.of if self.variant else self.output
-
-    @property
-    def number(self) -> int:
-        """Which variant it is; the photo's only order is its first."""
-        return self.variant.number if self.variant else 1
-
-    @property
-    def id(self) -> str:
-        """Twelve hex digits that tell the photos of one order apart."""
-        if self.record:
-            return self.record
-        told = f"{self.source}\0{self.digest}\0{self.output}"
-        return sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
@@ -116,7 +58,7 @@ class Order:
 
     `device` is where the model ran, "" where none did.
     `cutout` is None for an order read back from its folder (`cutout.png` lies there); `folder` is None in memory.
-    `photo` is what an order in memory was made from, as the bytes of its file where it had one.
+    `photo` is what an order in memory was made from, as the bytes of its file if it had one. `fresh`: in a new folder.
     """
 
     request: Request
@@ -127,6 +69,7 @@ class Order:
     folder: Path | None = None
     device: str = ""
     photo: Photo | bytes | None = field(default=None, repr=False, compare=False)
+    fresh: bool = field(default=False, compare=False)
 
     @cached_property
     def key(self) -> str:
@@ -149,17 +92,6 @@ class Order:
         return self.endpoint == SANDBOX
 
 
-def file_path(source: str) -> str:
-    """The absolute path of an input that is a file, without links; "" for a URL, a pipe or a picture in memory."""
-    return os.path.realpath(source) if "://" not in source and os.path.isfile(source) else ""  # noqa: PTH113
-
-
-def placed_as(output: str, *, variants: bool) -> dict[str, Any]:
-    """The members of an `Origin` that say where the final of a photo's order belongs, by that of the photo."""
-    variant = Variant(1, output) if variants else None
-    return {"output": variant_output(output, 1) if variants else output, "variant": variant}
-
-
 def write(order: Order, root: Path, *, revised: bool = False) -> Order:
     """`order` with its folder below `root`, whole on disk; the folder of the same order is used again.
 
@@ -169,9 +101,10 @@ def write(order: Order, root: Path, *, revised: bool = False) -> Order:
         StorageFailed: It cannot be written, or another order's folder stands there damaged.
     """
     folder = root / order.key[:32]
-    if (folder / "order.json").exists() or not _publish(order, folder, revised):
+    fresh = not (folder / "order.json").exists() and _publish(order, folder, revised)
+    if not fresh:
         order = add_photo(order, folder)
-    return replace(order, folder=folder)
+    return replace(order, folder=folder, fresh=fresh)
 
 
 def _publish(order: Order, folder: Path, revised: bool) -> bool:
@@ -316,7 +249,7 @@ def read(folder: Path, *, origin: Origin | None = None) -> Order:
         sent = Request(canvas, *words)
         warnings = tuple(map(str, list(facts["warnings"])))
         judged = read_if_there(folder / chosen.name.replace("photo-", "gate-", 1))
-        of = _origin(chosen, facts, plan)
+        of = read_origin(chosen, facts, plan)
         of = replace(of, warnings=warnings, gate=judgement(judged) if judged is not None else None)
         order = Order(sent, plan["endpoint"], of, plan["model"], folder=folder, device=plan.get("device", ""))
         if order.key != plan["key"] or not order.key.startswith(folder.name):
@@ -336,37 +269,9 @@ def origins(folder: Path, plan: Mapping[str, Any] | None = None) -> list[Origin]
         StorageFailed: The record of one is damaged.
     """
     try:
-        return [_origin(path, read_facts(path), plan) for path in sorted(folder.glob("photo-*.json"))]
+        return [read_origin(path, read_facts(path), plan) for path in sorted(folder.glob("photo-*.json"))]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StorageFailed(f"a damaged order ({error})", AGAIN, subject=str(folder)) from error
-
-
-def _origin(path: Path, facts: dict[str, Any], plan: Mapping[str, Any] | None) -> Origin:
-    records.check_photo(facts)
-    noted = facts.get("credit", {})
-    return Origin(
-        facts["source"],
-        facts["sha256"],
-        facts["format"],
-        facts["output"],
-        facts["options"],
-        credit=Credit(**{name: clean(str(noted.get(name, ""))) for name in Credit._fields}),
-        path=facts.get("path", ""),
-        variant=_variant(path, facts, plan),
-        record=path.stem.partition("-")[2],
-    )
-
-
-def _variant(path: Path, facts: dict[str, Any], plan: Mapping[str, Any] | None) -> Variant | None:
-    """Which variant a photo's order is; where that is not noted (early version 0.1), by its seed and its place."""
-    if "variant" in facts:
-        noted = facts["variant"]
-        return None if noted is None else Variant(noted["number"], noted["of"])
-    if (place := re.fullmatch(r"(.+)-seeds/([0-9]{1,2})", facts["output"])) is None:
-        return None
-    plan = read_facts(path.parent / "order.json") if plan is None else plan
-    number, base = int(place[2]), seeds.drawn(plan["canvas"]["sha256"])
-    return Variant(number, place[1]) if plan["seed"] == seeds.derived(base, number) else None
 
 
 def below(root: Path) -> list[Path]:

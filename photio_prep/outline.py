@@ -15,6 +15,7 @@ from photio_prep.data import Matter
 from photio_prep.errors import NoProduct
 from photio_prep.geometry import Box
 from photio_prep.proof import Outline
+from photio_prep.segmenter import segment
 
 
 def outline(canvas: Image.Image, answer: Image.Image, box: Box, matter: Matter) -> Outline:
@@ -33,7 +34,7 @@ def outline(canvas: Image.Image, answer: Image.Image, box: Box, matter: Matter) 
     if not sent.any():
         return Outline(0.0, 0.0, name)
     try:
-        belief = matter(answer.crop(box))
+        belief = segment(matter, answer.crop(box))
     except NoProduct:
         return Outline(0.0, 1.0, name)
     # A soft network pixel on either side of an edge, and what a rim may be soft itself.

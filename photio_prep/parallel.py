@@ -9,11 +9,12 @@ import ctypes
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 from weakref import WeakValueDictionary
+
+from photio_prep.threads import Pool
 
 First = TypeVar("First")
 Second = TypeVar("Second")
@@ -29,7 +30,9 @@ def both(first: Callable[[], First], second: Callable[[], Second], *, worth: boo
     """
     if CORES == 1 or not worth:
         return first(), second()
-    with ThreadPoolExecutor(1, thread_name_prefix="photio-part") as aside:
+    with Pool(1, "photio-part") as aside:
+        if not aside.fill():  # the system gives no thread
+            return first(), second()
         other = aside.submit(first)
         try:
             here = second()

@@ -71,6 +71,8 @@ def pay(order: Order, sender: Sender, preflight: Preflight | None = None) -> Res
             preflight.check(order)
             if not (folder / "order.json").exists():
                 raise StorageFailed("its folder has gone, so nothing is sent", "Prepare it again", subject=str(folder))
+            if (ready := getattr(sender, "ready", None)) is not None:
+                ready()  # what a call needs is had before the claim, which would look like a call
             if (claim := claims.claim(folder / claims.NAME)) is not None:
                 return _send(order, folder, sender, claim)
             # Somebody was faster: still paying, or answered by now.

@@ -11,7 +11,7 @@ from typing import Any
 from photio_prep.data import Keep, Request, Result, Sender
 from photio_prep.errors import ApiUnavailable, BudgetReached, Interrupted, PhotioError
 from photio_prep.pace import Pace
-from photio_prep.till import Till
+from photio_prep.till import Till, ended
 from photio_prep.wire import key
 
 # Seconds that a worker waits for a permit. The actor answers in a millisecond; its node may have gone.
@@ -47,21 +47,25 @@ class Permits:
         """Whose the file at `path` will be: the one's who asked first."""
         return self._taken.setdefault(path, whose)
 
-    def take(self) -> tuple[PhotioError | None]:
-        """Count one call; why it must not be made, where it must not."""
+    def take(self, order: str = "") -> tuple[PhotioError | None]:
+        """Count one call for `order`; why it must not be made, where it must not."""
         try:
-            self._till.take()
+            self._till.take(order)
         except PhotioError as error:
             return (error,)
         return (None,)
 
     def settle(self, error: PhotioError | None, order: str = "", answer: bytes = b"") -> list[str]:
         """What came of a call; warnings about its answer."""
-        self._till.settle(error)
+        self._till.settle(error, order)
         if error is None:
             self._till.compare(order, answer)
         found, self._warnings[:] = [*self._warnings], []
         return found
+
+    def billed(self, order: str) -> bool:
+        """Whether a call for `order` of any worker was billed, or may have been: also one that died in it."""
+        return self._till.billed(order)
 
     def left(self) -> float:
         """Seconds until a request may leave; 0 is the permission for one."""
@@ -145,16 +149,23 @@ class SharedTill:
         """Who is asked."""
         return self._sender.endpoint
 
+    def ready(self) -> None:
+        """Have what a call needs, before its order is claimed."""
+        have = getattr(self._sender, "ready", None)
+        if have is not None:
+            have()
+
     def send(self, request: Request, keep: Keep | None = None) -> Result:
         """The answer to `request`, if the budget of all allows. PAID."""
-        (refused,) = self._permits.ask("take")
+        order = key(request, self.endpoint)[:32]
+        (refused,) = self._permits.ask("take", order)
         if refused is not None:
             raise refused
         try:
             result = self._sender.send(request, keep)
-        except PhotioError as error:
-            self._permits.tell("settle", error)
+            digest = sha256(result.raw).digest()
+        except Exception as error:
+            self._permits.tell("settle", ended(error), order)
             raise
-        digest = sha256(result.raw).digest()
-        self.warnings += self._permits.tell("settle", None, key(request, self.endpoint)[:32], digest) or []
+        self.warnings += self._permits.tell("settle", None, order, digest) or []
         return result

@@ -34,6 +34,7 @@ class Sam:
         self.device: Device = device
         self.fallback = ""
         self._making = threading.Lock()
+        self._proven = False
 
     @cached_property
     def _session(self) -> Any:  # noqa: ANN401  rembg has no types
@@ -66,7 +67,10 @@ class Sam:
             session = self._session
         try:
             found: Image.Image = session.predict(image, sam_prompt=prompt)[0]
+            self._proven = True
         except Exception as error:  # onnxruntime raises its own kinds, none of them public
+            if self._proven:  # the picture's own trouble, or the device's at this moment
+                raise
             raise ModelUnavailable(
                 f"it failed on a picture ({str(error)[:200]})", "Run: photio-prep models verify", subject="model sam"
             ) from error

@@ -1,7 +1,7 @@
 """What one command did to each photo -> report.json, report.csv, and a copy of each job table with its results.
 
-Takes orders and errors as they come; gives totals. Touches the files that it is told to write, and reads the claims of
-orders to see what was paid for. Raises StorageFailed for what cannot be written.
+Takes orders and errors as they come, and asks the budget what was sent; gives totals. Touches the files that it is told
+to write. Raises StorageFailed for what cannot be written.
 
 It is told afterwards and read by nobody: the state is what lies in the order folders.
 """
@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,8 @@ from photio_prep import facts, files, ours, states
 from photio_prep.errors import PhotioError
 from photio_prep.inputs import Item
 from photio_prep.jobs import RESULTS
-from photio_prep.orders import Order, variant_output
+from photio_prep.names import variant_output
+from photio_prep.orders import Order
 from photio_prep.rows import Fault, Table, cells
 from photio_prep.spreadsheet import cell, separated
 from photio_prep.states import State
@@ -67,14 +68,18 @@ class Report:
     def __init__(self, command: str, price: float | None = None) -> None:
         self.command, self.price = command, price
         self.lines: list[Line] = []
-        self._started = time.time_ns()
         self._time, self._clock = facts.now(), time.monotonic()
         self._begun: dict[str, float] = {}
         self._changed: set[str] = set()
         self._paid: set[str] = set()
         self._bases: dict[tuple[str, str], str] = {}
+        self._sent: Callable[[str], bool] = lambda _: False
         self._calls = 0
         self._lock = threading.Lock()
+
+    def count_by(self, sent: Callable[[str], bool]) -> None:
+        """Ask this whether a call was, or may have been, billed, by 32 digits of an order's key: file times may lie."""
+        self._sent = sent
 
     def begun(self, source: str) -> None:
         """The first step of a photo."""
@@ -143,14 +148,8 @@ class Report:
         )
 
     def _billed(self, order: Order, state: State) -> Billed:
-        """Whether this command paid: the claim of a call that was billed stays, and says when it was made."""
-        if order.folder is None or state not in _CALLED:
-            return "no"
-        try:
-            made = (order.folder / "claim.json").stat().st_mtime_ns
-        except OSError:
-            return "no"
-        if made < self._started:
+        """Whether this command paid."""
+        if order.folder is None or state not in _CALLED or not self._sent(order.key[:32]):
             return "no"
         if order.sandbox:
             return "sandbox"
@@ -161,8 +160,7 @@ class Report:
 
     def worked(self, order: Order) -> bool:
         """Whether this command made the order or called for it; else all that it cost was done before."""
-        places = (order.folder / name for name in ("order.json", "claim.json")) if order.folder else ()
-        return any(each.exists() and each.stat().st_mtime_ns >= self._started for each in places)
+        return order.fresh or self._sent(order.key[:32])
 
     def _seconds(self, source: str) -> float | None:
         with self._lock:

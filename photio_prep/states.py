@@ -14,7 +14,7 @@ from typing import Any
 from photio_prep import claims, files, keep
 from photio_prep.errors import StorageFailed, UsageError
 from photio_prep.facts import AGAIN, exact_now, now, read_if_there, written
-from photio_prep.orders import Origin
+from photio_prep.origin import Origin
 
 
 class State(StrEnum):
@@ -69,7 +69,7 @@ def read_outcome(folder: Path) -> dict[str, Any] | None:
         StorageFailed: It cannot be read back.
     """
     outcome = read_if_there(folder / "outcome.json")
-    if outcome is not None and not (outcome.get("state") in ENDED and isinstance(outcome.get("why"), str)):
+    if outcome is not None and not (outcome.get("state") in list(ENDED) and isinstance(outcome.get("why"), str)):
         raise StorageFailed("holds no outcome of a call", AGAIN, subject=str(folder / "outcome.json"))
     return outcome
 

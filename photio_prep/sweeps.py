@@ -21,7 +21,9 @@ from photio_prep.geometry import Size
 from photio_prep.index import Entry
 from photio_prep.inputs import MARK
 from photio_prep.limits import DEFAULT_LIMITS
-from photio_prep.orders import Order, Variant, variant_output
+from photio_prep.names import variant_output
+from photio_prep.orders import Order
+from photio_prep.origin import Variant
 from photio_prep.publish import picture_format, place, publish
 
 # A sheet ends like a final of ours, so that it is never taken for a photo.

@@ -26,6 +26,13 @@ from photio_prep.wire import key
 UNKNOWNS_IN_A_ROW = 10
 
 
+def ended(error: Exception) -> PhotioError:
+    """How a call ended that raised: a sender's bug says nothing of what was sent, so that is unknown."""
+    if isinstance(error, PhotioError):
+        return error
+    return OutcomeUnknown(f"stopped while it was sent ({type(error).__name__})")
+
+
 class Till:
     """Lets at most `max_calls` calls through that were, or may have been, billed; exact under any number of threads.
 
@@ -45,6 +52,7 @@ class Till:
         self._unknowns = 0
         self._warn = warn
         self._answers: dict[bytes, str] = {}
+        self._billed: set[str] = set()
         self.calls = 0
         self.turns = Turns()
         self.closed: PhotioError | None = None
@@ -57,20 +65,32 @@ class Till:
 
     def send(self, request: Request, keep: Keep | None = None) -> Result:
         """The answer to `request`, if the budget allows. PAID."""
-        self.take()
+        order = key(request, self.endpoint)[:32]
+        self.take(order)
         try:
             result = self._sender.send(request, keep)
-        except PhotioError as error:
-            self.settle(error)
+            digest = sha256(result.raw).digest()
+        except Exception as error:
+            self.settle(ended(error), order)
             raise
-        self.settle(None)
-        self.compare(key(request, self.endpoint)[:32], sha256(result.raw).digest())
+        self.settle(None, order)
+        self.compare(order, digest)
         return result
 
-    def settle(self, error: PhotioError | None) -> None:
-        """What came of a call that `take` let through: an answer (None), or this error."""
+    def ready(self) -> None:
+        """Have what a call needs, before its order is claimed; else nothing more is let through."""
+        have = getattr(self._sender, "ready", None)
+        if have is not None:
+            try:
+                have()
+            except PhotioError as error:
+                self.close(error)
+                raise
+
+    def settle(self, error: PhotioError | None, order: str = "") -> None:
+        """What came of the call for `order` that `take` let through: an answer (None), or this error."""
         if isinstance(error, (ApiUnavailable, Rejected, KeyRefused, Interrupted, UsageError)):
-            self._give_back()
+            self._give_back(order)
             if isinstance(error, (ApiUnavailable, KeyRefused, UsageError)):  # a UsageError: our proxy's refusal
                 self.close(error)
         elif error is None or isinstance(error, OutcomeUnknown):
@@ -96,8 +116,13 @@ class Till:
         if stop is not None:
             stop()
 
-    def take(self) -> None:
-        """Let one call through, whose end `settle` is told; one whose end nobody tells stays counted.
+    def billed(self, order: str) -> bool:
+        """Whether a call for `order`, 32 digits of its key, was let through that was billed, or may have been."""
+        with self._lock:
+            return order in self._billed
+
+    def take(self, order: str = "") -> None:
+        """Let one call for `order` through, whose end `settle` is told; one whose end nobody tells stays counted.
 
         Raises:
             Interrupted: Nothing more is let through.
@@ -112,10 +137,12 @@ class Till:
             if self._left is not None:
                 self._left -= 1
             self.calls += 1
+            self._billed.add(order)
 
-    def _give_back(self) -> None:
+    def _give_back(self, order: str) -> None:
         with self._lock:
             self.calls -= 1
+            self._billed.discard(order)
             if self._left is not None:
                 self._left += 1
 

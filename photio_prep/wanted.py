@@ -15,7 +15,9 @@ from typing import Any
 
 from photio_prep import claims, facts, files, index, states, views
 from photio_prep.errors import PhotioError, UsageError
-from photio_prep.orders import SANDBOX, Order, Origin, below, cutout, origins, read
+from photio_prep.names import fold
+from photio_prep.orders import SANDBOX, Order, below, cutout, origins, read
+from photio_prep.origin import Origin
 from photio_prep.states import State
 
 
@@ -114,7 +116,7 @@ def finishable(place: Path, damaged: Callable[[PhotioError], None]) -> list[tupl
             continue
         for rank, origin in ranked:
             # A place belongs to one photo, however it was named; without one (in the library) its name tells it.
-            name = index.fold(origin.output) or origin.source
+            name = fold(origin.output) or origin.source
             if name not in best or rank > best[name][0]:
                 best[name] = (rank, folder, origin)
     return [(folder, origin) for _, folder, origin in best.values()]

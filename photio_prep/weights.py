@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -242,10 +241,12 @@ _SCRATCH = ".pull-"
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what a killed pull left a day ago."""
-    for left in folder.glob(f"{_SCRATCH}*"):
-        if not left.is_symlink() and time.time() - left.stat().st_mtime > 86400:
-            shutil.rmtree(left, ignore_errors=True)
+    """Remove what a killed pull left a day ago, by the clock of the file system: ours may be another one."""
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=folder) as fresh:
+        now = Path(fresh).stat().st_mtime
+        for left in folder.glob(f"{_SCRATCH}*"):
+            if not left.is_symlink() and now - left.stat().st_mtime > 86400:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _brief(text: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from photio_prep import again, finals, flow, index, orders, pay, presets, reading, settings
 from photio_prep.connection import Timeouts
 from photio_prep.cutting import DEFAULT_CUTOUT, CutoutOptions
-from photio_prep.errors import Interrupted, PhotioError, StorageFailed, UsageError
+from photio_prep.errors import Interrupted, PhotioError, StorageFailed, UsageError, of_photo
 from photio_prep.finishing import DEFAULT_FINISHING, Finishing
 from photio_prep.inputs import Item
 from photio_prep.matters import another, matter_for
@@ -70,7 +70,7 @@ class Plan:
         return SANDBOX if self.sandbox else settings.api_url(self.api_url, API_URL)
 
 
-_EMPTY = {"folder": "", "origin": b"", "final": "", "ended": b"", "warnings": b"", "changed": False}
+_EMPTY = {"folder": "", "origin": b"", "final": "", "ended": b"", "warnings": b"", "changed": False, "fresh": False}
 
 
 def row_of(number: int, item: Item) -> dict[str, Any]:
@@ -91,8 +91,10 @@ def _step(row: dict[str, Any], permits: Asking, work: Callable[[], Mapping[str, 
         if isinstance(error, StorageFailed) or error.exit_code in _FOR_ALL:
             permits.tell("close", error)
         return {**row, "ended": pickle.dumps(error)}
-    except Exception:  # noqa: BLE001  a bug must not look like a worker that died: the driver raises it
-        return {**row, "ended": pickle.dumps(traceback.format_exc())}
+    except Exception as error:  # noqa: BLE001  a bug must not look like a worker that died
+        outcome = of_photo(error)
+        outcome.add_note(traceback.format_exc())  # a cause does not travel
+        return {**row, "ended": pickle.dumps(outcome)}
 
 
 class Preparing:
@@ -140,7 +142,7 @@ class Preparing:
             raise UsageError("an order in memory reaches no other worker", "Give orders=")
         # Known from here on, also where it is refused in a moment.
         origin = order.origin
-        found["folder"] = order.folder.name
+        found["folder"], found["fresh"] = order.folder.name, order.fresh
         found["origin"] = pickle.dumps(replace(origin, options="", warnings=(), gate=None))
         target = finals.final_path(order, plan.out, plan.format_)
         plan.finishing.fits(order.placement)

@@ -10,8 +10,17 @@ import numpy as np
 import pytest
 
 from photio_prep import InstantClient, batch, run
-from photio_prep.batch import Outcome, as_done, in_order, run_many
-from photio_prep.errors import BudgetReached, ModelUnavailable, PhotioError, PhotoRefused, StorageFailed
+from photio_prep.batch import as_done, in_order
+from photio_prep.errors import (
+    BudgetReached,
+    ModelUnavailable,
+    PhotioError,
+    PhotoRefused,
+    StorageFailed,
+    Unexpected,
+    UsageError,
+)
+from photio_prep.many import Job, Outcome, run_many
 from photio_prep.sandbox import Sandbox
 from photio_prep.till import Till
 from tests.fakes import BrightMatter
@@ -133,13 +142,91 @@ def test_no_more_are_finished_at_once_than_there_are_cores(identity: Sandbox, mo
     assert most == 2
 
 
-def test_a_bug_in_either_part_comes_out_as_it_is(identity: Sandbox) -> None:
-    def fails(*_: int) -> int:
+def test_a_bug_of_one_is_its_own_in_every_part_and_no_other_outcome_is_lost(identity: Sandbox) -> None:
+    def odd(number: int, *_: int) -> int:
+        if number % 2:
+            raise ZeroDivisionError
+        return number
+
+    for call, finish in ((odd, lambda _, number: number), (lambda number: number, odd)):
+        told = dict(as_done(range(9), call, finish, Till(client(identity)), 2))
+        assert sorted(told) == [*range(9)]
+        for number, outcome in told.items():
+            assert isinstance(outcome, Unexpected) if number % 2 else outcome == number
+            assert not number % 2 or (outcome.exit_code, type(outcome.__cause__)) == (1, ZeroDivisionError)
+    assert [isinstance(each, Unexpected) for _, each in in_order(range(4), odd)] == [False, True, False, True]
+
+
+def test_ten_bugs_in_a_row_end_the_calls(identity: Sandbox) -> None:
+    till = Till(client(identity))
+
+    def bug(*_: int) -> int:
         raise ZeroDivisionError
 
-    for call, finish in ((fails, lambda _, number: number), (lambda number: number, fails)):
-        with pytest.raises(ZeroDivisionError):
-            list(as_done(range(3), call, finish, Till(client(identity)), 1))
+    told = list(as_done(range(100), lambda number: number, bug, till, 1))
+    assert isinstance(till.closed, Unexpected)
+    assert 10 <= len(told) <= 13
+
+
+def test_memory_that_ran_out_refuses_one_photo() -> None:
+    def work(number: int) -> int:
+        if number == 1:
+            raise MemoryError
+        return number
+
+    told = [each for _, each in in_order(range(3), work)]
+    assert (told[0], type(told[1]), told[2]) == (0, PhotoRefused, 2)
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_what_stops_the_program_stops_it(identity: Sandbox, stop: type[BaseException]) -> None:
+    def work(*_: int) -> int:
+        raise stop
+
+    with pytest.raises(stop):
+        list(in_order(range(3), work))
+    with pytest.raises(stop):
+        list(as_done(range(3), work, work, Till(client(identity)), 2))
+
+
+def test_a_source_that_fails_or_befalls_all_is_raised_when_everything_in_flight_was_given(identity: Sandbox) -> None:
+    go_on = threading.Event()
+
+    def call(number: int) -> int:
+        assert go_on.wait(20)
+        return number
+
+    for error in (ModelUnavailable("gone", "Pull it"), OSError("the list ended"), UsageError("no such", "Mend it")):
+        go_on.clear()
+
+        def source(error: Exception = error) -> Iterator[int]:
+            yield from range(3)
+            go_on.set()
+            raise error
+
+        told = as_done(source(), call, lambda _, number: number, Till(client(identity)), 4)
+        assert sorted(next(told) for _ in range(3)) == [(each, each) for each in range(3)]
+        with pytest.raises(type(error)):
+            next(told)
+        told = in_order(source(), lambda number: number, threads=4)
+        assert [next(told) for _ in range(3)] == [(each, each) for each in range(3)]
+        with pytest.raises(type(error)):
+            next(told)
+
+
+def test_what_befalls_all_while_others_are_prepared_does_not_lose_them() -> None:
+    pair = threading.Barrier(2)
+
+    def work(number: int) -> int:
+        pair.wait(20)
+        if number == 0:
+            raise ModelUnavailable("gone", "Pull it")
+        return number
+
+    told = in_order(range(2), work, threads=2)
+    assert next(told) == (1, 1)
+    with pytest.raises(ModelUnavailable):
+        next(told)
 
 
 def test_many_photos_come_out_as_they_do_one_by_one(identity: Sandbox, tmp_path: Path) -> None:
@@ -159,6 +246,7 @@ def test_many_photos_come_out_as_they_do_one_by_one(identity: Sandbox, tmp_path:
     assert seen == told
     assert len(told) == 8
     for each in told:
+        assert isinstance(each.source, bytes)
         alone = run(each.source, SCENE, client=client(identity), model=BrightMatter(), gate="off")
         assert each.final is not None, each.error
         assert np.array_equal(np.asarray(each.final.image), np.asarray(alone.image))
@@ -185,7 +273,7 @@ def test_each_photo_may_have_words_of_its_own_and_a_bad_one_stops_nothing(identi
 
 
 def test_the_budget_is_exact_and_an_endless_list_ends_with_it(identity: Sandbox) -> None:
-    endless = ({"source": encoded(photo()), "seed": seed} for seed in itertools.count(1))
+    endless = (Job(source=encoded(photo()), seed=seed) for seed in itertools.count(1))
     told = list(
         run_many(endless, SCENE, client=client(identity), model=BrightMatter(), gate="off", max_calls=3, jobs=2)
     )
@@ -195,7 +283,7 @@ def test_the_budget_is_exact_and_an_endless_list_ends_with_it(identity: Sandbox)
 
 
 def test_whoever_stops_looking_stops_paying(identity: Sandbox) -> None:
-    endless = ({"source": encoded(photo()), "seed": seed} for seed in itertools.count(1))
+    endless = (Job(source=encoded(photo()), seed=seed) for seed in itertools.count(1))
     told = run_many(endless, SCENE, client=client(identity), model=BrightMatter(), gate="off", jobs=2)
     assert next(told).error is None
     told.close()  # type: ignore[attr-defined]

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,14 +28,22 @@ import pytest
 from photio_prep import orders, prepare, states
 from photio_prep.cli import clustering
 from photio_prep.cli.talk import Talk
-from photio_prep.cluster import Ended
-from photio_prep.errors import Interrupted, OutputExists, PhotioError, StorageFailed
+from photio_prep.cluster import Ended, _ended
+from photio_prep.errors import (
+    Interrupted,
+    OutcomeUnknown,
+    OutputExists,
+    PhotioError,
+    Rejected,
+    StorageFailed,
+    Unexpected,
+)
 from photio_prep.inputs import Item, expand
 from photio_prep.permits import Asking, Permits
 from photio_prep.secret import Key
 from photio_prep.states import State
 from photio_prep.verdict import Level
-from photio_prep.workers import Plan, Preparing, row_of
+from photio_prep.workers import Plan, Preparing, _step, row_of
 from tests.commands import KEY, Command, alone
 from tests.hostile import HostileServer
 from tests.hostile_answers import ok
@@ -160,6 +169,17 @@ def test_permits_count_for_everybody_and_close_for_everybody():
     assert isinstance(permits.take()[0], Interrupted)
 
 
+def test_permits_know_which_orders_were_billed_or_may_have_been():
+    permits = Permits("https://api.example/x", None, None)
+    for order in ("answered", "refused", "unknown", "its worker died"):
+        permits.take(order)
+    permits.settle(None, "answered", b"1")
+    permits.settle(Rejected("not billed"), "refused")
+    permits.settle(OutcomeUnknown("perhaps"), "unknown")
+    told = {each: permits.billed(each) for each in ("answered", "refused", "unknown", "its worker died", "another")}
+    assert told == {"answered": True, "refused": False, "unknown": True, "its worker died": True, "another": False}
+
+
 def test_a_plan_never_holds_a_key(tmp_path: Path):
     packed = pickle.dumps(Plan(tmp_path, {"description": SCENE}, key_file=tmp_path / "key"))
     assert KEY.encode() not in packed
@@ -256,7 +276,54 @@ def test_what_cannot_be_done_with_a_final_here_is_told_like_what_a_worker_met(
     assert "error: a.png: memory://finals/a-photio.png: it is as it is" in capsys.readouterr().err
 
 
+def test_a_bug_on_a_worker_is_its_photo_s_own_and_its_traceback_travels():
+    def bug() -> dict[str, object]:
+        raise ZeroDivisionError("odd")
+
+    row = _step(row_of(0, Item(Path("a.png"), "a.png", "a")), HerePermits(), bug)
+    ended = _ended(row, Item(Path("a.png"), "a.png", "a"), Path("out"))
+    assert ended is not None
+    assert isinstance(ended.error, Unexpected)
+    assert (ended.error.exit_code, "a bug: ZeroDivisionError: odd" in str(ended.error)) == (1, True)
+    assert "in bug" in "".join(traceback.format_exception(ended.error))
+
+
 # --- with it
+
+
+# What every process of Ray runs first: a bug in finishing one photo.
+_ODD_WORKER = """
+import sys
+if "default_worker.py" in " ".join(sys.orig_argv):
+    from photio_prep import finals
+    real = finals.write_final
+    def odd(order, *given, **more):
+        if "001.png" in order.origin.source:
+            raise ZeroDivisionError("odd")
+        return real(order, *given, **more)
+    finals.write_final = odd
+"""
+
+
+@needs_ray
+def test_with_it_a_bug_with_one_photo_loses_no_other(command: Command, tmp_path: Path):
+    photos(Path("in"), 4)
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/sitecustomize.py").write_text(_ODD_WORKER)
+    root = str(Path(__file__).parents[1])
+    with HostileServer(ok()) as server:
+        words = ["in", "-d", SCENE, "--api-url", server.url, "-o", "out", "--yes", "--price", "1"]
+        path = f"{tmp_path / 'site'}:{root}"
+        said = alone("run", *words, "--engine", "ray", "-v", PHOTIO_API_KEY=KEY, PHOTIO_GATE="off", PYTHONPATH=path)
+        report = json.loads(Path("out/report.json").read_text())
+        assert (said.code, server.charges, len(report["photos"])) == (1, 4, 4), said.err
+        assert report["totals"]["states"] == {"finished": 3, "answered": 1}
+        assert (report["totals"]["calls"], report["totals"]["cost"]) == (4, 4.0)
+        assert "001.png" in said.err
+        assert "a bug: ZeroDivisionError: odd" in said.err
+        assert "in odd" in said.err, "the worker's traceback"
+        again = alone("run", *words, PHOTIO_API_KEY=KEY, PHOTIO_GATE="off")
+        assert (again.code, server.charges) == (0, 4), again.err
 
 
 @needs_ray

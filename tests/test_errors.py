@@ -20,7 +20,7 @@ def every(kind: type[PhotioError] = PhotioError) -> list[type[PhotioError]]:
 
 def test_every_branch_of_the_tree_has_a_code_of_its_own() -> None:
     codes = [each.exit_code for each in PhotioError.__subclasses__() if each.__module__ == errors.__name__]
-    assert sorted(codes) == [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 130]
+    assert sorted(codes) == [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 130]
 
 
 def test_the_drawn_tree_is_the_real_one() -> None:

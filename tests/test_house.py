@@ -19,8 +19,9 @@ PACKAGE = ROOT / "photio_prep"
 
 # Imports point downwards: a module knows its own layer and those above it in this list. A new file gets a line here.
 LAYERS = (
-    {"errors", "geometry", "parallel", "processes"},
+    {"errors", "geometry", "parallel", "processes", "threads"},
     {"addresses", "connection", "data", "decode", "devices", "encode", "fetch", "files", "inputs"}
+    | {"names", "seeds"}
     | {"jobs", "rows", "spreadsheet", "storage", "watch"}
     | {"colour", "feed", "isolate", "limits", "pixels", "worker"}
     | {
@@ -29,10 +30,11 @@ LAYERS = (
         *(f"headers.{each}" for each in ["png", "rows", "scans", "tiff", "webp"]),
     }
     | {"compiled", "pace", "plain", "turns", "retry", "secret", "sessions", "settings", "verdict"}
-    | {"cutting", "defocus", "edges", "looks", "parts", "pointing", "refine", "tiles"}
+    | {"cutting", "defocus", "edges", "looks", "parts", "pointing", "refine", "segmenter", "tiles"}
     | {"framing", "layout", "paper", "presets"}
     | {"drift", "finishing", "outline", "proof", "tone", "upsample"},
-    {"catalogue", "claims", "keep", "facts", "orders", "publish", "records", "states", "sources", "weights", "wire"}
+    {"index", "origin", "recorded"}
+    | {"catalogue", "claims", "keep", "facts", "orders", "publish", "records", "states", "sources", "weights", "wire"}
     | {"stages", "stages.load", "stages.matte", "stages.pad", "stages.request", "stages.send", "stages.unpad"},
     {"ours", "permits", "reading", "sweeps"}
     | {
@@ -47,6 +49,7 @@ LAYERS = (
         "made",
         "matters",
         "pay",
+        "preflight",
         "report",
         "restore",
         "till",
@@ -54,7 +57,7 @@ LAYERS = (
     }
     | {"assemble", "originals", "pointed"}
     | {"advice", "packshot", "provenance", "reframe", "rewording", "rules", "shelf"},
-    {"batch", "cluster", "workers"}
+    {"batch", "cluster", "many", "workers"}
     | {"page", "page.build", "page.decisions", "page.pictures", "page.rows", "page.sheet"},
     {"", "__main__", "cli"},
 )
@@ -81,7 +84,7 @@ HOMES = {
     | {"assemble", "drift", "outline", "restore", "tone", "upsample"},
     "scipy": {"defocus", "figures", "paper", "edges", "looks", "parts", "refine", "tiles"}
     | {"drift", "outline", "restore", "upsample"},
-    "platformdirs": {"settings", "states", "weights"},
+    "platformdirs": {"keep", "settings", "weights"},
     "pillow_heif": {"pixels", "worker"},
     "PIL": {
         "assemble",
@@ -106,6 +109,7 @@ HOMES = {
         "feed",
         "pixels",
         "refine",
+        "segmenter",
         "reframe",
         "rules",
         "shelf",
@@ -353,13 +357,10 @@ def every(kind: type[PhotioError]) -> set[type[PhotioError]]:
 
 
 def test_every_error_ends_with_a_documented_code() -> None:
-    assert {each.exit_code for each in every(PhotioError)} <= documented() - {0, 1}
+    assert {each.exit_code for each in every(PhotioError)} <= documented() - {0}
 
 
 # --- the form of a file ----------------------------------------------------------------------------------------------
-
-# A package speaks for what lies in it, and a file of verbs by their own help texts.
-BRIEF = {name for name in modules() if (PACKAGE / name.replace(".", "/")).is_dir() or name.startswith("cli.")}
 
 
 @pytest.mark.parametrize("name", modules(), ids=lambda name: name or "photio_prep")
@@ -368,13 +369,6 @@ def test_a_module_begins_with_what_it_is_for(name: str) -> None:
     assert len(first) > 10
     assert first.endswith((".", "?"))
     assert not rest or rest.startswith("\n"), "one line, then an empty one"
-
-
-@pytest.mark.parametrize("name", sorted(set(modules()) - BRIEF - {"__main__"}))
-def test_a_module_says_what_it_takes_and_touches(name: str) -> None:
-    head = ast.get_docstring(modules()[name]) or ""
-    for word in ("takes", "touches"):
-        assert re.search(rf"\b{word}\b", head, re.IGNORECASE), f"it does not say what it {word}"
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))

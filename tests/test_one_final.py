@@ -160,9 +160,9 @@ def test_a_list_that_grows_changes_no_name(run: Pay):
 
 def test_photos_that_come_into_a_watched_folder_keep_their_names_apart(tmp_path: Path):
     from photio_prep.inputs import expand
-    from photio_prep.names import OutputNames
+    from photio_prep.recorded import RecordedNames
 
-    names = OutputNames(tmp_path / "out")
+    names = RecordedNames(tmp_path / "out")
     saved(tmp_path / "in/shoe.jpg", photo())
     (first,) = expand((str(tmp_path / "in"),), tmp_path / "out", names=names)
     saved(tmp_path / "in/shoe.jpeg", photo(shade=90))

@@ -16,7 +16,8 @@ from PIL import Image
 from photio_prep import claims, orders, states, wanted, wire
 from photio_prep.errors import StorageFailed, UsageError
 from photio_prep.geometry import Size, place
-from photio_prep.orders import Order, Origin
+from photio_prep.orders import Order
+from photio_prep.origin import Origin
 from photio_prep.states import State
 from tests.photos import order, request
 

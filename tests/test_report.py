@@ -5,16 +5,27 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
+from base64 import b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from photio_prep import InstantClient, generate, index, orders, prepare, report, spreadsheet
+from photio_prep import InstantClient, generate, index, orders, pay, prepare, report, spreadsheet
 from photio_prep.again import is_changed
+from photio_prep.cli import reporting
+from photio_prep.cli.talk import Talk
+from photio_prep.data import Keep, Request, Result
 from photio_prep.sandbox import Sandbox
-from tests.photos import SCENE, photo, saved
+from photio_prep.states import State
+from photio_prep.till import Till
+from tests.commands import KEY, alone
+from tests.hostile import HostileServer
+from tests.hostile_answers import ok
+from tests.hostile_faults import close_after_reading
+from tests.photos import SCENE, encoded, photo, saved
 
 if TYPE_CHECKING:
     from tests.commands import Command, Said
@@ -135,13 +146,107 @@ def test_what_the_budget_left_of_sweeps_is_in_the_report_with_every_number(paid:
     assert "5 planned, 1 finished\n" in said.err
 
 
-def test_a_photo_that_was_done_before_took_no_work(paid: Command):
-    saved(Path("a.png"))
-    first = report.Report("run")
-    assert paid("a.png").code == 0
-    (folder,) = orders.below(Path("photio-out"))
-    second = report.Report("run")
-    assert [each.worked(orders.read(folder)) for each in (first, second)] == [True, False]
+def test_a_photo_that_was_done_before_took_no_work(command: Command):
+    path = saved(Path("a.png"), photo(cut_out=True))
+    first, again = (prepare(path, description=SCENE, orders=Path("photio-out/orders")) for _ in range(2))
+    assert [report.Report("run").worked(each) for each in (first, again)] == [True, False]
+    called = report.Report("generate")
+    called.count_by({again.key[:32]}.__contains__)
+    assert called.worked(again)
+
+
+# The file server's clock is a day behind: whatever gets its name gets an old time with it.
+_LAGGING = """
+import os, time
+def lagging(name):
+    real = getattr(os, name)
+    def wrapped(source, target, *more, **options):
+        result = real(source, target, *more, **options)
+        os.utime(target, (time.time() - 86400,) * 2)
+        return result
+    setattr(os, name, wrapped)
+for each in ("link", "rename", "replace"):
+    lagging(each)
+"""
+# This machine's clock is a day ahead of the files'.
+_AHEAD = """
+import time
+real, real_ns = time.time, time.time_ns
+time.time, time.time_ns = (lambda: real() + 86400), (lambda: real_ns() + 86400 * 10**9)
+"""
+
+
+@pytest.mark.parametrize("clock", [_LAGGING, _AHEAD], ids=["files lag", "the machine is ahead"])
+def test_what_was_paid_is_known_whatever_the_clock_of_the_files_says(command: Command, clock: str):
+    for name, shade in (("a", 220), ("b", 220), ("c", 150), ("d", 120)):
+        saved(Path(f"in/{name}.png"), photo(shade=shade, cut_out=True))
+    answered = iter([True, True, False])
+    with HostileServer(lambda number, exchange: ok() if next(answered) else close_after_reading()) as api:
+        words = ["in", "-d", SCENE, "--api-url", api.url, "--price", "0.5", "--jobs", "1"]
+        said = alone("run", *words, before=clock, PHOTIO_API_KEY=KEY)
+        api.settle()
+        assert (said.code, api.charges) == (4, 3), said.err
+        found = told()
+        assert (found["totals"]["calls"], found["totals"]["perhaps"]) == (2, 1)
+        assert (found["totals"]["cost"], found["totals"]["perhaps_cost"]) == (1.0, 0.5)
+        assert sorted(each["billed"] for each in found["photos"]) == ["perhaps", "shared", "yes", "yes"]
+        assert sorted(each["billed"] for each in rows(Path("photio-out/report.csv"))) == [
+            "perhaps",
+            "shared",
+            "yes",
+            "yes",
+        ]
+        assert "total 4 3 1.50 (1 perhaps)" in [" ".join(each.split()) for each in said.err.splitlines()]
+        again = alone("run", *words, before=clock, PHOTIO_API_KEY=KEY)
+        assert (again.code, api.charges) == (4, 3), again.err
+        assert {each["billed"] for each in told()["photos"]} == {"no"}
+        assert told()["totals"]["cost"] == 0.0
+
+
+def test_free_calls_are_known_whatever_the_clock_of_the_files_says(command: Command):
+    saved(Path("a.png"), photo(cut_out=True))
+    assert alone("run", "a.png", "-d", SCENE, "--sandbox", before=_LAGGING).code == 0
+    assert (told()["totals"]["sandbox"], told()["photos"][0]["billed"]) == (1, "sandbox")
+
+
+def test_the_line_of_progress_knows_what_was_paid_too(command: Command):
+    saved(Path("a.png"), photo(cut_out=True))
+    talk, bar = Talk(), _Steps()
+    reporting.begin(talk, "run", 0.5)
+    talk._bar = bar
+    made = prepare(Path("a.png"), description=SCENE, orders=Path("photio-out/orders"))
+    till = Till(_Answering(made.endpoint))
+    assert talk.report is not None
+    talk.report.count_by(till.billed)
+    pay.pay(made, till)
+    assert made.folder is not None
+    os.utime(made.folder / "claim.json", (1, 1))
+    talk.done(made, State.ANSWERED)
+    assert bar.spent == [0.5]
+
+
+class _Steps:
+    """A line of progress that remembers the money it was shown."""
+
+    def __init__(self) -> None:
+        self.spent: list[float | None] = []
+
+    def step(self, states: object, spent: float | None, *, worked: bool) -> None:
+        self.spent.append(spent)
+
+    def clear(self) -> None:
+        pass
+
+
+class _Answering:
+    """A sender of somebody's own that answers at once."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+
+    def send(self, request: Request, keep: Keep | None = None) -> Result:
+        raw = json.dumps({"status_code": 200, "body": b64encode(encoded(photo(request.size))).decode()}).encode()
+        return Result(raw, photo(request.size), request.canvas.placement)
 
 
 def test_a_photo_that_changed_since_it_was_paid_for_is_a_new_order_and_said_to_be(paid: Command):

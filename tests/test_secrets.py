@@ -293,16 +293,16 @@ def test_a_bug_in_the_middle_of_a_call_leaves_no_key_in_the_locals(
 
 def test_the_crash_of_a_command_shows_no_key(home: Path):
     before = """
-import http.client, sys, traceback
+import http.client, traceback
 def broken(*_): raise RuntimeError("a bug")
 http.client.HTTPConnection.getresponse = broken
-def dump(kind, error, trace):
-    print("".join(traceback.TracebackException(kind, error, trace, capture_locals=True).format()), file=sys.stderr)
-sys.excepthook = dump
+def dump(error):
+    return list(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+traceback.format_exception = dump
 """
     with HostileServer(ok()) as server:
         planned(home / "out", server.url, 2)
-        said = alone("generate", home / "out", "--api-url", server.url, before=before)
+        said = alone("generate", home / "out", "--api-url", server.url, "-v", before=before)
     assert said.code == 1
     assert "RuntimeError: a bug" in said.err
     assert "self = " in said.err  # locals were dumped

@@ -13,6 +13,7 @@ import pytest
 from photio_prep import InstantClient, flow, index, orders, run_many, states
 from photio_prep.data import Canvas
 from photio_prep.errors import PhotioError, UsageError
+from photio_prep.many import Job
 from photio_prep.pay import pay
 from photio_prep.preflight import Preflight
 from photio_prep.states import State
@@ -125,9 +126,13 @@ def library_generate(_: Command, url: str, again: bool) -> dict[str, int]:
 
 
 def library_run_many(_: Command, url: str, again: bool) -> dict[str, int]:
-    photos = [{"source": f"in/{name}.png", "output": name} for name in EXPECTED]
+    photos = [Job(source=f"in/{name}.png", output=name) for name in EXPECTED]
     outcomes = run_many(photos, SCENE, client=client(url), orders=OUT / "orders", gate="warn", pay_again=again)
-    return {each.source["output"]: each.error.exit_code if each.error else 0 for each in outcomes}
+    ended = {}
+    for outcome in outcomes:
+        assert outcome.order is not None
+        ended[outcome.order.origin.output] = outcome.error.exit_code if outcome.error else 0
+    return ended
 
 
 def bare_pay(_: Command, url: str, again: bool) -> dict[str, int]:

@@ -13,8 +13,8 @@ from photio_prep.cli.options import several
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.jobs import is_table
-from photio_prep.names import OutputNames
 from photio_prep.orders import Order
+from photio_prep.recorded import RecordedNames
 from photio_prep.till import Till
 
 options = several(
@@ -95,7 +95,7 @@ class Choice:
             found = "both the photo and the key would come from standard input"
             raise UsageError(found, "Use --key-file or PHOTIO_API_KEY")
         self.items: list[inputs.Item] = []
-        self._names = OutputNames(out, format_, self.seeds)
+        self._names = RecordedNames(out, format_, self.seeds)
         if self._watch:
             self._refuse_unwatchable(first, engine)
             return

@@ -15,7 +15,7 @@ from photio_prep.cli.shelving import Shelving, Wishes
 from photio_prep.cli.signals import heard
 from photio_prep.cli.talk import Talk
 from photio_prep.cutting import CutoutOptions
-from photio_prep.errors import BudgetReached, Interrupted, PhotioError, StorageFailed, UsageError
+from photio_prep.errors import BudgetReached, Interrupted, PhotioError, StorageFailed, UsageError, of_photo
 from photio_prep.inputs import Item
 from photio_prep.matters import matter_for
 from photio_prep.orders import Order
@@ -103,6 +103,8 @@ def run(
             why = BudgetReached(f"more than {till.left} paid calls need a yes", "Give --yes")
         started = cluster.started(asked, address=ray_address, workers=workers, calls=jobs, max_calls=till.left, why=why)
         with talk.alone_on_stdout(), started as it:
+            if talk.report:
+                talk.report.count_by(it.billed)
             with _heard(it, talk), talk.progress(len(items), "run"):
                 for ended in it.run(items):
                     _tell(ended, out, talk, finished, it.close)
@@ -169,10 +171,10 @@ def _tell(
     if error is None and order is not None and final is not None:
         try:
             finished(order, final)
-        except PhotioError as failed:
-            error = failed
-            if isinstance(failed, StorageFailed):
-                close(failed)
+        except Exception as failed:  # noqa: BLE001  a bug too is this photo's own
+            error = of_photo(failed)
+            if isinstance(error, StorageFailed):
+                close(error)
     if error is not None:
         if order is not None:
             error.subject = f"{ended.item.name}: {error.subject or order.folder}"

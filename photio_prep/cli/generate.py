@@ -14,7 +14,7 @@ from photio_prep.cli.orders import out_of, split
 from photio_prep.cli.review import Decided
 from photio_prep.cli.talk import Talk
 from photio_prep.curl import curl
-from photio_prep.errors import GateStopped, PhotioError, UsageError
+from photio_prep.errors import GateStopped, UsageError, of_photo
 from photio_prep.orders import Order
 from photio_prep.preflight import SENDABLE, Preflight, image_url_note
 from photio_prep.rewording import reworded
@@ -91,7 +91,7 @@ def generate(
         def told(order: Order, state: State) -> None:
             talk.done(order, state, result=order.folder)
 
-        with talk.progress(len(planned), "generate"):
+        with reporting.kept(talk), talk.progress(len(planned), "generate"):
             paying_.each(planned, call, told, till, talk, jobs, total=len(planned))
     return reporting.close(talk, out_of(found[0]) if found else None, overwrite=overwrite)
 
@@ -158,8 +158,8 @@ def _planned(
         except GateStopped as error:
             talk.refused(str(folder), error, order, State.PLANNED)
             continue
-        except PhotioError as error:
-            talk.refused(str(folder), error)
+        except Exception as raised:  # noqa: BLE001  a bug with one order is its own
+            talk.refused(str(folder), of_photo(raised))
             continue
         if order.key not in seen:
             seen.add(order.key)

@@ -15,7 +15,7 @@ from photio_prep.cli.shelving import Shelving
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import Interrupted, PhotioError, UsageError
 from photio_prep.geometry import named
-from photio_prep.orders import Origin
+from photio_prep.origin import Origin
 from photio_prep.parallel import CORES, alone
 from photio_prep.stages.request import checked_seed
 from photio_prep.states import State
@@ -45,7 +45,7 @@ def prepare(inputs_: tuple[str, ...], out: Path, overwrite: bool, api_url: str |
     reporting.refuse_foreign(out, choice.items, overwrite=overwrite)
     try:
         for items in choice.batches():
-            with talk.progress(len(items) * choice.seeds, "prepare"):
+            with reporting.kept(talk), talk.progress(len(items) * choice.seeds, "prepare"):
                 ready = partial(prepared, endpoint=endpoint, words=words, variants=choice.seeds > 1)
                 made = ready(items, out, talk, cutting={**cutting})
                 for order in choice.spread(made):
@@ -95,8 +95,9 @@ def finish(orders_: tuple[Path, ...], out: Path | None, overwrite: bool, **given
             talk.refused(origin.source, error, order, states.state(folder))
 
     with talk.progress(len(found), "finish"):
-        for _ in batch.in_order(found, work, threads=CORES):
-            pass
+        for (folder, origin), error in batch.in_order(found, work, threads=CORES):
+            if error is not None:  # a bug: ours are told already
+                talk.refused(origin.source, error, None, states.state(folder))
     for places, bases in swept.items():
         sweeping.show(bases, *places, talk, overwrite=overwrite)
     talk.summary()

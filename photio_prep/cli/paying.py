@@ -3,14 +3,14 @@
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import click
 
-from photio_prep import batch, states
+from photio_prep import batch, states, threads
 from photio_prep.cli import clients
 from photio_prep.cli.signals import heard
 from photio_prep.cli.talk import Talk
@@ -33,6 +33,8 @@ def client(paying: dict[str, Any], talk: Talk) -> Iterator[Till]:
     names = ("sandbox", "api_url", "key_file", "key_stdin", "keyring")
     with clients.client(**{name: paying[name] for name in names}, talk=talk) as sender:
         till = Till(sender, paying["max_calls"], warn=talk.say)
+        if talk.report:
+            talk.report.count_by(till.billed)
 
         def leave(number: int) -> None:
             code = 130 if number == signal.SIGINT else 143
@@ -48,10 +50,13 @@ def client(paying: dict[str, Any], talk: Talk) -> Iterator[Till]:
             talk.say("stopping: nothing new is sent, what is in flight is waited for; once more to leave at once")
 
         def pause(number: int) -> None:
-            if number == signal.SIGTSTP:
-                threading.Thread(target=_pause, args=(till, talk), name="pause", daemon=True).start()
-            else:
+            if number != signal.SIGTSTP:
                 till.turns.go_on()
+                return
+            try:
+                threads.start(partial(_pause, till, talk), "pause")
+            except UsageError as error:
+                talk.fault(f"cannot pause: {error}")
 
         with heard(leave, pause):
             yield till
@@ -122,7 +127,7 @@ def each(
         if error is not None and not isinstance(error, Interrupted):
             # The photo first: nobody knows an order by its digits.
             error.subject = f"{order.origin.source}: {error.subject or order.folder}"
-            talk.refused(order.origin.source, error, order, _state(order))
+            talk.refused(order.origin.source, error, order, _state(order, till))
     if till.closed is not None:
         talk.codes.append(till.closed.exit_code)
         talk.say(
@@ -131,9 +136,9 @@ def each(
         )
 
 
-def _state(order: Order) -> State:
-    """How far an order got that something went wrong with."""
+def _state(order: Order, till: Till) -> State:
+    """How far an order got that something went wrong with; where its folder does not tell, as the till knows it."""
     try:
         return states.state(order.folder) if order.folder else State.PLANNED
     except PhotioError:
-        return State.PLANNED
+        return State.UNKNOWN if till.billed(order.key[:32]) else State.PLANNED

@@ -12,6 +12,12 @@ from photio_prep.states import State, tally
 _PAUSE = 30.0
 
 
+class _Bar(tqdm):  # type: ignore[type-arg]
+    """Without tqdm's own thread, which warns where the system gives none."""
+
+    monitor_interval = 0
+
+
 class Progress:
     """On a terminal one line that stays: a bar, the time left, states, money. Elsewhere a plain line now and then.
 
@@ -28,7 +34,7 @@ class Progress:
         self._bar = None
         if sys.stderr.isatty():
             form = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
-            self._bar = tqdm(
+            self._bar = _Bar(
                 total=total,
                 desc=what,
                 bar_format=form,

@@ -1,11 +1,12 @@
 """The end of a command: totals for people, the report for programs, results beside the rows of job tables."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from photio_prep import ours, page, sweeps
 from photio_prep.cli.talk import Talk
-from photio_prep.errors import OutputExists, StorageFailed
+from photio_prep.errors import OutputExists, StorageFailed, of_photo
 from photio_prep.inputs import Item
 from photio_prep.report import CSV, JSON, Report, results
 from photio_prep.states import State
@@ -27,6 +28,17 @@ def refuse_foreign(out: Path, items: Sequence[Item] = (), seeds: int = 1, *, ove
         ours.refuse_foreign(place, overwrite=overwrite)
     for item in items if seeds > 1 else ():
         sweeps.refuse_foreign(sweeps.sheet_path(out, item.output), overwrite=overwrite)
+
+
+@contextmanager
+def kept(talk: Talk) -> Iterator[None]:
+    """What ends the command is told in here, once there is anything to report: the rest must not be lost with it."""
+    try:
+        yield
+    except Exception as error:
+        if talk.report is None or not talk.report.lines:
+            raise
+        talk.fail(of_photo(error))
 
 
 def close(talk: Talk, out: Path | None, items: Sequence[Item] = (), seeds: int = 1, *, overwrite: bool = False) -> int:

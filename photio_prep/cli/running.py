@@ -17,7 +17,7 @@ from photio_prep.cli.review import offer
 from photio_prep.cli.shelving import Shelving, Wishes
 from photio_prep.cli.talk import Talk
 from photio_prep.data import Result
-from photio_prep.errors import OutputExists, PhotioError, UsageError
+from photio_prep.errors import OutputExists, UsageError, of_photo
 from photio_prep.orders import Order
 from photio_prep.preflight import Preflight
 from photio_prep.states import State
@@ -72,7 +72,8 @@ def run(inputs_: tuple[str, ...], out: Path, overwrite: bool, jobs: int, **given
             finishing.put(path, out, to, overwrite=overwrite)
             finishing.tell(order, path, out, wished, shelving, talk)
 
-        clustering.run(choice.items, out, plan, paying, talk, told, jobs=jobs, **engine)
+        with reporting.kept(talk):
+            clustering.run(choice.items, out, plan, paying, talk, told, jobs=jobs, **engine)
         offer(out, talk, overwrite=overwrite)
         return reporting.close(talk, out, choice.items, overwrite=overwrite)
     preflight = Preflight(level, pay_again=again)
@@ -91,7 +92,7 @@ def run(inputs_: tuple[str, ...], out: Path, overwrite: bool, jobs: int, **given
                 swept.add(order.origin.base)
 
         for items in choice.batches(lambda: till.closed is not None):
-            with talk.progress(len(items) * choice.seeds, "run"):
+            with reporting.kept(talk), talk.progress(len(items) * choice.seeds, "run"):
                 ready = partial(prepared, endpoint=till.endpoint, words=words, variants=choice.seeds > 1)
                 made = ready(items, out, talk, cutting={**rest})
                 free = _reserved(choice.spread(made), out, talk, preflight, wished, shelving, overwrite=overwrite)
@@ -113,22 +114,27 @@ def _reserved(
 ) -> Iterator[Order]:
     """Those orders that may be paid for: nothing in the way of their finals, and the preflight lets them pass."""
     taken: dict[Path, str] = {}
+
+    def check(order: Order) -> Path:
+        if order.folder and not preflight.pay_again and again_.is_changed(order, index.of(order.folder.parent)):
+            talk.changed(order)
+        target = finals.final_path(order, out, wished.format_)
+        wished.finishing.fits(order.placement)
+        if target in taken:
+            found = f"its final {target} is that of {taken[target]} too"
+            raise OutputExists(found, "Rename one, or finish it with another --out")
+        finals.refuse_if_in_the_way(order, target, overwrite=overwrite)
+        shelving.refuse_if_in_the_way(order, out)
+        preflight.check(order)
+        return target
+
     for order in made:
         try:
-            if order.folder and not preflight.pay_again and again_.is_changed(order, index.of(order.folder.parent)):
-                talk.changed(order)
-            target = finals.final_path(order, out, wished.format_)
-            wished.finishing.fits(order.placement)
-            if target in taken:
-                found = f"its final {target} is that of {taken[target]} too"
-                raise OutputExists(found, "Rename one, or finish it with another --out")
-            finals.refuse_if_in_the_way(order, target, overwrite=overwrite)
-            shelving.refuse_if_in_the_way(order, out)
-            preflight.check(order)
-        except PhotioError as error:
+            taken[check(order)] = order.origin.source
+        except Exception as raised:  # noqa: BLE001  a bug with one photo is its own
+            error = of_photo(raised)
             if isinstance(error, OutputExists) and error.subject:  # the file that lies there: of which photo?
                 error.subject = f"{order.origin.source}: {error.subject}"
             talk.refused(order.origin.source, error, order, State.PLANNED)
-            continue
-        taken[target] = order.origin.source
-        yield order
+        else:
+            yield order

@@ -1,13 +1,16 @@
 """Ctrl-C, SIGTERM, a closed terminal and Ctrl-Z, heard at once.
 
-Takes what to do; gives nothing. Touches this process's signal handlers, and puts them back. Raises nothing.
+Takes what to do; gives nothing. Touches this process's signal handlers, and puts them back. Raises UsageError where
+there is no thread for it.
 """
 
 import signal
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from photio_prep import threads
+from photio_prep.errors import UsageError
 
 _STOP = ("SIGINT", "SIGTERM", "SIGHUP")
 _PAUSE = ("SIGTSTP", "SIGCONT")
@@ -37,8 +40,12 @@ def heard(stop: Callable[[int], None], pause: Callable[[int], None] | None = Non
                 elif number in before:
                     stop(number)
 
-    ears = threading.Thread(target=listen, name="signals", daemon=True)
-    ears.start()
+    try:
+        ears = threads.start(listen, "signals")
+    except UsageError:
+        reader.close()
+        writer.close()
+        raise
     # The system's own handler writes the number; the one of Python has nothing to do, but must be there.
     for each in before:
         signal.signal(each, lambda *_: None)

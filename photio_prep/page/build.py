@@ -16,7 +16,6 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from importlib import resources
 from itertools import count
@@ -32,6 +31,7 @@ from photio_prep.page.pictures import Pictures, read
 from photio_prep.page.rows import Row, home
 from photio_prep.plain import escaped
 from photio_prep.states import State
+from photio_prep.threads import Pool
 
 BRAND = "#f2e6d8"
 # Photos in one file -> the longer side of its pictures: about 30 MB at the end of each line.
@@ -71,7 +71,8 @@ def page(
         number, row, seen = each
         return _told(number, row, seen, place, side, price)
 
-    with ThreadPoolExecutor(_WORKERS) as pool:
+    with Pool(_WORKERS, "page") as pool:
+        pool.fill()
         told = list(pool.map(say, zip(count(1), found, pictures, strict=False)))
     root = home(found[0].folder.resolve())
     data = {

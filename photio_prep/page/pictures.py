@@ -12,7 +12,6 @@ import os
 import re
 import zlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from photio_prep.limits import Limits
 from photio_prep.page.rows import Row, digest_is, home
 from photio_prep.publish import place as place_of
 from photio_prep.records import CANVAS
+from photio_prep.threads import Pool
 
 # Each half of a small pair, in pixels: twice what the page shows.
 _HALF = (144, 120)
@@ -73,7 +73,8 @@ def pictures(found: list[Row], folder: Path | None = None) -> Iterator[Pictures]
         place = folder or home(row.folder) / FILES
         return tuple(place / name for name in _made(row, place, there[place]))
 
-    with ThreadPoolExecutor(_WORKERS) as pool:
+    with Pool(_WORKERS, "page") as pool:
+        pool.fill()
         made = dict(zip(first, pool.map(make, first.values()), strict=True))
     for row in found:
         yield _pictures(row, made.get(row.folder, ()))
@@ -170,13 +171,13 @@ def _made(row: Row, place: Path, there: dict[str, list[str]]) -> list[str]:
     answer = _answer(row.folder, row.placement)
     if answer is not None:
         names.append(f"{head}answer-photio.jpg")
-        files.write_again(place / names[0], _encoded(answer, "JPEG", quality=90))
+        files.write_whole(place / names[0], _encoded(answer, "JPEG", quality=90), durable=False)
     try:
         pair, box = _pair(row.folder, row.placement, answer)
     except (PhotioError, OSError):
         return names  # a damaged order: its row says what is wrong
     names.append(f"{head}{'.'.join(map(str, box))}-photio.webp")
-    files.write_again(place / names[-1], _encoded(pair, "WEBP", quality=80, method=2))
+    files.write_whole(place / names[-1], _encoded(pair, "WEBP", quality=80, method=2), durable=False)
     for name in set(old) - set(names):
         files.remove_quietly(place / name)
     return names

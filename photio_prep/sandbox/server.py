@@ -103,7 +103,11 @@ class Sandbox:
             ) from error
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}{contract.PATH}"
         self._thread = Thread(target=self._server.serve_forever, args=(0.02,), name="photio-sandbox", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            self._server.server_close()
+            raise UsageError(f"it needs a thread ({error})", "Raise the limit on threads", subject="sandbox") from None
         return self
 
     def stop(self) -> None:

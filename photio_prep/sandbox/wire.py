@@ -67,7 +67,11 @@ class Server(ThreadingMixIn, TCPServer):
         """Handle the connection in a thread of its own, and remember it."""
         thread = Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
         self._running = {each: sock for each, sock in self._running.items() if each.is_alive()} | {thread: request}
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # the system gives no thread: one after the other, then
+            self._running.pop(thread)
+            self.process_request_thread(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:  # noqa: ANN401
         """Close the connection; without a FIN before it where a reset was wished."""

@@ -19,8 +19,9 @@ from photio_prep import devices, edges, looks, parts, refine
 from photio_prep.cutting import DEFAULT_CUTOUT, CutoutOptions
 from photio_prep.data import Cutout, Matter, Photo
 from photio_prep.devices import Device
-from photio_prep.errors import ModelUnavailable, NoProduct, PhotoRefused
+from photio_prep.errors import ModelUnavailable, NoProduct, PhotoRefused, SegmenterFailed
 from photio_prep.geometry import Size
+from photio_prep.segmenter import segment
 from photio_prep.sessions import rembg_session
 
 Alpha = Literal["auto", "keep", "ignore"]
@@ -63,12 +64,13 @@ def matte(
     Raises:
         NoProduct: Nothing was found, or the alpha or mask is empty.
         PhotoRefused: The mask has another shape than the photo, or there is no alpha to keep.
-        ModelUnavailable: There is no matter, and one is needed.
+        SegmenterFailed, ModelUnavailable: The matter gave no alpha of the picture; there is none, and one is needed.
     """
     try:
         return _cutout(photo, size, matter, mask, alpha, options)
-    except NoProduct as error:
-        raise error.about(photo.source) from None
+    except (NoProduct, SegmenterFailed) as error:
+        error.about(photo.source)
+        raise
 
 
 def _cutout(
@@ -90,7 +92,7 @@ def _cutout(
     # The network looks at 320 or 1024 px: what the canvas cannot show, it would not see either.
     flat = _flat(photo.image)
     view = flat.resize(size, Image.Resampling.LANCZOS, reducing_gap=3) if size.area < photo.size.area else flat
-    given = matter(view)
+    given = segment(matter, view)
     view = _scaled(view, size)
     grain = given.info.get("grain")
     found = _scaled(given, size)
@@ -196,8 +198,8 @@ class RembgMatter:
         self.device: Device = device
         self.fallback = ""
         self._data = data
-        self._making = threading.Lock()
-        self._turn = threading.Lock()
+        self._making, self._turn = threading.Lock(), threading.Lock()
+        self._proven = False
 
     @cached_property
     def session(self) -> Any:  # noqa: ANN401  rembg has no types
@@ -252,9 +254,12 @@ class RembgMatter:
             with turn:
                 out = network.run([network.get_outputs()[0].name], feed)[0][0, 0]
         except Exception as error:  # onnxruntime raises its own kinds, none of them public
+            if self._proven:  # the picture's own trouble, or the device's at this moment
+                raise
             raise ModelUnavailable(
                 f"it failed on a picture ({str(error)[:200]})", "Check --family", subject=self.name
             ) from error
+        self._proven = True
         # BiRefNet is the only family whose network ends before the sigmoid.
         belief = 1 / (1 + np.exp(-np.clip(out, -50, 50))) if self.family == "birefnet" else out
         return np.asarray(belief, dtype=np.float32)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import requests
 import urllib3
 
-from photio_prep import connection, retry
+from photio_prep import connection, retry, threads
 from photio_prep.connection import Adapter, Session, Timeouts, Upload, Watch
 from photio_prep.data import Keep, Request, Result
 from photio_prep.errors import (
@@ -96,6 +96,10 @@ class InstantClient:
     def stop(self) -> None:
         """Start no new call and no new try; what is in flight ends by itself."""
         self.stopped.set()
+
+    def ready(self) -> None:
+        """Have the thread that ends a call in time; a UsageError where there is none. Called before a claim."""
+        threads.ready()
 
     def send(self, request: Request, keep: Keep | None = None) -> Result:
         """The answer to `request`. PAID.

@@ -22,7 +22,8 @@ from photio_prep.encode import encoded
 from photio_prep.errors import OutcomeUnknown, PhotioError
 from photio_prep.geometry import Size, place
 from photio_prep.keep import AnswerFile
-from photio_prep.orders import Order, Origin
+from photio_prep.orders import Order
+from photio_prep.origin import Origin
 from photio_prep.stages.pad import pad
 from photio_prep.stages.request import request
 from photio_prep.stages.send import InstantClient

@@ -1,0 +1,88 @@
+"""Names of finals that stay: those that the orders in the output folder record. A name, once given, stays that photo's.
+
+Reads the orders of the output folder, and, where two photos want one name, the bytes of a photo.
+"""
+
+import os
+import re
+from hashlib import sha256
+from pathlib import Path
+
+from photio_prep import index, states
+from photio_prep.encode import SUFFIXES, final_format
+from photio_prep.errors import PhotioError
+from photio_prep.files import read_input
+from photio_prep.index import Entry, OrderIndex
+from photio_prep.limits import DEFAULT_LIMITS
+from photio_prep.names import Names, Photo, fold, variant_output
+from photio_prep.origin import Origin
+
+
+class RecordedNames(Names):
+    """Gives names for one command, whatever the order of the inputs, the suffix of a file or the options of the run.
+
+    Args:
+        out: The output folder, with its orders.
+        format_: Of all finals ("jpg", "png", "webp"); None is each photo's own.
+        variants: How many orders each photo gets.
+    """
+
+    def __init__(self, out: Path, format_: str | None = None, variants: int = 1) -> None:
+        super().__init__(format_, variants)
+        self._orders: OrderIndex = index.of(out / "orders").refresh()
+        self._digests: dict[str, str] = {}
+
+    def _recorded(self, photo: Photo, output: str) -> list[str]:
+        entries = [entry for entry in self._orders.with_output(output) if self._is_of(photo, entry)]
+        if not entries:
+            entries = self._orders.with_source(photo.name)
+            entries += self._orders.with_path(photo.path) if photo.path else []
+        shape = re.compile(re.escape(output) + "(~[0-9a-f]{6,12})?")
+        bases = (entry.origin.base for entry in entries if self._is_of(photo, entry))
+        return sorted({base for base in bases if shape.fullmatch(base)}, key=len)
+
+    def _is_free(self, base: str, photo: Photo) -> bool:
+        places = self._places(base, photo)
+        return super()._is_free(base, photo) and not any(
+            places & self._files_of(entry)
+            for output in {variant_output(base, number) for number in range(self._variants + 1)}
+            for entry in self._orders.with_output(output)
+            if not self._is_of(photo, entry)
+        )
+
+    def _files_of(self, entry: Entry) -> set[str]:
+        """The files that a recorded photo has, or will have, as names are compared."""
+        origin = entry.origin
+        suffixes = {SUFFIXES[final_format(origin.format, self._format)], SUFFIXES[final_format(origin.format)]}
+        try:
+            mark = states.finished(entry.folder, origin)
+        except PhotioError:
+            mark = None
+        suffixes |= {Path(str(mark["path"])).suffix} if mark and "path" in mark else set()
+        return {fold(f"{origin.output}{suffix}") for suffix in suffixes}
+
+    def _is_of(self, photo: Photo, entry: Entry) -> bool:
+        """Whether a record is of this photo: the same path; or the same bytes, where that path is gone or has none."""
+        origin = entry.origin
+        if not photo.path:
+            return origin.source == photo.name and origin.source != "-"
+        if origin.path == photo.path:
+            return True
+        if origin.path and os.path.lexists(origin.path):
+            return False
+        return origin.digest == self._sha256(photo) or (not origin.path and _leads_to(origin, photo.path))
+
+    def _sha256(self, photo: Photo) -> str:
+        """Of the photo's bytes; "" where they cannot be read. Worked out only where names collide."""
+        if photo.path not in self._digests:
+            try:
+                data = read_input(Path(photo.path), DEFAULT_LIMITS.file_bytes)
+                self._digests[photo.path] = sha256(data).hexdigest()
+            except PhotioError:
+                return ""
+        return self._digests[photo.path]
+
+
+def _leads_to(origin: Origin, path: str) -> bool:
+    """Whether a record without a path (of early version 0.1) was given by a name that leads there."""
+    return "://" not in origin.source and origin.source != "-" and os.path.realpath(origin.source) == path
