@@ -175,11 +175,13 @@ def keep(photo: str, number: int, out: Path, *, overwrite: bool = False) -> Kept
     if len(bases) != 1:
         several = f"{len(bases)} photos with variants: {', '.join(bases)}" if bases else "no variants of it lie there"
         raise UsageError(several, "Name the photo as in the run with --seeds, or its final below --out", subject=photo)
-    finished = [entry for entry in variants if entry.origin.number == number and final_of(entry, out)]
+    numbered = [entry for entry in variants if entry.origin.number == number]
+    finished = [entry for entry in numbered if final_of(entry, out)]
     if not finished:
         numbers = ", ".join(map(str, sorted({entry.origin.number for entry in variants})))
+        what = f"the final of number {number} is not there yet, gone or changed" if numbered else f"no number {number}"
         fix = f"There are: {numbers}; `photio-prep finish {out}` makes their finals"
-        raise UsageError(f"no number {number} with its final", fix, subject=photo)
+        raise UsageError(what, fix, subject=photo)
     # The same number may have been asked for in several scenes: the newest.
     chosen = max(finished, key=lambda entry: index.paid_at(entry.folder))
     order, presets = orders.read(chosen.folder, origin=chosen.origin), states.shops(chosen.folder, chosen.origin)

@@ -94,9 +94,11 @@ def test_every_verb_outlives_a_folder_of_traps(tmp_path: Path):
 
 
 def swept(out: Path, output: str, final: Path, data: bytes) -> None:
-    """An order whose record tells of number 1 of a sweep of seeds, finished as `final`."""
+    """An order whose record tells of variant number 1, finished as `final`."""
     foreign = Foreign(out, out.parent / "outside", "sandbox")
     folder = foreign.order(f"{output}-seeds/1")
+    (record,) = folder.glob("photo-*.json")
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"variant": {"number": 1, "of": output}}))
     final.parent.mkdir(parents=True, exist_ok=True)
     final.write_bytes(data)
     states.mark_finished(folder, orders.origins(folder)[0], final, data)
