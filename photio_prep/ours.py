@@ -39,10 +39,10 @@ def refuse_foreign(path: Path, *, overwrite: bool, old: Callable[[bytes], bool] 
         old: Knows files of earlier versions, by their first bytes.
 
     Raises:
-        OutputExists: Somebody else's file lies there, or a folder, a link, a device.
+        OutputExists: Somebody else's file lies there, or a link, a device.
     """
-    if not os.path.lexists(path):
-        return
+    if not os.path.lexists(path) or (path.is_dir() and not path.is_symlink()):
+        return  # a folder is replaced by nothing: who writes there fails
     head = files.own_head(path, _HEAD)
     if head is None:
         raise OutputExists("no regular file lies there", "Move it away, or give another --out", subject=str(path))
