@@ -1,6 +1,8 @@
 # Every target sets up what it needs in .venv. PYTHON chooses the interpreter (3.11 or later).
 PYTHON ?= python3
 BIN := .venv/bin
+# Two workers, each with whole files, the longest (tests/crash) first. PARALLEL= runs the tests one after the other.
+PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
 SETUP := .venv/.installed
 
 .DEFAULT_GOAL := help
@@ -28,7 +30,7 @@ test: $(SETUP) ## All tests, with the real weights
 	@$(BIN)/photio-prep models pull u2netp >/dev/null
 	@$(BIN)/photio-prep models pull isnet-imgly >/dev/null || test -z "$$CI"
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
-		$(BIN)/python -m pytest -m "not soak" --basetemp="$$scratch/tests"
+		$(BIN)/python -m pytest -m "not soak" $(PARALLEL) --basetemp="$$scratch/tests"
 
 test-all: $(SETUP) ## The long tests, which `make test` leaves out
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \

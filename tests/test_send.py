@@ -166,14 +166,14 @@ def test_a_closed_port_is_not_sent_and_tried_four_times():
 def test_a_port_that_opens_meanwhile_is_found(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(retry, "_FIRST_WAIT", 1)  # three waits: time enough to open the port on a busy machine
     monkeypatch.setattr(retry, "_LAST_WAIT", 1)
-    with closed_port() as port:
-        pass
     found: list[object] = []
-    sending = threading.Thread(target=lambda: found.append(client(f"http://127.0.0.1:{port}{PATH}").send(request())))
-    sending.start()
-    time.sleep(0.2)
-    with HostileServer(ok(), port=port) as server:
-        sending.join()
+    with closed_port() as port:
+        url = f"http://127.0.0.1:{port}{PATH}"
+        sending = threading.Thread(target=lambda: found.append(client(url).send(request())))
+        sending.start()
+        time.sleep(0.2)
+        with HostileServer(ok(), port=port) as server:
+            sending.join()
     assert len(found) == 1
     assert server.charges == 1
 
