@@ -34,7 +34,7 @@ test: $(SETUP) ## All tests, with the real weights
 
 test-all: $(SETUP) ## The long tests, which `make test` leaves out
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
-		$(BIN)/python -m pytest -m soak --basetemp="$$scratch/tests"
+		$(BIN)/python -m pytest -m soak $(PARALLEL) --durations=30 --basetemp="$$scratch/tests"
 
 soak: test-all
 
