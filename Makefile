@@ -1,13 +1,15 @@
 # Every target sets up what it needs in .venv. PYTHON chooses the interpreter (3.11 or later).
 PYTHON ?= python3
 BIN := .venv/bin
+# Two workers, each with whole files, the longest (tests/crash) first. PARALLEL= runs the tests one after the other.
+PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
 SETUP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak lint fuzz bench fixtures clean
+.PHONY: help demo test test-all soak versions lint fuzz bench fixtures clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 $(SETUP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "photio-prep needs Python 3.11 or later; try make PYTHON=python3.12")'
@@ -28,10 +30,17 @@ test: $(SETUP) ## All tests, with the real weights
 	@$(BIN)/photio-prep models pull u2netp >/dev/null
 	@$(BIN)/photio-prep models pull isnet-imgly >/dev/null || test -z "$$CI"
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
-		$(BIN)/python -m pytest -m "not soak" --basetemp="$$scratch/tests"
+		$(BIN)/python -m pytest -m "not soak" $(PARALLEL) --basetemp="$$scratch/tests"
 
-soak: $(SETUP) ## The long tests too
-	@$(BIN)/python -m pytest -m soak
+test-all: $(SETUP) ## The long tests, which `make test` leaves out
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
+		$(BIN)/python -m pytest -m soak $(PARALLEL) --durations=30 --basetemp="$$scratch/tests"
+
+soak: test-all
+
+versions: $(SETUP) ## The wheel with its extras, on the lowest and the newest versions of what it needs
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
+	@$(BIN)/python tests/versions.py
 
 lint: $(SETUP) ## Linters and types
 	@$(BIN)/ruff check .

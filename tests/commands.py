@@ -49,6 +49,23 @@ class Said:
 Command = Callable[..., Said]
 
 
+# A process hands down which signals it ignores: under nohup SIGHUP, behind `&` in a script SIGINT. An interpreter that
+# resets them and becomes the command has the same number; a preexec_fn would run Python between fork and exec.
+_RESET = """
+import os, signal, sys
+for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+    if signal.getsignal(number) is not signal.SIG_DFL:
+        signal.signal(number, signal.SIG_DFL)
+signal.pthread_sigmask(signal.SIG_SETMASK, [])
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def with_default_signals(command: list[str]) -> list[str]:
+    """`command`, a full path and its arguments, with the signals of a terminal however the tests were started."""
+    return [sys.executable, "-I", "-S", "-c", _RESET, *command]
+
+
 def bare_surroundings(patch: pytest.MonkeyPatch, home: Path) -> None:
     """No key, no URL, an empty configuration folder; weights stay where they are."""
     patch.setenv("PHOTIO_MODELS", str(settings.models_folder()))

@@ -26,8 +26,9 @@ UNKNOWN_HOST = f"http://no-such-host.invalid{PATH}"
 
 @contextmanager
 def closed_port() -> Iterator[int]:
-    """A port that refuses; it is kept bound, so that no other process opens it meanwhile."""
+    """A port that refuses; it is kept bound, so that no other process gets it. A `HostileServer` may open it."""
     with socket.socket() as place:
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         place.bind(("127.0.0.1", 0))
         yield place.getsockname()[1]
 

@@ -36,7 +36,7 @@ def test_an_upload_reads_like_a_file():
 def test_the_deadline_cuts_the_connection_and_says_so():
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        watch = Watch(Timeouts(overall=0.1))
+        watch = Watch(Timeouts(overall=0.5))
         watch.established(ours)
         assert watch.connected
         assert ours.gettimeout() == 60.0  # a stalled write ends after this
@@ -48,11 +48,11 @@ def test_the_deadline_cuts_the_connection_and_says_so():
 def test_a_deadline_in_time_cuts_nothing():
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        watch = Watch(Timeouts(overall=0.1))
+        watch = Watch(Timeouts(overall=0.5))
         watch.established(ours)
         with watch.deadline():
             pass
-        time.sleep(0.2)
+        time.sleep(0.6)
         theirs.sendall(b"x")
         assert ours.recv(1) == b"x"
         assert not watch.expired
@@ -63,7 +63,7 @@ def test_a_connection_that_stands_after_the_deadline_is_never_used():
     with ours, theirs:
         watch = Watch(Timeouts(overall=0.01))
         with watch.deadline():
-            deadline = time.monotonic() + 5
+            deadline = time.monotonic() + 30
             while not watch.expired and time.monotonic() < deadline:
                 time.sleep(0.01)
             with pytest.raises(TimeoutError):
@@ -74,11 +74,11 @@ def test_a_connection_that_stands_after_the_deadline_is_never_used():
 def test_a_deadline_after_the_end_is_harmless():
     ours, theirs = socket.socketpair()
     theirs.close()
-    watch = Watch(Timeouts(overall=0.02))
+    watch = Watch(Timeouts(overall=0.5))
     watch.established(ours)
     ours.close()
     with watch.deadline():
-        time.sleep(0.1)
+        time.sleep(0.6)
     assert watch.expired
 
 

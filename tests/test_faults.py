@@ -72,8 +72,8 @@ def test_f2_a_refused_connection_goes_on_when_the_port_opens(plan: Plan, count: 
     with closed_port() as port:
         batch = plan(f"http://127.0.0.1:{port}{PATH}", count)
         batch.not_sent("refused", "4 tries")
-    with HostileServer(ok(), port=port) as server:
-        batch.goes_on(server)
+        with HostileServer(ok(), port=port) as server:
+            batch.goes_on(server)
 
 
 def test_f3_a_connect_timeout_goes_on_when_the_port_opens(plan: Plan, tmp_path: Path, count: int):

@@ -546,6 +546,9 @@ def test_a_transfer_encoding_that_nobody_asked_for_is_refused(net: Net, server: 
 
 # Time.
 
+# Seconds: without the deadline each of these goes on for 20 and more. A busy machine may take its time to notice one.
+SOON = 15
+
 
 def drips(head: bytes, drop: bytes) -> Behaviour:
     def act(exchange: Exchange) -> None:
@@ -576,7 +579,7 @@ def test_the_deadline_holds_against_a_byte_a_moment(net: Net, server: HostileSer
     server.script = behaviour
     begun = time.monotonic()
     assert net.refusal(deadline=0.4) == "it could not be fetched: it was not there within 0.4 s"
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < SOON
 
 
 def test_a_silent_server_is_not_waited_for_until_the_deadline(net: Net, server: HostileServer, monkeypatch):
@@ -604,7 +607,7 @@ def test_the_deadline_holds_against_a_slow_name_server(net: Net):
 
     begun = time.monotonic()
     assert "not there within 0.2 s" in net.refusal(deadline=0.2, resolve=slow)
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < SOON
     end.set()
 
 
@@ -613,21 +616,23 @@ def test_the_deadline_holds_while_connecting(net: Net):
         net.ports[PUBLIC] = port
         begun = time.monotonic()
         assert "not there within 0.3 s" in net.refusal(deadline=0.3)
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < SOON
 
 
 def test_the_deadline_holds_in_a_handshake(net: Net, server: HostileServer):
     server.script = never_answer()  # it reads the hello and says nothing
     begun = time.monotonic()
     assert "not there within 0.3 s" in net.refusal("https://photos.example/", deadline=0.3)
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < SOON
 
 
 def test_no_thread_and_no_socket_is_left_behind(net: Net):
     before = threading.active_count()
     for _ in range(3):
         net.fetch()
-    time.sleep(0.1)
+    deadline = time.monotonic() + 30
+    while threading.active_count() > before + 1 and time.monotonic() < deadline:
+        time.sleep(0.01)  # the server's threads end a little after the answer
     assert [each.name for each in threading.enumerate() if each.name == "resolve"] == []
     assert threading.active_count() <= before + 1
 
@@ -797,7 +802,7 @@ def test_the_deadline_holds_over_tls(net: Net, tls: Tls, secure: HostileServer):
     begun = time.monotonic()
     found = net.refusal("https://photos.example/", ca_bundle=tls.trusted, deadline=0.8)
     assert found == "it could not be fetched: it was not there within 0.8 s"
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < SOON
 
 
 @pytest.mark.parametrize("content", [None, b"no certificate"])

@@ -56,12 +56,12 @@ def client() -> Iterator[requests.Session]:
 
 
 def post(client: requests.Session, server: HostileServer, body: bytes | None = None, **how: Any) -> requests.Response:
-    how = {"headers": KEY, "timeout": 5, "allow_redirects": False, **how}
+    how = {"headers": KEY, "timeout": 30, "allow_redirects": False, **how}
     return client.post(server.url, data=order() if body is None else body, **how)
 
 
 def plain(server: HostileServer) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), timeout=5)
+    return socket.create_connection(("127.0.0.1", server.port), timeout=30)
 
 
 def everything(conn: socket.socket) -> bytes:
@@ -162,14 +162,14 @@ def test_a_mistake_in_a_script_fails_the_test(client):
 
 
 def test_leaving_the_block_frees_clients_threads_and_the_port():
-    threads = threading.active_count()
+    threads = set(threading.enumerate())
     with HostileServer(faults.never_answer()) as server:
         conn = plain(server)
         conn.sendall(wire(order()))
         server.settle()
     with conn:
         assert conn.recv(1) == b""
-    assert threading.active_count() == threads
+    assert set(threading.enumerate()) <= threads  # one of an earlier test may have ended meanwhile
     with HostileServer(ok(), port=server.port) as again:
         assert again.url == server.url
 
@@ -237,7 +237,8 @@ def test_reset_after_reading_bills_and_sends_rst():
 def test_never_answer_bills_and_says_nothing(client):
     with HostileServer(faults.never_answer()) as server:
         with pytest.raises(requests.ReadTimeout):
-            post(client, server, timeout=(1, 0.2))
+            post(client, server, timeout=(30, 0.2))
+        server.settle()
         assert server.charges == 1
 
 
@@ -277,8 +278,9 @@ def test_busy_says_when_to_come_back(client, value, code):
 
 def test_busy_until_gives_a_date(client):
     with HostileServer(faults.busy_until(30)) as server:
+        before = int(time.time())
         date = parsedate_to_datetime(post(client, server).headers["Retry-After"])
-        assert 28 <= date.timestamp() - time.time() <= 31
+        assert before + 30 <= date.timestamp() <= time.time() + 30
 
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
@@ -295,7 +297,7 @@ def test_redirects_lead_to_a_sink_that_counts(client, code):
 
 def test_an_early_refusal_arrives_though_the_body_was_not_wanted():
     with HostileServer(faults.before_reading(faults.status(413, b"too large"))) as server:
-        with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)) as conn:
+        with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as conn:
             conn.putrequest("POST", PATH)
             conn.putheader("Content-Length", "50000000")
             conn.endheaders()
@@ -306,17 +308,17 @@ def test_an_early_refusal_arrives_though_the_body_was_not_wanted():
 
 
 def test_token_bucket_lets_the_allowed_rate_through_and_books_the_impatient(client):
-    bucket = faults.TokenBucket(ok(), per_second=5, burst=2)
+    bucket = faults.TokenBucket(ok(), per_second=0, burst=2, retry_after=30)  # no third, however slowly they come
     with HostileServer(bucket) as server:
         codes = [post(client, server, order(seed)).status_code for seed in (1, 2, 3)]
         assert (codes, server.charges, bucket.early) == ([200, 200, 429], 2, [])
         post(client, server, order(3))
         assert len(bucket.early) == 1
-        assert 0.5 < bucket.early[0] <= 1
+        assert 15 < bucket.early[0] <= 30
 
 
 def test_token_bucket_has_nothing_against_those_who_wait(client):
-    bucket = faults.TokenBucket(ok(), per_second=5, burst=1)
+    bucket = faults.TokenBucket(ok(), per_second=1, burst=1)
     with HostileServer(bucket) as server:
         assert [post(client, server, order(seed)).status_code for seed in (1, 2)] == [200, 429]
         time.sleep(1)
@@ -325,11 +327,11 @@ def test_token_bucket_has_nothing_against_those_who_wait(client):
 
 
 def test_token_bucket_books_another_order_that_ignores_the_shared_pace(client):
-    bucket = faults.TokenBucket(ok(), per_second=5, burst=1)
+    bucket = faults.TokenBucket(ok(), per_second=1, burst=1, retry_after=30)
     with HostileServer(bucket) as server:
         for seed in (1, 2):
             post(client, server, order(seed))
-        time.sleep(0.3)
+        time.sleep(1.1)
         assert post(client, server, order(3)).status_code == 200
         assert len(bucket.early) == 1
 
@@ -342,7 +344,7 @@ def test_cut_short_announces_more_than_it_sends(client):
         for _ in range(2):
             with pytest.raises(requests.exceptions.ChunkedEncodingError, match="IncompleteRead"):
                 post(client, server)
-        with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)) as conn:
+        with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as conn:
             conn.request("POST", PATH, order())
             with pytest.raises(http.client.IncompleteRead) as cut:
                 conn.getresponse().read()
@@ -368,10 +370,10 @@ def test_without_a_length_a_cut_body_looks_complete(client):
 
 
 def test_dribbled_outlives_every_read_timeout(client):
-    with HostileServer(delivery.dribbled(ok(), interval=0.005)) as server:
+    with HostileServer(delivery.dribbled(ok(), interval=0.01)) as server:
         started = time.monotonic()
-        assert post(client, server, timeout=(1, 0.3)).json()["status_code"] == 200
-        assert time.monotonic() - started > 1
+        assert post(client, server, timeout=(30, 1.5)).json()["status_code"] == 200
+        assert time.monotonic() - started > 1.5
 
 
 def test_sliced_arrives_whole(client):
@@ -386,12 +388,12 @@ def test_slow_has_latency_and_a_bandwidth_both_ways(client):
     with HostileServer(delivery.slow(ok(), latency=0.3, jitter=0.1, bandwidth=200_000)) as server:
         started = time.monotonic()
         assert post(client, server, order(filler=50_000)).status_code == 200
-        assert 0.2 + 0.25 < time.monotonic() - started < 3
+        assert 0.2 + 0.25 < time.monotonic() - started < 30
 
 
 def test_kept_alive_serves_again_and_hangs_up_when_idle():
     with HostileServer(delivery.kept_alive(ok(), idle=0.2)) as server:
-        with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)) as conn:
+        with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as conn:
             for _ in range(2):
                 conn.request("POST", PATH, order())
                 answer = conn.getresponse()
@@ -404,7 +406,7 @@ def test_kept_alive_serves_again_and_hangs_up_when_idle():
 
 def test_a_second_request_on_a_kept_connection_can_be_made_a_trap():
     with HostileServer([delivery.kept_alive(ok(), idle=5), faults.reset_after(1)]) as server:
-        with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)) as conn:
+        with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as conn:
             conn.request("POST", PATH, order())
             conn.getresponse().read()
 
@@ -517,18 +519,18 @@ def test_the_corpus_is_what_it_says(client):
 
 def test_a_closed_port_refuses(client):
     with places.closed_port() as port, pytest.raises(requests.ConnectionError) as refused:
-        client.post(f"http://127.0.0.1:{port}{PATH}", data=order(), timeout=5)
+        client.post(f"http://127.0.0.1:{port}{PATH}", data=order(), timeout=30)
     assert isinstance(refused.value.args[0].reason, urllib3.exceptions.NewConnectionError)
 
 
 def test_a_full_backlog_lets_connecting_time_out(client):
     with places.full_backlog() as port, pytest.raises(requests.ConnectTimeout):
-        client.post(f"http://127.0.0.1:{port}{PATH}", data=order(), timeout=(0.3, 5))
+        client.post(f"http://127.0.0.1:{port}{PATH}", data=order(), timeout=(0.3, 30))
 
 
 def test_an_unknown_host_does_not_resolve(client):
     with pytest.raises(requests.ConnectionError) as unknown:
-        client.post(places.UNKNOWN_HOST, data=order(), timeout=5)
+        client.post(places.UNKNOWN_HOST, data=order(), timeout=30)
     assert isinstance(unknown.value.args[0].reason, urllib3.exceptions.NameResolutionError)
 
 
@@ -537,7 +539,7 @@ def test_a_proxy_can_refuse_connect(client, code):
     with HostileServer(faults.status(code)) as proxy:
         proxies = {"https": f"http://127.0.0.1:{proxy.port}"}
         with pytest.raises(requests.exceptions.ProxyError, match=str(code)):
-            client.post("https://api.example.invalid/", data=order(), headers=KEY, proxies=proxies, timeout=5)
+            client.post("https://api.example.invalid/", data=order(), headers=KEY, proxies=proxies, timeout=30)
         assert [(request.method, request.target) for request in proxy.requests] == [
             ("CONNECT", "api.example.invalid:443")
         ]

@@ -83,7 +83,7 @@ def test_a_decoder_that_does_not_end_is_stopped(monkeypatch: pytest.MonkeyPatch,
     with pytest.raises(PhotoRefused, match="stopped after 1 s"):
         picture(BMP, Limits(seconds=1))
     # Of the processor's time one second and up to one more; of the clock's three.
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 60  # it would go on for ever
     assert picture(GIF).image.size == (90, 70)
 
 

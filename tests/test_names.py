@@ -15,6 +15,8 @@ from photio_prep.errors import PhotoRefused
 from photio_prep.files import read_input
 from photio_prep.inputs import Item, expand
 from photio_prep.names import portable
+from tests.commands import Command
+from tests.photos import SCENE, cutout, encoded
 
 TWISTED = [
     "a\x1b[31mred.png",
@@ -110,6 +112,7 @@ def test_i41_a_final_never_lies_outside_the_output_folder(name: str):
     assert ".." not in Path(output).parts
 
 
+# Of the stem "." no part is left, as a path has it; that photo has a test of its own below.
 @given(st.text(st.characters(exclude_characters="/\0"), min_size=1, max_size=300).filter(lambda stem: stem != "."))
 def test_i42_a_final_s_name_is_one_that_every_system_can_hold(stem: str):
     output = portable(stem)
@@ -118,6 +121,16 @@ def test_i42_a_final_s_name_is_one_that_every_system_can_hold(stem: str):
     assert len(f"{output}~abcdefabcdef-photio-instagram-portrait.jpg".encode()) <= 255
     assert not any(unicodedata.category(letter).startswith("C") for letter in output)
     assert not output.endswith((".", " "))
+
+
+def test_i42_a_photo_whose_stem_is_a_dot_has_a_final_in_the_output_folder(command: Command):
+    Path("in").mkdir()
+    for name in ("..png", "in/..png"):  # named one by one: as hidden files they are no photos of a folder
+        Path(name).write_bytes(encoded(cutout()))
+    said = command("run", "..png", "in/..png", "-d", SCENE, "--sandbox")
+    assert said.code == 0, said.err
+    assert len(set(said.paths)) == 2
+    assert all(final.parent == Path("photio-out") and final.is_file() for final in said.paths)
 
 
 @pytest.mark.parametrize("name", TWISTED)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -173,10 +174,10 @@ def test_a_process_that_is_paying_is_left_alone_and_its_death_leaves_an_unknown(
     order = planned(tmp_path)
     with HostileServer(lambda n, exchange: Behaviour("hold", Exchange.hold) if n == 1 else ok()) as server:
         other = paying(order, server.url)
-        for _ in range(400):
-            if server.connections:
-                break
-            threading.Event().wait(0.02)
+        deadline = time.monotonic() + 60
+        while not server.connections:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
         assert states.state(at(order)) is State.CLAIMED
         with pytest.raises(OrderInUse, match=f"process {other.pid}"):
             pay(order, client(server.url))

@@ -143,7 +143,7 @@ def test_another_point_is_another_wish(installed: Path, tmp_path: Path) -> None:
         {"points": [RED], "model": "u2netp"},
         {"points": [RED], "mask": Image.new("L", PHOTO, 255)},
     ],
-    ids=str,
+    ids=lambda wrong: " ".join(f"{name}={'picture' if name == 'mask' else value}" for name, value in wrong.items()),
 )
 def test_what_cannot_be_meant_is_refused_before_anything_is_loaded(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError) as caught:

@@ -164,16 +164,16 @@ def test_a_closed_port_is_not_sent_and_tried_four_times():
 
 
 def test_a_port_that_opens_meanwhile_is_found(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(retry, "_FIRST_WAIT", 0.4)
-    monkeypatch.setattr(retry, "_LAST_WAIT", 0.4)
-    with closed_port() as port:
-        pass
+    monkeypatch.setattr(retry, "_FIRST_WAIT", 1)  # three waits: time enough to open the port on a busy machine
+    monkeypatch.setattr(retry, "_LAST_WAIT", 1)
     found: list[object] = []
-    sending = threading.Thread(target=lambda: found.append(client(f"http://127.0.0.1:{port}{PATH}").send(request())))
-    sending.start()
-    time.sleep(0.2)
-    with HostileServer(ok(), port=port) as server:
-        sending.join()
+    with closed_port() as port:
+        url = f"http://127.0.0.1:{port}{PATH}"
+        sending = threading.Thread(target=lambda: found.append(client(url).send(request())))
+        sending.start()
+        time.sleep(0.2)
+        with HostileServer(ok(), port=port) as server:
+            sending.join()
     assert len(found) == 1
     assert server.charges == 1
 
@@ -351,6 +351,7 @@ def test_a_write_that_stalls_is_unknown():
 def test_silence_is_unknown_after_the_read_timeout():
     with HostileServer(never_answer()) as server:
         found = failure(client(server.url, Timeouts(connect=2, write=2, read=0.3, overall=30)))
+        server.settle()
         assert server.charges == 1
         assert server.connections == 1
     assert isinstance(found, OutcomeUnknown)
@@ -532,15 +533,25 @@ def test_an_absurd_wait_is_told_and_not_waited(seconds: int):
     assert f"{seconds} s" in found.fix
 
 
+class TellingPace(Pace):
+    """A pace that tells when it heard of a busy server."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = threading.Event()
+
+    def busy(self, seconds: float) -> None:
+        super().busy(seconds)
+        self.told.set()
+
+
 def test_one_pace_for_all_workers():
     with HostileServer(lambda n, _: busy(0.6) if n == 1 else ok()) as server:
-        sender = client(server.url)
+        pace = TellingPace()
+        sender = client(server.url, pace=pace)
         first = threading.Thread(target=lambda: sender.send(request(seed=1)))
         first.start()
-        while not server.hits:
-            time.sleep(0.005)
-        server.settle()
-        time.sleep(0.1)
+        assert pace.told.wait(60)
         others = [threading.Thread(target=lambda s=seed: sender.send(request(seed=s))) for seed in (2, 3)]
         for each in others:
             each.start()

@@ -20,7 +20,7 @@ from PIL import Image
 from photio_prep import orders
 from photio_prep.inputs import Item, expand
 from photio_prep.watch import settled
-from tests.commands import KEY
+from tests.commands import KEY, with_default_signals
 from tests.hostile import HostileServer
 from tests.hostile_answers import ok
 from tests.photos import SCENE, encoded, photo, saved
@@ -103,31 +103,40 @@ def test_a_hot_folder_is_worked_off_until_it_is_stopped_and_gone_on_with(tmp_pat
     arguments = ["run", "in", "-d", SCENE, "--sandbox", "--watch", "--settle", "0.3", "--gate", "off"]
     for number in (1, 2):
         process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "photio_prep", *arguments],
+            with_default_signals([sys.executable, "-W", "error", "-m", "photio_prep", *arguments]),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ},
         )
         lines: list[str] = []
-        ears = threading.Thread(target=lambda to=lines, of=process.stdout: to.extend(of or ()))
-        ears.start()
+        errors: list[str] = []
+        ears = [
+            threading.Thread(target=lambda to=to, of=of: to.extend(of or ()))
+            for to, of in ((lines, process.stdout), (errors, process.stderr))
+        ]
+        for each in ears:
+            each.start()
         try:
             for name, shade in (("a", 220), ("bad", 0), ("b", 150)):
+                if number == 2:
+                    break  # all three lie there
                 if name == "bad":
                     Path("in/bad.png").write_bytes(b"no picture")
-                elif number == 1:
+                else:
                     saved(Path(f"in/{name}.png"), photo(shade=shade, cut_out=True))
                 time.sleep(0.5)
             deadline = time.monotonic() + 60
-            while len(finals()) < 2 or (number == 2 and len(lines) < 2):
+            while len(finals()) < 2 or len(lines) < 2 or "error: in/bad.png" not in "".join(errors):
                 assert time.monotonic() < deadline
                 assert process.poll() is None
                 time.sleep(0.1)
         finally:
             process.send_signal(signal.SIGTERM)
-            ears.join()
-            _, err = process.communicate(timeout=60)
+            for each in ears:
+                each.join()
+            process.communicate(timeout=60)
+        err = "".join(errors)
         assert process.returncode == 143
         assert "watching in" in err
         assert err.count("error: in/bad.png") == 1

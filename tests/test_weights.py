@@ -5,7 +5,6 @@ import io
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tarfile
@@ -23,6 +22,7 @@ from photio_prep import catalogue, weights
 from photio_prep.catalogue import Weights
 from photio_prep.errors import ModelUnavailable, StorageFailed, UsageError
 from photio_prep.sources import Https, Npm, Source, Wheel
+from tests.hostile_places import closed_port
 
 GOOD = bytes(range(256)) * 4096
 
@@ -96,12 +96,6 @@ def names(folder: Path) -> list[str]:
     return sorted(file.name for file in folder.iterdir()) if folder.exists() else []
 
 
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
-
-
 # The catalogue
 
 
@@ -163,8 +157,9 @@ def test_pull_publishes_one_checked_file_and_reports_progress(server: Server, fo
 
 
 def test_pull_fails_over_from_a_refused_connection(server: Server, folder: Path) -> None:
-    toy = model(Https(f"http://127.0.0.1:{closed_port()}/toy"), server.gives("/toy", GOOD))
-    assert weights.pull(toy, folder).read_bytes() == GOOD
+    with closed_port() as port:
+        toy = model(Https(f"http://127.0.0.1:{port}/toy"), server.gives("/toy", GOOD))
+        assert weights.pull(toy, folder).read_bytes() == GOOD
     assert names(folder) == ["toy.onnx"]
 
 
@@ -441,12 +436,12 @@ def test_best_installed_is_the_first_in_order_but_never_a_forbidden_one(
 def test_pull_best_asks_a_silent_host_once_and_tells_what_was_skipped(
     monkeypatch: pytest.MonkeyPatch, server: Server, folder: Path
 ) -> None:
-    silent = f"http://127.0.0.1:{closed_port()}"
-    a, b = (replace(model(Https(f"{silent}/{name}"), name=name), family="isnet") for name in "ab")
     c = model(server.gives("/c", GOOD), name="c")
-    _catalogue(monkeypatch, a, replace(a, name="heavy", auto=False), b, c)
     skipped: list[ModelUnavailable] = []
-    assert weights.pull_best(folder, on_skip=skipped.append) is c
+    with closed_port() as port:
+        a, b = (replace(model(Https(f"http://127.0.0.1:{port}/{name}"), name=name), family="isnet") for name in "ab")
+        _catalogue(monkeypatch, a, replace(a, name="heavy", auto=False), b, c)
+        assert weights.pull_best(folder, on_skip=skipped.append) is c
     assert [error.subject for error in skipped] == ["model a", "model b"]
     assert "did not answer before" in str(skipped[1])
 

@@ -153,7 +153,7 @@ def test_more_fields_white_space_and_a_byte_order_mark_do_no_harm() -> None:
 
 
 def test_an_answer_that_somebody_compressed_on_the_way() -> None:
-    same(gzip.compress(says()))
+    same(gzip.compress(says(), mtime=0))
 
 
 def test_a_transparent_answer_is_shown_on_white() -> None:
@@ -185,7 +185,7 @@ def test_a_transparent_answer_is_shown_on_white() -> None:
         b'{"status_code": ' + b"9" * 5000 + b"}",
         b"\xff\xfe\x00",
         b"\x80\x81",
-        gzip.compress(says())[:-12],
+        gzip.compress(says(), mtime=0)[:-12],
         b"\x1f\x8b no gzip",
         says() + b"{}",
     ],

@@ -34,18 +34,13 @@ replacing = click.option(
 )
 
 
-class Frame(click.ParamType[int | str]):
-    """What --frame takes: a number from 0, "photo" or "product"."""
-
-    name = "frame"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:  # noqa: ANN401
-        """The number, or the word."""
-        if value in ("photo", "product"):
-            return str(value)
-        if not str(value).isdecimal():
-            self.fail(f"{value!r} is neither a number from 0 nor photo nor product", param, ctx)
-        return int(value)
+def frame_option(text: str) -> int | str:
+    """A frame's number from 0, or "photo" or "product"."""
+    if text in ("photo", "product"):
+        return text
+    if not text.isdecimal():
+        raise click.BadParameter(f"{text!r} is neither a number from 0 nor photo nor product")
+    return int(text)
 
 
 def framed(cutting: dict[str, Any]) -> dict[str, Any]:
@@ -131,7 +126,7 @@ cutting = several(
     click.option(
         "--frame",
         "frames",
-        type=Frame(),
+        type=frame_option,
         multiple=True,
         metavar="N|product",
         help="N: of an animation or pages, from 0. product: frame the photo anew on its product.",
