@@ -10,6 +10,7 @@ from photio_prep import seeds, states
 from photio_prep.errors import PhotoRefused
 from photio_prep.index import Entry, OrderIndex
 from photio_prep.orders import Order
+from photio_prep.origin import file_path
 from photio_prep.states import State
 
 _PAID = states.ANSWERED | {State.UNKNOWN, State.PAID_UNUSABLE, State.CLAIMED}
@@ -67,7 +68,7 @@ def count_answered(asked: Iterable[tuple[str, str]], endpoint: str, known: Order
         any(
             (entry.plan.get("description"), entry.plan.get("endpoint")) == (description, endpoint)
             and states.state(entry.folder) in states.ANSWERED
-            for entry in known.with_source(source)
+            for entry in known.with_source(source) or known.with_path(file_path(source) or source)
         )
         for source, description in asked
     )

@@ -12,6 +12,7 @@ from typing import TypedDict, Unpack
 
 from photio_prep import gate as gate_
 from photio_prep import index, made, originals, pay, pointed, settings, views
+from photio_prep import orders as orders_
 from photio_prep.assemble import assembled
 from photio_prep.cutting import DEFAULT_CUTOUT, CutoutOptions
 from photio_prep.data import Cutout, Final, Matter, Photo, Request, Result, Sender
@@ -135,7 +136,7 @@ def prepare(
     order = Order(asked, endpoint, origin, cutout.model, cutout.image, device=cutout.device)
     if orders is None:
         return replace(order, photo=whole)
-    order = index.write(order, Path(orders))
+    order = orders_.write(order, Path(orders))
     if not origin.path:
         originals.keep(order, whole, limits=limits)  # from a pipe, a URL or memory
     if order.folder is not None:
@@ -176,6 +177,8 @@ def generate(order: Order | Request, *, client: Sender, gate: str | None = None,
     """
     if isinstance(order, Request):
         return client.send(order)
+    if (kept := pay.kept_result(order)) is not None:  # what is paid for already costs nothing, whoever is asked now
+        return kept
     if order.folder is not None:
         index.of(order.folder.parent).refresh()
     return pay.pay(order, client, Preflight(settings.gate(gate), pay_again))
@@ -246,7 +249,6 @@ class Options(TypedDict, total=False):
     orders: str | Path | None
     name: str
     output: str
-    variants: bool
     frame: int | None
     framing: Framing | None
     limits: Limits

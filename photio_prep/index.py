@@ -37,14 +37,15 @@ class Entry:
 class OrderIndex:
     """The photos of all orders below `root`; use `of`, which shares one index per folder and process.
 
-    It holds only digests that lead to folders, a few hundred bytes an order: what it answers is read anew.
+    It holds only digests that lead to folders, a few hundred bytes an order: what it answers is read anew. Orders that
+    are written while a command runs come in with the next `refresh`.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._lock = threading.RLock()
         self._known: set[str] = set()
-        self._folders: dict[int, tuple[str, ...]] = {}
+        self._folders: dict[int, str] = {}  # names with slashes between them
 
     def refresh(self) -> "OrderIndex":
         """Read the orders that came since the last time."""
@@ -56,24 +57,20 @@ class OrderIndex:
                         self._add(name, entry.origin)
         return self
 
-    def add(self, order: Order) -> None:
-        """Take in an order that this process has just written, or added a photo to."""
-        if order.folder is not None:
-            with self._lock:
-                self._add(order.folder.name, order.origin)
-
     def _add(self, name: str, origin: Origin) -> None:
         keys = {("wish", *_wish(origin)), ("source", origin.source), ("path", origin.path)}
         for key in keys | {("base", fold(base)) for base in (origin.base, origin.output)}:
-            names = self._folders.get(hash(key), ())
-            if name not in names:
-                self._folders[hash(key)] = (*names, name)
+            names = self._folders.get(hash(key))
+            if names is None:
+                self._folders[hash(key)] = name
+            elif name not in names:
+                self._folders[hash(key)] = f"{names}/{name}"
 
     def _entries(self, *key: str, but: str = "") -> Iterator[Entry]:
         with self._lock:
-            names = self._folders.get(hash(key), ())
-        for name in names:
-            if name != but:
+            names = self._folders.get(hash(key), "")
+        for name in names.split("/"):
+            if name not in ("", but):
                 yield from self._read(name)
 
     def _read(self, name: str) -> list[Entry]:
@@ -123,17 +120,6 @@ def of(root: Path) -> OrderIndex:
         if place not in _INDEXES:
             _INDEXES[place] = OrderIndex(root).refresh()
         return _INDEXES[place]
-
-
-def write(order: Order, root: Path, *, revised: bool = False) -> Order:
-    """`order` with its folder below `root`, as `orders.write`, known to the index.
-
-    Raises:
-        StorageFailed: It cannot be written.
-    """
-    order = orders.write(order, root, revised=revised)
-    of(root).add(order)
-    return order
 
 
 def _wish(origin: Origin) -> tuple[str, str]:

@@ -32,9 +32,9 @@ class AnswerFile:
         StorageFailed: There is no room for an answer, or no file can be opened. Nothing must be sent then.
     """
 
-    def __init__(self, folder: Path, claim: Claim | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._claim = claim
+        self._claim = claims.read(folder / claims.NAME)
         self._part = folder / PART
         self._chunks: list[bytes] = []
         self._fault: OSError | None = None
@@ -46,9 +46,10 @@ class AnswerFile:
                     "Free some space",
                     subject=str(folder),
                 )
-            # A new file: a pipe, a link or a device that lies in its place is taken away, never opened.
-            self._part.unlink(missing_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+            # Never through a link, and never into a pipe or a device that lies in its place.
+            if self._part.is_symlink() or (self._part.exists() and not self._part.is_file()):
+                raise OSError(errno.EINVAL, "no regular file")
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
             self._file = open(os.open(self._part, flags, 0o666), "wb", buffering=0)  # noqa: SIM115  closed by commit or close
 
     def write(self, chunk: bytes, /) -> None:
@@ -144,10 +145,10 @@ def find_rescued(folder: Path, claim: Claim | None) -> Path | None:
     return next(iter([*by_claim, *(path for path in rescued if path.name.startswith(f"{key}-{place}-"))]), None)
 
 
-def answer_path(folder: Path) -> Path | None:
+def answer_path(folder: Path, claim: Claim | None) -> Path | None:
     """Where the whole answer of an order lies: in its folder, or where it was rescued to; None where there is none."""
     raw = folder / RAW
-    return raw if raw.exists() else find_rescued(folder, claims.read(folder / claims.NAME))
+    return raw if raw.exists() else find_rescued(folder, claim)
 
 
 def _rescue_folder() -> Path:

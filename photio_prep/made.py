@@ -19,7 +19,7 @@ from typing import Any, ParamSpec
 
 from PIL import Image
 
-from photio_prep import files, index, views
+from photio_prep import files, views
 from photio_prep import orders as ledger
 from photio_prep.data import Photo
 from photio_prep.errors import ModelUnavailable, PhotioError
@@ -99,7 +99,7 @@ def _recalled(note: Path, digest: str, asked: Mapping[str, Any]) -> Order | None
     origin = replace(origin, **placed_as(asked["output"], variants=asked["variants"]))
     kept = ledger.cutout(old.folder)
     order = replace(old, request=new, endpoint=asked["endpoint"], origin=origin, cutout=kept, folder=None)
-    placed = index.write(order, note.parent.parent)
+    placed = ledger.write(order, note.parent.parent)
     if placed.folder is not None and placed.folder != old.folder:
         views.carry(old.folder, placed.folder)
     return placed

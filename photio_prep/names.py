@@ -98,7 +98,7 @@ def portable(output: str) -> str:
             digits = sha256(clean.encode()).hexdigest()[:6]
             clean = f"{clean.encode()[: _LONGEST - 7].decode('utf-8', 'ignore')}~{digits}"
         parts.append(clean)
-    return "/".join(parts)
+    return "/".join(parts) or "_"
 
 
 def by_rank(items: Iterable[tuple[Path | str | None, int]], folder: Path) -> list[int]:

@@ -13,7 +13,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from photio_prep import claims, files, states
+from photio_prep import claims, files, settings, states
 from photio_prep.claims import Claim
 from photio_prep.data import Result, Sender
 from photio_prep.errors import (
@@ -30,7 +30,7 @@ from photio_prep.errors import (
     StorageFailed,
     UsageError,
 )
-from photio_prep.keep import RAW, AnswerFile, restore
+from photio_prep.keep import RAW, AnswerFile, is_usable, restore
 from photio_prep.orders import Order
 from photio_prep.parallel import alone
 from photio_prep.preflight import Preflight
@@ -44,7 +44,7 @@ _NOT_BILLED = (ApiUnavailable, BudgetReached, Rejected, KeyRefused, Interrupted,
 def pay(order: Order, sender: Sender, preflight: Preflight | None = None) -> Result:
     """The result of `order`: the kept answer where there is one, else that of one paid call. PAID.
 
-    `preflight` is the user's word on what is worth paying for; without one whatever may be refused is refused.
+    `preflight` is the user's word on what is worth paying for; None asks the settings how strict the gate is.
 
     Raises:
         GateStopped, PhotoRefused: `preflight` does.
@@ -54,7 +54,7 @@ def pay(order: Order, sender: Sender, preflight: Preflight | None = None) -> Res
         ApiUnavailable, Rejected, KeyRefused, Interrupted, UsageError: Not billed; the order stays planned or rejected.
         StorageFailed: The disk failed. Nothing is sent after that.
     """
-    folder, preflight = order.folder, preflight or Preflight()
+    folder, preflight = order.folder, preflight or Preflight(settings.gate(None))
     if folder is None:
         preflight.check(order)
         return sender.send(order.request)
@@ -85,7 +85,7 @@ def pay(order: Order, sender: Sender, preflight: Preflight | None = None) -> Res
 
 def _send(order: Order, folder: Path, sender: Sender, claim: Claim) -> Result:
     try:
-        keep = AnswerFile(folder, claim)
+        keep = AnswerFile(folder)
     except StorageFailed:
         release(folder, claim)
         raise
@@ -149,6 +149,10 @@ def kept_result(order: Order) -> Result | None:
     if not (folder / RAW).exists():
         return None
     ended = states.read_outcome(folder)
+    unusable = ended is not None and ended["state"] == State.PAID_UNUSABLE
+    # A whole, usable answer says more than an outcome that was noted before it came.
+    if not unusable and not (ended is not None and is_usable(folder / RAW, folder)):
+        _refuse(folder, ended)
     try:
         raw = files.read_own(folder / RAW, LONGEST_ANSWER)
     except OSError as error:
@@ -157,20 +161,16 @@ def kept_result(order: Order) -> Result | None:
         ) from error
     try:
         result = Result(raw, answer(raw, order.request.size), order.placement)
-    except PhotioError as error:
-        unusable = isinstance(error, PaidUnusable)
-        if ended is not None and not (unusable and ended["state"] == State.PAID_UNUSABLE):
-            _refuse(folder, ended)
-        if unusable:
+    except PaidUnusable as error:
+        if not unusable:
             states.write_outcome(folder, State.PAID_UNUSABLE, str(error))
-        if isinstance(error, OutcomeUnknown):
-            raise note_unknown(folder, error) from None
-        if isinstance(error, KeyRefused):
-            _drop_refusal(folder)
-            return None
         raise error.about(str(folder)) from None
-    # A later version, or a machine with more memory, reads what could not be read before; and a whole answer says more
-    # than an outcome that was noted before it came.
+    except OutcomeUnknown as error:
+        raise note_unknown(folder, error) from None
+    except KeyRefused:
+        _drop_refusal(folder)
+        return None
+    # A later version, or a machine with more memory, reads what could not be read before.
     if ended is not None:
         files.remove(folder / "outcome.json")
     return result
@@ -236,7 +236,9 @@ def refuse_if_taken(folder: Path) -> None:
     if (folder / RAW).exists():
         return  # looked for after its holder: one that is dead now may have answered since the last look
     if holder == "dead":
-        why = f"the process that paid for it ({claim.where}, since {claim.time or '?'}) died before an answer was kept"
+        why = (
+            f"the process that paid for it (pid {claim.pid}, since {claim.time or '?'}) died before an answer was kept"
+        )
         raise note_unknown(folder, OutcomeUnknown(why))
     if holder == "alive":
         found = f"process {claim.pid} has been paying for it since {claim.time}"

@@ -29,8 +29,13 @@ class RecordedNames(Names):
 
     def __init__(self, out: Path, format_: str | None = None, variants: int = 1) -> None:
         super().__init__(format_, variants)
-        self._orders: OrderIndex = index.of(out / "orders").refresh()
+        self._orders: OrderIndex = index.of(out / "orders")
         self._digests: dict[str, str] = {}
+
+    def begin(self) -> None:
+        """A new look at the same inputs, and at the orders that came meanwhile."""
+        super().begin()
+        self._orders.refresh()
 
     def _recorded(self, photo: Photo, output: str) -> list[str]:
         entries = [entry for entry in self._orders.with_output(output) if self._is_of(photo, entry)]

@@ -48,7 +48,7 @@ def state(folder: Path) -> State:
     """How far the order in `folder` got, by what lies in it."""
     outcome = read_outcome(folder)
     claim = claims.read(folder / claims.NAME)
-    answer = keep.answer_path(folder)
+    answer = keep.answer_path(folder, claim)
     if outcome is not None:
         # A whole, usable answer says more than an outcome that was noted without it: its process was called dead.
         answered = outcome["state"] == State.UNKNOWN and answer is not None and keep.is_usable(answer, folder)

@@ -56,7 +56,7 @@ def _other(order: Order, number: int) -> Order:
     other = replace(order, request=request, origin=origin, cutout=cutout, folder=None)
     if order.folder is None:
         return other
-    other = index.write(other, order.folder.parent)
+    other = orders.write(other, order.folder.parent)
     if other.folder is not None:
         views.carry(order.folder, other.folder)
     return other
@@ -91,7 +91,9 @@ def contact_sheet(root: Path, base: str, out: Path, *, overwrite: bool = False) 
         StorageFailed: It cannot be written.
     """
     finished = {}
-    for entry in sorted(index.of(root / "orders").with_output(base), key=lambda entry: index.paid_at(entry.folder)):
+    for entry in sorted(
+        index.of(root / "orders").refresh().with_output(base), key=lambda entry: index.paid_at(entry.folder)
+    ):
         if entry.origin.variant and (final := final_of(entry, out)) is not None:
             finished[entry.origin.number] = final
     tiles = [tile for number, path in sorted(finished.items()) if (tile := _tile(path, number)) is not None]
@@ -149,11 +151,12 @@ def final_of(entry: Entry, out: Path) -> Path | None:
 
 
 class Kept(NamedTuple):
-    """The variant that was kept: its order, as that of the photo's final; that final; and the presets asked for."""
+    """The variant that was kept: its order, as that of the photo's final; that final; presets asked for; notes."""
 
     order: Order
     final: Path
     presets: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def keep(photo: str, number: int, out: Path, *, overwrite: bool = False) -> Kept:
@@ -196,11 +199,9 @@ def keep(photo: str, number: int, out: Path, *, overwrite: bool = False) -> Kept
     target = finals.path_of(order, out, MARK + SUFFIXES.get(picture_format(data, path), ""))
     finals.refuse_if_in_the_way(order, target, overwrite=overwrite)
     order = orders.add_photo(order, chosen.folder)
-    index.of(out / "orders").add(order)
     finals.carry_proof(chosen.folder, chosen.origin, order.origin)
     states.mark_chosen(chosen.folder, order.origin)
-    finals.put(order, out, target, data, made)
-    return Kept(order, target, presets)
+    return Kept(order, target, presets, finals.put(order, out, target, data, made))
 
 
 def _variants(photo: str, out: Path) -> list[Entry]:

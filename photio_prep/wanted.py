@@ -16,7 +16,7 @@ from typing import Any
 from photio_prep import claims, facts, files, index, states, views
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.names import fold
-from photio_prep.orders import SANDBOX, Order, below, cutout, origins, read
+from photio_prep.orders import SANDBOX, Order, below, cutout, origins, read, write
 from photio_prep.origin import Origin
 from photio_prep.states import State
 
@@ -107,7 +107,9 @@ def finishable(place: Path, damaged: Callable[[PhotioError], None]) -> list[tupl
     if found == [place]:
         folder = followed(place)
         return [(folder, origin) for origin in origins(folder)]
-    best: dict[str, tuple[tuple[int, float], Path, Origin]] = {}
+    for root in {folder.parent for folder in found}:
+        index.of(root).refresh()
+    best: dict[str, list[tuple[tuple[int, float], Path, Origin]]] = {}
     for folder in found:
         try:
             ranked = [(_rank(folder, origin), origin) for origin in origins(folder)]
@@ -115,11 +117,14 @@ def finishable(place: Path, damaged: Callable[[PhotioError], None]) -> list[tupl
             damaged(error.about(str(folder)))
             continue
         for rank, origin in ranked:
-            # A place belongs to one photo, however it was named; without one (in the library) its name tells it.
-            name = fold(origin.output) or origin.source
-            if name not in best or rank > best[name][0]:
-                best[name] = (rank, folder, origin)
-    return [(folder, origin) for _, folder, origin in best.values()]
+            # Without a place (in the library) its name tells a photo.
+            rivals = best.setdefault(fold(origin.output) or origin.source, [])
+            same = next((at for at, rival in enumerate(rivals) if index.is_same_photo(rival[2], origin)), None)
+            if same is None:
+                rivals.append((rank, folder, origin))
+            elif rank > rivals[same][0]:
+                rivals[same] = (rank, folder, origin)
+    return [(folder, origin) for rivals in best.values() for _, folder, origin in rivals]
 
 
 def _rank(folder: Path, origin: Origin) -> tuple[int, float]:
@@ -142,11 +147,11 @@ def succeed(old: Order, new: Order) -> Order:
     root = old.folder.parent
     if old.cutout is None:
         new = replace(new, cutout=cutout(old.folder))
-    placed = index.write(new, root, revised=True)
+    placed = write(new, root, revised=True)
     for origin in origins(old.folder):
         other = read(old.folder, origin=origin)
         origin_ = replace(other.origin, record="")
-        index.write(replace(new, origin=origin_, request=replace(new.request, canvas=other.canvas)), root, revised=True)
+        write(replace(new, origin=origin_, request=replace(new.request, canvas=other.canvas)), root, revised=True)
     if placed.folder is not None:
         views.carry(old.folder, placed.folder)
     went = {**_continued(old.folder), _kind(new.endpoint): new.key[:32]}

@@ -37,9 +37,9 @@ _B = '"b.png" in given[0].origin.source'
 BUGS = {
     "reading": (strikes("reading", "read", 'given[0].name.endswith("b.png")'), 1, 2),
     "paying": (strikes("pay", "pay", _B), 1, 2),
-    "finishing": (strikes("finals", "write_final", _B), 1, 3),
+    "finishing": (strikes("finals", "place_final", _B), 1, 3),
     "telling": (strikes("cli.finishing", "tell", _B), 1, 3),
-    "memory": (strikes("finals", "write_final", _B, "MemoryError"), 3, 3),
+    "memory": (strikes("finals", "place_final", _B, "MemoryError"), 3, 3),
 }
 
 
@@ -109,19 +109,19 @@ def test_prepare_generate_and_finish_go_on_past_a_bug_too(command: Command) -> N
 
 
 def test_what_ends_the_command_comes_after_the_report_of_what_was_paid(command: Command) -> None:
-    """The order's folder cannot be listed any more while two calls are in flight: a source that fails."""
+    """An order cannot be written any more while calls are in flight: the source of orders fails."""
     for name, shade in (("a", 100), ("b", 150), ("c", 200)):
         saved(Path(f"in/{name}.png"), cutout(shade=shade))
-    bug = strikes("cli.running", "refuse_stopped", _B)
+    bug = strikes("sweeps", "_other", _B)
     with HostileServer(ok()) as server:
-        words = ["run", "in", "-d", SCENE, "--api-url", server.url, "--yes"]
+        words = ["run", "in", "-d", SCENE, "--api-url", server.url, "--yes", "--seeds", "2"]
         said = alone(*words, before=bug, PHOTIO_API_KEY=KEY)
         server.settle()
         assert said.code == 1, said.err
         report = json.loads(Path("photio-out/report.json").read_text())
-        assert len(report["photos"]) == 3
+        assert len(report["photos"]) == 6
         finished = [each for each in report["photos"] if each["state"] == "finished"]
         assert report["totals"]["calls"] == server.charges == len(finished) >= 1
         assert alone(*words, PHOTIO_API_KEY=KEY).code == 0
-        assert (server.charges, server.charged_twice()) == (3, {})
-        assert [states.state(each) for each in orders.below(Path("photio-out"))] == [State.FINISHED] * 3
+        assert (server.charges, server.charged_twice()) == (6, {})
+        assert [states.state(each) for each in orders.below(Path("photio-out"))] == [State.FINISHED] * 6

@@ -10,6 +10,7 @@ from PIL import Image
 
 from photio_prep import Order, orders, prepare
 from photio_prep.cutting import CutoutOptions
+from photio_prep.errors import SegmenterFailed
 from photio_prep.made import NOTES
 from photio_prep.stages import matte as matte_
 from photio_prep.verdict import Verdict
@@ -53,7 +54,7 @@ def test_the_real_model_looks_once_at_a_photo(tmp_path: Path, monkeypatch: pytes
     assert again.origin == first.origin
     assert other.key != first.key
     assert other.canvas.png == first.canvas.png
-    with pytest.raises(AssertionError, match="inferred again"):
+    with pytest.raises(SegmenterFailed, match="inferred again"):
         prepare(FIXTURE, description=SCENE, model="u2netp", orders=tmp_path, cutting=CutoutOptions(grow=2))
 
 

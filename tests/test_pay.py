@@ -397,8 +397,8 @@ def test_a_planned_order_has_no_kept_result(tmp_path: Path):
 
 def rescued(order: Order, root: Path, url: str) -> Path:
     """An answer to `order` that was paid for while its folder could not be written: it lies in the user's folder."""
-    claim = claims.claim(at(order) / "claim.json")
-    answer = keep.AnswerFile(at(order), claim)
+    assert claims.claim(at(order) / "claim.json")
+    answer = keep.AnswerFile(at(order))
     answer._fault = OSError(28, "No space left on device")
     moved = at(order).rename(root / "away")  # nothing can be written there now
     with pytest.raises(StorageFailed, match="is safe in"):

@@ -317,11 +317,11 @@ def test_a_photo_that_changes_while_a_hot_folder_is_watched_is_a_new_order_too(c
     with Sandbox() as api:
         client = InstantClient("pt-canary-5c1e77b0a9d4", api_url=api.url)
         first = prepare(path, description=SCENE, endpoint=api.url, orders=root)
-        assert not is_changed(first, index.of(root))
+        assert not is_changed(first, index.of(root).refresh())
         generate(first, client=client)
-        assert not is_changed(first, index.of(root))
+        assert not is_changed(first, index.of(root).refresh())
         saved(path, photo(shade=150, cut_out=True))
-        assert is_changed(prepare(path, description=SCENE, endpoint=api.url, orders=root), index.of(root))
+        assert is_changed(prepare(path, description=SCENE, endpoint=api.url, orders=root), index.of(root).refresh())
 
 
 def test_prepare_and_generate_report_too(command: Command):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photio_prep import InstantClient, flow, index, orders, run_many, states
+from photio_prep import InstantClient, flow, orders, run_many, states
 from photio_prep.data import Canvas
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.many import Job
@@ -51,7 +51,7 @@ def prepared(url: str) -> dict[str, Order]:
         made[name] = flow.prepare(source, description=SCENE, endpoint=url, orders=OUT / "orders", output=name)
     canvas = Canvas(made["older"].canvas.png + b"older", made["older"].placement)
     older = replace(made["older"], request=replace(made["older"].request, canvas=canvas), folder=None)
-    pay(index.write(older, OUT / "orders"), client(url), Preflight(Level.OFF))
+    pay(orders.write(older, OUT / "orders"), client(url), Preflight(Level.OFF))
     claim = {"host": "another-machine", "boot": "x", "pid": 7, "started": "1", "time": "2026-11-27T00:00:00+00:00"}
     (folder_of(made["claimed"]) / "claim.json").write_text(json.dumps(claim))
     states.write_outcome(folder_of(made["unknown"]), State.UNKNOWN, "no whole answer came")
@@ -156,7 +156,8 @@ WAYS: dict[str, Way] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_every_way_refuses_what_the_others_refuse(keyed: Command, way: str):
+def test_every_way_refuses_what_the_others_refuse(keyed: Command, way: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PHOTIO_GATE", "warn")
     with HostileServer(ok()) as server:
         walk(keyed, WAYS[way], server)
 

@@ -33,6 +33,8 @@ def keep(photo: str, number: int, out: Path, overwrite: bool, **given: Any) -> i
     wishes = Wishes(None, "none", DEFAULT_FINISHING, None, None)
     shelving = Shelving(given, talk, wishes, overwrite=overwrite)
     kept = sweeps.keep(photo, number, out, overwrite=overwrite)
+    for note in kept.notes:
+        talk.say(f"note: {kept.order.origin.source}: {note}")
     if not shelving.wanted:
         shelving.choose_for(kept.order, presets.chosen(kept.presets))
     shelving.done(kept.order, State.FINISHED, out, final=kept.final)

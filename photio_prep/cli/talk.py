@@ -234,7 +234,7 @@ def _to_nowhere(stream: TextIO) -> None:
     os.close(nowhere)
 
 
-_NAMES = "source order key state model device size canvas tag seed image_url description final sandbox gate product"
+_NAMES = "source order key state model device size canvas tag seed description final sandbox gate product"
 _EMPTY: dict[str, Any] = {
     **dict.fromkeys([*_NAMES.split(), "proof", "drift"]),
     "reasons": [],
@@ -258,7 +258,6 @@ def described(order: Order, state: State, final: Path | None) -> dict[str, Any]:
         "canvas": list(order.placement.canvas),
         "tag": snap(order.placement.canvas).tag,
         "seed": order.request.seed,
-        "image_url": shown(order.request.image_url) if order.request.image_url else None,
         "description": order.request.description,
         "final": str(final) if final else None,
         "sandbox": order.sandbox,
@@ -269,4 +268,6 @@ def described(order: Order, state: State, final: Path | None) -> dict[str, Any]:
         "drift": (finals.drift(order) or None) if final else None,
         "gate": judged["verdict"],
         "reasons": judged["reasons"],
+        # Only of an order that sends an address in place of its canvas.
+        **({"image_url": shown(order.request.image_url)} if order.request.image_url else {}),
     }

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from photio_prep import files, keep, views, wire
+from photio_prep import claims, files, keep, views, wire
 from photio_prep.decode import DEFAULT_LIMITS, picture
 from photio_prep.encode import SUFFIXES
 from photio_prep.errors import PhotioError, UsageError
@@ -185,7 +185,7 @@ def _made(row: Row, place: Path, there: dict[str, list[str]]) -> list[str]:
 
 def _stamp(folder: Path) -> str:
     """Eight digits that change when what pictures are made from changes."""
-    told = [str(keep.answer_path(folder))]
+    told = [str(_answer_path(folder))]
     for name in (views.PHOTO, "cutout.png", "answer.raw"):
         if (folder / name).exists():
             found = (folder / name).stat()
@@ -193,10 +193,14 @@ def _stamp(folder: Path) -> str:
     return f"{zlib.crc32(' '.join(told).encode()):08x}"
 
 
+def _answer_path(folder: Path) -> Path | None:
+    return keep.answer_path(folder, claims.read(folder / claims.NAME))
+
+
 def _answer(folder: Path, placement: Placement) -> Image.Image | None:
     """The picture in the kept answer; None where there is no usable one."""
     try:
-        raw = keep.answer_path(folder)
+        raw = _answer_path(folder)
         return wire.answer(files.read_own(raw, wire.LONGEST_ANSWER), placement.canvas) if raw else None
     except (PhotioError, OSError):
         return None
