@@ -6,12 +6,13 @@ dead       a process of this system that has ended, or of its last boot
 elsewhere  another machine or container: it cannot be seen from here, so it is never called dead
 """
 
+import contextlib
 import json
 import os
 import platform
 import secrets
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -19,6 +20,7 @@ from typing import Literal
 from photio_prep import files, processes
 from photio_prep.errors import StorageFailed
 
+_TEXTS = ("host", "boot", "started", "time", "namespace", "machine", "id")
 Holder = Literal["ours", "alive", "dead", "elsewhere"]
 
 NAME = "claim.json"
@@ -42,6 +44,8 @@ class Claim:
     namespace: str = ""
     machine: str = ""
     id: str = ""
+    # Of its file, as this process saw it last: found again without opening anything, wherever it was moved.
+    inode: int = field(default=0, compare=False)
 
     @property
     def where(self) -> str:
@@ -59,11 +63,18 @@ def claim(path: Path) -> Claim | None:
     with files.storage(path):
         who = platform.node(), processes.boot(), os.getpid(), processes.started("self") or ""
         mine = Claim(*who, now, processes.namespace(), processes.machine(), secrets.token_hex(8))
+    members = {name: value for name, value in asdict(mine).items() if name != "inode"}
     try:
-        files.write_whole(path, json.dumps(asdict(mine)).encode(), overwrite=False)
+        files.write_whole(path, json.dumps(members).encode(), overwrite=False)
     except FileExistsError:
         return None
-    return mine
+    return _seen_at(path, mine)
+
+
+def _seen_at(path: Path, claim: Claim) -> Claim:
+    with contextlib.suppress(OSError):
+        return replace(claim, inode=path.stat(follow_symlinks=False).st_ino)
+    return claim
 
 
 def read(path: Path) -> Claim | None:
@@ -81,7 +92,7 @@ def read(path: Path) -> Claim | None:
         except OSError as error:
             raise StorageFailed(f"cannot be read ({error.strerror or error})", "Check the disk", str(path)) from error
         if (parsed := _parsed(raw)) is not None:
-            return parsed
+            return _seen_at(path, parsed)
         if time.monotonic() >= end:
             # Only a crash leaves it so: its process is dead, and may have paid.
             return Claim("", "", 0, "", "")
@@ -92,11 +103,10 @@ def _parsed(raw: bytes) -> Claim | None:
     """The claim in `raw`; None for one that is not whole. Members that a later version adds are passed over."""
     try:
         members = json.loads(raw)
-        known = {field.name: members[field.name] for field in fields(Claim) if field.name in members}
-        parsed = Claim(**known)
+        parsed = Claim(**{name: members[name] for name in (*_TEXTS, "pid") if name in members})
     except (ValueError, TypeError, RecursionError):
         return None
-    texts = all(isinstance(getattr(parsed, field.name), str) for field in fields(Claim) if field.name != "pid")
+    texts = all(isinstance(getattr(parsed, name), str) for name in _TEXTS)
     return parsed if texts and type(parsed.pid) is int else None
 
 
@@ -122,11 +132,12 @@ def holder(claim: Claim) -> Holder:
 
 def attempts(folder: Path) -> list[Path]:
     """The folders of calls that the user resolved as "retry", the newest first; each holds the claim of its call."""
-    numbered = {
-        int(path.name.removeprefix("attempt-")): path
-        for path in folder.glob("attempt-*")
-        if path.name.removeprefix("attempt-").isdecimal() and (path / NAME).is_file()
-    }
+    with files.storage(folder):
+        numbered = {
+            int(path.name.removeprefix("attempt-")): path
+            for path in folder.glob("attempt-*")
+            if path.name.removeprefix("attempt-").isdecimal() and (path / NAME).is_file()
+        }
     return [numbered[number] for number in sorted(numbered, reverse=True)]
 
 
@@ -135,7 +146,14 @@ def home(folder: Path, claim: Claim) -> Path | None:
 
     None where its claim has gone, and with it the right to write there.
     """
-    for path in (folder, *attempts(folder)):
-        if (there := read(path / NAME)) is not None and there.id == claim.id:
-            return path
-    return None
+    if _is_at(folder, claim):
+        return folder
+    return next((path for path in attempts(folder) if _is_at(path, claim)), None)
+
+
+def _is_at(folder: Path, claim: Claim) -> bool:
+    with contextlib.suppress(OSError):
+        if claim.inode and (folder / NAME).stat(follow_symlinks=False).st_ino == claim.inode:
+            return True
+    there = read(folder / NAME)
+    return there is not None and there.id == claim.id

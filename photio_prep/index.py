@@ -4,7 +4,7 @@ Answers what one order's folder cannot: was this photo paid for as other bytes, 
 given already. Reads the disk; a damaged order is passed over, since whoever reads it for its own sake names it.
 """
 
-import contextlib
+import errno
 import re
 import threading
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from photio_prep import claims, facts, orders
+from photio_prep import claims, facts, files, orders
 from photio_prep.errors import PhotioError
 from photio_prep.names import fold
 from photio_prep.orders import SANDBOX, Order
@@ -48,13 +48,18 @@ class OrderIndex:
         self._folders: dict[int, str] = {}  # names with slashes between them
 
     def refresh(self) -> "OrderIndex":
-        """Read the orders that came since the last time."""
-        with self._lock, contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            for name in sorted({path.name for path in self._root.iterdir()} - self._known):
-                self._known.add(name)
+        """Read the orders that came since the last time.
+
+        Raises:
+            StorageFailed: The folder cannot be listed, or an order not be opened: what was paid for is not known then.
+        """
+        with self._lock, files.storage(self._root):
+            names = {path.name for path in self._root.iterdir()} if self._root.is_dir() else set()
+            for name in sorted(names - self._known):
                 if not name.startswith("."):
                     for entry in self._read(name):
                         self._add(name, entry.origin)
+                self._known.add(name)
         return self
 
     def _add(self, name: str, origin: Origin) -> None:
@@ -76,10 +81,13 @@ class OrderIndex:
     def _read(self, name: str) -> list[Entry]:
         """The photos of one order; none for a damaged one."""
         folder = self._root / name
-        with contextlib.suppress(PhotioError, KeyError, TypeError, ValueError, AttributeError, OSError):
+        try:
             plan = facts.read(folder / "order.json")
             return [Entry(folder, plan, origin) for origin in orders.origins(folder, plan)]
-        return []
+        except PhotioError as error:
+            if isinstance(error.__cause__, OSError) and error.__cause__.errno in _PASSING:
+                raise
+            return []
 
     def with_output(self, base: str) -> list[Entry]:
         """All whose final, or whose photo's, belongs at `base`, by names with case and accents folded."""
@@ -109,6 +117,8 @@ class OrderIndex:
         return [entry for entry in entries if is_same_photo(entry.origin, order.origin)]
 
 
+# Not the order's fault: too many open files, no memory, a failing disk.
+_PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE})
 _INDEXES: dict[Path, OrderIndex] = {}
 _GUARD = threading.Lock()
 

@@ -140,7 +140,8 @@ def find_rescued(folder: Path, claim: Claim | None) -> Path | None:
     if claim is not None and (old := own.with_name(f"{folder.resolve().name}.raw")).exists():
         return old  # of version 0.1 before November 2026, which named it by the key alone
     key, place, _ = own.name.split("-")
-    rescued = sorted(own.parent.glob(f"{key}-*.raw"))
+    with files.storage(own.parent):
+        rescued = sorted(own.parent.glob(f"{key}-*.raw"))
     by_claim = [path for path in rescued if claim and claim.id and path.stem.endswith(f"-{claim.id}")]
     return next(iter([*by_claim, *(path for path in rescued if path.name.startswith(f"{key}-{place}-"))]), None)
 

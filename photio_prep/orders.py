@@ -270,7 +270,7 @@ def origins(folder: Path, plan: Mapping[str, Any] | None = None) -> list[Origin]
     """
     try:
         return [read_origin(path, read_facts(path), plan) for path in sorted(folder.glob("photo-*.json"))]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
         raise StorageFailed(f"a damaged order ({error})", AGAIN, subject=str(folder)) from error
 
 

@@ -55,7 +55,8 @@ def state(folder: Path) -> State:
         if not answered:
             return State(outcome["state"])
     if answer is not None:
-        photos, finished = (len(list(folder.glob(f"{kind}-*.json"))) for kind in ("photo", "finished"))
+        with files.storage(folder):
+            photos, finished = (len(list(folder.glob(f"{kind}-*.json"))) for kind in ("photo", "finished"))
         return State.FINISHED if finished >= photos else State.ANSWERED
     if claim is None:
         return State.ANSWERED if keep.late_answer(folder) is not None else State.PLANNED

@@ -181,17 +181,18 @@ def main_with_few_files(arguments: list[str]) -> int:
 
 def test_f45_too_many_open_files_cost_no_call_and_lose_no_answer(judge: Judge):
     judge.count, judge.workers = 8, 4
-    codes = set()
+    codes, outputs = set(), []
     with Forked(f"{HERE}:main_with_few_files", [], judge.out) as limited:
         for more in range(1, 16, 2):
             judge.reset()
             limited.take([*judge.arguments(), str(more)], judge.out)
             failed = limited.run()
             codes.add(failed.status)
+            outputs.append((failed.status, failed.output[:900]))
             judge.server.settle()
             settled(judge, failed, judge.runner().run())
             assert judge.server.charges == 8, f"{more} files: {failed.output}"
-    assert codes <= {0, 7, 9}
+    assert codes <= {0, 7, 9}, outputs
     assert 7 in codes
     assert judge.verdict == Verdict(codes={0})
 
