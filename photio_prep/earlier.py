@@ -34,11 +34,15 @@ def find(order: Order, target: Path, preset: str = "") -> Incumbent | None:
     return None
 
 
-def stays(incumbent: Incumbent, order: Order) -> bool:
-    """Whether the incumbent remains the photo's final: of the same bytes, and chosen or paid for since."""
+def stays(incumbent: Incumbent, order: Order, *, overwrite: bool = False) -> bool:
+    """Whether the incumbent remains the photo's final: of the same bytes, and chosen or paid for since.
+
+    With `overwrite` only one that the user kept does.
+    """
     entry = incumbent.entry
     same = (entry.sandbox, entry.origin.digest) == (order.sandbox, order.origin.digest)
-    return same and is_later(incumbent, order)
+    kept = states.chosen(entry.folder, entry.origin).get("by") == "keep"
+    return same and is_later(incumbent, order) and (kept or not overwrite)
 
 
 def is_later(incumbent: Incumbent, order: Order) -> bool:

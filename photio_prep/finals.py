@@ -108,7 +108,8 @@ def place_final(order: Order, out: Path, **options: Unpack[FinalOptions]) -> Pla
     photo is looked for there too. The order's folder gets the final's proof, and the drift of the answer as figures and
     as a picture; with `matter`, also what that finds in the answer. `result` is the kept answer, where it is at hand.
 
-    Where another order of the photo was paid for, or chosen by the user, since, that one's final stays.
+    Where another order of the photo was paid for since, that one's final stays unless `overwrite`; a variant that was
+    kept since stays in any case.
 
     Raises:
         OutputExists: A file of somebody else lies there.
@@ -129,12 +130,12 @@ def place_final(order: Order, out: Path, **options: Unpack[FinalOptions]) -> Pla
     if is_ours and mark and mark.get("made") == wishes and not mark.get("by") and not fallen and not overwrite:
         return Placed(target, order)
     incumbent = earlier.find(order, target)
-    if incumbent is not None and earlier.stays(incumbent, order):
+    if incumbent is not None and earlier.stays(incumbent, order, overwrite=overwrite):
         pay.answered(order)  # an order without an answer has no final
         winner = incumbent.entry.folder
-        states.mark_finished(
-            order.folder, order.origin, target, files.read_own(target, files.OUTPUT), wishes, winner.name
-        )
+        if mark is None:
+            data = files.read_own(target, files.OUTPUT)
+            states.mark_finished(order.folder, order.origin, target, data, wishes, winner.name)
         note = f"its final stays as it is, that of {winner}, kept or paid for since; `photio-prep keep` changes it"
         return Placed(target, orders.read(winner, origin=incumbent.entry.origin), (note,))
     result = options.get("result") or pay.answered(order)
@@ -163,8 +164,8 @@ def put(order: Order, out: Path, target: Path, data: bytes, made: str) -> tuple[
     note: tuple[str, ...] = ()
     if (incumbent := earlier.find(order, target)) is not None:
         note = (f"the final that this photo had before is kept as {earlier.archive(incumbent, target)}",)
-        if earlier.is_later(incumbent, order):  # the photo is again as it was: from now on this is its final
-            states.mark_chosen(order.folder, order.origin)
+        if earlier.is_later(incumbent, order):  # by --overwrite, or the photo is again as it was: from now on this one
+            states.mark_chosen(order.folder, order.origin, by="overwrite")
     if files.own_bytes(target, len(data)) != data:
         _sweep_once(target.parent)
         publish(out, target, data)

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from photio_prep import claims, facts, files, orders
+from photio_prep import claims, facts, files, orders, states
 from photio_prep.errors import PhotioError
 from photio_prep.names import fold
 from photio_prep.orders import SANDBOX, Order
@@ -158,8 +158,8 @@ def since(folder: Path, origin: Origin) -> float:
 
 
 def chosen_at(folder: Path, origin: Origin) -> float:
-    """When the user chose this order's final for its photo (`keep`), in seconds since 1970; 0 for never."""
-    return _seconds((facts.read_if_there(folder / f"kept-{origin.id}.json") or {}).get("time"))
+    """When this order's final was chosen for its photo (`keep`), in seconds since 1970; 0 for never."""
+    return _seconds(states.chosen(folder, origin).get("time"))
 
 
 def _seconds(time: object) -> float:

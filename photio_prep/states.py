@@ -142,9 +142,14 @@ def mark_finished(folder: Path, origin: Origin, path: Path, data: bytes, made: s
     files.write_whole(folder / f"finished-{origin.id}.json", _mark(path, data, made=made, **({"by": by} if by else {})))
 
 
-def mark_chosen(folder: Path, origin: Origin) -> None:
-    """Note that the user chose this order's final for its photo."""
-    files.write_whole(folder / f"kept-{origin.id}.json", written({"time": exact_now()}))
+def mark_chosen(folder: Path, origin: Origin, *, by: str) -> None:
+    """Note that this order's final was chosen for its photo, by "keep", or by "overwrite"."""
+    files.write_whole(folder / f"kept-{origin.id}.json", written({"time": exact_now(), "by": by}))
+
+
+def chosen(folder: Path, origin: Origin) -> dict[str, Any]:
+    """When and by what this order's final was chosen for its photo; empty for one that was not."""
+    return read_if_there(folder / f"kept-{origin.id}.json") or {}
 
 
 def mark_shops(folder: Path, origin: Origin, presets: Iterable[str]) -> None:

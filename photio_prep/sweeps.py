@@ -200,7 +200,7 @@ def keep(photo: str, number: int, out: Path, *, overwrite: bool = False) -> Kept
     finals.refuse_if_in_the_way(order, target, overwrite=overwrite)
     order = orders.add_photo(order, chosen.folder)
     finals.carry_proof(chosen.folder, chosen.origin, order.origin)
-    states.mark_chosen(chosen.folder, order.origin)
+    states.mark_chosen(chosen.folder, order.origin, by="keep")
     return Kept(order, target, presets, finals.put(order, out, target, data, made))
 
 

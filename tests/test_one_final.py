@@ -88,6 +88,13 @@ def test_another_scene_is_the_photo_s_newest_final(run: Pay, api: Sandbox):
     assert (back.code, back.lines, api.calls) == (0, ["photio-out/a-photio.png"], 2)
     assert "its final stays as it is" in back.err
     assert final("a-photio.png") == newest
+    # By the user's word it is the first one's again, and stays so.
+    assert run("a.png", "--overwrite").code == 0
+    assert final("a-photio.png") == before
+    for scene in (OTHER, SCENE):
+        assert run("a.png", scene=scene).code == 0
+        assert final("a-photio.png") == before
+    assert api.calls == 2
 
 
 # Item 19: names.
@@ -207,7 +214,7 @@ def test_what_was_kept_stays_kept(keyed: Command, run: Pay, api: Sandbox):
     kept = keyed("keep", "a.png", "3")
     assert kept.lines == ["photio-out/a-photio.png", "photio-out/a-photio-ebay.jpg"], kept.err
     chosen = final("a-photio.png"), final("a-photio-ebay.jpg")
-    for arguments in ((), ("--preset", "ebay"), ("--seeds", "3", "--preset", "ebay")):
+    for arguments in ((), ("--preset", "ebay"), ("--seeds", "3", "--preset", "ebay"), ("--overwrite",)):
         said = run("a.png", *arguments)
         assert said.code == 0, said.err
         assert (final("a-photio.png"), final("a-photio-ebay.jpg")) == chosen
