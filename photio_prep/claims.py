@@ -125,7 +125,9 @@ def holder(claim: Claim) -> Holder:
             return "dead" if rebooted or not claim.namespace else "elsewhere"
         if claim.pid == os.getpid() and processes.started("self") == claim.started:
             return "ours"
-        if not processes.lists_ours():
+        # A claim of early version 0.1 names no namespace: in a container it may be of another one.
+        unnamed = not claim.namespace and processes.contained() and processes.started(claim.pid) != claim.started
+        if unnamed or not processes.lists_ours():
             return "elsewhere"
         return "alive" if processes.started(claim.pid) == claim.started else "dead"
 

@@ -5,11 +5,14 @@ was changed, or comes back as it was, gets that of its own bytes. The file that 
 folder of its order.
 """
 
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from photio_prep import files, index, states
+from photio_prep.errors import PhotioError
 from photio_prep.index import Entry
+from photio_prep.limits import DEFAULT_LIMITS
 from photio_prep.orders import Order
 
 
@@ -27,22 +30,34 @@ def find(order: Order, target: Path, preset: str = "") -> Incumbent | None:
         return None
     for entry in index.of(order.folder.parent).of_photo(order):
         folder, origin = entry.folder, entry.origin
-        if origin.output == order.origin.output:
-            mark = states.shelved(folder, origin, preset) if preset else states.finished(folder, origin)
+        if origin.place == order.origin.place:
+            mark = states.shelved(folder, origin, preset) if preset else states.finished(folder, origin, target.suffix)
             if mark is not None and not mark.get("by") and states.same(target, mark):
                 return Incumbent(entry, preset, mark)
     return None
 
 
 def stays(incumbent: Incumbent, order: Order, *, overwrite: bool = False) -> bool:
-    """Whether the incumbent remains the photo's final: of the same bytes, and chosen or paid for since.
+    """Whether the incumbent remains the final: chosen or paid for since, or of the bytes that the photo has now.
 
-    With `overwrite` only one that the user kept does.
+    With `overwrite`, of several orders of the same bytes only one that the user kept does.
     """
-    entry = incumbent.entry
-    same = (entry.sandbox, entry.origin.digest) == (order.sandbox, order.origin.digest)
+    entry, ours = incumbent.entry, order.origin.digest
+    if entry.sandbox != order.sandbox:
+        return False
+    if entry.origin.digest != ours:
+        now = _digest_now(order.origin.path)
+        return now == entry.origin.digest or (now != ours and is_later(incumbent, order))
     kept = states.chosen(entry.folder, entry.origin).get("by") == "keep"
-    return same and is_later(incumbent, order) and (kept or not overwrite)
+    return is_later(incumbent, order) and (kept or not overwrite)
+
+
+def _digest_now(path: str) -> str:
+    """SHA-256 of the bytes that a photo has now; "" where it cannot be read."""
+    try:
+        return sha256(files.read_input(Path(path), DEFAULT_LIMITS.file_bytes)).hexdigest() if path else ""
+    except PhotioError:
+        return ""
 
 
 def is_later(incumbent: Incumbent, order: Order) -> bool:

@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypedDict, Unpack
 
-from photio_prep import earlier, files, orders, pay, settings, states, views
+from photio_prep import earlier, files, index, pay, settings, states, views
 from photio_prep.data import Final, Matter, Result
 from photio_prep.encode import SANDBOX_MARK, SUFFIXES, encoded, final_format
 from photio_prep.errors import OutputExists, UsageError
@@ -20,7 +20,7 @@ from photio_prep.flow import finish
 from photio_prep.inputs import MARK
 from photio_prep.orders import Order
 from photio_prep.origin import Origin
-from photio_prep.publish import bearable, place, publish, refuse_special
+from photio_prep.publish import place, publish, refuse_special
 
 Metadata = Literal["none", "keep-safe"]
 
@@ -46,7 +46,7 @@ def final_path(order: Order, out: Path, format_: str | None = None) -> Path:
 def path_of(order: Order, out: Path, ending: str) -> Path:
     """Where a file made of `order` belongs: the input's place in its tree, `<stem><ending>`."""
     try:
-        return place(out, order.origin.output or bearable(Path(order.origin.source).stem), ending)
+        return place(out, order.origin.place, ending)
     except UsageError as error:
         raise error.about(str(order.folder or order.origin.source)) from None
 
@@ -61,7 +61,7 @@ def refuse_if_in_the_way(order: Order, target: Path, *, overwrite: bool) -> None
     """
     refuse_special(target)
     if order.folder is not None:
-        mark = None if order.folder is None else states.finished(order.folder, order.origin)
+        mark = states.finished(order.folder, order.origin, target.suffix)
         before = partial(earlier.find, order, target)
         refuse_foreign(target, mark, sandbox=order.sandbox, overwrite=overwrite, before=before)
 
@@ -123,7 +123,7 @@ def place_final(order: Order, out: Path, **options: Unpack[FinalOptions]) -> Pla
     matter, xmp, overwrite = options.get("matter"), options.get("xmp"), options.get("overwrite", False)
     wishes = f"{finishing}, metadata {metadata}, xmp {sha256(xmp or b'').hexdigest()[:16]}"
     wishes += f", segmented by {getattr(matter, 'name', 'a matter')}" if matter else ""
-    mark = states.finished(order.folder, order.origin)
+    mark = states.finished(order.folder, order.origin, target.suffix)
     # Made without the photo, because it could not be found: perhaps it can by now.
     fallen = finishing.product is None and proof(order).get("product") == "generated"
     is_ours = mark is not None and target.is_file() and states.same(target, mark)
@@ -137,7 +137,7 @@ def place_final(order: Order, out: Path, **options: Unpack[FinalOptions]) -> Pla
             data = files.read_own(target, files.OUTPUT)
             states.mark_finished(order.folder, order.origin, target, data, wishes, winner.name)
         note = f"its final stays as it is, that of {winner}, kept or paid for since; `photio-prep keep` changes it"
-        return Placed(target, orders.read(winner, origin=incumbent.entry.origin), (note,))
+        return Placed(target, index.read_order(incumbent.entry), (note,))
     result = options.get("result") or pay.answered(order)
     format_, photos = options.get("format_"), options.get("photos")
     final = made(order, format_=format_, finishing=finishing, photos=photos, matter=matter, result=result)

@@ -8,7 +8,7 @@ import errno
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ class OrderIndex:
 
     def _add(self, name: str, origin: Origin) -> None:
         keys = {("wish", *_wish(origin)), ("source", origin.source), ("path", origin.path)}
-        for key in keys | {("base", fold(base)) for base in (origin.base, origin.output)}:
+        for key in keys | {("base", fold(base)) for base in (origin.base, origin.place, _plain(origin.base))}:
             names = self._folders.get(hash(key))
             if names is None:
                 self._folders[hash(key)] = name
@@ -83,7 +83,8 @@ class OrderIndex:
         folder = self._root / name
         try:
             plan = facts.read(folder / "order.json")
-            return [Entry(folder, plan, origin) for origin in orders.origins(folder, plan)]
+            origins = orders.origins(folder, plan)
+            return [Entry(folder, plan, origin) for origin in (*origins, *_old_choices(folder, origins))]
         except PhotioError as error:
             if isinstance(error.__cause__, OSError) and error.__cause__.errno in _PASSING:
                 raise
@@ -92,7 +93,11 @@ class OrderIndex:
     def with_output(self, base: str) -> list[Entry]:
         """All whose final, or whose photo's, belongs at `base`, by names with case and accents folded."""
         entries = self._entries("base", fold(base))
-        return [entry for entry in entries if fold(base) in (fold(entry.origin.base), fold(entry.origin.output))]
+        return [entry for entry in entries if fold(base) in (fold(entry.origin.base), fold(entry.origin.place))]
+
+    def with_digits(self, base: str) -> list[Entry]:
+        """All whose photo's final belongs at `base`, or there with digits behind it that keep photos apart."""
+        return [entry for entry in self._entries("base", fold(base)) if fold(_plain(entry.origin.base)) == fold(base)]
 
     def with_wish(self, order: Order) -> list[Entry]:
         """All other orders of the same bytes, cut out in the same way."""
@@ -117,6 +122,25 @@ class OrderIndex:
         return [entry for entry in entries if is_same_photo(entry.origin, order.origin)]
 
 
+def _old_choices(folder: Path, origins: list[Origin]) -> list[Origin]:
+    """Finals that early version 0.1 kept of a variant: noted as finished, without a record of the photo."""
+    chosen = [replace(origin, output=origin.base, variant=None, record="") for origin in origins if origin.variant]
+    ids = {origin.id for origin in origins}
+    return [each for each in chosen if each.id not in ids and (folder / f"finished-{each.id}.json").is_file()]
+
+
+def read_order(entry: Entry) -> Order:
+    """The order of an entry, for its photo.
+
+    Raises:
+        StorageFailed: It is damaged.
+    """
+    if (entry.folder / f"photo-{entry.origin.id}.json").exists():
+        return orders.read(entry.folder, origin=entry.origin)
+    order = orders.read(entry.folder)
+    return replace(order, origin=replace(entry.origin, gate=order.origin.gate, warnings=order.origin.warnings))
+
+
 # Not the order's fault: too many open files, no memory, a failing disk.
 _PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE})
 _INDEXES: dict[Path, OrderIndex] = {}
@@ -130,6 +154,11 @@ def of(root: Path) -> OrderIndex:
         if place not in _INDEXES:
             _INDEXES[place] = OrderIndex(root).refresh()
         return _INDEXES[place]
+
+
+def _plain(base: str) -> str:
+    """A name without the digits that keep it apart from another photo's."""
+    return re.sub(r"~[0-9a-f]{6}(?:[0-9a-f]{6})?$", "", base)
 
 
 def _wish(origin: Origin) -> tuple[str, str]:

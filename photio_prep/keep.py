@@ -127,8 +127,11 @@ class AnswerFile:
 
 def rescue_path(folder: Path, claim: Claim | None) -> Path:
     """Where the answer of an order goes if its own folder fails: named by its key, its folder and its claim."""
-    place = sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
-    return _rescue_folder() / f"{folder.resolve().name}-{place}-{claim.id if claim else ''}.raw"
+    return _rescue_folder() / f"{_rescue_prefix(folder)}{claim.id if claim else ''}.raw"
+
+
+def _rescue_prefix(folder: Path) -> str:
+    return f"{folder.resolve().name}-{sha256(os.fsencode(folder.resolve())).hexdigest()[:16]}-"
 
 
 def find_rescued(folder: Path, claim: Claim | None) -> Path | None:
@@ -136,14 +139,15 @@ def find_rescued(folder: Path, claim: Claim | None) -> Path | None:
 
     One of the same key in another folder belongs to that folder.
     """
-    own = rescue_path(folder, claim)
-    if claim is not None and (old := own.with_name(f"{folder.resolve().name}.raw")).exists():
+    place, key = _rescue_folder(), folder.resolve().name
+    if not place.is_dir():
+        return None
+    if claim is not None and (old := place / f"{key}.raw").exists():
         return old  # of version 0.1 before November 2026, which named it by the key alone
-    key, place, _ = own.name.split("-")
-    with files.storage(own.parent):
-        rescued = sorted(own.parent.glob(f"{key}-*.raw"))
+    with files.storage(place):
+        rescued = sorted(path for path in place.iterdir() if path.name.startswith(f"{key}-") and path.suffix == ".raw")
     by_claim = [path for path in rescued if claim and claim.id and path.stem.endswith(f"-{claim.id}")]
-    return next(iter([*by_claim, *(path for path in rescued if path.name.startswith(f"{key}-{place}-"))]), None)
+    return next(iter([*by_claim, *(path for path in rescued if path.name.startswith(_rescue_prefix(folder)))]), None)
 
 
 def answer_path(folder: Path, claim: Claim | None) -> Path | None:

@@ -75,13 +75,21 @@ class Names:
     def _places(self, base: str, photo: Photo) -> set[str]:
         """Every file that finals of a photo named `base` may need, as names are compared."""
         suffix = SUFFIXES[final_format(_BY_SUFFIX.get(Path(photo.name).suffix.lower(), "PNG"), self._format)]
-        numbers = range(self._variants + 1) if self._variants > 1 else (0,)
-        return {fold(variant_output(base, number) + suffix) for number in numbers}
+        if self._variants == 1:
+            return {fold(base + suffix)}
+        # Variants have a folder and a sheet of their own: no two photos share one, whatever their suffixes.
+        files = {fold(variant_output(base, number) + suffix) for number in range(self._variants + 1)}
+        return files | {fold(variants_folder(base))}
 
 
 def variant_output(base: str, number: int) -> str:
     """The place of a variant's final, by that of the photo's; number 0 is the photo's own."""
-    return f"{base}-seeds/{number}" if number else base
+    return f"{variants_folder(base)}/{number}" if number else base
+
+
+def variants_folder(base: str) -> str:
+    """The folder of the finals of a photo's variants, by the place of the photo's own."""
+    return f"{base}-seeds"
 
 
 def fold(output: str) -> str:

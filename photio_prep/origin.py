@@ -16,7 +16,7 @@ from photio_prep import records, seeds
 from photio_prep.facts import read as read_facts
 from photio_prep.headers.exif import clean
 from photio_prep.headers.facts import UNCREDITED, Credit
-from photio_prep.names import variant_output
+from photio_prep.names import portable, variant_output
 from photio_prep.verdict import Judgement
 
 
@@ -51,9 +51,14 @@ class Origin:
     record: str = field(default="", compare=False)
 
     @property
+    def place(self) -> str:
+        """Where its final belongs: `output`, or without one (in the library) the name of the photo."""
+        return self.output or portable(Path(self.source).stem)
+
+    @property
     def base(self) -> str:
         """The place of the photo's final below the output folder, of whichever variant that is made."""
-        return self.variant.of if self.variant else self.output
+        return self.variant.of if self.variant else self.place
 
     @property
     def number(self) -> int:

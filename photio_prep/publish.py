@@ -8,7 +8,6 @@ place, StorageFailed.
 
 import os
 import re
-import unicodedata
 from pathlib import Path
 
 from photio_prep import files
@@ -81,8 +80,3 @@ def picture_format(data: bytes, target: Path) -> str:
         return read(data, _ANY)[0]
     except PhotoRefused as error:
         raise UsageError(f"no picture ({error.found}), so it is not written", _AGAIN, subject=str(target)) from None
-
-
-def bearable(stem: str) -> str:
-    """`stem` as a name of ours, where only a photo's own name is known: nothing in it that steers."""
-    return "".join("_" if unicodedata.category(each)[0] == "C" else each for each in stem) or "photo"

@@ -4,7 +4,6 @@ Reads the orders of the output folder, and, where two photos want one name, the 
 """
 
 import os
-import re
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from photio_prep.errors import PhotioError
 from photio_prep.files import read_input
 from photio_prep.index import Entry, OrderIndex
 from photio_prep.limits import DEFAULT_LIMITS
-from photio_prep.names import Names, Photo, fold, variant_output
+from photio_prep.names import Names, Photo, fold, variant_output, variants_folder
 from photio_prep.origin import Origin
 
 
@@ -38,13 +37,10 @@ class RecordedNames(Names):
         self._orders.refresh()
 
     def _recorded(self, photo: Photo, output: str) -> list[str]:
-        entries = [entry for entry in self._orders.with_output(output) if self._is_of(photo, entry)]
-        if not entries:
-            entries = self._orders.with_source(photo.name)
-            entries += self._orders.with_path(photo.path) if photo.path else []
-        shape = re.compile(re.escape(output) + "(~[0-9a-f]{6,12})?")
-        bases = (entry.origin.base for entry in entries if self._is_of(photo, entry))
-        return sorted({base for base in bases if shape.fullmatch(base)}, key=len)
+        entries = self._orders.with_digits(output)
+        # Its own path first: a copy of the same bytes elsewhere may have a name of its own.
+        entries.sort(key=lambda entry: (entry.origin.path != photo.path, len(entry.origin.base)))
+        return list(dict.fromkeys(entry.origin.base for entry in entries if self._is_of(photo, entry)))
 
     def _is_free(self, base: str, photo: Photo) -> bool:
         places = self._places(base, photo)
@@ -58,13 +54,17 @@ class RecordedNames(Names):
     def _files_of(self, entry: Entry) -> set[str]:
         """The files that a recorded photo has, or will have, as names are compared."""
         origin = entry.origin
-        suffixes = {SUFFIXES[final_format(origin.format, self._format)], SUFFIXES[final_format(origin.format)]}
         try:
-            mark = states.finished(entry.folder, origin)
+            mark = states.finished(entry.folder, origin) or {}
         except PhotioError:
-            mark = None
-        suffixes |= {Path(str(mark["path"])).suffix} if mark and "path" in mark else set()
-        return {fold(f"{origin.output}{suffix}") for suffix in suffixes}
+            mark = {}
+        suffixes = {
+            SUFFIXES[final_format(origin.format)],
+            Path(str(mark.get("path"))).suffix,
+            *(mark.get("formats") or ()),
+        }
+        folder = {fold(variants_folder(origin.base))} if origin.variant else set()
+        return {fold(f"{origin.place}{suffix}") for suffix in suffixes} | folder
 
     def _is_of(self, photo: Photo, entry: Entry) -> bool:
         """Whether a record is of this photo: the same path; or the same bytes, where that path is gone or has none."""

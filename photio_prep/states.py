@@ -123,8 +123,12 @@ def resolved(folder: Path) -> int:
 
 
 def paid_attempts(folder: Path) -> int:
-    """How many of them turned out to be billed: their answers came after all, and too late."""
-    return sum(_attempt(path) in BILLED for path in claims.attempts(folder))
+    """How many of them turned out to be billed: their answers came after all, and too late to be the order's own."""
+    attempts = claims.attempts(folder)
+    if not attempts:
+        return 0
+    own = None if (folder / keep.RAW).exists() or (folder / claims.NAME).exists() else keep.late_answer(folder)
+    return sum(_attempt(path) in BILLED for path in attempts if path != own)
 
 
 def _attempt(path: Path) -> State:
@@ -138,8 +142,11 @@ def mark_finished(folder: Path, origin: Origin, path: Path, data: bytes, made: s
     """Note where the final of `origin` lies, with its digest and size, and by which options it was made.
 
     `by` names the order whose final it is, where that is a newer one of the same photo, or one that the user chose.
+    What was noted of finals in other formats stays noted.
     """
-    files.write_whole(folder / f"finished-{origin.id}.json", _mark(path, data, made=made, **({"by": by} if by else {})))
+    mark = _facts(path, data, made=made, **({"by": by} if by else {}))
+    formats = {**((finished(folder, origin) or {}).get("formats") or {}), path.suffix: mark}
+    files.write_whole(folder / f"finished-{origin.id}.json", written({**mark, "formats": formats}))
 
 
 def mark_chosen(folder: Path, origin: Origin, *, by: str) -> None:
@@ -149,7 +156,11 @@ def mark_chosen(folder: Path, origin: Origin, *, by: str) -> None:
 
 def chosen(folder: Path, origin: Origin) -> dict[str, Any]:
     """When and by what this order's final was chosen for its photo; empty for one that was not."""
-    return read_if_there(folder / f"kept-{origin.id}.json") or {}
+    choice = read_if_there(folder / f"kept-{origin.id}.json")
+    if choice is None and not (folder / f"photo-{origin.id}.json").exists():
+        mark = finished(folder, origin) or {}  # early version 0.1 noted a choice so
+        return {"time": mark["time"], "by": "keep"} if "time" in mark else {}
+    return choice or {}
 
 
 def mark_shops(folder: Path, origin: Origin, presets: Iterable[str]) -> None:
@@ -164,7 +175,7 @@ def shops(folder: Path, origin: Origin) -> tuple[str, ...]:
 
 def mark_shelved(folder: Path, origin: Origin, preset: str, path: Path, data: bytes) -> None:
     """Note where the file of `origin` for a preset lies, with its digest and size."""
-    files.write_whole(folder / f"shelf-{origin.id}-{preset}.json", _mark(path, data))
+    files.write_whole(folder / f"shelf-{origin.id}-{preset}.json", written(_facts(path, data)))
 
 
 def shelved(folder: Path, origin: Origin, preset: str) -> dict[str, Any] | None:
@@ -172,8 +183,8 @@ def shelved(folder: Path, origin: Origin, preset: str) -> dict[str, Any] | None:
     return read_if_there(folder / f"shelf-{origin.id}-{preset}.json")
 
 
-def _mark(path: Path, data: bytes, **more: str) -> bytes:
-    return written({"path": str(path), "sha256": sha256(data).hexdigest(), "bytes": len(data), "time": now(), **more})
+def _facts(path: Path, data: bytes, **more: str) -> dict[str, Any]:
+    return {"path": str(path), "sha256": sha256(data).hexdigest(), "bytes": len(data), "time": now(), **more}
 
 
 def same(path: Path, mark: dict[str, Any]) -> bool:
@@ -181,6 +192,9 @@ def same(path: Path, mark: dict[str, Any]) -> bool:
     return path.stat().st_size == mark.get("bytes") and files.own_digest(path) == mark.get("sha256", "missing")
 
 
-def finished(folder: Path, origin: Origin) -> dict[str, Any] | None:
-    """The finished mark of `origin`, if there is one."""
-    return read_if_there(folder / f"finished-{origin.id}.json")
+def finished(folder: Path, origin: Origin, suffix: str = "") -> dict[str, Any] | None:
+    """The finished mark of `origin`, if there is one: the last, or that of its final with this suffix."""
+    mark = read_if_there(folder / f"finished-{origin.id}.json")
+    formats = (mark or {}).get("formats")
+    own = formats.get(suffix) if isinstance(formats, dict) else None
+    return own if isinstance(own, dict) else mark

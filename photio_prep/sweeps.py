@@ -211,5 +211,10 @@ def _variants(photo: str, out: Path) -> list[Entry]:
     named = [*known.with_source(photo), *known.with_path(str(folder.resolve())), *known.with_output(photo)]
     if (folder / "order.json").is_file():
         named += [entry for entry in known.of_folder(folder.name) if entry.folder.resolve() == folder.resolve()]
-    bases = {entry.origin.base for entry in named if entry.origin.variant}
-    return [entry for base in bases for entry in known.with_output(base) if entry.origin.variant]
+    photos = [entry.origin for entry in named if entry.origin.variant]
+    entries = [entry for base in {origin.base for origin in photos} for entry in known.with_output(base)]
+    return [
+        entry
+        for entry in entries
+        if entry.origin.variant and any(index.is_same_photo(entry.origin, photo) for photo in photos)
+    ]

@@ -117,8 +117,7 @@ def finishable(place: Path, damaged: Callable[[PhotioError], None]) -> list[tupl
             damaged(error.about(str(folder)))
             continue
         for rank, origin in ranked:
-            # Without a place (in the library) its name tells a photo.
-            rivals = best.setdefault(fold(origin.output) or origin.source, [])
+            rivals = best.setdefault(fold(origin.place), [])
             same = next((at for at, rival in enumerate(rivals) if index.is_same_photo(rival[2], origin)), None)
             if same is None:
                 rivals.append((rank, folder, origin))

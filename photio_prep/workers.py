@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from photio_prep import again, finals, flow, index, orders, pay, presets, reading, settings
+from photio_prep import again, finals, flow, index, orders, pay, presets, reading, settings, states
 from photio_prep.connection import Timeouts
 from photio_prep.cutting import DEFAULT_CUTOUT, CutoutOptions
 from photio_prep.errors import Interrupted, PhotioError, StorageFailed, UsageError, of_photo
@@ -20,7 +20,7 @@ from photio_prep.inputs import Item
 from photio_prep.matters import another, matter_for
 from photio_prep.orders import SANDBOX, Order
 from photio_prep.permits import Asking, SharedPace, SharedTill
-from photio_prep.preflight import Preflight
+from photio_prep.preflight import SENDABLE, Preflight
 from photio_prep.provenance import Provenance, packet
 from photio_prep.shelf import Shelf
 from photio_prep.stages.send import API_URL, InstantClient
@@ -146,8 +146,9 @@ class Preparing:
         found["origin"] = pickle.dumps(replace(origin, options="", warnings=(), gate=None))
         target = finals.final_path(order, plan.out, plan.format_)
         plan.finishing.fits(order.placement)
-        finals.refuse_if_in_the_way(order, target, overwrite=plan.overwrite)
-        self._shelf.refuse_if_in_the_way(order, plan.out)
+        if states.state(order.folder) in SENDABLE:
+            finals.refuse_if_in_the_way(order, target, overwrite=plan.overwrite)
+            self._shelf.refuse_if_in_the_way(order, plan.out)
         self._preflight.check(order)
         return {"changed": again.is_changed(order, index.of(plan.out / "orders"))}
 

@@ -328,3 +328,125 @@ def test_the_variants_of_a_photo_take_no_names_from_a_folder_of_photos(run: Pay)
     assert said.code == 0, said.err
     assert final("tomato-seeds/2-photio.png") == before
     assert all("tomato~" in line for line in said.lines)
+
+
+# What a second attack found.
+
+
+def test_finish_makes_the_finals_of_photos_that_share_a_stem(keyed: Command, api: Sandbox):
+    jpeg("in/a.jpg")
+    saved(Path("in/a.png"), cutout(shade=120))
+    asked = ("--api-url", api.url)
+    assert keyed("prepare", "in", "-d", SCENE, *MASK, *asked).code == 0
+    assert keyed("generate", "photio-out", *asked).code == 0
+    said = keyed("finish", "photio-out")
+    assert sorted(said.lines) == ["photio-out/a-photio.jpg", "photio-out/a-photio.png"], said.err
+    assert "answered" not in keyed("status", "photio-out").err
+
+
+def test_keep_takes_the_variant_of_the_photo_that_is_named(keyed: Command, run: Pay):
+    saved(Path("in/a.png"))
+    saved(Path("in/a.webp"), cutout(shade=120), lossless=True)
+    said = run("in", "--seeds", "2")
+    assert said.code == 0, said.err
+    assert len({path.parent for path in said.paths}) == 2  # no two photos share a folder of variants
+    for name in ("in/a.png", "in/a.webp"):
+        (kept,) = keyed("keep", name, "2").paths
+        folder = kept.with_name(kept.name.replace(f"-photio{kept.suffix}", "-seeds"))
+        assert kept.read_bytes() == (folder / f"2-photio{kept.suffix}").read_bytes()
+        assert kept.suffix == Path(name).suffix
+
+
+def test_a_copied_order_folder_is_named_and_the_others_go_on(keyed: Command, run: Pay, api: Sandbox):
+    import shutil
+
+    saved(Path("a.png"))
+    assert run("a.png").code == 0
+    (folder,) = orders.below(Path("photio-out"))
+    shutil.copytree(folder, folder.with_name(f"{folder.name}-copy"))
+    (folder.with_name(f"{folder.name}-copy") / "answer.raw").unlink()
+    assert run("a.png").code == 0
+    said = keyed("status", "photio-out")
+    assert said.code == 7
+    assert "its plan or canvas.png was changed" in said.err
+    assert api.calls == 1
+
+
+def test_naming_an_order_of_older_bytes_does_not_bring_them_back(keyed: Command, run: Pay):
+    saved(Path("a.png"))
+    assert run("a.png").code == 0
+    (old,) = orders.below(Path("photio-out"))
+    saved(Path("a.png"), cutout(shade=120))
+    assert run("a.png").code == 0
+    newest = final("a-photio.png")
+    saved(Path("a.png"))
+    assert run("a.png").code == 0  # it was that photo again
+    saved(Path("a.png"), cutout(shade=120))
+    assert run("a.png").code == 0
+    assert final("a-photio.png") == newest
+    assert keyed("finish", old).code == 0
+    assert keyed("finish", "photio-out").code == 0
+    assert final("a-photio.png") == newest
+
+
+def test_a_paid_answer_that_came_late_is_counted_once(tmp_path: Path, keyed: Command, run: Pay):
+    saved(Path("a.png"))
+    assert run("a.png").code == 0
+    (folder,) = orders.below(Path("photio-out"))
+    (folder / "attempt-1").mkdir()
+    for name in ("answer.raw", "claim.json"):
+        (folder / name).rename(folder / "attempt-1" / name)
+    for path in folder.glob("finished-*"):
+        path.unlink()
+    assert "Paid calls: 1, perhaps billed: 0" in keyed("status", "photio-out").err
+    assert run("a.png").code == 0
+    assert "Paid calls: 1, perhaps billed: 0" in keyed("status", "photio-out").err
+
+
+def test_finals_in_several_formats_are_all_the_photo_s_own(keyed: Command, run: Pay, api: Sandbox):
+    saved(Path("a.png"))
+    assert run("a.png").code == 0
+    for format_ in ("webp", "png", "webp", "jpg"):
+        assert keyed("finish", "photio-out", "--format", format_).code == 0
+        assert run("a.png", "--format", "webp").code == 0
+        assert run("a.png").code == 0
+    assert run("a.png", "--format", "webp", scene=OTHER).code == 0
+    assert api.calls == 2
+
+
+def test_one_format_leaves_each_photo_the_name_that_is_its_own(run: Pay):
+    saved(Path("in/a.png"))
+    saved(Path("in/a.webp"), cutout(shade=120), lossless=True)
+    assert run("in").code == 0
+    before = final("a-photio.webp")
+    said = run("in", "--format", "webp")
+    assert said.code == 0, said.err
+    assert "photio-out/a-photio.webp" in said.lines
+    assert final("a-photio.webp") == before
+
+
+def test_a_photo_with_digits_in_its_name_keeps_it_when_it_is_moved(run: Pay, api: Sandbox):
+    saved(Path("x/a.png"))
+    saved(Path("y/a.png"), cutout(shade=120))
+    first = run("x", "y")
+    assert first.code == 0
+    Path("y").rename("z")
+    said = run("z")
+    assert said.code == 0
+    assert set(said.lines) < set(first.lines)
+    assert api.calls == 2
+
+
+def test_a_program_and_the_command_line_share_one_final(keyed: Command, run: Pay, api: Sandbox):
+    from photio_prep import InstantClient, run_many
+
+    saved(Path("a.png"))
+    client = InstantClient("pt-canary-5c1e77b0a9d4", api_url=api.url)
+    (outcome,) = run_many(["a.png"], SCENE, client=client, orders="photio-out/orders")
+    assert outcome.error is None
+    assert run("a.png", "--seeds", "2").code == 0
+    assert keyed("keep", "a.png", "2").code == 0
+    chosen = final("a-photio.png")
+    assert keyed("finish", "photio-out").code == 0
+    assert final("a-photio.png") == chosen
+    assert api.calls == 2

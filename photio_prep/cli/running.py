@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from photio_prep import again as again_
-from photio_prep import finals, index, pay, settings
+from photio_prep import finals, index, pay, settings, states
 from photio_prep.cli import choosing, finishing, options, reporting, sweeping
 from photio_prep.cli import paying as paying_
 from photio_prep.cli.orders import split
@@ -19,7 +19,7 @@ from photio_prep.cli.talk import Talk
 from photio_prep.data import Result
 from photio_prep.errors import OutputExists, UsageError, of_photo
 from photio_prep.orders import Order
-from photio_prep.preflight import Preflight
+from photio_prep.preflight import SENDABLE, Preflight
 from photio_prep.states import State
 
 
@@ -123,8 +123,10 @@ def _reserved(
         if target in taken:
             found = f"its final {target} is that of {taken[target]} too"
             raise OutputExists(found, "Rename one, or finish it with another --out")
-        finals.refuse_if_in_the_way(order, target, overwrite=overwrite)
-        shelving.refuse_if_in_the_way(order, out)
+        # What is answered already costs nothing: its final is compared when it is made, byte for byte.
+        if order.folder is None or states.state(order.folder) in SENDABLE:
+            finals.refuse_if_in_the_way(order, target, overwrite=overwrite)
+            shelving.refuse_if_in_the_way(order, out)
         preflight.check(order)
         return target
 
