@@ -129,7 +129,8 @@ class Report:
         with self._lock:
             billed = self._billed(order, state)
             changed = origin.id in self._changed
-            self._bases[origin.source, origin.output] = origin.base
+            if origin.variant:
+                self._bases[origin.source, origin.output] = origin.base
         self._add(
             Line(
                 origin.source,

@@ -296,12 +296,12 @@ _ODD_WORKER = """
 import sys
 if "default_worker.py" in " ".join(sys.orig_argv):
     from photio_prep import finals
-    real = finals.write_final
+    real = finals.place_final
     def odd(order, *given, **more):
         if "001.png" in order.origin.source:
             raise ZeroDivisionError("odd")
         return real(order, *given, **more)
-    finals.write_final = odd
+    finals.place_final = odd
 """
 
 
