@@ -34,7 +34,8 @@ class State(StrEnum):
 ANSWERED = frozenset({State.ANSWERED, State.FINISHED})
 # Each of these was billed, unless it is of the sandbox.
 BILLED = ANSWERED | {State.PAID_UNUSABLE}
-_DIED = "its process died while it paid"
+# Why an order is unknown whose claim is that of a dead process, before anybody has noted it.
+DIED = "its process died while it paid"
 # What outcome.json may say.
 ENDED = frozenset({State.UNKNOWN, State.REJECTED, State.PAID_UNUSABLE})
 
@@ -97,7 +98,7 @@ def resolve(folder: Path, *, retry: bool) -> None:
     if current is not State.UNKNOWN and not unseen:
         raise UsageError(f"its outcome is not unknown, it is {current}", "Nothing to resolve", subject=str(folder))
     if not retry:
-        why = f"claimed by {claim.where} on {claim.host!r}, whose end was not seen" if unseen and claim else _DIED
+        why = f"claimed by {claim.where} on {claim.host!r}, whose end was not seen" if unseen and claim else DIED
         ended = read_outcome(folder) or {"why": why}
         files.write_whole(folder / "outcome.json", written({**ended, "state": State.UNKNOWN, "resolved": "lost"}))
         return

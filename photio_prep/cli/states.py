@@ -108,7 +108,7 @@ def _tell(order: Order, state: State, name: str, talk: Talk, width: int) -> None
             talk.out(f"{'':13} {escaped(note)}")
         ended = states.read_outcome(folder)
         if ended is not None or state is State.UNKNOWN:
-            talk.out(f"{'':13} {escaped(str(ended['why'])) if ended else 'its process died while it paid'}")
+            talk.out(f"{'':13} {escaped(str(ended['why'])) if ended else states.DIED}")
 
 
 def _sum(sums: _Sums, out: Path, price: float | None, talk: Talk) -> None:

@@ -158,7 +158,7 @@ def _row(folder: Path, plan: dict[str, Any], state: State, photo: str, seen: dic
     mark = facts.read_if_there(folder / f"finished-{photo}.json") or {}
     measured, altered = _measured(folder, photo)
     url = None if plan.get("image_url") is None else _text(plan["image_url"])
-    dead = "its process died while it paid" if state is State.UNKNOWN else ""
+    dead = states.DIED if state is State.UNKNOWN else ""
     return Row(
         folder=folder,
         state=state,
