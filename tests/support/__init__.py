@@ -1,0 +1,1 @@
+"""What tests share: goldens, harnesses, stand-ins."""
