@@ -4,26 +4,65 @@ Takes orders, answers and wishes; gives finals, not yet encoded: what makes pict
 Touches the photo's file and the order's folder, reading. Raises PhotoRefused where the photo is wanted and not there.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from photio_prep import originals, restore, tone
+from photio_prep import originals, pay, restore, tone
 from photio_prep.data import Final, Matter, Photo, Result
 from photio_prep.decode import DEFAULT_LIMITS, Limits
 from photio_prep.drift import figures
+from photio_prep.encode import final_format
 from photio_prep.errors import PhotoRefused
 from photio_prep.finishing import DEFAULT_FINISHING, Finishing, output_size
 from photio_prep.geometry import Size
+from photio_prep.limits import check_extent
 from photio_prep.orders import Order, cutout_of
 from photio_prep.outline import outline
-from photio_prep.proof import Drift, Proof
+from photio_prep.quality import Drift, Proof
 from photio_prep.stages.load import Source
 from photio_prep.stages.unpad import crop, seen
 
 # A cutout that came as one has its alpha in full resolution: used if no option changed it by more levels on average.
 _SAME_ALPHA = 2.0
+
+
+def finish_order(
+    order: Order,
+    result: Result | None = None,
+    finishing: Finishing = DEFAULT_FINISHING,
+    *,
+    format_: str | None = None,
+    photo: Source | Photo | None = None,
+    photos: Path | None = None,
+    matter: Matter | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Final:
+    """The final of an answered order that may come from another program; arguments and errors as of `pipeline.finish`.
+
+    Args:
+        order: The order that was answered.
+        result: Its answer; None reads the one in the order's folder.
+        finishing: Whose pixels, and which size.
+        format_: "jpg", "png" or "webp"; None is the photo's own.
+        photo: The photo, where the order's own cannot be found again.
+        photos: A file, or a folder, in which it is looked for too.
+        matter: Cuts the answer out, so that what was added to the product is found.
+        limits: Maximum size of the photo.
+    """
+    try:
+        check_extent(order.placement.source, limits)
+    except PhotoRefused as error:
+        raise error.about(str(order.folder or order.origin.source)) from None
+    result = result or pay.answered(order)
+    if result.placement != order.placement:  # one answer may serve photos of several sizes
+        result = replace(result, placement=order.placement)
+    format_ = final_format(order.origin.format, format_)
+    return assembled(
+        order, result, finishing, format_=format_, photo=photo, photos=photos, matter=matter, limits=limits
+    )
 
 
 def assembled(

@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from photio_prep import orders, settings, states
+from photio_prep import environment, orders, states
 from photio_prep.errors import BudgetReached, Interrupted, PhotioError, PhotoRefused, UsageError
 from photio_prep.inputs import Item
 from photio_prep.orders import Order
@@ -81,7 +81,7 @@ def started(
     why: BudgetReached | None = None,
 ) -> Iterator["Cluster"]:
     """A cluster to run photos on, with its permits; a Ray that was started for it ends with it."""
-    settings.tell_ray()
+    environment.tell_ray()
     try:
         import ray
         import ray.data

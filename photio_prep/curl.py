@@ -1,26 +1,26 @@
-"""Order -> the exact call as a curl command.
-
-Takes an order in a folder; gives a line for a shell: the key as $PHOTIO_API_KEY, the picture by file. Touches nothing.
-Raises UsageError for an order without a folder or a description.
-"""
+"""A request as a curl command for a shell: the key as $PHOTIO_API_KEY, the picture by file."""
 
 import shlex
 from pathlib import Path
 
+from photio_prep.data import Request
 from photio_prep.errors import UsageError
-from photio_prep.orders import Order
 from photio_prep.wire import body, head
 
 
-def curl(order: Order, url: str, canvas: Path) -> str:
-    """A shell pipeline that sends the very bytes that `generate` would send, and prints the raw answer."""
-    if not order.request.description:
+def curl(request: Request, url: str, canvas: Path) -> str:
+    """A shell pipeline that sends the very bytes that `generate` would send, and prints the raw answer.
+
+    Raises:
+        UsageError: The request has no description.
+    """
+    if not request.description:
         raise UsageError("it has no scene description", 'Give -d "on a marble table"')
-    start = shlex.quote(head(order.request).decode())
+    start = shlex.quote(head(request).decode())
     picture = shlex.quote(str(canvas))
     sent = f"{{ printf %s {start}; base64 < {picture} | tr -d '\\n'; printf %s '\"}}'; }}"
-    if order.request.image_url is not None:
-        sent = f"printf %s {shlex.quote(body(order.request).decode())}"
+    if request.image_url is not None:
+        sent = f"printf %s {shlex.quote(body(request).decode())}"
     # The key goes through a pipe from printf, which is part of the shell: an argument of curl's would show it in `ps`.
     return (
         f"{sent} |"

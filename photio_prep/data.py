@@ -9,13 +9,22 @@ import io
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from PIL import Image
 
 from photio_prep.geometry import Placement, Size
-from photio_prep.headers.facts import UNCREDITED, Credit
-from photio_prep.proof import Drift, Proof
+from photio_prep.quality import Drift, Proof
+
+
+class Credit(NamedTuple):
+    """Whose picture it is, as its EXIF says: plain text of at most 200 characters, empty where it says nothing."""
+
+    artist: str = ""
+    copyright: str = ""
+
+
+UNCREDITED = Credit()
 
 
 @dataclass(frozen=True, slots=True)

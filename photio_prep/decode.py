@@ -12,8 +12,9 @@ from PIL import Image
 
 from photio_prep import isolate
 from photio_prep.colour import is_plain
+from photio_prep.data import Credit
 from photio_prep.geometry import Size
-from photio_prep.headers import Credit, read, sniff
+from photio_prep.headers import read, sniff
 from photio_prep.limits import DEFAULT_LIMITS, Limits
 from photio_prep.pixels import Job, pixels, shrunk
 

@@ -7,7 +7,7 @@ Raises ModelUnavailable for weights that do not load, and for a device that was 
 from functools import cache
 from typing import Any, Literal
 
-from photio_prep import compiled, settings
+from photio_prep import compiled, environment
 from photio_prep.errors import ModelUnavailable
 
 Device = Literal["auto", "cpu", "cuda", "openvino", "coreml"]
@@ -77,7 +77,7 @@ def _opened(data: bytes, name: Device, subject: str, *, rounded: bool) -> Any:  
         )
     if name == "openvino":
         try:
-            return compiled.Compiled(data, rounded=rounded, threads=settings.threads())
+            return compiled.Compiled(data, rounded=rounded, threads=environment.threads())
         except Exception as error:  # OpenVINO raises RuntimeError and its own kinds
             raise ModelUnavailable(f"it failed ({_brief(error)})", fix, subject="--device openvino") from error
     options = _frugal(onnxruntime.SessionOptions()) if name == "cpu" else onnxruntime.SessionOptions()
@@ -110,7 +110,7 @@ def _frugal(options: Any) -> Any:  # noqa: ANN401
     options.add_session_config_entry("session.use_env_allocators", "1")
     options.enable_mem_pattern = False
     # onnxruntime takes every core by itself: several workers of one machine would get in each other's way.
-    options.intra_op_num_threads = settings.threads()
+    options.intra_op_num_threads = environment.threads()
     # A thread that waits busily for its next part takes the processor from whoever decodes and encodes.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options

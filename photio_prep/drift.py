@@ -6,12 +6,11 @@ No model is asked: the sent mask says where the product must be, and the answer 
 when nothing was changed, and when something was, stands in docs/finals.md.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from photio_prep.quality import Figures
 from photio_prep.tiles import Bools, Floats
 
 # How far a product is looked for, and how far around its outline a new rim (pixels of the canvas).
@@ -28,22 +27,6 @@ _FINE = 1.2
 _MEAN, _SEEN, _WINDOWS = 1.5, 3, 16384
 # Energy (levels squared) of what has no detail that could be lost.
 _FLAT = 0.01
-
-
-class Figures(NamedTuple):
-    """How the product of an answer differs from the one that was sent; lengths in pixels of the canvas.
-
-    `right`, `down`: shift of its place. `rim`: how far its outline moved outwards, at least half of it; negative where
-    it shrank. `grown`: the same as a share of its area. `colour`: CIE 1976 difference (delta E) of the mean colours of
-    its inside. `detail`: energy of gradients inside, as a share of what was sent.
-    """
-
-    right: float
-    down: float
-    rim: float
-    grown: float
-    colour: float
-    detail: float
 
 
 def figures(canvas: Image.Image, answer: Image.Image) -> Figures:

@@ -25,7 +25,7 @@ from urllib.parse import urljoin
 
 from photio_prep import threads
 from photio_prep.addresses import PORTS, Target, shown, special, target
-from photio_prep.connection import Timeouts, Watch
+from photio_prep.deadline import Timeouts, Watch
 from photio_prep.decode import sniff
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.files import too_long

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypedDict, Unpack
 
 from photio_prep import earlier, files, index, pay, settings, states, views
+from photio_prep.assemble import finish_order
 from photio_prep.data import Final, Matter, Result
 from photio_prep.encode import SANDBOX_MARK, SUFFIXES, encoded, final_format
 from photio_prep.errors import OutputExists, UsageError
 from photio_prep.facts import read_if_there, written
 from photio_prep.finishing import DEFAULT_FINISHING, Finishing
-from photio_prep.flow import finish
 from photio_prep.inputs import MARK
 from photio_prep.orders import Order
 from photio_prep.origin import Origin
@@ -187,16 +187,8 @@ def made(
     Raises:
         UsageError, PhotoRefused: As `write_final`.
     """
-    return finish(
-        order,
-        result,
-        format=format_,
-        product=finishing.product,
-        output_size=finishing.output_size,
-        match_tone=finishing.match_tone,
-        photos=photos,
-        matter=matter,
-        limits=settings.limits(),
+    return finish_order(
+        order, result, finishing, format_=format_, photos=photos, matter=matter, limits=settings.limits()
     )
 
 

@@ -13,16 +13,15 @@ from typing import TypedDict, Unpack
 from photio_prep import gate as gate_
 from photio_prep import index, made, originals, pay, pointed, settings, views
 from photio_prep import orders as orders_
-from photio_prep.assemble import assembled
+from photio_prep.assemble import assembled, finish_order
 from photio_prep.cutting import DEFAULT_CUTOUT, CutoutOptions
 from photio_prep.data import Cutout, Final, Matter, Photo, Request, Result, Sender
 from photio_prep.decode import DEFAULT_LIMITS, Limits
 from photio_prep.encode import final_format
-from photio_prep.errors import NoProduct, PhotoRefused, UsageError
+from photio_prep.errors import NoProduct, UsageError
 from photio_prep.finishing import Finishing, Product
 from photio_prep.framing import Framing
 from photio_prep.geometry import Recommended, Size, box_on, named, place, snap
-from photio_prep.limits import check_extent
 from photio_prep.orders import Order
 from photio_prep.origin import Origin, file_path, placed_as
 from photio_prep.parallel import both
@@ -220,16 +219,8 @@ def finish(
         OutcomeUnknown, PaidUnusable: What is kept is no usable answer.
     """
     wishes = Finishing(product, output_size, match_tone)
-    try:
-        check_extent(order.placement.source, limits)
-    except PhotoRefused as error:  # of an order that somebody else made
-        raise error.about(str(order.folder or order.origin.source)) from None
-    result = result or pay.answered(order)
-    if result.placement != order.placement:  # one answer may serve photos of several sizes
-        result = replace(result, placement=order.placement)
-    place_ = None if photos is None else Path(photos)
-    format_ = final_format(order.origin.format, format)
-    return assembled(order, result, wishes, format_=format_, photo=photo, photos=place_, matter=matter, limits=limits)
+    folder = None if photos is None else Path(photos)
+    return finish_order(order, result, wishes, format_=format, photo=photo, photos=folder, matter=matter, limits=limits)
 
 
 class Options(TypedDict, total=False):

@@ -1,7 +1,6 @@
 """Is this cutout worth paying for? Reasons, not one opaque number.
 
-Takes a photo and its cutout, and orders that were judged; gives a judgement. Touches nothing.
-Raises GateStopped for an order that is not to be paid for.
+Takes a photo and its cutout; gives a judgement.
 
 The limits were set on real and rendered photos and on inputs broken on purpose; docs/gate.md has the figures.
 """
@@ -12,10 +11,8 @@ import numpy as np
 from PIL import Image
 
 from photio_prep.data import Cutout, Photo
-from photio_prep.errors import GateStopped
 from photio_prep.figures import figures
-from photio_prep.orders import Order
-from photio_prep.verdict import Judgement, Level, Reason, Verdict
+from photio_prep.quality import Judgement, Reason, Verdict
 
 # Each limit as (warn, stop): a figure beyond it is a reason. Where a second number is infinite, it never stops.
 _NEVER = float("inf")
@@ -67,23 +64,6 @@ def shown(photo: Photo, size: tuple[int, int]) -> Image.Image:
     paper = Image.new("RGB", image.size, "white")
     paper.paste(image, mask=image.getchannel("A"))
     return paper
-
-
-def refuse(order: Order, level: Level) -> None:
-    """Do nothing for an order that may be paid for; one that was never judged may.
-
-    Raises:
-        GateStopped: It was judged, and `level` stops that.
-    """
-    judged = order.origin.gate
-    if judged is None or not level.stops(judged.verdict):
-        return
-    told = "; ".join(each.text for each in judged.reasons if level.stops(each.verdict))
-    raise GateStopped(
-        f"stopped before paying: {told}",
-        "The order stays planned; --gate off pays for it all the same",
-        subject=order.origin.source,
-    )
 
 
 def _above(value: float, limits: tuple[float, float]) -> Verdict:

@@ -5,14 +5,14 @@ Raises UsageError for an input that is none, Mistakes for job tables that hold a
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
-from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from photio_prep import jobs, presets, storage
+from photio_prep import jobs, storage
 from photio_prep.addresses import LONGEST, shown
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.files import read_input
@@ -21,6 +21,8 @@ from photio_prep.names import Names, by_rank
 # Only these are taken from a folder; a file that is named on the command line is judged by its bytes alone.
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic", ".heif"})
 MARK = "-photio"
+# How the stems of our own finals end, and of files for marketplaces (`-photio-amazon-main`).
+_OUR_OUTPUT = re.compile(rf"{MARK}(-[a-z0-9-]+)?$")
 # Bytes of a list of inputs, and letters of one line: 100,000 names of the longest kind that systems allow.
 _LONGEST_LIST, _LONGEST_LINE = 64 * 2**20, 4096
 
@@ -57,12 +59,14 @@ def expand(
     passed_over: PassedOver | None = None,
     described: bool = True,
     names: Names | None = None,
+    check_preset: jobs.CheckPreset = lambda _name: None,
 ) -> Iterator[Item]:
     """Each photo that `inputs` name, folders in sorted order with their tree kept; nothing of `out` itself.
 
     Photos whose finals would have the same name (`x/a.jpg` and `y/a.jpeg`, `A.png` and `a.png`) are kept apart by
     `names`; `RecordedNames(out)` gives each the name that it has in the orders of `out`. All job tables are read before
     the first photo is given; unless `described`, each of their rows must have a scene description of its own.
+    `check_preset` raises UsageError for a preset that does not exist.
 
     Raises:
         UsageError: An input does not exist.
@@ -71,7 +75,7 @@ def expand(
     names = names or Names(format_)
     names.begin()
     paths = (Path(each) for each in inputs if jobs.is_table(each) and os.path.lexists(each) and not Path(each).is_dir())
-    tables = jobs.read(paths, described=described)
+    tables = jobs.read(paths, described=described, check_preset=check_preset)
     for each in inputs:
         items = _named(each, out, passed_over or (lambda _why, _by_choice: None), tables)
         if _is_list(each):
@@ -237,13 +241,7 @@ def _is(entry: os.DirEntry[str], there: os.stat_result | None) -> bool:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in PICTURES and not path.stem.endswith(_ours())
-
-
-@cache
-def _ours() -> tuple[str, ...]:
-    """How the names of our own finals end, and of files for marketplaces."""
-    return (MARK, *(f"{MARK}-{name}" for name in presets.names()))
+    return path.suffix.lower() in PICTURES and not _OUR_OUTPUT.search(path.stem)
 
 
 def _no_photo(entry: os.DirEntry[str], path: Path) -> PhotoRefused | None:

@@ -20,9 +20,9 @@ from typing import IO
 
 from PIL import Image
 
-from photio_prep import settings, threads
+from photio_prep import environment, threads
+from photio_prep.data import Credit
 from photio_prep.errors import PhotoRefused, UsageError
-from photio_prep.headers.facts import Credit
 from photio_prep.limits import Limits
 from photio_prep.pixels import Job, Pixels
 
@@ -66,7 +66,7 @@ class _Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=settings.for_children(),
+            env=environment.for_children(),
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
         if sys.platform == "linux":

@@ -15,8 +15,6 @@ from typing import Any, NamedTuple
 from photio_prep import seeds, storage
 from photio_prep.errors import Mistakes, PhotioError, UsageError
 from photio_prep.geometry import named
-from photio_prep.presets import Preset
-from photio_prep.presets import chosen as presets_of
 from photio_prep.rows import Fault, Row, Table, cells, opened
 
 SUFFIXES = (".csv", ".jsonl")
@@ -34,12 +32,15 @@ _COPY = (
 _PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic", ".heif"})
 
 
+# Raises UsageError for the name of a preset that does not exist.
+CheckPreset = Callable[[str], object]
+
+
 class Job(NamedTuple):
     """One row: `source` is a path or a URL, `output` the final's name below --out without suffix.
 
     `chosen`: the table says so itself. `wishes` are arguments of `flow.prepare` that come before those of the command
-    line, `presets` what the final is laid out for, in place of the command line's. `row` is the row as it stands in its
-    table.
+    line, `presets` names what the final is laid out for, in place of the command line's. `row` is the row in its table.
     """
 
     table: Table
@@ -48,7 +49,7 @@ class Job(NamedTuple):
     output: str
     chosen: bool
     wishes: Mapping[str, Any]
-    presets: tuple[Preset, ...] = ()
+    presets: tuple[str, ...] = ()
 
 
 @dataclass
@@ -56,6 +57,7 @@ class _Reading:
     """What is known so far of all tables of one command."""
 
     described: bool
+    check_preset: CheckPreset
     mistakes: list[UsageError] = field(default_factory=list)
     outputs: dict[str, Job] = field(default_factory=dict)
 
@@ -69,17 +71,20 @@ def is_table(name: str) -> bool:
     return "://" not in name and name.lower().endswith(SUFFIXES)
 
 
-def read(paths: Iterable[Path], *, described: bool = True) -> dict[Path, list[Job]]:
+def read(
+    paths: Iterable[Path], *, described: bool = True, check_preset: CheckPreset = lambda _name: None
+) -> dict[Path, list[Job]]:
     """The jobs of each table, in their order.
 
     Args:
         paths: The tables.
         described: A row needs no scene description: the command line has one, or it may come later.
+        check_preset: Raises UsageError for a preset that does not exist.
 
     Raises:
         Mistakes: Each mistake of all tables, with its line.
     """
-    reading = _Reading(described)
+    reading = _Reading(described, check_preset)
     found = {path: list(_jobs(path, reading)) for path in dict.fromkeys(paths)}
     if reading.mistakes:
         count = len(reading.mistakes)
@@ -147,7 +152,7 @@ def _job(table: Table, row: Row, reading: _Reading) -> Job | None:
                 wrong(*_unknown(name))
     told = _told(row, wrong)
     wishes = _wishes(told, table.path.parent, wrong)
-    presets = _presets(told.get("preset", ""), wrong)
+    presets = _presets(told.get("preset", ""), reading.check_preset, wrong)
     if not (reading.described or "description" in told):
         wrong("no scene description", "Fill in `description`, or give one for all with -d")
     place = _source(told.get("source", ""), table.path.parent, wrong)
@@ -199,15 +204,15 @@ def _wishes(told: dict[str, str], folder: Path, wrong: Callable[[str, str], None
     return wishes
 
 
-def _presets(text: str, wrong: Callable[[str, str], None]) -> tuple[Preset, ...]:
-    """The presets that a cell names, with spaces, commas or semicolons between them."""
-    found: list[Preset] = []
-    for name in filter(None, re.split(r"[\s,;]+", text)):
+def _presets(text: str, check: CheckPreset, wrong: Callable[[str, str], None]) -> tuple[str, ...]:
+    """The names of presets in a cell, with spaces, commas or semicolons between them."""
+    names = tuple(dict.fromkeys(name[:40] for name in re.split(r"[\s,;]+", text) if name))
+    for name in names:
         try:
-            found += presets_of([name[:40]])
+            check(name)
         except UsageError as error:
             wrong(error.found, error.fix)
-    return tuple(dict.fromkeys(found))
+    return names
 
 
 def _source(text: str, folder: Path, wrong: Callable[[str, str], None]) -> tuple[Path | str, str] | None:

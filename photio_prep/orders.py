@@ -42,7 +42,7 @@ from photio_prep.facts import AGAIN, now, read_if_there, written
 from photio_prep.facts import read as read_facts
 from photio_prep.geometry import Placement
 from photio_prep.origin import Origin, read_origin
-from photio_prep.verdict import judgement
+from photio_prep.quality import judgement
 from photio_prep.wire import key
 
 SCHEMA = 1

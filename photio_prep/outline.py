@@ -14,7 +14,7 @@ from PIL import Image
 from photio_prep.data import Matter
 from photio_prep.errors import NoProduct
 from photio_prep.geometry import Box
-from photio_prep.proof import Outline
+from photio_prep.quality import Outline
 from photio_prep.segmenter import segment
 
 

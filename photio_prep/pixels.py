@@ -24,11 +24,12 @@ from PIL import (
 )
 
 from photio_prep import colour
+from photio_prep.data import Credit
 from photio_prep.errors import PhotoRefused
 from photio_prep.feed import feed_jpeg
 from photio_prep.geometry import Size
 from photio_prep.headers import exif, webp
-from photio_prep.headers.facts import ARRIVED_BROKEN, Credit
+from photio_prep.headers.facts import ARRIVED_BROKEN
 from photio_prep.limits import Limits, check_size
 from photio_prep.parallel import both
 

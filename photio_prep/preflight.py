@@ -6,12 +6,12 @@ a `Preflight` and runs it again under the order's lock.
 
 from dataclasses import dataclass
 
-from photio_prep import again, gate, index, states
+from photio_prep import again, index, states
 from photio_prep.addresses import shown
-from photio_prep.errors import UsageError
+from photio_prep.errors import GateStopped, UsageError
 from photio_prep.orders import Order
+from photio_prep.quality import Level
 from photio_prep.states import State
-from photio_prep.verdict import Level
 
 SENDABLE = frozenset({State.PLANNED, State.REJECTED})
 
@@ -43,7 +43,24 @@ class Preflight:
                 return
             if not self.pay_again:
                 again.raise_if_paid(order, index.of(order.folder.parent))
-        gate.refuse(order, self.level)
+        enforce_gate(order, self.level)
+
+
+def enforce_gate(order: Order, level: Level) -> None:
+    """Raise GateStopped if the gate blocks this order. Orders without a judgement pass.
+
+    Raises:
+        GateStopped: It was judged, and `level` stops that.
+    """
+    judged = order.origin.gate
+    if judged is None or not level.stops(judged.verdict):
+        return
+    told = "; ".join(each.text for each in judged.reasons if level.stops(each.verdict))
+    raise GateStopped(
+        f"stopped before paying: {told}",
+        "The order stays planned; --gate off pays for it all the same",
+        subject=order.origin.source,
+    )
 
 
 def image_url_note(image_url: str | None) -> str:

@@ -1,13 +1,9 @@
-"""What the user set: flags before the environment before photio.toml. The only file that reads the environment.
+"""Settings: a flag before an environment variable before photio.toml, as typed values.
 
-Takes flags; gives settings. Touches the environment, `photio.toml` in the user's configuration folder, a key's file.
-Raises UsageError for a value that cannot be meant, KeyRefused where a key is needed and there is none.
+Raises UsageError for a value that is out of range or not of its type.
 """
 
 import math
-import os
-import stat
-import sys
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -15,12 +11,11 @@ from typing import Any
 
 import platformdirs
 
+from photio_prep import environment
 from photio_prep import limits as bounds
-from photio_prep.errors import KeyRefused, UsageError
-from photio_prep.secret import Key
-from photio_prep.verdict import Level
+from photio_prep.errors import UsageError
+from photio_prep.quality import Level
 
-KEY_NAME = "PHOTIO_API_KEY"
 _RANGES: dict[str, tuple[float, float]] = {
     "connect": (0.1, 600),
     "write": (0.1, 3600),
@@ -31,29 +26,23 @@ _RANGES: dict[str, tuple[float, float]] = {
 
 def models_folder() -> Path:
     """Where weights lie: PHOTIO_MODELS, else `models` in the user's cache."""
-    named = os.environ.get("PHOTIO_MODELS", "")
+    named = environment.variable("PHOTIO_MODELS")
     return Path(named) if named else Path(platformdirs.user_cache_dir("photio-prep", appauthor=False)) / "models"
 
 
 def api_url(flag: str | None, default: str) -> str:
     """The endpoint: the flag, else PHOTIO_API_URL, else photio.toml, else `default`."""
-    return flag or os.environ.get("PHOTIO_API_URL") or _text("api_url") or default
+    return flag or environment.variable("PHOTIO_API_URL") or _text("api_url") or default
 
 
 def proxy() -> str | None:
     """The proxy for the API: PHOTIO_PROXY, else photio.toml. The usual HTTPS_PROXY is not obeyed: it is not ours."""
-    return os.environ.get("PHOTIO_PROXY") or _text("proxy")
+    return environment.variable("PHOTIO_PROXY") or _text("proxy")
 
 
 def ca_bundle() -> str | None:
     """A file of certificates to trust in place of certifi's: PHOTIO_CA_BUNDLE, else photio.toml."""
-    return os.environ.get("PHOTIO_CA_BUNDLE") or _text("ca_bundle")
-
-
-def threads() -> int:
-    """How many threads a network may use: OMP_NUM_THREADS, which schedulers and Ray set for a worker; 0: any number."""
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    return int(told) if told.isdecimal() else 0
+    return environment.variable("PHOTIO_CA_BUNDLE") or _text("ca_bundle")
 
 
 def gate(flag: str | None) -> Level:
@@ -62,7 +51,7 @@ def gate(flag: str | None) -> Level:
     Raises:
         UsageError: It is none of off, warn, strict.
     """
-    named = flag or os.environ.get("PHOTIO_GATE") or _text("gate") or Level.WARN
+    named = flag or environment.variable("PHOTIO_GATE") or _text("gate") or Level.WARN
     try:
         return Level(named)
     except ValueError:
@@ -112,94 +101,9 @@ def limits() -> bounds.Limits:
     return bounds.Limits(**table)
 
 
-# What a program needs to start and find its libraries; never a key.
-_HARMLESS = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "TEMP")
-
-
-def for_children() -> dict[str, str]:
-    """The environment of a process that decodes pictures: nothing of the user's but where libraries lie."""
-    # One thread: a pool for each core takes address space, which is limited, and gives nothing.
-    return {"OPENBLAS_NUM_THREADS": "1"} | {name: os.environ[name] for name in _HARMLESS if name in os.environ}
-
-
-def tell_ray() -> None:
-    """What a Ray that we start shall do, unless the user said otherwise.
-
-    It tells its makers nothing about this machine, and keeps a worker that has nothing to do for ten minutes: it would
-    end it after a second, and each new one takes a second of processor for its imports.
-    """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_idle_worker_killing_time_threshold_ms", "600000")
-
-
-def key(key_file: Path | None = None, *, from_stdin: bool = False, from_keyring: bool = False) -> Key:
-    """The API key: from --key-file (mode 0600), --key-stdin, --keyring, or PHOTIO_API_KEY. Never from a flag's value.
-
-    Raises:
-        KeyRefused: There is none, it is malformed, or others may read its file.
-    """
-    if key_file is not None:
-        return Key(_guarded(key_file))
-    if from_stdin:
-        return Key(_piped())
-    if from_keyring:
-        return Key(_stored())
-    found = os.environ.get(KEY_NAME)
-    if found is None:
-        raise KeyRefused(
-            "there is no API key", f"Set {KEY_NAME}, or use --key-file or --key-stdin; --sandbox needs none"
-        )
-    return Key(found)
-
-
-def has_key() -> bool:
-    """Whether the environment holds a key. It never changes what a verb does."""
-    return bool(os.environ.get(KEY_NAME))
-
-
 def config_file() -> Path:
     """Where photio.toml lies. Never the current folder: somebody else's photos must not bring an API's URL along."""
     return Path(platformdirs.user_config_dir("photio-prep", appauthor=False)) / "photio.toml"
-
-
-def _piped() -> str:
-    try:
-        line = sys.stdin.buffer.readline(4096)
-    except OSError as error:
-        raise KeyRefused(f"standard input cannot be read ({error.strerror or error})", "Pipe the key into it") from None
-    if not line:
-        raise KeyRefused("standard input is closed or empty, so it holds no key", "Pipe the key into it")
-    return line.decode("ascii", "replace")
-
-
-def _stored() -> str:
-    try:
-        import keyring
-    except ImportError:
-        raise KeyRefused("keyring is not installed", 'Run: pip install "photio-prep[keyring]"') from None
-    try:
-        found: str | None = keyring.get_password("photio-prep", KEY_NAME)
-    except keyring.errors.KeyringError as error:
-        raise KeyRefused(f"the system's key store cannot be read ({error})", f"Set {KEY_NAME}") from None
-    if found is None:
-        raise KeyRefused("the system's key store holds no key", f"Run: keyring set photio-prep {KEY_NAME}")
-    return found
-
-
-def _guarded(path: Path) -> str:
-    try:
-        # Opened without waiting: a pipe that nobody writes to would hang.
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
-            mode = os.fstat(file.fileno()).st_mode
-            if not stat.S_ISREG(mode):
-                raise KeyRefused("not a regular file", "Put the key into a file of its own", subject=str(path))
-            if os.name == "posix" and mode & 0o077:
-                raise KeyRefused("others may read the key's file", f"Run: chmod 600 {path}", subject=str(path))
-            return file.read(4096).decode("ascii", "replace")
-    except OSError as error:
-        raise KeyRefused(
-            f"the key's file cannot be read ({error.strerror})", "Check the path", subject=str(path)
-        ) from None
 
 
 def _text(name: str) -> str | None:

@@ -12,11 +12,11 @@ from typing import NamedTuple
 from PIL import Image
 
 from photio_prep import earlier, files, finals, layout, packshot, rules, states
+from photio_prep.data import UNCREDITED, Credit
 from photio_prep.encode import SUFFIXES, encoded
 from photio_prep.errors import OutputExists, PresetFailed, UsageError
 from photio_prep.framing import box_of
 from photio_prep.geometry import Box
-from photio_prep.headers.facts import UNCREDITED, Credit
 from photio_prep.inputs import MARK
 from photio_prep.layout import Laid
 from photio_prep.limits import DEFAULT_LIMITS, Limits

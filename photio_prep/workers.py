@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from photio_prep import again, finals, flow, index, orders, pay, presets, reading, settings, states
-from photio_prep.connection import Timeouts
+from photio_prep import again, credentials, finals, flow, index, orders, pay, presets, reading, settings, states
 from photio_prep.cutting import DEFAULT_CUTOUT, CutoutOptions
+from photio_prep.deadline import Timeouts
 from photio_prep.errors import Interrupted, PhotioError, StorageFailed, UsageError, of_photo
 from photio_prep.finishing import DEFAULT_FINISHING, Finishing
 from photio_prep.inputs import Item
@@ -22,9 +22,9 @@ from photio_prep.orders import SANDBOX, Order
 from photio_prep.permits import Asking, SharedPace, SharedTill
 from photio_prep.preflight import SENDABLE, Preflight
 from photio_prep.provenance import Provenance, packet
+from photio_prep.quality import Level
 from photio_prep.shelf import Shelf
 from photio_prep.stages.send import API_URL, InstantClient
-from photio_prep.verdict import Level
 
 # Every other photo would meet the same.
 _FOR_ALL = (2, 7, 11)
@@ -76,7 +76,7 @@ _EMPTY = {"folder": "", "origin": b"", "final": "", "ended": b"", "warnings": b"
 def row_of(number: int, item: Item) -> dict[str, Any]:
     """A photo's row: what a worker needs of the item, without the whole table that it stands in."""
     source = item.source.absolute() if isinstance(item.source, Path) else item.source
-    own = tuple(each.name for each in item.job.presets) if item.job else ()
+    own = item.job.presets if item.job else ()
     packed = pickle.dumps((item._replace(source=source, job=None), dict(item.wishes), own))
     return {"index": number, "item": packed, **_EMPTY}
 
@@ -173,7 +173,7 @@ def _client(plan: Plan, pace: SharedPace) -> InstantClient:
     if plan.sandbox:
         return InstantClient("pt-sandbox", api_url=plan.sandbox, endpoint=SANDBOX, pace=pace)
     return InstantClient(
-        settings.key(plan.key_file, from_keyring=plan.keyring),
+        credentials.key(plan.key_file, from_keyring=plan.keyring),
         api_url=plan.endpoint,
         timeouts=Timeouts(**settings.timeouts()),
         proxy=settings.proxy(),

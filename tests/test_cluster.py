@@ -40,9 +40,9 @@ from photio_prep.errors import (
 )
 from photio_prep.inputs import Item, expand
 from photio_prep.permits import Asking, Permits
+from photio_prep.quality import Level
 from photio_prep.secret import Key
 from photio_prep.states import State
-from photio_prep.verdict import Level
 from photio_prep.workers import Plan, Preparing, _step, row_of
 from tests.commands import KEY, Command, alone
 from tests.hostile import HostileServer
@@ -59,7 +59,7 @@ from pathlib import Path
 from photio_prep.cluster import run_on_ray
 from photio_prep.geometry import Recommended, Size
 from photio_prep.inputs import expand
-from photio_prep.verdict import Level
+from photio_prep.quality import Level
 from photio_prep.workers import Plan
 
 url, photos, out, most = sys.argv[1:]

@@ -7,7 +7,8 @@ import pytest
 import requests
 import urllib3
 
-from photio_prep.connection import Timeouts, Upload, Watch, is_verdict, reason
+from photio_prep.connection import Upload, is_verdict, reason
+from photio_prep.deadline import Timeouts, Watch
 
 
 def test_the_patience_is_that_of_the_promise():

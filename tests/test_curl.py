@@ -105,7 +105,7 @@ def test_without_a_scene_there_is_nothing_to_print(command: Command, tmp_path: P
     order = command("prepare", photos.saved(Path("a.png"))).paths[0]
     assert command("generate", order, "--print-curl").code == 2
     with pytest.raises(UsageError, match="description"):
-        curl(photos.order(description=""), "https://api.example/x", tmp_path / "canvas.png")
+        curl(photos.order(description="").request, "https://api.example/x", tmp_path / "canvas.png")
 
 
 def test_printing_writes_nothing_and_prints_an_order_once(command: Command):
@@ -176,6 +176,6 @@ def test_what_generate_refuses_is_not_printed_either(command: Command, monkeypat
 
 def test_a_picture_by_its_url_is_sent_as_generate_sends_it(tmp_path: Path):
     order = photos.order(image_url="https://shop.example/it's.png")
-    printed = curl(order, "https://api.example/x", tmp_path / "canvas.png").partition(" | {")[0]
+    printed = curl(order.request, "https://api.example/x", tmp_path / "canvas.png").partition(" | {")[0]
     done = subprocess.run(["sh", "-c", printed], capture_output=True, check=True)
     assert done.stdout == body(order.request)

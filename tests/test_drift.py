@@ -12,7 +12,7 @@ from PIL import Image
 from photio_prep import drift
 from photio_prep.flow import generate, prepare
 from photio_prep.orders import SANDBOX, Order
-from photio_prep.proof import Drift as Judged
+from photio_prep.quality import Drift as Judged
 from photio_prep.rewording import reworded
 from photio_prep.sandbox import Drift, Sandbox
 from photio_prep.sandbox.product import drifted

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from photio_prep import flow, gate, orders, states
+from photio_prep import flow, gate, orders, preflight, states
 from photio_prep.data import Cutout, Photo
 from photio_prep.errors import GateStopped, NoProduct
 from photio_prep.geometry import place, snap
 from photio_prep.matters import matter_for
+from photio_prep.quality import Judgement, Level, Reason, Verdict, judgement
 from photio_prep.rewording import revise
 from photio_prep.stages.load import load
 from photio_prep.stages.matte import matte
-from photio_prep.verdict import Judgement, Level, Reason, Verdict, judgement
 from tests import commands, photos
 from tests.commands import Command
 from tests.fakes import BrightMatter, FixedMatter
@@ -224,13 +224,13 @@ def test_a_judgement_survives_json() -> None:
 
 
 def test_what_was_never_judged_is_not_stopped() -> None:
-    gate.refuse(photos.order(), Level.STRICT)
+    preflight.enforce_gate(photos.order(), Level.STRICT)
 
 
 def test_a_text_says_which_photo_what_was_found_and_what_to_do() -> None:
     order = flow.prepare(photos.photo(), model=BrightMatter(), name="red shoe.jpg")
     with pytest.raises(GateStopped) as caught:
-        gate.refuse(order, Level.WARN)
+        preflight.enforce_gate(order, Level.WARN)
     said = str(caught.value)
     assert said.startswith("red shoe.jpg: stopped before paying: the product is only")
     assert "Use a larger photo" in said

@@ -12,8 +12,8 @@ from photio_prep import Order, orders, prepare
 from photio_prep.cutting import CutoutOptions
 from photio_prep.errors import SegmenterFailed
 from photio_prep.made import NOTES
+from photio_prep.quality import Verdict
 from photio_prep.stages import matte as matte_
-from photio_prep.verdict import Verdict
 from tests.fakes import BrightMatter
 from tests.photos import SCENE, encoded, mask, photo, saved
 

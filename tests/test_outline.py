@@ -13,7 +13,7 @@ from photio_prep.geometry import Box
 from photio_prep.matters import matter_for
 from photio_prep.orders import SANDBOX
 from photio_prep.outline import outline
-from photio_prep.proof import Drift, Outline
+from photio_prep.quality import Drift, Outline
 from photio_prep.sandbox import Sandbox
 from photio_prep.stages.send import InstantClient
 from tests.commands import Command

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from photio_prep import claims, keep, orders, retry, states
-from photio_prep.connection import Timeouts
 from photio_prep.data import Keep, Request, Result
+from photio_prep.deadline import Timeouts
 from photio_prep.errors import (
     ApiUnavailable,
     KeyRefused,

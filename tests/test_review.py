@@ -21,10 +21,10 @@ from photio_prep.errors import UsageError
 from photio_prep.finals import write_final
 from photio_prep.page.pictures import FILES, Pictures, pictures
 from photio_prep.page.rows import Row, rows
+from photio_prep.quality import Judgement, Reason, Verdict
 from photio_prep.rewording import revise
 from photio_prep.stages.send import InstantClient
 from photio_prep.states import State
-from photio_prep.verdict import Judgement, Reason, Verdict
 from tests.batches import TINY
 from tests.commands import KEY
 from tests.hostile import HostileServer

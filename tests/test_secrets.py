@@ -23,8 +23,8 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep import flow, orders, settings, states
-from photio_prep.connection import Timeouts
+from photio_prep import credentials, flow, orders, states
+from photio_prep.deadline import Timeouts
 from photio_prep.errors import PhotioError
 from photio_prep.orders import Order
 from photio_prep.secret import Key
@@ -250,7 +250,7 @@ def told(error: BaseException | None) -> str:
 
 def sender(url: str) -> InstantClient:
     return InstantClient(
-        settings.key(), api_url=url, timeouts=Timeouts(2, 2, 0.5, 5), proxy=os.environ.get("PHOTIO_PROXY")
+        credentials.key(), api_url=url, timeouts=Timeouts(2, 2, 0.5, 5), proxy=os.environ.get("PHOTIO_PROXY")
     )
 
 
@@ -263,7 +263,7 @@ def test_no_error_no_traceback_and_no_object_holds_the_key(name: str, home: Path
         error = ended(order, till)
         assert (error is None) == (name == "a good answer")
         again = ended(order, till)
-    key = settings.key()
+    key = credentials.key()
     objects = [client, till, key, order, till.closed]
     surfaces: dict[str, str | bytes] = {"error": told(error), "second error": told(again)}
     surfaces["objects"] = "\n".join(f"{each!r} {each} {each:s}" for each in map(str, objects))
@@ -369,7 +369,7 @@ def test_an_answer_that_arrives_byte_by_byte_hides_the_key_all_the_same(name: st
 
 def refused(**ways: object) -> str:
     with pytest.raises(PhotioError) as caught:
-        settings.key(**ways)  # type: ignore[arg-type]
+        credentials.key(**ways)  # type: ignore[arg-type]
     assert caught.value.exit_code == 5
     assert leaks({"error": told(caught.value)}) == []
     return str(caught.value)
@@ -384,7 +384,7 @@ def key_file(home: Path, content: bytes = CANARY.encode(), mode: int = 0o600) ->
 
 @pytest.mark.parametrize("content", [CANARY, f"{CANARY}\n", f"  {CANARY}\r\n\n"])
 def test_a_key_s_file_may_end_with_a_newline(home: Path, content: str):
-    assert settings.key(key_file(home, content.encode())).reveal() == CANARY
+    assert credentials.key(key_file(home, content.encode())).reveal() == CANARY
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620, 0o610, 0o777])
@@ -397,7 +397,7 @@ def test_a_key_s_file_that_others_may_touch_is_refused(home: Path, mode: int):
 
 def test_a_link_to_a_guarded_file_is_as_good_as_the_file(home: Path):
     (home / "link").symlink_to(key_file(home))
-    assert settings.key(home / "link").reveal() == CANARY
+    assert credentials.key(home / "link").reveal() == CANARY
 
 
 def test_what_is_no_file_is_no_key_and_does_not_hang(home: Path, must_end: Callable[[Callable[[], object]], None]):

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from photio_prep import retry
-from photio_prep.connection import Timeouts
+from photio_prep.deadline import Timeouts
 from photio_prep.errors import (
     ApiUnavailable,
     Interrupted,

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from photio_prep import retry
-from photio_prep.connection import Timeouts
 from photio_prep.data import Keep, Request, Result
+from photio_prep.deadline import Timeouts
 from photio_prep.errors import (
     ApiUnavailable,
     BudgetReached,

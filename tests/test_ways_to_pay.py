@@ -16,8 +16,8 @@ from photio_prep.errors import PhotioError, UsageError
 from photio_prep.many import Job
 from photio_prep.pay import pay
 from photio_prep.preflight import Preflight
+from photio_prep.quality import Level
 from photio_prep.states import State
-from photio_prep.verdict import Level
 from tests.commands import KEY
 from tests.hostile import HostileServer
 from tests.hostile_answers import ok

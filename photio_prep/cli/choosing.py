@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from photio_prep import again, index, inputs, sweeps, watch
+from photio_prep import again, index, inputs, presets, sweeps, watch
 from photio_prep.cli import paying as paying_
 from photio_prep.cli.options import several
 from photio_prep.cli.talk import Talk
@@ -100,7 +100,12 @@ class Choice:
             self._refuse_unwatchable(first, engine)
             return
         expanded = inputs.expand(
-            named, out, passed_over=talk.passed_over, described=bool(description), names=self._names
+            named,
+            out,
+            passed_over=talk.passed_over,
+            described=bool(description),
+            names=self._names,
+            check_preset=presets.by_name,
         )
         self.items = list(islice(expanded, first))
         if first is not None:
@@ -137,7 +142,9 @@ class Choice:
                 self._talk.passed_over(why, by_choice)
 
         def look() -> Iterable[inputs.Item]:
-            return inputs.expand(self._named, self._out, passed_over=once, names=self._names)
+            return inputs.expand(
+                self._named, self._out, passed_over=once, names=self._names, check_preset=presets.by_name
+            )
 
         where = ", ".join(self._named)
         self._talk.say(f"watching {where}: a photo is taken when it stood still for {self._quiet:g} s; Ctrl-C ends")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from photio_prep import settings
+from photio_prep import credentials, settings
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import UsageError
 
@@ -19,7 +19,7 @@ def client(
     *, sandbox: bool, api_url: str | None, key_file: Path | None, key_stdin: bool, keyring: bool, talk: Talk
 ) -> Iterator[Any]:
     """The sender that the options name; the stand-in runs as long as it is needed."""
-    from photio_prep.connection import Timeouts
+    from photio_prep.deadline import Timeouts
     from photio_prep.stages.send import API_URL, InstantClient
 
     if sandbox:
@@ -32,7 +32,7 @@ def client(
             yield InstantClient("pt-sandbox", api_url=stand_in.url, endpoint=SANDBOX)
         return
     url = settings.api_url(api_url, API_URL)
-    key = settings.key(key_file, from_stdin=key_stdin, from_keyring=keyring)
+    key = credentials.key(key_file, from_stdin=key_stdin, from_keyring=keyring)
     if not key.usual:
         talk.say("warning: the key does not start with pt-, as Photio's keys do")
     yield InstantClient(

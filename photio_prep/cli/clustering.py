@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from photio_prep import again, cluster, index, settings
+from photio_prep import again, cluster, credentials, index
 from photio_prep.cli import options
 from photio_prep.cli import paying as paying_
 from photio_prep.cli.shelving import Shelving, Wishes
@@ -93,7 +93,7 @@ def run(
         if not asked.sandbox:
             checked_url(asked.endpoint)
             if ray_address is None:  # elsewhere, only the workers know it
-                settings.key(asked.key_file, from_keyring=asked.keyring)
+                credentials.key(asked.key_file, from_keyring=asked.keyring)
         till = Till(Nobody(asked.endpoint), paying["max_calls"])
         names = [(item.name, {**asked.wishes, **item.wishes}["description"].strip()) for item in items]
         known = again.count_answered(names, asked.endpoint, index.of(asked.out / "orders").refresh())

@@ -17,10 +17,10 @@ from photio_prep.curl import curl
 from photio_prep.errors import GateStopped, UsageError, of_photo
 from photio_prep.orders import Order
 from photio_prep.preflight import SENDABLE, Preflight, image_url_note
+from photio_prep.quality import Level
 from photio_prep.rewording import reworded
 from photio_prep.stages.request import doubts
 from photio_prep.states import State
-from photio_prep.verdict import Level
 
 
 @click.command()
@@ -119,7 +119,7 @@ def _print_curl(
         folder = order.folder or Path()
         state = states.state(folder)
         if state in SENDABLE:
-            talk.out(curl(order, endpoint, pictures.get(order.key, folder / "canvas.png")))
+            talk.out(curl(order.request, endpoint, pictures.get(order.key, folder / "canvas.png")))
         else:
             name = "given up" if states.given_up(folder) else state.replace("_", " ")
             talk.say(f"left out: {folder}: it is {name}, so the call may be paid for already")

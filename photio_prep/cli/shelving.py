@@ -51,7 +51,7 @@ class Shelving:
         """Take the presets that rows of job tables name, for their photos in place of --preset."""
         for item in items:
             if item.job and item.job.presets:
-                self._shelf.choose(item.name, item.output, item.job.presets)
+                self._shelf.choose(item.name, item.output, presets.chosen(item.job.presets))
 
     def choose_for(self, order: Order, chosen: tuple[presets.Preset, ...]) -> None:
         """Take these presets for the photo of an order in place of --preset."""

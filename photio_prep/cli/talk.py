@@ -18,8 +18,8 @@ from photio_prep.errors import GateStopped, Mistakes, PhotioError, PhotoRefused,
 from photio_prep.geometry import snap
 from photio_prep.orders import Order
 from photio_prep.plain import escaped
+from photio_prep.quality import Level
 from photio_prep.states import State, tally
-from photio_prep.verdict import Level
 
 if TYPE_CHECKING:
     from photio_prep.report import Report

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import click
 
-from photio_prep import catalogue, settings, weights
+from photio_prep import catalogue, credentials, settings, weights
 from photio_prep.cli import clients, options
 from photio_prep.cli.talk import Talk
 from photio_prep.devices import Device
@@ -90,7 +90,7 @@ def _out(out: Path) -> str:
 
 
 def _key(key_file: Path | None) -> str:
-    key = settings.key(key_file)
+    key = credentials.key(key_file)
     return "there is one" + ("" if key.usual else ", but it does not start with pt-, as Photio's keys do")
 
 

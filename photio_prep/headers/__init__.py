@@ -7,10 +7,10 @@ ours is entered here. Raises PhotoRefused.
 from photio_prep.errors import PhotoRefused
 from photio_prep.geometry import Size
 from photio_prep.headers import bmp, boxes, gif, jpeg, png, tiff, webp
-from photio_prep.headers.facts import Credit, Damaged, Facts
+from photio_prep.headers.facts import Damaged, Facts
 from photio_prep.limits import Limits, check_metadata, check_size
 
-__all__ = ["Credit", "Damaged", "Facts", "read", "sniff"]
+__all__ = ["Damaged", "Facts", "read", "sniff"]
 
 # Only these parsers are ever entered, and only by a file's own first bytes, never by its name.
 _SIGNATURES = (

@@ -4,19 +4,9 @@ Takes, gives, touches nothing.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
+from photio_prep.data import UNCREDITED, Credit
 from photio_prep.geometry import Size
-
-
-class Credit(NamedTuple):
-    """Whose picture it is, as its EXIF says: plain text of at most 200 characters, empty where it says nothing."""
-
-    artist: str = ""
-    copyright: str = ""
-
-
-UNCREDITED = Credit()
 
 
 class Damaged(Exception):

@@ -7,11 +7,12 @@ import itertools
 import struct
 import zlib
 
+from photio_prep.data import Credit
 from photio_prep.errors import PhotoRefused
 from photio_prep.geometry import Size
 from photio_prep.headers import exif
 from photio_prep.headers.exif import Entry
-from photio_prep.headers.facts import ARRIVED_BROKEN, CUT_SHORT, HOLE, Credit, Damaged, Facts, hole_at
+from photio_prep.headers.facts import ARRIVED_BROKEN, CUT_SHORT, HOLE, Damaged, Facts, hole_at
 from photio_prep.headers.jpeg import within
 from photio_prep.headers.rows import check_rows
 from photio_prep.limits import Limits, check_metadata, check_size

@@ -18,8 +18,8 @@ from photio_prep.errors import PhotioError, UsageError
 from photio_prep.geometry import Placement, snap
 from photio_prep.orders import SANDBOX, Order, below
 from photio_prep.preflight import image_url_note
+from photio_prep.quality import Judgement, Verdict, judgement
 from photio_prep.states import State
-from photio_prep.verdict import Judgement, Verdict, judgement
 
 # What a row may be filtered by besides its state; the gate's reasons come by their own names.
 DAMAGED, REHEARSED, ALTERED, WARNED = "damaged", "sandbox", "drift", "warning"

@@ -15,7 +15,7 @@ from photio_prep.page.build import state_of, totals
 from photio_prep.page.pictures import Pictures, read
 from photio_prep.page.rows import Row
 from photio_prep.plain import escaped
-from photio_prep.verdict import Verdict
+from photio_prep.quality import Verdict
 
 _COLUMNS, _ROWS = 4, 8
 _TILE, _PICTURE, _GAP, _HEAD = (312, 196), 132, 12, 48

@@ -16,8 +16,9 @@ import requests
 import urllib3
 
 from photio_prep import connection, retry, threads
-from photio_prep.connection import Adapter, Session, Timeouts, Upload, Watch
+from photio_prep.connection import Adapter, Session, Upload
 from photio_prep.data import Keep, Request, Result
+from photio_prep.deadline import Timeouts, Watch
 from photio_prep.errors import (
     ApiUnavailable,
     Interrupted,

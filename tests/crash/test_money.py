@@ -16,8 +16,8 @@ from photio_prep import orders, pay
 from photio_prep.again import raise_if_paid
 from photio_prep.cli.paying import each
 from photio_prep.cli.talk import Talk
-from photio_prep.connection import Timeouts
 from photio_prep.data import Canvas, Request, Result
+from photio_prep.deadline import Timeouts
 from photio_prep.errors import OutcomeUnknown, PhotoRefused
 from photio_prep.index import OrderIndex
 from photio_prep.orders import Order  # noqa: TC001  as its neighbours

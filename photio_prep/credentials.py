@@ -1,0 +1,77 @@
+"""Where the API key comes from: a file, standard input, the system's key store, or the environment. Never a flag."""
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+from photio_prep import environment
+from photio_prep.errors import KeyRefused
+from photio_prep.secret import Key
+
+KEY_NAME = "PHOTIO_API_KEY"
+
+
+def key(key_file: Path | None = None, *, from_stdin: bool = False, from_keyring: bool = False) -> Key:
+    """The API key: from --key-file (mode 0600), --key-stdin, --keyring, or PHOTIO_API_KEY. Never from a flag's value.
+
+    Raises:
+        KeyRefused: There is none, it is malformed, or others may read its file.
+    """
+    if key_file is not None:
+        return Key(_guarded(key_file))
+    if from_stdin:
+        return Key(_piped())
+    if from_keyring:
+        return Key(_stored())
+    found = environment.variable(KEY_NAME)
+    if found is None:
+        raise KeyRefused(
+            "there is no API key", f"Set {KEY_NAME}, or use --key-file or --key-stdin; --sandbox needs none"
+        )
+    return Key(found)
+
+
+def has_key() -> bool:
+    """Whether the environment holds a key. It never changes what a verb does."""
+    return bool(environment.variable(KEY_NAME))
+
+
+def _piped() -> str:
+    try:
+        line = sys.stdin.buffer.readline(4096)
+    except OSError as error:
+        raise KeyRefused(f"standard input cannot be read ({error.strerror or error})", "Pipe the key into it") from None
+    if not line:
+        raise KeyRefused("standard input is closed or empty, so it holds no key", "Pipe the key into it")
+    return line.decode("ascii", "replace")
+
+
+def _stored() -> str:
+    try:
+        import keyring
+    except ImportError:
+        raise KeyRefused("keyring is not installed", 'Run: pip install "photio-prep[keyring]"') from None
+    try:
+        found: str | None = keyring.get_password("photio-prep", KEY_NAME)
+    except keyring.errors.KeyringError as error:
+        raise KeyRefused(f"the system's key store cannot be read ({error})", f"Set {KEY_NAME}") from None
+    if found is None:
+        raise KeyRefused("the system's key store holds no key", f"Run: keyring set photio-prep {KEY_NAME}")
+    return found
+
+
+def _guarded(path: Path) -> str:
+    try:
+        # Opened without waiting: a pipe that nobody writes to would hang.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if not stat.S_ISREG(mode):
+                raise KeyRefused("not a regular file", "Put the key into a file of its own", subject=str(path))
+            if os.name == "posix" and mode & 0o077:
+                raise KeyRefused("others may read the key's file", f"Run: chmod 600 {path}", subject=str(path))
+            return file.read(4096).decode("ascii", "replace")
+    except OSError as error:
+        raise KeyRefused(
+            f"the key's file cannot be read ({error.strerror})", "Check the path", subject=str(path)
+        ) from None
