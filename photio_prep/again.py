@@ -6,12 +6,13 @@ of Pillow, zlib or a model.
 
 from collections.abc import Iterable
 
-from photio_prep import seeds, states
+from photio_prep import states
 from photio_prep.errors import PhotoRefused
 from photio_prep.index import Entry, OrderIndex
 from photio_prep.orders import Order
 from photio_prep.origin import file_path
 from photio_prep.states import State
+from photio_prep.system import seeds
 
 _PAID = states.ANSWERED | {State.UNKNOWN, State.PAID_UNUSABLE, State.CLAIMED}
 

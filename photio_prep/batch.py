@@ -17,8 +17,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from photio_prep.errors import PhotioError, StorageFailed, Unexpected, of_photo
-from photio_prep.parallel import CORES
-from photio_prep.threads import Pool
+from photio_prep.system.parallel import CORES
+from photio_prep.system.threads import Pool
 from photio_prep.till import Till
 
 T = TypeVar("T")

@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from photio_prep import files, processes
 from photio_prep.errors import StorageFailed
+from photio_prep.system import files, processes
 
 _TEXTS = ("host", "boot", "started", "time", "namespace", "machine", "id")
 Holder = Literal["ours", "alive", "dead", "elsewhere"]

@@ -18,12 +18,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from photio_prep import environment, orders, states
+from photio_prep import orders, states
 from photio_prep.errors import BudgetReached, Interrupted, PhotioError, PhotoRefused, UsageError
 from photio_prep.inputs import Item
 from photio_prep.orders import Order
 from photio_prep.permits import LOST, Asking, Permits
 from photio_prep.states import State
+from photio_prep.system import environment
 from photio_prep.workers import Plan, Preparing, finished, paid, row_of
 
 # Photos of one dataset of Ray: each is a block of its own, and Ray keeps a list of them.

@@ -17,7 +17,7 @@ import urllib3.exceptions
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from photio_prep.deadline import Watch
+from photio_prep.system.deadline import Watch
 
 
 class Upload:

@@ -7,8 +7,9 @@ Raises ModelUnavailable for weights that do not load, and for a device that was 
 from functools import cache
 from typing import Any, Literal
 
-from photio_prep import compiled, environment
+from photio_prep import compiled
 from photio_prep.errors import ModelUnavailable
+from photio_prep.system import environment
 
 Device = Literal["auto", "cpu", "cuda", "openvino", "coreml"]
 

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from photio_prep import files
 from photio_prep.errors import StorageFailed, UsageError
+from photio_prep.system import files
 
 AGAIN = "Move the folder away and prepare the photo again; keep it if an answer.raw lies in it"
 

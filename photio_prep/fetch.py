@@ -23,12 +23,12 @@ from functools import cache
 from typing import Any
 from urllib.parse import urljoin
 
-from photio_prep import threads
 from photio_prep.addresses import PORTS, Target, shown, special, target
-from photio_prep.deadline import Timeouts, Watch
 from photio_prep.decode import sniff
 from photio_prep.errors import PhotoRefused, UsageError
-from photio_prep.files import too_long
+from photio_prep.system import threads
+from photio_prep.system.deadline import Timeouts, Watch
+from photio_prep.system.files import too_long
 
 # Like socket.getaddrinfo, of which only the addresses are used.
 Resolve = Callable[..., Collection[tuple[Any, ...]]]

@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypedDict, Unpack
 
-from photio_prep import earlier, files, index, pay, settings, states, views
+from photio_prep import earlier, index, pay, settings, states, views
 from photio_prep.assemble import finish_order
 from photio_prep.data import Final, Matter, Result
 from photio_prep.encode import SANDBOX_MARK, SUFFIXES, encoded, final_format
@@ -21,6 +21,7 @@ from photio_prep.inputs import MARK
 from photio_prep.orders import Order
 from photio_prep.origin import Origin
 from photio_prep.publish import place, publish, refuse_special
+from photio_prep.system import files
 
 Metadata = Literal["none", "keep-safe"]
 

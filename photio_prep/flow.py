@@ -24,7 +24,6 @@ from photio_prep.framing import Framing
 from photio_prep.geometry import Recommended, Size, box_on, named, place, snap
 from photio_prep.orders import Order
 from photio_prep.origin import Origin, file_path, placed_as
-from photio_prep.parallel import both
 from photio_prep.pointing import Hints
 from photio_prep.preflight import Preflight
 from photio_prep.reframe import reframed
@@ -34,6 +33,7 @@ from photio_prep.stages.pad import pad
 from photio_prep.stages.request import by_url as by_url
 from photio_prep.stages.request import doubts, request
 from photio_prep.stages.send import API_URL
+from photio_prep.system.parallel import both
 
 # Pixels of a canvas that is worked on in one go.
 _SMALL = 2**17

@@ -13,11 +13,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from photio_prep import claims, facts, files, orders, states
+from photio_prep import claims, facts, orders, states
 from photio_prep.errors import PhotioError
 from photio_prep.names import fold
 from photio_prep.orders import SANDBOX, Order
 from photio_prep.origin import Origin
+from photio_prep.system import files
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from photio_prep import jobs, storage
+from photio_prep import jobs
 from photio_prep.addresses import LONGEST, shown
 from photio_prep.errors import PhotoRefused, UsageError
-from photio_prep.files import read_input
 from photio_prep.names import Names, by_rank
+from photio_prep.system import object_store
+from photio_prep.system.files import read_input
 
 # Only these are taken from a folder; a file that is named on the command line is judged by its bytes alone.
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic", ".heif"})
@@ -99,7 +100,7 @@ def _named(each: str, out: Path, passed_over: PassedOver, tables: Mapping[Path, 
     """The photos that one input names, with their places in its tree."""
     if each == "-":
         yield Item(None, "-", "stdin")
-    elif storage.is_remote(each) and each.endswith("/"):
+    elif object_store.is_remote(each) and each.endswith("/"):
         yield from _stored(each, passed_over)
     elif "://" in each or each.lower().startswith(("data:", "javascript:", "//")):
         yield Item(each, shown(each), _stem(each))
@@ -150,7 +151,7 @@ def _one_name(line: str) -> str:
 def _stored(address: str, passed_over: PassedOver) -> Iterator[Item]:
     """The photos below an address in an object store that ends with a slash; their tree is kept."""
     none = True
-    for place, name in storage.listed(address):
+    for place, name in object_store.listed(address):
         way = PurePosixPath(name)
         hidden = any(part.startswith(".") for part in way.parts)
         if _is_picture(Path(name)) and not hidden and ".." not in way.parts:

@@ -20,11 +20,11 @@ from typing import IO
 
 from PIL import Image
 
-from photio_prep import environment, threads
 from photio_prep.data import Credit
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.limits import Limits
 from photio_prep.pixels import Job, Pixels
+from photio_prep.system import environment, threads
 
 # The child needs three of our modules and not the package, whose import takes longer than most pictures.
 _START = """

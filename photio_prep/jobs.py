@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from photio_prep import seeds, storage
 from photio_prep.errors import Mistakes, PhotioError, UsageError
 from photio_prep.geometry import named
 from photio_prep.rows import Fault, Row, Table, cells, opened
+from photio_prep.system import object_store, seeds
 
 SUFFIXES = (".csv", ".jsonl")
 COLUMNS = (
@@ -221,7 +221,7 @@ def _source(text: str, folder: Path, wrong: Callable[[str, str], None]) -> tuple
         wrong("no source", "Name a photo, from the table's folder, or its URL")
         return None
     if "://" in text or text.lower().startswith(("data:", "javascript:", "//")):
-        if not (re.match(r"https?://[^\s/]", text, re.IGNORECASE) or storage.is_remote(text)):
+        if not (re.match(r"https?://[^\s/]", text, re.IGNORECASE) or object_store.is_remote(text)):
             wrong(f"{text[:60]!r} is no address that photos are fetched from", "Give an http(s) URL or a file")
             return None
         return text, ""

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import platformdirs
 
-from photio_prep import claims, facts, files, wire
+from photio_prep import claims, facts, wire
 from photio_prep.claims import Claim
 from photio_prep.errors import PhotioError, StorageFailed
 from photio_prep.geometry import Size
+from photio_prep.system import files
 
 PART, RAW = "answer.part", "answer.raw"
 # An answer is about 2 MiB; with less room than this nothing is paid for.

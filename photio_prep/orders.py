@@ -33,7 +33,7 @@ from typing import Any
 
 from PIL import Image
 
-from photio_prep import files, records
+from photio_prep import records
 from photio_prep.data import Canvas, Photo, Request
 from photio_prep.decode import picture
 from photio_prep.encode import quick_png
@@ -43,6 +43,7 @@ from photio_prep.facts import read as read_facts
 from photio_prep.geometry import Placement
 from photio_prep.origin import Origin, read_origin
 from photio_prep.quality import judgement
+from photio_prep.system import files
 from photio_prep.wire import key
 
 SCHEMA = 1

@@ -9,7 +9,6 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
-from photio_prep import files
 from photio_prep.data import Photo
 from photio_prep.decode import DEFAULT_LIMITS, Limits
 from photio_prep.encode import quick_png
@@ -17,6 +16,7 @@ from photio_prep.errors import PhotoRefused
 from photio_prep.framing import cropped
 from photio_prep.orders import Order
 from photio_prep.stages.load import Source, load
+from photio_prep.system import files
 
 _HELP = "Name it, or the folder it lies in, with --photos; or use --product generated"
 

@@ -13,9 +13,9 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from photio_prep import files
 from photio_prep.errors import OutputExists
 from photio_prep.jobs import RESULTS
+from photio_prep.system import files
 
 GENERATOR = "photio-prep"
 # Of a PNG, its text `Software`; of a page, its meta element.

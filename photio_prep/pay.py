@@ -13,7 +13,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from photio_prep import claims, files, settings, states
+from photio_prep import claims, settings, states
 from photio_prep.claims import Claim
 from photio_prep.data import Result, Sender
 from photio_prep.errors import (
@@ -32,9 +32,10 @@ from photio_prep.errors import (
 )
 from photio_prep.keep import RAW, AnswerFile, is_usable, restore
 from photio_prep.orders import Order
-from photio_prep.parallel import alone
 from photio_prep.preflight import Preflight
 from photio_prep.states import State
+from photio_prep.system import files
+from photio_prep.system.parallel import alone
 from photio_prep.wire import LONGEST_ANSWER, answer
 
 # Nothing was billed, so the order may be sent again: by itself, or when the user has mended the cause.

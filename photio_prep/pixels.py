@@ -31,7 +31,7 @@ from photio_prep.geometry import Size
 from photio_prep.headers import exif, webp
 from photio_prep.headers.facts import ARRIVED_BROKEN
 from photio_prep.limits import Limits, check_size
-from photio_prep.parallel import both
+from photio_prep.system.parallel import both
 
 # The classes themselves: Image.open asks other parsers too, and warns of large pictures in a way that no thread is safe
 # from (`warnings` are the whole process's).

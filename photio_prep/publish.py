@@ -10,11 +10,11 @@ import os
 import re
 from pathlib import Path
 
-from photio_prep import files
 from photio_prep.encode import SUFFIXES
 from photio_prep.errors import OutputExists, PhotoRefused, UsageError
 from photio_prep.headers import read
 from photio_prep.limits import RANGES, Limits
+from photio_prep.system import files
 
 _AGAIN = "Prepare it again: its record was not written by this version, or was changed"
 _ANY = Limits(pixels=int(RANGES["pixels"][1]), side=int(RANGES["side"][1]), aspect=int(RANGES["aspect"][1]), small=1)

@@ -6,10 +6,11 @@ input, or the network for a URL or an object store. Raises PhotoRefused.
 
 import sys
 
-from photio_prep import settings, storage
+from photio_prep import settings
 from photio_prep.errors import PhotoRefused
-from photio_prep.files import read_input
 from photio_prep.inputs import Item
+from photio_prep.system import object_store
+from photio_prep.system.files import read_input
 
 
 def read(item: Item, *, offline: bool = False) -> bytes:
@@ -27,8 +28,8 @@ def read(item: Item, *, offline: bool = False) -> bytes:
     if isinstance(item.source, str):
         if offline:
             raise PhotoRefused("it would have to be fetched, and --offline forbids that", "Give a file")
-        if storage.is_remote(item.source):
-            return storage.read(item.source, limit)
+        if object_store.is_remote(item.source):
+            return object_store.read(item.source, limit)
         from photio_prep.fetch import fetch
 
         return fetch(item.source, limit=limit, ca_bundle=settings.ca_bundle())

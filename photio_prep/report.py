@@ -15,15 +15,16 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from photio_prep import facts, files, ours, states
+from photio_prep import facts, ours, states
 from photio_prep.errors import PhotioError
 from photio_prep.inputs import Item
 from photio_prep.jobs import RESULTS
 from photio_prep.names import variant_output
 from photio_prep.orders import Order
 from photio_prep.rows import Fault, Table, cells
-from photio_prep.spreadsheet import cell, separated
 from photio_prep.states import State
+from photio_prep.system import files
+from photio_prep.system.spreadsheet import cell, separated
 
 JSON, CSV = "report.json", "report.csv"
 Billed = Literal["no", "yes", "perhaps", "shared", "sandbox"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from photio_prep.files import read_input
+from photio_prep.system.files import read_input
 
 _LONGEST = 64 * 2**20
 _DELIMITERS = ",;\t"

@@ -11,10 +11,10 @@ from typing import Any
 
 import platformdirs
 
-from photio_prep import environment
 from photio_prep import limits as bounds
 from photio_prep.errors import UsageError
 from photio_prep.quality import Level
+from photio_prep.system import environment
 
 _RANGES: dict[str, tuple[float, float]] = {
     "connect": (0.1, 600),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from photio_prep import earlier, files, finals, layout, packshot, rules, states
+from photio_prep import earlier, finals, layout, packshot, rules, states
 from photio_prep.data import UNCREDITED, Credit
 from photio_prep.encode import SUFFIXES, encoded
 from photio_prep.errors import OutputExists, PresetFailed, UsageError
@@ -26,6 +26,7 @@ from photio_prep.presets import Preset
 from photio_prep.provenance import Provenance, packet
 from photio_prep.publish import publish
 from photio_prep.rules import Report
+from photio_prep.system import files
 
 # Tried one after the other until a file is light enough; below the last one sees the blocks.
 QUALITIES = (95, 92, 88, 84, 80, 75, 70)

@@ -11,10 +11,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from photio_prep import claims, files, keep
+from photio_prep import claims, keep
 from photio_prep.errors import StorageFailed, UsageError
 from photio_prep.facts import AGAIN, exact_now, now, read_if_there, written
 from photio_prep.origin import Origin
+from photio_prep.system import files
 
 
 class State(StrEnum):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-from photio_prep import decode, files, finals, index, orders, ours, seeds, settings, states, views
+from photio_prep import decode, finals, index, orders, ours, settings, states, views
 from photio_prep.encode import SUFFIXES
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.geometry import Size
@@ -25,6 +25,7 @@ from photio_prep.names import variant_output
 from photio_prep.orders import Order
 from photio_prep.origin import Variant
 from photio_prep.publish import picture_format, place, publish
+from photio_prep.system import files, seeds
 
 # A sheet ends like a final of ours, so that it is never taken for a photo.
 SHEET = "sheet-photio.png"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photio_prep.parallel import both
+from photio_prep.system.parallel import both
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]

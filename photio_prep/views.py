@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageChops
 
-from photio_prep import files
 from photio_prep.limits import DEFAULT_LIMITS
+from photio_prep.system import files
 from photio_prep.tiles import widened
 
 PHOTO, MASK, OVERLAY = "photo.jpg", "mask.png", "overlay.png"

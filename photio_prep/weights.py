@@ -16,8 +16,8 @@ import platformdirs
 
 from photio_prep.catalogue import Weights, catalog, measured, refuse_licence
 from photio_prep.errors import ModelUnavailable
-from photio_prep.files import sync, sync_folder, write_whole
 from photio_prep.sources import Progress, Sink, Source, SourceFailed, storage_failed
+from photio_prep.system.files import sync, sync_folder, write_whole
 
 
 def default_folder() -> Path:

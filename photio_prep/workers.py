@@ -13,7 +13,6 @@ from typing import Any
 
 from photio_prep import again, credentials, finals, flow, index, orders, pay, presets, reading, settings, states
 from photio_prep.cutting import DEFAULT_CUTOUT, CutoutOptions
-from photio_prep.deadline import Timeouts
 from photio_prep.errors import Interrupted, PhotioError, StorageFailed, UsageError, of_photo
 from photio_prep.finishing import DEFAULT_FINISHING, Finishing
 from photio_prep.inputs import Item
@@ -25,6 +24,7 @@ from photio_prep.provenance import Provenance, packet
 from photio_prep.quality import Level
 from photio_prep.shelf import Shelf
 from photio_prep.stages.send import API_URL, InstantClient
+from photio_prep.system.deadline import Timeouts
 
 # Every other photo would meet the same.
 _FOR_ALL = (2, 7, 11)

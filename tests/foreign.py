@@ -16,9 +16,10 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from photio_prep import claims, files, orders, states
+from photio_prep import claims, orders, states
 from photio_prep.data import Canvas
 from photio_prep.encode import png
+from photio_prep.system import files
 from tests import photos
 
 if TYPE_CHECKING:

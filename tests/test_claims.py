@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep import claims, processes
+from photio_prep import claims
 from photio_prep.errors import StorageFailed
+from photio_prep.system import processes
 
 CLAIMING = "import sys; from pathlib import Path; from photio_prep import claims; claims.claim(Path(sys.argv[1]))"
 

@@ -8,7 +8,7 @@ import requests
 import urllib3
 
 from photio_prep.connection import Upload, is_verdict, reason
-from photio_prep.deadline import Timeouts, Watch
+from photio_prep.system.deadline import Timeouts, Watch
 
 
 def test_the_patience_is_that_of_the_promise():

@@ -193,10 +193,12 @@ def test_a_process_that_lives_here_is_not_given_up(out: Path, gate: Gate):
 
 def test_temporary_files_of_a_process_in_another_container_are_left_alone(tmp_path: Path):
     making = (
-        "import sys; from pathlib import Path; from photio_prep import files;"
+        "import sys; from pathlib import Path; from photio_prep.system import files;"
         "files.temporary_beside(Path(sys.argv[1]) / 'x').write_bytes(b'half'); print(flush=True); input()"
     )
-    sweeping = "import sys; from pathlib import Path; from photio_prep import files; files.sweep(Path(sys.argv[1]))"
+    sweeping = (
+        "import sys; from pathlib import Path; from photio_prep.system import files; files.sweep(Path(sys.argv[1]))"
+    )
     start = [*_unshared(), sys.executable, "-c"]
     with subprocess.Popen([*start, making, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as maker:
         assert maker.stdout is not None

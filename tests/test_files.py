@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep import files
 from photio_prep.errors import PhotoRefused, StorageFailed
+from photio_prep.system import files
 
 LIMIT = 2**20
 
@@ -186,7 +186,7 @@ def test_a_disk_that_is_full_in_the_middle_leaves_the_old_file(tmp_path: Path):
 DYING = """
 import os, signal, sys
 from pathlib import Path
-from photio_prep import files
+from photio_prep.system import files
 files.sync = lambda file: os.kill(os.getpid(), signal.SIGKILL)
 files.write_whole(Path(sys.argv[1]), b"x" * 1000)
 """

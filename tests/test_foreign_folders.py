@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep import files, orders, states
+from photio_prep import orders, states
+from photio_prep.system import files
 from tests.commands import KEY, Said, bare_surroundings
 from tests.foreign import NAMES, Foreign
 from tests.hostile import HostileServer

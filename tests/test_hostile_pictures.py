@@ -22,9 +22,9 @@ from PIL import ExifTags, Image
 
 from photio_prep.decode import Limits, picture
 from photio_prep.errors import NoProduct, PhotoRefused
-from photio_prep.files import read_input, write_whole
 from photio_prep.flow import prepare
 from photio_prep.stages.load import load
+from photio_prep.system.files import read_input, write_whole
 from tests import commands, rasters
 from tests.photos import SCENE, cutout, encoded, photo, saved
 from tests.rasters import chunk, flat_png, gif, header, page, segment, tiff

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photio_prep import jobs, orders, presets, seeds
+from photio_prep import jobs, orders, presets
 from photio_prep.errors import Mistakes
 from photio_prep.inputs import Item, expand
 from photio_prep.sandbox import Sandbox
+from photio_prep.system import seeds
 from tests.photos import SCENE, cutout, mask, saved
 
 if TYPE_CHECKING:

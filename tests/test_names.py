@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from photio_prep.errors import PhotoRefused
-from photio_prep.files import read_input
 from photio_prep.inputs import Item, expand
 from photio_prep.names import portable
+from photio_prep.system.files import read_input
 from tests.commands import Command
 from tests.photos import SCENE, cutout, encoded
 

@@ -254,9 +254,10 @@ def older_version(out: Path) -> None:
 
     from PIL import Image
 
-    from photio_prep import index, seeds
+    from photio_prep import index
     from photio_prep.data import Canvas
     from photio_prep.facts import written
+    from photio_prep.system import seeds
 
     for folder in orders.below(out):
         (origin,) = orders.origins(folder)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep import parallel
-from photio_prep.parallel import alone, both
+from photio_prep.system import parallel
+from photio_prep.system.parallel import alone, both
 
 
 def test_both_give_what_they_give_in_their_order() -> None:
@@ -69,7 +69,7 @@ def test_one_thread_at_a_time_for_a_path_and_others_beside_it(tmp_path: Path) ->
 
 _HEAPS = """
 import re, threading
-from photio_prep.parallel import share_heaps
+from photio_prep.system.parallel import share_heaps
 share_heaps()
 met, leave = threading.Barrier(9), threading.Event()
 def worker():

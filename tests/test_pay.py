@@ -13,7 +13,6 @@ import pytest
 
 from photio_prep import claims, keep, orders, retry, states
 from photio_prep.data import Keep, Request, Result
-from photio_prep.deadline import Timeouts
 from photio_prep.errors import (
     ApiUnavailable,
     KeyRefused,
@@ -30,6 +29,7 @@ from photio_prep.orders import Order
 from photio_prep.pay import kept_result, pay
 from photio_prep.stages.send import InstantClient
 from photio_prep.states import State
+from photio_prep.system.deadline import Timeouts
 from tests import photos
 from tests.hostile import HostileServer
 from tests.hostile_answers import ok, verbatim

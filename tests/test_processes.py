@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep import processes
+from photio_prep.system import processes
 
 
 def test_this_process_started_once():

@@ -24,11 +24,11 @@ from pathlib import Path
 import pytest
 
 from photio_prep import credentials, flow, orders, states
-from photio_prep.deadline import Timeouts
 from photio_prep.errors import PhotioError
 from photio_prep.orders import Order
 from photio_prep.secret import Key
 from photio_prep.stages.send import InstantClient
+from photio_prep.system.deadline import Timeouts
 from photio_prep.till import Till
 from tests.batches import TINY, Batch, configure, planned, surroundings
 from tests.commands import alone, here

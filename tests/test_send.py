@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 
 from photio_prep import retry
-from photio_prep.deadline import Timeouts
 from photio_prep.errors import (
     ApiUnavailable,
     Interrupted,
@@ -31,6 +30,7 @@ from photio_prep.errors import (
 from photio_prep.pace import Pace
 from photio_prep.sandbox import FAULTS, Sandbox, fingerprint
 from photio_prep.stages.send import API_URL, InstantClient, checked_url
+from photio_prep.system.deadline import Timeouts
 from tests.fakes import TellingKeep
 from tests.hostile import PATH, HostileServer
 from tests.hostile_answers import CASES, Case, echo, ok, verbatim, with_code

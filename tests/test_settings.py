@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep import credentials, environment, settings
-from photio_prep.deadline import Timeouts
+from photio_prep import credentials, settings
 from photio_prep.errors import KeyRefused, UsageError
+from photio_prep.system import environment
+from photio_prep.system.deadline import Timeouts
 
 KEY = "pt-canary-5c1e77b0a9d4"
 Write = Callable[[str], None]

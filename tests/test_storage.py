@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from photio_prep import inputs, storage
+from photio_prep import inputs
 from photio_prep.errors import OutputExists, PhotoRefused, StorageFailed, UsageError
+from photio_prep.system import object_store
 from tests.photos import SCENE, cutout, encoded, photo
 
 pytest.importorskip("fsspec", reason="the extra storage is not installed")
@@ -112,10 +113,10 @@ def test_a_file_of_somebody_else_in_the_store_is_not_replaced(bucket: str, comma
 def test_what_is_not_there_or_too_long_is_refused(bucket: str):
     filled(bucket)
     with pytest.raises(PhotoRefused, match="cannot be read"):
-        storage.read(f"{bucket}/in/nothing.png", 100)
+        object_store.read(f"{bucket}/in/nothing.png", 100)
     with pytest.raises(PhotoRefused, match="the limit is"):
-        storage.read(f"{bucket}/in/a.png", 100)
-    assert storage.read(f"{bucket}/in/a.png", len(encoded(cutout()))) == encoded(cutout())
+        object_store.read(f"{bucket}/in/a.png", 100)
+    assert object_store.read(f"{bucket}/in/a.png", len(encoded(cutout()))) == encoded(cutout())
 
 
 @pytest.mark.skipif(not S3, reason="no s3fs, no moto")
@@ -125,7 +126,7 @@ def test_a_store_that_fails_says_nothing_of_its_credentials(monkeypatch: pytest.
     bucket = next(stores)
     try:
         with pytest.raises(StorageFailed) as caught:
-            storage.put(bucket.replace("bucket", "nobody-has-this"), "a.png", b"x")
+            object_store.put(bucket.replace("bucket", "nobody-has-this"), "a.png", b"x")
         assert "canary" not in f"{caught.value!r} {caught.value} {caught.value.__cause__}".lower()
     finally:
         stores.close()
@@ -154,9 +155,9 @@ def test_orders_never_lie_in_a_store(command: Command, out: str):
      "sftp://h/a.png", "zip://a.png", "github://a:b@c/d", "S3://", "s3:///a.png", "http://h/a.png"],
 )  # fmt: skip
 def test_nothing_but_stores_is_opened(name: str):
-    assert not storage.is_remote(name)
+    assert not object_store.is_remote(name)
     with pytest.raises(UsageError):
-        storage.read(name, 100)
+        object_store.read(name, 100)
 
 
 def test_an_empty_place_is_told():
@@ -168,13 +169,13 @@ def test_an_empty_place_is_told():
 def test_without_its_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(UsageError, match=r"photio-prep\[storage\]"):
-        storage.read("s3://bucket/a.png", 100)
+        object_store.read("s3://bucket/a.png", 100)
 
 
 def test_the_same_bytes_are_put_once_and_others_not_over_them():
     bucket = memory()
-    assert storage.put(bucket, "x/a.png", b"1") == storage.put(bucket, "x/a.png", b"1") == f"{bucket}/x/a.png"
+    assert object_store.put(bucket, "x/a.png", b"1") == object_store.put(bucket, "x/a.png", b"1") == f"{bucket}/x/a.png"
     with pytest.raises(OutputExists):
-        storage.put(bucket, "x/a.png", b"2")
-    storage.put(bucket, "x/a.png", b"2", overwrite=True)
+        object_store.put(bucket, "x/a.png", b"2")
+    object_store.put(bucket, "x/a.png", b"2", overwrite=True)
     assert there(bucket) == {"x/a.png": b"2"}

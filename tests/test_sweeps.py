@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from photio_prep import orders, seeds
+from photio_prep import orders
 from photio_prep.sandbox import Sandbox
+from photio_prep.system import seeds
 from tests.photos import SCENE, cutout, photo, saved
 
 if TYPE_CHECKING:

@@ -21,9 +21,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from photio_prep import flow, orders, states, threads
+from photio_prep import flow, orders, states
 from photio_prep.errors import UsageError
 from photio_prep.states import State
+from photio_prep.system import threads
 from tests.batches import TINY
 from tests.commands import KEY, Command
 from tests.hostile import HostileServer

@@ -8,7 +8,6 @@ import pytest
 
 from photio_prep import retry
 from photio_prep.data import Keep, Request, Result
-from photio_prep.deadline import Timeouts
 from photio_prep.errors import (
     ApiUnavailable,
     BudgetReached,
@@ -22,6 +21,7 @@ from photio_prep.errors import (
     UsageError,
 )
 from photio_prep.stages.send import InstantClient
+from photio_prep.system.deadline import Timeouts
 from photio_prep.till import UNKNOWNS_IN_A_ROW, Till
 from tests.hostile import HostileServer
 from tests.hostile_answers import ok, verbatim

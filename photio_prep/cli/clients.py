@@ -19,8 +19,8 @@ def client(
     *, sandbox: bool, api_url: str | None, key_file: Path | None, key_stdin: bool, keyring: bool, talk: Talk
 ) -> Iterator[Any]:
     """The sender that the options name; the stand-in runs as long as it is needed."""
-    from photio_prep.deadline import Timeouts
     from photio_prep.stages.send import API_URL, InstantClient
+    from photio_prep.system.deadline import Timeouts
 
     if sandbox:
         if api_url is not None:

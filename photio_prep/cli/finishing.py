@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from photio_prep import files, finals, storage
+from photio_prep import finals
 from photio_prep.cli.shelving import Shelving, Wishes
 from photio_prep.cli.talk import Talk
 from photio_prep.data import Matter, Result
@@ -11,6 +11,7 @@ from photio_prep.errors import PhotoRefused
 from photio_prep.finishing import Finishing
 from photio_prep.orders import Order
 from photio_prep.states import State
+from photio_prep.system import files, object_store
 
 
 def wishes(given: dict[str, Any]) -> Wishes:
@@ -57,7 +58,7 @@ def write(
 def put(path: Path, out: Path, to: str | None, *, overwrite: bool) -> None:
     """Put a final that was written `to` a store too, if there is one, below the same name."""
     if to:
-        storage.put(to, path.relative_to(out).as_posix(), files.read_own(path, files.OUTPUT), overwrite=overwrite)
+        object_store.put(to, path.relative_to(out).as_posix(), files.read_own(path, files.OUTPUT), overwrite=overwrite)
 
 
 def tell(order: Order, path: Path, out: Path, wished: Wishes, shelving: Shelving, talk: Talk) -> None:

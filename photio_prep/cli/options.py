@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 import click
 
-from photio_prep import storage
 from photio_prep.errors import UsageError
 from photio_prep.framing import Framing
+from photio_prep.system import object_store
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -185,7 +185,7 @@ gating = click.option(
 
 def _no_store(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
     if value is not None:
-        storage.refuse_orders(str(value))
+        object_store.refuse_orders(str(value))
     return value
 
 
@@ -193,7 +193,7 @@ to = click.option(
     "--to",
     default=None,
     metavar="ADDRESS",
-    callback=lambda _context, _parameter, value: storage.checked(value),
+    callback=lambda _context, _parameter, value: object_store.checked(value),
     help="Put finals there too: s3://, gs:// or az:// (extra storage).",
 )
 out = click.option(

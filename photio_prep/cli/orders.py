@@ -16,9 +16,9 @@ from photio_prep.cli.talk import Talk
 from photio_prep.errors import Interrupted, PhotioError, UsageError
 from photio_prep.geometry import named
 from photio_prep.origin import Origin
-from photio_prep.parallel import CORES, alone
 from photio_prep.stages.request import checked_seed
 from photio_prep.states import State
+from photio_prep.system.parallel import CORES, alone
 
 
 @click.command()

@@ -10,7 +10,7 @@ from photio_prep.cli.talk import Talk
 from photio_prep.cutting import CutoutOptions
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.orders import Order
-from photio_prep.parallel import share_heaps
+from photio_prep.system.parallel import share_heaps
 
 
 def prepared(
@@ -85,7 +85,7 @@ def _matters(cutting: dict[str, Any], talk: Talk, *, offline: bool) -> tuple[Any
 
 def _writable(out: Path) -> None:
     """Find out now, and not after paying, that nothing can be written."""
-    from photio_prep import files
+    from photio_prep.system import files
 
     files.write_whole(out / "orders" / ".writable", b"")
     files.remove(out / "orders" / ".writable")

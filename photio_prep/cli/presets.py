@@ -10,8 +10,8 @@ from photio_prep import rules, settings
 from photio_prep.cli import options
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import PhotioError, PresetFailed, UsageError
-from photio_prep.files import read_input
 from photio_prep.presets import Preset
+from photio_prep.system.files import read_input
 
 
 class _Named(click.Group):

@@ -9,8 +9,8 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from photio_prep import threads
 from photio_prep.errors import UsageError
+from photio_prep.system import threads
 
 _STOP = ("SIGINT", "SIGTERM", "SIGHUP")
 _PAUSE = ("SIGTSTP", "SIGCONT")

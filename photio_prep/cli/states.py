@@ -12,10 +12,10 @@ from photio_prep.cli import options
 from photio_prep.cli.talk import Talk, described
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.orders import Order
-from photio_prep.plain import escaped
 from photio_prep.preflight import image_url_note
 from photio_prep.quality import Verdict
 from photio_prep.states import State
+from photio_prep.system.text import escaped
 
 # What the user should know first, and what to do about each; "{out}" is the output folder, "{order}" one such order.
 _NEXT = {

@@ -17,9 +17,9 @@ from photio_prep.addresses import shown
 from photio_prep.errors import GateStopped, Mistakes, PhotioError, PhotoRefused, StorageFailed, worst
 from photio_prep.geometry import snap
 from photio_prep.orders import Order
-from photio_prep.plain import escaped
 from photio_prep.quality import Level
 from photio_prep.states import State, tally
+from photio_prep.system.text import escaped
 
 if TYPE_CHECKING:
     from photio_prep.report import Report

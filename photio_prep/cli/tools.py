@@ -14,7 +14,7 @@ from photio_prep.cli import clients, options
 from photio_prep.cli.talk import Talk
 from photio_prep.devices import Device
 from photio_prep.errors import ModelUnavailable, PhotioError
-from photio_prep.plain import escaped
+from photio_prep.system.text import escaped
 
 
 @click.command()
@@ -78,7 +78,7 @@ def _model(name: str, device: Device) -> str:
 
 
 def _out(out: Path) -> str:
-    from photio_prep import files
+    from photio_prep.system import files
 
     made = [each for each in (out, *out.parents) if not each.exists()]
     probe = out / ".photio-check"

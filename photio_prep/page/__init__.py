@@ -14,10 +14,11 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from photio_prep import files, ours
+from photio_prep import ours
 from photio_prep.errors import UsageError
 from photio_prep.orders import Order
 from photio_prep.page import build, pictures, rows, sheet
+from photio_prep.system import files
 
 NAME = "review.html"
 

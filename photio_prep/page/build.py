@@ -29,9 +29,9 @@ from photio_prep.errors import PhotioError, UsageError
 from photio_prep.limits import DEFAULT_LIMITS
 from photio_prep.page.pictures import Pictures, read
 from photio_prep.page.rows import Row, home
-from photio_prep.plain import escaped
 from photio_prep.states import State
-from photio_prep.threads import Pool
+from photio_prep.system.text import escaped
+from photio_prep.system.threads import Pool
 
 BRAND = "#f2e6d8"
 # Photos in one file -> the longer side of its pictures: about 30 MB at the end of each line.

@@ -12,9 +12,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NoReturn
 
-from photio_prep import facts, files
+from photio_prep import facts
 from photio_prep.errors import PhotioError, PhotoRefused, UsageError
 from photio_prep.orders import Order
+from photio_prep.system import files
 
 SCHEMA = 1
 _MEMBERS = {"schema", "approved", "rejected"}

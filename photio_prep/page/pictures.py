@@ -18,7 +18,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from photio_prep import claims, files, keep, views, wire
+from photio_prep import claims, keep, views, wire
 from photio_prep.decode import DEFAULT_LIMITS, picture
 from photio_prep.encode import SUFFIXES
 from photio_prep.errors import PhotioError, UsageError
@@ -28,7 +28,8 @@ from photio_prep.limits import Limits
 from photio_prep.page.rows import Row, digest_is, home
 from photio_prep.publish import place as place_of
 from photio_prep.records import CANVAS
-from photio_prep.threads import Pool
+from photio_prep.system import files
+from photio_prep.system.threads import Pool
 
 # Each half of a small pair, in pixels: twice what the page shows.
 _HALF = (144, 120)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from photio_prep import facts, files, records, states, wanted
+from photio_prep import facts, records, states, wanted
 from photio_prep.addresses import shown
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.geometry import Placement, snap
@@ -20,6 +20,7 @@ from photio_prep.orders import SANDBOX, Order, below
 from photio_prep.preflight import image_url_note
 from photio_prep.quality import Judgement, Verdict, judgement
 from photio_prep.states import State
+from photio_prep.system import files
 
 # What a row may be filtered by besides its state; the gate's reasons come by their own names.
 DAMAGED, REHEARSED, ALTERED, WARNED = "damaged", "sandbox", "drift", "warning"

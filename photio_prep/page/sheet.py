@@ -9,13 +9,14 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-from photio_prep import files, ours
+from photio_prep import ours
 from photio_prep.errors import PhotioError
 from photio_prep.page.build import state_of, totals
 from photio_prep.page.pictures import Pictures, read
 from photio_prep.page.rows import Row
-from photio_prep.plain import escaped
 from photio_prep.quality import Verdict
+from photio_prep.system import files
+from photio_prep.system.text import escaped
 
 _COLUMNS, _ROWS = 4, 8
 _TILE, _PICTURE, _GAP, _HEAD = (312, 196), 132, 12, 48

@@ -15,10 +15,9 @@ from typing import NamedTuple
 import requests
 import urllib3
 
-from photio_prep import connection, retry, threads
+from photio_prep import connection, retry
 from photio_prep.connection import Adapter, Session, Upload
 from photio_prep.data import Keep, Request, Result
-from photio_prep.deadline import Timeouts, Watch
 from photio_prep.errors import (
     ApiUnavailable,
     Interrupted,
@@ -31,6 +30,8 @@ from photio_prep.errors import (
 from photio_prep.pace import Pace
 from photio_prep.retry import Outcome
 from photio_prep.secret import Key, Redacted
+from photio_prep.system import threads
+from photio_prep.system.deadline import Timeouts, Watch
 from photio_prep.wire import LONGEST_ANSWER, answer, body
 
 API_URL = "https://api.photio.io/v1/inference/instant"

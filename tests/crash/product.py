@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import scipy.fft
 import scipy.ndimage  # noqa: F401
 
-from photio_prep import claims, files, finals, flow, orders, pay, states
+from photio_prep import claims, finals, flow, orders, pay, states
 from photio_prep.cli.paying import each
 from photio_prep.cli.talk import Talk
 from photio_prep.data import Cutout
@@ -28,6 +28,7 @@ from photio_prep.stages.pad import pad
 from photio_prep.stages.request import request
 from photio_prep.stages.send import InstantClient
 from photio_prep.states import State
+from photio_prep.system import files
 from photio_prep.till import Till
 from tests.hostile import PATH
 from tests.photos import SCENE, cutout

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photio_prep import processes
 from photio_prep.states import State
+from photio_prep.system import processes
 from tests.crash import product
 from tests.crash.harness import KillResult
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photio_prep import claims, pay, processes
+from photio_prep import claims, pay
 from photio_prep.claims import Claim
 from photio_prep.stages.send import InstantClient
 from photio_prep.states import State
+from photio_prep.system import processes
 from tests import commands
 from tests.crash import product
 from tests.crash.harness import Forked, Run

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
-from photio_prep.threads import Pool
+from photio_prep.system.threads import Pool
 
 First = TypeVar("First")
 Second = TypeVar("Second")

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from photio_prep.errors import OutputExists, PhotoRefused, StorageFailed, UsageError
-from photio_prep.files import too_long
+from photio_prep.system.files import too_long
 
 # What can be named, and the library that each needs beside fsspec. Nothing else: fsspec would open local files,
 # caches, archives and chains of them (`a::b`), and a list or table of somebody else must not name those.

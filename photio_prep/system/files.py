@@ -20,8 +20,8 @@ from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
-from photio_prep import processes
 from photio_prep.errors import PhotoRefused, StorageFailed
+from photio_prep.system import processes
 
 # A part-written file ends like this; nothing that ends like this is ever read as a result.
 PART = ".part"

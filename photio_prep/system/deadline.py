@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from photio_prep import threads
+from photio_prep.system import threads
 
 
 @dataclass(frozen=True, slots=True)
