@@ -17,8 +17,8 @@ import atheris
 with atheris.instrument_imports(include=["photio_prep", "PIL"]):
     from PIL import Image
 
-    from photio_prep.decode import Limits, picture
     from photio_prep.errors import PhotoRefused
+    from photio_prep.imaging.decode import Limits, picture
 
 LIMITS = replace(Limits(), pixels=250_000, isolate="none")
 

@@ -12,13 +12,13 @@ from PIL import Image
 
 from photio_prep import originals, pay, restore, tone
 from photio_prep.data import Final, Matter, Photo, Result
-from photio_prep.decode import DEFAULT_LIMITS, Limits
 from photio_prep.drift import figures
-from photio_prep.encode import final_format
 from photio_prep.errors import PhotoRefused
 from photio_prep.finishing import DEFAULT_FINISHING, Finishing, output_size
 from photio_prep.geometry import Size
-from photio_prep.limits import check_extent
+from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits
+from photio_prep.imaging.encode import final_format
+from photio_prep.imaging.limits import check_extent
 from photio_prep.orders import Order, cutout_of
 from photio_prep.outline import outline
 from photio_prep.quality import Drift, Proof

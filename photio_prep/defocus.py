@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photio_prep.tiles import Bools, Floats, extreme
+from photio_prep.imaging.tiles import Bools, Floats, extreme
 
 # The rim is looked at in a picture this many times smaller: there is no detail in it to lose, and grain is averaged.
 _SMALLER = 4

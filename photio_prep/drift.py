@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from photio_prep.imaging.tiles import Bools, Floats
 from photio_prep.quality import Figures
-from photio_prep.tiles import Bools, Floats
 
 # How far a product is looked for, and how far around its outline a new rim (pixels of the canvas).
 _REACH, _RIM = 24, 10

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from photio_prep import index, states
 from photio_prep.errors import PhotioError
+from photio_prep.imaging.limits import DEFAULT_LIMITS
 from photio_prep.index import Entry
-from photio_prep.limits import DEFAULT_LIMITS
 from photio_prep.orders import Order
 from photio_prep.system import files
 

@@ -13,10 +13,10 @@ from typing import Any, Literal, NamedTuple, TypedDict, Unpack
 from photio_prep import earlier, index, pay, settings, states, views
 from photio_prep.assemble import finish_order
 from photio_prep.data import Final, Matter, Result
-from photio_prep.encode import SANDBOX_MARK, SUFFIXES, encoded, final_format
 from photio_prep.errors import OutputExists, UsageError
 from photio_prep.facts import read_if_there, written
 from photio_prep.finishing import DEFAULT_FINISHING, Finishing
+from photio_prep.imaging.encode import SANDBOX_MARK, SUFFIXES, encoded, final_format
 from photio_prep.inputs import MARK
 from photio_prep.orders import Order
 from photio_prep.origin import Origin

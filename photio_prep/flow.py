@@ -16,12 +16,12 @@ from photio_prep import orders as orders_
 from photio_prep.assemble import assembled, finish_order
 from photio_prep.cutting import DEFAULT_CUTOUT, CutoutOptions
 from photio_prep.data import Cutout, Final, Matter, Photo, Request, Result, Sender
-from photio_prep.decode import DEFAULT_LIMITS, Limits
-from photio_prep.encode import final_format
 from photio_prep.errors import NoProduct, UsageError
 from photio_prep.finishing import Finishing, Product
 from photio_prep.framing import Framing
 from photio_prep.geometry import Recommended, Size, box_on, named, place, snap
+from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits
+from photio_prep.imaging.encode import final_format
 from photio_prep.orders import Order
 from photio_prep.origin import Origin, file_path, placed_as
 from photio_prep.pointing import Hints

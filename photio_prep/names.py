@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
-from photio_prep.encode import SUFFIXES, final_format
+from photio_prep.imaging.encode import SUFFIXES, final_format
 
 # A name may have 255 bytes on every file system we know; ours adds at most this.
 _LONGEST = 255 - len("~123456123456-photio-instagram-portrait.jpg")

@@ -35,12 +35,12 @@ from PIL import Image
 
 from photio_prep import records
 from photio_prep.data import Canvas, Photo, Request
-from photio_prep.decode import picture
-from photio_prep.encode import quick_png
 from photio_prep.errors import StorageFailed
 from photio_prep.facts import AGAIN, now, read_if_there, written
 from photio_prep.facts import read as read_facts
 from photio_prep.geometry import Placement
+from photio_prep.imaging.decode import picture
+from photio_prep.imaging.encode import quick_png
 from photio_prep.origin import Origin, read_origin
 from photio_prep.quality import judgement
 from photio_prep.system import files

@@ -10,10 +10,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from photio_prep.data import Photo
-from photio_prep.decode import DEFAULT_LIMITS, Limits
-from photio_prep.encode import quick_png
 from photio_prep.errors import PhotoRefused
 from photio_prep.framing import cropped
+from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits
+from photio_prep.imaging.encode import quick_png
 from photio_prep.orders import Order
 from photio_prep.stages.load import Source, load
 from photio_prep.system import files

@@ -14,7 +14,7 @@ from photio_prep.data import Photo
 from photio_prep.errors import PhotioError
 from photio_prep.framing import box_of, cut_sides
 from photio_prep.geometry import Box, Size
-from photio_prep.limits import DEFAULT_LIMITS, Limits
+from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
 from photio_prep.orders import Order, cutout_of
 
 

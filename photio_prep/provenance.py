@@ -11,7 +11,7 @@ import re
 from typing import Literal
 from xml.sax.saxutils import escape, quoteattr
 
-from photio_prep.encode import SANDBOX_MARK
+from photio_prep.imaging.encode import SANDBOX_MARK
 from photio_prep.orders import Order
 
 Provenance = Literal["trained", "composite", "none"]

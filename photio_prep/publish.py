@@ -10,10 +10,10 @@ import os
 import re
 from pathlib import Path
 
-from photio_prep.encode import SUFFIXES
 from photio_prep.errors import OutputExists, PhotoRefused, UsageError
-from photio_prep.headers import read
-from photio_prep.limits import RANGES, Limits
+from photio_prep.imaging.encode import SUFFIXES
+from photio_prep.imaging.headers import read
+from photio_prep.imaging.limits import RANGES, Limits
 from photio_prep.system import files
 
 _AGAIN = "Prepare it again: its record was not written by this version, or was changed"

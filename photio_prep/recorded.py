@@ -8,10 +8,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from photio_prep import index, states
-from photio_prep.encode import SUFFIXES, final_format
 from photio_prep.errors import PhotioError
+from photio_prep.imaging.encode import SUFFIXES, final_format
+from photio_prep.imaging.limits import DEFAULT_LIMITS
 from photio_prep.index import Entry, OrderIndex
-from photio_prep.limits import DEFAULT_LIMITS
 from photio_prep.names import Names, Photo, fold, variant_output, variants_folder
 from photio_prep.origin import Origin
 from photio_prep.system.files import read_input

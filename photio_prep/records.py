@@ -9,8 +9,8 @@ from typing import Any
 
 from photio_prep.errors import PhotoRefused
 from photio_prep.geometry import Box, Placement, Size
-from photio_prep.headers import read
-from photio_prep.limits import RANGES, Limits, check_extent
+from photio_prep.imaging.headers import read
+from photio_prep.imaging.limits import RANGES, Limits, check_extent
 
 # A canvas and what is of its scale: four megapixels are two to three times the largest size that the API offers.
 CANVAS = Limits(pixels=2**22, small=1, aspect=int(RANGES["aspect"][1]))

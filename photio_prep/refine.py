@@ -12,7 +12,7 @@ from PIL import Image
 
 from photio_prep.defocus import blurred_alpha
 from photio_prep.geometry import Size
-from photio_prep.tiles import Bools, Floats, box_mean, extreme, over_tiles, widened
+from photio_prep.imaging.tiles import Bools, Floats, box_mean, extreme, over_tiles, widened
 
 # A network of few pixels (this many of the canvas to one of its own, or more) is wrong about an edge by more of them.
 _COARSE = 1.6

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photio_prep.edges import foreground
-from photio_prep.tiles import Bools, Floats, widened
+from photio_prep.imaging.tiles import Bools, Floats, widened
 from photio_prep.upsample import Upsampled, softness
 
 Bytes = NDArray[np.uint8]

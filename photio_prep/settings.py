@@ -11,8 +11,8 @@ from typing import Any
 
 import platformdirs
 
-from photio_prep import limits as bounds
 from photio_prep.errors import UsageError
+from photio_prep.imaging import limits as bounds
 from photio_prep.quality import Level
 from photio_prep.system import environment
 

@@ -13,13 +13,13 @@ from PIL import Image
 
 from photio_prep import earlier, finals, layout, packshot, rules, states
 from photio_prep.data import UNCREDITED, Credit
-from photio_prep.encode import SUFFIXES, encoded
 from photio_prep.errors import OutputExists, PresetFailed, UsageError
 from photio_prep.framing import box_of
 from photio_prep.geometry import Box
+from photio_prep.imaging.encode import SUFFIXES, encoded
+from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
 from photio_prep.inputs import MARK
 from photio_prep.layout import Laid
-from photio_prep.limits import DEFAULT_LIMITS, Limits
 from photio_prep.orders import Order, cutout_of
 from photio_prep.packshot import Product
 from photio_prep.presets import Preset

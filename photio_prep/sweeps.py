@@ -14,13 +14,14 @@ from typing import NamedTuple
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-from photio_prep import decode, finals, index, orders, ours, settings, states, views
-from photio_prep.encode import SUFFIXES
+from photio_prep import finals, index, orders, ours, settings, states, views
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.geometry import Size
+from photio_prep.imaging import decode
+from photio_prep.imaging.encode import SUFFIXES
+from photio_prep.imaging.limits import DEFAULT_LIMITS
 from photio_prep.index import Entry
 from photio_prep.inputs import MARK
-from photio_prep.limits import DEFAULT_LIMITS
 from photio_prep.names import variant_output
 from photio_prep.orders import Order
 from photio_prep.origin import Variant

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageChops
 
-from photio_prep.limits import DEFAULT_LIMITS
+from photio_prep.imaging.limits import DEFAULT_LIMITS
+from photio_prep.imaging.tiles import widened
 from photio_prep.system import files
-from photio_prep.tiles import widened
 
 PHOTO, MASK, OVERLAY = "photo.jpg", "mask.png", "overlay.png"
 # Longer side of each half, and of a square of the board, in pixels.

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from photio_prep import claims, orders, states
 from photio_prep.data import Canvas
-from photio_prep.encode import png
+from photio_prep.imaging.encode import png
 from photio_prep.system import files
 from tests import photos
 

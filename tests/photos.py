@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 
 from photio_prep.data import Canvas, Request
-from photio_prep.encode import png
 from photio_prep.geometry import Size, place
+from photio_prep.imaging.encode import png
 from photio_prep.orders import Order
 from photio_prep.origin import Origin
 

@@ -196,9 +196,7 @@ def test_temporary_files_of_a_process_in_another_container_are_left_alone(tmp_pa
         "import sys; from pathlib import Path; from photio_prep.system import files;"
         "files.temporary_beside(Path(sys.argv[1]) / 'x').write_bytes(b'half'); print(flush=True); input()"
     )
-    sweeping = (
-        "import sys, pathlib; from photio_prep.system import files; files.sweep(pathlib.Path(sys.argv[1]))"
-    )
+    sweeping = "import sys, pathlib; from photio_prep.system import files; files.sweep(pathlib.Path(sys.argv[1]))"
     start = [*_unshared(), sys.executable, "-c"]
     with subprocess.Popen([*start, making, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as maker:
         assert maker.stdout is not None

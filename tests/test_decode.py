@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
-from photio_prep.decode import Limits, picture, sniff
 from photio_prep.errors import PhotoRefused
 from photio_prep.geometry import Size
-from photio_prep.pixels import _lanczos
+from photio_prep.imaging.decode import Limits, picture, sniff
+from photio_prep.imaging.decoders import _lanczos
 from tests.icc import P3, SRGB, matrix_profile, to_srgb
 from tests.photos import encoded
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
-from photio_prep.encode import SANDBOX_MARK, SUFFIXES, encoded, final_format, png
 from photio_prep.errors import UsageError
+from photio_prep.imaging.encode import SANDBOX_MARK, SUFFIXES, encoded, final_format, png
 from tests import photos
 
 CANARY = "canary-5c1e77"

@@ -20,9 +20,9 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from photio_prep.decode import Limits, picture
 from photio_prep.errors import NoProduct, PhotoRefused
 from photio_prep.flow import prepare
+from photio_prep.imaging.decode import Limits, picture
 from photio_prep.stages.load import load
 from photio_prep.system.files import read_input, write_whole
 from tests import commands, rasters
@@ -261,7 +261,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 COSTS = """
 import json, sys, time
 from photio_prep.errors import PhotoRefused
-from photio_prep.decode import picture
+from photio_prep.imaging.decode import picture
 def kept(what):
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(what)) // 1024
 data = open(sys.argv[1], "rb").read()

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from photio_prep import isolate
-from photio_prep.decode import Limits, picture
 from photio_prep.errors import PhotoRefused
+from photio_prep.imaging import isolated
+from photio_prep.imaging.decode import Limits, picture
 from photio_prep.stages.load import load
 from tests import icc
 from tests.commands import KEY
@@ -45,22 +45,22 @@ BAD_DAYS = {
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
     """Nobody's child serves the next test."""
-    isolate.close()
+    isolated.close()
     yield
-    isolate.close()
+    isolated.close()
 
 
 def bad_day(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """From now on a child that decodes a BMP has this bad day."""
     what = f"""
-import photio_prep.pixels
+import photio_prep.imaging.decoders
 def hurt(file):
     exec({BAD_DAYS[name]!r})
-    return photio_prep.pixels.GifImagePlugin.GifImageFile(file)
-photio_prep.pixels._DECODERS["BMP"] = hurt
+    return photio_prep.imaging.decoders.GifImagePlugin.GifImageFile(file)
+photio_prep.imaging.decoders._DECODERS["BMP"] = hurt
 serve()
 """
-    monkeypatch.setattr(isolate, "_START", isolate._START.replace("\nserve()\n", what))
+    monkeypatch.setattr(isolated, "_START", isolated._START.replace("\nserve()\n", what))
 
 
 BMP = encoded(photo(), "BMP")
@@ -132,7 +132,7 @@ def test_a_decoder_sees_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_child_that_was_killed_while_it_waited_is_replaced() -> None:
     assert picture(GIF).image.size == (90, 70)
-    (child,) = isolate._IDLE._children
+    (child,) = isolated._IDLE._children
     child.process.kill()
     child.process.wait()
     assert picture(GIF).image.size == (90, 70)
@@ -141,9 +141,9 @@ def test_a_child_that_was_killed_while_it_waited_is_replaced() -> None:
 def test_one_child_serves_one_picture_after_the_other() -> None:
     for data in (GIF, BMP, GIF):
         picture(data)
-    (child,) = isolate._IDLE._children
+    (child,) = isolated._IDLE._children
     picture(BMP)
-    assert [child] == isolate._IDLE._children
+    assert [child] == isolated._IDLE._children
 
 
 def test_threads_have_children_of_their_own_and_get_their_own_pictures() -> None:
@@ -155,7 +155,7 @@ def test_threads_have_children_of_their_own_and_get_their_own_pictures() -> None
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(decoded, shades))
-    assert 1 <= len(isolate._IDLE._children) <= 4
+    assert 1 <= len(isolated._IDLE._children) <= 4
 
 
 def test_a_child_that_cannot_be_started_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,8 +199,8 @@ def test_here_and_apart_give_the_same_pixels(kind: str) -> None:
 FORKED = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
-from photio_prep import isolate
-from photio_prep.decode import picture
+from photio_prep.imaging import isolated as isolate
+from photio_prep.imaging.decode import picture
 from pathlib import Path
 data = Path(sys.argv[2]).read_bytes()
 first = picture(data).image.tobytes()
@@ -244,7 +244,7 @@ def test_a_fork_starts_a_child_of_its_own_and_nothing_is_left_behind(tmp_path: P
 
 
 SCRIPT = """
-from photio_prep.decode import picture
+from photio_prep.imaging.decode import picture
 import sys
 from pathlib import Path
 print(picture(Path(sys.argv[1]).read_bytes()).image.size)

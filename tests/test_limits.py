@@ -11,7 +11,7 @@ import pytest
 
 from photio_prep import settings
 from photio_prep.errors import UsageError
-from photio_prep.limits import DEFAULT_LIMITS, RANGES, Limits
+from photio_prep.imaging.limits import DEFAULT_LIMITS, RANGES, Limits
 from tests import commands
 from tests.photos import saved
 

@@ -113,7 +113,7 @@ def test_a_mistake_never_costs_a_call(
 
 
 def test_limits_hold_for_the_final_too(client: InstantClient, tmp_path: Path) -> None:
-    from photio_prep.decode import Limits
+    from photio_prep.imaging.decode import Limits
 
     (tmp_path / "a.png").write_bytes(encoded(photo()))
     told = list(

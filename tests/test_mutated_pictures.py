@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from photio_prep.decode import Limits, picture
 from photio_prep.errors import PhotoRefused
+from photio_prep.imaging.decode import Limits, picture
 from tests import icc
 from tests.photos import encoded
 from tests.rasters import page, tiff

@@ -13,10 +13,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, features
 
-from photio_prep import colour
-from photio_prep.decode import Limits, picture
 from photio_prep.errors import PhotoRefused
 from photio_prep.flow import prepare
+from photio_prep.imaging import colour
+from photio_prep.imaging.decode import Limits, picture
 from photio_prep.stages.load import load
 from tests import icc
 from tests.photos import encoded, saved
@@ -427,7 +427,7 @@ def test_i20_orientation_in_xmp_or_in_the_text_of_imagemagick() -> None:
 
 
 def test_a_jpeg_of_arithmetic_coding_and_one_of_many_scans_are_decoded_apart() -> None:
-    from photio_prep.headers import read
+    from photio_prep.imaging.headers import read
 
     plain = encoded(chart(PATCHES), "JPEG", progressive=True)
     assert read(plain, Limits())[1].odd == ""

@@ -15,12 +15,12 @@ import pytest
 from PIL import ExifTags, Image, PngImagePlugin
 
 from photio_prep import orders
-from photio_prep.colour import SRGB_PROFILE, is_plain
 from photio_prep.data import Credit
-from photio_prep.encode import encoded
 from photio_prep.errors import PhotoRefused
 from photio_prep.finals import write_final
 from photio_prep.flow import prepare
+from photio_prep.imaging.colour import SRGB_PROFILE, is_plain
+from photio_prep.imaging.encode import encoded
 from photio_prep.stages.load import load
 from tests import icc
 from tests.photos import SCENE, cutout, photo

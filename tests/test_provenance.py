@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
-from photio_prep.encode import SANDBOX_MARK, encoded
 from photio_prep.finals import write_final
+from photio_prep.imaging.encode import SANDBOX_MARK, encoded
 from photio_prep.orders import SANDBOX, Order
 from photio_prep.provenance import TYPES, Provenance, packet, source_type
 from tests import photos

@@ -322,8 +322,8 @@ def big(pixels: int = 900) -> object:
     from PIL import Image
 
     from photio_prep.data import Canvas, Request
-    from photio_prep.encode import png
     from photio_prep.geometry import Size, place
+    from photio_prep.imaging.encode import png
 
     noise = np.random.default_rng(1).integers(0, 255, (pixels, pixels, 4), np.uint8)
     whole = Size(pixels, pixels)

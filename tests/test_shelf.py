@@ -10,9 +10,9 @@ from PIL import Image
 
 from photio_prep import flow, orders, presets, states
 from photio_prep.data import UNCREDITED
-from photio_prep.encode import SANDBOX_MARK, encoded
 from photio_prep.errors import OutputExists, PresetFailed, StorageFailed, UsageError
 from photio_prep.flow import finish
+from photio_prep.imaging.encode import SANDBOX_MARK, encoded
 from photio_prep.orders import Order
 from photio_prep.provenance import source_type
 from photio_prep.shelf import QUALITIES, Shelf, Shelved, _light_enough

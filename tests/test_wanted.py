@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep.encode import SANDBOX_MARK
+from photio_prep.imaging.encode import SANDBOX_MARK
 from photio_prep.sandbox import Sandbox
 from tests.commands import Command
 from tests.photos import SCENE, cutout, saved

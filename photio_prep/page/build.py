@@ -26,7 +26,7 @@ from urllib.parse import quote
 from PIL import Image
 
 from photio_prep.errors import PhotioError, UsageError
-from photio_prep.limits import DEFAULT_LIMITS
+from photio_prep.imaging.limits import DEFAULT_LIMITS
 from photio_prep.page.pictures import Pictures, read
 from photio_prep.page.rows import Row, home
 from photio_prep.states import State

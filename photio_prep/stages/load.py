@@ -15,12 +15,12 @@ from typing import BinaryIO
 from PIL import ExifTags, Image
 
 from photio_prep.data import Photo
-from photio_prep.decode import DEFAULT_LIMITS, Limits, picture
 from photio_prep.errors import PhotoRefused
 from photio_prep.geometry import Size
-from photio_prep.headers import exif
-from photio_prep.limits import RANGES, check_size
-from photio_prep.pixels import shrunk
+from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits, picture
+from photio_prep.imaging.decoders import shrunk
+from photio_prep.imaging.headers import exif
+from photio_prep.imaging.limits import RANGES, check_size
 from photio_prep.system.files import read_input, too_long
 
 Source = str | os.PathLike[str] | bytes | BinaryIO | Image.Image

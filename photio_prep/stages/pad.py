@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 
 from photio_prep.data import Canvas, Cutout
-from photio_prep.encode import png
 from photio_prep.geometry import Placement
+from photio_prep.imaging.encode import png
 
 
 def pad(cutout: Cutout, placement: Placement) -> Canvas:

@@ -18,9 +18,9 @@ from photio_prep import claims, finals, flow, orders, pay, states
 from photio_prep.cli.paying import each
 from photio_prep.cli.talk import Talk
 from photio_prep.data import Cutout
-from photio_prep.encode import encoded
 from photio_prep.errors import OutcomeUnknown, PhotioError
 from photio_prep.geometry import Size, place
+from photio_prep.imaging.encode import encoded
 from photio_prep.keep import AnswerFile
 from photio_prep.orders import Order
 from photio_prep.origin import Origin

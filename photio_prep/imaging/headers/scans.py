@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from photio_prep.headers.facts import ARRIVED_BROKEN, HOLE, Damaged, hole_at
+from photio_prep.imaging.headers.header import ARRIVED_BROKEN, HOLE, Damaged, hole_at
 
 Segment = tuple[int, int, int]
 

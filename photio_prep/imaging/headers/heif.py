@@ -6,11 +6,11 @@ Takes bytes; gives facts. Touches nothing. Raises Damaged, and PhotoRefused for 
 import struct
 from collections.abc import Iterator
 
-from photio_prep.colour import profile_of
 from photio_prep.geometry import Size
-from photio_prep.headers.facts import MANY, Damaged, Facts
-from photio_prep.headers.items import check_items, coded_items
-from photio_prep.limits import Limits, check_size
+from photio_prep.imaging.colour import profile_of
+from photio_prep.imaging.headers.header import MANY, Damaged, Facts
+from photio_prep.imaging.headers.items import check_items, coded_items
+from photio_prep.imaging.limits import Limits, check_size
 
 _AVIF = frozenset({b"avif", b"avis"})
 _HEIC = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis"})

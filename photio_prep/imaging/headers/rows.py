@@ -3,7 +3,7 @@
 Takes bytes; gives nothing. Touches nothing. Raises Damaged.
 """
 
-from photio_prep.headers.facts import ARRIVED_BROKEN, Damaged
+from photio_prep.imaging.headers.header import ARRIVED_BROKEN, Damaged
 
 # Files are written in blocks of so many bytes; the last bytes before a block's end may be zero by themselves.
 _BLOCK, _NEAR = 512, 8

@@ -15,8 +15,8 @@ from typing import IO, Any
 
 from photio_prep.errors import PhotoRefused
 from photio_prep.geometry import Size
-from photio_prep.limits import Limits
-from photio_prep.pixels import Job, Pixels, pixels
+from photio_prep.imaging.decoders import Job, Pixels, pixels
+from photio_prep.imaging.limits import Limits
 
 with contextlib.suppress(ImportError):
     import pillow_heif  # noqa: F401  later no file can be opened any more

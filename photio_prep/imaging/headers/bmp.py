@@ -6,9 +6,9 @@ Takes bytes; gives facts. Touches nothing. Raises Damaged.
 import struct
 
 from photio_prep.geometry import Size
-from photio_prep.headers.facts import CUT_SHORT, Damaged, Facts
-from photio_prep.headers.rows import check_rows
-from photio_prep.limits import Limits
+from photio_prep.imaging.headers.header import CUT_SHORT, Damaged, Facts
+from photio_prep.imaging.headers.rows import check_rows
+from photio_prep.imaging.limits import Limits
 
 _HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
 

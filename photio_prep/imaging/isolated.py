@@ -22,8 +22,8 @@ from PIL import Image
 
 from photio_prep.data import Credit
 from photio_prep.errors import PhotoRefused, UsageError
-from photio_prep.limits import Limits
-from photio_prep.pixels import Job, Pixels
+from photio_prep.imaging.decoders import Job, Pixels
+from photio_prep.imaging.limits import Limits
 from photio_prep.system import environment, threads
 
 # The child needs three of our modules and not the package, whose import takes longer than most pictures.
@@ -32,7 +32,7 @@ import json, sys, types
 sys.path[:], package = json.loads(sys.argv[1])
 sys.modules["photio_prep"] = found = types.ModuleType("photio_prep")
 found.__path__ = [package]
-from photio_prep.worker import serve
+from photio_prep.imaging.isolated_child import serve
 serve()
 """
 _LONGEST_REPLY = 2**16
@@ -57,7 +57,7 @@ class _Child:
     """One process that decodes, one job after the other."""
 
     def __init__(self) -> None:
-        start = json.dumps([[each for each in sys.path if isinstance(each, str)], str(Path(__file__).parent)])
+        start = json.dumps([[each for each in sys.path if isinstance(each, str)], str(Path(__file__).parents[1])])
         self.owner = os.getpid()
         self.late = False
         self.used = False

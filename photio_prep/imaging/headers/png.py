@@ -9,10 +9,10 @@ import zlib
 from collections.abc import Iterator
 
 from photio_prep.geometry import Size
-from photio_prep.headers import exif
-from photio_prep.headers.facts import CUT_SHORT, MANY, Damaged, Facts
-from photio_prep.headers.jpeg import within
-from photio_prep.limits import Limits, check_metadata, check_size
+from photio_prep.imaging.headers import exif
+from photio_prep.imaging.headers.header import CUT_SHORT, MANY, Damaged, Facts
+from photio_prep.imaging.headers.jpeg import within
+from photio_prep.imaging.limits import Limits, check_metadata, check_size
 
 _PICTURE = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 _ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})

@@ -23,14 +23,14 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from photio_prep import colour
 from photio_prep.data import Credit
 from photio_prep.errors import PhotoRefused
-from photio_prep.feed import feed_jpeg
 from photio_prep.geometry import Size
-from photio_prep.headers import exif, webp
-from photio_prep.headers.facts import ARRIVED_BROKEN
-from photio_prep.limits import Limits, check_size
+from photio_prep.imaging import colour
+from photio_prep.imaging.headers import exif, webp
+from photio_prep.imaging.headers.header import ARRIVED_BROKEN
+from photio_prep.imaging.jpeg_feed import feed_jpeg
+from photio_prep.imaging.limits import Limits, check_size
 from photio_prep.system.parallel import both
 
 # The classes themselves: Image.open asks other parsers too, and warns of large pictures in a way that no thread is safe

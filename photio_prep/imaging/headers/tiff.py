@@ -10,12 +10,12 @@ import zlib
 from photio_prep.data import Credit
 from photio_prep.errors import PhotoRefused
 from photio_prep.geometry import Size
-from photio_prep.headers import exif
-from photio_prep.headers.exif import Entry
-from photio_prep.headers.facts import ARRIVED_BROKEN, CUT_SHORT, HOLE, Damaged, Facts, hole_at
-from photio_prep.headers.jpeg import within
-from photio_prep.headers.rows import check_rows
-from photio_prep.limits import Limits, check_metadata, check_size
+from photio_prep.imaging.headers import exif
+from photio_prep.imaging.headers.exif import Entry
+from photio_prep.imaging.headers.header import ARRIVED_BROKEN, CUT_SHORT, HOLE, Damaged, Facts, hole_at
+from photio_prep.imaging.headers.jpeg import within
+from photio_prep.imaging.headers.rows import check_rows
+from photio_prep.imaging.limits import Limits, check_metadata, check_size
 
 _KIND, _WIDTH, _HEIGHT, _PHOTOMETRIC, _ARTIST, _COPYRIGHT = 254, 256, 257, 262, 315, 33432
 _TILE_WIDTH, _TILE_HEIGHT, _PROFILE, _DNG = 322, 323, 34675, 50706

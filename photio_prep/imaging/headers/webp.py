@@ -7,10 +7,10 @@ import struct
 from collections.abc import Iterator
 
 from photio_prep.geometry import Size
-from photio_prep.headers import exif
-from photio_prep.headers.facts import CUT_SHORT, MANY, Damaged, Facts, hole_at
-from photio_prep.headers.jpeg import within
-from photio_prep.limits import Limits, check_metadata, check_size
+from photio_prep.imaging.headers import exif
+from photio_prep.imaging.headers.header import CUT_SHORT, MANY, Damaged, Facts, hole_at
+from photio_prep.imaging.headers.jpeg import within
+from photio_prep.imaging.limits import Limits, check_metadata, check_size
 
 _PICTURE = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"})
 _ANIMATED = 0x02

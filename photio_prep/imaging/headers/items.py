@@ -5,7 +5,7 @@ Takes the file and the bodies of its boxes iloc and infe; gives nothing. Touches
 
 from collections.abc import Iterator
 
-from photio_prep.headers.facts import ARRIVED_BROKEN, CUT_SHORT, HOLE, MANY, Damaged, hole_at
+from photio_prep.imaging.headers.header import ARRIVED_BROKEN, CUT_SHORT, HOLE, MANY, Damaged, hole_at
 
 # Coded pictures and parts of pictures. Neither coder makes more than a few zeros in a row.
 _CODED = frozenset({b"av01", b"hvc1", b"lhv1"})

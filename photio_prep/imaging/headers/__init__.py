@@ -6,9 +6,9 @@ ours is entered here. Raises PhotoRefused.
 
 from photio_prep.errors import PhotoRefused
 from photio_prep.geometry import Size
-from photio_prep.headers import bmp, boxes, gif, jpeg, png, tiff, webp
-from photio_prep.headers.facts import Damaged, Facts
-from photio_prep.limits import Limits, check_metadata, check_size
+from photio_prep.imaging.headers import bmp, gif, heif, jpeg, png, tiff, webp
+from photio_prep.imaging.headers.header import Damaged, Facts
+from photio_prep.imaging.limits import Limits, check_metadata, check_size
 
 __all__ = ["Damaged", "Facts", "read", "sniff"]
 
@@ -30,8 +30,8 @@ _PARSERS = {
     "TIFF": tiff.facts,
     "GIF": gif.facts,
     "BMP": bmp.facts,
-    "AVIF": boxes.facts,
-    "HEIC": boxes.facts,
+    "AVIF": heif.facts,
+    "HEIC": heif.facts,
 }
 # What sellers send that we do not read, by its first bytes: a name says more than twelve bytes do.
 _OTHERS = (
@@ -55,7 +55,7 @@ def sniff(data: bytes) -> str | None:
     for name, offset, magic in _SIGNATURES:
         if data[offset : offset + len(magic)] == magic and (name != "WEBP" or data[:4] == b"RIFF"):
             return name
-    return boxes.sniff(data)
+    return heif.sniff(data)
 
 
 def read(data: bytes, limits: Limits, frame: int | None = None) -> tuple[str, Facts]:

@@ -6,8 +6,8 @@ Takes bytes; gives facts. Touches nothing. Raises Damaged, and PhotoRefused for 
 import struct
 
 from photio_prep.geometry import Size
-from photio_prep.headers.facts import CUT_SHORT, Damaged, Facts
-from photio_prep.limits import Limits, check_metadata, check_size
+from photio_prep.imaging.headers.header import CUT_SHORT, Damaged, Facts
+from photio_prep.imaging.limits import Limits, check_metadata, check_size
 
 # A GIF of 100 MiB has 400,000 blocks of data.
 _BLOCKS = 450_000

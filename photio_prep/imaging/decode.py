@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from photio_prep import isolate
-from photio_prep.colour import is_plain
 from photio_prep.data import Credit
 from photio_prep.geometry import Size
-from photio_prep.headers import read, sniff
-from photio_prep.limits import DEFAULT_LIMITS, Limits
-from photio_prep.pixels import Job, pixels, shrunk
+from photio_prep.imaging import isolated
+from photio_prep.imaging.colour import is_plain
+from photio_prep.imaging.decoders import Job, pixels, shrunk
+from photio_prep.imaging.headers import read, sniff
+from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
 
 __all__ = ["DEFAULT_LIMITS", "Limits", "Picture", "picture", "sniff"]
 
@@ -59,7 +59,7 @@ def picture(
         size = at(whole) if at(whole).area < whole.area else None
     job = Job(name, found.plain, frame, found.index, found.orientation, found.profile, found.inverted, size)
     apart = limits.isolate == "all" or name not in _TRUSTED or bool(found.odd) or not is_plain(found.profile)
-    image, credit, notes = isolate.pixels(job, limits) if apart and limits.isolate != "none" else pixels(job, limits)
+    image, credit, notes = isolated.pixels(job, limits) if apart and limits.isolate != "none" else pixels(job, limits)
     whole = whole or Size(*image.size)
     if at is not None:
         image = shrunk(image, at(whole))

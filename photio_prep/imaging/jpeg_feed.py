@@ -13,9 +13,9 @@ from collections.abc import Generator, Iterator
 from PIL import ImageFile
 
 from photio_prep.errors import PhotoRefused
-from photio_prep.headers.facts import ARRIVED_BROKEN, hole_at
-from photio_prep.headers.jpeg import frame_kind, scan_data
-from photio_prep.headers.scans import HUFFMAN
+from photio_prep.imaging.headers.header import ARRIVED_BROKEN, hole_at
+from photio_prep.imaging.headers.jpeg import frame_kind, scan_data
+from photio_prep.imaging.headers.scans import HUFFMAN
 
 # One byte of ones: in no Huffman table a code, so nothing of a picture can be made of it.
 _ONES = b"\xff\x00"

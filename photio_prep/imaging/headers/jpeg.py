@@ -8,10 +8,10 @@ import struct
 from collections.abc import Iterator
 
 from photio_prep.geometry import Size
-from photio_prep.headers import exif
-from photio_prep.headers.facts import CUT_SHORT, MANY, Damaged, Facts
-from photio_prep.headers.scans import check_scans
-from photio_prep.limits import Limits, check_metadata, check_size
+from photio_prep.imaging.headers import exif
+from photio_prep.imaging.headers.header import CUT_SHORT, MANY, Damaged, Facts
+from photio_prep.imaging.headers.scans import check_scans
+from photio_prep.imaging.limits import Limits, check_metadata, check_size
 
 # A marker, not a byte 0xFF of the picture's data (stuffed with 0), a restart or a fill byte.
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")

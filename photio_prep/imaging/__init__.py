@@ -1,0 +1,1 @@
+"""imaging: see docs/design/architecture.md."""
