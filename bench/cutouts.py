@@ -30,8 +30,8 @@ from scipy import ndimage
 from photio_prep import catalogue, weights
 from photio_prep.cutting import CutoutOptions
 from photio_prep.geometry import Size, place, snap
+from photio_prep.intake.load import load
 from photio_prep.settings import models_folder
-from photio_prep.stages.load import load
 from photio_prep.stages.matte import RembgMatter, matte
 
 ROOT = Path(__file__).parent.parent

@@ -19,10 +19,10 @@ from photio_prep.geometry import Size
 from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits
 from photio_prep.imaging.encode import final_format
 from photio_prep.imaging.limits import check_extent
+from photio_prep.intake.load import Source
 from photio_prep.orders import Order, cutout_of
 from photio_prep.outline import outline
 from photio_prep.quality import Drift, Proof
-from photio_prep.stages.load import Source
 from photio_prep.stages.unpad import crop, seen
 
 # A cutout that came as one has its alpha in full resolution: used if no option changed it by more levels on average.

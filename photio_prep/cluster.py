@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from photio_prep import orders, states
 from photio_prep.errors import BudgetReached, Interrupted, PhotioError, PhotoRefused, UsageError
-from photio_prep.inputs import Item
+from photio_prep.intake.inputs import Item
 from photio_prep.orders import Order
 from photio_prep.permits import LOST, Asking, Permits
 from photio_prep.states import State

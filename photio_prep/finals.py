@@ -17,7 +17,7 @@ from photio_prep.errors import OutputExists, UsageError
 from photio_prep.facts import read_if_there, written
 from photio_prep.finishing import DEFAULT_FINISHING, Finishing
 from photio_prep.imaging.encode import SANDBOX_MARK, SUFFIXES, encoded, final_format
-from photio_prep.inputs import MARK
+from photio_prep.intake.inputs import MARK
 from photio_prep.orders import Order
 from photio_prep.origin import Origin
 from photio_prep.publish import place, publish, refuse_special

@@ -22,12 +22,12 @@ from photio_prep.framing import Framing
 from photio_prep.geometry import Recommended, Size, box_on, named, place, snap
 from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits
 from photio_prep.imaging.encode import final_format
+from photio_prep.intake.load import Source, fitted, load, name_of, unread
 from photio_prep.orders import Order
 from photio_prep.origin import Origin, file_path, placed_as
 from photio_prep.pointing import Hints
 from photio_prep.preflight import Preflight
 from photio_prep.reframe import reframed
-from photio_prep.stages.load import Source, fitted, load, name_of, unread
 from photio_prep.stages.matte import Alpha, matte
 from photio_prep.stages.pad import pad
 from photio_prep.stages.request import by_url as by_url

@@ -15,7 +15,7 @@ from typing import Any
 
 from photio_prep import claims, facts, orders, states
 from photio_prep.errors import PhotioError
-from photio_prep.names import fold
+from photio_prep.intake.names import fold
 from photio_prep.orders import SANDBOX, Order
 from photio_prep.origin import Origin
 from photio_prep.system import files

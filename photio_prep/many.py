@@ -15,8 +15,8 @@ from photio_prep.data import Final, Photo, Result, Sender
 from photio_prep.errors import Interrupted, PhotioError, UsageError
 from photio_prep.finishing import Finishing, Product
 from photio_prep.imaging.encode import final_format
+from photio_prep.intake.load import Source
 from photio_prep.orders import Order
-from photio_prep.stages.load import Source
 from photio_prep.till import Till
 
 JOBS = 8

@@ -16,7 +16,7 @@ from photio_prep import records
 from photio_prep.data import UNCREDITED, Credit
 from photio_prep.facts import read as read_facts
 from photio_prep.imaging.headers.exif import clean
-from photio_prep.names import portable, variant_output
+from photio_prep.intake.names import portable, variant_output
 from photio_prep.quality import Judgement
 from photio_prep.system import seeds
 

@@ -7,8 +7,8 @@ a `Preflight` and runs it again under the order's lock.
 from dataclasses import dataclass
 
 from photio_prep import again, index, states
-from photio_prep.addresses import shown
 from photio_prep.errors import GateStopped, UsageError
+from photio_prep.intake.url_guard import shown
 from photio_prep.orders import Order
 from photio_prep.quality import Level
 from photio_prep.states import State

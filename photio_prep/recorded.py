@@ -12,7 +12,7 @@ from photio_prep.errors import PhotioError
 from photio_prep.imaging.encode import SUFFIXES, final_format
 from photio_prep.imaging.limits import DEFAULT_LIMITS
 from photio_prep.index import Entry, OrderIndex
-from photio_prep.names import Names, Photo, fold, variant_output, variants_folder
+from photio_prep.intake.names import Names, Photo, fold, variant_output, variants_folder
 from photio_prep.origin import Origin
 from photio_prep.system.files import read_input
 

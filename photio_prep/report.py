@@ -15,13 +15,14 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from photio_prep import facts, ours, states
+from photio_prep import facts, states
 from photio_prep.errors import PhotioError
-from photio_prep.inputs import Item
-from photio_prep.jobs import RESULTS
-from photio_prep.names import variant_output
+from photio_prep.intake import own_files
+from photio_prep.intake.inputs import Item
+from photio_prep.intake.job_table import RESULTS
+from photio_prep.intake.names import variant_output
+from photio_prep.intake.table_reader import Fault, Table, cells
 from photio_prep.orders import Order
-from photio_prep.rows import Fault, Table, cells
 from photio_prep.states import State
 from photio_prep.system import files
 from photio_prep.system.spreadsheet import cell, separated
@@ -216,9 +217,9 @@ class Report:
             StorageFailed: They cannot be written.
         """
         for name in (JSON, CSV):
-            ours.refuse_foreign(out / name, overwrite=overwrite)
+            own_files.refuse_foreign(out / name, overwrite=overwrite)
         head = {
-            "generator": ours.GENERATOR,
+            "generator": own_files.GENERATOR,
             "schema": 1,
             "command": self.command,
             "started": self._time,
@@ -251,7 +252,7 @@ class Report:
                 found.setdefault(item.job.table, {}).update({item.job.row.line: _one(own)} if own else {})
         copies = results(out, items)
         for table, path in copies.items():
-            ours.refuse_foreign(path, overwrite=overwrite)
+            own_files.refuse_foreign(path, overwrite=overwrite)
             files.write_whole(path, _with_results(table, found[table]))
         return [*copies.values()]
 

@@ -18,7 +18,7 @@ from photio_prep.framing import box_of
 from photio_prep.geometry import Box
 from photio_prep.imaging.encode import SUFFIXES, encoded
 from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
-from photio_prep.inputs import MARK
+from photio_prep.intake.inputs import MARK
 from photio_prep.layout import Laid
 from photio_prep.orders import Order, cutout_of
 from photio_prep.packshot import Product

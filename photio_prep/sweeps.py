@@ -14,15 +14,16 @@ from typing import NamedTuple
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-from photio_prep import finals, index, orders, ours, settings, states, views
+from photio_prep import finals, index, orders, settings, states, views
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.geometry import Size
 from photio_prep.imaging import decode
 from photio_prep.imaging.encode import SUFFIXES
 from photio_prep.imaging.limits import DEFAULT_LIMITS
 from photio_prep.index import Entry
-from photio_prep.inputs import MARK
-from photio_prep.names import variant_output
+from photio_prep.intake import own_files
+from photio_prep.intake.inputs import MARK
+from photio_prep.intake.names import variant_output
 from photio_prep.orders import Order
 from photio_prep.origin import Variant
 from photio_prep.publish import picture_format, place, publish
@@ -75,7 +76,7 @@ def refuse_foreign(sheet: Path, *, overwrite: bool) -> None:
     Raises:
         OutputExists: One lies there.
     """
-    ours.refuse_foreign(sheet, overwrite=overwrite, old=_is_old_sheet)
+    own_files.refuse_foreign(sheet, overwrite=overwrite, old=_is_old_sheet)
 
 
 def _is_old_sheet(head: bytes) -> bool:
@@ -112,7 +113,7 @@ def contact_sheet(root: Path, base: str, out: Path, *, overwrite: bool = False) 
             picture.paste(tile, (_LINE + column * (_TILE + _LINE), top))
         top += height + _LINE
     holder, note = io.BytesIO(), PngInfo()
-    note.add_text("Software", ours.GENERATOR)
+    note.add_text("Software", own_files.GENERATOR)
     picture.save(holder, "PNG", compress_level=4, pnginfo=note)
     sheet = sheet_path(out, base)
     refuse_foreign(sheet, overwrite=overwrite)

@@ -15,7 +15,7 @@ from typing import Any
 
 from photio_prep import claims, facts, index, states, views
 from photio_prep.errors import PhotioError, UsageError
-from photio_prep.names import fold
+from photio_prep.intake.names import fold
 from photio_prep.orders import SANDBOX, Order, below, cutout, origins, read, write
 from photio_prep.origin import Origin
 from photio_prep.states import State

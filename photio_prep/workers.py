@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from photio_prep import again, credentials, finals, flow, index, orders, pay, presets, reading, settings, states
+from photio_prep import again, credentials, finals, flow, index, orders, pay, presets, settings, states
 from photio_prep.cutting import DEFAULT_CUTOUT, CutoutOptions
 from photio_prep.errors import Interrupted, PhotioError, StorageFailed, UsageError, of_photo
 from photio_prep.finishing import DEFAULT_FINISHING, Finishing
-from photio_prep.inputs import Item
+from photio_prep.intake import read
+from photio_prep.intake.inputs import Item
 from photio_prep.matters import another, matter_for
 from photio_prep.orders import SANDBOX, Order
 from photio_prep.permits import Asking, SharedPace, SharedTill
@@ -127,7 +128,7 @@ class Preparing:
             self._shelf.choose(item.name, item.output, presets.chosen(own))
         second = another(self._matter.name, device=plan.device, accepted=plan.accepted) if plan.second else None
         order = flow.prepare(
-            reading.read(item, offline=plan.offline),
+            read.read(item, offline=plan.offline),
             **{**plan.wishes, **wishes},
             model=self._matter,
             second=second,

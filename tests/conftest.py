@@ -14,10 +14,10 @@ import pytest
 from photio_prep import catalogue, retry, weights
 from photio_prep.data import Photo
 from photio_prep.errors import ModelUnavailable
+from photio_prep.intake.load import load
 from photio_prep.matters import CatalogueMatter, matter_for
 from photio_prep.sandbox import Sandbox
 from photio_prep.settings import models_folder
-from photio_prep.stages.load import load
 from tests.commands import KEY, Command, bare_surroundings, forget, here
 
 # Two cores that others use too: how long one example takes says nothing.

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from photio_prep.addresses import LONGEST, Target, public, shown, special, target
 from photio_prep.errors import PhotoRefused
+from photio_prep.intake.url_guard import LONGEST, Target, public, shown, special, target
 
 # I48, I50, I51
 ADDRESSES = (

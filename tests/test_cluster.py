@@ -38,7 +38,7 @@ from photio_prep.errors import (
     StorageFailed,
     Unexpected,
 )
-from photio_prep.inputs import Item, expand
+from photio_prep.intake.inputs import Item, expand
 from photio_prep.permits import Asking, Permits
 from photio_prep.quality import Level
 from photio_prep.secret import Key
@@ -58,7 +58,7 @@ import json, sys
 from pathlib import Path
 from photio_prep.cluster import run_on_ray
 from photio_prep.geometry import Recommended, Size
-from photio_prep.inputs import expand
+from photio_prep.intake.inputs import expand
 from photio_prep.quality import Level
 from photio_prep.workers import Plan
 

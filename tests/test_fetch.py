@@ -24,10 +24,10 @@ from typing import Any
 import pytest
 import trustme
 
-from photio_prep import fetch as module
-from photio_prep.addresses import PORTS
 from photio_prep.errors import PhotoRefused, UsageError
-from photio_prep.fetch import fetch
+from photio_prep.intake import download as module
+from photio_prep.intake.download import fetch
+from photio_prep.intake.url_guard import PORTS
 from tests.hostile import HostileServer
 from tests.hostile_exchange import Behaviour, Exchange
 from tests.hostile_faults import close_after_reading, close_at_once, never_answer, raw, reset_after_reading

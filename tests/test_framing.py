@@ -9,7 +9,7 @@ from PIL import Image
 from photio_prep.errors import UsageError
 from photio_prep.framing import SIDES, Framing, box_of, cropped, cut_sides, in_photo
 from photio_prep.geometry import SIZES, Box, Size, place
-from photio_prep.stages.load import load
+from photio_prep.intake.load import load
 from tests import photos
 
 

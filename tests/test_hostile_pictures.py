@@ -23,7 +23,7 @@ from PIL import ExifTags, Image
 from photio_prep.errors import NoProduct, PhotoRefused
 from photio_prep.flow import prepare
 from photio_prep.imaging.decode import Limits, picture
-from photio_prep.stages.load import load
+from photio_prep.intake.load import load
 from photio_prep.system.files import read_input, write_whole
 from tests import commands, rasters
 from tests.photos import SCENE, cutout, encoded, photo, saved
@@ -108,7 +108,7 @@ WITHOUT_PARSERS = """
 import sys
 from pathlib import Path
 from photio_prep.errors import PhotoRefused
-from photio_prep.stages.load import load
+from photio_prep.intake.load import load
 for path in sorted(Path(sys.argv[1]).iterdir()):
     try:
         load(path)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from photio_prep.errors import PhotioError, PhotoRefused, UsageError
-from photio_prep.inputs import Item, expand
+from photio_prep.intake.inputs import Item, expand
 from tests.photos import saved
 
 
@@ -156,7 +156,7 @@ def test_an_empty_folder_is_told(tmp_path: Path):
 def test_a_dangling_link_reaches_the_reader_who_names_it(tmp_path: Path):
     (tmp_path / "a.png").symlink_to(tmp_path / "nothing")
     (item,) = found(tmp_path / "a.png")
-    from photio_prep.stages.load import load
+    from photio_prep.intake.load import load
 
     with pytest.raises(PhotioError, match="no such file"):
         load(str(item.source))

@@ -19,7 +19,7 @@ from PIL import Image, ImageFile
 from photio_prep.errors import PhotoRefused
 from photio_prep.imaging import isolated
 from photio_prep.imaging.decode import Limits, picture
-from photio_prep.stages.load import load
+from photio_prep.intake.load import load
 from tests import icc
 from tests.commands import KEY
 from tests.photos import cutout, encoded, photo

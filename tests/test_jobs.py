@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photio_prep import jobs, orders, presets
+from photio_prep import orders, presets
 from photio_prep.errors import Mistakes
-from photio_prep.inputs import Item, expand
+from photio_prep.intake import job_table
+from photio_prep.intake.inputs import Item, expand
 from photio_prep.sandbox import Sandbox
 from photio_prep.system import seeds
 from tests.photos import SCENE, cutout, mask, saved
 
 if TYPE_CHECKING:
-    from photio_prep.jobs import Job
+    from photio_prep.intake.job_table import Job
     from tests.commands import Command
 
 HEAD = "source,description,negative_prompt,append_negative,seed,sku,size,preset,output,mask"
@@ -30,7 +31,7 @@ def table(path: Path, *lines: str, head: str = HEAD, encoding: str = "utf-8") ->
 
 
 def read(path: Path, *, described: bool = True) -> list[Job]:
-    return jobs.read([path], described=described, check_preset=presets.by_name)[path]
+    return job_table.read([path], described=described, check_preset=presets.by_name)[path]
 
 
 def mistakes(path: Path, *, described: bool = True) -> list[str]:

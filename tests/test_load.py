@@ -16,7 +16,7 @@ from PIL import ExifTags, Image
 from photio_prep.errors import PhotoRefused
 from photio_prep.geometry import Size, box_on, place
 from photio_prep.imaging.decode import Limits
-from photio_prep.stages.load import Source, fitted, load
+from photio_prep.intake.load import Source, fitted, load
 from tests import icc
 from tests.photos import cutout, encoded, photo, saved
 

@@ -22,9 +22,9 @@ from photio_prep.cutting import CutoutOptions
 from photio_prep.data import Cutout, Matter, Photo
 from photio_prep.errors import ModelUnavailable, NoProduct, PhotoRefused
 from photio_prep.geometry import Size, place, snap
+from photio_prep.intake.load import load
 from photio_prep.matters import CatalogueMatter
 from photio_prep.sessions import rembg_session
-from photio_prep.stages.load import load
 from photio_prep.stages.matte import (
     _FEEDS,
     Alpha,
@@ -477,7 +477,7 @@ _BESIDE_REMBG = """
 import sys
 from PIL import Image
 from photio_prep.matters import matter_for
-from photio_prep.stages.load import load
+from photio_prep.intake.load import load
 from photio_prep.stages.matte import matte
 from photio_prep.geometry import Size
 

@@ -17,7 +17,7 @@ from photio_prep.errors import PhotoRefused
 from photio_prep.flow import prepare
 from photio_prep.imaging import colour
 from photio_prep.imaging.decode import Limits, picture
-from photio_prep.stages.load import load
+from photio_prep.intake.load import load
 from tests import icc
 from tests.photos import encoded, saved
 from tests.rasters import chunk, header, page, png, segment, tiff

@@ -166,7 +166,7 @@ def test_a_list_that_grows_changes_no_name(run: Pay):
 
 
 def test_photos_that_come_into_a_watched_folder_keep_their_names_apart(tmp_path: Path):
-    from photio_prep.inputs import expand
+    from photio_prep.intake.inputs import expand
     from photio_prep.recorded import RecordedNames
 
     names = RecordedNames(tmp_path / "out")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep import ours, prepare, review
+from photio_prep import prepare, review
 from photio_prep.errors import OutputExists
+from photio_prep.intake import own_files
 from photio_prep.page import contact_sheets
 from tests.commands import KEY, Command
 from tests.hostile import HostileServer
@@ -78,7 +79,7 @@ def test_those_of_earlier_versions_carry_no_mark_and_are_known(table: Command):
     assert table(*command).code == 0
     report, page = Path("report.json"), Path("review.html")
     report.write_text(report.read_text().replace(' "generator": "photio-prep",\n', "", 1))
-    page.write_text(page.read_text().replace(ours.PAGE_MARK + "\n", "", 1))
+    page.write_text(page.read_text().replace(own_files.PAGE_MARK + "\n", "", 1))
     with Path("jobs-results.csv").open(newline="") as file:
         rows = [row[:-1] for row in csv.reader(file)]  # the last column came later
     holder = io.StringIO(newline="")
@@ -86,10 +87,10 @@ def test_those_of_earlier_versions_carry_no_mark_and_are_known(table: Command):
     Path("jobs-results.csv").write_text(holder.getvalue(), newline="")
     sheet = Path("shoe-seeds/sheet-photio.png")
     whole = sheet.read_bytes()
-    at = whole.index(ours.PNG_MARK) - 4
-    sheet.write_bytes(whole[:at] + whole[at + 12 + len(ours.PNG_MARK) - 4 :])
+    at = whole.index(own_files.PNG_MARK) - 4
+    sheet.write_bytes(whole[:at] + whole[at + 12 + len(own_files.PNG_MARK) - 4 :])
     for each in (report, page, sheet):
-        assert ours.GENERATOR.encode() not in each.read_bytes()[:600]
+        assert own_files.GENERATOR.encode() not in each.read_bytes()[:600]
     assert table(*command).code == 0
 
 

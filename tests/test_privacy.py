@@ -21,7 +21,7 @@ from photio_prep.finals import write_final
 from photio_prep.flow import prepare
 from photio_prep.imaging.colour import SRGB_PROFILE, is_plain
 from photio_prep.imaging.encode import encoded
-from photio_prep.stages.load import load
+from photio_prep.intake.load import load
 from tests import icc
 from tests.photos import SCENE, cutout, photo
 from tests.photos import encoded as file_of

@@ -14,8 +14,8 @@ from photio_prep.data import Result
 from photio_prep.errors import StorageFailed
 from photio_prep.framing import Framing, cropped
 from photio_prep.geometry import Box, Size, place
+from photio_prep.intake.load import load
 from photio_prep.matters import CatalogueMatter
-from photio_prep.stages.load import load
 from tests import photos
 from tests.commands import Command
 from tests.fakes import BrightMatter, BrokenMatter, CountingMatter

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from photio_prep import inputs
 from photio_prep.errors import OutputExists, PhotoRefused, StorageFailed, UsageError
+from photio_prep.intake import inputs
 from photio_prep.system import object_store
 from tests.photos import SCENE, cutout, encoded, photo
 

@@ -18,8 +18,8 @@ import pytest
 from PIL import Image
 
 from photio_prep import orders
-from photio_prep.inputs import Item, expand
-from photio_prep.watch import settled
+from photio_prep.intake.hot_folder import settled
+from photio_prep.intake.inputs import Item, expand
 from tests.commands import KEY, with_default_signals
 from tests.hostile import HostileServer
 from tests.hostile_answers import ok

@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
-from photio_prep import again, index, inputs, presets, sweeps, watch
+from photio_prep import again, index, presets, sweeps
 from photio_prep.cli import paying as paying_
 from photio_prep.cli.options import several
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import PhotoRefused, UsageError
-from photio_prep.jobs import is_table
+from photio_prep.intake import hot_folder, inputs
+from photio_prep.intake.job_table import is_table
 from photio_prep.orders import Order
 from photio_prep.recorded import RecordedNames
 from photio_prep.till import Till
@@ -148,7 +149,7 @@ class Choice:
 
         where = ", ".join(self._named)
         self._talk.say(f"watching {where}: a photo is taken when it stood still for {self._quiet:g} s; Ctrl-C ends")
-        yield from watch.settled(look, stopped, quiet=self._quiet)
+        yield from hot_folder.settled(look, stopped, quiet=self._quiet)
 
     def spread(self, made: Iterable[Order]) -> Iterable[Order]:
         """The orders with those of their other seeds."""

@@ -16,7 +16,7 @@ from photio_prep.cli.signals import heard
 from photio_prep.cli.talk import Talk
 from photio_prep.cutting import CutoutOptions
 from photio_prep.errors import BudgetReached, Interrupted, PhotioError, StorageFailed, UsageError, of_photo
-from photio_prep.inputs import Item
+from photio_prep.intake.inputs import Item
 from photio_prep.matters import matter_for
 from photio_prep.orders import Order
 from photio_prep.permits import Nobody

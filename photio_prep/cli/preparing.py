@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from photio_prep import batch, catalogue, flow, inputs, reading, settings
+from photio_prep import batch, catalogue, flow, settings
 from photio_prep.cli import options
 from photio_prep.cli.talk import Talk
 from photio_prep.cutting import CutoutOptions
 from photio_prep.errors import PhotioError, UsageError
+from photio_prep.intake import inputs, read
 from photio_prep.orders import Order
 from photio_prep.system.parallel import share_heaps
 
@@ -37,7 +38,7 @@ def prepared(
     def work(item: inputs.Item) -> Order:
         talk.begun(item.name)
         return flow.prepare(
-            reading.read(item, offline=offline),
+            read.read(item, offline=offline),
             **{**words, **cutting, **framing, **item.wishes},
             points=points,
             model=matter,

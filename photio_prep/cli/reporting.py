@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from photio_prep import ours, page, sweeps
+from photio_prep import page, sweeps
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import OutputExists, StorageFailed, of_photo
-from photio_prep.inputs import Item
+from photio_prep.intake import own_files
+from photio_prep.intake.inputs import Item
 from photio_prep.report import CSV, JSON, Report, results
 from photio_prep.states import State
 
@@ -25,7 +26,7 @@ def refuse_foreign(out: Path, items: Sequence[Item] = (), seeds: int = 1, *, ove
     """
     names = [out / JSON, out / CSV, out / page.NAME, *results(out, items).values()]
     for place in names:
-        ours.refuse_foreign(place, overwrite=overwrite)
+        own_files.refuse_foreign(place, overwrite=overwrite)
     for item in items if seeds > 1 else ():
         sweeps.refuse_foreign(sweeps.sheet_path(out, item.output), overwrite=overwrite)
 

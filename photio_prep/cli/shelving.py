@@ -11,7 +11,7 @@ from photio_prep import __version__, finals, presets, provenance, settings, stat
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import PhotioError
 from photio_prep.finishing import Finishing
-from photio_prep.inputs import Item
+from photio_prep.intake.inputs import Item
 from photio_prep.orders import Order
 from photio_prep.shelf import Shelf, Shelved
 from photio_prep.states import State

@@ -91,9 +91,9 @@ def _why(source: Size, found: tuple[Advice, ...], talk: Talk) -> None:
 
 
 def _product(photo: Photo, model: str, mask: Path | None, talk: Talk) -> Product | None:
+    from photio_prep.intake.load import load
     from photio_prep.matters import matter_for
     from photio_prep.reframe import found
-    from photio_prep.stages.load import load
 
     drawn = load(mask, limits=settings.limits()).image if mask else None
     try:
@@ -112,6 +112,6 @@ def _source(what: str) -> Photo | Size:
         size = Size(int(found[1]), int(found[2]))
         if min(size) > 0:
             return size
-    from photio_prep.stages.load import load
+    from photio_prep.intake.load import load
 
     return load(what, limits=settings.limits())

@@ -14,8 +14,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from photio_prep import ours
 from photio_prep.errors import UsageError
+from photio_prep.intake import own_files
 from photio_prep.orders import Order
 from photio_prep.page import build, pictures, rows, sheet
 from photio_prep.system import files
@@ -56,7 +56,7 @@ def review(
     place = Path(output) if output is not None else rows.home(found[0].folder) / name
     if place.is_dir():
         raise UsageError("a folder lies where the page would go", "Name a file with -o", subject=str(place))
-    ours.refuse_foreign(place, overwrite=overwrite)
+    own_files.refuse_foreign(place, overwrite=overwrite)
     with tempfile.TemporaryDirectory() as nowhere:
         seen = pictures.pictures(found, Path(nowhere) if embed else None)
         files.write_whole(place, build.page(found, seen, place, embed=embed, price=price, brand=brand))

@@ -24,7 +24,7 @@ from photio_prep.geometry import Box, Placement
 from photio_prep.imaging.decode import DEFAULT_LIMITS, picture
 from photio_prep.imaging.encode import SUFFIXES
 from photio_prep.imaging.limits import Limits
-from photio_prep.inputs import MARK
+from photio_prep.intake.inputs import MARK
 from photio_prep.page.rows import Row, digest_is, home
 from photio_prep.publish import place as place_of
 from photio_prep.records import CANVAS

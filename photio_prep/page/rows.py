@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from photio_prep import facts, records, states, wanted
-from photio_prep.addresses import shown
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.geometry import Placement, snap
+from photio_prep.intake.url_guard import shown
 from photio_prep.orders import SANDBOX, Order, below
 from photio_prep.preflight import image_url_note
 from photio_prep.quality import Judgement, Verdict, judgement

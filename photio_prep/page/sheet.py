@@ -9,8 +9,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-from photio_prep import ours
 from photio_prep.errors import PhotioError
+from photio_prep.intake import own_files
 from photio_prep.page.build import state_of, totals
 from photio_prep.page.pictures import Pictures, read
 from photio_prep.page.rows import Row
@@ -33,7 +33,7 @@ def sheets(found: list[Row], pictures: list[Pictures], place: Path, *, overwrite
     places = [place.with_name(f"{place.stem}-{at // each + 1}{place.suffix}") for at in range(each, len(found), each)]
     paths = [place, *places]
     for path in paths:
-        ours.refuse_foreign(path, overwrite=overwrite)
+        own_files.refuse_foreign(path, overwrite=overwrite)
     for at, path in zip(range(0, len(found), each), paths, strict=True):
         part = [*zip(found, pictures, strict=True)][at : at + each]
         head = f"{totals(found)}   ·   {at + 1} to {at + len(part)}"
@@ -100,6 +100,6 @@ def _fitted(draw: ImageDraw.ImageDraw, text: str, width: int, size: int) -> str:
 def _png(picture: Image.Image) -> bytes:
     holder = io.BytesIO()
     note = PngInfo()
-    note.add_text("Software", ours.GENERATOR)
+    note.add_text("Software", own_files.GENERATOR)
     picture.save(holder, "PNG", optimize=True, pnginfo=note)
     return holder.getvalue()

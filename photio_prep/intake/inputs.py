@@ -12,10 +12,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from photio_prep import jobs
-from photio_prep.addresses import LONGEST, shown
 from photio_prep.errors import PhotoRefused, UsageError
-from photio_prep.names import Names, by_rank
+from photio_prep.intake import job_table
+from photio_prep.intake.names import Names, by_rank
+from photio_prep.intake.url_guard import LONGEST, shown
 from photio_prep.system import object_store
 from photio_prep.system.files import read_input
 
@@ -44,7 +44,7 @@ class Item(NamedTuple):
     name: str
     output: str
     follow: bool = True
-    job: jobs.Job | None = None
+    job: job_table.Job | None = None
 
     @property
     def wishes(self) -> Mapping[str, Any]:
@@ -60,7 +60,7 @@ def expand(
     passed_over: PassedOver | None = None,
     described: bool = True,
     names: Names | None = None,
-    check_preset: jobs.CheckPreset = lambda _name: None,
+    check_preset: job_table.CheckPreset = lambda _name: None,
 ) -> Iterator[Item]:
     """Each photo that `inputs` name, folders in sorted order with their tree kept; nothing of `out` itself.
 
@@ -75,8 +75,10 @@ def expand(
     """
     names = names or Names(format_)
     names.begin()
-    paths = (Path(each) for each in inputs if jobs.is_table(each) and os.path.lexists(each) and not Path(each).is_dir())
-    tables = jobs.read(paths, described=described, check_preset=check_preset)
+    paths = (
+        Path(each) for each in inputs if job_table.is_table(each) and os.path.lexists(each) and not Path(each).is_dir()
+    )
+    tables = job_table.read(paths, described=described, check_preset=check_preset)
     for each in inputs:
         items = _named(each, out, passed_over or (lambda _why, _by_choice: None), tables)
         if _is_list(each):
@@ -96,7 +98,7 @@ def _is_list(name: str) -> bool:
     return Path(name).suffix.lower() == ".txt" and Path(name).is_file()
 
 
-def _named(each: str, out: Path, passed_over: PassedOver, tables: Mapping[Path, list[jobs.Job]]) -> Iterator[Item]:
+def _named(each: str, out: Path, passed_over: PassedOver, tables: Mapping[Path, list[job_table.Job]]) -> Iterator[Item]:
     """The photos that one input names, with their places in its tree."""
     if each == "-":
         yield Item(None, "-", "stdin")
@@ -112,7 +114,7 @@ def _named(each: str, out: Path, passed_over: PassedOver, tables: Mapping[Path, 
         yield from _folder(Path(each), out, passed_over)
     elif Path(each).suffix.lower() == ".txt":
         yield from _listed(Path(each), out, passed_over)
-    elif jobs.is_table(each):
+    elif job_table.is_table(each):
         yield from map(_of_row, tables[Path(each)])
     else:
         yield Item(Path(each), each, Path(each).stem)
@@ -143,7 +145,7 @@ def _listed(file: Path, out: Path, passed_over: PassedOver) -> Iterator[Item]:
 
 
 def _one_name(line: str) -> str:
-    if len(line) > _LONGEST_LINE or Path(line).suffix.lower() == ".txt" or jobs.is_table(line):
+    if len(line) > _LONGEST_LINE or Path(line).suffix.lower() == ".txt" or job_table.is_table(line):
         raise UsageError("no name of a photo", "Name one file, folder or URL a line")
     return line
 
@@ -161,7 +163,7 @@ def _stored(address: str, passed_over: PassedOver) -> Iterator[Item]:
         passed_over(PhotoRefused("no photos there", "Check the address", subject=shown(address)), False)
 
 
-def _of_row(job: jobs.Job) -> Item:
+def _of_row(job: job_table.Job) -> Item:
     if isinstance(job.source, str):
         return Item(job.source, shown(job.source), job.output or _stem(job.source), job=job)
     return Item(job.source, str(job.source), job.output, job=job)

@@ -8,7 +8,7 @@ import sys
 
 from photio_prep import settings
 from photio_prep.errors import PhotoRefused
-from photio_prep.inputs import Item
+from photio_prep.intake.inputs import Item
 from photio_prep.system import object_store
 from photio_prep.system.files import read_input
 
@@ -30,7 +30,7 @@ def read(item: Item, *, offline: bool = False) -> bytes:
             raise PhotoRefused("it would have to be fetched, and --offline forbids that", "Give a file")
         if object_store.is_remote(item.source):
             return object_store.read(item.source, limit)
-        from photio_prep.fetch import fetch
+        from photio_prep.intake.download import fetch
 
         return fetch(item.source, limit=limit, ca_bundle=settings.ca_bundle())
     return read_input(item.source, limit, follow=item.follow)

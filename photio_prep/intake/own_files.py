@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from photio_prep.errors import OutputExists
-from photio_prep.jobs import RESULTS
+from photio_prep.intake.job_table import RESULTS
 from photio_prep.system import files
 
 GENERATOR = "photio-prep"

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from photio_prep.errors import Mistakes, PhotioError, UsageError
 from photio_prep.geometry import named
-from photio_prep.rows import Fault, Row, Table, cells, opened
+from photio_prep.intake.table_reader import Fault, Row, Table, cells, opened
 from photio_prep.system import object_store, seeds
 
 SUFFIXES = (".csv", ".jsonl")

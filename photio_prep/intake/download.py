@@ -23,9 +23,9 @@ from functools import cache
 from typing import Any
 from urllib.parse import urljoin
 
-from photio_prep.addresses import PORTS, Target, shown, special, target
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.imaging.decode import sniff
+from photio_prep.intake.url_guard import PORTS, Target, shown, special, target
 from photio_prep.system import threads
 from photio_prep.system.deadline import Timeouts, Watch
 from photio_prep.system.files import too_long

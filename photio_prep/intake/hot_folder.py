@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from photio_prep.inputs import Item
+from photio_prep.intake.inputs import Item
 
 
 class _Mark(NamedTuple):
