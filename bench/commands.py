@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.measure import Row, Spent, command, paired
 from bench.photo import enlarged, weights_of
-from photio_prep import devices
+from photio_prep.cutout.models import devices
 
 OURS = [sys.executable, "-m", "photio_prep"]
 # What rembg calls them; our ISNet is the same network from another maker.

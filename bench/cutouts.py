@@ -27,12 +27,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from photio_prep import catalogue, weights
-from photio_prep.cutting import CutoutOptions
+from photio_prep.cutout.matte import RembgMatter, matte
+from photio_prep.cutout.models import catalog, weights
+from photio_prep.cutout.options import CutoutOptions
 from photio_prep.geometry import Size, place, snap
 from photio_prep.intake.load import load
 from photio_prep.settings import models_folder
-from photio_prep.stages.matte import RembgMatter, matte
 
 ROOT = Path(__file__).parent.parent
 Floats = NDArray[np.float32]
@@ -146,7 +146,7 @@ def main() -> None:
     asked = parser.parse_args()
     import rembg
 
-    for found in catalogue.catalog():
+    for found in catalog.catalog():
         if (asked.model and found.name not in asked.model) or not weights.installed(found, models_folder()):
             continue
         matter = RembgMatter(weights.verify(found, models_folder()), found.family, found.name)

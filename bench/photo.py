@@ -15,12 +15,12 @@ import numpy as np
 from PIL import Image
 
 from bench.measure import Row, Spent, command, here, paired
-from photio_prep import catalogue, devices
+from photio_prep.cutout.matte import _FEEDS, RembgMatter
+from photio_prep.cutout.models import catalog, devices
+from photio_prep.cutout.models.registry import CatalogueMatter, matter_for
 from photio_prep.flow import prepare
 from photio_prep.geometry import Size, place, snap
-from photio_prep.matters import CatalogueMatter, matter_for
 from photio_prep.settings import models_folder
-from photio_prep.stages.matte import _FEEDS, RembgMatter
 
 ROOT = Path(__file__).parents[1]
 PIXELS = {1: 1152 * 864, 12: 4032 * 3024, 24: 6000 * 4000}
@@ -48,7 +48,7 @@ def plain_matter(model: str) -> RembgMatter:
     """Our weights in rembg's session on onnxruntime's own defaults: what rembg would make of them."""
     import onnxruntime
 
-    found = catalogue.by_name(model)
+    found = catalog.by_name(model)
     matter = RembgMatter(weights_of(model), found.family, model, device="cpu")
     matter.session.inner_session = onnxruntime.InferenceSession(
         weights_of(model).read_bytes(), providers=["CPUExecutionProvider"]
@@ -72,7 +72,7 @@ def obvious(photo: Path, matter: RembgMatter) -> bytes:
 
 def floor(matter: RembgMatter) -> Callable[[Path], object]:
     """One bare inference, and the decoding of the JPEG."""
-    family = catalogue.by_name(matter.name).family
+    family = catalog.by_name(matter.name).family
     mean, deviation, side = _FEEDS[family]
     session, _, _ = devices.session(weights_of(matter.name).read_bytes(), "cpu")
 

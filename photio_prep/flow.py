@@ -10,26 +10,27 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TypedDict, Unpack
 
-from photio_prep import gate as gate_
-from photio_prep import index, made, originals, pay, pointed, settings, views
+from photio_prep import index, made, originals, pay, settings, views
 from photio_prep import orders as orders_
 from photio_prep.assemble import assembled, finish_order
-from photio_prep.cutting import DEFAULT_CUTOUT, CutoutOptions
+from photio_prep.cutout import gate as gate_
+from photio_prep.cutout.framing import Framing
+from photio_prep.cutout.matte import Alpha, matte
+from photio_prep.cutout.models import sam
+from photio_prep.cutout.models.prompts import Hints
+from photio_prep.cutout.options import DEFAULT_CUTOUT, CutoutOptions
+from photio_prep.cutout.pad import pad
+from photio_prep.cutout.reframe import reframed
 from photio_prep.data import Cutout, Final, Matter, Photo, Request, Result, Sender
 from photio_prep.errors import NoProduct, UsageError
 from photio_prep.finishing import Finishing, Product
-from photio_prep.framing import Framing
 from photio_prep.geometry import Recommended, Size, box_on, named, place, snap
 from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits
 from photio_prep.imaging.encode import final_format
 from photio_prep.intake.load import Source, fitted, load, name_of, unread
 from photio_prep.orders import Order
 from photio_prep.origin import Origin, file_path, placed_as
-from photio_prep.pointing import Hints
 from photio_prep.preflight import Preflight
-from photio_prep.reframe import reframed
-from photio_prep.stages.matte import Alpha, matte
-from photio_prep.stages.pad import pad
 from photio_prep.stages.request import by_url as by_url
 from photio_prep.stages.request import doubts, request
 from photio_prep.stages.send import API_URL
@@ -48,7 +49,7 @@ def prepare(
     append_negative: str | None = None,
     seed: int | None = None,
     size: str | Recommended | None = None,
-    model: str | Matter | pointed.Sam = "auto",
+    model: str | Matter | sam.Sam = "auto",
     points: Iterable[tuple[float, ...]] = (),
     box: tuple[float, ...] | None = None,
     mask: Source | None = None,
@@ -108,7 +109,7 @@ def prepare(
     hints = Hints.of(points, box)
     if hints and drawn:
         raise UsageError("a mask and a point or box exclude each other", "Give one of them", subject=photo.source)
-    matter = finding = pointed.choose(model, hints, photo)
+    matter = finding = sam.choose(model, hints, photo)
     # Who points at a product does not want the transparency that is there already.
     used: Alpha = "ignore" if hints and alpha == "auto" else alpha
     if framing is not None:
@@ -230,7 +231,7 @@ class Options(TypedDict, total=False):
     append_negative: str | None
     seed: int | None
     size: str | Recommended | None
-    model: str | Matter | pointed.Sam
+    model: str | Matter | sam.Sam
     points: Iterable[tuple[float, ...]]
     box: tuple[float, ...] | None
     mask: Source | None

@@ -9,9 +9,9 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
+from photio_prep.cutout.framing import cropped
 from photio_prep.data import Photo
 from photio_prep.errors import PhotoRefused
-from photio_prep.framing import cropped
 from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits
 from photio_prep.imaging.encode import quick_png
 from photio_prep.intake.load import Source, load

@@ -11,11 +11,11 @@ measured without one, in drift.py.
 import numpy as np
 from PIL import Image
 
+from photio_prep.cutout.models.segmenter import segment
 from photio_prep.data import Matter
 from photio_prep.errors import NoProduct
 from photio_prep.geometry import Box
 from photio_prep.quality import Outline
-from photio_prep.segmenter import segment
 
 
 def outline(canvas: Image.Image, answer: Image.Image, box: Box, matter: Matter) -> Outline:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photio_prep.edges import foreground
+from photio_prep.cutout.foreground import foreground
 from photio_prep.imaging.tiles import Bools, Floats, widened
 from photio_prep.upsample import Upsampled, softness
 

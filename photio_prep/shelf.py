@@ -12,9 +12,9 @@ from typing import NamedTuple
 from PIL import Image
 
 from photio_prep import earlier, finals, layout, packshot, rules, states
+from photio_prep.cutout.framing import box_of
 from photio_prep.data import UNCREDITED, Credit
 from photio_prep.errors import OutputExists, PresetFailed, UsageError
-from photio_prep.framing import box_of
 from photio_prep.geometry import Box
 from photio_prep.imaging.encode import SUFFIXES, encoded
 from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits

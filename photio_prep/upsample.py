@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photio_prep.edges import clean
+from photio_prep.cutout.foreground import clean
+from photio_prep.cutout.refine import guided_in, stretch
 from photio_prep.imaging.tiles import Bools, Floats, extreme
-from photio_prep.refine import guided_in, stretch
 
 # An edge of the cutout that rises by less than the first a pixel is soft in the photo, from the second on it is sharp.
 _SLOPES = (0.14, 0.28)

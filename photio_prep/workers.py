@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from photio_prep import again, credentials, finals, flow, index, orders, pay, presets, settings, states
-from photio_prep.cutting import DEFAULT_CUTOUT, CutoutOptions
+from photio_prep.cutout.models.registry import another, matter_for
+from photio_prep.cutout.options import DEFAULT_CUTOUT, CutoutOptions
 from photio_prep.errors import Interrupted, PhotioError, StorageFailed, UsageError, of_photo
 from photio_prep.finishing import DEFAULT_FINISHING, Finishing
 from photio_prep.intake import read
 from photio_prep.intake.inputs import Item
-from photio_prep.matters import another, matter_for
 from photio_prep.orders import SANDBOX, Order
 from photio_prep.permits import Asking, SharedPace, SharedTill
 from photio_prep.preflight import SENDABLE, Preflight

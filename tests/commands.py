@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from photio_prep import cli, matters, settings
+from photio_prep import cli, settings
+from photio_prep.cutout.models import registry
 
 KEY = "pt-canary-5c1e77b0a9d4"
 # What the user's own shell may hold and no test may see.
@@ -79,7 +80,7 @@ def bare_surroundings(patch: pytest.MonkeyPatch, home: Path) -> None:
 def forget() -> None:
     """A new process would know nothing of earlier settings and models."""
     settings._file.cache_clear()
-    matters.matter_for.cache_clear()
+    registry.matter_for.cache_clear()
 
 
 def here(capsys: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch) -> Command:

@@ -11,11 +11,12 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from photio_prep import catalogue, retry, weights
+from photio_prep import retry
+from photio_prep.cutout.models import catalog, weights
+from photio_prep.cutout.models.registry import CatalogueMatter, matter_for
 from photio_prep.data import Photo
 from photio_prep.errors import ModelUnavailable
 from photio_prep.intake.load import load
-from photio_prep.matters import CatalogueMatter, matter_for
 from photio_prep.sandbox import Sandbox
 from photio_prep.settings import models_folder
 from tests.commands import KEY, Command, bare_surroundings, forget, here
@@ -34,7 +35,7 @@ MODELS = {"model": "u2netp", "isnet": "isnet-imgly"}
 def missing(model: str) -> str:
     """Why the weights of `model` cannot be used; empty when they can."""
     try:
-        weights.verify(catalogue.by_name(model), models_folder())
+        weights.verify(catalog.by_name(model), models_folder())
     except ModelUnavailable as error:
         return str(error)
     return ""

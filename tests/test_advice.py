@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 
 from photio_prep import flow
-from photio_prep.advice import advice, product_of
-from photio_prep.cutting import DEFAULT_CUTOUT
-from photio_prep.framing import Framing
+from photio_prep.cutout.advice import advice, product_of
+from photio_prep.cutout.framing import Framing
+from photio_prep.cutout.options import DEFAULT_CUTOUT
+from photio_prep.cutout.reframe import found
 from photio_prep.geometry import Size
 from photio_prep.intake.load import load
-from photio_prep.reframe import found
 from tests import photos
 from tests.commands import Command, forget
 from tests.fakes import BrightMatter

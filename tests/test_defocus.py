@@ -8,8 +8,8 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from photio_prep.defocus import blurred_alpha
-from photio_prep.refine import fast
+from photio_prep.cutout.defocus import blurred_alpha
+from photio_prep.cutout.refine import fast
 
 Floats = NDArray[np.float32]
 PRODUCT, GROUND = np.array((200.0, 90, 60)), np.array((70.0, 90, 140))

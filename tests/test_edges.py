@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from photio_prep.cutting import CutoutOptions
-from photio_prep.edges import clean, foreground
+from photio_prep.cutout.foreground import clean, foreground
+from photio_prep.cutout.models.two_pass import belief
+from photio_prep.cutout.options import CutoutOptions
+from photio_prep.cutout.refine import edge_width, fast, finer
 from photio_prep.errors import UsageError
 from photio_prep.geometry import Size
 from photio_prep.imaging.tiles import box_mean, extreme, over_tiles, widened
-from photio_prep.looks import belief
-from photio_prep.refine import edge_width, fast, finer
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]

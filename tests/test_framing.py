@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from photio_prep.cutout.framing import SIDES, Framing, box_of, cropped, cut_sides, in_photo
 from photio_prep.errors import UsageError
-from photio_prep.framing import SIDES, Framing, box_of, cropped, cut_sides, in_photo
 from photio_prep.geometry import SIZES, Box, Size, place
 from photio_prep.intake.load import load
 from tests import photos

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from photio_prep import flow, gate, orders, preflight, states
+from photio_prep import flow, orders, preflight, states
+from photio_prep.cutout import gate
+from photio_prep.cutout.matte import matte
+from photio_prep.cutout.models.registry import matter_for
 from photio_prep.data import Cutout, Photo
 from photio_prep.errors import GateStopped, NoProduct
 from photio_prep.geometry import place, snap
 from photio_prep.intake.load import load
-from photio_prep.matters import matter_for
 from photio_prep.quality import Judgement, Level, Reason, Verdict, judgement
 from photio_prep.rewording import revise
-from photio_prep.stages.matte import matte
 from tests import commands, photos
 from tests.commands import Command
 from tests.fakes import BrightMatter, FixedMatter

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from photio_prep import Order, orders, prepare
-from photio_prep.cutting import CutoutOptions
+from photio_prep.cutout import matte as matte_
+from photio_prep.cutout.options import CutoutOptions
 from photio_prep.errors import SegmenterFailed
 from photio_prep.made import NOTES
 from photio_prep.quality import Verdict
-from photio_prep.stages import matte as matte_
 from tests.fakes import BrightMatter
 from tests.photos import SCENE, encoded, mask, photo, saved
 

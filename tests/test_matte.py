@@ -18,23 +18,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from scipy import ndimage
 
-from photio_prep.cutting import CutoutOptions
+from photio_prep.cutout.matte import _FEEDS, Alpha, RembgMatter, compose, mask_alpha, matte, normalised, real_cutout
+from photio_prep.cutout.models.registry import CatalogueMatter
+from photio_prep.cutout.models.rembg_sessions import rembg_session
+from photio_prep.cutout.options import CutoutOptions
 from photio_prep.data import Cutout, Matter, Photo
 from photio_prep.errors import ModelUnavailable, NoProduct, PhotoRefused
 from photio_prep.geometry import Size, place, snap
 from photio_prep.intake.load import load
-from photio_prep.matters import CatalogueMatter
-from photio_prep.sessions import rembg_session
-from photio_prep.stages.matte import (
-    _FEEDS,
-    Alpha,
-    RembgMatter,
-    compose,
-    mask_alpha,
-    matte,
-    normalised,
-    real_cutout,
-)
 from tests import photos
 from tests.fakes import BrightMatter, BrokenMatter, CountingMatter, FixedMatter
 
@@ -476,9 +467,9 @@ def test_a_rembg_without_that_session_is_said_to_be(module: str, name: str) -> N
 _BESIDE_REMBG = """
 import sys
 from PIL import Image
-from photio_prep.matters import matter_for
+from photio_prep.cutout.models.registry import matter_for
 from photio_prep.intake.load import load
-from photio_prep.stages.matte import matte
+from photio_prep.cutout.matte import matte
 from photio_prep.geometry import Size
 
 photo = load(sys.argv[1])

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from photio_prep import catalogue, compiled, devices, flow, orders, weights
+from photio_prep import flow, orders
+from photio_prep.cutout.models import catalog, devices, openvino, weights
+from photio_prep.cutout.models.registry import CatalogueMatter, another, matter_for
 from photio_prep.errors import ModelUnavailable, UsageError
-from photio_prep.matters import CatalogueMatter, another, matter_for
 from photio_prep.settings import models_folder
 from tests import photos
 
@@ -30,7 +31,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def installed(name: str, folder: Path) -> Path:
     """A copy of real weights in `folder`."""
-    file = catalogue.by_name(name).file
+    file = catalog.by_name(name).file
     return Path(shutil.copy(models_folder_of_the_user() / file, folder / file))
 
 
@@ -104,7 +105,7 @@ def test_auto_says_which_it_is(models: Path) -> None:
 def test_auto_takes_the_better_of_two(models: Path) -> None:
     installed("u2netp", models)
     # The name alone decides; whether the bytes are right is seen when they are used.
-    (models / catalogue.by_name("isnet-imgly").file).write_bytes(b"not yet")
+    (models / catalog.by_name("isnet-imgly").file).write_bytes(b"not yet")
     assert matter_for("auto").name == "isnet-imgly"
     with pytest.raises(ModelUnavailable, match="isnet-imgly"):
         matter_for("auto")(photos.photo())
@@ -138,9 +139,9 @@ def test_what_is_loaded_is_what_was_checked(models: Path, monkeypatch: pytest.Mo
 def refusing_weights(monkeypatch: pytest.MonkeyPatch, models: Path) -> None:
     """bria-rmbg is installed, and its bytes are right."""
     data = b"not for sale"
-    bria = replace(catalogue.by_name("bria-rmbg"), sha256=sha256(data).hexdigest(), size=len(data))
-    rest = tuple(each for each in catalogue.catalog() if each.name != bria.name)
-    for module in (catalogue, weights):
+    bria = replace(catalog.by_name("bria-rmbg"), sha256=sha256(data).hexdigest(), size=len(data))
+    rest = tuple(each for each in catalog.catalog() if each.name != bria.name)
+    for module in (catalog, weights):
         monkeypatch.setattr(module, "catalog", lambda: (*rest, bria))
     (models / bria.file).write_bytes(data)
 
@@ -235,7 +236,7 @@ def test_weights_of_ones_own_work_like_those_of_the_catalogue(models: Path, tmp_
     assert matter(photos.photo((160, 120))).size == (160, 120)
 
 
-OPENVINO = pytest.mark.skipif(not compiled.installed(), reason="the extra openvino is not installed")
+OPENVINO = pytest.mark.skipif(not openvino.installed(), reason="the extra openvino is not installed")
 
 
 @OPENVINO
@@ -254,7 +255,7 @@ def test_openvino_believes_what_onnxruntime_believes(models: Path) -> None:
 RACE = """
 import sys, threading
 import numpy as np
-from photio_prep.compiled import Compiled
+from photio_prep.cutout.models.openvino import Compiled
 network = Compiled(open(sys.argv[1], "rb").read(), rounded=True)
 feed = {network.get_inputs()[0].name: np.zeros((1, 3, 320, 320), np.float32)}
 together = threading.Barrier(3)
@@ -282,7 +283,7 @@ def test_auto_takes_openvino_only_where_it_may_round(models: Path) -> None:
     data = installed("u2netp", models).read_bytes()
     assert devices.session(data, "auto")[1] != "openvino"
     used = devices.session(data, "auto", rounded=True)[1]
-    assert (used == "openvino") == (compiled.rounds() and "cuda" not in devices.offered())
+    assert (used == "openvino") == (openvino.rounds() and "cuda" not in devices.offered())
 
 
 @OPENVINO

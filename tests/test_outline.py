@@ -7,10 +7,10 @@ import pytest
 from PIL import Image, ImageDraw
 
 from photio_prep import Size
+from photio_prep.cutout.models.registry import matter_for
 from photio_prep.drift import figures
 from photio_prep.flow import generate, prepare
 from photio_prep.geometry import Box
-from photio_prep.matters import matter_for
 from photio_prep.orders import SANDBOX
 from photio_prep.outline import outline
 from photio_prep.quality import Drift, Outline

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from photio_prep import flow, orders
+from photio_prep.cutout.framing import Framing
 from photio_prep.errors import StorageFailed
-from photio_prep.framing import Framing
 from photio_prep.orders import Order, cutout_of
 from photio_prep.packshot import photo_of, product
 from tests import photos

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from photio_prep.cutting import CutoutOptions
-from photio_prep.parts import feathered, filled, flush, grown, shaped, without_specks
+from photio_prep.cutout.mask import feathered, filled, flush, grown, shaped, without_specks
+from photio_prep.cutout.options import CutoutOptions
 
 Bytes = NDArray[np.uint8]
 LEVELS = arrays.arrays(np.uint8, st.tuples(st.integers(1, 30), st.integers(1, 30)))

@@ -11,11 +11,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from photio_prep import catalogue, flow, pointed
+from photio_prep import flow
+from photio_prep.cutout.models import catalog
+from photio_prep.cutout.models import sam as pointed
+from photio_prep.cutout.models.prompts import Hints
 from photio_prep.errors import ModelUnavailable, NoProduct, UsageError
 from photio_prep.geometry import Size
 from photio_prep.orders import Order
-from photio_prep.pointing import Hints
 from tests import sam
 from tests.commands import Command
 
@@ -36,7 +38,7 @@ def picture() -> Image.Image:
 @pytest.fixture(scope="session")
 def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sam")
-    encoder, decoder = (folder / row.file for row in catalogue.pointed())
+    encoder, decoder = (folder / row.file for row in catalog.pointed())
     sam.save(encoder, decoder)
     return folder
 
@@ -46,9 +48,9 @@ def installed(networks: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     """The two networks where SAM's weights belong, pinned in place of them."""
     rows = tuple(
         replace(row, sha256=sha256((networks / row.file).read_bytes()).hexdigest(), md5=None)
-        for row in catalogue.pointed()
+        for row in catalog.pointed()
     )
-    monkeypatch.setattr(catalogue, "pointed", lambda: rows)
+    monkeypatch.setattr(catalog, "pointed", lambda: rows)
     monkeypatch.setenv("PHOTIO_MODELS", str(networks))
     pointed.sam.cache_clear()
     yield networks
@@ -168,7 +170,7 @@ def test_sam_needs_a_hint_and_a_hint_needs_sam(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_damaged_weights_are_not_loaded(installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for row in catalogue.pointed():
+    for row in catalog.pointed():
         data = bytearray((installed / row.file).read_bytes())
         data[-1] ^= 1
         (tmp_path / row.file).write_bytes(data)

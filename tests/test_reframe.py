@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 
 from photio_prep import flow, orders
+from photio_prep.cutout.framing import Framing, cropped
+from photio_prep.cutout.models.registry import CatalogueMatter
 from photio_prep.data import Result
 from photio_prep.errors import StorageFailed
-from photio_prep.framing import Framing, cropped
 from photio_prep.geometry import Box, Size, place
 from photio_prep.intake.load import load
-from photio_prep.matters import CatalogueMatter
 from tests import photos
 from tests.commands import Command
 from tests.fakes import BrightMatter, BrokenMatter, CountingMatter

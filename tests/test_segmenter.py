@@ -12,14 +12,14 @@ import pytest
 from PIL import Image
 
 from photio_prep import InstantClient, finish, generate, prepare, run_many
+from photio_prep.cutout.framing import Framing
+from photio_prep.cutout.matte import RembgMatter, matte
+from photio_prep.cutout.models.segmenter import segment
 from photio_prep.data import Photo
 from photio_prep.errors import NoProduct, SegmenterFailed
-from photio_prep.framing import Framing
 from photio_prep.geometry import Size
 from photio_prep.many import Job
 from photio_prep.sandbox import Sandbox
-from photio_prep.segmenter import segment
-from photio_prep.stages.matte import RembgMatter, matte
 from tests.batches import TINY
 from tests.fakes import BrightMatter
 from tests.photos import SCENE, encoded, photo
@@ -187,6 +187,6 @@ def test_a_network_that_has_worked_before_is_not_to_blame_for_one_picture(monkey
     rembg = RembgMatter(Path("none.onnx"), "u2net", "u2netp")
     rembg.__dict__["session"] = type("Session", (), {"inner_session": Network()})
     segment(rembg, Image.new("RGB", (20, 20), "white"))
-    monkeypatch.setattr("photio_prep.stages.matte.normalised", lambda *_: np.zeros((1, 3, 320, 320), np.float32))
+    monkeypatch.setattr("photio_prep.cutout.matte.normalised", lambda *_: np.zeros((1, 3, 320, 320), np.float32))
     with pytest.raises(SegmenterFailed, match=r"u2netp failed on it \(RuntimeError: CUDA error\)"):
         segment(rembg, Image.new("RGB", (20, 20)))

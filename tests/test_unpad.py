@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
+from photio_prep.cutout.pad import pad
 from photio_prep.data import Cutout, Result
 from photio_prep.geometry import SIZES, Box, Placement, Size, place, snap
-from photio_prep.stages.pad import pad
 from photio_prep.stages.unpad import seen, unpad
 
 PAPER = (255, 255, 255)

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep import catalogue, weights
-from photio_prep.catalogue import Weights
+from photio_prep.cutout.models import catalog, weights
+from photio_prep.cutout.models.catalog import Weights
+from photio_prep.cutout.models.download import Https, Npm, Source, Wheel
 from photio_prep.errors import ModelUnavailable, StorageFailed, UsageError
-from photio_prep.sources import Https, Npm, Source, Wheel
 from tests.hostile_places import closed_port
 
 GOOD = bytes(range(256)) * 4096
@@ -100,7 +100,7 @@ def names(folder: Path) -> list[str]:
 
 
 def test_catalogue_rows_are_complete_and_pinned() -> None:
-    rows = (*catalogue.catalog(), *catalogue.pointed())
+    rows = (*catalog.catalog(), *catalog.pointed())
     assert len({row.name for row in rows}) == len({row.file for row in rows}) == len(rows)
     for row in rows:
         assert row.sha256 or row.md5, row.name
@@ -115,11 +115,11 @@ def test_catalogue_rows_are_complete_and_pinned() -> None:
 
 def test_catalogue_has_what_was_promised() -> None:
     assert {"isnet-general-use", "u2netp", "isnet-imgly", "birefnet-general", "birefnet-general-lite"} <= {
-        row.name for row in catalogue.catalog()
+        row.name for row in catalog.catalog()
     }
-    assert [row.name for row in catalogue.catalog() if row.auto] == ["isnet-general-use", "isnet-imgly", "u2netp"]
-    assert catalogue.by_name("bria-rmbg").commercial is False
-    assert not catalogue.by_name("bria-rmbg").auto
+    assert [row.name for row in catalog.catalog() if row.auto] == ["isnet-general-use", "isnet-imgly", "u2netp"]
+    assert catalog.by_name("bria-rmbg").commercial is False
+    assert not catalog.by_name("bria-rmbg").auto
 
 
 def test_md5_pins_are_those_of_rembg() -> None:
@@ -127,7 +127,7 @@ def test_md5_pins_are_those_of_rembg() -> None:
     source = "".join(file.read_text(encoding="utf-8") for file in sessions)
     if not source:
         pytest.skip("rembg's source is not where it usually is")
-    for row in (*catalogue.catalog(), *catalogue.pointed()):
+    for row in (*catalog.catalog(), *catalog.pointed()):
         if row.name != "isnet-imgly":
             assert (f"md5:{row.md5}" if row.md5 else f"sha256:{row.sha256}") in source, row.name
             # SAM's addresses are put together there.
@@ -137,7 +137,7 @@ def test_md5_pins_are_those_of_rembg() -> None:
 
 def test_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(UsageError, match=r"no model 'u3net'.*auto, .*u2netp"):
-        catalogue.by_name("u3net")
+        catalog.by_name("u3net")
 
 
 # Pulling
@@ -280,9 +280,9 @@ def test_what_a_killed_pull_left_is_swept_after_a_day(server: Server, folder: Pa
 PULL = """
 import sys
 from pathlib import Path
-from photio_prep.sources import Https
-from photio_prep.weights import pull
-from photio_prep.catalogue import Weights
+from photio_prep.cutout.models.download import Https
+from photio_prep.cutout.models.weights import pull
+from photio_prep.cutout.models.catalog import Weights
 url, folder, size, sha, weak = sys.argv[1:]
 pins = {"size": int(size) or None, "sha256": sha or None, "md5": weak}
 pull(Weights("toy", "u2net", "toy.onnx", 320, "MIT", (Https(url),), **pins), Path(folder))
@@ -367,7 +367,7 @@ def test_tampered_weights_never_pass_and_a_pull_mends_them(
 
 def test_missing_weights_name_the_command(folder: Path) -> None:
     with pytest.raises(ModelUnavailable, match=r"not installed\. Run: photio-prep models pull u2netp") as caught:
-        weights.verify(catalogue.by_name("u2netp"), folder)
+        weights.verify(catalog.by_name("u2netp"), folder)
     assert caught.value.exit_code == 11
 
 
@@ -665,7 +665,7 @@ def test_own_weights_are_pinned_to_their_bytes(tmp_path: Path) -> None:
     file = tmp_path / "mine.onnx"
     file.write_bytes(GOOD)
     (tmp_path / "link.onnx").symlink_to(file)
-    mine = catalogue.own(tmp_path / "link.onnx", "isnet")
+    mine = catalog.own(tmp_path / "link.onnx", "isnet")
     assert (mine.name, mine.family, mine.input, mine.commercial) == ("link", "isnet", 1024, None)
     assert weights.verify(mine) == file.resolve()
     file.write_bytes(_flipped(GOOD))
@@ -675,11 +675,11 @@ def test_own_weights_are_pinned_to_their_bytes(tmp_path: Path) -> None:
 
 def test_own_weights_that_cannot_be_meant(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"mine\.onnx"):
-        catalogue.own(tmp_path / "mine.onnx", "isnet")
+        catalog.own(tmp_path / "mine.onnx", "isnet")
     with pytest.raises(UsageError):
-        catalogue.own(tmp_path, "isnet")
+        catalog.own(tmp_path, "isnet")
     with pytest.raises(UsageError, match="u2net, isnet, birefnet"):
-        catalogue.own(tmp_path, "sam")
+        catalog.own(tmp_path, "sam")
 
 
 # The real thing
@@ -687,7 +687,7 @@ def test_own_weights_that_cannot_be_meant(tmp_path: Path) -> None:
 
 @pytest.mark.model
 def test_real_u2netp_passes_and_one_flipped_bit_does_not(tmp_path: Path) -> None:
-    row = catalogue.by_name("u2netp")
+    row = catalog.by_name("u2netp")
     real = weights.verify(row, _installed_folder())
     copy = tmp_path / row.file
     shutil.copyfile(real, copy)
@@ -704,7 +704,7 @@ def test_real_u2netp_passes_and_one_flipped_bit_does_not(tmp_path: Path) -> None
 @pytest.mark.model
 @pytest.mark.isnet
 def test_real_isnet_passes() -> None:
-    row, folder = catalogue.by_name("isnet-imgly"), _installed_folder()
+    row, folder = catalog.by_name("isnet-imgly"), _installed_folder()
     if not weights.installed(row, folder):
         assert not os.environ.get("CI"), "CI installs isnet-imgly"
         pytest.skip("isnet-imgly is not installed: photio-prep models pull isnet-imgly")

@@ -14,10 +14,10 @@ from photio_prep.cli import paying as paying_
 from photio_prep.cli.shelving import Shelving, Wishes
 from photio_prep.cli.signals import heard
 from photio_prep.cli.talk import Talk
-from photio_prep.cutting import CutoutOptions
+from photio_prep.cutout.models.registry import matter_for
+from photio_prep.cutout.options import CutoutOptions
 from photio_prep.errors import BudgetReached, Interrupted, PhotioError, StorageFailed, UsageError, of_photo
 from photio_prep.intake.inputs import Item
-from photio_prep.matters import matter_for
 from photio_prep.orders import Order
 from photio_prep.permits import Nobody
 from photio_prep.stages.send import checked_url

@@ -83,8 +83,8 @@ def tell(order: Order, path: Path, out: Path, wished: Wishes, shelving: Shelving
 
 def _matter(order: Order) -> Matter:
     """The model that cut the order out, or the best that is installed where that was none of the catalogue's."""
-    from photio_prep import catalogue
-    from photio_prep.matters import matter_for
+    from photio_prep.cutout.models import catalog
+    from photio_prep.cutout.models.registry import matter_for
 
-    known = order.model in {each.name for each in catalogue.catalog()}
+    known = order.model in {each.name for each in catalog.catalog()}
     return matter_for(order.model, accepted=(order.model,)) if known else matter_for()

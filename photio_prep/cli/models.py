@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from photio_prep import catalogue, weights
 from photio_prep.cli import options
 from photio_prep.cli.talk import Talk
+from photio_prep.cutout.models import catalog, weights
 from photio_prep.errors import ModelUnavailable, PhotioError
 from photio_prep.settings import models_folder
 
@@ -30,7 +30,7 @@ def list_(**given: Any) -> int:  # noqa: ANN401
         auto = weights.best_installed(folder).name
     except ModelUnavailable:
         auto = ""
-    for each in (*catalogue.catalog(), *catalogue.pointed()):
+    for each in (*catalog.catalog(), *catalog.pointed()):
         here = weights.installed(each, folder)
         if talk.as_json:
             facts = {"model": each.name, "family": each.family, "licence": each.licence, "commercial": each.commercial}
@@ -73,8 +73,8 @@ def verify(names: tuple[str, ...], **given: Any) -> int:  # noqa: ANN401
     """Compare installed weights with their pinned SHA-256, byte by byte. Prints the paths of the good ones."""
     talk = Talk(**given)
     folder = models_folder()
-    chosen = [catalogue.by_name(name) for name in names] or [
-        w for w in (*catalogue.catalog(), *catalogue.pointed()) if weights.installed(w, folder)
+    chosen = [catalog.by_name(name) for name in names] or [
+        w for w in (*catalog.catalog(), *catalog.pointed()) if weights.installed(w, folder)
     ]
     for each in chosen:
         try:
@@ -91,7 +91,7 @@ def verify(names: tuple[str, ...], **given: Any) -> int:  # noqa: ANN401
 def path(name: str | None) -> int:
     """Where weights lie: the folder, or the file of one model."""
     folder = models_folder()
-    click.echo(weights.path(catalogue.by_name(name), folder) if name else folder)
+    click.echo(weights.path(catalog.by_name(name), folder) if name else folder)
     return 0
 
 
@@ -100,7 +100,7 @@ def pulled(name: str, talk: Talk, *, offline: bool, accepted: tuple[str, ...] = 
     folder = models_folder()
     with _bar(talk) as progress:
         if name != "auto":
-            wanted = catalogue.by_name(name)
+            wanted = catalog.by_name(name)
             allowed = name in accepted
             return weights.pull(wanted, folder, offline=offline, accept_licence=allowed, progress=progress)
 

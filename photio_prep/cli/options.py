@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from photio_prep.cutout.framing import Framing
 from photio_prep.errors import UsageError
-from photio_prep.framing import Framing
 from photio_prep.system import object_store
 
 Command = TypeVar("Command", bound=Callable[..., Any])

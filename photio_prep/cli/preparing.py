@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from photio_prep import batch, catalogue, flow, settings
+from photio_prep import batch, flow, settings
 from photio_prep.cli import options
 from photio_prep.cli.talk import Talk
-from photio_prep.cutting import CutoutOptions
+from photio_prep.cutout.models import catalog
+from photio_prep.cutout.options import CutoutOptions
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.intake import inputs, read
 from photio_prep.orders import Order
@@ -67,8 +68,8 @@ def prepared(
 
 def _matters(cutting: dict[str, Any], talk: Talk, *, offline: bool) -> tuple[Any, Any]:
     """What finds the product, and what is asked for a second opinion; their options are taken out of `cutting`."""
-    from photio_prep import pointed
-    from photio_prep.matters import another, matter_for
+    from photio_prep.cutout.models import sam
+    from photio_prep.cutout.models.registry import another, matter_for
 
     names = ("pull", "family", "model", "device", "accepted", "second_opinion")
     pull, family, model, device, accepted, twice = (cutting.pop(name) for name in names)
@@ -78,9 +79,9 @@ def _matters(cutting: dict[str, Any], talk: Talk, *, offline: bool) -> tuple[Any
     if pull:
         from photio_prep.cli.models import pulled
 
-        for name in [each.name for each in catalogue.pointed()] if pointing else [model]:
+        for name in [each.name for each in catalog.pointed()] if pointing else [model]:
             pulled(name, talk, offline=offline, accepted=accepted)
-    matter = pointed.sam(device) if pointing else matter_for(model, family, device=device, accepted=accepted)
+    matter = sam.sam(device) if pointing else matter_for(model, family, device=device, accepted=accepted)
     return matter, another(matter.name, device=device, accepted=accepted) if twice else None
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import click
 
 from photio_prep import geometry, settings
-from photio_prep.advice import Advice, Product, advice, product_of
 from photio_prep.cli import options
 from photio_prep.cli.talk import Talk
-from photio_prep.cutting import DEFAULT_CUTOUT
+from photio_prep.cutout.advice import Advice, Product, advice, product_of
+from photio_prep.cutout.framing import Framing
+from photio_prep.cutout.options import DEFAULT_CUTOUT
 from photio_prep.data import Photo
 from photio_prep.errors import ModelUnavailable, NoProduct
-from photio_prep.framing import Framing
 from photio_prep.geometry import Size
 
 
@@ -91,9 +91,9 @@ def _why(source: Size, found: tuple[Advice, ...], talk: Talk) -> None:
 
 
 def _product(photo: Photo, model: str, mask: Path | None, talk: Talk) -> Product | None:
+    from photio_prep.cutout.models.registry import matter_for
+    from photio_prep.cutout.reframe import found
     from photio_prep.intake.load import load
-    from photio_prep.matters import matter_for
-    from photio_prep.reframe import found
 
     drawn = load(mask, limits=settings.limits()).image if mask else None
     try:

@@ -9,10 +9,11 @@ from typing import Any, get_args
 
 import click
 
-from photio_prep import catalogue, credentials, settings, weights
+from photio_prep import credentials, settings
 from photio_prep.cli import clients, options
 from photio_prep.cli.talk import Talk
-from photio_prep.devices import Device
+from photio_prep.cutout.models import catalog, weights
+from photio_prep.cutout.models.devices import Device
 from photio_prep.errors import ModelUnavailable, PhotioError
 from photio_prep.system.text import escaped
 
@@ -58,11 +59,11 @@ def _model(name: str, device: Device) -> str:
 
     from PIL import Image
 
+    from photio_prep.cutout.models.registry import matter_for
     from photio_prep.errors import NoProduct
-    from photio_prep.matters import matter_for
 
     folder = settings.models_folder()
-    best = weights.best_installed(folder) if name == "auto" else catalogue.by_name(name)
+    best = weights.best_installed(folder) if name == "auto" else catalog.by_name(name)
     weights.verify(best, folder)
     matter = matter_for(best.name, device=device, accepted=(best.name,))
     seconds = []

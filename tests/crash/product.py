@@ -17,6 +17,7 @@ import scipy.ndimage  # noqa: F401
 from photio_prep import claims, finals, flow, orders, pay, states
 from photio_prep.cli.paying import each
 from photio_prep.cli.talk import Talk
+from photio_prep.cutout.pad import pad
 from photio_prep.data import Cutout
 from photio_prep.errors import OutcomeUnknown, PhotioError
 from photio_prep.geometry import Size, place
@@ -24,7 +25,6 @@ from photio_prep.imaging.encode import encoded
 from photio_prep.keep import AnswerFile
 from photio_prep.orders import Order
 from photio_prep.origin import Origin
-from photio_prep.stages.pad import pad
 from photio_prep.stages.request import request
 from photio_prep.stages.send import InstantClient
 from photio_prep.states import State

@@ -10,17 +10,17 @@ from pathlib import Path
 
 from PIL import Image
 
-from photio_prep import catalogue, weights
-from photio_prep.devices import Device
+from photio_prep.cutout.matte import RembgMatter
+from photio_prep.cutout.models import catalog, weights
+from photio_prep.cutout.models.devices import Device
 from photio_prep.errors import ModelUnavailable, UsageError
 from photio_prep.settings import models_folder
-from photio_prep.stages.matte import RembgMatter
 
 
 class CatalogueMatter:
     """A matter by name: finds and verifies its weights when the first picture comes."""
 
-    def __init__(self, found: catalogue.Weights | None, folder: Path, device: Device = "auto") -> None:
+    def __init__(self, found: catalog.Weights | None, folder: Path, device: Device = "auto") -> None:
         self._found = found
         self._folder = folder
         self._device = device
@@ -28,7 +28,7 @@ class CatalogueMatter:
         self.asked = found.name if found else "auto"
 
     @cached_property
-    def _weights(self) -> catalogue.Weights:
+    def _weights(self) -> catalog.Weights:
         return self._found or weights.best_installed(self._folder)
 
     @cached_property
@@ -84,8 +84,8 @@ def matter_for(
     """
     if family is None and model == "auto":
         return CatalogueMatter(None, models_folder(), device)
-    found = catalogue.by_name(model) if family is None else catalogue.own(Path(model), family)
-    catalogue.refuse_licence(found, accepted)
+    found = catalog.by_name(model) if family is None else catalog.own(Path(model), family)
+    catalog.refuse_licence(found, accepted)
     return CatalogueMatter(found, models_folder(), device)
 
 
@@ -96,7 +96,7 @@ def another(name: str, *, device: Device = "auto", accepted: tuple[str, ...] = (
         ModelUnavailable: There is only one.
     """
     folder = models_folder()
-    for each in catalogue.catalog():
+    for each in catalog.catalog():
         allowed = each.commercial is not False or each.name in accepted
         if each.name != name and allowed and weights.installed(each, folder):
             return matter_for(each.name, device=device, accepted=accepted)

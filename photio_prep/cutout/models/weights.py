@@ -14,9 +14,9 @@ from pathlib import Path
 
 import platformdirs
 
-from photio_prep.catalogue import Weights, catalog, measured, refuse_licence
+from photio_prep.cutout.models.catalog import Weights, catalog, measured, refuse_licence
+from photio_prep.cutout.models.download import Progress, Sink, Source, SourceFailed, storage_failed
 from photio_prep.errors import ModelUnavailable
-from photio_prep.sources import Progress, Sink, Source, SourceFailed, storage_failed
 from photio_prep.system.files import sync, sync_folder, write_whole
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photio_prep.refine import around
+from photio_prep.cutout.refine import around
 
 _SIDE = 640
 # A part counts from this share of the largest one: less is a speck.

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photio_prep.defocus import blurred_alpha
+from photio_prep.cutout.defocus import blurred_alpha
 from photio_prep.geometry import Size
 from photio_prep.imaging.tiles import Bools, Floats, box_mean, extreme, over_tiles, widened
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from photio_prep.cutout.refine import around, softness
 from photio_prep.imaging.tiles import Bools, Floats, box_mean, widened
-from photio_prep.refine import around, softness
 
 Network = Callable[[Image.Image], Floats]
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from photio_prep.cutout.refine import around
 from photio_prep.imaging.tiles import Bools, Floats, box_mean, over_tiles, widened
-from photio_prep.refine import around
 
 Bytes = NDArray[np.uint8]
 

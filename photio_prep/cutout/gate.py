@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
+from photio_prep.cutout.measure import figures
 from photio_prep.data import Cutout, Photo
-from photio_prep.figures import figures
 from photio_prep.quality import Judgement, Reason, Verdict
 
 # Each limit as (warn, stop): a figure beyond it is a reason. Where a second number is infinite, it never stops.

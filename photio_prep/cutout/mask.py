@@ -6,8 +6,8 @@ Takes and gives alpha as arrays (H, W). Touches nothing. Raises nothing.
 import numpy as np
 from numpy.typing import NDArray
 
-from photio_prep.cutting import CutoutOptions
-from photio_prep.refine import around
+from photio_prep.cutout.options import CutoutOptions
+from photio_prep.cutout.refine import around
 
 Bytes = NDArray[np.uint8]
 Bools = NDArray[np.bool_]

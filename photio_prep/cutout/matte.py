@@ -15,14 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photio_prep import devices, edges, looks, parts, refine
-from photio_prep.cutting import DEFAULT_CUTOUT, CutoutOptions
+from photio_prep.cutout import foreground, refine
+from photio_prep.cutout import mask as parts
+from photio_prep.cutout.models import devices, two_pass
+from photio_prep.cutout.models.devices import Device
+from photio_prep.cutout.models.rembg_sessions import rembg_session
+from photio_prep.cutout.models.segmenter import segment
+from photio_prep.cutout.options import DEFAULT_CUTOUT, CutoutOptions
 from photio_prep.data import Cutout, Matter, Photo
-from photio_prep.devices import Device
 from photio_prep.errors import ModelUnavailable, NoProduct, PhotoRefused, SegmenterFailed
 from photio_prep.geometry import Size
-from photio_prep.segmenter import segment
-from photio_prep.sessions import rembg_session
 
 Alpha = Literal["auto", "keep", "ignore"]
 Family = Literal["u2net", "isnet", "birefnet"]
@@ -130,12 +132,12 @@ def compose(
     Raises:
         NoProduct: The alpha is empty.
     """
-    levels = edges.clean(parts.shaped(edges.clean(np.asarray(alpha)), options), haze=haze)
+    levels = foreground.clean(parts.shaped(foreground.clean(np.asarray(alpha)), options), haze=haze)
     if not (levels >= 128).any():
         raise NoProduct("no product found in it", "Use a clearer photo, another --model, or give a --mask")
     colours = np.asarray(image)
     pixels = np.empty((*levels.shape, 4), np.uint8)
-    pixels[..., :3] = edges.foreground(colours, levels) if options.colours else colours
+    pixels[..., :3] = foreground.foreground(colours, levels) if options.colours else colours
     pixels[..., 3] = levels
     pixels.view(np.uint32)[..., 0] *= levels > 0
     return Image.fromarray(pixels)
@@ -228,7 +230,7 @@ class RembgMatter:
             NoProduct: The network is not sure of a product anywhere.
             ModelUnavailable: The weights do not load, or are of another family.
         """
-        found = looks.belief(self.probability, image, _FOUND, _HIGH.get(self.family, 0))
+        found = two_pass.belief(self.probability, image, _FOUND, _HIGH.get(self.family, 0))
         peak = float(found.first.max())
         # rembg stretches every prediction to 0..255, so that a blank paper has a product too.
         if peak < _FOUND:

@@ -15,8 +15,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
+from photio_prep.cutout.models.download import KINDS, Source
 from photio_prep.errors import UsageError
-from photio_prep.sources import KINDS, Source
 
 Family = Literal["u2net", "isnet", "birefnet"]
 # SAM's two networks go together and want to be told where to look: no family for a model alone.
@@ -59,8 +59,8 @@ def pointed() -> tuple[Weights, ...]:
 
 @cache
 def _table(table: str) -> tuple[Weights, ...]:
-    packaged = resources.files("photio_prep") / "catalog.toml"
-    checkout = Path(__file__).parent.parent / "models" / "catalog.toml"
+    packaged = resources.files("photio_prep.cutout.models") / "catalog.toml"
+    checkout = Path(__file__).parents[3] / "models" / "catalog.toml"
     text = (packaged if packaged.is_file() else checkout).read_text(encoding="utf-8")
     return tuple(_row(row) for row in tomllib.loads(text)[table])
 

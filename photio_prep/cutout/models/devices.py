@@ -7,7 +7,7 @@ Raises ModelUnavailable for weights that do not load, and for a device that was 
 from functools import cache
 from typing import Any, Literal
 
-from photio_prep import compiled
+from photio_prep.cutout.models import openvino
 from photio_prep.errors import ModelUnavailable
 from photio_prep.system import environment
 
@@ -45,7 +45,7 @@ def session(
     faults = []
     for name in [each for each in _PROVIDERS if each != "cpu" and _offered(each)]:
         try:
-            if name == "openvino" and not (rounded and compiled.rounds()):
+            if name == "openvino" and not (rounded and openvino.rounds()):
                 continue
             return _opened(data, name, subject, rounded=rounded), name, ""
         except ModelUnavailable as error:
@@ -60,7 +60,7 @@ def offered() -> tuple[Device, ...]:
 
 def _offered(name: Device) -> bool:
     if name == "openvino":
-        return compiled.installed()
+        return openvino.installed()
     import onnxruntime
 
     found: list[str] = onnxruntime.get_available_providers()
@@ -78,7 +78,7 @@ def _opened(data: bytes, name: Device, subject: str, *, rounded: bool) -> Any:  
         )
     if name == "openvino":
         try:
-            return compiled.Compiled(data, rounded=rounded, threads=environment.threads())
+            return openvino.Compiled(data, rounded=rounded, threads=environment.threads())
         except Exception as error:  # OpenVINO raises RuntimeError and its own kinds
             raise ModelUnavailable(f"it failed ({_brief(error)})", fix, subject="--device openvino") from error
     options = _frugal(onnxruntime.SessionOptions()) if name == "cpu" else onnxruntime.SessionOptions()

@@ -10,14 +10,14 @@ from typing import Any
 
 from PIL import Image, ImageFilter
 
-from photio_prep import catalogue, devices, weights
+from photio_prep.cutout.models import catalog, devices, weights
+from photio_prep.cutout.models.devices import Device
+from photio_prep.cutout.models.prompts import Hints
+from photio_prep.cutout.models.registry import matter_for
+from photio_prep.cutout.models.rembg_sessions import rembg_session
 from photio_prep.data import Matter, Photo
-from photio_prep.devices import Device
 from photio_prep.errors import ModelUnavailable, UsageError
 from photio_prep.geometry import Size
-from photio_prep.matters import matter_for
-from photio_prep.pointing import Hints
-from photio_prep.sessions import rembg_session
 from photio_prep.settings import models_folder
 
 # SAM sees the picture within so many pixels (rembg's session), and its mask has a fourth of them to a side.
@@ -39,9 +39,9 @@ class Sam:
     @cached_property
     def _session(self) -> Any:  # noqa: ANN401  rembg has no types
         folder, opened = models_folder(), []
-        for each in catalogue.pointed():
+        for each in catalog.pointed():
             if not weights.installed(each, folder):
-                names = " ".join(row.name for row in catalogue.pointed())
+                names = " ".join(row.name for row in catalog.pointed())
                 raise ModelUnavailable(
                     "a point or box needs SAM, whose weights are not installed",
                     f"Run: photio-prep models pull {names}, or draw a --mask",

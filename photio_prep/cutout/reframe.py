@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 from PIL import Image
 
-from photio_prep.cutting import CutoutOptions
+from photio_prep.cutout.framing import Framing, box_of, cropped, cut_sides, in_photo
+from photio_prep.cutout.matte import Alpha, mask_alpha, matte
+from photio_prep.cutout.options import CutoutOptions
 from photio_prep.data import Cutout, Matter, Photo
-from photio_prep.framing import Framing, box_of, cropped, cut_sides, in_photo
 from photio_prep.geometry import Box, Placement, Recommended, Size, place, snap
-from photio_prep.stages.matte import Alpha, mask_alpha, matte
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""cutout: see docs/design/architecture.md."""

@@ -1,0 +1,1 @@
+"""cutout.models: see docs/design/architecture.md."""
