@@ -21,14 +21,14 @@ import numpy as np
 from PIL import Image
 
 from photio_prep import finals, flow, orders, pay, states
+from photio_prep.api.client import InstantClient
+from photio_prep.api.spending_guard import Till
 from photio_prep.cli.paying import each
 from photio_prep.cli.talk import Talk
 from photio_prep.data import Photo, Result
 from photio_prep.geometry import Recommended, Size
 from photio_prep.orders import Order
-from photio_prep.stages.send import InstantClient
 from photio_prep.states import State
-from photio_prep.till import Till
 
 SIDE = 124  # RGBA noise of this size is a PNG of about 50 KB
 CHECKOUT = Path(__file__).parents[1]

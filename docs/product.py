@@ -8,10 +8,10 @@ from pathlib import Path
 from PIL import Image
 
 from photio_prep import prepare
+from photio_prep.api.client import InstantClient
 from photio_prep.flow import finish, generate
 from photio_prep.orders import SANDBOX
 from photio_prep.sandbox import Drift, Sandbox
-from photio_prep.stages.send import InstantClient
 
 SIDE = 420
 ROOT = Path(__file__).parent.parent

@@ -8,11 +8,11 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from photio_prep import prepare
+from photio_prep.api.client import InstantClient
 from photio_prep.flow import finish, generate
 from photio_prep.intake.load import load
 from photio_prep.orders import SANDBOX
 from photio_prep.sandbox import Sandbox
-from photio_prep.stages.send import InstantClient
 
 HEIGHT = 460
 ROOT = Path(__file__).parent.parent

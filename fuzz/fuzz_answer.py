@@ -16,7 +16,7 @@ import atheris
 with atheris.instrument_imports(include=["photio_prep"]):
     from PIL import Image
 
-    from photio_prep import wire
+    from photio_prep.api import wire
     from photio_prep.errors import KeyRefused, OutcomeUnknown, PaidUnusable, Rejected
     from photio_prep.geometry import Size
 

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from photio_prep.api.client import InstantClient
     from photio_prep.data import Canvas, Cutout, Final, Matter, Photo, Request, Result, Sender
     from photio_prep.errors import PhotioError
     from photio_prep.flow import finish, generate, prepare, run
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from photio_prep.many import Outcome, run_many
     from photio_prep.orders import Order
     from photio_prep.page import review
-    from photio_prep.stages.send import InstantClient
 
 __version__ = "0.1.0"
 
@@ -58,7 +58,7 @@ _HOMES = {
     "many": ("Outcome", "run_many"),
     "orders": ("Order",),
     "page": ("review",),
-    "stages.send": ("InstantClient",),
+    "api.client": ("InstantClient",),
 }
 
 

@@ -16,10 +16,10 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from functools import partial
 from typing import Any, TypeVar
 
+from photio_prep.api.spending_guard import Till
 from photio_prep.errors import PhotioError, StorageFailed, Unexpected, of_photo
 from photio_prep.system.parallel import CORES
 from photio_prep.system.threads import Pool
-from photio_prep.till import Till
 
 T = TypeVar("T")
 U = TypeVar("U")

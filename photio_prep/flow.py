@@ -12,6 +12,9 @@ from typing import TypedDict, Unpack
 
 from photio_prep import index, made, originals, pay, settings, views
 from photio_prep import orders as orders_
+from photio_prep.api.client import API_URL
+from photio_prep.api.request import by_url as by_url
+from photio_prep.api.request import doubts, request
 from photio_prep.assemble import assembled, finish_order
 from photio_prep.cutout import gate as gate_
 from photio_prep.cutout.framing import Framing
@@ -31,9 +34,6 @@ from photio_prep.intake.load import Source, fitted, load, name_of, unread
 from photio_prep.orders import Order
 from photio_prep.origin import Origin, file_path, placed_as
 from photio_prep.preflight import Preflight
-from photio_prep.stages.request import by_url as by_url
-from photio_prep.stages.request import doubts, request
-from photio_prep.stages.send import API_URL
 from photio_prep.system.parallel import both
 
 # Pixels of a canvas that is worked on in one go.

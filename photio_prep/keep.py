@@ -15,7 +15,8 @@ from pathlib import Path
 
 import platformdirs
 
-from photio_prep import claims, facts, wire
+from photio_prep import claims, facts
+from photio_prep.api import wire
 from photio_prep.claims import Claim
 from photio_prep.errors import PhotioError, StorageFailed
 from photio_prep.geometry import Size

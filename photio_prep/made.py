@@ -21,13 +21,13 @@ from PIL import Image
 
 from photio_prep import orders as ledger
 from photio_prep import views
+from photio_prep.api.request import doubts, request
 from photio_prep.cutout.models.registry import CatalogueMatter, matter_for
 from photio_prep.data import Photo
 from photio_prep.errors import ModelUnavailable, PhotioError
 from photio_prep.intake.load import load, name_of, read
 from photio_prep.orders import Order
 from photio_prep.origin import file_path, placed_as
-from photio_prep.stages.request import doubts, request
 from photio_prep.system import files
 from photio_prep.system.parallel import alone
 

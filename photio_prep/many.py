@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Required, Unpack, cast
 
 from photio_prep import flow
+from photio_prep.api.spending_guard import Till
 from photio_prep.batch import as_done, in_order
 from photio_prep.data import Final, Photo, Result, Sender
 from photio_prep.errors import Interrupted, PhotioError, UsageError
@@ -17,7 +18,6 @@ from photio_prep.finishing import Finishing, Product
 from photio_prep.imaging.encode import final_format
 from photio_prep.intake.load import Source
 from photio_prep.orders import Order
-from photio_prep.till import Till
 
 JOBS = 8
 

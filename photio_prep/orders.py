@@ -34,6 +34,7 @@ from typing import Any
 from PIL import Image
 
 from photio_prep import records
+from photio_prep.api.wire import key
 from photio_prep.data import Canvas, Photo, Request
 from photio_prep.errors import StorageFailed
 from photio_prep.facts import AGAIN, now, read_if_there, written
@@ -44,7 +45,6 @@ from photio_prep.imaging.encode import quick_png
 from photio_prep.origin import Origin, read_origin
 from photio_prep.quality import judgement
 from photio_prep.system import files
-from photio_prep.wire import key
 
 SCHEMA = 1
 

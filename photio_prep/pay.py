@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from photio_prep import claims, settings, states
+from photio_prep.api.wire import LONGEST_ANSWER, answer
 from photio_prep.claims import Claim
 from photio_prep.data import Result, Sender
 from photio_prep.errors import (
@@ -36,7 +37,6 @@ from photio_prep.preflight import Preflight
 from photio_prep.states import State
 from photio_prep.system import files
 from photio_prep.system.parallel import alone
-from photio_prep.wire import LONGEST_ANSWER, answer
 
 # Nothing was billed, so the order may be sent again: by itself, or when the user has mended the cause.
 _NOT_BILLED = (ApiUnavailable, BudgetReached, Rejected, KeyRefused, Interrupted, UsageError)

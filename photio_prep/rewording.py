@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TypedDict, Unpack
 
 from photio_prep import wanted
+from photio_prep.api.request import request
 from photio_prep.orders import Order
-from photio_prep.stages.request import request
 
 
 class Changes(TypedDict, total=False):

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from photio_prep import again, credentials, finals, flow, index, orders, pay, presets, settings, states
+from photio_prep import again, finals, flow, index, orders, pay, presets, settings, states
+from photio_prep.api import credentials
+from photio_prep.api.client import API_URL, InstantClient
 from photio_prep.cutout.models.registry import another, matter_for
 from photio_prep.cutout.options import DEFAULT_CUTOUT, CutoutOptions
 from photio_prep.errors import Interrupted, PhotioError, StorageFailed, UsageError, of_photo
@@ -24,7 +26,6 @@ from photio_prep.preflight import SENDABLE, Preflight
 from photio_prep.provenance import Provenance, packet
 from photio_prep.quality import Level
 from photio_prep.shelf import Shelf
-from photio_prep.stages.send import API_URL, InstantClient
 from photio_prep.system.deadline import Timeouts
 
 # Every other photo would meet the same.

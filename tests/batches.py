@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from photio_prep import flow, orders, retry, states
+from photio_prep import flow, orders, states
+from photio_prep.api import retry
 from photio_prep.geometry import Recommended, Size
 from photio_prep.states import State
 from tests.commands import KEY, Command, Said, bare_surroundings, forget

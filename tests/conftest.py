@@ -11,7 +11,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from photio_prep import retry
+from photio_prep.api import retry
 from photio_prep.cutout.models import catalog, weights
 from photio_prep.cutout.models.registry import CatalogueMatter, matter_for
 from photio_prep.data import Photo

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from photio_prep import finals, flow, orders
+from photio_prep.api.client import InstantClient
 from photio_prep.errors import PhotioError
 from photio_prep.orders import SANDBOX, Order
-from photio_prep.stages.send import InstantClient
 from tests.commands import KEY
 from tests.hostile import HostileServer
 from tests.hostile_answers import ok, verbatim

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from photio_prep import InstantClient, batch, run
+from photio_prep.api.spending_guard import Till
 from photio_prep.batch import as_done, in_order
 from photio_prep.errors import (
     BudgetReached,
@@ -22,7 +23,6 @@ from photio_prep.errors import (
 )
 from photio_prep.many import Job, Outcome, run_many
 from photio_prep.sandbox import Sandbox
-from photio_prep.till import Till
 from tests.fakes import BrightMatter
 from tests.photos import SCENE, encoded, photo, saved
 

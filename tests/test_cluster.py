@@ -26,6 +26,7 @@ from pathlib import Path
 import pytest
 
 from photio_prep import orders, prepare, states
+from photio_prep.api.key import Key
 from photio_prep.cli import clustering
 from photio_prep.cli.talk import Talk
 from photio_prep.cluster import Ended, _ended
@@ -41,7 +42,6 @@ from photio_prep.errors import (
 from photio_prep.intake.inputs import Item, expand
 from photio_prep.permits import Asking, Permits
 from photio_prep.quality import Level
-from photio_prep.secret import Key
 from photio_prep.states import State
 from photio_prep.workers import Plan, Preparing, _step, row_of
 from tests.commands import KEY, Command, alone

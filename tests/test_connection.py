@@ -7,7 +7,7 @@ import pytest
 import requests
 import urllib3
 
-from photio_prep.connection import Upload, is_verdict, reason
+from photio_prep.api.transport import Upload, is_verdict, reason
 from photio_prep.system.deadline import Timeouts, Watch
 
 

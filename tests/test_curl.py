@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from photio_prep import claims, orders, prepare, states
-from photio_prep.curl import curl
+from photio_prep.api.curl import curl
+from photio_prep.api.wire import body
 from photio_prep.errors import UsageError
-from photio_prep.wire import body
 from tests import photos
 from tests.commands import KEY, Command, bare_surroundings, forget, here
 from tests.hostile import HostileServer

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from photio_prep.api.wire import answer
 from photio_prep.errors import PaidUnusable, PhotoRefused
 from photio_prep.geometry import Size
 from photio_prep.imaging.decode import Limits, picture
-from photio_prep.wire import answer
 from tests.photos import encoded
 
 HERE = Limits(isolate="none")

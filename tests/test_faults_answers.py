@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import urllib3.util.connection
 
+from photio_prep.api.spending_guard import UNKNOWNS_IN_A_ROW
 from photio_prep.errors import StorageFailed
 from photio_prep.keep import AnswerFile
 from photio_prep.states import State
-from photio_prep.till import UNKNOWNS_IN_A_ROW
 from tests.batches import WORKERS, Plan, configure, planner, surroundings
 from tests.commands import KEY, here
 from tests.hostile import PATH, HostileServer

@@ -63,7 +63,7 @@ def test_i63_to_i69_every_answer_leaves_the_state_that_it_deserves(plan: Plan):
 
 
 def test_i63_an_answer_without_end_is_cut_off_and_kept_as_far_as_it_came(plan: Plan, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("photio_prep.stages.send.LONGEST_ANSWER", 2**20)
+    monkeypatch.setattr("photio_prep.api.client.LONGEST_ANSWER", 2**20)
     with HostileServer(big_body(100 * 2**20, declared=None)) as server:
         batch = plan(server.url, 1)
         batch.all_unknown(server, "longer than", charges=1, part=True)

@@ -14,12 +14,12 @@ from PIL import Image
 
 import photio_prep
 from photio_prep import InstantClient, Order, Size, finish, generate, orders, prepare, run, states, wanted
+from photio_prep.api.request import DEFAULT_NEGATIVE
 from photio_prep.errors import NoProduct, OutcomeUnknown, PhotioError, PhotoRefused, UsageError
 from photio_prep.flow import by_url
 from photio_prep.intake.load import load
 from photio_prep.rewording import revise
 from photio_prep.sandbox import Sandbox
-from photio_prep.stages.request import DEFAULT_NEGATIVE
 from photio_prep.states import State
 from tests.fakes import BrightMatter
 from tests.hostile import HostileServer

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from photio_prep import claims, orders, states, wanted, wire
+from photio_prep import claims, orders, states, wanted
+from photio_prep.api import wire
 from photio_prep.errors import StorageFailed, UsageError
 from photio_prep.geometry import Size, place
 from photio_prep.orders import Order

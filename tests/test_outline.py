@@ -7,6 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from photio_prep import Size
+from photio_prep.api.client import InstantClient
 from photio_prep.cutout.models.registry import matter_for
 from photio_prep.drift import figures
 from photio_prep.flow import generate, prepare
@@ -15,7 +16,6 @@ from photio_prep.orders import SANDBOX
 from photio_prep.outline import outline
 from photio_prep.quality import Drift, Outline
 from photio_prep.sandbox import Sandbox
-from photio_prep.stages.send import InstantClient
 from tests.commands import Command
 from tests.fakes import BrightMatter
 from tests.photos import SCENE, saved

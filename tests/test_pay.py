@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep import claims, keep, orders, retry, states
+from photio_prep import claims, keep, orders, states
+from photio_prep.api import retry
+from photio_prep.api.client import InstantClient
 from photio_prep.data import Keep, Request, Result
 from photio_prep.errors import (
     ApiUnavailable,
@@ -27,7 +29,6 @@ from photio_prep.errors import (
 )
 from photio_prep.orders import Order
 from photio_prep.pay import kept_result, pay
-from photio_prep.stages.send import InstantClient
 from photio_prep.states import State
 from photio_prep.system.deadline import Timeouts
 from tests import photos
@@ -160,7 +161,7 @@ PAYING = """
 import sys
 from pathlib import Path
 from photio_prep import orders, pay
-from photio_prep.stages.send import InstantClient
+from photio_prep.api.client import InstantClient
 sender = InstantClient("pt-canary-5c1e77b0a9d4", api_url=sys.argv[2], endpoint="https://api.example/x")
 pay.pay(orders.read(Path(sys.argv[1])), sender)
 """

@@ -15,13 +15,13 @@ import pytest
 
 from photio_prep import InstantClient, generate, index, orders, pay, prepare, report
 from photio_prep.again import is_changed
+from photio_prep.api.spending_guard import Till
 from photio_prep.cli import reporting
 from photio_prep.cli.talk import Talk
 from photio_prep.data import Keep, Request, Result
 from photio_prep.sandbox import Sandbox
 from photio_prep.states import State
 from photio_prep.system import spreadsheet
-from photio_prep.till import Till
 from tests.commands import KEY, alone
 from tests.hostile import HostileServer
 from tests.hostile_answers import ok

@@ -13,6 +13,7 @@ from PIL import Image
 from scipy import ndimage
 
 from photio_prep import restore
+from photio_prep.api.wire import body
 from photio_prep.data import Photo, Result
 from photio_prep.drift import _lab
 from photio_prep.flow import finish, prepare
@@ -21,7 +22,6 @@ from photio_prep.orders import SANDBOX, Order
 from photio_prep.sandbox import Drift, contract, scene
 from photio_prep.stages.unpad import crop
 from photio_prep.upsample import Upsampled
-from photio_prep.wire import body
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 NAMES = sorted(each.stem for each in (FIXTURES / "photos").iterdir())

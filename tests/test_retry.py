@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from photio_prep.retry import (
+from photio_prep.api.retry import (
     BUSY_TRIES,
     LONGEST_WAIT,
     NOT_SENT_TRIES,

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from photio_prep import flow, orders, page, review, states, views
+from photio_prep.api.client import InstantClient
 from photio_prep.cli import review as cli_review
 from photio_prep.errors import UsageError
 from photio_prep.finals import write_final
@@ -23,7 +24,6 @@ from photio_prep.page.pictures import FILES, Pictures, pictures
 from photio_prep.page.rows import Row, rows
 from photio_prep.quality import Judgement, Reason, Verdict
 from photio_prep.rewording import revise
-from photio_prep.stages.send import InstantClient
 from photio_prep.states import State
 from tests.batches import TINY
 from tests.commands import KEY

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from photio_prep.api.key import Key
 from photio_prep.errors import KeyRefused
-from photio_prep.secret import Key
 
 CANARY = "pt-canary+5c1e/77b0=a9d4"
 KEY = Key(CANARY)

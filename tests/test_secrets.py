@@ -23,13 +23,14 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep import credentials, flow, orders, states
+from photio_prep import flow, orders, states
+from photio_prep.api import credentials
+from photio_prep.api.client import InstantClient
+from photio_prep.api.key import Key
+from photio_prep.api.spending_guard import Till
 from photio_prep.errors import PhotioError
 from photio_prep.orders import Order
-from photio_prep.secret import Key
-from photio_prep.stages.send import InstantClient
 from photio_prep.system.deadline import Timeouts
-from photio_prep.till import Till
 from tests.batches import TINY, Batch, configure, planned, surroundings
 from tests.commands import alone, here
 from tests.hostile import PATH, HostileServer

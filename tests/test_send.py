@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 
-from photio_prep import retry
+from photio_prep.api import retry
+from photio_prep.api.client import API_URL, InstantClient, checked_url
+from photio_prep.api.rate_limiter import Pace
 from photio_prep.errors import (
     ApiUnavailable,
     Interrupted,
@@ -27,9 +29,7 @@ from photio_prep.errors import (
     Rejected,
     UsageError,
 )
-from photio_prep.pace import Pace
 from photio_prep.sandbox import FAULTS, Sandbox, fingerprint
-from photio_prep.stages.send import API_URL, InstantClient, checked_url
 from photio_prep.system.deadline import Timeouts
 from tests.fakes import TellingKeep
 from tests.hostile import PATH, HostileServer
@@ -386,7 +386,7 @@ def test_an_early_hint_that_nobody_asked_for_hides_the_answer_and_is_unknown():
 
 
 def test_a_longer_answer_than_any_sensible_one_is_cut_off(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("photio_prep.stages.send.LONGEST_ANSWER", 200_000)
+    monkeypatch.setattr("photio_prep.api.client.LONGEST_ANSWER", 200_000)
     keep = TellingKeep()
     with HostileServer(verbatim("long", b" " * 2_000_000)) as server:
         found = failure(client(server.url), keep)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep import credentials, settings
+from photio_prep import settings
+from photio_prep.api import credentials
 from photio_prep.errors import KeyRefused, UsageError
 from photio_prep.system import environment
 from photio_prep.system.deadline import Timeouts

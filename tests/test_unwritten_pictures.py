@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from photio_prep.api.wire import answer
 from photio_prep.errors import PaidUnusable, PhotoRefused
 from photio_prep.geometry import Size
 from photio_prep.imaging.decode import picture
-from photio_prep.wire import answer
 from tests.photos import encoded
 from tests.test_cut_pictures import BUSY, HERE, api_answer, ground, refusal
 

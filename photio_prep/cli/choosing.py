@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from photio_prep import again, index, presets, sweeps
+from photio_prep.api.spending_guard import Till
 from photio_prep.cli import paying as paying_
 from photio_prep.cli.options import several
 from photio_prep.cli.talk import Talk
@@ -16,7 +17,6 @@ from photio_prep.intake import hot_folder, inputs
 from photio_prep.intake.job_table import is_table
 from photio_prep.orders import Order
 from photio_prep.recorded import RecordedNames
-from photio_prep.till import Till
 
 options = several(
     click.option(

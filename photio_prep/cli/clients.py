@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from photio_prep import credentials, settings
+from photio_prep import settings
+from photio_prep.api import credentials
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import UsageError
 
@@ -19,7 +20,7 @@ def client(
     *, sandbox: bool, api_url: str | None, key_file: Path | None, key_stdin: bool, keyring: bool, talk: Talk
 ) -> Iterator[Any]:
     """The sender that the options name; the stand-in runs as long as it is needed."""
-    from photio_prep.stages.send import API_URL, InstantClient
+    from photio_prep.api.client import API_URL, InstantClient
     from photio_prep.system.deadline import Timeouts
 
     if sandbox:
@@ -47,7 +48,7 @@ def client(
 
 def endpoint(*, sandbox: bool, api_url: str | None) -> str:
     """Who would be asked, for an order's key, without a key or a network."""
+    from photio_prep.api.client import API_URL, checked_url
     from photio_prep.orders import SANDBOX
-    from photio_prep.stages.send import API_URL, checked_url
 
     return SANDBOX if sandbox else checked_url(settings.api_url(api_url, API_URL))

@@ -8,7 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from photio_prep import again, cluster, credentials, index
+from photio_prep import again, cluster, index
+from photio_prep.api import credentials
+from photio_prep.api.client import checked_url
+from photio_prep.api.spending_guard import Till
 from photio_prep.cli import options
 from photio_prep.cli import paying as paying_
 from photio_prep.cli.shelving import Shelving, Wishes
@@ -20,8 +23,6 @@ from photio_prep.errors import BudgetReached, Interrupted, PhotioError, StorageF
 from photio_prep.intake.inputs import Item
 from photio_prep.orders import Order
 from photio_prep.permits import Nobody
-from photio_prep.stages.send import checked_url
-from photio_prep.till import Till
 from photio_prep.workers import Plan
 
 

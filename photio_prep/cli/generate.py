@@ -8,18 +8,18 @@ from typing import Any
 import click
 
 from photio_prep import index, orders, pay, settings, states, wanted
+from photio_prep.api.curl import curl
+from photio_prep.api.request import doubts
 from photio_prep.cli import clients, options, reporting
 from photio_prep.cli import paying as paying_
 from photio_prep.cli.orders import out_of, split
 from photio_prep.cli.review import Decided
 from photio_prep.cli.talk import Talk
-from photio_prep.curl import curl
 from photio_prep.errors import GateStopped, UsageError, of_photo
 from photio_prep.orders import Order
 from photio_prep.preflight import SENDABLE, Preflight, image_url_note
 from photio_prep.quality import Level
 from photio_prep.rewording import reworded
-from photio_prep.stages.request import doubts
 from photio_prep.states import State
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from photio_prep import batch, orders, settings, states, wanted
+from photio_prep.api.request import checked_seed
 from photio_prep.cli import choosing, clients, finishing, options, reporting, sweeping
 from photio_prep.cli.preparing import prepared
 from photio_prep.cli.review import offer
@@ -16,7 +17,6 @@ from photio_prep.cli.talk import Talk
 from photio_prep.errors import Interrupted, PhotioError, UsageError
 from photio_prep.geometry import named
 from photio_prep.origin import Origin
-from photio_prep.stages.request import checked_seed
 from photio_prep.states import State
 from photio_prep.system.parallel import CORES, alone
 

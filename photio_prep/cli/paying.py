@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from photio_prep import batch, states
+from photio_prep.api.spending_guard import Till
 from photio_prep.cli import clients
 from photio_prep.cli.signals import heard
 from photio_prep.cli.talk import Talk
@@ -19,7 +20,6 @@ from photio_prep.orders import Order
 from photio_prep.states import State
 from photio_prep.system import threads
 from photio_prep.system.parallel import share_heaps
-from photio_prep.till import Till
 
 T = TypeVar("T")
 

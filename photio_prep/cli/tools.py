@@ -9,7 +9,8 @@ from typing import Any, get_args
 
 import click
 
-from photio_prep import credentials, settings
+from photio_prep import settings
+from photio_prep.api import credentials
 from photio_prep.cli import clients, options
 from photio_prep.cli.talk import Talk
 from photio_prep.cutout.models import catalog, weights

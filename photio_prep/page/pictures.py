@@ -18,7 +18,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from photio_prep import claims, keep, views, wire
+from photio_prep import claims, keep, views
+from photio_prep.api import wire
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.geometry import Box, Placement
 from photio_prep.imaging.decode import DEFAULT_LIMITS, picture

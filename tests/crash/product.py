@@ -15,6 +15,9 @@ import scipy.fft
 import scipy.ndimage  # noqa: F401
 
 from photio_prep import claims, finals, flow, orders, pay, states
+from photio_prep.api.client import InstantClient
+from photio_prep.api.request import request
+from photio_prep.api.spending_guard import Till
 from photio_prep.cli.paying import each
 from photio_prep.cli.talk import Talk
 from photio_prep.cutout.pad import pad
@@ -25,11 +28,8 @@ from photio_prep.imaging.encode import encoded
 from photio_prep.keep import AnswerFile
 from photio_prep.orders import Order
 from photio_prep.origin import Origin
-from photio_prep.stages.request import request
-from photio_prep.stages.send import InstantClient
 from photio_prep.states import State
 from photio_prep.system import files
-from photio_prep.till import Till
 from tests.hostile import PATH
 from tests.photos import SCENE, cutout
 

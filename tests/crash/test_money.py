@@ -14,17 +14,17 @@ import pytest
 
 from photio_prep import orders, pay
 from photio_prep.again import raise_if_paid
+from photio_prep.api.client import InstantClient
+from photio_prep.api.rate_limiter import Pace
+from photio_prep.api.spending_guard import Till
 from photio_prep.cli.paying import each
 from photio_prep.cli.talk import Talk
 from photio_prep.data import Canvas, Request, Result
 from photio_prep.errors import OutcomeUnknown, PhotoRefused
 from photio_prep.index import OrderIndex
 from photio_prep.orders import Order  # noqa: TC001  as its neighbours
-from photio_prep.pace import Pace
-from photio_prep.stages.send import InstantClient
 from photio_prep.states import State
 from photio_prep.system.deadline import Timeouts
-from photio_prep.till import Till
 from tests import photos
 from tests.commands import alone
 from tests.crash import product

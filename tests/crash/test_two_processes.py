@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from photio_prep import claims, pay
+from photio_prep.api.client import InstantClient
 from photio_prep.claims import Claim
-from photio_prep.stages.send import InstantClient
 from photio_prep.states import State
 from photio_prep.system import processes
 from tests import commands

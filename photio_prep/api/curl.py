@@ -3,9 +3,9 @@
 import shlex
 from pathlib import Path
 
+from photio_prep.api.wire import body, head
 from photio_prep.data import Request
 from photio_prep.errors import UsageError
-from photio_prep.wire import body, head
 
 
 def curl(request: Request, url: str, canvas: Path) -> str:

@@ -15,8 +15,12 @@ from typing import NamedTuple
 import requests
 import urllib3
 
-from photio_prep import connection, retry
-from photio_prep.connection import Adapter, Session, Upload
+from photio_prep.api import retry, transport
+from photio_prep.api.key import Key, Redacted
+from photio_prep.api.rate_limiter import Pace
+from photio_prep.api.retry import Outcome
+from photio_prep.api.transport import Adapter, Session, Upload
+from photio_prep.api.wire import LONGEST_ANSWER, answer, body
 from photio_prep.data import Keep, Request, Result
 from photio_prep.errors import (
     ApiUnavailable,
@@ -27,12 +31,8 @@ from photio_prep.errors import (
     Rejected,
     UsageError,
 )
-from photio_prep.pace import Pace
-from photio_prep.retry import Outcome
-from photio_prep.secret import Key, Redacted
 from photio_prep.system import threads
 from photio_prep.system.deadline import Timeouts, Watch
-from photio_prep.wire import LONGEST_ANSWER, answer, body
 
 API_URL = "https://api.photio.io/v1/inference/instant"
 
@@ -201,17 +201,17 @@ class InstantClient:
                 return self._broken(error, watch, upload)
             except BaseException as error:
                 # A bug, or Ctrl-C: what reports it may print locals, and those of http.client hold the headers.
-                connection.forget_locals(error)
+                transport.forget_locals(error)
                 raise
             with response:
                 return self._answered(response, watch, keep)
 
     def _broken(self, error: Exception, watch: Watch, upload: Upload) -> Attempt:
-        said = connection.reason(error, self._key.redact)
+        said = transport.reason(error, self._key.redact)
         if not watch.connected:
-            setting = connection.misconfigured(error, said)
+            setting = transport.misconfigured(error, said)
             shaken = isinstance(error, (requests.exceptions.SSLError, requests.exceptions.ProxyError))
-            final = bool(setting) or (shaken and connection.is_verdict(said))
+            final = bool(setting) or (shaken and transport.is_verdict(said))
             return Attempt(Outcome.NOT_SENT, said, final=final, setting=setting)
         why = f"no answer within {self.timeouts.overall:.0f} s" if watch.expired else said
         return Attempt(Outcome.UNKNOWN, f"{upload.sent} of {len(upload)} bytes were sent, then {why}")
@@ -227,13 +227,13 @@ class InstantClient:
         sink = Redacted(self._key, heard)
         broken = ""
         try:
-            for chunk in connection.chunks(response.raw):
+            for chunk in transport.chunks(response.raw):
                 sink.write(chunk)
                 if len(heard.raw) > LONGEST_ANSWER:
                     broken = f"it is longer than {LONGEST_ANSWER // 2**20} MiB"
                     break
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            broken = connection.reason(error, self._key.redact)
+            broken = transport.reason(error, self._key.redact)
         sink.flush()
         if watch.expired and (broken or not _framed(response)):
             broken = f"nothing more came within {self.timeouts.overall:.0f} s"
@@ -246,7 +246,7 @@ class InstantClient:
             return Attempt(outcome, "", status, raw=raw)
         evidence = f"HTTP {status}"
         if 300 <= status < 400:
-            place = connection.host(self._key.redact(response.headers.get("Location", "")))
+            place = transport.host(self._key.redact(response.headers.get("Location", "")))
             evidence += f", a redirect to {place[:100]!r}, which is not followed"
         elif raw:
             evidence += f": {raw[:500].decode('utf-8', 'replace')!r}"

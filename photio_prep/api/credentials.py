@@ -5,8 +5,8 @@ import stat
 import sys
 from pathlib import Path
 
+from photio_prep.api.key import Key
 from photio_prep.errors import KeyRefused
-from photio_prep.secret import Key
 from photio_prep.system import environment
 
 KEY_NAME = "PHOTIO_API_KEY"

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from hashlib import sha256
 
+from photio_prep.api.turns import Turns
+from photio_prep.api.wire import key
 from photio_prep.data import Keep, Request, Result, Sender
 from photio_prep.errors import (
     ApiUnavailable,
@@ -19,8 +21,6 @@ from photio_prep.errors import (
     Rejected,
     UsageError,
 )
-from photio_prep.turns import Turns
-from photio_prep.wire import key
 
 # So many calls in a row without a whole answer, and something is wrong that the next call would pay for too.
 UNKNOWNS_IN_A_ROW = 10
