@@ -20,15 +20,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from photio_prep import finals, flow, orders, pay, states
+from photio_prep import finals, flow
 from photio_prep.api.client import InstantClient
 from photio_prep.api.spending_guard import Till
 from photio_prep.cli.paying import each
 from photio_prep.cli.talk import Talk
 from photio_prep.data import Photo, Result
 from photio_prep.geometry import Recommended, Size
-from photio_prep.orders import Order
-from photio_prep.states import State
+from photio_prep.orders import payment, state, store
+from photio_prep.orders.state import State
+from photio_prep.orders.store import Order
 
 SIDE = 124  # RGBA noise of this size is a PNG of about 50 KB
 CHECKOUT = Path(__file__).parents[1]
@@ -99,9 +100,11 @@ def batch(url: str, out: Path, count: int, workers: int) -> Figures:
             early[0] = resident()
 
     started = time.monotonic()
-    each(prepared(count, out, till.endpoint), partial(pay.pay, sender=till), finish, till, talk, workers, total=count)
+    each(
+        prepared(count, out, till.endpoint), partial(payment.pay, sender=till), finish, till, talk, workers, total=count
+    )
     took = time.monotonic() - started
-    found = [states.state(folder) for folder in orders.below(out)]
+    found = [state.state(folder) for folder in store.below(out)]
     finished = found.count(State.FINISHED)
     cpu = 1000 * time.process_time() / count
     return Figures(count, took, count / took, early[0], resident(), peak(), cpu, finished, talk.exit_code)
@@ -117,9 +120,9 @@ def paid(url: str, out: Path, count: int, workers: int) -> Figures:
         """Only what is paid is timed."""
 
     started, spent = time.monotonic(), time.process_time()
-    each(map(orders.read, found), partial(pay.pay, sender=till), finish, till, talk, workers, total=count)
+    each(map(store.read, found), partial(payment.pay, sender=till), finish, till, talk, workers, total=count)
     took, cpu = time.monotonic() - started, 1000 * (time.process_time() - spent) / count
-    answered = [states.state(folder) for folder in found].count(State.ANSWERED)
+    answered = [state.state(folder) for folder in found].count(State.ANSWERED)
     return Figures(count, took, count / took, 0, resident(), peak(), cpu, answered, talk.exit_code)
 
 
@@ -128,16 +131,16 @@ def again(url: str, out: Path, workers: int) -> Figures:
     talk = Talk()
     till = Till(InstantClient("pt-bench-load", api_url=url))
     started = time.monotonic()
-    found = orders.below(out)
+    found = store.below(out)
 
     def call(order: Order) -> None:
-        if order.folder is not None and states.state(order.folder) is not State.FINISHED:
-            pay.pay(order, till)
+        if order.folder is not None and state.state(order.folder) is not State.FINISHED:
+            payment.pay(order, till)
 
     def finish(order: Order, _: None) -> None:
         finals.write_final(order, out)
 
-    each(map(orders.read, found), call, finish, till, talk, workers, total=len(found))
+    each(map(store.read, found), call, finish, till, talk, workers, total=len(found))
     took = time.monotonic() - started
     cpu = 1000 * time.process_time() / len(found)
     return Figures(len(found), took, len(found) / took, 0, resident(), peak(), cpu, len(found), talk.exit_code)

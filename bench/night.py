@@ -16,9 +16,9 @@ from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 
-from photio_prep import orders
 from photio_prep.cutout.models.registry import matter_for
 from photio_prep.flow import prepare
+from photio_prep.orders import store
 from tests.hostile import HostileServer
 from tests.hostile_answers import ok
 from tests.hostile_delivery import slow
@@ -38,7 +38,7 @@ def night(photos: Path, out: Path, url: str, *options: str) -> float:
 
 def made(out: Path) -> tuple[set[str], dict[str, str]]:
     """What a run came to: a digest of each order's canvas, and of each final by its name."""
-    canvases = {_digest(folder / "canvas.png") for folder in orders.below(out)}
+    canvases = {_digest(folder / "canvas.png") for folder in store.below(out)}
     return canvases, {each.name: _digest(each) for each in out.glob("*.jpg")}
 
 

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from photio_prep import flow, page, views
+from photio_prep import flow, page
+from photio_prep.orders import previews
 from tests.pages import browser
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ PHOTO = Path(__file__).parent.parent / "fixtures" / "photos" / "bottle.jpg"
 TRUTH = PHOTO.parent.parent / "truth" / "bottle.webp"
 RUNS = 5
 FRAME = 1000 / 60
-PICTURES = ("canvas.png", "cutout.png", views.PHOTO, views.MASK, views.OVERLAY)
+PICTURES = ("canvas.png", "cutout.png", previews.PHOTO, previews.MASK, previews.OVERLAY)
 
 PAINTED = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 # One frame to see the change, one to know that it was painted.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from photio_prep.flow import finish, generate, prepare, run
     from photio_prep.geometry import Box, Placement, Size
     from photio_prep.many import Outcome, run_many
-    from photio_prep.orders import Order
+    from photio_prep.orders.store import Order
     from photio_prep.page import review
 
 __version__ = "0.1.0"
@@ -56,7 +56,7 @@ _HOMES = {
     "flow": ("finish", "generate", "prepare", "run"),
     "geometry": ("Box", "Placement", "Size"),
     "many": ("Outcome", "run_many"),
-    "orders": ("Order",),
+    "orders.store": ("Order",),
     "page": ("review",),
     "api.client": ("InstantClient",),
 }

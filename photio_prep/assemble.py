@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from photio_prep import originals, pay, restore, tone
+from photio_prep import restore, tone
 from photio_prep.data import Final, Matter, Photo, Result
 from photio_prep.drift import figures
 from photio_prep.errors import PhotoRefused
@@ -20,7 +20,8 @@ from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits
 from photio_prep.imaging.encode import final_format
 from photio_prep.imaging.limits import check_extent
 from photio_prep.intake.load import Source
-from photio_prep.orders import Order, cutout_of
+from photio_prep.orders import original_photo, payment
+from photio_prep.orders.store import Order, cutout_of
 from photio_prep.outline import outline
 from photio_prep.quality import Drift, Proof
 from photio_prep.stages.unpad import crop, seen
@@ -56,7 +57,7 @@ def finish_order(
         check_extent(order.placement.source, limits)
     except PhotoRefused as error:
         raise error.about(str(order.folder or order.origin.source)) from None
-    result = result or pay.answered(order)
+    result = result or payment.answered(order)
     if result.placement != order.placement:  # one answer may serve photos of several sizes
         result = replace(result, placement=order.placement)
     format_ = final_format(order.origin.format, format_)
@@ -168,7 +169,7 @@ def _photo(
 ) -> tuple[Photo | None, str]:
     """The photo, or why there is none where none was asked for by name."""
     try:
-        return originals.found(order, photo, photos=photos, limits=limits), ""
+        return original_photo.found(order, photo, photos=photos, limits=limits), ""
     except PhotoRefused as error:
         if finishing.product in ("original", "detail") or photo is not None or photos is not None:
             raise

@@ -18,12 +18,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from photio_prep import orders, states
 from photio_prep.errors import BudgetReached, Interrupted, PhotioError, PhotoRefused, UsageError
 from photio_prep.intake.inputs import Item
-from photio_prep.orders import Order
+from photio_prep.orders import state as states
+from photio_prep.orders import store
+from photio_prep.orders.state import State
+from photio_prep.orders.store import Order
 from photio_prep.permits import LOST, Asking, Permits
-from photio_prep.states import State
 from photio_prep.system import environment
 from photio_prep.workers import Plan, Preparing, finished, paid, row_of
 
@@ -226,7 +227,7 @@ def _ended(row: Mapping[str, Any], item: Item, out: Path) -> Ended | None:
     if folder is None:
         return Ended(item, None, State.REFUSED, error=error)
     try:
-        order = replace(orders.read(folder, origin=pickle.loads(row["origin"])), fresh=row["fresh"])  # noqa: S301
+        order = replace(store.read(folder, origin=pickle.loads(row["origin"])), fresh=row["fresh"])  # noqa: S301
     except PhotioError as damaged:
         return Ended(item, None, State.REFUSED, error=error or damaged)
     if error is not None:

@@ -9,11 +9,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from photio_prep import index, states
 from photio_prep.errors import PhotioError
 from photio_prep.imaging.limits import DEFAULT_LIMITS
-from photio_prep.index import Entry
-from photio_prep.orders import Order
+from photio_prep.orders import index, state
+from photio_prep.orders.index import Entry
+from photio_prep.orders.store import Order
 from photio_prep.system import files
 
 
@@ -32,8 +32,8 @@ def find(order: Order, target: Path, preset: str = "") -> Incumbent | None:
     for entry in index.of(order.folder.parent).of_photo(order):
         folder, origin = entry.folder, entry.origin
         if origin.place == order.origin.place:
-            mark = states.shelved(folder, origin, preset) if preset else states.finished(folder, origin, target.suffix)
-            if mark is not None and not mark.get("by") and states.same(target, mark):
+            mark = state.shelved(folder, origin, preset) if preset else state.finished(folder, origin, target.suffix)
+            if mark is not None and not mark.get("by") and state.same(target, mark):
                 return Incumbent(entry, preset, mark)
     return None
 
@@ -49,7 +49,7 @@ def stays(incumbent: Incumbent, order: Order, *, overwrite: bool = False) -> boo
     if entry.origin.digest != ours:
         now = _digest_now(order.origin.path)
         return now == entry.origin.digest or (now != ours and is_later(incumbent, order))
-    kept = states.chosen(entry.folder, entry.origin).get("by") == "keep"
+    kept = state.chosen(entry.folder, entry.origin).get("by") == "keep"
     return is_later(incumbent, order) and (kept or not overwrite)
 
 
@@ -76,7 +76,7 @@ def archive(incumbent: Incumbent, target: Path) -> Path:
     path, data = folder / f"{name}{target.suffix}", files.read_own(target, files.OUTPUT)
     files.write_whole(path, data)
     if incumbent.preset:
-        states.mark_shelved(folder, origin, incumbent.preset, path, data)
+        state.mark_shelved(folder, origin, incumbent.preset, path, data)
     else:
-        states.mark_finished(folder, origin, path, data, str(incumbent.mark.get("made", "")))
+        state.mark_finished(folder, origin, path, data, str(incumbent.mark.get("made", "")))
     return path

@@ -10,16 +10,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypedDict, Unpack
 
-from photio_prep import earlier, index, pay, settings, states, views
+from photio_prep import earlier, settings
 from photio_prep.assemble import finish_order
 from photio_prep.data import Final, Matter, Result
 from photio_prep.errors import OutputExists, UsageError
-from photio_prep.facts import read_if_there, written
 from photio_prep.finishing import DEFAULT_FINISHING, Finishing
 from photio_prep.imaging.encode import SANDBOX_MARK, SUFFIXES, encoded, final_format
 from photio_prep.intake.inputs import MARK
-from photio_prep.orders import Order
-from photio_prep.origin import Origin
+from photio_prep.orders import index, payment, previews, state
+from photio_prep.orders.origin import Origin
+from photio_prep.orders.records import read_if_there, written
+from photio_prep.orders.store import Order
 from photio_prep.publish import place, publish, refuse_special
 from photio_prep.system import files
 
@@ -62,7 +63,7 @@ def refuse_if_in_the_way(order: Order, target: Path, *, overwrite: bool) -> None
     """
     refuse_special(target)
     if order.folder is not None:
-        mark = states.finished(order.folder, order.origin, target.suffix)
+        mark = state.finished(order.folder, order.origin, target.suffix)
         before = partial(earlier.find, order, target)
         refuse_foreign(target, mark, sandbox=order.sandbox, overwrite=overwrite, before=before)
 
@@ -84,7 +85,7 @@ def refuse_foreign(
     if sandbox and not tried_out:
         found = "a picture that is no try-out lies there, and the sandbox never replaces one"
         raise OutputExists(found, "Give another --out", subject=str(target))
-    if not (overwrite or tried_out or (mark is not None and states.same(target, mark)) or before()):
+    if not (overwrite or tried_out or (mark is not None and state.same(target, mark)) or before()):
         raise OutputExists("another file lies there already", "Give --overwrite, or another --out", subject=str(target))
 
 
@@ -124,22 +125,22 @@ def place_final(order: Order, out: Path, **options: Unpack[FinalOptions]) -> Pla
     matter, xmp, overwrite = options.get("matter"), options.get("xmp"), options.get("overwrite", False)
     wishes = f"{finishing}, metadata {metadata}, xmp {sha256(xmp or b'').hexdigest()[:16]}"
     wishes += f", segmented by {getattr(matter, 'name', 'a matter')}" if matter else ""
-    mark = states.finished(order.folder, order.origin, target.suffix)
+    mark = state.finished(order.folder, order.origin, target.suffix)
     # Made without the photo, because it could not be found: perhaps it can by now.
     fallen = finishing.product is None and proof(order).get("product") == "generated"
-    is_ours = mark is not None and target.is_file() and states.same(target, mark)
+    is_ours = mark is not None and target.is_file() and state.same(target, mark)
     if is_ours and mark and mark.get("made") == wishes and not mark.get("by") and not fallen and not overwrite:
         return Placed(target, order)
     incumbent = earlier.find(order, target)
     if incumbent is not None and earlier.stays(incumbent, order, overwrite=overwrite):
-        pay.answered(order)  # an order without an answer has no final
+        payment.answered(order)  # an order without an answer has no final
         winner = incumbent.entry.folder
         if mark is None:
             data = files.read_own(target, files.OUTPUT)
-            states.mark_finished(order.folder, order.origin, target, data, wishes, winner.name)
+            state.mark_finished(order.folder, order.origin, target, data, wishes, winner.name)
         note = f"its final stays as it is, that of {winner}, kept or paid for since; `photio-prep keep` changes it"
         return Placed(target, index.read_order(incumbent.entry), (note,))
-    result = options.get("result") or pay.answered(order)
+    result = options.get("result") or payment.answered(order)
     format_, photos = options.get("format_"), options.get("photos")
     final = made(order, format_=format_, finishing=finishing, photos=photos, matter=matter, result=result)
     credit = order.origin.credit if metadata == "keep-safe" else None
@@ -166,11 +167,11 @@ def put(order: Order, out: Path, target: Path, data: bytes, made: str) -> tuple[
     if (incumbent := earlier.find(order, target)) is not None:
         note = (f"the final that this photo had before is kept as {earlier.archive(incumbent, target)}",)
         if earlier.is_later(incumbent, order):  # by --overwrite, or the photo is again as it was: from now on this one
-            states.mark_chosen(order.folder, order.origin, by="overwrite")
+            state.mark_chosen(order.folder, order.origin, by="overwrite")
     if files.own_bytes(target, len(data)) != data:
         _sweep_once(target.parent)
         publish(out, target, data)
-    states.mark_finished(order.folder, order.origin, target, data, made)
+    state.mark_finished(order.folder, order.origin, target, data, made)
     return note
 
 
@@ -205,8 +206,8 @@ def record(order: Order, final: Final, result: Result) -> None:
     # The picture is not synced, since it can be made again: after a power cut it may be empty.
     shown = picture.exists() and picture.stat().st_size > 0
     if not shown or files.own_bytes(path, files.FACTS) != facts:
-        drawn = views.drift(order.canvas.image, result.image)
-        files.write_whole(picture, views.png(drawn), durable=False)
+        drawn = previews.drift(order.canvas.image, result.image)
+        files.write_whole(picture, previews.png(drawn), durable=False)
         files.write_whole(path, facts)
 
 

@@ -10,8 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TypedDict, Unpack
 
-from photio_prep import index, made, originals, pay, settings, views
-from photio_prep import orders as orders_
+from photio_prep import settings
 from photio_prep.api.client import API_URL
 from photio_prep.api.request import by_url as by_url
 from photio_prep.api.request import doubts, request
@@ -31,16 +30,18 @@ from photio_prep.geometry import Recommended, Size, box_on, named, place, snap
 from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits
 from photio_prep.imaging.encode import final_format
 from photio_prep.intake.load import Source, fitted, load, name_of, unread
-from photio_prep.orders import Order
-from photio_prep.origin import Origin, file_path, placed_as
-from photio_prep.preflight import Preflight
+from photio_prep.orders import index, original_photo, payment, previews, recall
+from photio_prep.orders import store as orders_
+from photio_prep.orders.origin import Origin, file_path, placed_as
+from photio_prep.orders.preflight import Preflight
+from photio_prep.orders.store import Order
 from photio_prep.system.parallel import both
 
 # Pixels of a canvas that is worked on in one go.
 _SMALL = 2**17
 
 
-@made.once
+@recall.once
 def prepare(
     source: Source | Photo,
     *,
@@ -138,9 +139,9 @@ def prepare(
         return replace(order, photo=whole)
     order = orders_.write(order, Path(orders))
     if not origin.path:
-        originals.keep(order, whole, limits=limits)  # from a pipe, a URL or memory
+        original_photo.keep(order, whole, limits=limits)  # from a pipe, a URL or memory
     if order.folder is not None:
-        views.write(order.folder, gate_.shown(photo, cutout.image.size), cutout.image)
+        previews.write(order.folder, gate_.shown(photo, cutout.image.size), cutout.image)
     return order
 
 
@@ -177,11 +178,11 @@ def generate(order: Order | Request, *, client: Sender, gate: str | None = None,
     """
     if isinstance(order, Request):
         return client.send(order)
-    if (kept := pay.kept_result(order)) is not None:  # what is paid for already costs nothing, whoever is asked now
+    if (kept := payment.kept_result(order)) is not None:  # what is paid for already costs nothing, whoever is asked now
         return kept
     if order.folder is not None:
         index.of(order.folder.parent).refresh()
-    return pay.pay(order, client, Preflight(settings.gate(gate), pay_again))
+    return payment.pay(order, client, Preflight(settings.gate(gate), pay_again))
 
 
 def finish(

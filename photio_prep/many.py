@@ -17,7 +17,7 @@ from photio_prep.errors import Interrupted, PhotioError, UsageError
 from photio_prep.finishing import Finishing, Product
 from photio_prep.imaging.encode import final_format
 from photio_prep.intake.load import Source
-from photio_prep.orders import Order
+from photio_prep.orders.store import Order
 
 JOBS = 8
 

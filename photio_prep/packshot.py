@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from photio_prep import originals
 from photio_prep.assemble import product_layer
 from photio_prep.cutout.framing import box_of, cut_sides
 from photio_prep.data import Photo
 from photio_prep.errors import PhotioError
 from photio_prep.geometry import Box, Size
 from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
-from photio_prep.orders import Order, cutout_of
+from photio_prep.orders import original_photo
+from photio_prep.orders.store import Order, cutout_of
 
 
 class Product(NamedTuple):
@@ -48,7 +48,7 @@ def product(order: Order, *, limits: Limits = DEFAULT_LIMITS) -> Product:
 def photo_of(order: Order, limits: Limits = DEFAULT_LIMITS) -> Photo | None:
     """The photo of an order in the frame of its placement, if the very same one can be found again."""
     try:
-        photo = originals.found(order, limits=limits)
+        photo = original_photo.found(order, limits=limits)
     except PhotioError:
         return None
     return photo if photo.size == order.placement.source else None

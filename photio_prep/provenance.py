@@ -12,7 +12,7 @@ from typing import Literal
 from xml.sax.saxutils import escape, quoteattr
 
 from photio_prep.imaging.encode import SANDBOX_MARK
-from photio_prep.orders import Order
+from photio_prep.orders.store import Order
 
 Provenance = Literal["trained", "composite", "none"]
 

@@ -15,15 +15,16 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from photio_prep import facts, states
 from photio_prep.errors import PhotioError
 from photio_prep.intake import own_files
 from photio_prep.intake.inputs import Item
 from photio_prep.intake.job_table import RESULTS
 from photio_prep.intake.names import variant_output
 from photio_prep.intake.table_reader import Fault, Table, cells
-from photio_prep.orders import Order
-from photio_prep.states import State
+from photio_prep.orders import records
+from photio_prep.orders import state as states
+from photio_prep.orders.state import State
+from photio_prep.orders.store import Order
 from photio_prep.system import files
 from photio_prep.system.spreadsheet import cell, separated
 
@@ -70,7 +71,7 @@ class Report:
     def __init__(self, command: str, price: float | None = None) -> None:
         self.command, self.price = command, price
         self.lines: list[Line] = []
-        self._time, self._clock = facts.now(), time.monotonic()
+        self._time, self._clock = records.now(), time.monotonic()
         self._begun: dict[str, float] = {}
         self._changed: set[str] = set()
         self._paid: set[str] = set()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from photio_prep import earlier, finals, layout, packshot, rules, states
+from photio_prep import earlier, finals, layout, packshot, rules
 from photio_prep.cutout.framing import box_of
 from photio_prep.data import UNCREDITED, Credit
 from photio_prep.errors import OutputExists, PresetFailed, UsageError
@@ -20,7 +20,8 @@ from photio_prep.imaging.encode import SUFFIXES, encoded
 from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
 from photio_prep.intake.inputs import MARK
 from photio_prep.layout import Laid
-from photio_prep.orders import Order, cutout_of
+from photio_prep.orders import state
+from photio_prep.orders.store import Order, cutout_of
 from photio_prep.packshot import Product
 from photio_prep.presets import Preset
 from photio_prep.provenance import Provenance, packet
@@ -138,7 +139,7 @@ class Shelf:
                 laid = laid._replace(notes=(*laid.notes, note))
             publish(out, path, data)
         if folder is not None:
-            states.mark_shelved(folder, order.origin, preset.name, path, data)
+            state.mark_shelved(folder, order.origin, preset.name, path, data)
         report = rules.check(
             files.read_own(path, len(data)),
             preset,
@@ -160,7 +161,7 @@ class Shelf:
         return path
 
     def _refuse_foreign(self, order: Order, preset: Preset, path: Path) -> None:
-        mark = states.shelved(order.folder, order.origin, preset.name) if order.folder is not None else None
+        mark = state.shelved(order.folder, order.origin, preset.name) if order.folder is not None else None
         tried_out = order.sandbox and not preset.white
         before = partial(earlier.find, order, path, preset.name)
         finals.refuse_foreign(path, mark, sandbox=tried_out, overwrite=self._overwrite, before=before)

@@ -14,18 +14,19 @@ from typing import NamedTuple
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-from photio_prep import finals, index, orders, settings, states, views
+from photio_prep import finals, settings
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.geometry import Size
 from photio_prep.imaging import decode
 from photio_prep.imaging.encode import SUFFIXES
 from photio_prep.imaging.limits import DEFAULT_LIMITS
-from photio_prep.index import Entry
 from photio_prep.intake import own_files
 from photio_prep.intake.inputs import MARK
 from photio_prep.intake.names import variant_output
-from photio_prep.orders import Order
-from photio_prep.origin import Variant
+from photio_prep.orders import index, previews, state, store
+from photio_prep.orders.index import Entry
+from photio_prep.orders.origin import Variant
+from photio_prep.orders.store import Order
 from photio_prep.publish import picture_format, place, publish
 from photio_prep.system import files, seeds
 
@@ -51,7 +52,7 @@ def _other(order: Order, number: int) -> Order:
     request, origin = order.request, order.origin
     cutout = order.cutout
     if cutout is None and order.folder is not None:
-        cutout = orders.cutout(order.folder)
+        cutout = store.cutout(order.folder)
     output = variant_output(origin.base, number)
     origin = replace(origin, variant=Variant(number, origin.base), output=output, record="")
     # `seed_drawn` stays: a seed that is derived from a drawn one follows the canvas's bytes as that does.
@@ -59,9 +60,9 @@ def _other(order: Order, number: int) -> Order:
     other = replace(order, request=request, origin=origin, cutout=cutout, folder=None)
     if order.folder is None:
         return other
-    other = orders.write(other, order.folder.parent)
+    other = store.write(other, order.folder.parent)
     if other.folder is not None:
-        views.carry(order.folder, other.folder)
+        previews.carry(order.folder, other.folder)
     return other
 
 
@@ -142,15 +143,15 @@ def _tiled(size: Size) -> Size:
 
 def final_of(entry: Entry, out: Path) -> Path | None:
     """The final of one order as it was written, below `out` or where else it was put; None where it is gone."""
-    mark = states.finished(entry.folder, entry.origin)
+    mark = state.finished(entry.folder, entry.origin)
     if mark is None:
         return None
     noted = Path(str(mark.get("path")))
     with suppress(UsageError):  # a name that leads out of the folder
         here = place(out, entry.origin.output, MARK + noted.suffix)
-        if here.is_file() and states.same(here, mark):
+        if here.is_file() and state.same(here, mark):
             return here
-    return noted if noted.is_file() and states.same(noted, mark) else None
+    return noted if noted.is_file() and state.same(noted, mark) else None
 
 
 class Kept(NamedTuple):
@@ -190,20 +191,20 @@ def keep(photo: str, number: int, out: Path, *, overwrite: bool = False) -> Kept
         raise UsageError(what, fix, subject=photo)
     # The same number may have been asked for in several scenes: the newest.
     chosen = max(finished, key=lambda entry: index.paid_at(entry.folder))
-    order, presets = orders.read(chosen.folder, origin=chosen.origin), states.shops(chosen.folder, chosen.origin)
+    order, presets = store.read(chosen.folder, origin=chosen.origin), state.shops(chosen.folder, chosen.origin)
     path = final_of(chosen, out)
     data = None if path is None else files.own_bytes(path, files.OUTPUT)
     if path is None or data is None:
         raise UsageError("its final is gone", f"Run: photio-prep finish {out}", subject=photo)
-    made = str((states.finished(chosen.folder, chosen.origin) or {}).get("made", ""))
+    made = str((state.finished(chosen.folder, chosen.origin) or {}).get("made", ""))
     origin = replace(order.origin, output=bases[0], variant=None, record="")
-    order = orders.with_record(replace(order, origin=origin), chosen.folder)
+    order = store.with_record(replace(order, origin=origin), chosen.folder)
     # By its bytes: the suffix of its name is the record's word.
     target = finals.path_of(order, out, MARK + SUFFIXES.get(picture_format(data, path), ""))
     finals.refuse_if_in_the_way(order, target, overwrite=overwrite)
-    order = orders.add_photo(order, chosen.folder)
+    order = store.add_photo(order, chosen.folder)
     finals.carry_proof(chosen.folder, chosen.origin, order.origin)
-    states.mark_chosen(chosen.folder, order.origin, by="keep")
+    state.mark_chosen(chosen.folder, order.origin, by="keep")
     return Kept(order, target, presets, finals.put(order, out, target, data, made))
 
 

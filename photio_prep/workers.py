@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from photio_prep import again, finals, flow, index, orders, pay, presets, settings, states
+from photio_prep import finals, flow, presets, settings
 from photio_prep.api import credentials
 from photio_prep.api.client import API_URL, InstantClient
 from photio_prep.cutout.models.registry import another, matter_for
@@ -20,9 +20,10 @@ from photio_prep.errors import Interrupted, PhotioError, StorageFailed, UsageErr
 from photio_prep.finishing import DEFAULT_FINISHING, Finishing
 from photio_prep.intake import read
 from photio_prep.intake.inputs import Item
-from photio_prep.orders import SANDBOX, Order
+from photio_prep.orders import index, paid_before, payment, state, store
+from photio_prep.orders.preflight import SENDABLE, Preflight
+from photio_prep.orders.store import SANDBOX, Order
 from photio_prep.permits import Asking, SharedPace, SharedTill
-from photio_prep.preflight import SENDABLE, Preflight
 from photio_prep.provenance import Provenance, packet
 from photio_prep.quality import Level
 from photio_prep.shelf import Shelf
@@ -148,15 +149,15 @@ class Preparing:
         found["origin"] = pickle.dumps(replace(origin, options="", warnings=(), gate=None))
         target = finals.final_path(order, plan.out, plan.format_)
         plan.finishing.fits(order.placement)
-        if states.state(order.folder) in SENDABLE:
+        if state.state(order.folder) in SENDABLE:
             finals.refuse_if_in_the_way(order, target, overwrite=plan.overwrite)
             self._shelf.refuse_if_in_the_way(order, plan.out)
         self._preflight.check(order)
-        return {"changed": again.is_changed(order, index.of(plan.out / "orders"))}
+        return {"changed": paid_before.is_changed(order, index.of(plan.out / "orders"))}
 
 
 def _order(row: Mapping[str, Any], plan: Plan) -> Order:
-    return orders.read(plan.out / "orders" / row["folder"], origin=pickle.loads(row["origin"]))  # noqa: S301
+    return store.read(plan.out / "orders" / row["folder"], origin=pickle.loads(row["origin"]))  # noqa: S301
 
 
 def paid(row: dict[str, Any], plan: Plan, permits: Asking) -> dict[str, Any]:
@@ -164,7 +165,7 @@ def paid(row: dict[str, Any], plan: Plan, permits: Asking) -> dict[str, Any]:
 
     def work() -> Mapping[str, Any]:
         till = SharedTill(_client(plan, SharedPace(permits)), permits)
-        pay.pay(_order(row, plan), till, Preflight(plan.level, pay_again=plan.again))
+        payment.pay(_order(row, plan), till, Preflight(plan.level, pay_again=plan.again))
         return {"warnings": pickle.dumps(till.warnings)} if till.warnings else {}
 
     return _step(row, permits, work)

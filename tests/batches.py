@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from photio_prep import flow, orders, states
+from photio_prep import flow
 from photio_prep.api import retry
 from photio_prep.geometry import Recommended, Size
-from photio_prep.states import State
+from photio_prep.orders import state, store
+from photio_prep.orders.state import State
 from tests.commands import KEY, Command, Said, bare_surroundings, forget
 from tests.photos import SCENE, cutout
 
@@ -96,11 +97,11 @@ class Batch:
 
     @property
     def folders(self) -> list[Path]:
-        return orders.below(self.out)
+        return store.below(self.out)
 
     @property
     def states(self) -> dict[State, int]:
-        return dict(Counter(states.state(each) for each in self.folders))
+        return dict(Counter(state.state(each) for each in self.folders))
 
     @property
     def parts(self) -> list[Path]:

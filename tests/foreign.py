@@ -16,14 +16,14 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from photio_prep import claims, orders, states
 from photio_prep.data import Canvas
 from photio_prep.imaging.encode import png
+from photio_prep.orders import claims, state, store
 from photio_prep.system import files
 from tests import photos
 
 if TYPE_CHECKING:
-    from photio_prep.orders import Order
+    from photio_prep.orders.store import Order
 
 SECRET = b"\x89PNG\r\n\x1a\n the user's own, which no order may show, copy or change"
 HUGE = 10 * 2**30
@@ -129,7 +129,7 @@ class Foreign:
         if canvas is not None:
             asked = replace(made.request, canvas=Canvas(canvas, made.placement))
             made = replace(made, request=asked, cutout=None)
-        folder = orders.write(made, self.out / "orders").folder
+        folder = store.write(made, self.out / "orders").folder
         assert folder
         if answered:
             self.answer(made, folder)
@@ -145,7 +145,7 @@ class Foreign:
         if with_name:
             final = self.out / f"{order.origin.output}-photio.png"
             files.write_whole(final, picture, durable=False)
-            states.mark_finished(folder, order.origin, final, picture)
+            state.mark_finished(folder, order.origin, final, picture)
 
     def poisoned(self, name: str, kind: str, *, answered: bool = True) -> None:
         """An order one of whose files is something else."""

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from photio_prep import finals, flow, orders
+from photio_prep import finals, flow
 from photio_prep.api.client import InstantClient
 from photio_prep.errors import PhotioError
-from photio_prep.orders import SANDBOX, Order
+from photio_prep.orders import store
+from photio_prep.orders.store import SANDBOX, Order
 from tests.commands import KEY
 from tests.hostile import HostileServer
 from tests.hostile_answers import ok, verbatim
@@ -101,9 +102,9 @@ def _prepared(
 def keys(out: Path) -> dict[str, str]:
     """The full key of each order that can be read, by the last part of its photo's name."""
     found = {}
-    for folder in orders.below(out):
+    for folder in store.below(out):
         try:
-            order = orders.read(folder)
+            order = store.read(folder)
         except PhotioError:
             continue
         found[Path(order.origin.source).name] = order.key

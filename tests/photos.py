@@ -16,8 +16,8 @@ from PIL import Image
 from photio_prep.data import Canvas, Request
 from photio_prep.geometry import Size, place
 from photio_prep.imaging.encode import png
-from photio_prep.orders import Order
-from photio_prep.origin import Origin
+from photio_prep.orders.origin import Origin
+from photio_prep.orders.store import Order
 
 SCENE = "on a marble table, soft morning light, a plain wall behind"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep import orders, states
-from photio_prep.states import State
+from photio_prep.orders import state, store
+from photio_prep.orders.state import State
 from tests.commands import KEY, Command, alone
 from tests.hostile import HostileServer
 from tests.hostile_answers import ok
@@ -124,4 +124,4 @@ def test_what_ends_the_command_comes_after_the_report_of_what_was_paid(command: 
         assert report["totals"]["calls"] == server.charges == len(finished) >= 1
         assert alone(*words, PHOTIO_API_KEY=KEY).code == 0
         assert (server.charges, server.charged_twice()) == (6, {})
-        assert [states.state(each) for each in orders.below(Path("photio-out"))] == [State.FINISHED] * 6
+        assert [state.state(each) for each in store.below(Path("photio-out"))] == [State.FINISHED] * 6

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep import claims
 from photio_prep.errors import StorageFailed
+from photio_prep.orders import claims
 from photio_prep.system import processes
 
-CLAIMING = "import sys; from pathlib import Path; from photio_prep import claims; claims.claim(Path(sys.argv[1]))"
+CLAIMING = (
+    "import sys; from pathlib import Path; from photio_prep.orders import claims; claims.claim(Path(sys.argv[1]))"
+)
 
 
 def test_a_claim_says_who_and_when(tmp_path: Path):

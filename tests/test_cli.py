@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from photio_prep import flow, orders
-from photio_prep.orders import SANDBOX
+from photio_prep import flow
+from photio_prep.orders import store
+from photio_prep.orders.store import SANDBOX
 from photio_prep.sandbox import Sandbox
 from tests.commands import KEY, Command, Said, alone, with_default_signals
 from tests.hostile import HostileServer
@@ -125,7 +126,7 @@ def test_two_names_of_the_same_pixels_are_one_call_and_two_finals(keyed: Command
     assert (said.code, len(said.lines)) == (0, 3)
     assert identity.calls == 1
     assert all(each.exists() for each in said.paths)
-    assert len(orders.origins(folder_of_order())) == 3
+    assert len(store.origins(folder_of_order())) == 3
 
 
 def test_the_description_may_come_with_generate(keyed: Command, identity: Sandbox):
@@ -161,7 +162,7 @@ def test_json_has_the_fields_of_the_contract(keyed: Command, identity: Sandbox):
     assert facts | {"reasons": [], "proof": None, "drift": None} == {
         "source": "a.png",
         "order": str(folder),
-        "key": orders.read(folder).key,
+        "key": store.read(folder).key,
         "state": "finished",
         "model": "alpha",
         "size": [90, 70],
@@ -553,10 +554,10 @@ def planned(command: Command, count: int, url: str) -> list[Path]:
     saved(Path("a.png"))
     (first,) = command("prepare", "a.png", "-d", SCENE, "--api-url", url, "--seed", "1").paths
     made = [first]
-    from photio_prep.rewording import revise
+    from photio_prep.orders.revise import revise
 
     for seed in range(2, count + 1):
-        order = revise(orders.read(first), seed=seed)
+        order = revise(store.read(first), seed=seed)
         assert order.folder is not None
         made.append(order.folder)
     return made

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep import orders, prepare, states
+from photio_prep import prepare
 from photio_prep.api.key import Key
 from photio_prep.cli import clustering
 from photio_prep.cli.talk import Talk
@@ -40,9 +40,11 @@ from photio_prep.errors import (
     Unexpected,
 )
 from photio_prep.intake.inputs import Item, expand
+from photio_prep.orders import state as states
+from photio_prep.orders import store as orders
+from photio_prep.orders.state import State
 from photio_prep.permits import Asking, Permits
 from photio_prep.quality import Level
-from photio_prep.states import State
 from photio_prep.workers import Plan, Preparing, _step, row_of
 from tests.commands import KEY, Command, alone
 from tests.hostile import HostileServer

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photio_prep import claims, orders, states
-from photio_prep.claims import Claim
-from photio_prep.states import State
+from photio_prep.orders import claims, state, store
+from photio_prep.orders.claims import Claim
+from photio_prep.orders.state import State
 from tests import batches
 from tests.commands import KEY, Said
 from tests.hostile import HostileServer
@@ -102,7 +102,7 @@ def test_a_payer_in_another_container_of_the_same_host_name_is_never_called_dead
         told = ended(contained("status", out))
         assert "Paid calls: 1, perhaps billed: 0" in told.err
         assert server.charges == 1
-    assert states.state(folder) is State.ANSWERED
+    assert state.state(folder) is State.ANSWERED
 
 
 def test_the_answer_of_a_payer_that_was_given_up_is_used_and_nothing_is_paid_again(out: Path, gate: Gate):
@@ -112,14 +112,14 @@ def test_the_answer_of_a_payer_that_was_given_up_is_used_and_nothing_is_paid_aga
         first = generate(out, server.url)
         assert gate.arrived.wait(60)
         assert ended(contained("resolve", folder, "--as", "retry")).code == 0
-        assert states.state(folder) is State.PLANNED
+        assert state.state(folder) is State.PLANNED
         gate.open.set()
         assert ended(first).code == 0
-        assert states.state(folder) is State.ANSWERED
+        assert state.state(folder) is State.ANSWERED
         again = ended(generate(out, server.url))
         assert again.code == 0, again
         assert server.charges == 1
-    assert states.resolved(folder) == 0
+    assert state.resolved(folder) == 0
 
 
 def test_both_answers_are_kept_and_both_calls_counted_where_the_user_paid_again_meanwhile(out: Path, gate: Gate):
@@ -208,9 +208,11 @@ def test_temporary_files_of_a_process_in_another_container_are_left_alone(tmp_pa
 
 def test_where_proc_shows_another_namespace_nothing_is_called_dead(tmp_path: Path):
     """A container whose /proc is that of the machine around it (no --mount-proc) sees foreign numbers."""
-    claiming = "import sys; from pathlib import Path; from photio_prep import claims; claims.claim(Path(sys.argv[1]))"
+    claiming = (
+        "import sys; from pathlib import Path; from photio_prep.orders import claims; claims.claim(Path(sys.argv[1]))"
+    )
     asking = (
-        "import sys; from pathlib import Path; from photio_prep import claims;"
+        "import sys; from pathlib import Path; from photio_prep.orders import claims;"
         "claim = claims.read(Path(sys.argv[1])); print(claims.holder(claim))"
     )
     path = tmp_path / "claim.json"
@@ -233,4 +235,4 @@ def test_key_reaches_no_file(out: Path):
         batches.planned(out, server.url, 1)
         assert ended(generate(out, server.url, host="h")).code == 0
     assert all(KEY.encode() not in path.read_bytes() for path in out.rglob("*") if path.is_file())
-    assert len(orders.below(out)) == 1
+    assert len(store.below(out)) == 1

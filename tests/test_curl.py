@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep import claims, orders, prepare, states
+from photio_prep import prepare
 from photio_prep.api.curl import curl
 from photio_prep.api.wire import body
 from photio_prep.errors import UsageError
+from photio_prep.orders import claims, state, store
 from tests import photos
 from tests.commands import KEY, Command, bare_surroundings, forget, here
 from tests.hostile import HostileServer
@@ -68,7 +69,7 @@ def test_the_printed_pipeline_sends_what_generate_sends(command: Command, monkey
         printed = command("generate", made.paths[0], "--print-curl", "--api-url", server.url)
         assert (printed.code, len(printed.lines)) == (0, 1)
         assert server.connections == 0
-        assert states.state(made.paths[0]) == "planned"
+        assert state.state(made.paths[0]) == "planned"
         done = subprocess.run(
             [shell, "-c", printed.lines[0]],
             env={"PATH": os.environ["PATH"], "PHOTIO_API_KEY": KEY},
@@ -163,7 +164,7 @@ def test_what_generate_refuses_is_not_printed_either(command: Command, monkeypat
         for size in ((90, 70), (90, 71)):  # as if the same photo came out as other bytes in an older version
             order = prepare(photos.encoded(photos.cutout(size)), description=photos.SCENE, endpoint=server.url)
             origin = replace(order.origin, source="c.png", digest="0" * 64, options="")
-            folder = orders.write(replace(order, origin=origin), Path("two/orders")).folder
+            folder = store.write(replace(order, origin=origin), Path("two/orders")).folder
             assert folder
             if size == (90, 70):
                 assert command("generate", folder, "--api-url", server.url).code == 0

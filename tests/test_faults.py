@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep.states import State
+from photio_prep.orders.state import State
 from tests.batches import WORKERS, Plan, configure, planner, surroundings
 from tests.commands import KEY, here
 from tests.hostile import PATH, HostileServer

@@ -15,8 +15,8 @@ import urllib3.util.connection
 
 from photio_prep.api.spending_guard import UNKNOWNS_IN_A_ROW
 from photio_prep.errors import StorageFailed
-from photio_prep.keep import AnswerFile
-from photio_prep.states import State
+from photio_prep.orders.answer_file import AnswerFile
+from photio_prep.orders.state import State
 from tests.batches import WORKERS, Plan, configure, planner, surroundings
 from tests.commands import KEY, here
 from tests.hostile import PATH, HostileServer
@@ -338,7 +338,7 @@ def test_after_the_first_trouble_with_the_disk_no_call_leaves(plan: Plan, monkey
             raise StorageFailed("the disk is full")
         return AnswerFile(folder)
 
-    monkeypatch.setattr("photio_prep.pay.AnswerFile", full)
+    monkeypatch.setattr("photio_prep.orders.payment.AnswerFile", full)
     with HostileServer(ok()) as server:
         batch = plan(server.url, 10)
         assert batch.generate("--jobs", 1).code == 7

@@ -13,14 +13,15 @@ import pytest
 from PIL import Image
 
 import photio_prep
-from photio_prep import InstantClient, Order, Size, finish, generate, orders, prepare, run, states, wanted
+from photio_prep import InstantClient, Order, Size, finish, generate, prepare, run
 from photio_prep.api.request import DEFAULT_NEGATIVE
 from photio_prep.errors import NoProduct, OutcomeUnknown, PhotioError, PhotoRefused, UsageError
 from photio_prep.flow import by_url
 from photio_prep.intake.load import load
-from photio_prep.rewording import revise
+from photio_prep.orders import selection, state, store
+from photio_prep.orders.revise import revise
+from photio_prep.orders.state import State
 from photio_prep.sandbox import Sandbox
-from photio_prep.states import State
 from tests.fakes import BrightMatter
 from tests.hostile import HostileServer
 from tests.hostile_answers import echo, ok
@@ -121,7 +122,7 @@ def test_an_orders_folder_is_paid_for_once(tmp_path: Path, identity: Sandbox):
     assert identity.calls == 1
     assert len({each.image.tobytes() for each in finals}) == 1
     (folder,) = tmp_path.iterdir()
-    assert states.state(folder) is State.ANSWERED
+    assert state.state(folder) is State.ANSWERED
 
 
 def test_in_memory_every_run_is_a_call(identity: Sandbox):
@@ -141,7 +142,7 @@ def test_two_photos_with_the_same_pixels_share_one_call(tmp_path: Path, identity
     assert identity.calls == 1
     assert [each.source for each in finals] == [str(first), str(second)]
     (folder,) = (tmp_path / "orders").iterdir()
-    assert {each.source for each in orders.origins(folder)} == {str(first), str(second)}
+    assert {each.source for each in store.origins(folder)} == {str(first), str(second)}
 
 
 def test_one_answer_is_cropped_back_to_each_photo_s_own_size(tmp_path: Path, identity: Sandbox):
@@ -196,7 +197,7 @@ def test_without_a_scene_nothing_is_sent(description: str, tmp_path: Path):
             with pytest.raises(UsageError, match="description"):
                 send()
         assert server.connections == 0
-    assert states.state(at(order)) is State.PLANNED
+    assert state.state(at(order)) is State.PLANNED
 
 
 @pytest.mark.parametrize("seed", [0, -2, 2**32 + 1, 10**30, True, 1.5, "7"])
@@ -316,11 +317,11 @@ def test_both_ways_of_the_negative_prompt_exclude_each_other():
 
 def test_other_words_are_another_order_with_the_same_picture(tmp_path: Path):
     old = prepare(photo(), model=BrightMatter(), orders=tmp_path)
-    new = revise(orders.read(at(old)), description=SCENE)
+    new = revise(store.read(at(old)), description=SCENE)
     assert at(new) != at(old)
     assert (at(new) / "canvas.png").read_bytes() == (at(old) / "canvas.png").read_bytes()
     assert new.request.seed == old.request.seed
-    assert wanted.followed(at(old)) == at(new)
+    assert selection.followed(at(old)) == at(new)
     assert revise(new, description=SCENE).folder == new.folder  # nothing new, nothing written
     assert len(list(tmp_path.iterdir())) == 2
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep import orders, states
+from photio_prep.orders import state, store
 from photio_prep.system import files
 from tests.commands import KEY, Said, bare_surroundings
 from tests.foreign import NAMES, Foreign
@@ -87,7 +87,7 @@ def test_every_verb_outlives_a_folder_of_traps(tmp_path: Path):
             assert contents(outside) == untouched, named
             assert {each.name for each in tmp_path.iterdir()} <= {"home", "out", "outside", "work"}, named
             assert not Path("/tmp/photio-foreign-x-photio.png").exists()
-        assert states.state(good) in states.ANSWERED
+        assert state.state(good) in state.ANSWERED
         assert max(server.charges_by_body.values()) == 1
     assert said.code == 0  # a photo of one's own in that folder: paid for once, and finished
     page = (out / "review.html").read_text() + Path("one.html").read_text()
@@ -102,7 +102,7 @@ def swept(out: Path, output: str, final: Path, data: bytes) -> None:
     record.write_text(json.dumps(json.loads(record.read_text()) | {"variant": {"number": 1, "of": output}}))
     final.parent.mkdir(parents=True, exist_ok=True)
     final.write_bytes(data)
-    states.mark_finished(folder, orders.origins(folder)[0], final, data)
+    state.mark_finished(folder, store.origins(folder)[0], final, data)
 
 
 @pytest.mark.parametrize(

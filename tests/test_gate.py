@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from photio_prep import flow, orders, preflight, states
+from photio_prep import flow
 from photio_prep.cutout import gate
 from photio_prep.cutout.matte import matte
 from photio_prep.cutout.models.registry import matter_for
@@ -16,8 +16,9 @@ from photio_prep.data import Cutout, Photo
 from photio_prep.errors import GateStopped, NoProduct
 from photio_prep.geometry import place, snap
 from photio_prep.intake.load import load
+from photio_prep.orders import preflight, state, store
+from photio_prep.orders.revise import revise
 from photio_prep.quality import Judgement, Level, Reason, Verdict, judgement
-from photio_prep.rewording import revise
 from tests import commands, photos
 from tests.commands import Command
 from tests.fakes import BrightMatter, FixedMatter
@@ -262,7 +263,7 @@ def test_a_stopped_photo_stays_planned_and_is_listed_and_the_rest_is_paid_for(co
     tiny = by_name["tiny.png"]
     assert (tiny["state"], tiny["gate"], tiny["error"]["type"]) == ("planned", "stop", "GateStopped")
     assert [each["reason"] for each in tiny["reasons"] if each["verdict"] == "stop"] == ["small", "scaled_up"]
-    assert states.state(Path(tiny["order"])) is states.State.PLANNED
+    assert state.state(Path(tiny["order"])) is state.State.PLANNED
     assert "tiny.png: stopped before paying" in said.err
 
 
@@ -311,7 +312,7 @@ def test_an_order_that_goes_on_with_other_words_keeps_its_judgement(tmp_path: Pa
     order = flow.prepare(photos.cutout(), orders=tmp_path)
     new = revise(order, description=photos.SCENE)
     assert new.folder is not None
-    kept = orders.read(new.folder).origin.gate
+    kept = store.read(new.folder).origin.gate
     assert kept == order.origin.gate
     assert kept is not None
     assert kept.verdict is Verdict.STOP

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photio_prep import orders, presets
+from photio_prep import presets
 from photio_prep.errors import Mistakes
 from photio_prep.intake import job_table
 from photio_prep.intake.inputs import Item, expand
+from photio_prep.orders import store
 from photio_prep.sandbox import Sandbox
 from photio_prep.system import seeds
 from tests.photos import SCENE, cutout, mask, saved
@@ -320,7 +321,7 @@ def test_rows_are_orders_of_their_own_words(command: Command, folder: Path):
     assert told["photio-out/two-photio.png"]["tag"] == "Square"
     again = command("run", path, "-d", "on slate, studio light", "--sandbox", "--json")
     assert {each["order"] for each in again.facts} == {each["order"] for each in said.facts}
-    assert len(orders.below(Path("photio-out"))) == 3
+    assert len(store.below(Path("photio-out"))) == 3
 
 
 def test_a_row_s_mask_cuts_out(command: Command, folder: Path):

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from photio_prep import Order, orders, prepare
+from photio_prep import Order, prepare
 from photio_prep.cutout import matte as matte_
 from photio_prep.cutout.options import CutoutOptions
 from photio_prep.errors import SegmenterFailed
-from photio_prep.made import NOTES
+from photio_prep.orders import store
+from photio_prep.orders.recall import NOTES
 from photio_prep.quality import Verdict
 from tests.fakes import BrightMatter
 from tests.photos import SCENE, encoded, mask, photo, saved
@@ -77,7 +78,7 @@ def test_other_words_get_another_order_with_all_that_belongs_to_one(tmp_path: Pa
     assert second.folder != first.folder
     assert (second.request.seed, second.endpoint) == (5, "https://other.example/v1")
     assert {"mask.png", "overlay.png", "cutout.png"} <= {each.name for each in second.folder.iterdir()}
-    kept = orders.read(second.folder)
+    kept = store.read(second.folder)
     assert kept.request.description == "on a beach at noon, waves behind"
     assert kept.origin.gate == first.origin.gate
     assert kept.origin.gate is not None
@@ -89,7 +90,7 @@ def test_a_twin_under_another_name_wants_the_same_order(tmp_path: Path, composed
     assert first.folder == twin.folder
     assert len(composed) == 1
     assert first.folder is not None
-    assert {each.output for each in orders.origins(first.folder)} == {"a", "b"}
+    assert {each.output for each in store.origins(first.folder)} == {"a", "b"}
 
 
 def test_what_is_remarked_on_follows_the_words_and_the_name(tmp_path: Path, composed: list[str]) -> None:

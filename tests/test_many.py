@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from photio_prep import InstantClient, flow, many, run, states
+from photio_prep import InstantClient, flow, many, run
 from photio_prep.errors import PhotioError, PhotoRefused, Unexpected, UsageError
 from photio_prep.many import Job, Outcome, run_many
-from photio_prep.states import State
+from photio_prep.orders import state
+from photio_prep.orders.state import State
 from tests.batches import TINY
 from tests.fakes import BrightMatter
 from tests.photos import SCENE, encoded, photo
@@ -175,7 +176,7 @@ def test_a_sender_s_bug_is_one_photo_s_own_and_perhaps_billed(
         assert each.order is not None
         assert each.order.folder is not None
         assert each.error is not None
-        assert states.state(each.order.folder) is State.UNKNOWN
+        assert state.state(each.order.folder) is State.UNKNOWN
     again = list(run_many(photos(9), SCENE, client=client, model=BRIGHT, gate="off", size=TINY, orders=tmp_path))
     assert sorted(each.error.exit_code if each.error else 0 for each in again) == [0] * 6 + [4] * 3
     assert identity.charges == 6

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from photio_prep import flow, orders
+from photio_prep import flow
 from photio_prep.cutout.models import catalog, devices, openvino, weights
 from photio_prep.cutout.models.registry import CatalogueMatter, another, matter_for
 from photio_prep.errors import ModelUnavailable, UsageError
+from photio_prep.orders import store
 from photio_prep.settings import models_folder
 from tests import photos
 
@@ -224,7 +225,7 @@ def test_an_order_says_where_its_model_ran(models: Path, tmp_path: Path) -> None
     for device in ("cpu", "auto"):
         order = flow.prepare(picture, model=matter_for("u2netp", device=device), orders=tmp_path / "orders" / device)
         assert order.folder is not None
-        assert orders.read(order.folder).device == order.device
+        assert store.read(order.folder).device == order.device
         assert order.device in devices.offered()
 
 

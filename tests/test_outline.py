@@ -12,7 +12,7 @@ from photio_prep.cutout.models.registry import matter_for
 from photio_prep.drift import figures
 from photio_prep.flow import generate, prepare
 from photio_prep.geometry import Box
-from photio_prep.orders import SANDBOX
+from photio_prep.orders.store import SANDBOX
 from photio_prep.outline import outline
 from photio_prep.quality import Drift, Outline
 from photio_prep.sandbox import Sandbox

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from photio_prep import flow, orders
+from photio_prep import flow
 from photio_prep.cutout.framing import Framing
 from photio_prep.errors import StorageFailed
-from photio_prep.orders import Order, cutout_of
+from photio_prep.orders import store
+from photio_prep.orders.store import Order, cutout_of
 from photio_prep.packshot import photo_of, product
 from tests import photos
 
@@ -27,7 +28,7 @@ def prepared(root: Path, *, framing: Framing | None = None) -> Order:
     path = photos.saved(root / "a.png", grainy())
     made = flow.prepare(path, mask=photos.mask(LARGE), orders=root / "orders", framing=framing)
     assert made.folder
-    return orders.read(made.folder)
+    return store.read(made.folder)
 
 
 def test_the_core_has_the_photos_own_pixels(tmp_path: Path):

@@ -17,7 +17,7 @@ from photio_prep.cutout.models import sam as pointed
 from photio_prep.cutout.models.prompts import Hints
 from photio_prep.errors import ModelUnavailable, NoProduct, UsageError
 from photio_prep.geometry import Size
-from photio_prep.orders import Order
+from photio_prep.orders.store import Order
 from tests import sam
 from tests.commands import Command
 

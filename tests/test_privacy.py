@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, PngImagePlugin
 
-from photio_prep import orders
 from photio_prep.data import Credit
 from photio_prep.errors import PhotoRefused
 from photio_prep.finals import write_final
@@ -22,13 +21,14 @@ from photio_prep.flow import prepare
 from photio_prep.imaging.colour import SRGB_PROFILE, is_plain
 from photio_prep.imaging.encode import encoded
 from photio_prep.intake.load import load
+from photio_prep.orders import store
 from tests import icc
 from tests.photos import SCENE, cutout, photo
 from tests.photos import encoded as file_of
 from tests.rasters import chunk, segment
 
 if TYPE_CHECKING:
-    from photio_prep.orders import Order
+    from photio_prep.orders.store import Order
 
 SECRETS = ("CANARY-gps", "CANARY-serial", "CANARY-owner", "CANARY-lens", "CANARY-xmp", "CANARY-text", "CANARY-profile")
 ARTIST, COPYRIGHT = "Ada Lovelace", "© 2026 Ada Lovelace, Zürich"
@@ -175,7 +175,7 @@ def test_i21_a_final_holds_nothing_of_the_photos_metadata(kind: str, wanted: str
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "AVIF"])
 def test_i21_keep_safe_keeps_copyright_and_artist_and_nothing_else(kind: str, wanted: str, tmp_path: Path) -> None:
     order = taken(kind, tmp_path)
-    again = orders.read(order.folder) if order.folder else order
+    again = store.read(order.folder) if order.folder else order
     assert again.origin.credit == Credit(ARTIST, COPYRIGHT)
     data = final_of(again, tmp_path, format_=wanted, metadata="keep-safe")
     clean(data)
@@ -232,14 +232,14 @@ def test_a_credit_is_one_plain_line_wherever_it_comes_from(tmp_path: Path) -> No
     facts = json.loads(path.read_bytes())
     facts["credit"] = {"artist": "e\x1b[2J\nvil" * 100, "owner": "x"}
     path.write_text(json.dumps(facts))
-    assert orders.read(order.folder).origin.credit.artist.isprintable()
+    assert store.read(order.folder).origin.credit.artist.isprintable()
 
 
 def test_an_order_of_an_earlier_version_has_no_credit(tmp_path: Path) -> None:
     order = prepare(cutout(), description=SCENE, orders=tmp_path)
     assert order.folder
     assert b"credit" not in min(order.folder.glob("photo-*.json")).read_bytes()
-    assert orders.read(order.folder).origin.credit == Credit()
+    assert store.read(order.folder).origin.credit == Credit()
 
 
 def test_i22_text_of_a_file_never_reaches_a_note_as_it_is() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from photio_prep.cli import progress
 from photio_prep.cli.progress import Progress
-from photio_prep.states import State
+from photio_prep.orders.state import State
 from tests.photos import mask, photo, saved
 
 

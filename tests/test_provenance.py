@@ -11,7 +11,7 @@ from PIL import Image
 
 from photio_prep.finals import write_final
 from photio_prep.imaging.encode import SANDBOX_MARK, encoded
-from photio_prep.orders import SANDBOX, Order
+from photio_prep.orders.store import SANDBOX, Order
 from photio_prep.provenance import TYPES, Provenance, packet, source_type
 from tests import photos
 from tests.commands import Command

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from photio_prep import flow, orders
+from photio_prep import flow
 from photio_prep.cutout.framing import Framing, cropped
 from photio_prep.cutout.models.registry import CatalogueMatter
 from photio_prep.data import Result
 from photio_prep.errors import StorageFailed
 from photio_prep.geometry import Box, Size, place
 from photio_prep.intake.load import load
+from photio_prep.orders import store
 from tests import photos
 from tests.commands import Command
 from tests.fakes import BrightMatter, BrokenMatter, CountingMatter
@@ -111,7 +112,7 @@ def test_the_frame_is_kept_on_disk_and_another_frame_is_another_order(tmp_path: 
     path = photos.saved(tmp_path / "a.png", aside())
     made = flow.prepare(path, model=BrightMatter(), framing=Framing(8), orders=tmp_path / "orders")
     assert made.folder
-    again = orders.read(made.folder)
+    again = store.read(made.folder)
     assert again.placement == made.placement
     assert "framing product 8%" in made.origin.options
     wider = flow.prepare(path, model=BrightMatter(), framing=Framing(20), orders=tmp_path / "orders")
@@ -121,7 +122,7 @@ def test_the_frame_is_kept_on_disk_and_another_frame_is_another_order(tmp_path: 
     facts["placement"]["crop"][2] += 1
     photo.write_text(json.dumps(facts))
     with pytest.raises(StorageFailed, match="crop"):
-        orders.read(made.folder)
+        store.read(made.folder)
 
 
 def test_without_it_the_placement_says_nothing_of_a_crop(tmp_path: Path):

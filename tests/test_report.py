@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from photio_prep import InstantClient, generate, index, orders, pay, prepare, report
-from photio_prep.again import is_changed
+from photio_prep import InstantClient, generate, prepare, report
 from photio_prep.api.spending_guard import Till
 from photio_prep.cli import reporting
 from photio_prep.cli.talk import Talk
 from photio_prep.data import Keep, Request, Result
+from photio_prep.orders import index, payment, store
+from photio_prep.orders.paid_before import is_changed
+from photio_prep.orders.state import State
 from photio_prep.sandbox import Sandbox
-from photio_prep.states import State
 from photio_prep.system import spreadsheet
 from tests.commands import KEY, alone
 from tests.hostile import HostileServer
@@ -219,7 +220,7 @@ def test_the_line_of_progress_knows_what_was_paid_too(command: Command):
     till = Till(_Answering(made.endpoint))
     assert talk.report is not None
     talk.report.count_by(till.billed)
-    pay.pay(made, till)
+    payment.pay(made, till)
     assert made.folder is not None
     os.utime(made.folder / "claim.json", (1, 1))
     talk.done(made, State.ANSWERED)
@@ -274,7 +275,7 @@ def test_the_final_of_a_changed_photo_as_it_was_before_is_kept(paid: Command, ke
     saved(Path("a.png"))
     assert paid("a.png", "--preset", "ebay").code == 0
     before = [Path(f"photio-out/{each}").read_bytes() for each in ("a-photio.png", "a-photio-ebay.jpg")]
-    (old,) = orders.below(Path("photio-out"))
+    (old,) = store.below(Path("photio-out"))
     saved(Path("a.png"), photo(shade=150, cut_out=True))
     said = paid("a.png", "--preset", "ebay")
     assert said.code == 0, said.err

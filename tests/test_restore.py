@@ -18,7 +18,7 @@ from photio_prep.data import Photo, Result
 from photio_prep.drift import _lab
 from photio_prep.flow import finish, prepare
 from photio_prep.intake.load import load
-from photio_prep.orders import SANDBOX, Order
+from photio_prep.orders.store import SANDBOX, Order
 from photio_prep.sandbox import Drift, contract, scene
 from photio_prep.stages.unpad import crop
 from photio_prep.upsample import Upsampled

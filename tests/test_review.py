@@ -15,16 +15,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from photio_prep import flow, orders, page, review, states, views
+from photio_prep import flow, page, review
 from photio_prep.api.client import InstantClient
 from photio_prep.cli import review as cli_review
 from photio_prep.errors import UsageError
 from photio_prep.finals import write_final
+from photio_prep.orders import previews, state, store
+from photio_prep.orders.revise import revise
+from photio_prep.orders.state import State
 from photio_prep.page.pictures import FILES, Pictures, pictures
 from photio_prep.page.rows import Row, rows
 from photio_prep.quality import Judgement, Reason, Verdict
-from photio_prep.rewording import revise
-from photio_prep.states import State
 from tests.batches import TINY
 from tests.commands import KEY
 from tests.hostile import HostileServer
@@ -34,7 +35,7 @@ from tests.pages import keys
 from tests.photos import SCENE, cutout, photo, saved
 
 if TYPE_CHECKING:
-    from photio_prep.orders import Order
+    from photio_prep.orders.store import Order
     from photio_prep.sandbox import Sandbox
     from tests.commands import Command
 
@@ -225,7 +226,7 @@ def test_an_order_keeps_its_photo_to_look_at_without_its_metadata(tmp_path: Path
     order = flow.prepare(photo(), mask=cutout().getchannel("A"), orders=tmp_path)
     assert order.folder
     assert order.cutout
-    with Image.open(order.folder / views.PHOTO) as shown:
+    with Image.open(order.folder / previews.PHOTO) as shown:
         assert (shown.format, shown.size, shown.mode) == ("JPEG", order.cutout.size, "RGB")
         assert not shown.getexif()
         near = np.abs(np.asarray(shown, int) - np.asarray(photo().resize(shown.size, 1), int))
@@ -516,12 +517,12 @@ def test_json_lines_tell_what_was_not_approved(keyed: Command, identity: Sandbox
 def test_words_given_with_generate_are_for_the_approved_only(keyed: Command, identity: Sandbox) -> None:
     found = batch(keyed, identity.url, 3, "--seed", "5")
     file = decide([found["0.png"]], [found["1.png"]])
-    before = set(orders.below(Path("photio-out")))
+    before = set(store.below(Path("photio-out")))
     said = keyed("generate", "photio-out", "-d", SCENE, "--api-url", identity.url, "--approved", file)
     assert (said.code, identity.calls) == (0, 1)
-    (new,) = set(orders.below(Path("photio-out"))) - before
+    (new,) = set(store.below(Path("photio-out"))) - before
     assert said.paths == [new]
-    assert orders.read(new).origin.source == "in/0.png"
+    assert store.read(new).origin.source == "in/0.png"
 
 
 def test_who_approves_a_rehearsal_approves_the_order_that_asks_photio_for_it(keyed: Command, identity: Sandbox) -> None:
@@ -531,7 +532,7 @@ def test_who_approves_a_rehearsal_approves_the_order_that_asks_photio_for_it(key
     file = decide([by_source["in/0.png"]], [by_source["in/1.png"]])
     said = keyed("generate", "photio-out", "-d", SCENE, "--api-url", identity.url, "--approved", file)
     assert (said.code, identity.calls) == (0, 1)
-    assert [orders.read(each).origin.source for each in said.paths] == ["in/0.png"]
+    assert [store.read(each).origin.source for each in said.paths] == ["in/0.png"]
     other = keyed("generate", "photio-out", "-d", "on other words", "--api-url", identity.url, "--approved", file)
     assert (other.code, identity.calls) == (0, 1)  # nobody looked at those
 
@@ -541,7 +542,7 @@ def test_the_whole_way_holds_after_moving(keyed: Command, identity: Sandbox) -> 
     Path("photio-out").rename("moved")
     said = keyed("generate", "moved", "--api-url", identity.url, "--approved", decide([found["2.png"]]))
     assert (said.code, identity.calls) == (0, 1)
-    one = next(each for each in orders.below(Path("moved")) if orders.read(each).key == found["0.png"])
+    one = next(each for each in store.below(Path("moved")) if store.read(each).key == found["0.png"])
     named = keyed("generate", one, "--api-url", identity.url, "--approved", decide([found["2.png"]]))
     assert (named.code, identity.calls) == (0, 1)  # naming an order is no approval
 
@@ -592,7 +593,7 @@ def test_status_sums_up_and_says_what_to_do(keyed: Command) -> None:
     assert "Paid calls: 1, perhaps billed: 1" in said.err
     assert "spend: 0.50 at 0.5 a call, and perhaps 0.50 more" in said.err
     assert "1 of them of the sandbox: free" in said.err
-    (lost,) = (each for each in orders.below(Path("photio-out")) if states.state(each) is State.UNKNOWN)
+    (lost,) = (each for each in store.below(Path("photio-out")) if state.state(each) is State.UNKNOWN)
     assert f"\n    photio-prep resolve {lost} --as retry " in said.err
     assert f"\n    photio-prep resolve {lost} --as lost " in said.err
     assert "1 answered: paid and kept, without a final yet: photio-prep finish photio-out" in said.err

@@ -12,7 +12,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 
-from photio_prep import orders, review
+from photio_prep import review
+from photio_prep.orders import store
 from tests.hostile import HostileServer
 from tests.hostile_answers import ok
 from tests.pages import EVIL_NAMES, EVIL_TEXT, Seen, browser, keys, make_batch, opened
@@ -377,7 +378,7 @@ def test_what_is_approved_in_the_page_is_paid_for_and_nothing_else(
     said = keyed("generate", "out", "--api-url", identity.url, "--approved", "decisions.json")
     assert said.code == 0
     assert identity.calls == 2
-    paid = {orders.read(path).origin.source for path in said.paths}
+    paid = {store.read(path).origin.source for path in said.paths}
     assert paid == {"in/0.png", "in/3.png"}
     assert "not approved (rejected), so not sent: in/1.png" in said.err
     assert "not approved (undecided), so not sent: in/2.png" in said.err

@@ -23,13 +23,14 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep import flow, orders, states
+from photio_prep import flow
 from photio_prep.api import credentials
 from photio_prep.api.client import InstantClient
 from photio_prep.api.key import Key
 from photio_prep.api.spending_guard import Till
 from photio_prep.errors import PhotioError
-from photio_prep.orders import Order
+from photio_prep.orders import state, store
+from photio_prep.orders.store import Order
 from photio_prep.system.deadline import Timeouts
 from tests.batches import TINY, Batch, configure, planned, surroundings
 from tests.commands import alone, here
@@ -289,7 +290,7 @@ def test_a_bug_in_the_middle_of_a_call_leaves_no_key_in_the_locals(
     assert error is bug
     assert leaks({"traceback": told(error)}) == []
     assert leaks(on_disk(home)) == []
-    assert states.state(orders.below(home / "orders")[0]) is states.State.UNKNOWN
+    assert state.state(store.below(home / "orders")[0]) is state.State.UNKNOWN
 
 
 def test_the_crash_of_a_command_shows_no_key(home: Path):

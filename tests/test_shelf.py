@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from photio_prep import flow, orders, presets, states
+from photio_prep import flow, presets
 from photio_prep.data import UNCREDITED
 from photio_prep.errors import OutputExists, PresetFailed, StorageFailed, UsageError
 from photio_prep.flow import finish
 from photio_prep.imaging.encode import SANDBOX_MARK, encoded
-from photio_prep.orders import Order
+from photio_prep.orders import state, store
+from photio_prep.orders.state import State
+from photio_prep.orders.store import Order
 from photio_prep.provenance import source_type
 from photio_prep.shelf import QUALITIES, Shelf, Shelved, _light_enough
-from photio_prep.states import State
 from tests import photos
 from tests.commands import Command
 
@@ -42,7 +43,7 @@ def planned(root: Path, *, endpoint: str = "https://api.example/x", size: tuple[
         path, description="on oak", mask=photos.mask(size), orders=root / "orders", output="x/a", endpoint=endpoint
     )
     assert made.folder
-    return orders.read(made.folder)
+    return store.read(made.folder)
 
 
 def made(shelf: Shelf, order: Order, out: Path) -> list[Shelved]:
@@ -86,7 +87,7 @@ def test_white_packshots_need_no_answer_and_scenes_do(tmp_path: Path):
     assert order.folder
     found = made(Shelf(WHITE), order, tmp_path / "out")
     assert [each.report.broken for each in found] == [()] * 3
-    assert states.state(order.folder) is State.PLANNED
+    assert state.state(order.folder) is State.PLANNED
     with pytest.raises(UsageError, match="no answer yet"):
         made(Shelf(presets.chosen(["ebay"])), order, tmp_path / "out")
     with pytest.raises(UsageError, match="Only white packshots"):
@@ -131,7 +132,7 @@ def test_a_file_of_somebody_else_is_not_replaced_unless_asked(tmp_path: Path):
 def test_two_photos_never_share_a_file(tmp_path: Path):
     one = planned(tmp_path)
     other = replace(one, origin=replace(one.origin, source="in/a.png"))
-    other = orders.write(other, tmp_path / "orders")
+    other = store.write(other, tmp_path / "orders")
     shelf = Shelf(presets.chosen(["amazon-main"]), overwrite=True)
     made(shelf, one, tmp_path / "out")
     again = replace(other, origin=replace(other.origin, output="x/b"))
@@ -148,7 +149,7 @@ def test_a_name_in_an_order_never_leads_outside(tmp_path: Path):
 
 
 def test_scenes_of_the_sandbox_are_marked_and_never_replace_others(tmp_path: Path):
-    order = planned(tmp_path, endpoint=orders.SANDBOX)
+    order = planned(tmp_path, endpoint=store.SANDBOX)
     answer(order)
     white, scene = made(Shelf(presets.chosen(["ebay", "amazon-main"])), order, tmp_path / "out")
     assert SANDBOX_MARK in scene.path.read_bytes()

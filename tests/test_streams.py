@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from photio_prep import orders
+from photio_prep.orders import store
 from tests.commands import KEY, bare_surroundings
 from tests.hostile import HostileServer
 from tests.hostile_answers import ok
@@ -47,12 +47,12 @@ started = pytest.mark.parametrize("start", [by_shell, before_it_starts])
 def check_whole(out: Path, count: int) -> None:
     """Every file holds what it is for, and nothing that somebody printed."""
     assert len(json.loads((out / "report.json").read_text())["photos"]) == count
-    folders = orders.below(out)
+    folders = store.below(out)
     assert len(folders) == count
     for folder in folders:
-        orders.read(folder)
+        store.read(folder)
         json.loads((folder / "answer.raw").read_bytes())
-        assert orders.cutout(folder)
+        assert store.cutout(folder)
     for final in out.glob("*-photio.png"):
         with Image.open(final) as picture:
             picture.load()

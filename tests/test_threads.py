@@ -21,9 +21,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from photio_prep import flow, orders, states
+from photio_prep import flow
 from photio_prep.errors import UsageError
-from photio_prep.states import State
+from photio_prep.orders import state, store
+from photio_prep.orders.state import State
 from photio_prep.system import threads
 from tests.batches import TINY
 from tests.commands import KEY, Command
@@ -72,10 +73,10 @@ def settled(said: subprocess.CompletedProcess[str], out: Path, server: HostileSe
     """Nothing was charged twice, nothing is unknown, and the exit code says whether all was done."""
     server.settle()
     assert server.charged_twice() == {}, said
-    there = [states.state(each) for each in orders.below(out)]
+    there = [state.state(each) for each in store.below(out)]
     assert State.UNKNOWN not in there, said.stderr
     assert State.CLAIMED not in there, said.stderr
-    assert server.charges == sum(each in states.ANSWERED for each in there), said.stderr
+    assert server.charges == sum(each in state.ANSWERED for each in there), said.stderr
     done = server.charges == count and len(there) == count
     assert (said.returncode == 0) == done, said.stderr
     assert said.returncode in (0, 2, 3), said.stderr
@@ -159,7 +160,7 @@ def test_a_signal_ends_it_however_few_threads_there_are(tmp_path: Path, command_
         server.settle()
         assert process.returncode in (0, 2, 143), err.decode()
         assert server.charged_twice() == {}
-        there = [states.state(each) for each in orders.below(tmp_path / "out")]
+        there = [state.state(each) for each in store.below(tmp_path / "out")]
         assert State.UNKNOWN not in there
         assert State.CLAIMED not in there
 

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from photio_prep import orders
 from photio_prep.intake.hot_folder import settled
 from photio_prep.intake.inputs import Item, expand
+from photio_prep.orders import store
 from tests.commands import KEY, with_default_signals
 from tests.hostile import HostileServer
 from tests.hostile_answers import ok
@@ -146,7 +146,7 @@ def test_a_hot_folder_is_worked_off_until_it_is_stopped_and_gone_on_with(tmp_pat
             "in/b.png": "sandbox" if number == 1 else "no",
             "in/bad.png": "no",
         }
-    assert len(orders.below(Path("photio-out"))) == 2
+    assert len(store.below(Path("photio-out"))) == 2
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
@@ -195,7 +195,7 @@ def test_a_photo_that_stands_still_half_written_is_paid_for_once_it_is_all_there
         assert process.returncode == 143
         assert len(server.requests) == 1
     assert ["hole" in line for line in lines if "error: in/a.webp" in line] == [False, True]
-    (only,) = orders.below(Path("photio-out"))
+    (only,) = store.below(Path("photio-out"))
     assert only
 
 

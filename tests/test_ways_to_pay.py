@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photio_prep import InstantClient, flow, orders, run_many, states
+from photio_prep import InstantClient, flow, run_many
 from photio_prep.data import Canvas
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.many import Job
-from photio_prep.pay import pay
-from photio_prep.preflight import Preflight
+from photio_prep.orders import state, store
+from photio_prep.orders.payment import pay
+from photio_prep.orders.preflight import Preflight
+from photio_prep.orders.state import State
 from photio_prep.quality import Level
-from photio_prep.states import State
 from tests.commands import KEY
 from tests.hostile import HostileServer
 from tests.hostile_answers import ok
@@ -26,7 +27,7 @@ from tests.photos import SCENE, cutout, saved
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from photio_prep.orders import Order
+    from photio_prep.orders.store import Order
     from tests.commands import Command
 
     # Inputs, the server's address, whether to pay again for other bytes -> the exit code of each photo by its stem.
@@ -51,13 +52,13 @@ def prepared(url: str) -> dict[str, Order]:
         made[name] = flow.prepare(source, description=SCENE, endpoint=url, orders=OUT / "orders", output=name)
     canvas = Canvas(made["older"].canvas.png + b"older", made["older"].placement)
     older = replace(made["older"], request=replace(made["older"].request, canvas=canvas), folder=None)
-    pay(orders.write(older, OUT / "orders"), client(url), Preflight(Level.OFF))
+    pay(store.write(older, OUT / "orders"), client(url), Preflight(Level.OFF))
     claim = {"host": "another-machine", "boot": "x", "pid": 7, "started": "1", "time": "2026-11-27T00:00:00+00:00"}
     (folder_of(made["claimed"]) / "claim.json").write_text(json.dumps(claim))
-    states.write_outcome(folder_of(made["unknown"]), State.UNKNOWN, "no whole answer came")
-    states.write_outcome(folder_of(made["lost"]), State.UNKNOWN, "no whole answer came")
-    states.resolve(folder_of(made["lost"]), retry=False)
-    states.write_outcome(folder_of(made["unusable"]), State.PAID_UNUSABLE, "no picture")
+    state.write_outcome(folder_of(made["unknown"]), State.UNKNOWN, "no whole answer came")
+    state.write_outcome(folder_of(made["lost"]), State.UNKNOWN, "no whole answer came")
+    state.resolve(folder_of(made["lost"]), retry=False)
+    state.write_outcome(folder_of(made["unusable"]), State.PAID_UNUSABLE, "no picture")
     return made
 
 
@@ -90,10 +91,10 @@ def ray_run(command: Command, url: str, again: bool) -> dict[str, int]:
 
 def cli_generate(command: Command, url: str, again: bool) -> dict[str, int]:
     ended: dict[str, int] = {}
-    for folder in orders.below(OUT):
+    for folder in store.below(OUT):
         more = ["--again"] if again else []
         said = command("generate", folder, "--api-url", url, "--gate", "warn", "--yes", *more)
-        (origin,) = orders.origins(folder)
+        (origin,) = store.origins(folder)
         ended[Path(origin.source).stem] = max(said.code, ended.get(Path(origin.source).stem, 0))
     return ended
 
@@ -205,7 +206,7 @@ def test_an_order_by_url_is_said_to_be_one_before_it_is_paid_for(keyed: Command)
     with HostileServer(ok()) as server:
         order = flow.prepare("in/a.png", description=SCENE, endpoint=server.url, size="Square")
         request = replace(order.request, image_url="https://user:s3cret@shop.example/other.png?sig=s3cret")
-        made = orders.write(replace(order, request=request), OUT / "orders")
+        made = store.write(replace(order, request=request), OUT / "orders")
         said = keyed("generate", "photio-out", "--api-url", server.url, "--max-calls", "0")
         note = "what is sent and paid for is the picture at https://***@shop.example/other.png?***, not canvas.png"
         assert note in said.err
@@ -221,4 +222,4 @@ def test_an_order_by_url_is_said_to_be_one_before_it_is_paid_for(keyed: Command)
         assert paid.code == 0, paid.err
         assert note in paid.err
         assert json.loads(server.requests[0].body)["product_image"] == request.image_url
-        assert states.state(folder_of(made)) is State.ANSWERED
+        assert state.state(folder_of(made)) is State.ANSWERED

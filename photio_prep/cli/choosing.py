@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from photio_prep import again, index, presets, sweeps
+from photio_prep import presets, sweeps
 from photio_prep.api.spending_guard import Till
 from photio_prep.cli import paying as paying_
 from photio_prep.cli.options import several
@@ -15,8 +15,9 @@ from photio_prep.cli.talk import Talk
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.intake import hot_folder, inputs
 from photio_prep.intake.job_table import is_table
-from photio_prep.orders import Order
-from photio_prep.recorded import RecordedNames
+from photio_prep.orders import index, paid_before
+from photio_prep.orders.recorded import RecordedNames
+from photio_prep.orders.store import Order
 
 options = several(
     click.option(
@@ -127,7 +128,7 @@ class Choice:
             return
         # By name only: a photo or an option that changed is a new call after all.
         asked = [(item.name, {**words, **item.wishes}["description"].strip()) for item in self.items]
-        known = again.count_answered(asked, till.endpoint, index.of(self._out / "orders"))
+        known = paid_before.count_answered(asked, till.endpoint, index.of(self._out / "orders"))
         paying_.quote(len(self.items) * self.seeds, known, self._paying, self._talk, till, at_most=True)
 
     def batches(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[list[inputs.Item]]:

@@ -26,7 +26,7 @@ def client(
     if sandbox:
         if api_url is not None:
             raise UsageError("--sandbox and --api-url exclude each other", "Give one of them")
-        from photio_prep.orders import SANDBOX
+        from photio_prep.orders.store import SANDBOX
         from photio_prep.sandbox import Sandbox
 
         with Sandbox() as stand_in:
@@ -49,6 +49,6 @@ def client(
 def endpoint(*, sandbox: bool, api_url: str | None) -> str:
     """Who would be asked, for an order's key, without a key or a network."""
     from photio_prep.api.client import API_URL, checked_url
-    from photio_prep.orders import SANDBOX
+    from photio_prep.orders.store import SANDBOX
 
     return SANDBOX if sandbox else checked_url(settings.api_url(api_url, API_URL))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from photio_prep import again, cluster, index
+from photio_prep import cluster
 from photio_prep.api import credentials
 from photio_prep.api.client import checked_url
 from photio_prep.api.spending_guard import Till
@@ -21,7 +21,8 @@ from photio_prep.cutout.models.registry import matter_for
 from photio_prep.cutout.options import CutoutOptions
 from photio_prep.errors import BudgetReached, Interrupted, PhotioError, StorageFailed, UsageError, of_photo
 from photio_prep.intake.inputs import Item
-from photio_prep.orders import Order
+from photio_prep.orders import index, paid_before
+from photio_prep.orders.store import Order
 from photio_prep.permits import Nobody
 from photio_prep.workers import Plan
 
@@ -97,7 +98,7 @@ def run(
                 credentials.key(asked.key_file, from_keyring=asked.keyring)
         till = Till(Nobody(asked.endpoint), paying["max_calls"])
         names = [(item.name, {**asked.wishes, **item.wishes}["description"].strip()) for item in items]
-        known = again.count_answered(names, asked.endpoint, index.of(asked.out / "orders").refresh())
+        known = paid_before.count_answered(names, asked.endpoint, index.of(asked.out / "orders").refresh())
         paying_.quote(len(items), known, paying, talk, till, at_most=True)
         why = None
         if till.left != paying["max_calls"]:

@@ -9,8 +9,8 @@ from photio_prep.cli.talk import Talk
 from photio_prep.data import Matter, Result
 from photio_prep.errors import PhotoRefused
 from photio_prep.finishing import Finishing
-from photio_prep.orders import Order
-from photio_prep.states import State
+from photio_prep.orders.state import State
+from photio_prep.orders.store import Order
 from photio_prep.system import files, object_store
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from photio_prep import index, orders, pay, settings, states, wanted
+from photio_prep import settings
 from photio_prep.api.curl import curl
 from photio_prep.api.request import doubts
 from photio_prep.cli import clients, options, reporting
@@ -16,11 +16,13 @@ from photio_prep.cli.orders import out_of, split
 from photio_prep.cli.review import Decided
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import GateStopped, UsageError, of_photo
-from photio_prep.orders import Order
-from photio_prep.preflight import SENDABLE, Preflight, image_url_note
+from photio_prep.orders import index, payment, selection, store
+from photio_prep.orders import state as states
+from photio_prep.orders.preflight import SENDABLE, Preflight, image_url_note
+from photio_prep.orders.revise import reworded
+from photio_prep.orders.state import State
+from photio_prep.orders.store import Order
 from photio_prep.quality import Level
-from photio_prep.rewording import reworded
-from photio_prep.states import State
 
 
 @click.command()
@@ -65,7 +67,7 @@ def generate(
     def left_out(folder: Path) -> None:
         talk.say(f"left out: {folder}: its photo was prepared again since, with the same words; name it to pay for it")
 
-    found = [each for place in orders_ for each in wanted.payable(place, endpoint, left_out=left_out, **asked)]
+    found = [each for place in orders_ for each in selection.payable(place, endpoint, left_out=left_out, **asked)]
     decided = None if approved is None else Decided(approved, found, talk)
     if print_curl:
         if paying["sandbox"]:
@@ -85,7 +87,7 @@ def generate(
             if state is State.FINISHED:
                 return state
             with till.turns.turn():
-                pay.pay(order, till, preflight)
+                payment.pay(order, till, preflight)
             return State.ANSWERED
 
         def told(order: Order, state: State) -> None:
@@ -133,7 +135,7 @@ def _planned(
     preflight: Preflight,
     *,
     decided: Decided | None,
-    succeed: Callable[[Order, Order], Order] = wanted.succeed,
+    succeed: Callable[[Order, Order], Order] = selection.succeed,
 ) -> Iterator[Order]:
     """The orders to pay for: with the words given now, for the one who is asked, each once.
 
@@ -146,7 +148,7 @@ def _planned(
         index.of(root).refresh()
     for folder in found:
         try:
-            old = orders.read(folder)
+            old = store.read(folder)
             order = reworded(old, endpoint=endpoint, **words)
             if decided is not None and not decided.allows(order, old):
                 continue

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from photio_prep import batch, orders, settings, states, wanted
+from photio_prep import batch, settings
 from photio_prep.api.request import checked_seed
 from photio_prep.cli import choosing, clients, finishing, options, reporting, sweeping
 from photio_prep.cli.preparing import prepared
@@ -16,8 +16,10 @@ from photio_prep.cli.shelving import Shelving
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import Interrupted, PhotioError, UsageError
 from photio_prep.geometry import named
-from photio_prep.origin import Origin
-from photio_prep.states import State
+from photio_prep.orders import selection, store
+from photio_prep.orders import state as states
+from photio_prep.orders.origin import Origin
+from photio_prep.orders.state import State
 from photio_prep.system.parallel import CORES, alone
 
 
@@ -49,7 +51,7 @@ def prepare(inputs_: tuple[str, ...], out: Path, overwrite: bool, api_url: str |
                 ready = partial(prepared, endpoint=endpoint, words=words, variants=choice.seeds > 1)
                 made = ready(items, out, talk, cutting={**cutting})
                 for order in choice.spread(made):
-                    folder = wanted.followed(order.folder) if order.folder else None
+                    folder = selection.followed(order.folder) if order.folder else None
                     state = states.state(folder) if folder else State.PLANNED
                     talk.done(order, state, result=order.folder, level=level)
     except KeyboardInterrupt:
@@ -77,13 +79,13 @@ def finish(orders_: tuple[Path, ...], out: Path | None, overwrite: bool, **given
     wished, to = finishing.wishes(rest), rest.pop("to")
     shelving = Shelving(rest, talk, wished, overwrite=overwrite)
     swept: dict[tuple[Path, Path], set[str]] = {}
-    found = [each for place in orders_ for each in wanted.finishable(place, talk.damaged)]
+    found = [each for place in orders_ for each in selection.finishable(place, talk.damaged)]
 
     def work(photo: tuple[Path, Origin]) -> None:
         folder, origin = photo
         order, target = None, out or out_of(folder)
         try:
-            order = orders.read(folder, origin=origin)
+            order = store.read(folder, origin=origin)
             with alone(target / origin.output):  # two photos may want one name: only one of them gets it
                 if shelving.wanted and states.state(folder) not in states.ANSWERED:
                     shelving.done(order, states.state(folder), target, final=None)

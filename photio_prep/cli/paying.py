@@ -10,14 +10,15 @@ from typing import Any, TypeVar
 
 import click
 
-from photio_prep import batch, states
+from photio_prep import batch
 from photio_prep.api.spending_guard import Till
 from photio_prep.cli import clients
 from photio_prep.cli.signals import heard
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import BudgetReached, Interrupted, PhotioError, UsageError
-from photio_prep.orders import Order
-from photio_prep.states import State
+from photio_prep.orders import state
+from photio_prep.orders.state import State
+from photio_prep.orders.store import Order
 from photio_prep.system import threads
 from photio_prep.system.parallel import share_heaps
 
@@ -140,6 +141,6 @@ def each(
 def _state(order: Order, till: Till) -> State:
     """How far an order got that something went wrong with; where its folder does not tell, as the till knows it."""
     try:
-        return states.state(order.folder) if order.folder else State.PLANNED
+        return state.state(order.folder) if order.folder else State.PLANNED
     except PhotioError:
         return State.UNKNOWN if till.billed(order.key[:32]) else State.PLANNED

@@ -11,7 +11,7 @@ from photio_prep.cutout.models import catalog
 from photio_prep.cutout.options import CutoutOptions
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.intake import inputs, read
-from photio_prep.orders import Order
+from photio_prep.orders.store import Order
 from photio_prep.system.parallel import share_heaps
 
 

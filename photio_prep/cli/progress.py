@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from tqdm import tqdm
 
-from photio_prep.states import State, tally
+from photio_prep.orders.state import State, tally
 
 # Off a terminal: seconds between two plain lines.
 _PAUSE = 30.0

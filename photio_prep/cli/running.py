@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from photio_prep import again as again_
-from photio_prep import finals, index, pay, settings, states
+from photio_prep import finals, settings
 from photio_prep.cli import choosing, finishing, options, reporting, sweeping
 from photio_prep.cli import paying as paying_
 from photio_prep.cli.orders import split
@@ -18,9 +17,11 @@ from photio_prep.cli.shelving import Shelving, Wishes
 from photio_prep.cli.talk import Talk
 from photio_prep.data import Result
 from photio_prep.errors import OutputExists, UsageError, of_photo
-from photio_prep.orders import Order
-from photio_prep.preflight import SENDABLE, Preflight
-from photio_prep.states import State
+from photio_prep.orders import index, payment, state
+from photio_prep.orders import paid_before as again_
+from photio_prep.orders.preflight import SENDABLE, Preflight
+from photio_prep.orders.state import State
+from photio_prep.orders.store import Order
 
 
 @click.command()
@@ -84,7 +85,7 @@ def run(inputs_: tuple[str, ...], out: Path, overwrite: bool, jobs: int, **given
 
         def call(order: Order) -> Result:
             with till.turns.turn():
-                return pay.pay(order, till, preflight)
+                return payment.pay(order, till, preflight)
 
         def finish(order: Order, result: Result) -> None:
             finishing.write(order, out, wished, shelving, talk, overwrite=overwrite, to=to, result=result)
@@ -124,7 +125,7 @@ def _reserved(
             found = f"its final {target} is that of {taken[target]} too"
             raise OutputExists(found, "Rename one, or finish it with another --out")
         # What is answered already costs nothing: its final is compared when it is made, byte for byte.
-        if order.folder is None or states.state(order.folder) in SENDABLE:
+        if order.folder is None or state.state(order.folder) in SENDABLE:
             finals.refuse_if_in_the_way(order, target, overwrite=overwrite)
             shelving.refuse_if_in_the_way(order, out)
         preflight.check(order)

@@ -7,14 +7,15 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from photio_prep import __version__, finals, presets, provenance, settings, states
+from photio_prep import __version__, finals, presets, provenance, settings
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import PhotioError
 from photio_prep.finishing import Finishing
 from photio_prep.intake.inputs import Item
-from photio_prep.orders import Order
+from photio_prep.orders import state as states
+from photio_prep.orders.state import State
+from photio_prep.orders.store import Order
 from photio_prep.shelf import Shelf, Shelved
-from photio_prep.states import State
 
 
 class Wishes(NamedTuple):

@@ -7,14 +7,15 @@ from typing import Any
 
 import click
 
-from photio_prep import orders, states, wanted
 from photio_prep.cli import options
 from photio_prep.cli.talk import Talk, described
 from photio_prep.errors import PhotioError, UsageError
-from photio_prep.orders import Order
-from photio_prep.preflight import image_url_note
+from photio_prep.orders import selection, store
+from photio_prep.orders import state as states
+from photio_prep.orders.preflight import image_url_note
+from photio_prep.orders.state import State
+from photio_prep.orders.store import Order
 from photio_prep.quality import Verdict
-from photio_prep.states import State
 from photio_prep.system.text import escaped
 
 # What the user should know first, and what to do about each; "{out}" is the output folder, "{order}" one such order.
@@ -63,7 +64,7 @@ def status(folder: Path, price: float | None, **given: Any) -> int:  # noqa: ANN
             "nothing is there yet", "Run prepare or run first, or name an output folder", subject=str(folder)
         )
     sums = _Sums()
-    found = orders.below(folder)
+    found = store.below(folder)
     width = max((len(str(each)) for each in found), default=0)
     if found and not talk.as_json:
         talk.say(f"{'state':<13} {'gate':<5} {'order':<{width}}  photo")
@@ -71,9 +72,9 @@ def status(folder: Path, price: float | None, **given: Any) -> int:  # noqa: ANN
         try:
             state = states.state(each)
             lost = states.given_up(each)
-            name = "given up" if lost else "went on" if wanted.went_on(each) else state.replace("_", " ")
-            for origin in orders.origins(each):
-                order = orders.read(each, origin=origin)
+            name = "given up" if lost else "went on" if selection.went_on(each) else state.replace("_", " ")
+            for origin in store.origins(each):
+                order = store.read(each, origin=origin)
                 _tell(order, state, name, talk, width)
         except PhotioError as error:
             talk.fail(error.about(str(each)))
@@ -155,7 +156,7 @@ def resolve(orders_: tuple[Path, ...], word: str, **given: Any) -> int:  # noqa:
     talk = Talk(**given)
     for folder in orders_:
         try:
-            order = orders.read(folder)
+            order = store.read(folder)
             states.resolve(folder, retry=word == "retry")
             talk.done(order, states.state(folder), result=folder)
         except PhotioError as error:

@@ -13,7 +13,7 @@ from photio_prep.cli.shelving import Shelving, Wishes
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import PhotioError
 from photio_prep.finishing import DEFAULT_FINISHING
-from photio_prep.states import State
+from photio_prep.orders.state import State
 
 
 @click.command()

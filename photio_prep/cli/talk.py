@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 from photio_prep.errors import GateStopped, Mistakes, PhotioError, PhotoRefused, StorageFailed, worst
 from photio_prep.geometry import snap
 from photio_prep.intake.url_guard import shown
-from photio_prep.orders import Order
+from photio_prep.orders.state import State, tally
+from photio_prep.orders.store import Order
 from photio_prep.quality import Level
-from photio_prep.states import State, tally
 from photio_prep.system.text import escaped
 
 if TYPE_CHECKING:

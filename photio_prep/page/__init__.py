@@ -16,7 +16,7 @@ from pathlib import Path
 
 from photio_prep.errors import UsageError
 from photio_prep.intake import own_files
-from photio_prep.orders import Order
+from photio_prep.orders.store import Order
 from photio_prep.page import build, pictures, rows, sheet
 from photio_prep.system import files
 

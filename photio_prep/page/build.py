@@ -27,9 +27,9 @@ from PIL import Image
 
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.imaging.limits import DEFAULT_LIMITS
+from photio_prep.orders.state import State
 from photio_prep.page.pictures import Pictures, read
 from photio_prep.page.rows import Row, home
-from photio_prep.states import State
 from photio_prep.system.text import escaped
 from photio_prep.system.threads import Pool
 

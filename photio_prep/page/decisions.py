@@ -12,9 +12,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NoReturn
 
-from photio_prep import facts
 from photio_prep.errors import PhotioError, PhotoRefused, UsageError
-from photio_prep.orders import Order
+from photio_prep.orders import records
+from photio_prep.orders.store import Order
 from photio_prep.system import files
 
 SCHEMA = 1
@@ -144,7 +144,7 @@ def _wishes(roots: set[Path]) -> dict[str, str]:
     for root in roots:
         for path in root.glob("*/order.json"):
             try:
-                plan = facts.read(path)
+                plan = records.read(path)
                 names = ("description", "negative_prompt", "seed", "image_url")
                 found[str(plan["key"])] = _wish([plan["canvas"]["sha256"], *(plan[name] for name in names)])
             except (PhotioError, KeyError, TypeError):

@@ -18,7 +18,6 @@ from pathlib import Path
 
 from PIL import Image
 
-from photio_prep import claims, keep, views
 from photio_prep.api import wire
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.geometry import Box, Placement
@@ -26,9 +25,10 @@ from photio_prep.imaging.decode import DEFAULT_LIMITS, picture
 from photio_prep.imaging.encode import SUFFIXES
 from photio_prep.imaging.limits import Limits
 from photio_prep.intake.inputs import MARK
+from photio_prep.orders import answer_file, claims, previews
+from photio_prep.orders.record_checks import CANVAS
 from photio_prep.page.rows import Row, digest_is, home
 from photio_prep.publish import place as place_of
-from photio_prep.records import CANVAS
 from photio_prep.system import files
 from photio_prep.system.threads import Pool
 
@@ -119,8 +119,8 @@ def _pictures(row: Row, made: tuple[Path, ...]) -> Pictures:
     thumb = next((each for each in made if each.suffix == ".webp"), None)
     return Pictures(
         photo=_original(row),
-        shown=there(views.PHOTO),
-        overlay=there(views.OVERLAY),
+        shown=there(previews.PHOTO),
+        overlay=there(previews.OVERLAY),
         cutout=there("cutout.png"),
         canvas=there("canvas.png"),
         answer=answer,
@@ -188,7 +188,7 @@ def _made(row: Row, place: Path, there: dict[str, list[str]]) -> list[str]:
 def _stamp(folder: Path) -> str:
     """Eight digits that change when what pictures are made from changes."""
     told = [str(_answer_path(folder))]
-    for name in (views.PHOTO, "cutout.png", "answer.raw"):
+    for name in (previews.PHOTO, "cutout.png", "answer.raw"):
         if (folder / name).exists():
             found = (folder / name).stat()
             told.append(f"{name} {found.st_size} {found.st_mtime_ns}")
@@ -196,7 +196,7 @@ def _stamp(folder: Path) -> str:
 
 
 def _answer_path(folder: Path) -> Path | None:
-    return keep.answer_path(folder, claims.read(folder / claims.NAME))
+    return answer_file.answer_path(folder, claims.read(folder / claims.NAME))
 
 
 def _answer(folder: Path, placement: Placement) -> Image.Image | None:
@@ -224,10 +224,10 @@ def _pair(folder: Path, placement: Placement, answer: Image.Image | None) -> tup
     seen = cutout.getchannel("A").point([0] * 8 + [255] * 248).getbbox() or (0, 0, 0, 0)
     left, top = placement.box[:2]
     product = Box(left + seen[0], top + seen[1], left + seen[2], top + seen[3]) if any(seen) else Box(0, 0, 0, 0)
-    if (folder / views.PHOTO).exists():
-        photo = read(folder / views.PHOTO).convert("RGB")
+    if (folder / previews.PHOTO).exists():
+        photo = read(folder / previews.PHOTO).convert("RGB")
     else:
-        both = read(folder / views.OVERLAY).convert("RGB")
+        both = read(folder / previews.OVERLAY).convert("RGB")
         photo = both.crop((0, 0, both.width // 2, both.height))
     shrink = min(_HALF[0] / cutout.width, _HALF[1] / cutout.height)
     size = (max(round(cutout.width * shrink), 1), max(round(cutout.height * shrink), 1))
@@ -237,7 +237,7 @@ def _pair(folder: Path, placement: Placement, answer: Image.Image | None) -> tup
         pair.paste(answer.resize(size, Image.Resampling.BOX, placement.box, reducing_gap=2), (size[0], 0))
     else:
         small = cutout.resize(size, Image.Resampling.BOX)
-        pair.paste(views.board(size), (size[0], 0))
+        pair.paste(previews.board(size), (size[0], 0))
         pair.paste(small, (size[0], 0), small)
     return pair, product
 

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from photio_prep import facts, records, states, wanted
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.geometry import Placement, snap
 from photio_prep.intake.url_guard import shown
-from photio_prep.orders import SANDBOX, Order, below
-from photio_prep.preflight import image_url_note
+from photio_prep.orders import record_checks, selection
+from photio_prep.orders import records as facts
+from photio_prep.orders import state as states
+from photio_prep.orders.preflight import image_url_note
+from photio_prep.orders.state import State
+from photio_prep.orders.store import SANDBOX, Order, below
 from photio_prep.quality import Judgement, Verdict, judgement
-from photio_prep.states import State
 from photio_prep.system import files
 
 # What a row may be filtered by besides its state; the gate's reasons come by their own names.
@@ -128,7 +130,7 @@ def _told(orders: Path | Iterable[Order]) -> str:
 def _shown(folder: Path) -> bool:
     """Whether the order stands for itself; a damaged one does."""
     try:
-        return not wanted.went_on(folder)
+        return not selection.went_on(folder)
     except PhotioError:
         return True
 
@@ -153,7 +155,7 @@ def _row(folder: Path, plan: dict[str, Any], state: State, photo: str, seen: dic
     if not _KEY.fullmatch(plan["key"]) or not plan["key"].startswith(folder.name):
         raise ValueError("its key is not that of its folder")
     way = seen["placement"]
-    placement = records.placement(way)
+    placement = record_checks.placement(way)
     judged = facts.read_if_there(folder / f"gate-{photo}.json")
     ended = states.read_outcome(folder) or {}
     mark = facts.read_if_there(folder / f"finished-{photo}.json") or {}

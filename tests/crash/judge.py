@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photio_prep import orders, states
-from photio_prep.states import State, state
+from photio_prep.orders import state as states
+from photio_prep.orders import store
+from photio_prep.orders.state import State, state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +82,7 @@ class Judge:
 
     def states(self) -> list[State]:
         """How far each order is, as `status` says."""
-        return [states.state(folder) for folder in orders.below(self.out)]
+        return [states.state(folder) for folder in store.below(self.out)]
 
     def is_bad(self, mark: Path) -> bool:
         """Whether a finished mark promises bytes that are not there."""
@@ -107,5 +108,5 @@ class Judge:
             self.verdict.stray += sum(path.name != "answer.part" for path in self.out.rglob("*.part"))
             self.verdict.codes.add(result.clean.status)
             # Each unknown is named, with its folder, in what the clean run said.
-            lost = [folder for folder in orders.below(self.out) if state(folder) is State.UNKNOWN]
+            lost = [folder for folder in store.below(self.out) if state(folder) is State.UNKNOWN]
             self.verdict.unlisted += sum(str(folder) not in result.clean.output for folder in lost)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import scipy.fft
 import scipy.ndimage  # noqa: F401
 
-from photio_prep import claims, finals, flow, orders, pay, states
+from photio_prep import finals, flow
 from photio_prep.api.client import InstantClient
 from photio_prep.api.request import request
 from photio_prep.api.spending_guard import Till
@@ -25,10 +25,11 @@ from photio_prep.data import Cutout
 from photio_prep.errors import OutcomeUnknown, PhotioError
 from photio_prep.geometry import Size, place
 from photio_prep.imaging.encode import encoded
-from photio_prep.keep import AnswerFile
-from photio_prep.orders import Order
-from photio_prep.origin import Origin
-from photio_prep.states import State
+from photio_prep.orders import claims, payment, state, store
+from photio_prep.orders.answer_file import AnswerFile
+from photio_prep.orders.origin import Origin
+from photio_prep.orders.state import State
+from photio_prep.orders.store import Order
 from photio_prep.system import files
 from tests.hostile import PATH
 from tests.photos import SCENE, cutout
@@ -51,12 +52,12 @@ def planned(number: int, out: Path, endpoint: str) -> Order:
     canvas = pad(Cutout(product, "alpha"), place(Size(*product.size), SMALL))
     origin = Origin(f"memory://photo-{number}.png", f"{number:064}", "PNG", f"{number:05}")
     asked = request(canvas, SCENE, seed=number)
-    return orders.write(Order(asked, endpoint, origin, "alpha", product), out / "orders")
+    return store.write(Order(asked, endpoint, origin, "alpha", product), out / "orders")
 
 
 def correct(order: Order, sender: Sender, out: Path) -> Path:
     """What `run` does with an order that is prepared."""
-    pay.pay(order, sender)
+    payment.pay(order, sender)
     return finals.write_final(order, out)
 
 
@@ -64,19 +65,19 @@ def resends_dead_claims(order: Order, sender: Sender, out: Path) -> Path:
     """A: a dead claim without an answer looks like work not done, and is done again."""
     assert order.folder is not None
     try:
-        pay.pay(order, sender)
+        payment.pay(order, sender)
     except OutcomeUnknown:
         files.remove(order.folder / "outcome.json")
-        pay.release(order.folder)
-        pay.pay(order, sender)
+        payment.release(order.folder)
+        payment.pay(order, sender)
     return finals.write_final(order, out)
 
 
 def claims_after_the_call(order: Order, sender: Sender, out: Path) -> Path:
     """B: the claim says that the call was made, instead of that it may have been."""
     assert order.folder is not None
-    if pay.kept_result(order) is None:
-        pay.refuse_if_taken(order.folder)
+    if payment.kept_result(order) is None:
+        payment.refuse_if_taken(order.folder)
         keep = AnswerFile(order.folder)
         sender.send(order.request, keep)
         claims.claim(order.folder / "claim.json")
@@ -87,11 +88,11 @@ def marks_finished_first(order: Order, sender: Sender, out: Path) -> Path:
     """C: the mark comes before the output, and the output is written in place."""
     target = finals.final_path(order, out)
     assert order.folder is not None
-    pay.pay(order, sender)
-    if states.finished(order.folder, order.origin) is None:
+    payment.pay(order, sender)
+    if state.finished(order.folder, order.origin) is None:
         final = flow.finish(order)
         data = encoded(final.image, final.format)
-        states.mark_finished(order.folder, order.origin, target, data)
+        state.mark_finished(order.folder, order.origin, target, data)
         target.write_bytes(data)
     return target
 

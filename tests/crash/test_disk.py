@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photio_prep import orders, states
 from photio_prep.errors import StorageFailed
-from photio_prep.keep import AnswerFile
-from photio_prep.states import State
+from photio_prep.orders import state as states
+from photio_prep.orders import store
+from photio_prep.orders.answer_file import AnswerFile
+from photio_prep.orders.state import State
 from tests import photos
 from tests.commands import alone
 from tests.crash import product
@@ -70,7 +71,7 @@ def test_f39_a_paid_answer_is_told_to_lie_in_the_folder_of_rescue_and_comes_back
     site = next(point for point in runner.points() if point.kind == "write" and point.detail.endswith("answer.part"))
     judge.reset()
     failed = runner.run(replace(site, error=errno.ENOSPC))
-    folder = orders.below(judge.out)[0]
+    folder = store.below(judge.out)[0]
     (rescued,) = (judge.out.with_name("state") / "photio-prep" / "rescued").glob(f"{folder.name}-*.raw")
     assert "No space left on device" in failed.output
     assert f"it is safe in {rescued}" in failed.output

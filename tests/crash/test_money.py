@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photio_prep import orders, pay
-from photio_prep.again import raise_if_paid
 from photio_prep.api.client import InstantClient
 from photio_prep.api.rate_limiter import Pace
 from photio_prep.api.spending_guard import Till
@@ -21,9 +19,11 @@ from photio_prep.cli.paying import each
 from photio_prep.cli.talk import Talk
 from photio_prep.data import Canvas, Request, Result
 from photio_prep.errors import OutcomeUnknown, PhotoRefused
-from photio_prep.index import OrderIndex
-from photio_prep.orders import Order  # noqa: TC001  as its neighbours
-from photio_prep.states import State
+from photio_prep.orders import payment, store
+from photio_prep.orders.index import OrderIndex
+from photio_prep.orders.paid_before import raise_if_paid
+from photio_prep.orders.state import State
+from photio_prep.orders.store import Order  # noqa: TC001  as its neighbours
 from photio_prep.system.deadline import Timeouts
 from tests import photos
 from tests.commands import alone
@@ -48,7 +48,7 @@ def test_f64_one_order_wanted_by_eight_threads_is_one_call(judge: Judge):
     order = product.planned(1, judge.out, judge.server.url)
     sender = client(judge)
     with ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(lambda _: pay.pay(order, sender).raw, range(8)))
+        results = list(pool.map(lambda _: payment.pay(order, sender).raw, range(8)))
     assert judge.server.hits == 1
     assert len(set(results)) == 1
 
@@ -66,14 +66,14 @@ def test_f64_the_same_picture_under_two_names_is_one_call_and_two_finals(judge: 
 def older_bytes(order: Order, out: Path) -> Order:
     """The same photo and words as an older version of the tool would have sent them."""
     canvas = Canvas(order.canvas.png + b"older", order.placement)
-    return orders.write(replace(order, request=replace(order.request, canvas=canvas), folder=None), out / "orders")
+    return store.write(replace(order, request=replace(order.request, canvas=canvas), folder=None), out / "orders")
 
 
 def test_f65_what_was_paid_for_as_other_bytes_is_not_paid_for_again_unasked(judge: Judge):
     order = product.planned(1, judge.out, judge.server.url)
     older = older_bytes(order, judge.out)
     raise_if_paid(order, OrderIndex(judge.out / "orders").refresh())  # nobody paid yet
-    pay.pay(older, client(judge))
+    payment.pay(older, client(judge))
     assert older.folder is not None
     with pytest.raises(PhotoRefused, match=f"already paid for, as other bytes.*{older.folder.name}.*give --again"):
         raise_if_paid(order, OrderIndex(judge.out / "orders").refresh())
@@ -94,7 +94,7 @@ def test_f66_the_budget_holds_with_sixteen_in_flight_and_a_tenth_of_the_calls_lo
     todo = [product.planned(number, judge.out, judge.server.url) for number in range(1, 81)]
 
     def call(order: Order) -> Result:
-        return pay.pay(order, till)
+        return payment.pay(order, till)
 
     each(todo, call, lambda _, result: None, till, talk, 16, total=80)
     judge.server.settle()

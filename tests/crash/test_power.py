@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photio_prep.states import State
+from photio_prep.orders.state import State
 from photio_prep.system import processes
 from tests.crash import product
 from tests.crash.harness import KillResult

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photio_prep import orders, states
-from photio_prep.states import State
+from photio_prep.orders import state, store
+from photio_prep.orders.state import State
 from tests import photos
 from tests.commands import with_default_signals
 from tests.crash import product
@@ -84,7 +84,7 @@ class Running:
         return code, self.log.read_text()
 
     def states(self) -> list[State]:
-        return [states.state(folder) for folder in orders.below(self.out)]
+        return [state.state(folder) for folder in store.below(self.out)]
 
 
 def many_photos(folder: Path, count: int) -> Path:

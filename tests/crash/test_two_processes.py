@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photio_prep import claims, pay
 from photio_prep.api.client import InstantClient
-from photio_prep.claims import Claim
-from photio_prep.states import State
+from photio_prep.orders import claims, payment
+from photio_prep.orders.claims import Claim
+from photio_prep.orders.state import State
 from photio_prep.system import processes
 from tests import commands
 from tests.crash import product
@@ -105,7 +105,7 @@ def test_f48_answered_by_another_process_between_two_looks_is_no_unknown(judge: 
         return real(path)
 
     monkeypatch.setattr(claims, "read", after_the_other_one_paid)
-    result = pay.pay(order, InstantClient(product.KEY, api_url=url))
+    result = payment.pay(order, InstantClient(product.KEY, api_url=url))
     assert result.image.size == order.request.size
     assert (judge.server.charges, judge.states()) == (1, [State.FINISHED])
 

@@ -19,15 +19,15 @@ from typing import Any, ParamSpec
 
 from PIL import Image
 
-from photio_prep import orders as ledger
-from photio_prep import views
 from photio_prep.api.request import doubts, request
 from photio_prep.cutout.models.registry import CatalogueMatter, matter_for
 from photio_prep.data import Photo
 from photio_prep.errors import ModelUnavailable, PhotioError
 from photio_prep.intake.load import load, name_of, read
-from photio_prep.orders import Order
-from photio_prep.origin import file_path, placed_as
+from photio_prep.orders import previews
+from photio_prep.orders import store as ledger
+from photio_prep.orders.origin import file_path, placed_as
+from photio_prep.orders.store import Order
 from photio_prep.system import files
 from photio_prep.system.parallel import alone
 
@@ -102,7 +102,7 @@ def _recalled(note: Path, digest: str, asked: Mapping[str, Any]) -> Order | None
     order = replace(old, request=new, endpoint=asked["endpoint"], origin=origin, cutout=kept, folder=None)
     placed = ledger.write(order, note.parent.parent)
     if placed.folder is not None and placed.folder != old.folder:
-        views.carry(old.folder, placed.folder)
+        previews.carry(old.folder, placed.folder)
     return placed
 
 

@@ -33,16 +33,16 @@ from typing import Any
 
 from PIL import Image
 
-from photio_prep import records
 from photio_prep.api.wire import key
 from photio_prep.data import Canvas, Photo, Request
 from photio_prep.errors import StorageFailed
-from photio_prep.facts import AGAIN, now, read_if_there, written
-from photio_prep.facts import read as read_facts
 from photio_prep.geometry import Placement
 from photio_prep.imaging.decode import picture
 from photio_prep.imaging.encode import quick_png
-from photio_prep.origin import Origin, read_origin
+from photio_prep.orders import record_checks
+from photio_prep.orders.origin import Origin, read_origin
+from photio_prep.orders.records import AGAIN, now, read_if_there, written
+from photio_prep.orders.records import read as read_facts
 from photio_prep.quality import judgement
 from photio_prep.system import files
 
@@ -221,7 +221,7 @@ def cutout(folder: Path) -> Image.Image | None:
     if not path.exists():
         return None
     try:
-        return picture(files.read_own(path, files.PICTURE), records.CANVAS).image.convert("RGBA")
+        return picture(files.read_own(path, files.PICTURE), record_checks.CANVAS).image.convert("RGBA")
     except Exception as error:  # a parser may raise anything on damaged bytes
         raise StorageFailed(f"cannot be read back ({str(error)[:80]})", AGAIN, subject=str(path)) from error
 
@@ -244,8 +244,10 @@ def read(folder: Path, *, origin: Origin | None = None) -> Order:
         photos = sorted(folder.glob("photo-*.json"))
         chosen = folder / f"photo-{origin.id}.json" if origin else photos[0]
         facts = read_facts(chosen)
-        records.check_plan(plan)
-        canvas = Canvas(files.read_own(folder / "canvas.png", files.PICTURE), records.placement(facts["placement"]))
+        record_checks.check_plan(plan)
+        canvas = Canvas(
+            files.read_own(folder / "canvas.png", files.PICTURE), record_checks.placement(facts["placement"])
+        )
         words = (plan["description"], plan["seed"], plan["negative_prompt"], plan["image_url"], plan["seed_drawn"])
         sent = Request(canvas, *words)
         warnings = tuple(map(str, list(facts["warnings"])))
@@ -255,7 +257,7 @@ def read(folder: Path, *, origin: Origin | None = None) -> Order:
         order = Order(sent, plan["endpoint"], of, plan["model"], folder=folder, device=plan.get("device", ""))
         if order.key != plan["key"] or not order.key.startswith(folder.name):
             raise StorageFailed("its plan or canvas.png was changed since it was made", AGAIN, subject=str(folder))
-        records.check_canvas(canvas.png, canvas.placement.canvas)
+        record_checks.check_canvas(canvas.png, canvas.placement.canvas)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OSError) as error:
         raise StorageFailed(
             f"a damaged order ({type(error).__name__}: {str(error)[:80]})", AGAIN, subject=str(folder)

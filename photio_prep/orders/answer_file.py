@@ -15,11 +15,11 @@ from pathlib import Path
 
 import platformdirs
 
-from photio_prep import claims, facts
 from photio_prep.api import wire
-from photio_prep.claims import Claim
 from photio_prep.errors import PhotioError, StorageFailed
 from photio_prep.geometry import Size
+from photio_prep.orders import claims, records
+from photio_prep.orders.claims import Claim
 from photio_prep.system import files
 
 PART, RAW = "answer.part", "answer.raw"
@@ -165,7 +165,7 @@ def _rescue_folder() -> Path:
 def is_usable(raw: Path, folder: Path) -> bool:
     """Whether the file `raw` holds the whole answer that the order in `folder` asks for, with a usable picture."""
     try:
-        width, height = facts.read(folder / "order.json")["canvas"]["size"]
+        width, height = records.read(folder / "order.json")["canvas"]["size"]
         wire.answer(files.read_own(raw, wire.LONGEST_ANSWER), Size(width, height))
     except (PhotioError, OSError, KeyError, TypeError, ValueError):
         return False

@@ -7,13 +7,13 @@ import os
 from hashlib import sha256
 from pathlib import Path
 
-from photio_prep import index, states
 from photio_prep.errors import PhotioError
 from photio_prep.imaging.encode import SUFFIXES, final_format
 from photio_prep.imaging.limits import DEFAULT_LIMITS
-from photio_prep.index import Entry, OrderIndex
 from photio_prep.intake.names import Names, Photo, fold, variant_output, variants_folder
-from photio_prep.origin import Origin
+from photio_prep.orders import index, state
+from photio_prep.orders.index import Entry, OrderIndex
+from photio_prep.orders.origin import Origin
 from photio_prep.system.files import read_input
 
 
@@ -55,7 +55,7 @@ class RecordedNames(Names):
         """The files that a recorded photo has, or will have, as names are compared."""
         origin = entry.origin
         try:
-            mark = states.finished(entry.folder, origin) or {}
+            mark = state.finished(entry.folder, origin) or {}
         except PhotioError:
             mark = {}
         suffixes = {

@@ -6,12 +6,12 @@ a `Preflight` and runs it again under the order's lock.
 
 from dataclasses import dataclass
 
-from photio_prep import again, index, states
 from photio_prep.errors import GateStopped, UsageError
 from photio_prep.intake.url_guard import shown
-from photio_prep.orders import Order
+from photio_prep.orders import index, paid_before, state
+from photio_prep.orders.state import State
+from photio_prep.orders.store import Order
 from photio_prep.quality import Level
-from photio_prep.states import State
 
 SENDABLE = frozenset({State.PLANNED, State.REJECTED})
 
@@ -39,10 +39,10 @@ class Preflight:
             fix = 'Give one, for instance -d "on a marble table, soft morning light"'
             raise UsageError("it has no scene description, so nothing is sent", fix, subject=order.origin.source)
         if order.folder is not None:
-            if states.state(order.folder) not in SENDABLE:
+            if state.state(order.folder) not in SENDABLE:
                 return
             if not self.pay_again:
-                again.raise_if_paid(order, index.of(order.folder.parent))
+                paid_before.raise_if_paid(order, index.of(order.folder.parent))
         enforce_gate(order, self.level)
 
 

@@ -13,12 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from photio_prep import claims, facts, index, states, views
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.intake.names import fold
-from photio_prep.orders import SANDBOX, Order, below, cutout, origins, read, write
-from photio_prep.origin import Origin
-from photio_prep.states import State
+from photio_prep.orders import claims, index, previews, records
+from photio_prep.orders import state as states
+from photio_prep.orders.origin import Origin
+from photio_prep.orders.state import State
+from photio_prep.orders.store import SANDBOX, Order, below, cutout, origins, read, write
 from photio_prep.system import files
 
 
@@ -153,9 +154,9 @@ def succeed(old: Order, new: Order) -> Order:
         origin_ = replace(other.origin, record="")
         write(replace(new, origin=origin_, request=replace(new.request, canvas=other.canvas)), root, revised=True)
     if placed.folder is not None:
-        views.carry(old.folder, placed.folder)
+        previews.carry(old.folder, placed.folder)
     went = {**_continued(old.folder), _kind(new.endpoint): new.key[:32]}
-    files.write_whole(old.folder / "continued.json", facts.written(went))
+    files.write_whole(old.folder / "continued.json", records.written(went))
     return placed
 
 
@@ -187,12 +188,12 @@ def _kind(endpoint: str) -> str:
 
 
 def _continued(folder: Path) -> dict[str, Any]:
-    return facts.read_if_there(folder / "continued.json") or {}
+    return records.read_if_there(folder / "continued.json") or {}
 
 
 def _plan(folder: Path) -> dict[str, Any]:
     """What `order.json` says, nothing where it is damaged."""
     with contextlib.suppress(PhotioError):
-        plan = facts.read(folder / "order.json")
+        plan = records.read(folder / "order.json")
         return plan if plan.keys() >= {"endpoint", "description"} else {}
     return {}

@@ -7,9 +7,9 @@ Raises UsageError for words that cannot be meant, StorageFailed where the disk d
 from dataclasses import replace
 from typing import TypedDict, Unpack
 
-from photio_prep import wanted
 from photio_prep.api.request import request
-from photio_prep.orders import Order
+from photio_prep.orders import selection
+from photio_prep.orders.store import Order
 
 
 class Changes(TypedDict, total=False):
@@ -59,4 +59,4 @@ def revise(order: Order, **changes: Unpack[Changes]) -> Order:
         StorageFailed: The new folder cannot be written.
     """
     new = reworded(order, **changes)
-    return new if new is order or order.folder is None else wanted.succeed(order, new)
+    return new if new is order or order.folder is None else selection.succeed(order, new)

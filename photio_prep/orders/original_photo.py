@@ -15,7 +15,7 @@ from photio_prep.errors import PhotoRefused
 from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits
 from photio_prep.imaging.encode import quick_png
 from photio_prep.intake.load import Source, load
-from photio_prep.orders import Order
+from photio_prep.orders.store import Order
 from photio_prep.system import files
 
 _HELP = "Name it, or the folder it lies in, with --photos; or use --product generated"

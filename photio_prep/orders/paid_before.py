@@ -6,15 +6,15 @@ of Pillow, zlib or a model.
 
 from collections.abc import Iterable
 
-from photio_prep import states
 from photio_prep.errors import PhotoRefused
-from photio_prep.index import Entry, OrderIndex
-from photio_prep.orders import Order
-from photio_prep.origin import file_path
-from photio_prep.states import State
+from photio_prep.orders import state
+from photio_prep.orders.index import Entry, OrderIndex
+from photio_prep.orders.origin import file_path
+from photio_prep.orders.state import State
+from photio_prep.orders.store import Order
 from photio_prep.system import seeds
 
-_PAID = states.ANSWERED | {State.UNKNOWN, State.PAID_UNUSABLE, State.CLAIMED}
+_PAID = state.ANSWERED | {State.UNKNOWN, State.PAID_UNUSABLE, State.CLAIMED}
 
 
 def raise_if_paid(order: Order, known: OrderIndex) -> None:
@@ -24,7 +24,7 @@ def raise_if_paid(order: Order, known: OrderIndex) -> None:
         PhotoRefused: It was.
     """
     for entry in known.with_wish(order):
-        if _is_same_wish(entry, order) and states.state(entry.folder) in _PAID:
+        if _is_same_wish(entry, order) and state.state(entry.folder) in _PAID:
             raise PhotoRefused(
                 "the same photo with the same words was already paid for, as other bytes (of an older version), in"
                 f" {entry.folder}",
@@ -57,9 +57,9 @@ def is_drawn(entry: Entry) -> bool:
 
 def is_changed(order: Order, known: OrderIndex) -> bool:
     """Whether the photo of `order` was paid for, but never as the bytes that it has now."""
-    if order.folder is None or order.origin.source == "-" or states.state(order.folder) in _PAID:
+    if order.folder is None or order.origin.source == "-" or state.state(order.folder) in _PAID:
         return False
-    paid = [entry.origin for entry in known.of_photo(order) if states.state(entry.folder) in _PAID]
+    paid = [entry.origin for entry in known.of_photo(order) if state.state(entry.folder) in _PAID]
     return bool(paid) and all(origin.digest != order.origin.digest for origin in paid)
 
 
@@ -68,7 +68,7 @@ def count_answered(asked: Iterable[tuple[str, str]], endpoint: str, known: Order
     return sum(
         any(
             (entry.plan.get("description"), entry.plan.get("endpoint")) == (description, endpoint)
-            and states.state(entry.folder) in states.ANSWERED
+            and state.state(entry.folder) in state.ANSWERED
             for entry in known.with_source(source) or known.with_path(file_path(source) or source)
         )
         for source, description in asked

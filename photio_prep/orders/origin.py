@@ -12,11 +12,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from photio_prep import records
 from photio_prep.data import UNCREDITED, Credit
-from photio_prep.facts import read as read_facts
 from photio_prep.imaging.headers.exif import clean
 from photio_prep.intake.names import portable, variant_output
+from photio_prep.orders import record_checks
+from photio_prep.orders.records import read as read_facts
 from photio_prep.quality import Judgement
 from photio_prep.system import seeds
 
@@ -88,7 +88,7 @@ def placed_as(output: str, *, variants: bool) -> dict[str, Any]:
 
 def read_origin(path: Path, facts: dict[str, Any], plan: Mapping[str, Any] | None) -> Origin:
     """The photo in a record, which lies at `path`; `plan` is what its order.json holds, where that is at hand."""
-    records.check_photo(facts)
+    record_checks.check_photo(facts)
     noted = facts.get("credit", {})
     return Origin(
         facts["source"],

@@ -11,10 +11,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from photio_prep import claims, keep
 from photio_prep.errors import StorageFailed, UsageError
-from photio_prep.facts import AGAIN, exact_now, now, read_if_there, written
-from photio_prep.origin import Origin
+from photio_prep.orders import answer_file, claims
+from photio_prep.orders.origin import Origin
+from photio_prep.orders.records import AGAIN, exact_now, now, read_if_there, written
 from photio_prep.system import files
 
 
@@ -50,10 +50,10 @@ def state(folder: Path) -> State:
     """How far the order in `folder` got, by what lies in it."""
     outcome = read_outcome(folder)
     claim = claims.read(folder / claims.NAME)
-    answer = keep.answer_path(folder, claim)
+    answer = answer_file.answer_path(folder, claim)
     if outcome is not None:
         # A whole, usable answer says more than an outcome that was noted without it: its process was called dead.
-        answered = outcome["state"] == State.UNKNOWN and answer is not None and keep.is_usable(answer, folder)
+        answered = outcome["state"] == State.UNKNOWN and answer is not None and answer_file.is_usable(answer, folder)
         if not answered:
             return State(outcome["state"])
     if answer is not None:
@@ -61,7 +61,7 @@ def state(folder: Path) -> State:
             photos, finished = (len(list(folder.glob(f"{kind}-*.json"))) for kind in ("photo", "finished"))
         return State.FINISHED if finished >= photos else State.ANSWERED
     if claim is None:
-        return State.ANSWERED if keep.late_answer(folder) is not None else State.PLANNED
+        return State.ANSWERED if answer_file.late_answer(folder) is not None else State.PLANNED
     return State.UNKNOWN if claims.holder(claim) == "dead" else State.CLAIMED
 
 
@@ -107,7 +107,7 @@ def resolve(folder: Path, *, retry: bool) -> None:
         aside = next(path for number in count(1) if not (path := folder / f"attempt-{number}").exists())
         aside.mkdir()
         # The claim goes last: until then the order is not planned again.
-        for name in (keep.PART, keep.RAW, "outcome.json", claims.NAME):
+        for name in (answer_file.PART, answer_file.RAW, "outcome.json", claims.NAME):
             if (folder / name).exists():
                 (folder / name).replace(aside / name)
         files.sync_folder(aside)
@@ -129,13 +129,17 @@ def paid_attempts(folder: Path) -> int:
     attempts = claims.attempts(folder)
     if not attempts:
         return 0
-    own = None if (folder / keep.RAW).exists() or (folder / claims.NAME).exists() else keep.late_answer(folder)
+    own = (
+        None
+        if (folder / answer_file.RAW).exists() or (folder / claims.NAME).exists()
+        else answer_file.late_answer(folder)
+    )
     return sum(_attempt(path) in BILLED for path in attempts if path != own)
 
 
 def _attempt(path: Path) -> State:
     """How a call ended that the user resolved as "retry", as far as it is known by now."""
-    if keep.is_usable(path / keep.RAW, path.parent):
+    if answer_file.is_usable(path / answer_file.RAW, path.parent):
         return State.ANSWERED
     return State((read_outcome(path) or {"state": State.UNKNOWN})["state"])
 

@@ -13,9 +13,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from photio_prep import claims, settings, states
+from photio_prep import settings
 from photio_prep.api.wire import LONGEST_ANSWER, answer
-from photio_prep.claims import Claim
 from photio_prep.data import Result, Sender
 from photio_prep.errors import (
     ApiUnavailable,
@@ -31,10 +30,12 @@ from photio_prep.errors import (
     StorageFailed,
     UsageError,
 )
-from photio_prep.keep import RAW, AnswerFile, is_usable, restore
-from photio_prep.orders import Order
-from photio_prep.preflight import Preflight
-from photio_prep.states import State
+from photio_prep.orders import claims, state
+from photio_prep.orders.answer_file import RAW, AnswerFile, is_usable, restore
+from photio_prep.orders.claims import Claim
+from photio_prep.orders.preflight import Preflight
+from photio_prep.orders.state import State
+from photio_prep.orders.store import Order
 from photio_prep.system import files
 from photio_prep.system.parallel import alone
 
@@ -127,12 +128,12 @@ def _send(order: Order, folder: Path, sender: Sender, claim: Claim) -> Result:
 def _note(folder: Path, claim: Claim, ended: State, why: str) -> None:
     """Note how a call ended, in the order's folder or where the user's word has put that call meanwhile."""
     if (home := claims.home(folder, claim)) is not None:
-        states.write_outcome(home, ended, why)
+        state.write_outcome(home, ended, why)
 
 
 def _forget_doubt(folder: Path) -> None:
     """Take away an outcome that was noted while its answer was on the way, by somebody who could not see the payer."""
-    outcome = states.read_outcome(folder)
+    outcome = state.read_outcome(folder)
     if outcome is not None and outcome["state"] == State.UNKNOWN and (folder / RAW).exists():
         files.remove(folder / "outcome.json")
 
@@ -149,7 +150,7 @@ def kept_result(order: Order) -> Result | None:
     restore(folder)
     if not (folder / RAW).exists():
         return None
-    ended = states.read_outcome(folder)
+    ended = state.read_outcome(folder)
     unusable = ended is not None and ended["state"] == State.PAID_UNUSABLE
     # A whole, usable answer says more than an outcome that was noted before it came.
     if not unusable and not (ended is not None and is_usable(folder / RAW, folder)):
@@ -164,7 +165,7 @@ def kept_result(order: Order) -> Result | None:
         result = Result(raw, answer(raw, order.request.size), order.placement)
     except PaidUnusable as error:
         if not unusable:
-            states.write_outcome(folder, State.PAID_UNUSABLE, str(error))
+            state.write_outcome(folder, State.PAID_UNUSABLE, str(error))
         raise error.about(str(folder)) from None
     except OutcomeUnknown as error:
         raise note_unknown(folder, error) from None
@@ -215,7 +216,7 @@ def release(folder: Path, claim: Claim | None = None) -> None:
     if home is None:
         return
     if home != folder:
-        states.write_outcome(home, State.REJECTED, "not billed")
+        state.write_outcome(home, State.REJECTED, "not billed")
         return
     with files.storage(folder):
         for name in (RAW, claims.NAME):
@@ -261,7 +262,7 @@ def refuse_if_ended(folder: Path) -> None:
         OutcomeUnknown, PaidUnusable: As the folder says.
         PhotoRefused: The user gave it up.
     """
-    _refuse(folder, states.read_outcome(folder))
+    _refuse(folder, state.read_outcome(folder))
 
 
 def _refuse(folder: Path, ended: dict[str, Any] | None) -> None:
@@ -278,7 +279,7 @@ def _refuse(folder: Path, ended: dict[str, Any] | None) -> None:
 
 def note_unknown(folder: Path, error: OutcomeUnknown) -> OutcomeUnknown:
     """Write down that the outcome is unknown, and say what the user can do."""
-    states.write_outcome(folder, State.UNKNOWN, error.found)
+    state.write_outcome(folder, State.UNKNOWN, error.found)
     return OutcomeUnknown(error.found, _ways(folder), subject=str(folder))
 
 

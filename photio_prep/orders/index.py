@@ -13,11 +13,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from photio_prep import claims, facts, orders, states
 from photio_prep.errors import PhotioError
 from photio_prep.intake.names import fold
-from photio_prep.orders import SANDBOX, Order
-from photio_prep.origin import Origin
+from photio_prep.orders import claims, records, state, store
+from photio_prep.orders.origin import Origin
+from photio_prep.orders.store import SANDBOX, Order
 from photio_prep.system import files
 
 
@@ -83,8 +83,8 @@ class OrderIndex:
         """The photos of one order; none for a damaged one."""
         folder = self._root / name
         try:
-            plan = facts.read(folder / "order.json")
-            origins = orders.origins(folder, plan)
+            plan = records.read(folder / "order.json")
+            origins = store.origins(folder, plan)
             return [Entry(folder, plan, origin) for origin in (*origins, *_old_choices(folder, origins))]
         except PhotioError as error:
             if isinstance(error.__cause__, OSError) and error.__cause__.errno in _PASSING:
@@ -137,8 +137,8 @@ def read_order(entry: Entry) -> Order:
         StorageFailed: It is damaged.
     """
     if (entry.folder / f"photo-{entry.origin.id}.json").exists():
-        return orders.read(entry.folder, origin=entry.origin)
-    order = orders.read(entry.folder)
+        return store.read(entry.folder, origin=entry.origin)
+    order = store.read(entry.folder)
     return replace(order, origin=replace(entry.origin, gate=order.origin.gate, warnings=order.origin.warnings))
 
 
@@ -189,7 +189,7 @@ def since(folder: Path, origin: Origin) -> float:
 
 def chosen_at(folder: Path, origin: Origin) -> float:
     """When this order's final was chosen for its photo (`keep`), in seconds since 1970; 0 for never."""
-    return _seconds(states.chosen(folder, origin).get("time"))
+    return _seconds(state.chosen(folder, origin).get("time"))
 
 
 def _seconds(time: object) -> float:

@@ -1,0 +1,1 @@
+"""orders: see docs/design/architecture.md."""
