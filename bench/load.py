@@ -20,12 +20,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from photio_prep import finals, flow
+from photio_prep import flow
 from photio_prep.api.client import InstantClient
 from photio_prep.api.spending_guard import Till
 from photio_prep.cli.paying import each
 from photio_prep.cli.talk import Talk
 from photio_prep.data import Photo, Result
+from photio_prep.final import writer
 from photio_prep.geometry import Recommended, Size
 from photio_prep.orders import payment, state, store
 from photio_prep.orders.state import State
@@ -94,7 +95,7 @@ def batch(url: str, out: Path, count: int, workers: int) -> Figures:
 
     def finish(order: Order, result: Result) -> None:
         nonlocal done
-        talk.done(order, State.FINISHED, final=finals.write_final(order, out, result=result))
+        talk.done(order, State.FINISHED, final=writer.write_final(order, out, result=result))
         done += 1
         if done == min(1000, count // 2):
             early[0] = resident()
@@ -138,7 +139,7 @@ def again(url: str, out: Path, workers: int) -> Figures:
             payment.pay(order, till)
 
     def finish(order: Order, _: None) -> None:
-        finals.write_final(order, out)
+        writer.write_final(order, out)
 
     each(map(store.read, found), call, finish, till, talk, workers, total=len(found))
     took = time.monotonic() - started

@@ -14,7 +14,6 @@ from photio_prep import settings
 from photio_prep.api.client import API_URL
 from photio_prep.api.request import by_url as by_url
 from photio_prep.api.request import doubts, request
-from photio_prep.assemble import assembled, finish_order
 from photio_prep.cutout import gate as gate_
 from photio_prep.cutout.framing import Framing
 from photio_prep.cutout.matte import Alpha, matte
@@ -25,7 +24,8 @@ from photio_prep.cutout.pad import pad
 from photio_prep.cutout.reframe import reframed
 from photio_prep.data import Cutout, Final, Matter, Photo, Request, Result, Sender
 from photio_prep.errors import NoProduct, UsageError
-from photio_prep.finishing import Finishing, Product
+from photio_prep.final.assemble import assembled, finish_order
+from photio_prep.final.options import Finishing, Product
 from photio_prep.geometry import Recommended, Size, box_on, named, place, snap
 from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits
 from photio_prep.imaging.encode import final_format

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from photio_prep.assemble import product_layer
 from photio_prep.cutout.framing import box_of, cut_sides
 from photio_prep.data import Photo
 from photio_prep.errors import PhotioError
+from photio_prep.final.assemble import product_layer
 from photio_prep.geometry import Box, Size
 from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
 from photio_prep.orders import original_photo

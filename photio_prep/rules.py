@@ -14,13 +14,13 @@ from PIL import Image
 
 from photio_prep import paper
 from photio_prep.errors import PhotoRefused
+from photio_prep.final.provenance import source_type
 from photio_prep.geometry import Size
 from photio_prep.imaging.colour import is_srgb
 from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits, picture
 from photio_prep.imaging.encode import SANDBOX_MARK
 from photio_prep.imaging.headers import Damaged, exif, read
 from photio_prep.presets import Preset, Rule
-from photio_prep.provenance import source_type
 
 
 class Fault(NamedTuple):

@@ -11,10 +11,13 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from photio_prep import earlier, finals, layout, packshot, rules
+from photio_prep import layout, packshot, rules
 from photio_prep.cutout.framing import box_of
 from photio_prep.data import UNCREDITED, Credit
 from photio_prep.errors import OutputExists, PresetFailed, UsageError
+from photio_prep.final import superseded, writer
+from photio_prep.final.provenance import Provenance, packet
+from photio_prep.final.publish import publish
 from photio_prep.geometry import Box
 from photio_prep.imaging.encode import SUFFIXES, encoded
 from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
@@ -24,8 +27,6 @@ from photio_prep.orders import state
 from photio_prep.orders.store import Order, cutout_of
 from photio_prep.packshot import Product
 from photio_prep.presets import Preset
-from photio_prep.provenance import Provenance, packet
-from photio_prep.publish import publish
 from photio_prep.rules import Report
 from photio_prep.system import files
 
@@ -70,7 +71,7 @@ class Shelf:
         presets: tuple[Preset, ...],
         *,
         overwrite: bool = False,
-        metadata: finals.Metadata = "none",
+        metadata: writer.Metadata = "none",
         provenance: Provenance = "trained",
         details: str | None = None,
         limits: Limits = DEFAULT_LIMITS,
@@ -134,8 +135,8 @@ class Shelf:
         # Killed between writing and marking it: the very same bytes are ours.
         if files.own_bytes(path, len(data)) != data:
             self._refuse_foreign(order, preset, path)
-            if incumbent := earlier.find(order, path, preset.name):
-                note = f"that of this photo as it was before is kept as {earlier.archive(incumbent, path)}"
+            if incumbent := superseded.find(order, path, preset.name):
+                note = f"that of this photo as it was before is kept as {superseded.archive(incumbent, path)}"
                 laid = laid._replace(notes=(*laid.notes, note))
             publish(out, path, data)
         if folder is not None:
@@ -152,7 +153,7 @@ class Shelf:
         return Shelved(preset, path, report, laid.notes)
 
     def _place(self, order: Order, preset: Preset, out: Path) -> Path:
-        path = finals.path_of(order, out, f"{MARK}-{preset.name}{SUFFIXES['JPEG']}")
+        path = writer.path_of(order, out, f"{MARK}-{preset.name}{SUFFIXES['JPEG']}")
         whose = f"{order.origin.source}\0{order.origin.output}"
         first = self._taken(path, whose)
         if first != whose:
@@ -163,8 +164,8 @@ class Shelf:
     def _refuse_foreign(self, order: Order, preset: Preset, path: Path) -> None:
         mark = state.shelved(order.folder, order.origin, preset.name) if order.folder is not None else None
         tried_out = order.sandbox and not preset.white
-        before = partial(earlier.find, order, path, preset.name)
-        finals.refuse_foreign(path, mark, sandbox=tried_out, overwrite=self._overwrite, before=before)
+        before = partial(superseded.find, order, path, preset.name)
+        writer.refuse_foreign(path, mark, sandbox=tried_out, overwrite=self._overwrite, before=before)
 
 
 def _white_first(presets: tuple[Preset, ...]) -> tuple[Preset, ...]:

@@ -11,20 +11,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from photio_prep import finals, flow, presets, settings
+from photio_prep import flow, presets, settings
 from photio_prep.api import credentials
 from photio_prep.api.client import API_URL, InstantClient
 from photio_prep.cutout.models.registry import another, matter_for
 from photio_prep.cutout.options import DEFAULT_CUTOUT, CutoutOptions
 from photio_prep.errors import Interrupted, PhotioError, StorageFailed, UsageError, of_photo
-from photio_prep.finishing import DEFAULT_FINISHING, Finishing
+from photio_prep.final import writer
+from photio_prep.final.options import DEFAULT_FINISHING, Finishing
+from photio_prep.final.provenance import Provenance, packet
 from photio_prep.intake import read
 from photio_prep.intake.inputs import Item
 from photio_prep.orders import index, paid_before, payment, state, store
 from photio_prep.orders.preflight import SENDABLE, Preflight
 from photio_prep.orders.store import SANDBOX, Order
 from photio_prep.permits import Asking, SharedPace, SharedTill
-from photio_prep.provenance import Provenance, packet
 from photio_prep.quality import Level
 from photio_prep.shelf import Shelf
 from photio_prep.system.deadline import Timeouts
@@ -60,7 +61,7 @@ class Plan:
     again: bool = False
     format_: str | None = None
     overwrite: bool = False
-    metadata: finals.Metadata = "none"
+    metadata: writer.Metadata = "none"
     finishing: Finishing = DEFAULT_FINISHING
     photos: Path | None = None
     provenance: Provenance = "none"
@@ -147,10 +148,10 @@ class Preparing:
         origin = order.origin
         found["folder"], found["fresh"] = order.folder.name, order.fresh
         found["origin"] = pickle.dumps(replace(origin, options="", warnings=(), gate=None))
-        target = finals.final_path(order, plan.out, plan.format_)
+        target = writer.final_path(order, plan.out, plan.format_)
         plan.finishing.fits(order.placement)
         if state.state(order.folder) in SENDABLE:
-            finals.refuse_if_in_the_way(order, target, overwrite=plan.overwrite)
+            writer.refuse_if_in_the_way(order, target, overwrite=plan.overwrite)
             self._shelf.refuse_if_in_the_way(order, plan.out)
         self._preflight.check(order)
         return {"changed": paid_before.is_changed(order, index.of(plan.out / "orders"))}
@@ -193,7 +194,7 @@ def finished(row: dict[str, Any], plan: Plan, permits: Asking) -> dict[str, Any]
         kept: dict[str, Any] = {"format_": plan.format_, "overwrite": plan.overwrite, "metadata": plan.metadata}
         kept |= {"finishing": plan.finishing, "photos": plan.photos}
         order = _order(row, plan)
-        path, _, notes = finals.place_final(
+        path, _, notes = writer.place_final(
             order, plan.out, xmp=packet(order, plan.provenance, details=plan.details), **kept
         )
         warnings = pickle.loads(row["warnings"]) if row["warnings"] else ()  # noqa: S301  from our own workers

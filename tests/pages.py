@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from photio_prep import finals, flow
+from photio_prep import flow
 from photio_prep.api.client import InstantClient
 from photio_prep.errors import PhotioError
+from photio_prep.final import writer
 from photio_prep.orders import store
 from photio_prep.orders.store import SANDBOX, Order
 from tests.commands import KEY
@@ -73,7 +74,7 @@ def make_batch(place: Path) -> Path:
                 except PhotioError:
                     assert name in ("unknown", "rejected", "unusable")
             if name in ("finished", "sandbox"):
-                finals.write_final(order, Path("out"))
+                writer.write_final(order, Path("out"))
             if name == "finished" and order.folder:
                 saved(order.folder / "drift.png", cutout((300, 100)))
                 (order.folder / "drift.json").write_text(json.dumps({"score": 1.5, "sentence": EVIL_TEXT}))

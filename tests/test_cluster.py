@@ -298,7 +298,7 @@ def test_a_bug_on_a_worker_is_its_photo_s_own_and_its_traceback_travels():
 _ODD_WORKER = """
 import sys
 if "default_worker.py" in " ".join(sys.orig_argv):
-    from photio_prep import finals
+    from photio_prep.final import writer as finals
     real = finals.place_final
     def odd(order, *given, **more):
         if "001.png" in order.origin.source:

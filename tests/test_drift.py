@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from photio_prep import drift
 from photio_prep.api.client import InstantClient
+from photio_prep.final import drift
 from photio_prep.flow import generate, prepare
 from photio_prep.orders.revise import reworded
 from photio_prep.orders.store import SANDBOX, Order

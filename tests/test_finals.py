@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from photio_prep.errors import OutcomeUnknown, OutputExists, StorageFailed, UsageError
-from photio_prep.finals import final_path, refuse_if_in_the_way, write_final
+from photio_prep.final.writer import final_path, refuse_if_in_the_way, write_final
 from photio_prep.orders import state, store
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order

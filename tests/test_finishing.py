@@ -3,7 +3,7 @@
 import pytest
 
 from photio_prep.errors import UsageError
-from photio_prep.finishing import Finishing, output_size
+from photio_prep.final.options import Finishing, output_size
 from photio_prep.geometry import Size, place
 
 PHOTO, SEEN = Size(4000, 3000), Size(1152, 864)

@@ -16,7 +16,7 @@ from PIL import ExifTags, Image, PngImagePlugin
 
 from photio_prep.data import Credit
 from photio_prep.errors import PhotoRefused
-from photio_prep.finals import write_final
+from photio_prep.final.writer import write_final
 from photio_prep.flow import prepare
 from photio_prep.imaging.colour import SRGB_PROFILE, is_plain
 from photio_prep.imaging.encode import encoded

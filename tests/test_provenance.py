@@ -9,10 +9,10 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
-from photio_prep.finals import write_final
+from photio_prep.final.provenance import TYPES, Provenance, packet, source_type
+from photio_prep.final.writer import write_final
 from photio_prep.imaging.encode import SANDBOX_MARK, encoded
 from photio_prep.orders.store import SANDBOX, Order
-from photio_prep.provenance import TYPES, Provenance, packet, source_type
 from tests import photos
 from tests.commands import Command
 from tests.test_finals import answered

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from photio_prep import restore
 from photio_prep.api.wire import body
 from photio_prep.data import Photo, Result
-from photio_prep.drift import _lab
+from photio_prep.final import restore
+from photio_prep.final.crop import crop
+from photio_prep.final.drift import _lab
+from photio_prep.final.upsample_alpha import Upsampled
 from photio_prep.flow import finish, prepare
 from photio_prep.intake.load import load
 from photio_prep.orders.store import SANDBOX, Order
 from photio_prep.sandbox import Drift, contract, scene
-from photio_prep.stages.unpad import crop
-from photio_prep.upsample import Upsampled
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 NAMES = sorted(each.stem for each in (FIXTURES / "photos").iterdir())

@@ -19,7 +19,7 @@ from photio_prep import flow, page, review
 from photio_prep.api.client import InstantClient
 from photio_prep.cli import review as cli_review
 from photio_prep.errors import UsageError
-from photio_prep.finals import write_final
+from photio_prep.final.writer import write_final
 from photio_prep.orders import previews, state, store
 from photio_prep.orders.revise import revise
 from photio_prep.orders.state import State

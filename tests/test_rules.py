@@ -12,9 +12,9 @@ from PIL.PngImagePlugin import PngInfo
 
 from photio_prep import presets
 from photio_prep.data import Credit
+from photio_prep.final.provenance import TYPES
 from photio_prep.imaging.colour import SRGB_PROFILE, profile_of
 from photio_prep.imaging.encode import encoded
-from photio_prep.provenance import TYPES
 from photio_prep.rules import check
 from tests import photos
 

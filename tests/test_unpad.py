@@ -8,8 +8,8 @@ from PIL import Image, ImageDraw
 
 from photio_prep.cutout.pad import pad
 from photio_prep.data import Cutout, Result
+from photio_prep.final.crop import seen, unpad
 from photio_prep.geometry import SIZES, Box, Placement, Size, place, snap
-from photio_prep.stages.unpad import seen, unpad
 
 PAPER = (255, 255, 255)
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
-from photio_prep import presets, sweeps
+from photio_prep import presets
 from photio_prep.api.spending_guard import Till
 from photio_prep.cli import paying as paying_
 from photio_prep.cli.options import several
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import PhotoRefused, UsageError
+from photio_prep.final import choose
 from photio_prep.intake import hot_folder, inputs
 from photio_prep.intake.job_table import is_table
 from photio_prep.orders import index, paid_before
@@ -154,7 +155,7 @@ class Choice:
 
     def spread(self, made: Iterable[Order]) -> Iterable[Order]:
         """The orders with those of their other seeds."""
-        return sweeps.expand_variants(made, self.seeds)
+        return choose.expand_variants(made, self.seeds)
 
     def _refuse_unwatchable(self, first: int | None, engine: str) -> None:
         for each in self._named:

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from photio_prep import finals
 from photio_prep.cli.shelving import Shelving, Wishes
 from photio_prep.cli.talk import Talk
 from photio_prep.data import Matter, Result
 from photio_prep.errors import PhotoRefused
-from photio_prep.finishing import Finishing
+from photio_prep.final import writer
+from photio_prep.final.options import Finishing
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.system import files, object_store
@@ -36,7 +36,7 @@ def write(
 
     `result` is its answer, where it is at hand.
     """
-    path, shown, notes = finals.place_final(
+    path, shown, notes = writer.place_final(
         order,
         out,
         format_=wished.format_,
@@ -63,10 +63,10 @@ def put(path: Path, out: Path, to: str | None, *, overwrite: bool) -> None:
 
 def tell(order: Order, path: Path, out: Path, wished: Wishes, shelving: Shelving, talk: Talk) -> None:
     """Tell a final that was written, its drift (above the limit is exit 3), and make its files for shops."""
-    drift = finals.drift(order)
+    drift = writer.drift(order)
     score = drift.get("score", 0)
     score = float(score) if isinstance(score, (int, float)) else 0.0
-    notes = finals.proof(order).get("notes")
+    notes = writer.proof(order).get("notes")
     with talk.together():
         for note in notes if isinstance(notes, list) else ():
             talk.say(f"warning: {order.origin.source}: {note}")

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from photio_prep import page, sweeps
+from photio_prep import page
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import OutputExists, StorageFailed, of_photo
+from photio_prep.final import choose
 from photio_prep.intake import own_files
 from photio_prep.intake.inputs import Item
 from photio_prep.orders.state import State
@@ -28,7 +29,7 @@ def refuse_foreign(out: Path, items: Sequence[Item] = (), seeds: int = 1, *, ove
     for place in names:
         own_files.refuse_foreign(place, overwrite=overwrite)
     for item in items if seeds > 1 else ():
-        sweeps.refuse_foreign(sweeps.sheet_path(out, item.output), overwrite=overwrite)
+        choose.refuse_foreign(choose.sheet_path(out, item.output), overwrite=overwrite)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from photio_prep import finals, settings
+from photio_prep import settings
 from photio_prep.cli import choosing, finishing, options, reporting, sweeping
 from photio_prep.cli import paying as paying_
 from photio_prep.cli.orders import split
@@ -17,6 +17,7 @@ from photio_prep.cli.shelving import Shelving, Wishes
 from photio_prep.cli.talk import Talk
 from photio_prep.data import Result
 from photio_prep.errors import OutputExists, UsageError, of_photo
+from photio_prep.final import writer
 from photio_prep.orders import index, payment, state
 from photio_prep.orders import paid_before as again_
 from photio_prep.orders.preflight import SENDABLE, Preflight
@@ -119,14 +120,14 @@ def _reserved(
     def check(order: Order) -> Path:
         if order.folder and not preflight.pay_again and again_.is_changed(order, index.of(order.folder.parent)):
             talk.changed(order)
-        target = finals.final_path(order, out, wished.format_)
+        target = writer.final_path(order, out, wished.format_)
         wished.finishing.fits(order.placement)
         if target in taken:
             found = f"its final {target} is that of {taken[target]} too"
             raise OutputExists(found, "Rename one, or finish it with another --out")
         # What is answered already costs nothing: its final is compared when it is made, byte for byte.
         if order.folder is None or state.state(order.folder) in SENDABLE:
-            finals.refuse_if_in_the_way(order, target, overwrite=overwrite)
+            writer.refuse_if_in_the_way(order, target, overwrite=overwrite)
             shelving.refuse_if_in_the_way(order, out)
         preflight.check(order)
         return target

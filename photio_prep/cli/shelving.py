@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from photio_prep import __version__, finals, presets, provenance, settings
+from photio_prep import __version__, presets, settings
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import PhotioError
-from photio_prep.finishing import Finishing
+from photio_prep.final import provenance, writer
+from photio_prep.final.options import Finishing
 from photio_prep.intake.inputs import Item
 from photio_prep.orders import state as states
 from photio_prep.orders.state import State
@@ -22,7 +23,7 @@ class Wishes(NamedTuple):
     """What the options of finals say, beside whether files are replaced."""
 
     format_: str | None
-    metadata: finals.Metadata
+    metadata: writer.Metadata
     finishing: Finishing
     photos: Path | None
     max_drift: float | None
@@ -88,7 +89,7 @@ class Shelving:
     def _final(self, order: Order) -> Image.Image:
         """The final picture at the photo's size, whatever size was wished of the final itself."""
         wished = replace(self._wished.finishing, output_size="original")
-        return finals.made(order, finishing=wished, photos=self._wished.photos).image
+        return writer.made(order, finishing=wished, photos=self._wished.photos).image
 
     def _told(self, each: Shelved, faults: list[PhotioError]) -> None:
         if not self._talk.as_json:

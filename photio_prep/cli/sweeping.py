@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
-from photio_prep import presets, sweeps
+from photio_prep import presets
 from photio_prep.cli import options
 from photio_prep.cli.shelving import Shelving, Wishes
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import PhotioError
-from photio_prep.finishing import DEFAULT_FINISHING
+from photio_prep.final import choose
+from photio_prep.final.options import DEFAULT_FINISHING
 from photio_prep.orders.state import State
 
 
@@ -32,7 +33,7 @@ def keep(photo: str, number: int, out: Path, overwrite: bool, **given: Any) -> i
     talk = Talk(**{name: given.pop(name) for name in ("as_json", "quiet", "verbose")})
     wishes = Wishes(None, "none", DEFAULT_FINISHING, None, None)
     shelving = Shelving(given, talk, wishes, overwrite=overwrite)
-    kept = sweeps.keep(photo, number, out, overwrite=overwrite)
+    kept = choose.keep(photo, number, out, overwrite=overwrite)
     for note in kept.notes:
         talk.say(f"note: {kept.order.origin.source}: {note}")
     if not shelving.wanted:
@@ -48,7 +49,7 @@ def show(bases: Iterable[str], root: Path, out: Path, talk: Talk, *, overwrite: 
     """
     for base in sorted(bases):
         try:
-            sheet = sweeps.contact_sheet(root, base, out, overwrite=overwrite)
+            sheet = choose.contact_sheet(root, base, out, overwrite=overwrite)
         except PhotioError as error:  # the finals are there all the same
             talk.fail(error)
             continue

@@ -244,9 +244,9 @@ _EMPTY: dict[str, Any] = {
 
 def described(order: Order, state: State, final: Path | None) -> dict[str, Any]:
     """The JSON line of an order: `size` and `canvas` are [width, height] of the photo and of what is sent."""
-    from photio_prep import finals
+    from photio_prep.final import writer
 
-    made = finals.proof(order) if final else {}
+    made = writer.proof(order) if final else {}
     judged = order.origin.gate.facts() if order.origin.gate else {"verdict": None, "reasons": []}
     return {
         "source": order.origin.source,
@@ -265,7 +265,7 @@ def described(order: Order, state: State, final: Path | None) -> dict[str, Any]:
         "device": order.device,
         "product": made.get("product"),
         "proof": made or None,
-        "drift": (finals.drift(order) or None) if final else None,
+        "drift": (writer.drift(order) or None) if final else None,
         "gate": judged["verdict"],
         "reasons": judged["reasons"],
         # Only of an order that sends an address in place of its canvas.

@@ -20,6 +20,7 @@ from PIL import Image
 
 from photio_prep.api import wire
 from photio_prep.errors import PhotioError, UsageError
+from photio_prep.final.publish import place as place_of
 from photio_prep.geometry import Box, Placement
 from photio_prep.imaging.decode import DEFAULT_LIMITS, picture
 from photio_prep.imaging.encode import SUFFIXES
@@ -28,7 +29,6 @@ from photio_prep.intake.inputs import MARK
 from photio_prep.orders import answer_file, claims, previews
 from photio_prep.orders.record_checks import CANVAS
 from photio_prep.page.rows import Row, digest_is, home
-from photio_prep.publish import place as place_of
 from photio_prep.system import files
 from photio_prep.system.threads import Pool
 

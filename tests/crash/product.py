@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import scipy.fft
 import scipy.ndimage  # noqa: F401
 
-from photio_prep import finals, flow
+from photio_prep import flow
 from photio_prep.api.client import InstantClient
 from photio_prep.api.request import request
 from photio_prep.api.spending_guard import Till
@@ -23,6 +23,7 @@ from photio_prep.cli.talk import Talk
 from photio_prep.cutout.pad import pad
 from photio_prep.data import Cutout
 from photio_prep.errors import OutcomeUnknown, PhotioError
+from photio_prep.final import writer
 from photio_prep.geometry import Size, place
 from photio_prep.imaging.encode import encoded
 from photio_prep.orders import claims, payment, state, store
@@ -58,7 +59,7 @@ def planned(number: int, out: Path, endpoint: str) -> Order:
 def correct(order: Order, sender: Sender, out: Path) -> Path:
     """What `run` does with an order that is prepared."""
     payment.pay(order, sender)
-    return finals.write_final(order, out)
+    return writer.write_final(order, out)
 
 
 def resends_dead_claims(order: Order, sender: Sender, out: Path) -> Path:
@@ -70,7 +71,7 @@ def resends_dead_claims(order: Order, sender: Sender, out: Path) -> Path:
         files.remove(order.folder / "outcome.json")
         payment.release(order.folder)
         payment.pay(order, sender)
-    return finals.write_final(order, out)
+    return writer.write_final(order, out)
 
 
 def claims_after_the_call(order: Order, sender: Sender, out: Path) -> Path:
@@ -81,12 +82,12 @@ def claims_after_the_call(order: Order, sender: Sender, out: Path) -> Path:
         keep = AnswerFile(order.folder)
         sender.send(order.request, keep)
         claims.claim(order.folder / "claim.json")
-    return finals.write_final(order, out)
+    return writer.write_final(order, out)
 
 
 def marks_finished_first(order: Order, sender: Sender, out: Path) -> Path:
     """C: the mark comes before the output, and the output is written in place."""
-    target = finals.final_path(order, out)
+    target = writer.final_path(order, out)
     assert order.folder is not None
     payment.pay(order, sender)
     if state.finished(order.folder, order.origin) is None:
@@ -99,7 +100,7 @@ def marks_finished_first(order: Order, sender: Sender, out: Path) -> Path:
 
 def skips_if_output_exists(order: Order, sender: Sender, out: Path) -> Path:
     """D: no claim at all; the output's existence is the only memory."""
-    target = finals.final_path(order, out)
+    target = writer.final_path(order, out)
     if not target.exists():
         final = flow.finish(order, sender.send(order.request))
         files.write_whole(target, encoded(final.image, final.format))

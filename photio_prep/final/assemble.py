@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from photio_prep import restore, tone
 from photio_prep.data import Final, Matter, Photo, Result
-from photio_prep.drift import figures
 from photio_prep.errors import PhotoRefused
-from photio_prep.finishing import DEFAULT_FINISHING, Finishing, output_size
+from photio_prep.final import match_tone, restore
+from photio_prep.final.added_parts import outline
+from photio_prep.final.crop import crop, seen
+from photio_prep.final.drift import figures
+from photio_prep.final.options import DEFAULT_FINISHING, Finishing, output_size
 from photio_prep.geometry import Size
 from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits
 from photio_prep.imaging.encode import final_format
@@ -22,9 +24,7 @@ from photio_prep.imaging.limits import check_extent
 from photio_prep.intake.load import Source
 from photio_prep.orders import original_photo, payment
 from photio_prep.orders.store import Order, cutout_of
-from photio_prep.outline import outline
 from photio_prep.quality import Drift, Proof
-from photio_prep.stages.unpad import crop, seen
 
 # A cutout that came as one has its alpha in full resolution: used if no option changed it by more levels on average.
 _SAME_ALPHA = 2.0
@@ -99,7 +99,7 @@ def assembled(
     size = output_size(finishing.output_size, way.source, frame)
     drift = measured(order, answer, matter)
     if finishing.match_tone:
-        answer, shift = tone.matched(answer, order.canvas.image)
+        answer, shift = match_tone.matched(answer, order.canvas.image)
         if any(shift):
             notes.append("the scene's tone was shifted by {:+d} red, {:+d} green, {:+d} blue".format(*shift))
     found, why = _photo(order, finishing, photo, photos, limits)

@@ -14,8 +14,10 @@ from typing import NamedTuple
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-from photio_prep import finals, settings
+from photio_prep import settings
 from photio_prep.errors import PhotoRefused, UsageError
+from photio_prep.final import writer
+from photio_prep.final.publish import picture_format, place, publish
 from photio_prep.geometry import Size
 from photio_prep.imaging import decode
 from photio_prep.imaging.encode import SUFFIXES
@@ -27,7 +29,6 @@ from photio_prep.orders import index, previews, state, store
 from photio_prep.orders.index import Entry
 from photio_prep.orders.origin import Variant
 from photio_prep.orders.store import Order
-from photio_prep.publish import picture_format, place, publish
 from photio_prep.system import files, seeds
 
 # A sheet ends like a final of ours, so that it is never taken for a photo.
@@ -200,12 +201,12 @@ def keep(photo: str, number: int, out: Path, *, overwrite: bool = False) -> Kept
     origin = replace(order.origin, output=bases[0], variant=None, record="")
     order = store.with_record(replace(order, origin=origin), chosen.folder)
     # By its bytes: the suffix of its name is the record's word.
-    target = finals.path_of(order, out, MARK + SUFFIXES.get(picture_format(data, path), ""))
-    finals.refuse_if_in_the_way(order, target, overwrite=overwrite)
+    target = writer.path_of(order, out, MARK + SUFFIXES.get(picture_format(data, path), ""))
+    writer.refuse_if_in_the_way(order, target, overwrite=overwrite)
     order = store.add_photo(order, chosen.folder)
-    finals.carry_proof(chosen.folder, chosen.origin, order.origin)
+    writer.carry_proof(chosen.folder, chosen.origin, order.origin)
     state.mark_chosen(chosen.folder, order.origin, by="keep")
-    return Kept(order, target, presets, finals.put(order, out, target, data, made))
+    return Kept(order, target, presets, writer.put(order, out, target, data, made))
 
 
 def _variants(photo: str, out: Path) -> list[Entry]:

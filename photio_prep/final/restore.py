@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photio_prep.cutout.foreground import foreground
+from photio_prep.final.upsample_alpha import Upsampled, softness
 from photio_prep.imaging.tiles import Bools, Floats, widened
-from photio_prep.upsample import Upsampled, softness
 
 Bytes = NDArray[np.uint8]
 

@@ -10,18 +10,19 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypedDict, Unpack
 
-from photio_prep import earlier, settings
-from photio_prep.assemble import finish_order
+from photio_prep import settings
 from photio_prep.data import Final, Matter, Result
 from photio_prep.errors import OutputExists, UsageError
-from photio_prep.finishing import DEFAULT_FINISHING, Finishing
+from photio_prep.final import superseded
+from photio_prep.final.assemble import finish_order
+from photio_prep.final.options import DEFAULT_FINISHING, Finishing
+from photio_prep.final.publish import place, publish, refuse_special
 from photio_prep.imaging.encode import SANDBOX_MARK, SUFFIXES, encoded, final_format
 from photio_prep.intake.inputs import MARK
 from photio_prep.orders import index, payment, previews, state
 from photio_prep.orders.origin import Origin
 from photio_prep.orders.records import read_if_there, written
 from photio_prep.orders.store import Order
-from photio_prep.publish import place, publish, refuse_special
 from photio_prep.system import files
 
 Metadata = Literal["none", "keep-safe"]
@@ -64,7 +65,7 @@ def refuse_if_in_the_way(order: Order, target: Path, *, overwrite: bool) -> None
     refuse_special(target)
     if order.folder is not None:
         mark = state.finished(order.folder, order.origin, target.suffix)
-        before = partial(earlier.find, order, target)
+        before = partial(superseded.find, order, target)
         refuse_foreign(target, mark, sandbox=order.sandbox, overwrite=overwrite, before=before)
 
 
@@ -131,8 +132,8 @@ def place_final(order: Order, out: Path, **options: Unpack[FinalOptions]) -> Pla
     is_ours = mark is not None and target.is_file() and state.same(target, mark)
     if is_ours and mark and mark.get("made") == wishes and not mark.get("by") and not fallen and not overwrite:
         return Placed(target, order)
-    incumbent = earlier.find(order, target)
-    if incumbent is not None and earlier.stays(incumbent, order, overwrite=overwrite):
+    incumbent = superseded.find(order, target)
+    if incumbent is not None and superseded.stays(incumbent, order, overwrite=overwrite):
         payment.answered(order)  # an order without an answer has no final
         winner = incumbent.entry.folder
         if mark is None:
@@ -164,9 +165,11 @@ def put(order: Order, out: Path, target: Path, data: bytes, made: str) -> tuple[
     if order.folder is None:
         raise UsageError("an order in memory has no place for its final", "Use flow.finish")
     note: tuple[str, ...] = ()
-    if (incumbent := earlier.find(order, target)) is not None:
-        note = (f"the final that this photo had before is kept as {earlier.archive(incumbent, target)}",)
-        if earlier.is_later(incumbent, order):  # by --overwrite, or the photo is again as it was: from now on this one
+    if (incumbent := superseded.find(order, target)) is not None:
+        note = (f"the final that this photo had before is kept as {superseded.archive(incumbent, target)}",)
+        if superseded.is_later(
+            incumbent, order
+        ):  # by --overwrite, or the photo is again as it was: from now on this one
             state.mark_chosen(order.folder, order.origin, by="overwrite")
     if files.own_bytes(target, len(data)) != data:
         _sweep_once(target.parent)

@@ -1,0 +1,1 @@
+"""final: see docs/design/architecture.md."""
