@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from photio_prep import flow, presets, settings
+from photio_prep import flow, settings
 from photio_prep.api import credentials
 from photio_prep.api.client import API_URL, InstantClient
 from photio_prep.cutout.models.registry import another, matter_for
@@ -22,12 +22,13 @@ from photio_prep.final.options import DEFAULT_FINISHING, Finishing
 from photio_prep.final.provenance import Provenance, packet
 from photio_prep.intake import read
 from photio_prep.intake.inputs import Item
+from photio_prep.marketplaces import presets
+from photio_prep.marketplaces.writer import Shelf
 from photio_prep.orders import index, paid_before, payment, state, store
 from photio_prep.orders.preflight import SENDABLE, Preflight
 from photio_prep.orders.store import SANDBOX, Order
 from photio_prep.permits import Asking, SharedPace, SharedTill
 from photio_prep.quality import Level
-from photio_prep.shelf import Shelf
 from photio_prep.system.deadline import Timeouts
 
 # Every other photo would meet the same.

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photio_prep import presets
 from photio_prep.errors import Mistakes
 from photio_prep.intake import job_table
 from photio_prep.intake.inputs import Item, expand
+from photio_prep.marketplaces import presets
 from photio_prep.orders import store
 from photio_prep.sandbox import Sandbox
 from photio_prep.system import seeds

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from photio_prep import layout, presets
 from photio_prep.geometry import Box, Size
-from photio_prep.presets import Preset
+from photio_prep.marketplaces import layout, presets
+from photio_prep.marketplaces.presets import Preset
 from tests import photos
 
 

@@ -9,9 +9,9 @@ from PIL import Image
 from photio_prep import flow
 from photio_prep.cutout.framing import Framing
 from photio_prep.errors import StorageFailed
+from photio_prep.marketplaces.packshot import photo_of, product
 from photio_prep.orders import store
 from photio_prep.orders.store import Order, cutout_of
-from photio_prep.packshot import photo_of, product
 from tests import photos
 
 LARGE = (3000, 2400)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep import presets, rules
 from photio_prep.errors import UsageError
 from photio_prep.geometry import Size
-from photio_prep.presets import Preset
+from photio_prep.marketplaces import check, presets
+from photio_prep.marketplaces.presets import Preset
 from tests import photos
 from tests.commands import Command
 
@@ -29,7 +29,7 @@ def test_each_rule_has_a_source_with_a_date_and_is_one_that_is_checked(preset: P
         assert rule.source.url.startswith("https://")
         known = {"format": rule.any, "background": rule.any == ("white",), "generated": rule.any}
         numbers = [each for each in (rule.least, rule.most, rule.good) if each is not None]
-        assert known.get(rule.name) or (numbers and rule.name in rules._WORDS), rule
+        assert known.get(rule.name) or (numbers and rule.name in check._WORDS), rule
         assert numbers == sorted(numbers) or rule.good is not None
 
 

@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from photio_prep import flow, presets
+from photio_prep import flow
 from photio_prep.data import UNCREDITED
 from photio_prep.errors import OutputExists, PresetFailed, StorageFailed, UsageError
 from photio_prep.final.provenance import source_type
 from photio_prep.flow import finish
 from photio_prep.imaging.encode import SANDBOX_MARK, encoded
+from photio_prep.marketplaces import presets
+from photio_prep.marketplaces.writer import QUALITIES, Shelf, Shelved, _light_enough
 from photio_prep.orders import state, store
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
-from photio_prep.shelf import QUALITIES, Shelf, Shelved, _light_enough
 from tests import photos
 from tests.commands import Command
 

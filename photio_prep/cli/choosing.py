@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from photio_prep import presets
 from photio_prep.api.spending_guard import Till
 from photio_prep.cli import paying as paying_
 from photio_prep.cli.options import several
@@ -16,6 +15,7 @@ from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.final import choose
 from photio_prep.intake import hot_folder, inputs
 from photio_prep.intake.job_table import is_table
+from photio_prep.marketplaces import presets
 from photio_prep.orders import index, paid_before
 from photio_prep.orders.recorded import RecordedNames
 from photio_prep.orders.store import Order

@@ -5,12 +5,13 @@ from typing import Any
 
 import click
 
-from photio_prep import presets as presets_
-from photio_prep import rules, settings
+from photio_prep import settings
 from photio_prep.cli import options
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import PhotioError, PresetFailed, UsageError
-from photio_prep.presets import Preset
+from photio_prep.marketplaces import check as rules
+from photio_prep.marketplaces import presets as presets_
+from photio_prep.marketplaces.presets import Preset
 from photio_prep.system.files import read_input
 
 

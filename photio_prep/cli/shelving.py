@@ -7,16 +7,17 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from photio_prep import __version__, presets, settings
+from photio_prep import __version__, settings
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import PhotioError
 from photio_prep.final import provenance, writer
 from photio_prep.final.options import Finishing
 from photio_prep.intake.inputs import Item
+from photio_prep.marketplaces import presets
+from photio_prep.marketplaces.writer import Shelf, Shelved
 from photio_prep.orders import state as states
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
-from photio_prep.shelf import Shelf, Shelved
 
 
 class Wishes(NamedTuple):

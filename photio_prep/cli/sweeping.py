@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from photio_prep import presets
 from photio_prep.cli import options
 from photio_prep.cli.shelving import Shelving, Wishes
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import PhotioError
 from photio_prep.final import choose
 from photio_prep.final.options import DEFAULT_FINISHING
+from photio_prep.marketplaces import presets
 from photio_prep.orders.state import State
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from PIL import Image, ImageStat
 
 from photio_prep.geometry import Box, Size, box_in
-from photio_prep.presets import Preset
+from photio_prep.marketplaces.presets import Preset
 
 # A photo is enlarged so many times without a word. Beyond, the file is made smaller than the preset's size, as far as
 # its rules allow, and what has to be enlarged further is said.

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from photio_prep import layout, packshot, rules
 from photio_prep.cutout.framing import box_of
 from photio_prep.data import UNCREDITED, Credit
 from photio_prep.errors import OutputExists, PresetFailed, UsageError
@@ -22,12 +21,13 @@ from photio_prep.geometry import Box
 from photio_prep.imaging.encode import SUFFIXES, encoded
 from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
 from photio_prep.intake.inputs import MARK
-from photio_prep.layout import Laid
+from photio_prep.marketplaces import check, layout, packshot
+from photio_prep.marketplaces.check import Report
+from photio_prep.marketplaces.layout import Laid
+from photio_prep.marketplaces.packshot import Product
+from photio_prep.marketplaces.presets import Preset
 from photio_prep.orders import state
 from photio_prep.orders.store import Order, cutout_of
-from photio_prep.packshot import Product
-from photio_prep.presets import Preset
-from photio_prep.rules import Report
 from photio_prep.system import files
 
 # Tried one after the other until a file is light enough; below the last one sees the blocks.
@@ -141,7 +141,7 @@ class Shelf:
             publish(out, path, data)
         if folder is not None:
             state.mark_shelved(folder, order.origin, preset.name, path, data)
-        report = rules.check(
+        report = check.check(
             files.read_own(path, len(data)),
             preset,
             name=path.name,

@@ -88,7 +88,7 @@ class Preset:
 @cache
 def catalogue() -> tuple[Preset, ...]:
     """The presets, sorted by name."""
-    told = tomllib.loads((resources.files("photio_prep") / "presets.toml").read_text(encoding="utf-8"))
+    told = tomllib.loads((resources.files("photio_prep.marketplaces") / "presets.toml").read_text(encoding="utf-8"))
     sources = {key: Source(**row) for key, row in told["sources"].items()}
     return tuple(_preset(row, sources) for row in sorted(told["preset"], key=lambda row: str(row["name"])))
 

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from photio_prep import paper
 from photio_prep.errors import PhotoRefused
 from photio_prep.final.provenance import source_type
 from photio_prep.geometry import Size
@@ -20,7 +19,8 @@ from photio_prep.imaging.colour import is_srgb
 from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits, picture
 from photio_prep.imaging.encode import SANDBOX_MARK
 from photio_prep.imaging.headers import Damaged, exif, read
-from photio_prep.presets import Preset, Rule
+from photio_prep.marketplaces import white_background
+from photio_prep.marketplaces.presets import Preset, Rule
 
 
 class Fault(NamedTuple):
@@ -88,7 +88,7 @@ def check(
     except PhotoRefused as error:
         return Report(preset.name, (Fault("readable", f"it cannot be read: {error}"),), weight=len(data))
     size = Size(*image.size)
-    seen = paper.seen(image, product) if preset.rule("background") or preset.rule("fill") else None
+    seen = white_background.seen(image, product) if preset.rule("background") or preset.rule("fill") else None
     fill = seen.fill if seen and seen.white else fill
     numbers = {"weight": len(data), "longest": max(size), "shortest": min(size), "width": size.width}
     measured: dict[str, float | None] = {**numbers, "pixels": size.area, "ratio": size.width / size.height}

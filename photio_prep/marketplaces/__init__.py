@@ -1,0 +1,1 @@
+"""marketplaces: see docs/design/architecture.md."""
