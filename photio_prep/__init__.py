@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from photio_prep.api.client import InstantClient
+    from photio_prep.batch.run_many import Outcome, run_many
     from photio_prep.data import Canvas, Cutout, Final, Matter, Photo, Request, Result, Sender
     from photio_prep.errors import PhotioError
     from photio_prep.flow import finish, generate, prepare, run
     from photio_prep.geometry import Box, Placement, Size
-    from photio_prep.many import Outcome, run_many
     from photio_prep.orders.store import Order
     from photio_prep.page import review
 
@@ -55,7 +55,7 @@ _HOMES = {
     "errors": ("PhotioError",),
     "flow": ("finish", "generate", "prepare", "run"),
     "geometry": ("Box", "Placement", "Size"),
-    "many": ("Outcome", "run_many"),
+    "batch.run_many": ("Outcome", "run_many"),
     "orders.store": ("Order",),
     "page": ("review",),
     "api.client": ("InstantClient",),

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from photio_prep import InstantClient, batch, run
+from photio_prep import InstantClient, run
 from photio_prep.api.spending_guard import Till
-from photio_prep.batch import as_done, in_order
+from photio_prep.batch import scheduler
+from photio_prep.batch.run_many import Job, Outcome, run_many
+from photio_prep.batch.scheduler import as_done, in_order
 from photio_prep.errors import (
     BudgetReached,
     ModelUnavailable,
@@ -21,7 +23,6 @@ from photio_prep.errors import (
     Unexpected,
     UsageError,
 )
-from photio_prep.many import Job, Outcome, run_many
 from photio_prep.sandbox import Sandbox
 from tests.fakes import BrightMatter
 from tests.photos import SCENE, encoded, photo, saved
@@ -125,7 +126,7 @@ def test_the_next_call_does_not_wait_until_the_last_answer_is_finished(identity:
 
 
 def test_no_more_are_finished_at_once_than_there_are_cores(identity: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch, "CORES", 2)
+    monkeypatch.setattr(scheduler, "CORES", 2)
     pair = threading.Barrier(2)
     counting, at_once, most = threading.Lock(), 0, 0
 

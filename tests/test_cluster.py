@@ -27,9 +27,11 @@ import pytest
 
 from photio_prep import prepare
 from photio_prep.api.key import Key
+from photio_prep.batch.ray_budget import Asking, Permits
+from photio_prep.batch.ray_driver import Ended, _ended
+from photio_prep.batch.ray_worker import Plan, Preparing, _step, row_of
 from photio_prep.cli import clustering
 from photio_prep.cli.talk import Talk
-from photio_prep.cluster import Ended, _ended
 from photio_prep.errors import (
     Interrupted,
     OutcomeUnknown,
@@ -43,9 +45,7 @@ from photio_prep.intake.inputs import Item, expand
 from photio_prep.orders import state as states
 from photio_prep.orders import store as orders
 from photio_prep.orders.state import State
-from photio_prep.permits import Asking, Permits
 from photio_prep.quality import Level
-from photio_prep.workers import Plan, Preparing, _step, row_of
 from tests.commands import KEY, Command, alone
 from tests.hostile import HostileServer
 from tests.hostile_answers import ok
@@ -58,11 +58,11 @@ CALLS = 4
 DRIVER = f"""
 import json, sys
 from pathlib import Path
-from photio_prep.cluster import run_on_ray
+from photio_prep.batch.ray_driver import run_on_ray
 from photio_prep.geometry import Recommended, Size
 from photio_prep.intake.inputs import expand
 from photio_prep.quality import Level
-from photio_prep.workers import Plan
+from photio_prep.batch.ray_worker import Plan
 
 url, photos, out, most = sys.argv[1:]
 tiny = Recommended("Tiny", "4:3", Size(64, 48), documented=False)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from photio_prep import InstantClient, flow, many, run
+from photio_prep import InstantClient, flow, run
+from photio_prep.batch import run_many as many
+from photio_prep.batch.run_many import Job, Outcome, run_many
 from photio_prep.errors import PhotioError, PhotoRefused, Unexpected, UsageError
-from photio_prep.many import Job, Outcome, run_many
 from photio_prep.orders import state
 from photio_prep.orders.state import State
 from tests.batches import TINY

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from photio_prep import InstantClient, generate, prepare, report
+from photio_prep import InstantClient, generate, prepare
 from photio_prep.api.spending_guard import Till
+from photio_prep.batch import report
 from photio_prep.cli import reporting
 from photio_prep.cli.talk import Talk
 from photio_prep.data import Keep, Request, Result

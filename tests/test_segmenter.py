@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 
 from photio_prep import InstantClient, finish, generate, prepare, run_many
+from photio_prep.batch.run_many import Job
 from photio_prep.cutout.framing import Framing
 from photio_prep.cutout.matte import RembgMatter, matte
 from photio_prep.cutout.models.segmenter import segment
 from photio_prep.data import Photo
 from photio_prep.errors import NoProduct, SegmenterFailed
 from photio_prep.geometry import Size
-from photio_prep.many import Job
 from photio_prep.sandbox import Sandbox
 from tests.batches import TINY
 from tests.fakes import BrightMatter

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from photio_prep import InstantClient, flow, run_many
+from photio_prep.batch.run_many import Job
 from photio_prep.data import Canvas
 from photio_prep.errors import PhotioError, UsageError
-from photio_prep.many import Job
 from photio_prep.orders import state, store
 from photio_prep.orders.payment import pay
 from photio_prep.orders.preflight import Preflight

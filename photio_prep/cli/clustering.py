@@ -8,10 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from photio_prep import cluster
 from photio_prep.api import credentials
 from photio_prep.api.client import checked_url
 from photio_prep.api.spending_guard import Till
+from photio_prep.batch import ray_driver
+from photio_prep.batch.ray_budget import Nobody
+from photio_prep.batch.ray_worker import Plan
 from photio_prep.cli import options
 from photio_prep.cli import paying as paying_
 from photio_prep.cli.shelving import Shelving, Wishes
@@ -23,8 +25,6 @@ from photio_prep.errors import BudgetReached, Interrupted, PhotioError, StorageF
 from photio_prep.intake.inputs import Item
 from photio_prep.orders import index, paid_before
 from photio_prep.orders.store import Order
-from photio_prep.permits import Nobody
-from photio_prep.workers import Plan
 
 
 def plan(
@@ -103,7 +103,9 @@ def run(
         why = None
         if till.left != paying["max_calls"]:
             why = BudgetReached(f"more than {till.left} paid calls need a yes", "Give --yes")
-        started = cluster.started(asked, address=ray_address, workers=workers, calls=jobs, max_calls=till.left, why=why)
+        started = ray_driver.started(
+            asked, address=ray_address, workers=workers, calls=jobs, max_calls=till.left, why=why
+        )
         with talk.alone_on_stdout(), started as it:
             if talk.report:
                 talk.report.count_by(it.billed)
@@ -133,7 +135,7 @@ def _asked(paying: dict[str, Any], wished: Plan) -> Iterator[Plan]:
 
 
 @contextmanager
-def _heard(it: cluster.Cluster, talk: Talk) -> Iterator[None]:
+def _heard(it: ray_driver.Cluster, talk: Talk) -> Iterator[None]:
     """Ctrl-C and SIGTERM mean: nothing new; a second time: at once."""
 
     def leave(number: int) -> None:
@@ -151,7 +153,7 @@ def _heard(it: cluster.Cluster, talk: Talk) -> Iterator[None]:
 
 
 def _tell(
-    ended: cluster.Ended,
+    ended: ray_driver.Ended,
     out: Path,
     talk: Talk,
     finished: Callable[[Order, Path], None],

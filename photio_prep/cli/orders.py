@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from photio_prep import batch, settings
+from photio_prep import settings
 from photio_prep.api.request import checked_seed
+from photio_prep.batch import scheduler
 from photio_prep.cli import choosing, clients, finishing, options, reporting, sweeping
 from photio_prep.cli.preparing import prepared
 from photio_prep.cli.review import offer
@@ -97,7 +98,7 @@ def finish(orders_: tuple[Path, ...], out: Path | None, overwrite: bool, **given
             talk.refused(origin.source, error, order, states.state(folder))
 
     with talk.progress(len(found), "finish"):
-        for (folder, origin), error in batch.in_order(found, work, threads=CORES):
+        for (folder, origin), error in scheduler.in_order(found, work, threads=CORES):
             if error is not None:  # a bug: ours are told already
                 talk.refused(origin.source, error, None, states.state(folder))
     for places, bases in swept.items():

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
-from photio_prep import batch
 from photio_prep.api.spending_guard import Till
+from photio_prep.batch import scheduler
 from photio_prep.cli import clients
 from photio_prep.cli.signals import heard
 from photio_prep.cli.talk import Talk
@@ -124,7 +124,7 @@ def each(
 ) -> None:
     """`call` for each order by `jobs` threads, then `finish` by a few; what goes wrong is told and counted."""
     share_heaps()
-    for order, error in batch.as_done(found, call, finish, till, jobs):
+    for order, error in scheduler.as_done(found, call, finish, till, jobs):
         # One that was interrupted stays planned; why nothing more is sent is told once.
         if error is not None and not isinstance(error, Interrupted):
             # The photo first: nobody knows an order by its digits.

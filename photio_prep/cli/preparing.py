@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from photio_prep import batch, flow, settings
+from photio_prep import flow, settings
+from photio_prep.batch import scheduler
 from photio_prep.cli import options
 from photio_prep.cli.talk import Talk
 from photio_prep.cutout.models import catalog
@@ -54,7 +55,7 @@ def prepared(
         )
 
     share_heaps()
-    for item, order in batch.in_order(what, work):
+    for item, order in scheduler.in_order(what, work):
         if isinstance(order, PhotioError):
             talk.refused(item.name, order)
             continue

@@ -5,13 +5,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from photio_prep import page
+from photio_prep.batch.report import CSV, JSON, Report, results
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import OutputExists, StorageFailed, of_photo
 from photio_prep.final import choose
 from photio_prep.intake import own_files
 from photio_prep.intake.inputs import Item
 from photio_prep.orders.state import State
-from photio_prep.report import CSV, JSON, Report, results
 
 
 def begin(talk: Talk, command: str, price: float | None = None) -> None:

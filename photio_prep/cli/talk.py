@@ -22,7 +22,7 @@ from photio_prep.quality import Level
 from photio_prep.system.text import escaped
 
 if TYPE_CHECKING:
-    from photio_prep.report import Report
+    from photio_prep.batch.report import Report
 
 
 class Talk:

@@ -11,7 +11,7 @@ from typing import Any, Required, Unpack, cast
 
 from photio_prep import flow
 from photio_prep.api.spending_guard import Till
-from photio_prep.batch import as_done, in_order
+from photio_prep.batch.scheduler import as_done, in_order
 from photio_prep.data import Final, Photo, Result, Sender
 from photio_prep.errors import Interrupted, PhotioError, UsageError
 from photio_prep.final.options import Finishing, Product

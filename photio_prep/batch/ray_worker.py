@@ -14,6 +14,7 @@ from typing import Any
 from photio_prep import flow, settings
 from photio_prep.api import credentials
 from photio_prep.api.client import API_URL, InstantClient
+from photio_prep.batch.ray_budget import Asking, SharedPace, SharedTill
 from photio_prep.cutout.models.registry import another, matter_for
 from photio_prep.cutout.options import DEFAULT_CUTOUT, CutoutOptions
 from photio_prep.errors import Interrupted, PhotioError, StorageFailed, UsageError, of_photo
@@ -27,7 +28,6 @@ from photio_prep.marketplaces.writer import Shelf
 from photio_prep.orders import index, paid_before, payment, state, store
 from photio_prep.orders.preflight import SENDABLE, Preflight
 from photio_prep.orders.store import SANDBOX, Order
-from photio_prep.permits import Asking, SharedPace, SharedTill
 from photio_prep.quality import Level
 from photio_prep.system.deadline import Timeouts
 

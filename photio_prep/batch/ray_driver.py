@@ -18,15 +18,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from photio_prep.batch.ray_budget import LOST, Asking, Permits
+from photio_prep.batch.ray_worker import Plan, Preparing, finished, paid, row_of
 from photio_prep.errors import BudgetReached, Interrupted, PhotioError, PhotoRefused, UsageError
 from photio_prep.intake.inputs import Item
 from photio_prep.orders import state as states
 from photio_prep.orders import store
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
-from photio_prep.permits import LOST, Asking, Permits
 from photio_prep.system import environment
-from photio_prep.workers import Plan, Preparing, finished, paid, row_of
 
 # Photos of one dataset of Ray: each is a block of its own, and Ray keeps a list of them.
 _CHUNK = 2000

@@ -1,0 +1,1 @@
+"""batch: see docs/design/architecture.md."""
