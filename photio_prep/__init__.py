@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from photio_prep.flow import finish, generate, prepare, run
     from photio_prep.geometry import Box, Placement, Size
     from photio_prep.orders.store import Order
-    from photio_prep.page import review
+    from photio_prep.review import review
 
 __version__ = "0.1.0"
 
@@ -57,7 +57,7 @@ _HOMES = {
     "geometry": ("Box", "Placement", "Size"),
     "batch.run_many": ("Outcome", "run_many"),
     "orders.store": ("Order",),
-    "page": ("review",),
+    "review": ("review",),
     "api.client": ("InstantClient",),
 }
 

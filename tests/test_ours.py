@@ -10,7 +10,7 @@ import pytest
 from photio_prep import prepare, review
 from photio_prep.errors import OutputExists
 from photio_prep.intake import own_files
-from photio_prep.page import contact_sheets
+from photio_prep.review import contact_sheets
 from tests.commands import KEY, Command
 from tests.hostile import HostileServer
 from tests.hostile_answers import ok

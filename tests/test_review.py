@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from photio_prep import flow, page, review
+from photio_prep import flow, review
+from photio_prep import review as page
 from photio_prep.api.client import InstantClient
 from photio_prep.cli import review as cli_review
 from photio_prep.errors import UsageError
@@ -23,9 +24,9 @@ from photio_prep.final.writer import write_final
 from photio_prep.orders import previews, state, store
 from photio_prep.orders.revise import revise
 from photio_prep.orders.state import State
-from photio_prep.page.pictures import FILES, Pictures, pictures
-from photio_prep.page.rows import Row, rows
 from photio_prep.quality import Judgement, Reason, Verdict
+from photio_prep.review.entries import Row, rows
+from photio_prep.review.thumbnails import FILES, Pictures, pictures
 from tests.batches import TINY
 from tests.commands import KEY
 from tests.hostile import HostileServer

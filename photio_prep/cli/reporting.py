@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from photio_prep import page
+from photio_prep import review
 from photio_prep.batch.report import CSV, JSON, Report, results
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import OutputExists, StorageFailed, of_photo
@@ -25,7 +25,7 @@ def refuse_foreign(out: Path, items: Sequence[Item] = (), seeds: int = 1, *, ove
     Raises:
         OutputExists: Something does. Called before anything is prepared or paid for.
     """
-    names = [out / JSON, out / CSV, out / page.NAME, *results(out, items).values()]
+    names = [out / JSON, out / CSV, out / review.NAME, *results(out, items).values()]
     for place in names:
         own_files.refuse_foreign(place, overwrite=overwrite)
     for item in items if seeds > 1 else ():

@@ -6,16 +6,16 @@ from typing import Any
 
 import click
 
-from photio_prep import page
+from photio_prep import review as page
 from photio_prep.cli import options
 from photio_prep.cli.talk import Talk
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.orders import state as states
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
-from photio_prep.page import decisions
-from photio_prep.page.build import BRAND
-from photio_prep.page.decisions import Word
+from photio_prep.review import decisions
+from photio_prep.review.decisions import Word
+from photio_prep.review.html import BRAND
 
 
 @click.command()

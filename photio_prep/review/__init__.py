@@ -17,7 +17,7 @@ from pathlib import Path
 from photio_prep.errors import UsageError
 from photio_prep.intake import own_files
 from photio_prep.orders.store import Order
-from photio_prep.page import build, pictures, rows, sheet
+from photio_prep.review import contact_sheet, entries, html, thumbnails
 from photio_prep.system import files
 
 NAME = "review.html"
@@ -29,7 +29,7 @@ def review(
     *,
     embed: bool = False,
     price: float | None = None,
-    brand: str = build.BRAND,
+    brand: str = html.BRAND,
     overwrite: bool = False,
 ) -> Path:
     """The path of a static page that shows what will be, or was, sent for each order, and what came of it.
@@ -50,16 +50,16 @@ def review(
         StorageFailed: The page cannot be written.
     """
     named = _named(orders)
-    found = rows.rows(named)
+    found = entries.rows(named)
     alone = isinstance(named, Path) and found[0].folder == named
     name = f"review-{found[0].folder.name[:8]}.html" if alone else NAME
-    place = Path(output) if output is not None else rows.home(found[0].folder) / name
+    place = Path(output) if output is not None else entries.home(found[0].folder) / name
     if place.is_dir():
         raise UsageError("a folder lies where the page would go", "Name a file with -o", subject=str(place))
     own_files.refuse_foreign(place, overwrite=overwrite)
     with tempfile.TemporaryDirectory() as nowhere:
-        seen = pictures.pictures(found, Path(nowhere) if embed else None)
-        files.write_whole(place, build.page(found, seen, place, embed=embed, price=price, brand=brand))
+        seen = thumbnails.pictures(found, Path(nowhere) if embed else None)
+        files.write_whole(place, html.page(found, seen, place, embed=embed, price=price, brand=brand))
     return place
 
 
@@ -78,8 +78,8 @@ def contact_sheets(
         OutputExists: A file that is no contact sheet lies there; none is written.
         StorageFailed: They cannot be written.
     """
-    found = rows.rows(_named(orders))
-    return sheet.sheets(found, list(pictures.pictures(found)), Path(output), overwrite=overwrite)
+    found = entries.rows(_named(orders))
+    return contact_sheet.sheets(found, list(thumbnails.pictures(found)), Path(output), overwrite=overwrite)
 
 
 def _named(orders: str | os.PathLike[str] | Iterable[Order]) -> Path | list[Order]:

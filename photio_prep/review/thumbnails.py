@@ -28,7 +28,7 @@ from photio_prep.imaging.limits import Limits
 from photio_prep.intake.inputs import MARK
 from photio_prep.orders import answer_file, claims, previews
 from photio_prep.orders.record_checks import CANVAS
-from photio_prep.page.rows import Row, digest_is, home
+from photio_prep.review.entries import Row, digest_is, home
 from photio_prep.system import files
 from photio_prep.system.threads import Pool
 

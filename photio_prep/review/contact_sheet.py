@@ -11,10 +11,10 @@ from PIL.PngImagePlugin import PngInfo
 
 from photio_prep.errors import PhotioError
 from photio_prep.intake import own_files
-from photio_prep.page.build import state_of, totals
-from photio_prep.page.pictures import Pictures, read
-from photio_prep.page.rows import Row
 from photio_prep.quality import Verdict
+from photio_prep.review.entries import Row
+from photio_prep.review.html import state_of, totals
+from photio_prep.review.thumbnails import Pictures, read
 from photio_prep.system import files
 from photio_prep.system.text import escaped
 

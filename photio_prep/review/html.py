@@ -28,8 +28,8 @@ from PIL import Image
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.imaging.limits import DEFAULT_LIMITS
 from photio_prep.orders.state import State
-from photio_prep.page.pictures import Pictures, read
-from photio_prep.page.rows import Row, home
+from photio_prep.review.entries import Row, home
+from photio_prep.review.thumbnails import Pictures, read
 from photio_prep.system.text import escaped
 from photio_prep.system.threads import Pool
 
@@ -237,7 +237,7 @@ def _json(facts: dict[str, Any]) -> str:
 
 def _template(suffix: str) -> str:
     """The template files of one kind, in the order of their names."""
-    there = sorted((resources.files("photio_prep") / "page" / "template").iterdir(), key=lambda each: each.name)
+    there = sorted((resources.files("photio_prep") / "review" / "template").iterdir(), key=lambda each: each.name)
     return "".join(each.read_text(encoding="utf-8") for each in there if each.name.endswith(suffix))
 
 
