@@ -25,12 +25,12 @@ from photio_prep.api.client import InstantClient
 from photio_prep.api.spending_guard import Till
 from photio_prep.cli.paying import each
 from photio_prep.cli.talk import Talk
-from photio_prep.data import Photo, Result
 from photio_prep.final import writer
 from photio_prep.geometry import Recommended, Size
 from photio_prep.orders import payment, state, store
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
+from photio_prep.types import Photo, Result
 
 SIDE = 124  # RGBA noise of this size is a PNG of about 50 KB
 CHECKOUT = Path(__file__).parents[1]

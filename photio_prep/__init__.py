@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from photio_prep.api.client import InstantClient
     from photio_prep.batch.run_many import Outcome, run_many
-    from photio_prep.data import Canvas, Cutout, Final, Matter, Photo, Request, Result, Sender
     from photio_prep.errors import PhotioError
     from photio_prep.flow import finish, generate, prepare, run
     from photio_prep.geometry import Box, Placement, Size
     from photio_prep.orders.store import Order
     from photio_prep.review import review
+    from photio_prep.types import Canvas, Cutout, Final, Matter, Photo, Request, Result, Sender
 
 __version__ = "0.1.0"
 
@@ -51,7 +51,7 @@ __all__ = [
 # Where each name lives. A module is loaded when a name of it is first asked for (PEP 562): the import itself takes
 # milliseconds, and a program that only pays never loads what only cuts out.
 _HOMES = {
-    "data": ("Canvas", "Cutout", "Final", "Matter", "Photo", "Request", "Result", "Sender"),
+    "types": ("Canvas", "Cutout", "Final", "Matter", "Photo", "Request", "Result", "Sender"),
     "errors": ("PhotioError",),
     "flow": ("finish", "generate", "prepare", "run"),
     "geometry": ("Box", "Placement", "Size"),

@@ -22,7 +22,6 @@ from photio_prep.cutout.models.prompts import Hints
 from photio_prep.cutout.options import DEFAULT_CUTOUT, CutoutOptions
 from photio_prep.cutout.pad import pad
 from photio_prep.cutout.reframe import reframed
-from photio_prep.data import Cutout, Final, Matter, Photo, Request, Result, Sender
 from photio_prep.errors import NoProduct, UsageError
 from photio_prep.final.assemble import assembled, finish_order
 from photio_prep.final.options import Finishing, Product
@@ -36,6 +35,7 @@ from photio_prep.orders.origin import Origin, file_path, placed_as
 from photio_prep.orders.preflight import Preflight
 from photio_prep.orders.store import Order
 from photio_prep.system.parallel import both
+from photio_prep.types import Cutout, Final, Matter, Photo, Request, Result, Sender
 
 # Pixels of a canvas that is worked on in one go.
 _SMALL = 2**17

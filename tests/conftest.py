@@ -14,11 +14,11 @@ import pytest
 from photio_prep.api import retry
 from photio_prep.cutout.models import catalog, weights
 from photio_prep.cutout.models.registry import CatalogueMatter, matter_for
-from photio_prep.data import Photo
 from photio_prep.errors import ModelUnavailable
 from photio_prep.intake.load import load
 from photio_prep.sandbox import Sandbox
 from photio_prep.settings import models_folder
+from photio_prep.types import Photo
 from tests.commands import KEY, Command, bare_surroundings, forget, here
 
 # Two cores that others use too: how long one example takes says nothing.

@@ -1,6 +1,6 @@
 """Stand-ins with a name for what they do: matters that need no network, senders that need no server, keeps that tell.
 
-Takes and gives what the protocols of `photio_prep.data` say. Touches nothing. Raises nothing of its own.
+Takes and gives what the protocols of `photio_prep.types` say. Touches nothing. Raises nothing of its own.
 """
 
 from dataclasses import dataclass, field

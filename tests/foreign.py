@@ -16,10 +16,10 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from photio_prep.data import Canvas
 from photio_prep.imaging.encode import png
 from photio_prep.orders import claims, state, store
 from photio_prep.system import files
+from photio_prep.types import Canvas
 from tests import photos
 
 if TYPE_CHECKING:

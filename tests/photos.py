@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from photio_prep.data import Canvas, Request
 from photio_prep.geometry import Size, place
 from photio_prep.imaging.encode import png
 from photio_prep.orders.origin import Origin
 from photio_prep.orders.store import Order
+from photio_prep.types import Canvas, Request
 
 SCENE = "on a marble table, soft morning light, a plain wall behind"
 

@@ -12,13 +12,13 @@ from photio_prep import flow
 from photio_prep.cutout import gate
 from photio_prep.cutout.matte import matte
 from photio_prep.cutout.models.registry import matter_for
-from photio_prep.data import Cutout, Photo
 from photio_prep.errors import GateStopped, NoProduct
 from photio_prep.geometry import place, snap
 from photio_prep.intake.load import load
 from photio_prep.orders import preflight, state, store
 from photio_prep.orders.revise import revise
 from photio_prep.quality import Judgement, Level, Reason, Verdict, judgement
+from photio_prep.types import Cutout, Photo
 from tests import commands, photos
 from tests.commands import Command
 from tests.fakes import BrightMatter, FixedMatter

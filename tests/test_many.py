@@ -21,8 +21,8 @@ from tests.fakes import BrightMatter
 from tests.photos import SCENE, encoded, photo
 
 if TYPE_CHECKING:
-    from photio_prep.data import Keep, Request, Result
     from photio_prep.sandbox import Sandbox
+    from photio_prep.types import Keep, Request, Result
 
 KEY = "pt-canary-5c1e77b0a9d4"
 BRIGHT = BrightMatter()

@@ -22,10 +22,10 @@ from photio_prep.cutout.matte import _FEEDS, Alpha, RembgMatter, compose, mask_a
 from photio_prep.cutout.models.registry import CatalogueMatter
 from photio_prep.cutout.models.rembg_sessions import rembg_session
 from photio_prep.cutout.options import CutoutOptions
-from photio_prep.data import Cutout, Matter, Photo
 from photio_prep.errors import ModelUnavailable, NoProduct, PhotoRefused
 from photio_prep.geometry import Size, place, snap
 from photio_prep.intake.load import load
+from photio_prep.types import Cutout, Matter, Photo
 from tests import photos
 from tests.fakes import BrightMatter, BrokenMatter, CountingMatter, FixedMatter
 

@@ -254,10 +254,10 @@ def older_version(out: Path) -> None:
 
     from PIL import Image
 
-    from photio_prep.data import Canvas
     from photio_prep.orders import index
     from photio_prep.orders.records import written
     from photio_prep.system import seeds
+    from photio_prep.types import Canvas
 
     for folder in store.below(out):
         (origin,) = store.origins(folder)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from photio_prep.cutout.pad import pad, scaled
-from photio_prep.data import Cutout
 from photio_prep.geometry import SIZES, Placement, Size, place, snap
+from photio_prep.types import Cutout
 from tests import photos
 
 

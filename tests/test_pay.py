@@ -13,7 +13,6 @@ import pytest
 
 from photio_prep.api import retry
 from photio_prep.api.client import InstantClient
-from photio_prep.data import Keep, Request, Result
 from photio_prep.errors import (
     ApiUnavailable,
     KeyRefused,
@@ -31,6 +30,7 @@ from photio_prep.orders.payment import kept_result, pay
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.system.deadline import Timeouts
+from photio_prep.types import Keep, Request, Result
 from tests import photos
 from tests.hostile import HostileServer
 from tests.hostile_answers import ok, verbatim

@@ -12,11 +12,11 @@ from PIL import Image
 from photio_prep import flow
 from photio_prep.cutout.framing import Framing, cropped
 from photio_prep.cutout.models.registry import CatalogueMatter
-from photio_prep.data import Result
 from photio_prep.errors import StorageFailed
 from photio_prep.geometry import Box, Size, place
 from photio_prep.intake.load import load
 from photio_prep.orders import store
+from photio_prep.types import Result
 from tests import photos
 from tests.commands import Command
 from tests.fakes import BrightMatter, BrokenMatter, CountingMatter

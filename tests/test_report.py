@@ -18,12 +18,12 @@ from photio_prep.api.spending_guard import Till
 from photio_prep.batch import report
 from photio_prep.cli import reporting
 from photio_prep.cli.talk import Talk
-from photio_prep.data import Keep, Request, Result
 from photio_prep.orders import index, payment, store
 from photio_prep.orders.paid_before import is_changed
 from photio_prep.orders.state import State
 from photio_prep.sandbox import Sandbox
 from photio_prep.system import spreadsheet
+from photio_prep.types import Keep, Request, Result
 from tests.commands import KEY, alone
 from tests.hostile import HostileServer
 from tests.hostile_answers import ok

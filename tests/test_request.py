@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from photio_prep.api.request import DEFAULT_NEGATIVE, doubts, request
-from photio_prep.data import Canvas
 from photio_prep.errors import UsageError
 from photio_prep.geometry import Size, place
 from photio_prep.system import seeds
+from photio_prep.types import Canvas
 from tests.photos import SCENE
 
 WHOLE = place(Size(48, 32), Size(48, 32))

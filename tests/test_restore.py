@@ -13,7 +13,6 @@ from PIL import Image
 from scipy import ndimage
 
 from photio_prep.api.wire import body
-from photio_prep.data import Photo, Result
 from photio_prep.final import restore
 from photio_prep.final.crop import crop
 from photio_prep.final.drift import _lab
@@ -22,6 +21,7 @@ from photio_prep.flow import finish, prepare
 from photio_prep.intake.load import load
 from photio_prep.orders.store import SANDBOX, Order
 from photio_prep.sandbox import Drift, contract, scene
+from photio_prep.types import Photo, Result
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 NAMES = sorted(each.stem for each in (FIXTURES / "photos").iterdir())

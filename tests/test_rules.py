@@ -10,12 +10,12 @@ import pytest
 from PIL import ExifTags, Image, ImageCms, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
-from photio_prep.data import Credit
 from photio_prep.final.provenance import TYPES
 from photio_prep.imaging.colour import SRGB_PROFILE, profile_of
 from photio_prep.imaging.encode import encoded
 from photio_prep.marketplaces import presets
 from photio_prep.marketplaces.check import check
+from photio_prep.types import Credit
 from tests import photos
 
 

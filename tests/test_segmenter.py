@@ -16,10 +16,10 @@ from photio_prep.batch.run_many import Job
 from photio_prep.cutout.framing import Framing
 from photio_prep.cutout.matte import RembgMatter, matte
 from photio_prep.cutout.models.segmenter import segment
-from photio_prep.data import Photo
 from photio_prep.errors import NoProduct, SegmenterFailed
 from photio_prep.geometry import Size
 from photio_prep.sandbox import Sandbox
+from photio_prep.types import Photo
 from tests.batches import TINY
 from tests.fakes import BrightMatter
 from tests.photos import SCENE, encoded, photo

@@ -321,9 +321,9 @@ def big(pixels: int = 900) -> object:
     import numpy as np
     from PIL import Image
 
-    from photio_prep.data import Canvas, Request
     from photio_prep.geometry import Size, place
     from photio_prep.imaging.encode import png
+    from photio_prep.types import Canvas, Request
 
     noise = np.random.default_rng(1).integers(0, 255, (pixels, pixels, 4), np.uint8)
     whole = Size(pixels, pixels)

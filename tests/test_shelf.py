@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from photio_prep import flow
-from photio_prep.data import UNCREDITED
 from photio_prep.errors import OutputExists, PresetFailed, StorageFailed, UsageError
 from photio_prep.final.provenance import source_type
 from photio_prep.flow import finish
@@ -19,6 +18,7 @@ from photio_prep.marketplaces.writer import QUALITIES, Shelf, Shelved, _light_en
 from photio_prep.orders import state, store
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
+from photio_prep.types import UNCREDITED
 from tests import photos
 from tests.commands import Command
 

@@ -9,7 +9,6 @@ import pytest
 from photio_prep.api import retry
 from photio_prep.api.client import InstantClient
 from photio_prep.api.spending_guard import UNKNOWNS_IN_A_ROW, Till
-from photio_prep.data import Keep, Request, Result
 from photio_prep.errors import (
     ApiUnavailable,
     BudgetReached,
@@ -23,6 +22,7 @@ from photio_prep.errors import (
     UsageError,
 )
 from photio_prep.system.deadline import Timeouts
+from photio_prep.types import Keep, Request, Result
 from tests.hostile import HostileServer
 from tests.hostile_answers import ok, verbatim
 from tests.hostile_exchange import Behaviour, Exchange

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from photio_prep.cutout.pad import pad
-from photio_prep.data import Cutout, Result
 from photio_prep.final.crop import seen, unpad
 from photio_prep.geometry import SIZES, Box, Placement, Size, place, snap
+from photio_prep.types import Cutout, Result
 
 PAPER = (255, 255, 255)
 

@@ -12,13 +12,13 @@ import pytest
 
 from photio_prep import InstantClient, flow, run_many
 from photio_prep.batch.run_many import Job
-from photio_prep.data import Canvas
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.orders import state, store
 from photio_prep.orders.payment import pay
 from photio_prep.orders.preflight import Preflight
 from photio_prep.orders.state import State
 from photio_prep.quality import Level
+from photio_prep.types import Canvas
 from tests.commands import KEY
 from tests.hostile import HostileServer
 from tests.hostile_answers import ok

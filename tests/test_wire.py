@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from photio_prep.api.wire import answer, body, head, key
-from photio_prep.data import Canvas, Request
 from photio_prep.errors import KeyRefused, OutcomeUnknown, PaidUnusable, PhotioError
 from photio_prep.geometry import Size, place
+from photio_prep.types import Canvas, Request
 from tests.photos import SCENE, cutout, encoded, photo, request
 
 SIZE = Size(48, 32)

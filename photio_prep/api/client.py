@@ -21,7 +21,6 @@ from photio_prep.api.rate_limiter import Pace
 from photio_prep.api.retry import Outcome
 from photio_prep.api.transport import Adapter, Session, Upload
 from photio_prep.api.wire import LONGEST_ANSWER, answer, body
-from photio_prep.data import Keep, Request, Result
 from photio_prep.errors import (
     ApiUnavailable,
     Interrupted,
@@ -33,6 +32,7 @@ from photio_prep.errors import (
 )
 from photio_prep.system import threads
 from photio_prep.system.deadline import Timeouts, Watch
+from photio_prep.types import Keep, Request, Result
 
 API_URL = "https://api.photio.io/v1/inference/instant"
 

@@ -4,8 +4,8 @@ import shlex
 from pathlib import Path
 
 from photio_prep.api.wire import body, head
-from photio_prep.data import Request
 from photio_prep.errors import UsageError
+from photio_prep.types import Request
 
 
 def curl(request: Request, url: str, canvas: Path) -> str:

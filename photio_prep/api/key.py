@@ -9,8 +9,8 @@ import re
 import urllib.parse
 from functools import cached_property
 
-from photio_prep.data import Keep
 from photio_prep.errors import KeyRefused
+from photio_prep.types import Keep
 
 _LONGEST = 512
 

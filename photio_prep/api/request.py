@@ -7,10 +7,10 @@ Raises UsageError for a request that cannot be meant.
 import re
 import secrets
 
-from photio_prep.data import Canvas, Request
 from photio_prep.errors import UsageError
 from photio_prep.geometry import named, place
 from photio_prep.system import seeds
+from photio_prep.types import Canvas, Request
 
 # What the server uses when negative_prompt is left out; kept here only to append to it.
 DEFAULT_NEGATIVE = "worst quality, low quality, illustration, 3d, 2d, painting, cartoons, sketch"

@@ -10,7 +10,6 @@ from hashlib import sha256
 
 from photio_prep.api.turns import Turns
 from photio_prep.api.wire import key
-from photio_prep.data import Keep, Request, Result, Sender
 from photio_prep.errors import (
     ApiUnavailable,
     BudgetReached,
@@ -21,6 +20,7 @@ from photio_prep.errors import (
     Rejected,
     UsageError,
 )
+from photio_prep.types import Keep, Request, Result, Sender
 
 # So many calls in a row without a whole answer, and something is wrong that the next call would pay for too.
 UNKNOWNS_IN_A_ROW = 10

@@ -17,10 +17,10 @@ from typing import Any, NoReturn
 
 from PIL import Image
 
-from photio_prep.data import Request
 from photio_prep.errors import KeyRefused, OutcomeUnknown, PaidUnusable, PhotoRefused, Rejected
 from photio_prep.geometry import Size
 from photio_prep.imaging.decode import DEFAULT_LIMITS, picture
+from photio_prep.types import Request
 
 # An answer is base64 of one picture of about one megapixel; 64 MiB is twenty times the largest sensible one.
 LONGEST_ANSWER = 64 * 2**20

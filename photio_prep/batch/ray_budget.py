@@ -11,8 +11,8 @@ from typing import Any
 from photio_prep.api.rate_limiter import Pace
 from photio_prep.api.spending_guard import Till, ended
 from photio_prep.api.wire import key
-from photio_prep.data import Keep, Request, Result, Sender
 from photio_prep.errors import ApiUnavailable, BudgetReached, Interrupted, PhotioError
+from photio_prep.types import Keep, Request, Result, Sender
 
 # Seconds that a worker waits for a permit. The actor answers in a millisecond; its node may have gone.
 _PATIENCE = 30.0

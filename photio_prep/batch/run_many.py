@@ -12,12 +12,12 @@ from typing import Any, Required, Unpack, cast
 from photio_prep import flow
 from photio_prep.api.spending_guard import Till
 from photio_prep.batch.scheduler import as_done, in_order
-from photio_prep.data import Final, Photo, Result, Sender
 from photio_prep.errors import Interrupted, PhotioError, UsageError
 from photio_prep.final.options import Finishing, Product
 from photio_prep.imaging.encode import final_format
 from photio_prep.intake.load import Source
 from photio_prep.orders.store import Order
+from photio_prep.types import Final, Photo, Result, Sender
 
 JOBS = 8
 

@@ -5,13 +5,13 @@ from typing import Any
 
 from photio_prep.cli.shelving import Shelving, Wishes
 from photio_prep.cli.talk import Talk
-from photio_prep.data import Matter, Result
 from photio_prep.errors import PhotoRefused
 from photio_prep.final import writer
 from photio_prep.final.options import Finishing
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.system import files, object_store
+from photio_prep.types import Matter, Result
 
 
 def wishes(given: dict[str, Any]) -> Wishes:

@@ -15,7 +15,6 @@ from photio_prep.cli.preparing import prepared
 from photio_prep.cli.review import offer
 from photio_prep.cli.shelving import Shelving, Wishes
 from photio_prep.cli.talk import Talk
-from photio_prep.data import Result
 from photio_prep.errors import OutputExists, UsageError, of_photo
 from photio_prep.final import writer
 from photio_prep.orders import index, payment, state
@@ -23,6 +22,7 @@ from photio_prep.orders import paid_before as again_
 from photio_prep.orders.preflight import SENDABLE, Preflight
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
+from photio_prep.types import Result
 
 
 @click.command()

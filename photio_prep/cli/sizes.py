@@ -12,9 +12,9 @@ from photio_prep.cli.talk import Talk
 from photio_prep.cutout.advice import Advice, Product, advice, product_of
 from photio_prep.cutout.framing import Framing
 from photio_prep.cutout.options import DEFAULT_CUTOUT
-from photio_prep.data import Photo
 from photio_prep.errors import ModelUnavailable, NoProduct
 from photio_prep.geometry import Size
+from photio_prep.types import Photo
 
 
 @click.command()

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from photio_prep.cutout.framing import Framing, box_of, cut_sides, in_photo
-from photio_prep.data import Cutout
 from photio_prep.geometry import Box, Placement, Recommended, Size, offered, place, snap
+from photio_prep.types import Cutout
 
 
 class Product(NamedTuple):

@@ -14,9 +14,9 @@ from typing import Literal, get_args
 import numpy as np
 from PIL import Image
 
-from photio_prep.data import Photo
 from photio_prep.errors import UsageError
 from photio_prep.geometry import Box, Size
+from photio_prep.types import Photo
 
 Align = Literal["center", "left", "right", "top", "bottom"]
 SIDES = ("left", "top", "right", "bottom")

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from photio_prep.cutout.measure import figures
-from photio_prep.data import Cutout, Photo
 from photio_prep.quality import Judgement, Reason, Verdict
+from photio_prep.types import Cutout, Photo
 
 # Each limit as (warn, stop): a figure beyond it is a reason. Where a second number is infinite, it never stops.
 _NEVER = float("inf")

@@ -22,9 +22,9 @@ from photio_prep.cutout.models.devices import Device
 from photio_prep.cutout.models.rembg_sessions import rembg_session
 from photio_prep.cutout.models.segmenter import segment
 from photio_prep.cutout.options import DEFAULT_CUTOUT, CutoutOptions
-from photio_prep.data import Cutout, Matter, Photo
 from photio_prep.errors import ModelUnavailable, NoProduct, PhotoRefused, SegmenterFailed
 from photio_prep.geometry import Size
+from photio_prep.types import Cutout, Matter, Photo
 
 Alpha = Literal["auto", "keep", "ignore"]
 Family = Literal["u2net", "isnet", "birefnet"]

@@ -6,9 +6,9 @@ Takes a cutout and a placement; gives exactly the PNG that will be sent. Touches
 import numpy as np
 from PIL import Image
 
-from photio_prep.data import Canvas, Cutout
 from photio_prep.geometry import Placement
 from photio_prep.imaging.encode import png
+from photio_prep.types import Canvas, Cutout
 
 
 def pad(cutout: Cutout, placement: Placement) -> Canvas:

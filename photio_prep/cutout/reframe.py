@@ -11,8 +11,8 @@ from PIL import Image
 from photio_prep.cutout.framing import Framing, box_of, cropped, cut_sides, in_photo
 from photio_prep.cutout.matte import Alpha, mask_alpha, matte
 from photio_prep.cutout.options import CutoutOptions
-from photio_prep.data import Cutout, Matter, Photo
 from photio_prep.geometry import Box, Placement, Recommended, Size, place, snap
+from photio_prep.types import Cutout, Matter, Photo
 
 
 @dataclass(frozen=True, slots=True)

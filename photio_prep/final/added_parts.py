@@ -12,10 +12,10 @@ import numpy as np
 from PIL import Image
 
 from photio_prep.cutout.models.segmenter import segment
-from photio_prep.data import Matter
 from photio_prep.errors import NoProduct
 from photio_prep.geometry import Box
 from photio_prep.quality import Outline
+from photio_prep.types import Matter
 
 
 def outline(canvas: Image.Image, answer: Image.Image, box: Box, matter: Matter) -> Outline:

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from photio_prep.data import Final, Matter, Photo, Result
 from photio_prep.errors import PhotoRefused
 from photio_prep.final import match_tone, restore
 from photio_prep.final.added_parts import outline
@@ -25,6 +24,7 @@ from photio_prep.intake.load import Source
 from photio_prep.orders import original_photo, payment
 from photio_prep.orders.store import Order, cutout_of
 from photio_prep.quality import Drift, Proof
+from photio_prep.types import Final, Matter, Photo, Result
 
 # A cutout that came as one has its alpha in full resolution: used if no option changed it by more levels on average.
 _SAME_ALPHA = 2.0

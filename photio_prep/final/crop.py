@@ -8,8 +8,8 @@ import math
 import numpy as np
 from PIL import Image
 
-from photio_prep.data import Final, Result
 from photio_prep.geometry import Placement, Size
+from photio_prep.types import Final, Result
 
 
 def unpad(result: Result, *, source: str = "", format_: str = "PNG", size: Size | None = None) -> Final:

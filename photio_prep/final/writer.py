@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypedDict, Unpack
 
 from photio_prep import settings
-from photio_prep.data import Final, Matter, Result
 from photio_prep.errors import OutputExists, UsageError
 from photio_prep.final import superseded
 from photio_prep.final.assemble import finish_order
@@ -24,6 +23,7 @@ from photio_prep.orders.origin import Origin
 from photio_prep.orders.records import read_if_there, written
 from photio_prep.orders.store import Order
 from photio_prep.system import files
+from photio_prep.types import Final, Matter, Result
 
 Metadata = Literal["none", "keep-safe"]
 

@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from photio_prep.data import Credit
 from photio_prep.geometry import Size
 from photio_prep.imaging import isolated
 from photio_prep.imaging.colour import is_plain
 from photio_prep.imaging.decoders import Job, pixels, shrunk
 from photio_prep.imaging.headers import read, sniff
 from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
+from photio_prep.types import Credit
 
 __all__ = ["DEFAULT_LIMITS", "Limits", "Picture", "picture", "sniff"]
 

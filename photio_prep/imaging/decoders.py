@@ -23,7 +23,6 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from photio_prep.data import Credit
 from photio_prep.errors import PhotoRefused
 from photio_prep.geometry import Size
 from photio_prep.imaging import colour
@@ -32,6 +31,7 @@ from photio_prep.imaging.headers.header import ARRIVED_BROKEN
 from photio_prep.imaging.jpeg_feed import feed_jpeg
 from photio_prep.imaging.limits import Limits, check_size
 from photio_prep.system.parallel import both
+from photio_prep.types import Credit
 
 # The classes themselves: Image.open asks other parsers too, and warns of large pictures in a way that no thread is safe
 # from (`warnings` are the whole process's).

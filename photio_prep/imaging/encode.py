@@ -9,9 +9,9 @@ from typing import Any
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
-from photio_prep.data import Credit
 from photio_prep.errors import UsageError
 from photio_prep.imaging.colour import SRGB_PROFILE
+from photio_prep.types import Credit
 
 # Pillow's format -> the suffix of a final. A photo in another format gets a PNG.
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp"}

@@ -20,11 +20,11 @@ from typing import IO
 
 from PIL import Image
 
-from photio_prep.data import Credit
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.imaging.decoders import Job, Pixels
 from photio_prep.imaging.limits import Limits
 from photio_prep.system import environment, threads
+from photio_prep.types import Credit
 
 # The child needs three of our modules and not the package, whose import takes longer than most pictures.
 _START = """

@@ -14,7 +14,6 @@ from typing import BinaryIO
 
 from PIL import ExifTags, Image
 
-from photio_prep.data import Photo
 from photio_prep.errors import PhotoRefused
 from photio_prep.geometry import Size
 from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits, picture
@@ -22,6 +21,7 @@ from photio_prep.imaging.decoders import shrunk
 from photio_prep.imaging.headers import exif
 from photio_prep.imaging.limits import RANGES, check_size
 from photio_prep.system.files import read_input, too_long
+from photio_prep.types import Photo
 
 Source = str | os.PathLike[str] | bytes | BinaryIO | Image.Image
 

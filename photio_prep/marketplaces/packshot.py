@@ -9,13 +9,13 @@ from typing import NamedTuple
 from PIL import Image
 
 from photio_prep.cutout.framing import box_of, cut_sides
-from photio_prep.data import Photo
 from photio_prep.errors import PhotioError
 from photio_prep.final.assemble import product_layer
 from photio_prep.geometry import Box, Size
 from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
 from photio_prep.orders import original_photo
 from photio_prep.orders.store import Order, cutout_of
+from photio_prep.types import Photo
 
 
 class Product(NamedTuple):

@@ -12,7 +12,6 @@ from typing import NamedTuple
 from PIL import Image
 
 from photio_prep.cutout.framing import box_of
-from photio_prep.data import UNCREDITED, Credit
 from photio_prep.errors import OutputExists, PresetFailed, UsageError
 from photio_prep.final import superseded, writer
 from photio_prep.final.provenance import Provenance, packet
@@ -29,6 +28,7 @@ from photio_prep.marketplaces.presets import Preset
 from photio_prep.orders import state
 from photio_prep.orders.store import Order, cutout_of
 from photio_prep.system import files
+from photio_prep.types import UNCREDITED, Credit
 
 # Tried one after the other until a file is light enough; below the last one sees the blocks.
 QUALITIES = (95, 92, 88, 84, 80, 75, 70)

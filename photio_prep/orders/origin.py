@@ -12,13 +12,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from photio_prep.data import UNCREDITED, Credit
 from photio_prep.imaging.headers.exif import clean
 from photio_prep.intake.names import portable, variant_output
 from photio_prep.orders import record_checks
 from photio_prep.orders.records import read as read_facts
 from photio_prep.quality import Judgement
 from photio_prep.system import seeds
+from photio_prep.types import UNCREDITED, Credit
 
 
 class Variant(NamedTuple):

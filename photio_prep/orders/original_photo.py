@@ -10,13 +10,13 @@ from hashlib import sha256
 from pathlib import Path
 
 from photio_prep.cutout.framing import cropped
-from photio_prep.data import Photo
 from photio_prep.errors import PhotoRefused
 from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits
 from photio_prep.imaging.encode import quick_png
 from photio_prep.intake.load import Source, load
 from photio_prep.orders.store import Order
 from photio_prep.system import files
+from photio_prep.types import Photo
 
 _HELP = "Name it, or the folder it lies in, with --photos; or use --product generated"
 

@@ -15,7 +15,6 @@ from typing import Any
 
 from photio_prep import settings
 from photio_prep.api.wire import LONGEST_ANSWER, answer
-from photio_prep.data import Result, Sender
 from photio_prep.errors import (
     ApiUnavailable,
     BudgetReached,
@@ -38,6 +37,7 @@ from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.system import files
 from photio_prep.system.parallel import alone
+from photio_prep.types import Result, Sender
 
 # Nothing was billed, so the order may be sent again: by itself, or when the user has mended the cause.
 _NOT_BILLED = (ApiUnavailable, BudgetReached, Rejected, KeyRefused, Interrupted, UsageError)

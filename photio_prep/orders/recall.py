@@ -21,7 +21,6 @@ from PIL import Image
 
 from photio_prep.api.request import doubts, request
 from photio_prep.cutout.models.registry import CatalogueMatter, matter_for
-from photio_prep.data import Photo
 from photio_prep.errors import ModelUnavailable, PhotioError
 from photio_prep.intake.load import load, name_of, read
 from photio_prep.orders import previews
@@ -30,6 +29,7 @@ from photio_prep.orders.origin import file_path, placed_as
 from photio_prep.orders.store import Order
 from photio_prep.system import files
 from photio_prep.system.parallel import alone
+from photio_prep.types import Photo
 
 NOTES = ".made"
 Asked = ParamSpec("Asked")

@@ -34,7 +34,6 @@ from typing import Any
 from PIL import Image
 
 from photio_prep.api.wire import key
-from photio_prep.data import Canvas, Photo, Request
 from photio_prep.errors import StorageFailed
 from photio_prep.geometry import Placement
 from photio_prep.imaging.decode import picture
@@ -45,6 +44,7 @@ from photio_prep.orders.records import AGAIN, now, read_if_there, written
 from photio_prep.orders.records import read as read_facts
 from photio_prep.quality import judgement
 from photio_prep.system import files
+from photio_prep.types import Canvas, Photo, Request
 
 SCHEMA = 1
 

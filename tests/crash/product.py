@@ -21,7 +21,6 @@ from photio_prep.api.spending_guard import Till
 from photio_prep.cli.paying import each
 from photio_prep.cli.talk import Talk
 from photio_prep.cutout.pad import pad
-from photio_prep.data import Cutout
 from photio_prep.errors import OutcomeUnknown, PhotioError
 from photio_prep.final import writer
 from photio_prep.geometry import Size, place
@@ -32,13 +31,14 @@ from photio_prep.orders.origin import Origin
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.system import files
+from photio_prep.types import Cutout
 from tests.hostile import PATH
 from tests.photos import SCENE, cutout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from photio_prep.data import Sender
+    from photio_prep.types import Sender
 
 SMALL = Size(48, 32)
 KEY = "pt-test-canary-41c2"

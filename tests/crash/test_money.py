@@ -17,7 +17,6 @@ from photio_prep.api.rate_limiter import Pace
 from photio_prep.api.spending_guard import Till
 from photio_prep.cli.paying import each
 from photio_prep.cli.talk import Talk
-from photio_prep.data import Canvas, Request, Result
 from photio_prep.errors import OutcomeUnknown, PhotoRefused
 from photio_prep.orders import payment, store
 from photio_prep.orders.index import OrderIndex
@@ -25,6 +24,7 @@ from photio_prep.orders.paid_before import raise_if_paid
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order  # noqa: TC001  as its neighbours
 from photio_prep.system.deadline import Timeouts
+from photio_prep.types import Canvas, Request, Result
 from tests import photos
 from tests.commands import alone
 from tests.crash import product

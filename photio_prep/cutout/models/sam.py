@@ -15,10 +15,10 @@ from photio_prep.cutout.models.devices import Device
 from photio_prep.cutout.models.prompts import Hints
 from photio_prep.cutout.models.registry import matter_for
 from photio_prep.cutout.models.rembg_sessions import rembg_session
-from photio_prep.data import Matter, Photo
 from photio_prep.errors import ModelUnavailable, UsageError
 from photio_prep.geometry import Size
 from photio_prep.settings import models_folder
+from photio_prep.types import Matter, Photo
 
 # SAM sees the picture within so many pixels (rembg's session), and its mask has a fourth of them to a side.
 _SEES = Size(1024, 684)

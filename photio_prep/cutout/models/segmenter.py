@@ -7,8 +7,8 @@ import math
 
 from PIL import Image
 
-from photio_prep.data import Matter
 from photio_prep.errors import PhotioError, SegmenterFailed
+from photio_prep.types import Matter
 
 _FIX = "Give it a --mask, or take another --model; the other photos go on"
 

@@ -10,8 +10,8 @@ import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from photio_prep.data import Credit
 from photio_prep.imaging.headers.header import Damaged
+from photio_prep.types import Credit
 
 _ORIENTATION, _ARTIST, _COPYRIGHT = 0x0112, 0x013B, 0x8298
 # Bytes of each value by EXIF's type.

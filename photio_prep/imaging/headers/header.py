@@ -5,8 +5,8 @@ Takes, gives, touches nothing.
 
 from dataclasses import dataclass
 
-from photio_prep.data import UNCREDITED, Credit
 from photio_prep.geometry import Size
+from photio_prep.types import UNCREDITED, Credit
 
 
 class Damaged(Exception):

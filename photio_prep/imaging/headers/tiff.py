@@ -7,7 +7,6 @@ import itertools
 import struct
 import zlib
 
-from photio_prep.data import Credit
 from photio_prep.errors import PhotoRefused
 from photio_prep.geometry import Size
 from photio_prep.imaging.headers import exif
@@ -16,6 +15,7 @@ from photio_prep.imaging.headers.header import ARRIVED_BROKEN, CUT_SHORT, HOLE, 
 from photio_prep.imaging.headers.jpeg import within
 from photio_prep.imaging.headers.rows import check_rows
 from photio_prep.imaging.limits import Limits, check_metadata, check_size
+from photio_prep.types import Credit
 
 _KIND, _WIDTH, _HEIGHT, _PHOTOMETRIC, _ARTIST, _COPYRIGHT = 254, 256, 257, 262, 315, 33432
 _TILE_WIDTH, _TILE_HEIGHT, _PROFILE, _DNG = 322, 323, 34675, 50706
