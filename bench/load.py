@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from photio_prep import flow
+from photio_prep import pipeline
 from photio_prep.api.client import InstantClient
 from photio_prep.api.spending_guard import Till
 from photio_prep.cli.paying import each
@@ -63,7 +63,7 @@ def prepared(count: int, out: Path, endpoint: str, first: int = 1) -> Iterator[O
     """The orders of a batch, one after the other; their photos are numbered from `first` on."""
     size = Recommended("Small", "1:1", Size(SIDE, SIDE))
     for number in range(first, first + count):
-        yield flow.prepare(
+        yield pipeline.prepare(
             Photo(noise(number), f"{number}.png", f"{number:064}", "PNG"),
             description="on a marble table",
             seed=number,

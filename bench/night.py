@@ -17,8 +17,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from photio_prep.cutout.models.registry import matter_for
-from photio_prep.flow import prepare
 from photio_prep.orders import store
+from photio_prep.pipeline import prepare
 from tests.hostile import HostileServer
 from tests.hostile_answers import ok
 from tests.hostile_delivery import slow

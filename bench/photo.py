@@ -18,8 +18,8 @@ from bench.measure import Row, Spent, command, here, paired
 from photio_prep.cutout.matte import _FEEDS, RembgMatter
 from photio_prep.cutout.models import catalog, devices
 from photio_prep.cutout.models.registry import CatalogueMatter, matter_for
-from photio_prep.flow import prepare
 from photio_prep.geometry import Size, place, snap
+from photio_prep.pipeline import prepare
 from photio_prep.settings import models_folder
 
 ROOT = Path(__file__).parents[1]

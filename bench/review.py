@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from photio_prep import flow, review
+from photio_prep import pipeline, review
 from photio_prep.orders import previews
 from tests.pages import browser
 
@@ -61,7 +61,7 @@ SCROLLED = """() => new Promise((done) => {
 def made(out: Path, count: int) -> None:
     """That many orders below `out`: one real one, and copies under other keys, names, seeds and judgements."""
     with Image.open(TRUTH) as truth:
-        order = flow.prepare(
+        order = pipeline.prepare(
             PHOTO, mask=truth.convert("L"), description="on a marble table, soft morning light", orders=out / "orders"
         )
     assert order.folder is not None

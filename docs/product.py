@@ -9,8 +9,8 @@ from PIL import Image
 
 from photio_prep import prepare
 from photio_prep.api.client import InstantClient
-from photio_prep.flow import finish, generate
 from photio_prep.orders.store import SANDBOX
+from photio_prep.pipeline import finish, generate
 from photio_prep.sandbox import Drift, Sandbox
 
 SIDE = 420

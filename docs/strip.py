@@ -9,9 +9,9 @@ from PIL import Image, ImageDraw
 
 from photio_prep import prepare
 from photio_prep.api.client import InstantClient
-from photio_prep.flow import finish, generate
 from photio_prep.intake.load import load
 from photio_prep.orders.store import SANDBOX
+from photio_prep.pipeline import finish, generate
 from photio_prep.sandbox import Sandbox
 
 HEIGHT = 460

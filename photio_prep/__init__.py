@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from photio_prep.api.client import InstantClient
     from photio_prep.batch.run_many import Outcome, run_many
     from photio_prep.errors import PhotioError
-    from photio_prep.flow import finish, generate, prepare, run
     from photio_prep.geometry import Box, Placement, Size
     from photio_prep.orders.store import Order
+    from photio_prep.pipeline import finish, generate, prepare, run
     from photio_prep.review import review
     from photio_prep.types import Canvas, Cutout, Final, Matter, Photo, Request, Result, Sender
 
@@ -53,7 +53,7 @@ __all__ = [
 _HOMES = {
     "types": ("Canvas", "Cutout", "Final", "Matter", "Photo", "Request", "Result", "Sender"),
     "errors": ("PhotioError",),
-    "flow": ("finish", "generate", "prepare", "run"),
+    "pipeline": ("finish", "generate", "prepare", "run"),
     "geometry": ("Box", "Placement", "Size"),
     "batch.run_many": ("Outcome", "run_many"),
     "orders.store": ("Order",),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from photio_prep import flow
+from photio_prep import pipeline
 from photio_prep.api import retry
 from photio_prep.geometry import Recommended, Size
 from photio_prep.orders import state, store
@@ -60,7 +60,7 @@ def planned(out: Path, url: str, count: int, *, big: bool = False) -> list[Path]
     """
     picture, size = (noise(1000), Recommended("Big", "1:1", Size(1000, 1000))) if big else (cutout(), TINY)
     made = [
-        flow.prepare(
+        pipeline.prepare(
             picture,
             description=SCENE,
             seed=seed,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from photio_prep import flow
+from photio_prep import pipeline
 from photio_prep.api.client import InstantClient
 from photio_prep.errors import PhotioError
 from photio_prep.final import writer
@@ -70,7 +70,9 @@ def make_batch(place: Path) -> Path:
                 size = (90 + number, 160)
                 order = _prepared(Path("in/plain") / f"{name}.jpg", size, out, number, endpoint=endpoint)
                 try:
-                    flow.generate(order, client=InstantClient(KEY, api_url=server.url, endpoint=endpoint), gate="off")
+                    pipeline.generate(
+                        order, client=InstantClient(KEY, api_url=server.url, endpoint=endpoint), gate="off"
+                    )
                 except PhotioError:
                     assert name in ("unknown", "rejected", "unusable")
             if name in ("finished", "sandbox"):
@@ -89,7 +91,7 @@ def make_batch(place: Path) -> Path:
 def _prepared(
     photo: Path, size: tuple[int, int], out: Path, seed: int, endpoint: str = "https://api.example/v1"
 ) -> Order:
-    return flow.prepare(
+    return pipeline.prepare(
         saved(photo, cutout(size).convert("RGB")),
         description=f"{SCENE} {EVIL_TEXT}",
         seed=seed + 1,

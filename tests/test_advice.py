@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from photio_prep import flow
+from photio_prep import pipeline
 from photio_prep.cutout.advice import advice, product_of
 from photio_prep.cutout.framing import Framing
 from photio_prep.cutout.options import DEFAULT_CUTOUT
@@ -26,7 +26,7 @@ def test_the_advice_is_what_prepare_then_does():
     assert product.area == pytest.approx(200 * 300, rel=0.01)
     for each in advice(Size(*SIZE), product, Framing(8)):
         for told, framing in ((each.product, None), (each.reframed_product, Framing(8))):
-            order = flow.prepare(photo, model=BrightMatter(), size=each.size, framing=framing)
+            order = pipeline.prepare(photo, model=BrightMatter(), size=each.size, framing=framing)
             sent = np.asarray(order.canvas.image.getchannel("A"), dtype=float).sum() / 255
             assert told == pytest.approx(sent, rel=0.02)
         assert each.reframed == order.placement.__class__(  # but for the crop, the very same placement

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from photio_prep import flow
+from photio_prep import pipeline
 from photio_prep.orders import store
 from photio_prep.orders.store import SANDBOX
 from photio_prep.sandbox import Sandbox
@@ -871,7 +871,7 @@ def test_of_many_photos_that_want_one_name_only_one_gets_it_however_many_are_fin
         Path(f"{number}").mkdir()
         source = saved(Path(f"{number}/shoe.png"), cutout(shade=100 + 20 * number))
         # The command line gives each a name of its own; a program may give one to several.
-        flow.prepare(source, description=SCENE, endpoint=identity.url, orders="photio-out/orders", output="shoe")
+        pipeline.prepare(source, description=SCENE, endpoint=identity.url, orders="photio-out/orders", output="shoe")
     assert keyed("generate", "photio-out", "--api-url", identity.url, "-q").code == 0
     said = keyed("finish", "photio-out", "--json")
     assert said.code == 3

@@ -11,9 +11,9 @@ from PIL import Image
 
 from photio_prep.api.client import InstantClient
 from photio_prep.final import drift
-from photio_prep.flow import generate, prepare
 from photio_prep.orders.revise import reworded
 from photio_prep.orders.store import SANDBOX, Order
+from photio_prep.pipeline import generate, prepare
 from photio_prep.quality import Drift as Judged
 from photio_prep.sandbox import Drift, Sandbox
 from photio_prep.sandbox.product import drifted

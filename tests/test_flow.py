@@ -16,11 +16,11 @@ import photio_prep
 from photio_prep import InstantClient, Order, Size, finish, generate, prepare, run
 from photio_prep.api.request import DEFAULT_NEGATIVE
 from photio_prep.errors import NoProduct, OutcomeUnknown, PhotioError, PhotoRefused, UsageError
-from photio_prep.flow import by_url
 from photio_prep.intake.load import load
 from photio_prep.orders import selection, state, store
 from photio_prep.orders.revise import revise
 from photio_prep.orders.state import State
+from photio_prep.pipeline import by_url
 from photio_prep.sandbox import Sandbox
 from tests.fakes import BrightMatter
 from tests.hostile import HostileServer

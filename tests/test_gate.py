@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from photio_prep import flow
+from photio_prep import pipeline
 from photio_prep.cutout import gate
 from photio_prep.cutout.matte import matte
 from photio_prep.cutout.models.registry import matter_for
@@ -182,9 +182,9 @@ def test_the_real_model_says_how_sure_it_is() -> None:
 
 def test_a_second_opinion_is_asked_only_when_it_is_wanted() -> None:
     picture, elsewhere = photos.photo((800, 600)), FixedMatter(Image.new("L", (800, 600)))
-    nothing, same = flow.prepare(picture, model=BrightMatter(), second=elsewhere), BrightMatter()
-    agreed = flow.prepare(picture, model=BrightMatter(), second=same)
-    alone = flow.prepare(picture, model=BrightMatter())
+    nothing, same = pipeline.prepare(picture, model=BrightMatter(), second=elsewhere), BrightMatter()
+    agreed = pipeline.prepare(picture, model=BrightMatter(), second=same)
+    alone = pipeline.prepare(picture, model=BrightMatter())
     assert nothing.origin.gate
     assert agreed.origin.gate
     assert alone.origin.gate
@@ -196,7 +196,7 @@ def test_a_second_opinion_is_asked_only_when_it_is_wanted() -> None:
 def test_a_cutout_that_came_as_one_has_no_ground_to_stand_out_from() -> None:
     white = Image.new("RGBA", (800, 600), (255, 255, 255, 0))
     white.paste((250, 250, 250, 255), (200, 150, 600, 450))
-    found = flow.prepare(white).origin.gate
+    found = pipeline.prepare(white).origin.gate
     assert found is not None
     assert "outline" not in found.figures
     assert found.verdict is Verdict.OK
@@ -230,7 +230,7 @@ def test_what_was_never_judged_is_not_stopped() -> None:
 
 
 def test_a_text_says_which_photo_what_was_found_and_what_to_do() -> None:
-    order = flow.prepare(photos.photo(), model=BrightMatter(), name="red shoe.jpg")
+    order = pipeline.prepare(photos.photo(), model=BrightMatter(), name="red shoe.jpg")
     with pytest.raises(GateStopped) as caught:
         preflight.enforce_gate(order, Level.WARN)
     said = str(caught.value)
@@ -301,15 +301,15 @@ def test_a_library_does_not_pay_for_a_stopped_order(monkeypatch: pytest.MonkeyPa
         def send(self, request: object, keep: object = None) -> object:
             raise AssertionError("paid")
 
-    order = flow.prepare(photos.cutout(), description=photos.SCENE)
+    order = pipeline.prepare(photos.cutout(), description=photos.SCENE)
     with pytest.raises(GateStopped):
-        flow.generate(order, client=Refusing())  # type: ignore[arg-type]
+        pipeline.generate(order, client=Refusing())  # type: ignore[arg-type]
     with pytest.raises(AssertionError, match="paid"):
-        flow.generate(order, client=Refusing(), gate="off")  # type: ignore[arg-type]
+        pipeline.generate(order, client=Refusing(), gate="off")  # type: ignore[arg-type]
 
 
 def test_an_order_that_goes_on_with_other_words_keeps_its_judgement(tmp_path: Path) -> None:
-    order = flow.prepare(photos.cutout(), orders=tmp_path)
+    order = pipeline.prepare(photos.cutout(), orders=tmp_path)
     new = revise(order, description=photos.SCENE)
     assert new.folder is not None
     kept = store.read(new.folder).origin.gate

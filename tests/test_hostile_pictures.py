@@ -21,9 +21,9 @@ import pytest
 from PIL import ExifTags, Image
 
 from photio_prep.errors import NoProduct, PhotoRefused
-from photio_prep.flow import prepare
 from photio_prep.imaging.decode import Limits, picture
 from photio_prep.intake.load import load
+from photio_prep.pipeline import prepare
 from photio_prep.system.files import read_input, write_whole
 from tests import commands, rasters
 from tests.photos import SCENE, cutout, encoded, photo, saved

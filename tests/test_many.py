@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from photio_prep import InstantClient, flow, run
+from photio_prep import InstantClient, pipeline, run
 from photio_prep.batch import run_many as many
 from photio_prep.batch.run_many import Job, Outcome, run_many
 from photio_prep.errors import PhotioError, PhotoRefused, Unexpected, UsageError
@@ -56,11 +56,11 @@ def of(kind: type) -> set[str]:
 
 
 def test_it_takes_every_option_that_run_takes() -> None:
-    by_name = {*signature(flow.run).parameters} - {"source", "client", "options"} | of(flow.Options)
+    by_name = {*signature(pipeline.run).parameters} - {"source", "client", "options"} | of(pipeline.Options)
     assert by_name <= of(Job)
     assert by_name - {"description"} == of(many.Options)
     # `variants` belongs to --seeds: the orders of one photo are made together.
-    prepares = {*signature(flow.prepare).parameters} - {"source", "endpoint", "description", "variants"}
+    prepares = {*signature(pipeline.prepare).parameters} - {"source", "endpoint", "description", "variants"}
     assert prepares <= of(many.Options)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from photio_prep import flow
+from photio_prep import pipeline
 from photio_prep.cutout.models import catalog, devices, openvino, weights
 from photio_prep.cutout.models.registry import CatalogueMatter, another, matter_for
 from photio_prep.errors import ModelUnavailable, UsageError
@@ -223,7 +223,9 @@ def test_an_order_says_where_its_model_ran(models: Path, tmp_path: Path) -> None
     (tmp_path / "orders").mkdir()
     picture = photos.photo((160, 120))
     for device in ("cpu", "auto"):
-        order = flow.prepare(picture, model=matter_for("u2netp", device=device), orders=tmp_path / "orders" / device)
+        order = pipeline.prepare(
+            picture, model=matter_for("u2netp", device=device), orders=tmp_path / "orders" / device
+        )
         assert order.folder is not None
         assert store.read(order.folder).device == order.device
         assert order.device in devices.offered()

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, features
 
 from photio_prep.errors import PhotoRefused
-from photio_prep.flow import prepare
 from photio_prep.imaging import colour
 from photio_prep.imaging.decode import Limits, picture
 from photio_prep.intake.load import load
+from photio_prep.pipeline import prepare
 from tests import icc
 from tests.photos import encoded, saved
 from tests.rasters import chunk, header, page, png, segment, tiff

@@ -11,9 +11,9 @@ from photio_prep.api.client import InstantClient
 from photio_prep.cutout.models.registry import matter_for
 from photio_prep.final.added_parts import outline
 from photio_prep.final.drift import figures
-from photio_prep.flow import generate, prepare
 from photio_prep.geometry import Box
 from photio_prep.orders.store import SANDBOX
+from photio_prep.pipeline import generate, prepare
 from photio_prep.quality import Drift, Outline
 from photio_prep.sandbox import Sandbox
 from tests.commands import Command

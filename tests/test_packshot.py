@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from photio_prep import flow
+from photio_prep import pipeline
 from photio_prep.cutout.framing import Framing
 from photio_prep.errors import StorageFailed
 from photio_prep.marketplaces.packshot import photo_of, product
@@ -26,7 +26,7 @@ def grainy(size: tuple[int, int] = LARGE) -> Image.Image:
 
 def prepared(root: Path, *, framing: Framing | None = None) -> Order:
     path = photos.saved(root / "a.png", grainy())
-    made = flow.prepare(path, mask=photos.mask(LARGE), orders=root / "orders", framing=framing)
+    made = pipeline.prepare(path, mask=photos.mask(LARGE), orders=root / "orders", framing=framing)
     assert made.folder
     return store.read(made.folder)
 
@@ -80,7 +80,7 @@ def test_without_the_very_photo_it_has_the_canvas_resolution(tmp_path: Path, wha
 
 def test_of_a_small_photo_the_cutout_is_taken_and_how_far_it_was_enlarged(tmp_path: Path):
     path = photos.saved(tmp_path / "a.png", photos.photo((300, 200)))
-    made = flow.prepare(path, mask=photos.mask((300, 200)), orders=tmp_path / "orders")
+    made = pipeline.prepare(path, mask=photos.mask((300, 200)), orders=tmp_path / "orders")
     found = product(made)
     assert found.already == pytest.approx(made.placement.scale, rel=0.01)
     assert found.already > 3

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from photio_prep import flow
+from photio_prep import pipeline
 from photio_prep.cutout.models import catalog
 from photio_prep.cutout.models import sam as pointed
 from photio_prep.cutout.models.prompts import Hints
@@ -72,7 +72,7 @@ def share(order: Order, middle: tuple[int, int]) -> float:
 
 
 def both(**hints: Any) -> tuple[float, float]:
-    order = flow.prepare(picture(), **hints)
+    order = pipeline.prepare(picture(), **hints)
     assert order.model == "sam"
     return share(order, RED), share(order, BLUE)
 
@@ -94,7 +94,7 @@ def test_a_box_keeps_what_is_in_it_and_a_point_in_it_the_colour(installed: Path)
     red, blue = both(points=[RED, BLUE], box=(0, 0, 700, 420))
     assert red > 0.98
     assert blue < 0.01
-    order = flow.prepare(picture(), box=(50, 100, 350, 400))
+    order = pipeline.prepare(picture(), box=(50, 100, 350, 400))
     rows, columns = np.nonzero(alpha_of(order) > 127)
     found = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
     assert np.allclose(found, (50, 100, 350, 400), atol=5)
@@ -109,7 +109,7 @@ def test_a_point_that_is_none_of_it_takes_away(installed: Path) -> None:
 
 def test_the_edge_is_the_pictures_own(installed: Path) -> None:
     """The network's mask is cut hard at a fraction of the picture's size; the cutout's rim is that of the disc."""
-    order = flow.prepare(picture(), points=[RED])
+    order = pipeline.prepare(picture(), points=[RED])
     alpha = alpha_of(order)
     y, x = np.indices(alpha.shape)
     away = np.hypot(x - RED[0], y - RED[1]) - RADIUS
@@ -119,12 +119,12 @@ def test_the_edge_is_the_pictures_own(installed: Path) -> None:
 
 def test_where_nothing_is_found_the_photo_is_refused(installed: Path) -> None:
     with pytest.raises(NoProduct):
-        flow.prepare(picture(), points=[RED], box=(600, 800, 640, 840))
+        pipeline.prepare(picture(), points=[RED], box=(600, 800, 640, 840))
 
 
 def test_another_point_is_another_wish(installed: Path, tmp_path: Path) -> None:
-    told = {flow.prepare(picture(), points=[point]).origin.options for point in (RED, BLUE)}
-    told |= {flow.prepare(picture(), points=[RED], box=(0, 0, 700, 420)).origin.options}
+    told = {pipeline.prepare(picture(), points=[point]).origin.options for point in (RED, BLUE)}
+    told |= {pipeline.prepare(picture(), points=[RED], box=(0, 0, 700, 420)).origin.options}
     assert len(told) == 3
     assert any("pointed +200,250" in each for each in told)
 
@@ -149,7 +149,7 @@ def test_another_point_is_another_wish(installed: Path, tmp_path: Path) -> None:
 )
 def test_what_cannot_be_meant_is_refused_before_anything_is_loaded(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError) as caught:
-        flow.prepare(picture(), **wrong)
+        pipeline.prepare(picture(), **wrong)
     assert caught.value.exit_code == 2
 
 
@@ -160,13 +160,13 @@ def test_the_corners_of_the_photo_are_in_it() -> None:
 
 def test_sam_needs_a_hint_and_a_hint_needs_sam(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="point or a box"):
-        flow.prepare(picture(), model=pointed.Sam())
+        pipeline.prepare(picture(), model=pointed.Sam())
     monkeypatch.setenv("PHOTIO_MODELS", str(tmp_path))
     with pytest.raises(ModelUnavailable, match="models pull sam-encoder sam-decoder") as caught:
-        flow.prepare(picture(), points=[RED], model=pointed.Sam())
+        pipeline.prepare(picture(), points=[RED], model=pointed.Sam())
     assert caught.value.exit_code == 11
     with pytest.raises(UsageError, match="--point"):
-        flow.prepare(picture(), model="sam-encoder")
+        pipeline.prepare(picture(), model="sam-encoder")
 
 
 def test_damaged_weights_are_not_loaded(installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +176,7 @@ def test_damaged_weights_are_not_loaded(installed: Path, tmp_path: Path, monkeyp
         (tmp_path / row.file).write_bytes(data)
     monkeypatch.setenv("PHOTIO_MODELS", str(tmp_path))
     with pytest.raises(ModelUnavailable, match="damaged"):
-        flow.prepare(picture(), points=[RED])
+        pipeline.prepare(picture(), points=[RED])
 
 
 def test_the_command_line_points_too(installed: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

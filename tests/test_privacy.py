@@ -16,11 +16,11 @@ from PIL import ExifTags, Image, PngImagePlugin
 
 from photio_prep.errors import PhotoRefused
 from photio_prep.final.writer import write_final
-from photio_prep.flow import prepare
 from photio_prep.imaging.colour import SRGB_PROFILE, is_plain
 from photio_prep.imaging.encode import encoded
 from photio_prep.intake.load import load
 from photio_prep.orders import store
+from photio_prep.pipeline import prepare
 from photio_prep.types import Credit
 from tests import icc
 from tests.photos import SCENE, cutout, photo

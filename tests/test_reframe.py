@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from photio_prep import flow
+from photio_prep import pipeline
 from photio_prep.cutout.framing import Framing, cropped
 from photio_prep.cutout.models.registry import CatalogueMatter
 from photio_prep.errors import StorageFailed
@@ -36,7 +36,7 @@ def aside() -> Image.Image:
 
 def test_the_product_is_found_once_and_gets_the_canvas():
     matter = CountingMatter()
-    order = flow.prepare(aside(), model=matter, framing=Framing(8))
+    order = pipeline.prepare(aside(), model=matter, framing=Framing(8))
     assert matter.pictures == 1
     way = order.placement
     assert way.crop is not None
@@ -52,19 +52,19 @@ def test_the_product_is_found_once_and_gets_the_canvas():
     alpha = np.asarray(order.canvas.image.getchannel("A"))
     scale = way.scale
     assert (alpha > 128).sum() == pytest.approx(200 * 300 * scale**2, rel=0.02)
-    whole = flow.prepare(aside(), model=BrightMatter())
+    whole = pipeline.prepare(aside(), model=BrightMatter())
     assert (alpha > 128).sum() > 9 * (np.asarray(whole.canvas.image.getchannel("A")) > 128).sum()
 
 
 def test_finish_gives_back_the_new_frame_at_the_photos_resolution():
     photo = load(photos.encoded(aside()))
-    order = flow.prepare(photo, model=BrightMatter(), framing=Framing(12))
+    order = pipeline.prepare(photo, model=BrightMatter(), framing=Framing(12))
     way = order.placement
     assert way.crop
     shown = cropped(photo, way.crop).image.resize(way.box.size, Image.Resampling.LANCZOS)
     answer = Image.new("RGB", way.canvas)
     answer.paste(shown, way.box[:2])
-    final = flow.finish(order, Result(b"", answer, way)).image
+    final = pipeline.finish(order, Result(b"", answer, way)).image
     assert final.size == way.source == way.crop.size
     own = np.asarray(cropped(photo, way.crop).image).astype(float)
     difference = np.abs(np.asarray(final).astype(float) - own)
@@ -82,7 +82,7 @@ def test_a_mask_and_an_alpha_are_framed_too_and_no_model_is_asked(way: str):
     photo = aside()
     if way == "alpha":
         photo.putalpha(drawn)
-    order = flow.prepare(
+    order = pipeline.prepare(
         photo, model=BrokenMatter(), mask=drawn if way == "mask" else None, framing=Framing(30, percent=False)
     )
     assert order.model == way
@@ -97,11 +97,13 @@ def test_a_mask_and_an_alpha_are_framed_too_and_no_model_is_asked(way: str):
 
 def test_a_product_that_the_photo_cuts_stays_flush_and_alignment_moves_the_rest():
     image = aside().crop((300, 0, 1600, 1200))  # the left half of it is gone
-    order = flow.prepare(image, model=BrightMatter(), framing=Framing(8), size="Square")
+    order = pipeline.prepare(image, model=BrightMatter(), framing=Framing(8), size="Square")
     assert order.placement.crop
     assert order.placement.crop.left == 0
-    top = flow.prepare(aside(), model=BrightMatter(), framing=Framing(8, align="left"), size="Square").placement.crop
-    middle = flow.prepare(aside(), model=BrightMatter(), framing=Framing(8), size="Square").placement.crop
+    top = pipeline.prepare(
+        aside(), model=BrightMatter(), framing=Framing(8, align="left"), size="Square"
+    ).placement.crop
+    middle = pipeline.prepare(aside(), model=BrightMatter(), framing=Framing(8), size="Square").placement.crop
     assert top
     assert middle
     assert top.size == middle.size
@@ -110,12 +112,12 @@ def test_a_product_that_the_photo_cuts_stays_flush_and_alignment_moves_the_rest(
 
 def test_the_frame_is_kept_on_disk_and_another_frame_is_another_order(tmp_path: Path):
     path = photos.saved(tmp_path / "a.png", aside())
-    made = flow.prepare(path, model=BrightMatter(), framing=Framing(8), orders=tmp_path / "orders")
+    made = pipeline.prepare(path, model=BrightMatter(), framing=Framing(8), orders=tmp_path / "orders")
     assert made.folder
     again = store.read(made.folder)
     assert again.placement == made.placement
     assert "framing product 8%" in made.origin.options
-    wider = flow.prepare(path, model=BrightMatter(), framing=Framing(20), orders=tmp_path / "orders")
+    wider = pipeline.prepare(path, model=BrightMatter(), framing=Framing(20), orders=tmp_path / "orders")
     assert wider.key != made.key
     (photo,) = made.folder.glob("photo-*.json")
     facts = json.loads(photo.read_bytes())
@@ -127,7 +129,7 @@ def test_the_frame_is_kept_on_disk_and_another_frame_is_another_order(tmp_path: 
 
 def test_without_it_the_placement_says_nothing_of_a_crop(tmp_path: Path):
     path = photos.saved(tmp_path / "a.png", aside())
-    made = flow.prepare(path, model=BrightMatter(), orders=tmp_path / "orders")
+    made = pipeline.prepare(path, model=BrightMatter(), orders=tmp_path / "orders")
     assert made.placement.crop is None
     assert made.folder
     (photo,) = made.folder.glob("photo-*.json")
@@ -165,7 +167,7 @@ def test_a_frame_of_an_animation_and_a_frame_around_the_product(command: Command
 @pytest.mark.parametrize("stem", ["mug", "carton"])
 def test_real_products_keep_their_edges_in_the_new_frame(stem: str, u2netp: CatalogueMatter):
     (path,) = (FIXTURES / "photos").glob(f"{stem}.*")
-    order = flow.prepare(path, model=u2netp, framing=Framing(8))
+    order = pipeline.prepare(path, model=u2netp, framing=Framing(8))
     crop = order.placement.crop
     assert crop
     with Image.open(FIXTURES / "truth" / f"{stem}.webp") as truth:

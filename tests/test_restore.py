@@ -17,9 +17,9 @@ from photio_prep.final import restore
 from photio_prep.final.crop import crop
 from photio_prep.final.drift import _lab
 from photio_prep.final.upsample_alpha import Upsampled
-from photio_prep.flow import finish, prepare
 from photio_prep.intake.load import load
 from photio_prep.orders.store import SANDBOX, Order
+from photio_prep.pipeline import finish, prepare
 from photio_prep.sandbox import Drift, contract, scene
 from photio_prep.types import Photo, Result
 

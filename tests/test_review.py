@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from photio_prep import flow, review
+from photio_prep import pipeline, review
 from photio_prep import review as page
 from photio_prep.api.client import InstantClient
 from photio_prep.cli import review as cli_review
@@ -45,7 +45,9 @@ def planned(out: Path, name: str = "a.png", **given: Any) -> Order:
     """An order on disk for a photo beside the output folder."""
     size = (90 + len(list(out.glob("orders/*"))), 70)
     source = saved(out.parent / name, cutout(size))
-    return flow.prepare(source, **{"description": SCENE, "orders": out / "orders", "output": Path(name).stem, **given})
+    return pipeline.prepare(
+        source, **{"description": SCENE, "orders": out / "orders", "output": Path(name).stem, **given}
+    )
 
 
 def told(place: Path) -> dict[str, Any]:
@@ -88,7 +90,7 @@ def test_an_order_that_went_on_is_shown_as_what_it_went_on_as(tmp_path: Path) ->
 
 def test_two_photos_of_one_order_are_two_rows_and_one_call(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
-        flow.prepare(cutout(), description=SCENE, seed=1, orders=tmp_path / "orders", name=name, output=name)
+        pipeline.prepare(cutout(), description=SCENE, seed=1, orders=tmp_path / "orders", name=name, output=name)
     found = rows(tmp_path)
     assert [row.source for row in found] == ["a.png", "b.png"]
     assert len({row.folder for row in found}) == 1
@@ -205,7 +207,7 @@ def test_pictures_are_made_once_and_anew_when_an_answer_comes(tmp_path: Path, id
     assert list(made) == [first.thumb]
     list(pictures([row]))
     assert {each: each.stat().st_mtime_ns for each in (tmp_path / FILES).iterdir()} == made
-    flow.generate(order, client=InstantClient(KEY, api_url=identity.url), gate="off")
+    pipeline.generate(order, client=InstantClient(KEY, api_url=identity.url), gate="off")
     (row,) = rows(tmp_path)
     (second,) = pictures([row])
     assert second.answer
@@ -224,7 +226,7 @@ def test_the_products_box_is_that_of_the_canvas(tmp_path: Path) -> None:
 
 
 def test_an_order_keeps_its_photo_to_look_at_without_its_metadata(tmp_path: Path) -> None:
-    order = flow.prepare(photo(), mask=cutout().getchannel("A"), orders=tmp_path)
+    order = pipeline.prepare(photo(), mask=cutout().getchannel("A"), orders=tmp_path)
     assert order.folder
     assert order.cutout
     with Image.open(order.folder / previews.PHOTO) as shown:
@@ -258,7 +260,7 @@ def test_a_link_in_an_orders_folder_is_not_followed(tmp_path: Path) -> None:
 
 def test_a_final_is_found_where_it_was_put_and_where_it_was_moved(tmp_path: Path, identity: Sandbox) -> None:
     order = planned(tmp_path / "out", endpoint=identity.url, size=TINY)
-    flow.generate(order, client=InstantClient(KEY, api_url=identity.url), gate="off")
+    pipeline.generate(order, client=InstantClient(KEY, api_url=identity.url), gate="off")
     away = write_final(order, tmp_path / "elsewhere")
     (seen,) = pictures(rows(tmp_path / "out"))
     assert seen.final == away
@@ -270,7 +272,7 @@ def test_a_final_is_found_where_it_was_put_and_where_it_was_moved(tmp_path: Path
 
 def test_an_order_that_somebody_made_up_shows_no_picture_that_it_names(tmp_path: Path, identity: Sandbox) -> None:
     order = planned(tmp_path / "out", endpoint=identity.url, size=TINY)
-    flow.generate(order, client=InstantClient(KEY, api_url=identity.url), gate="off")
+    pipeline.generate(order, client=InstantClient(KEY, api_url=identity.url), gate="off")
     write_final(order, tmp_path / "out").unlink()
     private = saved(tmp_path / "private.png", cutout(shade=90))
     assert order.folder
@@ -341,9 +343,9 @@ def test_the_library_reviews_folders_and_orders(tmp_path: Path) -> None:
     one = review([second], tmp_path / "one.html")
     assert [each["key"] for each in told(one)["rows"]] == [second.key]
     assert len(told(review([first, second]))["rows"]) == 2
-    assert flow.prepare(cutout()).folder is None
+    assert pipeline.prepare(cutout()).folder is None
     with pytest.raises(UsageError, match="no order"):
-        review([flow.prepare(cutout())])
+        review([pipeline.prepare(cutout())])
 
 
 def test_contact_sheets_show_every_photo_by_its_number(tmp_path: Path) -> None:
@@ -617,7 +619,7 @@ def test_the_page_lies_in_the_output_folder(tmp_path: Path) -> None:
     for named in (tmp_path / "out", tmp_path / "out" / "orders"):
         assert review(named) == tmp_path / "out" / "review.html"
     assert review(order.folder) == tmp_path / "out" / f"review-{order.key[:8]}.html"
-    bare = flow.prepare(cutout(), description=SCENE, orders=tmp_path / "bare")
+    bare = pipeline.prepare(cutout(), description=SCENE, orders=tmp_path / "bare")
     assert bare.folder
     assert review([bare]) == review(tmp_path / "bare") == tmp_path / "bare" / "review.html"
     assert sorted(each.name for each in tmp_path.iterdir()) == ["a.png", "bare", "out"]

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep import flow
+from photio_prep import pipeline
 from photio_prep.api import credentials
 from photio_prep.api.client import InstantClient
 from photio_prep.api.key import Key
@@ -230,7 +230,7 @@ def test_no_verb_no_log_no_file_and_no_other_header_holds_the_key(
 def ended(order: Order, till: Till) -> BaseException | None:
     """What paying for the order raised."""
     try:
-        flow.generate(order, client=till)
+        pipeline.generate(order, client=till)
     except BaseException as error:  # noqa: BLE001  a Ctrl-C too
         return error
     return None
@@ -261,7 +261,7 @@ def test_no_error_no_traceback_and_no_object_holds_the_key(name: str, home: Path
     with failing(name, monkeypatch, home) as (url, _):
         client = sender(url)
         till = Till(client)
-        order = flow.prepare(cutout(), description=SCENE, size=TINY, endpoint=url, orders=home / "orders")
+        order = pipeline.prepare(cutout(), description=SCENE, size=TINY, endpoint=url, orders=home / "orders")
         error = ended(order, till)
         assert (error is None) == (name == "a good answer")
         again = ended(order, till)
@@ -284,7 +284,7 @@ def test_a_bug_in_the_middle_of_a_call_leaves_no_key_in_the_locals(
         raise bug
 
     with HostileServer(ok()) as server:
-        order = flow.prepare(cutout(), description=SCENE, size=TINY, endpoint=server.url, orders=home / "orders")
+        order = pipeline.prepare(cutout(), description=SCENE, size=TINY, endpoint=server.url, orders=home / "orders")
         monkeypatch.setattr(http.client.HTTPConnection, where, broken)
         error = ended(order, Till(sender(server.url)))
     assert error is bug

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from photio_prep import flow
+from photio_prep import pipeline
 from photio_prep.errors import OutputExists, PresetFailed, StorageFailed, UsageError
 from photio_prep.final.provenance import source_type
-from photio_prep.flow import finish
 from photio_prep.imaging.encode import SANDBOX_MARK, encoded
 from photio_prep.marketplaces import presets
 from photio_prep.marketplaces.writer import QUALITIES, Shelf, Shelved, _light_enough
 from photio_prep.orders import state, store
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
+from photio_prep.pipeline import finish
 from photio_prep.types import UNCREDITED
 from tests import photos
 from tests.commands import Command
@@ -40,7 +40,7 @@ def answer(order: Order) -> None:
 
 def planned(root: Path, *, endpoint: str = "https://api.example/x", size: tuple[int, int] = (1200, 900)) -> Order:
     path = photos.saved(root / "in" / "a.jpg", photos.photo(size))
-    made = flow.prepare(
+    made = pipeline.prepare(
         path, description="on oak", mask=photos.mask(size), orders=root / "orders", output="x/a", endpoint=endpoint
     )
     assert made.folder
@@ -55,7 +55,7 @@ def made(shelf: Shelf, order: Order, out: Path) -> list[Shelved]:
 def test_every_file_passes_its_own_check_on_every_fixture(path: Path, tmp_path: Path):
     with Image.open(FIXTURES / "truth" / f"{path.stem}.webp") as truth:
         drawn = truth.getchannel("A")
-    order = flow.prepare(path, description="on oak", mask=drawn, orders=tmp_path / "orders")
+    order = pipeline.prepare(path, description="on oak", mask=drawn, orders=tmp_path / "orders")
     answer(order)
     found = made(Shelf(ALL), order, tmp_path / "out")
     assert {each.preset.name for each in found} == set(presets.names())

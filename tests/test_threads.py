@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from photio_prep import flow
+from photio_prep import pipeline
 from photio_prep.errors import UsageError
 from photio_prep.orders import state, store
 from photio_prep.orders.state import State
@@ -112,7 +112,7 @@ def test_generate_with_every_thread_refused_once(tmp_path: Path, command_home: P
         out = tmp_path / f"out-{at}"
         with HostileServer(ok()) as server:
             for seed in range(1, 5):
-                flow.prepare(
+                pipeline.prepare(
                     cutout(), description=SCENE, seed=seed, size=TINY, endpoint=server.url, orders=out / "orders"
                 )
             verb = ["generate", out, "--api-url", server.url, "--jobs", 4, "--yes", "-q"]
@@ -281,4 +281,4 @@ def test_an_odd_picture_without_a_thread_is_refused_in_words(monkeypatch: pytest
     refusing(monkeypatch, 0)
     monkeypatch.setattr(threads._CLOCK, "_thread", None)
     with pytest.raises(PhotoRefused, match="cannot be started"):
-        flow.prepare(encoded(Image.new("P", (90, 70)), "GIF"))
+        pipeline.prepare(encoded(Image.new("P", (90, 70)), "GIF"))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from photio_prep import flow
+from photio_prep import pipeline
 from photio_prep.errors import StorageFailed
 from photio_prep.orders import previews
 from photio_prep.orders.revise import revise
@@ -46,7 +46,7 @@ def test_any_size_is_drawn_and_none_is_large(size: tuple[int, int]) -> None:
 
 
 def test_prepare_writes_both_once(tmp_path: Path) -> None:
-    order = flow.prepare(photos.photo((900, 700)), model=BrightMatter(), orders=tmp_path)
+    order = pipeline.prepare(photos.photo((900, 700)), model=BrightMatter(), orders=tmp_path)
     assert order.folder is not None
     assert order.cutout is not None
     with Image.open(order.folder / "mask.png") as mask, Image.open(order.folder / "overlay.png") as seen:
@@ -54,12 +54,12 @@ def test_prepare_writes_both_once(tmp_path: Path) -> None:
         assert mask.tobytes() == order.cutout.getchannel("A").tobytes()
         assert seen.mode == "RGB"
     before = (order.folder / "overlay.png").stat().st_mtime_ns
-    flow.prepare(photos.photo((900, 700)), model=BrightMatter(), orders=tmp_path)
+    pipeline.prepare(photos.photo((900, 700)), model=BrightMatter(), orders=tmp_path)
     assert (order.folder / "overlay.png").stat().st_mtime_ns == before
 
 
 def test_they_go_along_when_an_order_goes_on(tmp_path: Path) -> None:
-    order = flow.prepare(photos.photo((900, 700)), model=BrightMatter(), orders=tmp_path)
+    order = pipeline.prepare(photos.photo((900, 700)), model=BrightMatter(), orders=tmp_path)
     new = revise(order, description=photos.SCENE)
     assert order.folder is not None
     assert new.folder is not None

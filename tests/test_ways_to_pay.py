@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photio_prep import InstantClient, flow, run_many
+from photio_prep import InstantClient, pipeline, run_many
 from photio_prep.batch.run_many import Job
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.orders import state, store
@@ -49,7 +49,7 @@ def prepared(url: str) -> dict[str, Order]:
         # The gate stops a product of 46 pixels; the others are large enough.
         size = (90, 70) if name == "stopped" else (1200, 900)
         source = saved(Path(f"in/{name}.png"), cutout(size, shade=120 + 10 * number))
-        made[name] = flow.prepare(source, description=SCENE, endpoint=url, orders=OUT / "orders", output=name)
+        made[name] = pipeline.prepare(source, description=SCENE, endpoint=url, orders=OUT / "orders", output=name)
     canvas = Canvas(made["older"].canvas.png + b"older", made["older"].placement)
     older = replace(made["older"], request=replace(made["older"].request, canvas=canvas), folder=None)
     pay(store.write(older, OUT / "orders"), client(url), Preflight(Level.OFF))
@@ -110,7 +110,7 @@ def code_of(work: Callable[[], object]) -> int:
 def library_run(_: Command, url: str, again: bool) -> dict[str, int]:
     options = {"client": client(url), "orders": OUT / "orders", "gate": "warn", "pay_again": again}
     return {
-        name: code_of(lambda: flow.run(f"in/{name}.png", SCENE, output=name, **options))  # type: ignore[arg-type]  # noqa: B023
+        name: code_of(lambda: pipeline.run(f"in/{name}.png", SCENE, output=name, **options))  # type: ignore[arg-type]  # noqa: B023
         for name in EXPECTED
     }
 
@@ -118,10 +118,10 @@ def library_run(_: Command, url: str, again: bool) -> dict[str, int]:
 def library_generate(_: Command, url: str, again: bool) -> dict[str, int]:
     ended = {}
     for name in EXPECTED:
-        order = flow.prepare(f"in/{name}.png", description=SCENE, endpoint=url, orders=OUT / "orders", output=name)
+        order = pipeline.prepare(f"in/{name}.png", description=SCENE, endpoint=url, orders=OUT / "orders", output=name)
         pay_again = again
         ended[name] = code_of(
-            lambda: flow.generate(order, client=client(url), gate="warn", pay_again=pay_again)  # noqa: B023
+            lambda: pipeline.generate(order, client=client(url), gate="warn", pay_again=pay_again)  # noqa: B023
         )
     return ended
 
@@ -140,7 +140,7 @@ def bare_pay(_: Command, url: str, again: bool) -> dict[str, int]:
     """What everything else stands on: without a word of the user it refuses whatever may be refused."""
     ended = {}
     for name in EXPECTED:
-        order = flow.prepare(f"in/{name}.png", description=SCENE, endpoint=url, orders=OUT / "orders", output=name)
+        order = pipeline.prepare(f"in/{name}.png", description=SCENE, endpoint=url, orders=OUT / "orders", output=name)
         preflight = Preflight(pay_again=True) if again else None
         ended[name] = code_of(lambda: pay(order, client(url), preflight))  # noqa: B023
     return ended
@@ -190,10 +190,10 @@ def test_no_way_pays_without_a_scene(keyed: Command):
         assert keyed("generate", "photio-out", "--api-url", server.url).code == 2
         for orders_ in (None, OUT / "orders"):
             with pytest.raises(UsageError, match="no scene description"):
-                flow.run("in/a.png", " ", client=client(server.url), orders=orders_)
-            order = flow.prepare("in/a.png", endpoint=server.url, orders=orders_)
+                pipeline.run("in/a.png", " ", client=client(server.url), orders=orders_)
+            order = pipeline.prepare("in/a.png", endpoint=server.url, orders=orders_)
             with pytest.raises(UsageError, match="no scene description"):
-                flow.generate(order, client=client(server.url))
+                pipeline.generate(order, client=client(server.url))
             with pytest.raises(UsageError, match="no scene description"):
                 pay(order, client(server.url))
             (outcome,) = run_many(["in/a.png"], client=client(server.url), orders=orders_)
@@ -204,7 +204,7 @@ def test_no_way_pays_without_a_scene(keyed: Command):
 def test_an_order_by_url_is_said_to_be_one_before_it_is_paid_for(keyed: Command):
     saved(Path("in/a.png"), cutout((1200, 900)))
     with HostileServer(ok()) as server:
-        order = flow.prepare("in/a.png", description=SCENE, endpoint=server.url, size="Square")
+        order = pipeline.prepare("in/a.png", description=SCENE, endpoint=server.url, size="Square")
         request = replace(order.request, image_url="https://user:s3cret@shop.example/other.png?sig=s3cret")
         made = store.write(replace(order, request=request), OUT / "orders")
         said = keyed("generate", "photio-out", "--api-url", server.url, "--max-calls", "0")

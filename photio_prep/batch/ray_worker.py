@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from photio_prep import flow, settings
+from photio_prep import pipeline, settings
 from photio_prep.api import credentials
 from photio_prep.api.client import API_URL, InstantClient
 from photio_prep.batch.ray_budget import Asking, SharedPace, SharedTill
@@ -131,7 +131,7 @@ class Preparing:
         if own:
             self._shelf.choose(item.name, item.output, presets.chosen(own))
         second = another(self._matter.name, device=plan.device, accepted=plan.accepted) if plan.second else None
-        order = flow.prepare(
+        order = pipeline.prepare(
             read.read(item, offline=plan.offline),
             **{**plan.wishes, **wishes},
             model=self._matter,

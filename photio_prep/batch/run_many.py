@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Required, Unpack, cast
 
-from photio_prep import flow
+from photio_prep import pipeline
 from photio_prep.api.spending_guard import Till
 from photio_prep.batch.scheduler import as_done, in_order
 from photio_prep.errors import Interrupted, PhotioError, UsageError
@@ -22,7 +22,7 @@ from photio_prep.types import Final, Photo, Result, Sender
 JOBS = 8
 
 
-class Options(flow.Options, total=False):
+class Options(pipeline.Options, total=False):
     """The options of `run`: the arguments of `prepare`, and how it is paid for and finished."""
 
     format: str | None
@@ -123,7 +123,7 @@ _PAYING = ("gate", "pay_again")
 
 def _begun(for_all: Mapping[str, Any], endpoint: str, source: Source | Photo | Job) -> _Begun:
     own = cast("Mapping[str, Any]", source) if isinstance(source, Mapping) else {"source": source}
-    if unknown := own.keys() - {*Job.__annotations__, *Options.__annotations__, *flow.Options.__annotations__}:
+    if unknown := own.keys() - {*Job.__annotations__, *Options.__annotations__, *pipeline.Options.__annotations__}:
         raise UsageError(f"{min(unknown)!r} is no option of a photo", "Its options are those of `run`")
     if "source" not in own:
         raise UsageError("a mapping names no source", "Give the photo as `source`")
@@ -131,7 +131,7 @@ def _begun(for_all: Mapping[str, Any], endpoint: str, source: Source | Photo | J
     paying = {name: given.pop(name) for name in _PAYING if name in given}
     finishing = {name: given.pop(name) for name in _FINISHING if name in given}
     wishes = Finishing(**{name: value for name, value in finishing.items() if name != "format"})
-    order = flow.prepare(**given)
+    order = pipeline.prepare(**given)
     wishes.fits(order.placement)
     final_format(order.origin.format, finishing.get("format"))
     limits = {"limits": given["limits"]} if "limits" in given else {}
@@ -141,10 +141,10 @@ def _begun(for_all: Mapping[str, Any], endpoint: str, source: Source | Photo | J
 def _called(till: Till, job: tuple[object, _Begun | PhotioError]) -> Result:
     if isinstance(job[1], PhotioError):  # refused while it was prepared
         raise job[1]
-    return flow.generate(job[1].order, client=till, **job[1].paying)
+    return pipeline.generate(job[1].order, client=till, **job[1].paying)
 
 
 def _finished(job: tuple[object, _Begun | PhotioError], result: Result) -> Final:
     if isinstance(job[1], PhotioError):
         raise job[1]
-    return flow.finish(job[1].order, result, **job[1].finishing)
+    return pipeline.finish(job[1].order, result, **job[1].finishing)

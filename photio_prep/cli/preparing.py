@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from photio_prep import flow, settings
+from photio_prep import pipeline, settings
 from photio_prep.batch import scheduler
 from photio_prep.cli import options
 from photio_prep.cli.talk import Talk
@@ -39,7 +39,7 @@ def prepared(
 
     def work(item: inputs.Item) -> Order:
         talk.begun(item.name)
-        return flow.prepare(
+        return pipeline.prepare(
             read.read(item, offline=offline),
             **{**words, **cutting, **framing, **item.wishes},
             points=points,

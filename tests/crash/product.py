@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import scipy.fft
 import scipy.ndimage  # noqa: F401
 
-from photio_prep import flow
+from photio_prep import pipeline
 from photio_prep.api.client import InstantClient
 from photio_prep.api.request import request
 from photio_prep.api.spending_guard import Till
@@ -91,7 +91,7 @@ def marks_finished_first(order: Order, sender: Sender, out: Path) -> Path:
     assert order.folder is not None
     payment.pay(order, sender)
     if state.finished(order.folder, order.origin) is None:
-        final = flow.finish(order)
+        final = pipeline.finish(order)
         data = encoded(final.image, final.format)
         state.mark_finished(order.folder, order.origin, target, data)
         target.write_bytes(data)
@@ -102,7 +102,7 @@ def skips_if_output_exists(order: Order, sender: Sender, out: Path) -> Path:
     """D: no claim at all; the output's existence is the only memory."""
     target = writer.final_path(order, out)
     if not target.exists():
-        final = flow.finish(order, sender.send(order.request))
+        final = pipeline.finish(order, sender.send(order.request))
         files.write_whole(target, encoded(final.image, final.format))
     return target
 
