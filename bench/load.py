@@ -23,8 +23,8 @@ from PIL import Image
 from photio_prep import pipeline
 from photio_prep.api.client import InstantClient
 from photio_prep.api.spending_guard import Till
-from photio_prep.cli.paying import each
-from photio_prep.cli.talk import Talk
+from photio_prep.cli.console import Talk
+from photio_prep.cli.payment import each
 from photio_prep.final import writer
 from photio_prep.geometry import Recommended, Size
 from photio_prep.orders import payment, state, store

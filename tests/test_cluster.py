@@ -30,8 +30,8 @@ from photio_prep.api.key import Key
 from photio_prep.batch.ray_budget import Asking, Permits
 from photio_prep.batch.ray_driver import Ended, _ended
 from photio_prep.batch.ray_worker import Plan, Preparing, _step, row_of
-from photio_prep.cli import clustering
-from photio_prep.cli.talk import Talk
+from photio_prep.cli import ray
+from photio_prep.cli.console import Talk
 from photio_prep.errors import (
     Interrupted,
     OutcomeUnknown,
@@ -274,7 +274,7 @@ def test_what_cannot_be_done_with_a_final_here_is_told_like_what_a_worker_met(
         raise error("it is as it is", "Mend it", subject="memory://finals/a-photio.png")
 
     talk, closed = Talk(), list[PhotioError]()
-    clustering._tell(ended, tmp_path / "out", talk, finished, closed.append)
+    ray._tell(ended, tmp_path / "out", talk, finished, closed.append)
     assert (talk.exit_code, len(closed)) == (error.exit_code, closes)
     assert "error: a.png: memory://finals/a-photio.png: it is as it is" in capsys.readouterr().err
 

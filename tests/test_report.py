@@ -17,7 +17,7 @@ from photio_prep import InstantClient, generate, prepare
 from photio_prep.api.spending_guard import Till
 from photio_prep.batch import report
 from photio_prep.cli import reporting
-from photio_prep.cli.talk import Talk
+from photio_prep.cli.console import Talk
 from photio_prep.orders import index, payment, store
 from photio_prep.orders.paid_before import is_changed
 from photio_prep.orders.state import State

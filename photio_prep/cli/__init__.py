@@ -13,26 +13,26 @@ from photio_prep.cli.streams import open_closed
 from photio_prep.errors import PhotioError
 
 if TYPE_CHECKING:
-    from photio_prep.cli.talk import Talk
+    from photio_prep.cli.console import Talk
 
 
 class _Lazy(click.Group):
     """Verbs by name; the file of a verb is loaded when it is called, so that --help and --version answer at once."""
 
     verbs: ClassVar[dict[str, tuple[str, str]]] = {
-        "prepare": ("orders", "Dry run: cut out and pad; one order per photo. Free, no network, no key."),
+        "prepare": ("finish", "Dry run: cut out and pad; one order per photo. Free, no network, no key."),
         "generate": ("generate", "PAYS: send orders that are not answered yet; keep the raw answers."),
-        "finish": ("orders", "From kept answers: crop back and write the finals. Free, repeatable."),
-        "run": ("running", "PAYS: prepare, generate and finish in a row."),
-        "keep": ("sweeping", "Choose one of several seeds (run --seeds) as the photo's final."),
-        "status": ("states", "States and spend of an output folder."),
-        "resolve": ("states", "Say what became of an order whose outcome is unknown."),
+        "finish": ("finish", "From kept answers: crop back and write the finals. Free, repeatable."),
+        "run": ("run", "PAYS: prepare, generate and finish in a row."),
+        "keep": ("keep", "Choose one of several seeds (run --seeds) as the photo's final."),
+        "status": ("status", "States and spend of an output folder."),
+        "resolve": ("status", "Say what became of an order whose outcome is unknown."),
         "review": ("review", "A static page to look at: before you pay, before you publish."),
         "models": ("models", "The models that cut out: list, pull, verify, path."),
         "presets": ("presets", "What marketplaces ask of a picture; whether a file keeps to it."),
         "sizes": ("sizes", "The recommended sizes; what a photo snaps to, and why."),
-        "check": ("tools", "Key, model, folders, versions: what works, what does not, what to do."),
-        "sandbox": ("tools", "A local stand-in of the Instant API over real HTTP."),
+        "check": ("check", "Key, model, folders, versions: what works, what does not, what to do."),
+        "sandbox": ("check", "A local stand-in of the Instant API over real HTTP."),
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
@@ -85,6 +85,6 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _talk() -> "Talk":
-    from photio_prep.cli.talk import Talk
+    from photio_prep.cli.console import Talk
 
     return Talk()

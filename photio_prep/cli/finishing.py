@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from photio_prep.cli.shelving import Shelving, Wishes
-from photio_prep.cli.talk import Talk
+from photio_prep.cli.console import Talk
+from photio_prep.cli.outputs import Shelving, Wishes
 from photio_prep.errors import PhotoRefused
 from photio_prep.final import writer
 from photio_prep.final.options import Finishing

@@ -10,11 +10,11 @@ import click
 from photio_prep import settings
 from photio_prep.api.curl import curl
 from photio_prep.api.request import doubts
-from photio_prep.cli import clients, options, reporting
-from photio_prep.cli import paying as paying_
-from photio_prep.cli.orders import out_of, split
+from photio_prep.cli import client, options, reporting
+from photio_prep.cli import payment as paying_
+from photio_prep.cli.console import Talk
+from photio_prep.cli.finish import out_of, split
 from photio_prep.cli.review import Decided
-from photio_prep.cli.talk import Talk
 from photio_prep.errors import GateStopped, UsageError, of_photo
 from photio_prep.orders import index, payment, selection, store
 from photio_prep.orders import state as states
@@ -57,7 +57,7 @@ def generate(
     # Somebody who saw the gate's reasons said yes: only a gate that is asked for now knows better.
     level = Level.OFF if approved is not None and strictness is None else settings.gate(strictness)
     preflight = Preflight(level, pay_again=again)
-    endpoint = clients.endpoint(sandbox=paying["sandbox"], api_url=paying["api_url"])
+    endpoint = client.endpoint(sandbox=paying["sandbox"], api_url=paying["api_url"])
     reporting.begin(talk, "generate", paying["price"])
     asked = {
         "described": words["description"] is not None,

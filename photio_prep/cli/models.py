@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from photio_prep.cli import options
-from photio_prep.cli.talk import Talk
+from photio_prep.cli.console import Talk
 from photio_prep.cutout.models import catalog, weights
 from photio_prep.errors import ModelUnavailable, PhotioError
 from photio_prep.settings import models_folder

@@ -7,7 +7,7 @@ import click
 
 from photio_prep import settings
 from photio_prep.cli import options
-from photio_prep.cli.talk import Talk
+from photio_prep.cli.console import Talk
 from photio_prep.errors import PhotioError, PresetFailed, UsageError
 from photio_prep.marketplaces import check as rules
 from photio_prep.marketplaces import presets as presets_

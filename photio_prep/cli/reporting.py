@@ -6,7 +6,7 @@ from pathlib import Path
 
 from photio_prep import review
 from photio_prep.batch.report import CSV, JSON, Report, results
-from photio_prep.cli.talk import Talk
+from photio_prep.cli.console import Talk
 from photio_prep.errors import OutputExists, StorageFailed, of_photo
 from photio_prep.final import choose
 from photio_prep.intake import own_files

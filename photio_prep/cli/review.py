@@ -8,7 +8,7 @@ import click
 
 from photio_prep import review as page
 from photio_prep.cli import options
-from photio_prep.cli.talk import Talk
+from photio_prep.cli.console import Talk
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.orders import state as states
 from photio_prep.orders.state import State

@@ -8,7 +8,7 @@ import click
 
 from photio_prep import geometry, settings
 from photio_prep.cli import options
-from photio_prep.cli.talk import Talk
+from photio_prep.cli.console import Talk
 from photio_prep.cutout.advice import Advice, Product, advice, product_of
 from photio_prep.cutout.framing import Framing
 from photio_prep.cutout.options import DEFAULT_CUTOUT

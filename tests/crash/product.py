@@ -18,8 +18,8 @@ from photio_prep import pipeline
 from photio_prep.api.client import InstantClient
 from photio_prep.api.request import request
 from photio_prep.api.spending_guard import Till
-from photio_prep.cli.paying import each
-from photio_prep.cli.talk import Talk
+from photio_prep.cli.console import Talk
+from photio_prep.cli.payment import each
 from photio_prep.cutout.pad import pad
 from photio_prep.errors import OutcomeUnknown, PhotioError
 from photio_prep.final import writer

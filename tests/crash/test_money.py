@@ -15,8 +15,8 @@ import pytest
 from photio_prep.api.client import InstantClient
 from photio_prep.api.rate_limiter import Pace
 from photio_prep.api.spending_guard import Till
-from photio_prep.cli.paying import each
-from photio_prep.cli.talk import Talk
+from photio_prep.cli.console import Talk
+from photio_prep.cli.payment import each
 from photio_prep.errors import OutcomeUnknown, PhotoRefused
 from photio_prep.orders import payment, store
 from photio_prep.orders.index import OrderIndex

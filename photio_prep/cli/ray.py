@@ -15,10 +15,10 @@ from photio_prep.batch import ray_driver
 from photio_prep.batch.ray_budget import Nobody
 from photio_prep.batch.ray_worker import Plan
 from photio_prep.cli import options
-from photio_prep.cli import paying as paying_
-from photio_prep.cli.shelving import Shelving, Wishes
+from photio_prep.cli import payment as paying_
+from photio_prep.cli.console import Talk
+from photio_prep.cli.outputs import Shelving, Wishes
 from photio_prep.cli.signals import heard
-from photio_prep.cli.talk import Talk
 from photio_prep.cutout.models.registry import matter_for
 from photio_prep.cutout.options import CutoutOptions
 from photio_prep.errors import BudgetReached, Interrupted, PhotioError, StorageFailed, UsageError, of_photo

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from photio_prep import __version__, settings
-from photio_prep.cli.talk import Talk
+from photio_prep.cli.console import Talk
 from photio_prep.errors import PhotioError
 from photio_prep.final import provenance, writer
 from photio_prep.final.options import Finishing

@@ -11,7 +11,7 @@ from typing import Any
 
 from photio_prep import settings
 from photio_prep.api import credentials
-from photio_prep.cli.talk import Talk
+from photio_prep.cli.console import Talk
 from photio_prep.errors import UsageError
 
 

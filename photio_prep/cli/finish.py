@@ -10,11 +10,11 @@ import click
 from photio_prep import settings
 from photio_prep.api.request import checked_seed
 from photio_prep.batch import scheduler
-from photio_prep.cli import choosing, clients, finishing, options, reporting, sweeping
-from photio_prep.cli.preparing import prepared
+from photio_prep.cli import client, finishing, inputs, keep, options, reporting
+from photio_prep.cli.console import Talk
+from photio_prep.cli.outputs import Shelving
+from photio_prep.cli.preparation import prepared
 from photio_prep.cli.review import offer
-from photio_prep.cli.shelving import Shelving
-from photio_prep.cli.talk import Talk
 from photio_prep.errors import Interrupted, PhotioError, UsageError
 from photio_prep.geometry import named
 from photio_prep.orders import selection, store
@@ -29,7 +29,7 @@ from photio_prep.system.parallel import CORES, alone
 @options.words
 @options.cutting
 @options.gating
-@choosing.options
+@inputs.options
 @options.out
 @options.replacing
 @click.option("--api-url", default=None, metavar="URL", help="Who will be asked; part of the order's key.")
@@ -41,10 +41,10 @@ def prepare(inputs_: tuple[str, ...], out: Path, overwrite: bool, api_url: str |
     (.txt), or - for standard input. Prints each order's folder.
     """
     talk, words, cutting = split(given)
-    endpoint = clients.endpoint(sandbox=False, api_url=api_url)
+    endpoint = client.endpoint(sandbox=False, api_url=api_url)
     level = settings.gate(cutting.pop("gate"))
     reporting.begin(talk, "prepare")
-    choice = choosing.Choice(inputs_, out, talk, cutting)
+    choice = inputs.Choice(inputs_, out, talk, cutting)
     reporting.refuse_foreign(out, choice.items, overwrite=overwrite)
     try:
         for items in choice.batches():
@@ -102,7 +102,7 @@ def finish(orders_: tuple[Path, ...], out: Path | None, overwrite: bool, **given
             if error is not None:  # a bug: ours are told already
                 talk.refused(origin.source, error, None, states.state(folder))
     for places, bases in swept.items():
-        sweeping.show(bases, *places, talk, overwrite=overwrite)
+        keep.show(bases, *places, talk, overwrite=overwrite)
     talk.summary()
     return talk.exit_code
 

@@ -12,9 +12,9 @@ import click
 
 from photio_prep.api.spending_guard import Till
 from photio_prep.batch import scheduler
-from photio_prep.cli import clients
+from photio_prep.cli import client as clients
+from photio_prep.cli.console import Talk
 from photio_prep.cli.signals import heard
-from photio_prep.cli.talk import Talk
 from photio_prep.errors import BudgetReached, Interrupted, PhotioError, UsageError
 from photio_prep.orders import state
 from photio_prep.orders.state import State

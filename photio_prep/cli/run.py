@@ -8,13 +8,13 @@ from typing import Any
 import click
 
 from photio_prep import settings
-from photio_prep.cli import choosing, finishing, options, reporting, sweeping
-from photio_prep.cli import paying as paying_
-from photio_prep.cli.orders import split
-from photio_prep.cli.preparing import prepared
+from photio_prep.cli import finishing, inputs, keep, options, reporting
+from photio_prep.cli import payment as paying_
+from photio_prep.cli.console import Talk
+from photio_prep.cli.finish import split
+from photio_prep.cli.outputs import Shelving, Wishes
+from photio_prep.cli.preparation import prepared
 from photio_prep.cli.review import offer
-from photio_prep.cli.shelving import Shelving, Wishes
-from photio_prep.cli.talk import Talk
 from photio_prep.errors import OutputExists, UsageError, of_photo
 from photio_prep.final import writer
 from photio_prep.orders import index, payment, state
@@ -30,13 +30,13 @@ from photio_prep.types import Result
 @options.words
 @options.cutting
 @options.gating
-@choosing.options
+@inputs.options
 @options.out
 @options.to
 @options.finals
 @options.shelf
 @options.paying
-@choosing.engine
+@inputs.engine
 @options.talking
 def run(inputs_: tuple[str, ...], out: Path, overwrite: bool, jobs: int, **given: Any) -> int:  # noqa: ANN401
     """PAYS: from photos to finals: prepare, generate and finish in a row.
@@ -53,7 +53,7 @@ def run(inputs_: tuple[str, ...], out: Path, overwrite: bool, jobs: int, **given
     if wished.segment and engine["engine"] != "local":
         raise UsageError("--segment is for this machine", "Leave --engine out, and give it to `finish`")
     reporting.begin(talk, "run", paying["price"])
-    choice = choosing.Choice(
+    choice = inputs.Choice(
         inputs_,
         out,
         talk,
@@ -66,16 +66,16 @@ def run(inputs_: tuple[str, ...], out: Path, overwrite: bool, jobs: int, **given
     reporting.refuse_foreign(out, choice.items, choice.seeds, overwrite=overwrite)
     shelving.choose(choice.items)
     if engine["engine"] == "ray":
-        from photio_prep.cli import clustering
+        from photio_prep.cli import ray
 
-        plan = clustering.plan(out, words, rest, wished, shelving, talk, level=level, again=again, overwrite=overwrite)
+        plan = ray.plan(out, words, rest, wished, shelving, talk, level=level, again=again, overwrite=overwrite)
 
         def told(order: Order, path: Path) -> None:
             finishing.put(path, out, to, overwrite=overwrite)
             finishing.tell(order, path, out, wished, shelving, talk)
 
         with reporting.kept(talk):
-            clustering.run(choice.items, out, plan, paying, talk, told, jobs=jobs, **engine)
+            ray.run(choice.items, out, plan, paying, talk, told, jobs=jobs, **engine)
         offer(out, talk, overwrite=overwrite)
         return reporting.close(talk, out, choice.items, overwrite=overwrite)
     preflight = Preflight(level, pay_again=again)
@@ -99,7 +99,7 @@ def run(inputs_: tuple[str, ...], out: Path, overwrite: bool, jobs: int, **given
                 made = ready(items, out, talk, cutting={**rest})
                 free = _reserved(choice.spread(made), out, talk, preflight, wished, shelving, overwrite=overwrite)
                 paying_.each(free, call, finish, till, talk, jobs, total=len(items) * choice.seeds)
-    sweeping.show(swept, out, out, talk, overwrite=overwrite)
+    keep.show(swept, out, out, talk, overwrite=overwrite)
     offer(out, talk, overwrite=overwrite)
     return reporting.close(talk, out, choice.items, choice.seeds, overwrite=overwrite)
 

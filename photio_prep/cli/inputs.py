@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from photio_prep.api.spending_guard import Till
-from photio_prep.cli import paying as paying_
+from photio_prep.cli import payment as paying_
+from photio_prep.cli.console import Talk
 from photio_prep.cli.options import several
-from photio_prep.cli.talk import Talk
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.final import choose
 from photio_prep.intake import hot_folder, inputs

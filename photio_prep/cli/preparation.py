@@ -7,7 +7,7 @@ from typing import Any
 from photio_prep import pipeline, settings
 from photio_prep.batch import scheduler
 from photio_prep.cli import options
-from photio_prep.cli.talk import Talk
+from photio_prep.cli.console import Talk
 from photio_prep.cutout.models import catalog
 from photio_prep.cutout.options import CutoutOptions
 from photio_prep.errors import PhotioError, UsageError

@@ -11,8 +11,8 @@ import click
 
 from photio_prep import settings
 from photio_prep.api import credentials
-from photio_prep.cli import clients, options
-from photio_prep.cli.talk import Talk
+from photio_prep.cli import client, options
+from photio_prep.cli.console import Talk
 from photio_prep.cutout.models import catalog, weights
 from photio_prep.cutout.models.devices import Device
 from photio_prep.errors import ModelUnavailable, PhotioError
@@ -44,7 +44,7 @@ def check(model: str, device: Device, api_url: str | None, key_file: Path | None
     say("versions", _versions)
     say("model", lambda: _model(model, device))
     say("out", lambda: _out(out))
-    say("endpoint", lambda: clients.endpoint(sandbox=False, api_url=api_url))
+    say("endpoint", lambda: client.endpoint(sandbox=False, api_url=api_url))
     say("key", lambda: _key(key_file))
     return talk.exit_code
 

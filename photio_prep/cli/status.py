@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from photio_prep.cli import options
-from photio_prep.cli.talk import Talk, described
+from photio_prep.cli.console import Talk, described
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.orders import selection, store
 from photio_prep.orders import state as states

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from photio_prep.cli import options
-from photio_prep.cli.shelving import Shelving, Wishes
-from photio_prep.cli.talk import Talk
+from photio_prep.cli.console import Talk
+from photio_prep.cli.outputs import Shelving, Wishes
 from photio_prep.errors import PhotioError
 from photio_prep.final import choose
 from photio_prep.final.options import DEFAULT_FINISHING
