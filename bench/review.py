@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from photio_prep import pipeline, review
+from photio_prep import pipeline, write_review
 from photio_prep.orders import previews
+from photio_prep.review import entries, html, thumbnails
 from tests.pages import browser
 
 if TYPE_CHECKING:
@@ -95,14 +96,14 @@ def main() -> None:
         print(f"{count} orders, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
         for what in ("made", "made again"):
             start, used = time.perf_counter(), time.process_time()
-            place = review.review(out)
+            place = write_review(out)
             took = time.perf_counter() - start
             print(f"{what:<14} {took:.1f} s, CPU {1000 * (time.process_time() - used) / count:.1f} ms an order")
-        small = sum(each.stat().st_size for each in (out / review.pictures.FILES).iterdir())
+        small = sum(each.stat().st_size for each in (out / thumbnails.FILES).iterdir())
         print(f"size           {place.stat().st_size / 1e6:.2f} MB, small pictures {small / 1e6:.1f} MB")
-        first = review.rows.rows(out)[:10]
+        first = entries.rows(out)[:10]
         ten = out / "ten.html"
-        ten.write_bytes(review.build.page(first, review.pictures.pictures(first), ten))
+        ten.write_bytes(html.page(first, thumbnails.pictures(first), ten))
         with browser() as chrome:
             found, few = [], []
             for _ in range(RUNS):  # in turns, so that a slow minute of the machine hits both

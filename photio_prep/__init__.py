@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from photio_prep.geometry import Box, Placement, Size
     from photio_prep.orders.store import Order
     from photio_prep.pipeline import finish, generate, prepare, run
-    from photio_prep.review import review
+    from photio_prep.review import write_review
     from photio_prep.types import Canvas, Cutout, Final, Matter, Photo, Request, Result, Sender
 
 __version__ = "0.1.0"
@@ -43,9 +43,9 @@ __all__ = [
     "finish",
     "generate",
     "prepare",
-    "review",
     "run",
     "run_many",
+    "write_review",
 ]
 
 # Where each name lives. A module is loaded when a name of it is first asked for (PEP 562): the import itself takes
@@ -57,7 +57,7 @@ _HOMES = {
     "geometry": ("Box", "Placement", "Size"),
     "batch.run_many": ("Outcome", "run_many"),
     "orders.store": ("Order",),
-    "review": ("review",),
+    "review": ("write_review",),
     "api.client": ("InstantClient",),
 }
 

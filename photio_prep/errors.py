@@ -22,8 +22,6 @@
     └── Interrupted         130   stopped by the user
 
 A message has three parts: which photo or order, what was found, what to do.
-
-Takes, gives, touches nothing.
 """
 
 from collections.abc import Iterable, Sequence

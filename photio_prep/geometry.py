@@ -1,8 +1,4 @@
-"""Sizes, boxes and placements: numbers only.
-
-Takes and gives integers in pixels. Touches nothing.
-Raises UsageError for a size that is not offered.
-"""
+"""Sizes, boxes and placements: numbers only."""
 
 import difflib
 import re

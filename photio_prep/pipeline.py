@@ -1,8 +1,4 @@
-"""The stages in a row: prepare, generate, finish, run.
-
-Takes photos and words; gives orders, results and finals. Touches the disk only with `orders`, the network only in
-`generate` and `run`. Raises what the stages raise.
-"""
+"""The stages in a row: prepare, generate, finish, run."""
 
 from collections.abc import Iterable
 from dataclasses import replace

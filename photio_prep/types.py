@@ -1,8 +1,6 @@
 """The six nouns, in the order in which they flow, and the two protocols that others may implement.
 
-    Photo -> Cutout -> Canvas -> Request -> Result -> Final
-
-Takes and gives pictures in memory. Touches nothing.
+Photo -> Cutout -> Canvas -> Request -> Result -> Final
 """
 
 import io

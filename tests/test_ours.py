@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep import prepare, review
+from photio_prep import prepare, write_review
 from photio_prep.errors import OutputExists
 from photio_prep.intake import own_files
-from photio_prep.review import contact_sheets
+from photio_prep.review import write_contact_sheets
 from tests.commands import KEY, Command
 from tests.hostile import HostileServer
 from tests.hostile_answers import ok
@@ -110,9 +110,9 @@ def test_a_page_and_sheets_go_only_where_nothing_of_the_user_s_lies(command: Com
     assert command("review", "-o", "letter.html").code == 3
     assert command("review", "--sheet", "photo.png").code == 3
     with pytest.raises(OutputExists):
-        review("photio-out", "letter.html")
+        write_review("photio-out", "letter.html")
     with pytest.raises(OutputExists):
-        contact_sheets("photio-out", "photo.png")
+        write_contact_sheets("photio-out", "photo.png")
     assert {path: path.read_bytes() for path in mine} == mine
     for _ in range(2):
         assert command("review", "-o", "page.html", "--sheet", "sheet.png").code == 0

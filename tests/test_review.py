@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from photio_prep import pipeline, review
-from photio_prep import review as page
+from photio_prep import pipeline
 from photio_prep.api.client import InstantClient
 from photio_prep.cli import review as cli_review
 from photio_prep.errors import UsageError
@@ -25,6 +24,8 @@ from photio_prep.orders import previews, state, store
 from photio_prep.orders.revise import revise
 from photio_prep.orders.state import State
 from photio_prep.quality import Judgement, Reason, Verdict
+from photio_prep.review import contact_sheet, write_contact_sheets, write_review
+from photio_prep.review import html as review_html
 from photio_prep.review.entries import Row, rows
 from photio_prep.review.thumbnails import FILES, Pictures, pictures
 from tests.batches import TINY
@@ -94,12 +95,12 @@ def test_two_photos_of_one_order_are_two_rows_and_one_call(tmp_path: Path) -> No
     found = rows(tmp_path)
     assert [row.source for row in found] == ["a.png", "b.png"]
     assert len({row.folder for row in found}) == 1
-    assert told(review(tmp_path))["totals"] == "2 photos · 1 planned · paid calls: 0"
+    assert told(write_review(tmp_path))["totals"] == "2 photos · 1 planned · paid calls: 0"
 
 
 def test_a_folder_without_orders_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no order lies there"):
-        review(tmp_path)
+        write_review(tmp_path)
 
 
 def spoil(change: dict[str, Any], name: str) -> Any:
@@ -136,7 +137,7 @@ def test_a_damaged_order_is_a_row_that_says_so_and_the_others_are_shown(tmp_path
     assert (first.state, second.state) == (None, State.PLANNED)
     assert first.flags == ("damaged",)
     assert first.why
-    data = told(review(tmp_path))["rows"]
+    data = told(write_review(tmp_path))["rows"]
     assert [each["state"] for each in data] == ["damaged", "planned"]
     assert (data[0]["key"], data[0]["pictures"]) == ("", {})
 
@@ -286,7 +287,7 @@ def test_an_order_that_somebody_made_up_shows_no_picture_that_it_names(tmp_path:
 
 def test_a_page_is_whole_text_with_a_policy_that_names_its_parts(tmp_path: Path) -> None:
     planned(tmp_path)
-    text = review(tmp_path).read_text("utf-8")
+    text = write_review(tmp_path).read_text("utf-8")
     policy = html.unescape(re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)[0])
     style, script = (
         re.findall(r"<style>(.*?)</style>", text, re.DOTALL),
@@ -308,7 +309,7 @@ def test_a_page_is_whole_text_with_a_policy_that_names_its_parts(tmp_path: Path)
 def test_urls_are_spelled_out(tmp_path: Path) -> None:
     name = "a b#c?d%e&\"'<é>;javascript:.png"
     planned(tmp_path / "out", name, output="x")
-    (row,) = told(review(tmp_path / "out"))["rows"]
+    (row,) = told(write_review(tmp_path / "out"))["rows"]
     assert row["pictures"]["photo"] == "./../a%20b%23c%3Fd%25e%26%22%27%3C%C3%A9%3E%3Bjavascript%3A.png"
 
 
@@ -319,39 +320,39 @@ def test_thousand_rows_are_a_page_below_three_megabytes_and_too_many_are_not_emb
     assert row.gate
     worse = Judgement(row.gate.reasons * 4, row.gate.figures)
     many = [replace(row, key=f"{n:064x}", source=f"in/shop/{n:05}.jpg", gate=worse) for n in range(1000)]
-    made = page.build.page(many, [seen] * 1000, tmp_path / "review.html")
+    made = review_html.page(many, [seen] * 1000, tmp_path / "review.html")
     assert len(made) < 3 * 10**6
     with pytest.raises(UsageError, match="too many for one file"):
-        page.build.page([*many, row], [seen] * 1001, tmp_path / "review.html", embed=True)
+        review_html.page([*many, row], [seen] * 1001, tmp_path / "review.html", embed=True)
     assert order.folder
 
 
 def test_costs_are_told_and_never_counted_twice(tmp_path: Path) -> None:
     plain = Row(Path("x"), State.ANSWERED, "a")
-    assert page.build.cost(plain, 0.04) == "one paid call (0.04)"
-    assert page.build.cost(replace(plain, state=State.UNKNOWN, attempts=1)) == "2 calls perhaps billed"
-    assert page.build.cost(replace(plain, endpoint="sandbox")) == "free (sandbox)"
-    assert page.build.cost(replace(plain, state=State.PLANNED)) == "nothing yet"
+    assert review_html.cost(plain, 0.04) == "one paid call (0.04)"
+    assert review_html.cost(replace(plain, state=State.UNKNOWN, attempts=1)) == "2 calls perhaps billed"
+    assert review_html.cost(replace(plain, endpoint="sandbox")) == "free (sandbox)"
+    assert review_html.cost(replace(plain, state=State.PLANNED)) == "nothing yet"
     both = [plain, replace(plain, source="b")]
-    assert page.build.totals(both, 0.04) == "2 photos · 1 answered · paid calls: 1 (0.04)"
+    assert review_html.totals(both, 0.04) == "2 photos · 1 answered · paid calls: 1 (0.04)"
 
 
 def test_the_library_reviews_folders_and_orders(tmp_path: Path) -> None:
     first, second = planned(tmp_path / "out", seed=1), planned(tmp_path / "out", seed=2)
-    assert review(str(tmp_path / "out")) == tmp_path / "out" / "review.html"
-    assert review(tmp_path / "out" / "orders") == tmp_path / "out" / "review.html"
-    one = review([second], tmp_path / "one.html")
+    assert write_review(str(tmp_path / "out")) == tmp_path / "out" / "review.html"
+    assert write_review(tmp_path / "out" / "orders") == tmp_path / "out" / "review.html"
+    one = write_review([second], tmp_path / "one.html")
     assert [each["key"] for each in told(one)["rows"]] == [second.key]
-    assert len(told(review([first, second]))["rows"]) == 2
+    assert len(told(write_review([first, second]))["rows"]) == 2
     assert pipeline.prepare(cutout()).folder is None
     with pytest.raises(UsageError, match="no order"):
-        review([pipeline.prepare(cutout())])
+        write_review([pipeline.prepare(cutout())])
 
 
 def test_contact_sheets_show_every_photo_by_its_number(tmp_path: Path) -> None:
     for seed in range(1, 4):
         planned(tmp_path, f"{'long name ' * 8}{seed}.png", seed=seed, size=TINY, output=str(seed))
-    (sheet,) = page.contact_sheets(tmp_path, tmp_path / "sheet.png")
+    (sheet,) = write_contact_sheets(tmp_path, tmp_path / "sheet.png")
     with Image.open(sheet) as shown:
         assert (shown.format, shown.mode) == ("PNG", "RGB")
         assert shown.width > 3 * 300
@@ -359,7 +360,7 @@ def test_contact_sheets_show_every_photo_by_its_number(tmp_path: Path) -> None:
         assert colours
         assert len(colours) > 100  # pictures, not only paper
     found = rows(tmp_path)
-    many = page.sheet.sheets(found * 15, [Pictures()] * 45, tmp_path / "many.png")
+    many = contact_sheet.sheets(found * 15, [Pictures()] * 45, tmp_path / "many.png")
     assert [each.name for each in many] == ["many.png", "many-2.png"]
 
 
@@ -617,10 +618,10 @@ def test_the_page_lies_in_the_output_folder(tmp_path: Path) -> None:
     order = planned(tmp_path / "out")
     assert order.folder
     for named in (tmp_path / "out", tmp_path / "out" / "orders"):
-        assert review(named) == tmp_path / "out" / "review.html"
-    assert review(order.folder) == tmp_path / "out" / f"review-{order.key[:8]}.html"
+        assert write_review(named) == tmp_path / "out" / "review.html"
+    assert write_review(order.folder) == tmp_path / "out" / f"review-{order.key[:8]}.html"
     bare = pipeline.prepare(cutout(), description=SCENE, orders=tmp_path / "bare")
     assert bare.folder
-    assert review([bare]) == review(tmp_path / "bare") == tmp_path / "bare" / "review.html"
+    assert write_review([bare]) == write_review(tmp_path / "bare") == tmp_path / "bare" / "review.html"
     assert sorted(each.name for each in tmp_path.iterdir()) == ["a.png", "bare", "out"]
     assert [each.name for each in (tmp_path / "out" / "orders").iterdir() if each.name[0] != "."] == [order.folder.name]

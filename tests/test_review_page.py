@@ -12,8 +12,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 
-from photio_prep import review
 from photio_prep.orders import store
+from photio_prep.review import write_review
 from tests.hostile import HostileServer
 from tests.hostile_answers import ok
 from tests.pages import EVIL_NAMES, EVIL_TEXT, Seen, browser, keys, make_batch, opened
@@ -45,7 +45,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = make_batch(place)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
-        review("out")
+        write_review("out")
     return made
 
 
@@ -340,7 +340,7 @@ def test_it_may_be_moved_with_the_photos_and_without_them(chrome: Browser, out: 
 
 
 def test_one_file_holds_everything(chrome: Browser, out: Path, tmp_path: Path) -> None:
-    page = review(out, tmp_path / "one.html", embed=True)
+    page = write_review(out, tmp_path / "one.html", embed=True)
     assert [each.name for each in tmp_path.iterdir()] == ["one.html"]
     (tmp_path / "elsewhere").mkdir()
     moved = page.rename(tmp_path / "elsewhere" / "one.html")

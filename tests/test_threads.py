@@ -169,7 +169,8 @@ _AS_ANOTHER = """
 import os, resource, sys
 sys.path.insert(0, {root!r})
 from photio_prep.cli import main
-import photio_prep.cli.run, photio_prep.api.client, photio_prep.batch.report, photio_prep.review, scipy.ndimage, scipy.fft
+import photio_prep.cli.run, photio_prep.api.client, photio_prep.batch.report, photio_prep.review
+import scipy.ndimage, scipy.fft
 os.setgroups([])
 os.setgid({user})
 os.setuid({user})

@@ -1,8 +1,5 @@
 """Request -> Result: the only file that can spend money.
 
-Takes a request; gives the answer, its raw bytes handed to a keeper before anybody looks into them.
-Touches the network. Raises ApiUnavailable, Rejected, KeyRefused (all not billed), PaidUnusable, OutcomeUnknown.
-
 An attempt is judged by evidence, not by the kind of an exception: a connection that was never established sent
 nothing; after that, only a complete answer says anything, and everything else is unknown.
 """

@@ -1,7 +1,4 @@
-"""The API key: shown to nobody but the API.
-
-Takes and gives text. Touches nothing. Raises KeyRefused for what cannot be a key.
-"""
+"""The API key: shown to nobody but the API."""
 
 import base64
 import html

@@ -1,7 +1,4 @@
-"""When the next request may leave: one clock for all workers of a client.
-
-Takes what the API said about being busy; gives permission to send. Touches nothing. Raises nothing.
-"""
+"""When the next request may leave: one clock for all workers of a client."""
 
 import threading
 import time

@@ -1,8 +1,4 @@
-"""Canvas -> Request.
-
-Takes a canvas and words; gives a request, and doubts about its words. Touches nothing.
-Raises UsageError for a request that cannot be meant.
-"""
+"""Canvas -> Request."""
 
 import re
 import secrets

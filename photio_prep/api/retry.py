@@ -1,12 +1,10 @@
 """What an attempt was, by the evidence, and whether it may be made again: a pure rule.
 
-    not_sent   N  no byte of the request left us                       free    may be repeated
-    rejected   R  the API refused before any work                      free    429/503 with Retry-After: after the wait
-    success    S  a whole answer with a usable picture                 billed  -
-    unusable   P  a whole answer, billed, but no usable picture        billed  never
-    unknown    U  anything else: the request left, no whole answer came perhaps never
-
-Takes numbers and headers, gives verdicts. Touches nothing, raises nothing.
+not_sent   N  no byte of the request left us                       free    may be repeated
+rejected   R  the API refused before any work                      free    429/503 with Retry-After: after the wait
+success    S  a whole answer with a usable picture                 billed  -
+unusable   P  a whole answer, billed, but no usable picture        billed  never
+unknown    U  anything else: the request left, no whole answer came perhaps never
 """
 
 import math

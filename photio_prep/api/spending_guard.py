@@ -1,8 +1,4 @@
-"""A sender that watches the money.
-
-Takes a sender and limits; gives a sender. Touches nothing itself.
-Raises BudgetReached when the budget is used up, Interrupted after something that would befall every other call too.
-"""
+"""A sender that watches the money."""
 
 import threading
 from collections.abc import Callable

@@ -1,8 +1,4 @@
-"""One connection that says what really happened on it: did it ever stand, how much left, was it cut by the deadline?
-
-Takes a request's bytes; gives an adapter for requests, without retries and without keep-alive. Touches the network.
-Raises what requests and urllib3 raise.
-"""
+"""One connection that says what really happened on it: did it ever stand, how much left, was it cut by the deadline?"""
 
 import re
 import traceback

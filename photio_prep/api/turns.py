@@ -1,7 +1,4 @@
-"""Orders being paid for, one turn each: counted, and held up while the user pauses.
-
-Takes turns; gives them. Touches nothing itself. Raises nothing.
-"""
+"""Orders being paid for, one turn each: counted, and held up while the user pauses."""
 
 import threading
 from collections.abc import Callable, Iterator

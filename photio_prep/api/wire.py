@@ -1,9 +1,4 @@
-"""The JSON of the Instant API, both ways: the only file that knows it.
-
-Takes a request and gives its exact bytes and its key; takes the body of an answer and gives the picture in it.
-Touches nothing.
-Raises KeyRefused, OutcomeUnknown or PaidUnusable for an answer that is no success.
-"""
+"""The JSON of the Instant API, both ways: the only file that knows it."""
 
 import base64
 import binascii

@@ -1,8 +1,4 @@
-"""One budget and one pace for all workers: permits to pay, handed out by one actor of Ray.
-
-Takes calls that want to be made; gives permission, or why there is none. Touches, through Ray, the actor's process.
-Raises Interrupted on a worker that cannot ask any more: without the actor nobody pays.
-"""
+"""One budget and one pace for all workers: permits to pay, handed out by one actor of Ray."""
 
 import contextlib
 from hashlib import sha256

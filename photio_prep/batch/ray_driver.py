@@ -1,9 +1,5 @@
 """Many photos on the workers of Ray Data: read -> prepare -> pay -> finish -> write, the stages of `run`.
 
-Takes photos and a plan that names where the key is kept and never holds it; gives how each photo ended. Touches Ray,
-the order folder (which all workers must see), and on the workers what the stages touch.
-Raises UsageError where Ray is missing or cannot be reached.
-
 A row holds one photo, so that a worker that dies takes one with it. Preparing is free and is done again. Paying is a
 task that is never retried: its claim lies in the order folder, and outlives it. What a dead worker leaves is looked at
 in another round: an order with a dead claim is unknown there, and nothing is sent.

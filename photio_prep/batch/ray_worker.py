@@ -1,8 +1,4 @@
-"""A photo's row of Ray Data -> the row one stage further: what runs on the workers of a cluster.
-
-Takes rows and a plan that names where the key is kept; gives rows. Touches the order folder, and what the stages touch.
-Raises nothing: what went wrong is part of the row.
-"""
+"""A photo's row of Ray Data -> the row one stage further: what runs on the workers of a cluster."""
 
 import pickle
 import traceback

@@ -1,8 +1,5 @@
 """What one command did to each photo -> report.json, report.csv, and a copy of each job table with its results.
 
-Takes orders and errors as they come, and asks the budget what was sent; gives totals. Touches the files that it is told
-to write. Raises StorageFailed for what cannot be written.
-
 It is told afterwards and read by nobody: the state is what lies in the order folders.
 """
 

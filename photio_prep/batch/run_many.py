@@ -1,8 +1,4 @@
-"""run_many: photos from any iterable, paid for and finished, several at a time.
-
-Takes sources and a client; gives what became of each. Touches what the stages touch. Raises only what would befall
-every other photo too; what one photo meets is its own outcome.
-"""
+"""run_many: photos from any iterable, paid for and finished, several at a time."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass

@@ -1,8 +1,5 @@
 """Many photos at once: a few are prepared ahead of the calls, several calls are in flight, memory stays flat.
 
-Takes items and what is done to each; gives their outcomes. Touches threads. Raises only what would befall every other
-item too, and that when everything begun has ended and was given; what one item meets, a bug too, is its own outcome.
-
     sources ─▶ prepared by `workers` threads, in order, a bounded number ahead ─▶ paid for by `jobs` threads
             ─▶ finished by one thread a core ─▶ outcomes
 

@@ -1,7 +1,4 @@
-"""The command line: verbs, printing, exit codes.
-
-Takes arguments; gives an exit code (see errors.py). Touches everything that the verbs touch.
-"""
+"""The command line: verbs, printing, exit codes."""
 
 import sys
 from typing import TYPE_CHECKING, ClassVar

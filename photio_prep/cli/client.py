@@ -1,8 +1,4 @@
-"""Who is asked: the sender that the options name.
-
-Takes values of options; gives a client, or the name of the one who would be asked. Reads the key.
-Raises UsageError and KeyRefused.
-"""
+"""Who is asked: the sender that the options name."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

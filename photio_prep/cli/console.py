@@ -1,7 +1,4 @@
-"""What is printed: results on stdout, everything else on stderr.
-
-Takes orders and errors; prints a path or a JSON object a line. Touches stdout and stderr. Raises nothing.
-"""
+"""What is printed: results on stdout, everything else on stderr."""
 
 import json
 import os

@@ -1,7 +1,4 @@
-"""The options that several verbs share, and what they mean.
-
-Takes click's values; gives them to the verbs. Touches nothing. Raises UsageError.
-"""
+"""The options that several verbs share, and what they mean."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -6,14 +6,13 @@ from typing import Any
 
 import click
 
-from photio_prep import review as page
 from photio_prep.cli import options
 from photio_prep.cli.console import Talk
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.orders import state as states
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
-from photio_prep.review import decisions
+from photio_prep.review import decisions, write_contact_sheets, write_review
 from photio_prep.review.decisions import Word
 from photio_prep.review.html import BRAND
 
@@ -55,10 +54,10 @@ def review(
         raise UsageError(f"{brand!r} is no colour", "Give one as #rrggbb", subject="--brand")
     if sheet is not None and sheet.suffix.lower() != ".png":
         raise UsageError(f"{sheet.name!r} is no PNG", "Name the sheet FILE.png", subject="--sheet")
-    made = page.review(folder, output, embed=embed, price=price, brand=brand, overwrite=overwrite)
+    made = write_review(folder, output, embed=embed, price=price, brand=brand, overwrite=overwrite)
     paths = {
         "page": [made],
-        "sheet": page.contact_sheets(folder, sheet, overwrite=overwrite) if sheet is not None else [],
+        "sheet": write_contact_sheets(folder, sheet, overwrite=overwrite) if sheet is not None else [],
     }
     for kind, found in paths.items():
         for path in found:
@@ -125,6 +124,6 @@ def offer(out: Path, talk: Talk, *, overwrite: bool = False) -> None:
         talk.say(f"look at it: photio-prep review {out}")
     elif count:
         try:
-            talk.say(f"look at it: {page.review(out, overwrite=overwrite)}")
+            talk.say(f"look at it: {write_review(out, overwrite=overwrite)}")
         except (PhotioError, OSError) as error:
             talk.say(f"note: the review page could not be made: {error}")

@@ -1,8 +1,4 @@
-"""Ctrl-C, SIGTERM, a closed terminal and Ctrl-Z, heard at once.
-
-Takes what to do; gives nothing. Touches this process's signal handlers, and puts them back. Raises UsageError where
-there is no thread for it.
-"""
+"""Ctrl-C, SIGTERM, a closed terminal and Ctrl-Z, heard at once."""
 
 import signal
 import socket

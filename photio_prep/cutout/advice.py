@@ -1,7 +1,4 @@
-"""A photo and its product -> what each recommended size does to them, and what framing it anew would gain.
-
-Takes sizes and cutouts; gives numbers. Touches nothing. Raises nothing.
-"""
+"""A photo and its product -> what each recommended size does to them, and what framing it anew would gain."""
 
 from typing import NamedTuple
 

@@ -1,7 +1,4 @@
-"""The alpha of a product that is out of focus as a whole: how much of its colour each pixel of the wide rim shows.
-
-Takes and gives arrays. Touches nothing. Raises nothing.
-"""
+"""The alpha of a product that is out of focus as a whole: how much of its colour each pixel of the wide rim shows."""
 
 import numpy as np
 from numpy.typing import NDArray

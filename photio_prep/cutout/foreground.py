@@ -1,7 +1,4 @@
-"""The rim of a cutout: its colours without the background, its alpha without haze.
-
-Takes and gives arrays. Touches nothing. Raises nothing.
-"""
+"""The rim of a cutout: its colours without the background, its alpha without haze."""
 
 import numpy as np
 from numpy.typing import NDArray

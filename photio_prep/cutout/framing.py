@@ -1,8 +1,5 @@
 """A product in its photo -> the frame to give it: margin, alignment, and the shape of what is sent.
 
-Takes cutouts, photos and numbers; gives boxes and pictures. Touches nothing.
-Raises UsageError for a margin that cannot be meant.
-
 A frame's box is in pixels of the photo and may reach beyond it: there nothing is, as in any padding.
 """
 

@@ -1,7 +1,5 @@
 """Is this cutout worth paying for? Reasons, not one opaque number.
 
-Takes a photo and its cutout; gives a judgement.
-
 The limits were set on real and rendered photos and on inputs broken on purpose; docs/gate.md has the figures.
 """
 

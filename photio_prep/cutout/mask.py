@@ -1,7 +1,4 @@
-"""What belongs to the product: its parts, its holes, and how far it reaches.
-
-Takes and gives alpha as arrays (H, W). Touches nothing. Raises nothing.
-"""
+"""What belongs to the product: its parts, its holes, and how far it reaches."""
 
 import numpy as np
 from numpy.typing import NDArray

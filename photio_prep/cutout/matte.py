@@ -1,8 +1,4 @@
-"""Photo -> Cutout.
-
-Takes a photo, the size of the box it will fill, and a matter; gives a cutout at that size.
-Touches the model's file, and memory: a session is made once and kept. Raises NoProduct, PhotoRefused, ModelUnavailable.
-"""
+"""Photo -> Cutout."""
 
 import threading
 from contextlib import nullcontext

@@ -1,8 +1,5 @@
 """What can be measured of a cutout before it is paid for.
 
-Takes the photo as it is seen and the cutout, at one size, and how much they were scaled; gives numbers by name.
-Touches nothing. Raises nothing.
-
 Lengths are in pixels of a picture whose longer side is 640, unless they say otherwise, so that they mean the same for
 every canvas.
 """

@@ -1,7 +1,4 @@
-"""What may be wished of a cutout.
-
-Takes plain values. Touches nothing. Raises UsageError for what cannot be meant.
-"""
+"""What may be wished of a cutout."""
 
 import math
 from dataclasses import dataclass, fields

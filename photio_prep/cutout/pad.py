@@ -1,7 +1,4 @@
-"""Cutout -> Canvas: the only file that lays out.
-
-Takes a cutout and a placement; gives exactly the PNG that will be sent. Touches nothing, raises nothing of its own.
-"""
+"""Cutout -> Canvas: the only file that lays out."""
 
 import numpy as np
 from PIL import Image

@@ -1,7 +1,4 @@
-"""From what a network believes to alpha: as sharp as the picture's own edge, and no sharper.
-
-Takes and gives arrays. Touches nothing. Raises nothing.
-"""
+"""From what a network believes to alpha: as sharp as the picture's own edge, and no sharper."""
 
 from functools import partial
 from typing import Any, NamedTuple

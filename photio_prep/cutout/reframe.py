@@ -1,8 +1,4 @@
-"""Photo -> the same photo framed on its product, cut out once.
-
-Takes a photo, and what finds its product; gives the frame, and all that is needed to cut out within it.
-Touches nothing. Raises what matte raises.
-"""
+"""Photo -> the same photo framed on its product, cut out once."""
 
 from dataclasses import dataclass, replace
 

@@ -1,8 +1,5 @@
 """An answer, cut out again -> what the generator added to the product, and what it took away.
 
-Takes the canvas, the answer and a matter; gives shares of the product's area. Touches what the matter touches.
-Raises what the matter raises, but for NoProduct.
-
 The area that is found outside the mask that was sent measures how far a generator extends a product (Eshratifar and
 others 2024, arXiv 2404.10157). A network sees no pixel's width: what is near the mask's edge says nothing here, and is
 measured without one, in drift.py.

@@ -1,8 +1,4 @@
-"""An answered order and what is wished of its final -> the final, with its proof.
-
-Takes orders, answers and wishes; gives finals, not yet encoded: what makes pictures for shops goes on from here.
-Touches the photo's file and the order's folder, reading. Raises PhotoRefused where the photo is wanted and not there.
-"""
+"""An answered order and what is wished of its final -> the final, with its proof."""
 
 from dataclasses import replace
 from pathlib import Path

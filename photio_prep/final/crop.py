@@ -1,7 +1,4 @@
-"""Result -> Final: the inverse of pad, by the same placement.
-
-Takes a result; gives a picture of the photo's frame in any size. Touches nothing, raises nothing of its own.
-"""
+"""Result -> Final: the inverse of pad, by the same placement."""
 
 import math
 

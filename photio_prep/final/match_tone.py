@@ -1,7 +1,4 @@
-"""The tone of a scene, brought back by as much as the product's was shifted.
-
-Takes the answer and what was sent; gives the answer in another tone. Touches nothing. Raises nothing.
-"""
+"""The tone of a scene, brought back by as much as the product's was shifted."""
 
 import numpy as np
 from PIL import Image

@@ -1,7 +1,4 @@
-"""What may be wished of a final.
-
-Takes plain values; gives sizes. Touches nothing. Raises UsageError for what cannot be meant.
-"""
+"""What may be wished of a final."""
 
 import re
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """An order -> the XMP packet that says how its final was made.
 
-Takes orders; gives bytes. Touches nothing. Raises nothing.
-
 The one property that is always there is IPTC's DigitalSourceType (IPTC Photo Metadata Standard 2023.1, Iptc4xmpExt;
 https://cv.iptc.org/newscodes/digitalsourcetype/), in words that machines read. It holds no date: the same options give
 the same bytes.

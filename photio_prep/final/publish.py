@@ -1,10 +1,4 @@
-"""Pictures put below the output folder: the one place that says where one may go, and what it must be.
-
-Takes an output folder, a name that anybody may have written into an order's record, and the bytes of a picture; writes
-the file. Touches the output folder.
-Raises UsageError for a name that leads elsewhere or bytes that are no such picture, OutputExists for a link in its
-place, StorageFailed.
-"""
+"""Pictures put below the output folder: the one place that says where one may go, and what it must be."""
 
 import os
 import re

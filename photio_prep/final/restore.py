@@ -1,8 +1,5 @@
 """The photo's own product, back in the generated scene.
 
-Takes the answer, the photo and the cutout, all in the photo's frame; gives the final's pixels and how they were made.
-Touches nothing. Raises nothing.
-
 Everything large is done in bands of rows: a photo of 24 MP needs less than 1 GB.
 """
 

@@ -1,7 +1,4 @@
-"""The cutout's alpha at the photo's own resolution: as sharp as the photo's edges, where those are sharp.
-
-Takes and gives arrays and Pillow pictures. Touches nothing. Raises nothing.
-"""
+"""The cutout's alpha at the photo's own resolution: as sharp as the photo's edges, where those are sharp."""
 
 import math
 from collections.abc import Iterator

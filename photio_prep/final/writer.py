@@ -1,8 +1,4 @@
-"""Order -> the final's file in the output folder.
-
-Takes an answered order; gives the path of its final. Touches the disk.
-Raises OutputExists where another file lies in the way, StorageFailed where nothing can be written.
-"""
+"""Order -> the final's file in the output folder."""
 
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -167,9 +163,8 @@ def put(order: Order, out: Path, target: Path, data: bytes, made: str) -> tuple[
     note: tuple[str, ...] = ()
     if (incumbent := superseded.find(order, target)) is not None:
         note = (f"the final that this photo had before is kept as {superseded.archive(incumbent, target)}",)
-        if superseded.is_later(
-            incumbent, order
-        ):  # by --overwrite, or the photo is again as it was: from now on this one
+        # By --overwrite, or the photo is again as it was: from now on this one.
+        if superseded.is_later(incumbent, order):
             state.mark_chosen(order.folder, order.origin, by="overwrite")
     if files.own_bytes(target, len(data)) != data:
         _sweep_once(target.parent)

@@ -1,8 +1,4 @@
-"""A decoded picture of any mode -> RGB or RGBA in sRGB, 8 bits a channel.
-
-Takes Pillow pictures and ICC profiles; gives Pillow pictures. Touches nothing, raises nothing of its own: a profile
-that cannot be used is ignored, with a note.
-"""
+"""A decoded picture of any mode -> RGB or RGBA in sRGB, 8 bits a channel."""
 
 import io
 import struct

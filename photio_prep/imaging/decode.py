@@ -1,9 +1,4 @@
-"""Bytes -> an upright sRGB picture, by a short list of formats and within limits.
-
-Takes bytes that nobody vouches for: a user's file or a server's answer. Touches nothing, but starts a process of its
-own for decoders that are not trusted with ours. Raises PhotoRefused for everything that is not a picture we trust
-ourselves to show.
-"""
+"""Bytes -> an upright sRGB picture, by a short list of formats and within limits."""
 
 from collections.abc import Callable
 from typing import NamedTuple

@@ -1,8 +1,4 @@
-"""A file whose header was read -> its pixels, by the one decoder that its format names.
-
-Takes jobs; gives pictures. Touches nothing. Runs in this process, or in one of its own (isolate.py).
-Raises PhotoRefused.
-"""
+"""A file whose header was read -> its pixels, by the one decoder that its format names."""
 
 import contextlib
 import io

@@ -1,7 +1,4 @@
-"""A picture -> the bytes of a file that holds pixels only.
-
-Takes a Pillow picture; gives bytes. Touches nothing. Raises UsageError for a format that finals are not written in.
-"""
+"""A picture -> the bytes of a file that holds pixels only."""
 
 import io
 from typing import Any

@@ -1,8 +1,4 @@
-"""The child that decodes what is not decoded beside the user's key: jobs on standard input, pixels on standard output.
-
-Takes and gives what isolate.py sends and reads. Touches nothing: before the first byte of a picture is read it gives up
-the right to open and write files, and takes a limit of memory. Raises nothing; what is refused is said in the reply.
-"""
+"""The child process that decodes untrusted formats: jobs on standard input, pixels on standard output."""
 
 import contextlib
 import json

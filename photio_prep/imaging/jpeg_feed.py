@@ -3,8 +3,6 @@
 libjpeg fills what is missing with grey and skips what is too much, and only counts warnings, which Pillow does not pass
 on. Told here from outside: a decoder that has all it needs takes any byte that follows, in search of the next marker;
 one that waits for more of its scan leaves bytes that do not yet make a block.
-
-Takes bytes and the opened picture; gives what Pillow reads. Touches nothing. Raises PhotoRefused.
 """
 
 import io

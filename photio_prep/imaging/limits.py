@@ -1,8 +1,4 @@
-"""What a picture may be at most, checked against its header before anything is decoded.
-
-Takes numbers; gives Limits. Touches nothing.
-Raises UsageError for a limit that cannot be meant, PhotoRefused for a picture outside its limits.
-"""
+"""What a picture may be at most, checked against its header before anything is decoded."""
 
 from dataclasses import dataclass, fields
 from typing import Literal

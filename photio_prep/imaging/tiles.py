@@ -1,7 +1,4 @@
-"""Work only where something happens: a picture's edge lies in few of its tiles.
-
-Takes and gives arrays of planes (C, H, W). Touches nothing. Raises nothing.
-"""
+"""Work only where something happens: a picture's edge lies in few of its tiles."""
 
 from collections.abc import Callable, Sequence
 from functools import partial

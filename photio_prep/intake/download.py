@@ -1,10 +1,5 @@
 """URL -> the bytes of a photo, asked for in a way that cannot be turned against the network we stand in.
 
-Takes a URL that nobody vouches for; gives bytes that nobody vouches for (`decode` judges them by their signature).
-Touches the network: the name is resolved once, every address it has is checked, and the connection goes to a checked
-address, with the name in the Host header and the certificate. Nothing else is sent: no credentials, cookies, referrer;
-no proxy, no .netrc, no setting of the environment. Raises PhotoRefused, and UsageError for our own settings.
-
 Ours, because no library holds the vectors of tests/test_addresses.py: of the 48 addresses drawbridge 0.1.2 lets 9
 through, requests-hardened 1.3.0 6 and safehttpx 0.2.0 13 (all: 168.63.129.16, fec0::/10, ISATAP); the second checks
 only the first answer of DNS, the third takes the public one of several; advocate 1.0.0 needs netifaces, which is

@@ -1,8 +1,5 @@
 """A hot folder -> its photos, a few at a time, each once nobody writes to it any more.
 
-Takes a way to look at what is there now; gives photos whose size and time stood still. Touches the disk, by looking.
-Raises nothing of its own.
-
 It looks again and again and needs no notices of the system: those do not come from network shares, and say of a
 file that it was opened or moved, never that whoever writes it has ended.
 """

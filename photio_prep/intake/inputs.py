@@ -1,8 +1,4 @@
-"""INPUT -> the photos it names: a file, a folder's tree, a pattern, a job table, a list, a URL, or standard input.
-
-Takes what stands on the command line; gives sources with the place of their finals. Touches the disk.
-Raises UsageError for an input that is none, Mistakes for job tables that hold any.
-"""
+"""INPUT -> the photos it names: a file, a folder's tree, a pattern, a job table, a list, a URL, or standard input."""
 
 import os
 import re

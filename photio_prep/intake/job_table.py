@@ -1,8 +1,4 @@
-"""Job tables (.csv, .jsonl) -> one job a row, or every mistake that they hold.
-
-Takes paths of tables; gives jobs, whose words and sizes are those that `flow.prepare` takes. Touches the disk: each
-table is read once, and the files that it names are looked for. Raises Mistakes, which names each by file and line.
-"""
+"""Job tables (.csv, .jsonl) -> one job a row, or every mistake that they hold."""
 
 import difflib
 import re

@@ -1,8 +1,4 @@
-"""Source -> Photo.
-
-Takes a path, bytes, a file object or a picture in memory; gives a Photo: upright, sRGB, within limits.
-Touches the disk for a path. Raises PhotoRefused.
-"""
+"""Source -> Photo."""
 
 import io
 import os

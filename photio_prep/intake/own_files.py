@@ -1,8 +1,5 @@
 """Is a report, a page or a contact sheet one that this tool wrote? What is not is the user's, and is never replaced.
 
-Takes paths; gives yes or no, by what the files hold. Touches the disk, to read a file's first bytes.
-Raises OutputExists.
-
 What is written now says so itself. Files of earlier versions are known by their shape where that is sure.
 """
 

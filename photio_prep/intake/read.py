@@ -1,8 +1,4 @@
-"""Item -> the bytes of its photo, from wherever it lies.
-
-Takes an item that somebody named or found in a folder; gives bytes that nobody vouches for. Touches the disk, standard
-input, or the network for a URL or an object store. Raises PhotoRefused.
-"""
+"""Item -> the bytes of its photo, from wherever it lies."""
 
 import sys
 

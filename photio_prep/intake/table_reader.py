@@ -1,8 +1,4 @@
-"""A table's file -> its columns and rows, each with the line that it begins on.
-
-Takes the path of a .csv or .jsonl; gives cells that nobody has judged yet. Touches the disk: the file is read once.
-Raises Fault for what is no table, PhotoRefused for a file that cannot be read.
-"""
+"""A table's file -> its columns and rows, each with the line that it begins on."""
 
 import csv
 import io

@@ -1,8 +1,5 @@
 """A photo's URL -> where it may be asked for: strictly spelled, and never an address that is not public.
 
-Takes URLs and addresses that nobody vouches for; gives a Target, or the reason why not. Touches nothing.
-Raises PhotoRefused, without a subject: the caller knows which photo it was.
-
 The table is our own, because `ipaddress.is_private` and `is_global` change with Python's version, and no version knows
 what clouds do with 168.63.129.16.
 """

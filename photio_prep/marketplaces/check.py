@@ -1,8 +1,4 @@
-"""A file and a preset -> what breaks the marketplace's rules.
-
-Takes the bytes of any file, with suspicion; gives a report. Touches nothing, but odd formats are decoded in a process
-of their own. Raises nothing: a file that cannot be read is reported as that.
-"""
+"""A file and a preset -> what breaks the marketplace's rules."""
 
 import io
 from collections.abc import Iterator

@@ -1,8 +1,4 @@
-"""A picture and a preset -> the picture as the marketplace wants it: cropped or padded, scaled, never distorted.
-
-Takes finals (RGB) and products (RGBA); gives RGB pictures and what is worth knowing of them. Touches nothing.
-Raises nothing.
-"""
+"""A picture and a preset -> the picture as the marketplace wants it: cropped or padded, scaled, never distorted."""
 
 from collections.abc import Collection
 from fractions import Fraction

@@ -1,8 +1,4 @@
-"""Order -> its product alone, with as many of the photo's own pixels as can be had.
-
-Takes orders, answered or not; gives RGBA pictures. Touches the order's folder, and the photo where it still lies.
-Raises StorageFailed for a cutout that cannot be read.
-"""
+"""Order -> its product alone, with as many of the photo's own pixels as can be had."""
 
 from typing import NamedTuple
 

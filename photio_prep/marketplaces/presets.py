@@ -1,7 +1,4 @@
-"""The marketplaces: what each asks of a picture, rule by rule, with the source of each rule.
-
-Takes names; gives rows of `presets.toml`. Touches that file. Raises UsageError for an unknown name.
-"""
+"""The marketplaces: what each asks of a picture, rule by rule, with the source of each rule."""
 
 import tomllib
 from collections.abc import Iterable

@@ -1,7 +1,4 @@
-"""A picture on white paper -> how white the paper is, and how much of the frame the product fills.
-
-Takes RGB pictures; gives figures and sentences. Touches nothing. Raises nothing.
-"""
+"""A picture on white paper -> how white the paper is, and how much of the frame the product fills."""
 
 from typing import NamedTuple
 

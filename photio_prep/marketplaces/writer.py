@@ -1,8 +1,4 @@
-"""Order -> one file per marketplace in the output folder, each checked after it was saved.
-
-Takes orders, answered or, for white packshots, merely prepared; gives paths and reports. Touches the disk.
-Raises OutputExists where another file lies in the way, UsageError for a scene without an answer, StorageFailed.
-"""
+"""Order -> one file per marketplace in the output folder, each checked after it was saved."""
 
 from collections.abc import Callable, Iterator
 from functools import cached_property, partial

@@ -1,8 +1,4 @@
-"""The photo that an order was made from: its record in the order's folder, and which of several orders it has.
-
-Takes records; gives photos. Touches nothing but the disk, to read the plan of an order whose record is old.
-Raises KeyError, TypeError and ValueError for a record that this tool never writes.
-"""
+"""The photo that an order was made from: its record in the order's folder, and which of several orders it has."""
 
 import os
 import re

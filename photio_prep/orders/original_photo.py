@@ -1,7 +1,4 @@
-"""The photo of an order, found again: in memory, where it lay, among files that the user names, or kept in the order.
-
-Takes an order; gives its photo, or None. Touches the disk. Raises PhotoRefused for a file that is another one now.
-"""
+"""Find the original photo of an order again: in memory, at its path, among the user's files, or kept in the order."""
 
 import re
 from contextlib import suppress

@@ -1,11 +1,8 @@
 """One order on disk, paid for at most once.
 
-Takes an order folder and a sender; gives the result. Touches the disk, and through the sender the network.
-Raises what the sender raises; OrderInUse, OutcomeUnknown or PaidUnusable where the folder says so already.
-
-    1 claim by exclusive creation, synced       4 answer streamed to disk, synced, named, folder synced
-    2 look again: is an answer there?           5 only then parsed
-    3 send                                      6 outcome noted where it is no success
+1 claim by exclusive creation, synced       4 answer streamed to disk, synced, named, folder synced
+2 look again: is an answer there?           5 only then parsed
+3 send                                      6 outcome noted where it is no success
 """
 
 import contextlib

@@ -1,8 +1,4 @@
-"""An order's photo and cutout -> pictures to look at: photo.jpg, mask.png and overlay.png.
-
-Takes the photo as it is seen and the cutout, at one size; gives pictures, or puts them into the order's folder.
-Touches the order's folder. Raises StorageFailed.
-"""
+"""An order's photo and cutout -> pictures to look at: photo.jpg, mask.png and overlay.png."""
 
 import io
 import os

@@ -1,8 +1,5 @@
 """Was this very photo already prepared in this way? Then nothing is decoded or inferred again.
 
-Takes a photo's bytes and what is asked of it; gives the order that was made of it then, with the words of now. Touches
-the folder of orders. Raises what reading a photo and writing an order raise.
-
 A note below `orders/.made` leads from a wish to an order. It is only a way there: the order is read and checked like
 any other, and where note or order is gone or damaged, the photo is prepared again.
 """

@@ -1,8 +1,4 @@
-"""What an order's records say, checked: texts, sizes, and that its canvas is the picture that they tell of.
-
-Takes facts and bytes that anybody may have put into an order's folder; gives a placement. Touches nothing.
-Raises ValueError and its like for what this tool never writes.
-"""
+"""What an order's records say, checked: texts, sizes, and that its canvas is the picture that they tell of."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,8 +1,4 @@
-"""JSON facts in an order folder, read back with suspicion.
-
-Takes paths and facts; gives facts and bytes. Touches the disk.
-Raises StorageFailed for what cannot be read back, UsageError where there is nothing.
-"""
+"""JSON facts in an order folder, read back with suspicion."""
 
 import json
 from datetime import UTC, datetime

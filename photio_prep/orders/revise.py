@@ -1,8 +1,4 @@
-"""Order -> the same picture asked for with other words, or of somebody else.
-
-Takes an order; gives another, in memory or in a folder beside it. Touches the disk for an order that lies there.
-Raises UsageError for words that cannot be meant, StorageFailed where the disk does.
-"""
+"""Order -> the same picture asked for with other words, or of somebody else."""
 
 from dataclasses import replace
 from typing import TypedDict, Unpack

@@ -1,8 +1,5 @@
 """Which orders an output folder is about: one photo may have several, tried out, reworded, paid for.
 
-Takes order folders; gives the ones to pay for and the ones to finish, and lets an order go on as another. Touches the
-disk. Raises StorageFailed for what cannot be read or written.
-
 An order is a *root* when `prepare` or `run` made it; one that `generate` made of another, with other words or for
 somebody else, is *revised*. Roots are what is reworded, or a folder would double its orders each time.
 """

@@ -1,8 +1,4 @@
-"""How far an order got, by what lies in its folder.
-
-Takes order folders; gives states, outcomes and finished marks. Touches the disk.
-Raises StorageFailed for what cannot be written or read back, UsageError for a word on what is not unknown.
-"""
+"""How far an order got, by what lies in its folder."""
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum

@@ -1,27 +1,24 @@
 """The order folder is the state: planned, claimed, answered, finished.
 
-Takes orders and answers; gives them back, and says how far each got. Touches the disk.
-Raises StorageFailed for what cannot be written or read back exactly, UsageError for what is no order.
-
-    order.json      what will be sent, but for the picture; written once
-    canvas.png      the very bytes of the picture
-    cutout.png      the product, in the photo's own frame at the canvas's scale
-    photo-*.json    each photo that wants this order's answer, and its way back; written once each
-    gate-*.json     what the gate thinks of each photo's cutout; its last word
-    photo.jpg, mask.png, overlay.png  to look at
-    claim.json      who is paying, or paid; made by exclusive creation before anything is sent
-    answer.part     an answer that is arriving, or never arrived whole
-    answer.raw      the body of a whole HTTP 200 answer, untouched
-    outcome.json    how it ended, where that was no success: rejected, unknown, paid_unusable
-    finished-*.json per photo: where its final lies, with digest and size
-    kept-*.json     per photo: that the user chose this order's final, and when
-    shelf-*.json    per photo and preset: where the file for that marketplace lies, with digest and size
-    shops-*.json    per variant: the presets whose files are made when it is kept
-    final-*         per photo, and photo and preset: its file there, when a newer one of that photo took its place
-    proof-*.json    per photo: whose pixels the product of its final has
-    drift.json, drift.png  how far the answer changed the product
-    source-*.png    the photo's pixels, only where they lie nowhere else: from standard input, a URL, or memory
-    attempt-*/      what an attempt left that the user resolved
+order.json      what will be sent, but for the picture; written once
+canvas.png      the very bytes of the picture
+cutout.png      the product, in the photo's own frame at the canvas's scale
+photo-*.json    each photo that wants this order's answer, and its way back; written once each
+gate-*.json     what the gate thinks of each photo's cutout; its last word
+photo.jpg, mask.png, overlay.png  to look at
+claim.json      who is paying, or paid; made by exclusive creation before anything is sent
+answer.part     an answer that is arriving, or never arrived whole
+answer.raw      the body of a whole HTTP 200 answer, untouched
+outcome.json    how it ended, where that was no success: rejected, unknown, paid_unusable
+finished-*.json per photo: where its final lies, with digest and size
+kept-*.json     per photo: that the user chose this order's final, and when
+shelf-*.json    per photo and preset: where the file for that marketplace lies, with digest and size
+shops-*.json    per variant: the presets whose files are made when it is kept
+final-*         per photo, and photo and preset: its file there, when a newer one of that photo took its place
+proof-*.json    per photo: whose pixels the product of its final has
+drift.json, drift.png  how far the answer changed the product
+source-*.png    the photo's pixels, only where they lie nowhere else: from standard input, a URL, or memory
+attempt-*/      what an attempt left that the user resolved
 """
 
 import shutil

@@ -1,12 +1,10 @@
 """The review page: look before you pay, look before you publish.
 
-    rows.py       order folders -> what is known of each photo, worst first
-    pictures.py   where their pictures lie; small ones and answers are made
-    build.py      rows -> one static HTML file, from template/
-    sheet.py      rows -> numbered contact sheets
-    decisions.py  what the user decided in the page, as `generate --approved` obeys it
-
-Takes order folders; gives paths. Touches the disk. Raises UsageError where there is no order, StorageFailed.
+rows.py       order folders -> what is known of each photo, worst first
+pictures.py   where their pictures lie; small ones and answers are made
+build.py      rows -> one static HTML file, from template/
+sheet.py      rows -> numbered contact sheets
+decisions.py  what the user decided in the page, as `generate --approved` obeys it
 """
 
 import os
@@ -23,7 +21,7 @@ from photio_prep.system import files
 NAME = "review.html"
 
 
-def review(
+def write_review(
     orders: str | os.PathLike[str] | Iterable[Order],
     output: str | os.PathLike[str] | None = None,
     *,
@@ -63,7 +61,7 @@ def review(
     return place
 
 
-def contact_sheets(
+def write_contact_sheets(
     orders: str | os.PathLike[str] | Iterable[Order], output: str | os.PathLike[str], *, overwrite: bool = False
 ) -> list[Path]:
     """The paths of PNG files that show each photo small, with its number in the page, its name, state and flags.

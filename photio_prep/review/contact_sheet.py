@@ -1,7 +1,4 @@
-"""Rows -> numbered contact sheets, for mail and chat: PNG files of a few dozen photos each.
-
-Takes rows and their pictures; gives paths. Touches the disk. Raises StorageFailed.
-"""
+"""Rows -> numbered contact sheets, for mail and chat: PNG files of a few dozen photos each."""
 
 import io
 from pathlib import Path

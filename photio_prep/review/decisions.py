@@ -1,8 +1,4 @@
-"""decisions.json -> which orders the user approved.
-
-Takes the file that the review page saves, and order folders; gives a word for each order. Touches the disk, to read.
-Raises UsageError for a file that is not as the page writes it, or that approves orders that are not there.
-"""
+"""decisions.json -> which orders the user approved."""
 
 import json
 import re

@@ -1,7 +1,5 @@
 """Order folders -> the rows of the review page: what is known of each photo, worst first.
 
-Takes an output folder, or orders; gives rows. Touches the disk, to read. Raises UsageError where no order lies.
-
 A folder may have been edited, or come from somebody else: whatever is not as this tool writes it makes a row that says
 so, and every text stays a text.
 """

@@ -1,8 +1,5 @@
 """Rows -> the review page: one static HTML file that talks to nobody.
 
-Takes rows, their pictures and a place; gives the bytes of the page. Touches the disk, to read pictures for `--embed`.
-Raises UsageError for more photos than fit into one file.
-
 Whatever a photo, a name, a server or an edited folder says reaches the page as JSON only, and the page's scripts make
 nothing but text of it. Its policy allows the two texts below by their digests, and pictures; nothing else, and no net.
 """

@@ -1,8 +1,5 @@
 """A row -> where its pictures lie, and those that have to be made: a small pair for the list, the answer as a picture.
 
-Takes rows; gives paths. Touches the disk: `review-files` in the output folder.
-Raises StorageFailed where that cannot be written.
-
 What is made carries in its name what it was made from, so it is made once, and never out of date; and the mark of a
 final, so that it is never taken for a photo.
 """

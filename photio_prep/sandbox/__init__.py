@@ -1,10 +1,7 @@
 """A local stand-in for the Photio Instant API over real HTTP on loopback: free, deterministic, and able to misbehave.
 
-    with Sandbox() as sandbox:
-        client = InstantClient("pt-any-key", url=sandbox.url)
-
-Takes nothing from the network and asks nothing of it: it binds 127.0.0.1 only and never fetches an image URL.
-Its answers carry `"sandbox": true` and a small watermark, so that none can be mistaken for a paid one.
+with Sandbox() as sandbox:
+client = InstantClient("pt-any-key", url=sandbox.url)
 """
 
 import logging

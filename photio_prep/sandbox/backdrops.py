@@ -1,8 +1,4 @@
-"""What stands behind the product, out of focus.
-
-Takes a mood, a size and a random generator. Gives linear light (H, W, 3), painted at a quarter of the size, as nothing
-back there is sharp. Touches nothing. Raises nothing.
-"""
+"""What stands behind the product, out of focus."""
 
 from collections.abc import Callable
 

@@ -1,8 +1,4 @@
-"""Request body -> Asked: what the Instant API accepts, checked as strictly as its documentation allows.
-
-Takes the bytes of a POST. Gives what was asked, with warnings about what the real API would accept in silence.
-Touches nothing. Raises ContractError with the HTTP status and a text that says what to mend.
-"""
+"""Request body -> Asked: what the Instant API accepts, checked as strictly as its documentation allows."""
 
 import base64
 import binascii

@@ -1,8 +1,4 @@
-"""The fault plan: which call misbehaves, and how.
-
-Takes a text such as `429:3,drop:1@7`. Gives the fault of each call. Touches nothing.
-Raises UsageError for a plan that cannot be meant.
-"""
+"""The fault plan: which call misbehaves, and how."""
 
 import re
 from dataclasses import dataclass

@@ -1,8 +1,4 @@
-"""What the sandbox remembers: every call, what it may have cost, and what a careful client would not have sent.
-
-Takes calls from many threads. Gives counts and copies. Touches memory only: a key is never kept, only its fingerprint.
-Raises nothing.
-"""
+"""What the sandbox remembers: every call, what it may have cost, and what a careful client would not have sent."""
 
 import hashlib
 import logging

@@ -1,7 +1,4 @@
-"""Light that falls on the scene, and the shadows and mirror images that the product throws into it.
-
-Takes alphas and sizes. Gives factors (H, W) or (H, W, 3) for linear light. Touches nothing. Raises nothing.
-"""
+"""Light that falls on the scene, and the shadows and mirror images that the product throws into it."""
 
 from dataclasses import dataclass
 

@@ -1,8 +1,4 @@
-"""Plays one fault on one open connection, byte by byte.
-
-Takes a connection whose request has been read (two faults: has not). Touches that socket. Raises OSError when the
-client has gone.
-"""
+"""Plays one fault on one open connection, byte by byte."""
 
 import base64
 import gzip

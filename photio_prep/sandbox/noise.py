@@ -1,8 +1,4 @@
-"""Noise and the few array operations that every painter of the scene needs.
-
-Takes and gives float32 arrays (H, W) or (H, W, 3), 0..1. Linear light is the square of the display value:
-near enough to sRGB, and quick. Touches nothing. Raises nothing.
-"""
+"""Noise and the few array operations that every painter of the scene needs."""
 
 import numpy as np
 from numpy.random import Generator

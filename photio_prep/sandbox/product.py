@@ -1,7 +1,4 @@
-"""The product as a generator gives it back: almost, but not quite, as it was sent.
-
-Takes the canvas. Gives it with the planted changes, and lays it over a scene. Touches nothing. Raises nothing.
-"""
+"""The product as a generator gives it back: almost, but not quite, as it was sent."""
 
 from dataclasses import dataclass
 

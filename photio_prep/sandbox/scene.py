@@ -1,8 +1,4 @@
-"""Asked -> picture: the product standing in the scene that was described.
-
-Takes a valid request and a seed. Gives RGB of the canvas's size, the same for the same description, seed and canvas.
-Touches nothing. Raises nothing.
-"""
+"""Asked -> picture: the product standing in the scene that was described."""
 
 import hashlib
 

@@ -1,8 +1,4 @@
-"""The sandbox itself: what it counts, what it answers, how it starts and stops.
-
-Takes options. Gives a URL on loopback. Touches a listening socket on 127.0.0.1, nothing else.
-Raises UsageError for an option that cannot be meant or a port that is taken.
-"""
+"""The sandbox itself: what it counts, what it answers, how it starts and stops."""
 
 import base64
 import io

@@ -1,7 +1,4 @@
-"""What the product stands on: flat textures, and the perspective that lays them down.
-
-Takes a mood and a random generator. Gives linear light (H, W, 3). Touches nothing. Raises nothing.
-"""
+"""What the product stands on: flat textures, and the perspective that lays them down."""
 
 from collections.abc import Callable
 

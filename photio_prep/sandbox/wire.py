@@ -1,7 +1,4 @@
-"""One HTTP connection of the sandbox: reads the request, asks the sandbox, sends the answer, closes.
-
-Takes a connected socket. Touches the network on loopback. Raises nothing: a client that has gone is normal.
-"""
+"""One HTTP connection of the sandbox: reads the request, asks the sandbox, sends the answer, closes."""
 
 import logging
 import os

@@ -1,8 +1,4 @@
-"""Words -> Mood: which surface, backdrop, colours and light a scene description asks for.
-
-Takes the description and a random generator, which decides what the words leave open. Gives numbers and names for the
-painters. Touches nothing. Raises nothing.
-"""
+"""Words -> Mood: which surface, backdrop, colours and light a scene description asks for."""
 
 import re
 from dataclasses import dataclass

@@ -1,8 +1,4 @@
-"""Files written whole or not at all, and read once.
-
-Takes paths and bytes. Touches the disk.
-Raises StorageFailed when a file cannot be written, PhotoRefused when an input cannot be read.
-"""
+"""Files written whole or not at all, and read once."""
 
 import contextlib
 import errno

@@ -1,9 +1,5 @@
 """s3://, gs://, az:// -> photos; finals -> there. Through fsspec, with the credentials that its libraries find.
 
-Takes addresses in an object store; gives bytes that nobody vouches for, and puts finals there. Touches the network.
-Raises PhotoRefused for what cannot be read, StorageFailed for what cannot be written, OutputExists, and UsageError
-where a library is missing.
-
 Orders never lie there: a claim is a file made by exclusive creation and synced, which is what keeps two machines from
 paying for the same order, and object stores seen as folders do not promise it.
 """

@@ -1,8 +1,6 @@
 """Parts of one photo's work at the same time, what only one thread may do at a time, and the memory of threads.
 
 Pillow, numpy and scipy let go of the interpreter while they compute.
-
-Takes functions; gives what they give. Touches threads, which end with the call. Raises what the functions raise.
 """
 
 import ctypes

@@ -1,7 +1,4 @@
-"""Cells -> the bytes of a CSV file in which no spreadsheet finds a formula.
-
-Takes texts that anybody may have written; gives bytes. Touches nothing. Raises nothing.
-"""
+"""Cells -> the bytes of a CSV file in which no spreadsheet finds a formula."""
 
 import csv
 import io

@@ -1,7 +1,4 @@
-"""Text that anybody may have written -> text that steers nothing.
-
-Takes and gives text. Touches nothing. Raises nothing.
-"""
+"""Text that anybody may have written -> text that steers nothing."""
 
 import unicodedata
 

@@ -1,8 +1,4 @@
-"""Threads that are had before they are needed: a pool that stands from the start, and one clock for all deadlines.
-
-Takes functions; gives what they give. Touches the threads of this process. Raises UsageError where the system gives no
-thread (`ulimit -u`, a container's --pids-limit): then nothing was begun.
-"""
+"""Threads that are had before they are needed: a pool that stands from the start, and one clock for all deadlines."""
 
 import atexit
 import heapq

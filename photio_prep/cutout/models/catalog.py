@@ -1,8 +1,4 @@
-"""The model catalogue: names, licences, hashes, where from.
-
-Takes names; gives rows of `models/catalog.toml`, or a row for the user's own file. Touches that file.
-Raises UsageError for an unknown name, a file that is none, or a licence that was not accepted.
-"""
+"""The model catalogue: names, licences, hashes, where from."""
 
 import os
 import stat

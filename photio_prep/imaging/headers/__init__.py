@@ -1,8 +1,4 @@
-"""Bytes -> what a file says about its picture, before any decoder sees it.
-
-Takes bytes that nobody vouches for; gives facts, in time bounded by the file's length. Touches nothing: no parser but
-ours is entered here. Raises PhotoRefused.
-"""
+"""Bytes -> what a file says about its picture, before any decoder sees it."""
 
 from photio_prep.errors import PhotoRefused
 from photio_prep.geometry import Size

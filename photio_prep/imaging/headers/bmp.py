@@ -1,7 +1,4 @@
-"""A BMP's header -> facts.
-
-Takes bytes; gives facts. Touches nothing. Raises Damaged.
-"""
+"""A BMP's header -> facts."""
 
 import struct
 

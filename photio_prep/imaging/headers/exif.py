@@ -1,8 +1,4 @@
-"""EXIF and XMP -> how a picture is turned, and whose it is.
-
-Takes the blocks as they lie in a file; gives the only three facts that are ever used of them. Touches nothing, raises
-nothing: broken metadata is no reason to refuse a picture.
-"""
+"""EXIF and XMP -> how a picture is turned, and whose it is."""
 
 import re
 import struct

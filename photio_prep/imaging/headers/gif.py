@@ -1,7 +1,4 @@
-"""A GIF's blocks -> facts.
-
-Takes bytes; gives facts. Touches nothing. Raises Damaged, and PhotoRefused for a picture outside the limits.
-"""
+"""A GIF's blocks -> facts."""
 
 import struct
 

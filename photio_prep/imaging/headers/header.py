@@ -1,7 +1,4 @@
-"""What a header says: the types that all readers of headers share.
-
-Takes, gives, touches nothing.
-"""
+"""What a header says: the types that all readers of headers share."""
 
 from dataclasses import dataclass
 

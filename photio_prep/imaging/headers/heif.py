@@ -1,7 +1,4 @@
-"""The boxes of an AVIF or HEIC -> facts.
-
-Takes bytes; gives facts. Touches nothing. Raises Damaged, and PhotoRefused for a picture outside the limits.
-"""
+"""The boxes of an AVIF or HEIC -> facts."""
 
 import struct
 from collections.abc import Iterator

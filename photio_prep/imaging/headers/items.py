@@ -1,7 +1,4 @@
-"""The items of an AVIF or HEIC: whether the coded ones lie within the file, with no hole of zero bytes.
-
-Takes the file and the bodies of its boxes iloc and infe; gives nothing. Touches nothing. Raises Damaged.
-"""
+"""The items of an AVIF or HEIC: whether the coded ones lie within the file, with no hole of zero bytes."""
 
 from collections.abc import Iterator
 

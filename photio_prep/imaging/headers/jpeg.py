@@ -1,7 +1,4 @@
-"""A JPEG's markers -> facts, and the JPEG without anything but its picture.
-
-Takes bytes; gives facts. Touches nothing. Raises Damaged, and PhotoRefused for a picture outside the limits.
-"""
+"""A JPEG's markers -> facts, and the JPEG without anything but its picture."""
 
 import re
 import struct

@@ -1,7 +1,4 @@
-"""A PNG's chunks -> facts, and the PNG without anything but its picture.
-
-Takes bytes; gives facts. Touches nothing. Raises Damaged, and PhotoRefused for a picture outside the limits.
-"""
+"""A PNG's chunks -> facts, and the PNG without anything but its picture."""
 
 import binascii
 import struct

@@ -1,7 +1,4 @@
-"""Rows of pixels as they lie in a file, uncompressed: whether they were all written.
-
-Takes bytes; gives nothing. Touches nothing. Raises Damaged.
-"""
+"""Rows of pixels as they lie in a file, uncompressed: whether they were all written."""
 
 from photio_prep.imaging.headers.header import ARRIVED_BROKEN, Damaged
 

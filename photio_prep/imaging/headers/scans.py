@@ -1,8 +1,4 @@
-"""A JPEG's scans: whether all are there, with all their restart markers, and no hole in their data.
-
-Takes the file and its segments; follows lengths and compares bytes, in time bounded by the file's length, and decodes
-nothing. Touches nothing. Raises Damaged.
-"""
+"""A JPEG's scans: whether all are there, with all their restart markers, and no hole in their data."""
 
 import re
 import struct

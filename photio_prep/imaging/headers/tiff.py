@@ -1,7 +1,4 @@
-"""A TIFF's directories -> facts.
-
-Takes bytes; gives facts. Touches nothing. Raises Damaged, and PhotoRefused for a picture outside the limits.
-"""
+"""A TIFF's directories -> facts."""
 
 import itertools
 import struct

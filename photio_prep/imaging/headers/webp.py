@@ -1,7 +1,4 @@
-"""A WebP's chunks -> facts.
-
-Takes bytes; gives facts. Touches nothing. Raises Damaged, and PhotoRefused for a picture outside the limits.
-"""
+"""A WebP's chunks -> facts."""
 
 import struct
 from collections.abc import Iterator
