@@ -1,6 +1,6 @@
 """How good the cutouts are, rembg's own beside ours, with the same weights on the same photos.
 
-    python -m bench.cutouts [DATA] [--model NAME]... [--each] [--refine fast|best|off] [--limit N]
+    python -m bench.cutouts [DATA] [--model NAME]... [--each] [--refine fast|off] [--limit N]
 
 DATA is a folder with `cutouts/image/*.jpg` and `cutouts/alpha/*.png` (a set is the part of a name before "__"); the
 rendered fixtures, whose truth is exact, are always measured. Figures, means over a set:
@@ -141,7 +141,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="?", default=usual if usual.is_dir() else None)
     parser.add_argument("--model", action="append", help="of the catalogue; default: all that are installed")
     parser.add_argument("--each", action="store_true")
-    parser.add_argument("--refine", default="fast", choices=("fast", "best", "off"))
+    parser.add_argument("--refine", default="fast", choices=("fast", "off"))
     parser.add_argument("--limit", type=int, help="only so many photos of each set")
     asked = parser.parse_args()
     import rembg

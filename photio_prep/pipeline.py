@@ -188,7 +188,6 @@ def finish(
     format: str | None = None,  # noqa: A002
     product: Product | None = None,
     output_size: str = "original",
-    match_tone: bool = False,
     photo: Source | Photo | None = None,
     photos: str | Path | None = None,
     matter: Matter | None = None,
@@ -205,7 +204,6 @@ def finish(
         product: "generated" as it came, "original" with the photo's own pixels, "detail" with its detail in the
             answer's light. None is "original", or "generated" with a note where the photo cannot be found again.
         output_size: "original", "canvas", "WxH" of the photo's shape, or "long:N".
-        match_tone: Shift the scene's tone back by as much as the generator shifted the product's.
         photo: The photo, where it cannot be found again.
         photos: The photo's file, or a folder in which it is looked for.
         matter: Cuts the answer out, so that `final.drift` sees what was added to the product, too.
@@ -216,7 +214,7 @@ def finish(
         PhotoRefused: The photo's pixels are asked for, and it is gone or changed.
         OutcomeUnknown, PaidUnusable: What is kept is no usable answer.
     """
-    wishes = Finishing(product, output_size, match_tone)
+    wishes = Finishing(product, output_size)
     folder = None if photos is None else Path(photos)
     return finish_order(order, result, wishes, format_=format, photo=photo, photos=folder, matter=matter, limits=limits)
 
@@ -253,7 +251,6 @@ def run(
     pay_again: bool = False,
     product: Product | None = None,
     output_size: str = "original",
-    match_tone: bool = False,
     **options: Unpack[Options],
 ) -> Final:
     """From a photo to its final picture: prepare, generate, finish. PAID.
@@ -265,15 +262,14 @@ def run(
         format: As in `finish`.
         gate: As in `generate`, like `pay_again`.
         pay_again: Of the same as other bytes.
-        product: As in `finish`, like `output_size` and `match_tone`.
+        product: As in `finish`, like `output_size`.
         output_size: Of the final.
-        match_tone: Of the scene.
         options: The other arguments of `prepare`.
 
     Raises:
         PhotioError: What the three raise.
     """
-    wishes = Finishing(product, output_size, match_tone)  # a mistake in it must not cost a call
+    wishes = Finishing(product, output_size)  # a mistake in it must not cost a call
     order = prepare(source, description=description, endpoint=client.endpoint, **options)
     wishes.fits(order.placement)
     format_ = final_format(order.origin.format, format)

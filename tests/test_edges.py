@@ -12,9 +12,8 @@ from scipy import ndimage
 from photio_prep.cutout.foreground import clean, foreground
 from photio_prep.cutout.models.two_pass import belief
 from photio_prep.cutout.options import CutoutOptions
-from photio_prep.cutout.refine import edge_width, fast, finer
+from photio_prep.cutout.refine import edge_width, fast
 from photio_prep.errors import UsageError
-from photio_prep.geometry import Size
 from photio_prep.imaging.tiles import box_mean, extreme, over_tiles, widened
 
 Bytes = NDArray[np.uint8]
@@ -107,12 +106,6 @@ def test_what_a_network_sees_too_high_is_lowered_by_so_much_of_its_pixel() -> No
     assert (rows[299], rows[300], rows[339], rows[340], rows[341]) == (0, 0.75, 1, 0.25, 0)
 
 
-def test_finer_pixels_are_those_of_the_photo_within_limits() -> None:
-    assert finer(Size(1024, 768), Size(4000, 3000)) == Size(1536, 1152)
-    assert finer(Size(1024, 768), Size(1200, 900)) == Size(1200, 900)
-    assert finer(Size(1024, 768), Size(400, 300)) == Size(1024, 768)
-
-
 def test_a_sharp_edge_is_seen_as_sharp() -> None:
     alpha = disc(blur=1)
     width = edge_width(shot(alpha))
@@ -156,7 +149,7 @@ def test_a_small_network_looks_twice_at_a_small_product_and_a_large_one_once() -
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"refine": "x"}, {"holes": "x"}, {"grow": 65}, {"grow": float("nan")}, {"feather": -1}, {"specks": 2}],
+    [{"refine": "best"}, {"holes": "x"}, {"grow": 65}, {"grow": float("nan")}, {"feather": -1}, {"specks": 2}],
 )
 def test_what_cannot_be_meant_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError):

@@ -67,7 +67,6 @@ def test_it_takes_every_option_that_run_takes() -> None:
 CHOICES: dict[str, dict[str, Any]] = {
     "product": {"product": "generated"},
     "size": {"output_size": "long:50"},
-    "tone": {"match_tone": True},
     "format": {"format": "webp"},
     "canvas": {"negative_prompt": "blur"},
 }

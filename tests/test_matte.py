@@ -324,19 +324,6 @@ def test_u2netp_is_closer_to_the_truth_than_rembg_with_the_same_weights(
 
 
 @pytest.mark.model
-def test_refine_best_is_closer_where_the_photo_is_finer_than_the_canvas(u2netp: CatalogueMatter) -> None:
-    photo = load(FIXTURES / "photos" / "carton.jpg")
-    size = box_of(photo)
-    with Image.open(FIXTURES / "truth" / "carton.webp") as picture:
-        truth = np.asarray(picture.getchannel("A").resize(size, Image.Resampling.LANCZOS))
-    fast, best = (
-        edge_and_iou(pixels(matte(photo, size, u2netp, options=CutoutOptions(refine=each)))[..., 3], truth)[0]
-        for each in ("fast", "best")
-    )
-    assert best < 0.95 * fast
-
-
-@pytest.mark.model
 def test_the_mask_is_what_rembg_itself_would_give(coffee: Photo, u2netp: CatalogueMatter) -> None:
     """The same network on the same pixels: only what is made of its belief is ours."""
     ours = np.asarray(u2netp(coffee.image))

@@ -184,17 +184,6 @@ def test_bands_of_rows_leave_no_seams(monkeypatch: pytest.MonkeyPatch):
         assert np.abs(pixels(whole) - pixels(bands)).mean() < 0.001
 
 
-def test_the_scene_s_tone_comes_back_as_the_product_s():
-    _, _, order = ordered("vase")
-    plain = Result(b"", painted(order), order.placement)
-    cast = Result(b"", painted(order, Drift(cast=(14, 2, -12))), order.placement)
-    wanted = pixels(finish(order, plain, match_tone=True).image)
-    assert np.abs(pixels(finish(order, cast).image) - wanted).mean() > 4
-    final = finish(order, cast, match_tone=True)
-    assert np.abs(pixels(final.image) - wanted).mean() < 1
-    assert any("tone" in note for note in final.notes)
-
-
 @pytest.mark.parametrize("product", ["generated", "detail", "original"])
 def test_no_edge_of_the_box_shows_where_padding_was_cropped(product: str):
     """Loud padding around the frame: not one level of it in the final's border, at any size."""

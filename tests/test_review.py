@@ -381,11 +381,10 @@ def test_review_prints_paths(command: Command) -> None:
     [
         ["missing"],
         ["."],
-        ["photio-out", "--brand", "red"],
         ["photio-out", "--sheet", "x.jpg"],
         ["photio-out", "-o", "in"],
     ],
-    ids=["nothing there", "no orders", "no colour", "no PNG", "a folder"],
+    ids=["nothing there", "no orders", "no PNG", "a folder"],
 )
 def test_review_refuses_what_cannot_be_meant(command: Command, given: list[str]) -> None:
     command("prepare", saved(Path("in/a.png")), "-d", SCENE, "-q")

@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable
 from hashlib import sha256
 
-from photio_prep.api.turns import Turns
 from photio_prep.api.wire import key
 from photio_prep.errors import (
     ApiUnavailable,
@@ -50,7 +49,6 @@ class Till:
         self._answers: dict[bytes, str] = {}
         self._billed: set[int] = set()  # a number takes a third of the memory of the digits: there may be millions
         self.calls = 0
-        self.turns = Turns()
         self.closed: PhotioError | None = None
         self._used_up = BudgetReached("the budget of --max-calls is used up", "Run again for more")
 

@@ -62,7 +62,6 @@ class Plan:
     finishing: Finishing = DEFAULT_FINISHING
     photos: Path | None = None
     provenance: Provenance = "none"
-    details: str | None = None
     presets: tuple[str, ...] = ()
 
     @property
@@ -191,9 +190,7 @@ def finished(row: dict[str, Any], plan: Plan, permits: Asking) -> dict[str, Any]
         kept: dict[str, Any] = {"format_": plan.format_, "overwrite": plan.overwrite, "metadata": plan.metadata}
         kept |= {"finishing": plan.finishing, "photos": plan.photos}
         order = _order(row, plan)
-        path, _, notes = writer.place_final(
-            order, plan.out, xmp=packet(order, plan.provenance, details=plan.details), **kept
-        )
+        path, _, notes = writer.place_final(order, plan.out, xmp=packet(order, plan.provenance), **kept)
         warnings = pickle.loads(row["warnings"]) if row["warnings"] else ()  # noqa: S301  from our own workers
         told = {"warnings": pickle.dumps((*warnings, *notes))} if notes else {}
         return {"final": str(path.relative_to(plan.out)), **told}

@@ -26,7 +26,6 @@ class Options(pipeline.Options, total=False):
     pay_again: bool
     product: Product | None
     output_size: str
-    match_tone: bool
 
 
 class Job(Options, total=False):
@@ -113,7 +112,7 @@ class _Begun:
     paying: Mapping[str, Any]
 
 
-_FINISHING = ("format", "product", "output_size", "match_tone")
+_FINISHING = ("format", "product", "output_size")
 _PAYING = ("gate", "pay_again")
 
 

@@ -16,7 +16,7 @@ from photio_prep.types import Matter, Result
 
 def wishes(given: dict[str, Any]) -> Wishes:
     """The options of finals, taken out of all that were given."""
-    finishing = Finishing(given.pop("product"), given.pop("output_size"), given.pop("match_tone"))
+    finishing = Finishing(given.pop("product"), given.pop("output_size"))
     names = ("photos", "max_drift", "segment")
     return Wishes(given.pop("format_"), given.pop("metadata"), finishing, *(given.pop(name) for name in names))
 

@@ -86,8 +86,7 @@ def generate(
             state = states.state(order.folder) if order.folder else State.PLANNED
             if state is State.FINISHED:
                 return state
-            with till.turns.turn():
-                payment.pay(order, till, preflight)
+            payment.pay(order, till, preflight)
             return State.ANSWERED
 
         def told(order: Order, state: State) -> None:

@@ -154,10 +154,10 @@ cutting = several(
     ),
     click.option(
         "--refine",
-        type=click.Choice(["fast", "best", "off"]),
+        type=click.Choice(["fast", "off"]),
         default="fast",
         show_default=True,
-        help="How a model's belief becomes an edge; best looks at finer pixels and takes longer.",
+        help="How a model's belief becomes an edge.",
     ),
     click.option(
         "--holes",
@@ -220,7 +220,6 @@ finals = several(
         metavar="SIZE",
         help="original, canvas, WxH of the photo's shape, or long:N.",
     ),
-    click.option("--match-tone", is_flag=True, help="Shift the scene's tone back as the product's was shifted."),
     click.option(
         "--photos", type=click.Path(path_type=Path), help="Where the photo lies now: its file, or a folder with it."
     ),
@@ -257,9 +256,6 @@ shelf = several(
         default="trained",
         show_default=True,
         help="What finals state of how they were made (IPTC's DigitalSourceType); see docs/presets.md.",
-    ),
-    click.option(
-        "--provenance-details", is_flag=True, help="State the scene description, seed and version in the final, too."
     ),
 )
 paying = several(

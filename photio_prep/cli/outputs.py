@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from photio_prep import __version__, settings
+from photio_prep import settings
 from photio_prep.cli.console import Talk
 from photio_prep.errors import PhotioError
 from photio_prep.final import provenance, writer
@@ -37,13 +37,11 @@ class Shelving:
     def __init__(self, given: dict[str, Any], talk: Talk, wished: Wishes, *, overwrite: bool) -> None:
         self._talk, self._wished = talk, wished
         self.provenance: provenance.Provenance = given.pop("provenance")
-        self.details = __version__ if given.pop("provenance_details") else None
         self._shelf = Shelf(
             presets.chosen(given.pop("presets")),
             overwrite=overwrite,
             metadata=wished.metadata,
             provenance=self.provenance,
-            details=self.details,
             limits=settings.limits(),
         )
         self.presets = tuple(each.name for each in self._shelf.presets)
@@ -62,7 +60,7 @@ class Shelving:
 
     def xmp(self, order: Order) -> bytes | None:
         """What the final of an order states of how it was made."""
-        return provenance.packet(order, self.provenance, details=self.details)
+        return provenance.packet(order, self.provenance)
 
     def done(self, order: Order, state: State, out: Path, *, final: Path | None) -> None:
         """The order's final is told, then the file of each preset is made and told."""

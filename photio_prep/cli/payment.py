@@ -5,7 +5,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any, TypeVar
 
 import click
@@ -19,7 +18,6 @@ from photio_prep.errors import BudgetReached, Interrupted, PhotioError, UsageErr
 from photio_prep.orders import state
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
-from photio_prep.system import threads
 from photio_prep.system.parallel import share_heaps
 
 T = TypeVar("T")
@@ -48,31 +46,10 @@ def client(paying: dict[str, Any], talk: Talk) -> Iterator[Till]:
             stopped.exit_code = code
             till.close(stopped)
             sender.stop()
-            till.turns.go_on()  # those that wait find the till closed
             talk.say("stopping: nothing new is sent, what is in flight is waited for; once more to leave at once")
 
-        def pause(number: int) -> None:
-            if number != signal.SIGTSTP:
-                till.turns.go_on()
-                return
-            try:
-                threads.start(partial(_pause, till, talk), "pause")
-            except UsageError as error:
-                talk.fault(f"cannot pause: {error}")
-
-        with heard(leave, pause):
+        with heard(leave):
             yield till
-
-
-def _pause(till: Till, talk: Talk) -> None:
-    """What is in flight ends, then this process stands still: a call that is suspended would never hear its answer."""
-
-    def told(calls: int) -> None:
-        flying = f"{calls} {'call' if calls == 1 else 'calls'} in flight"
-        talk.say(f"pausing: {flying}, no new one is sent; stands still when they have ended; continue with fg")
-
-    if till.turns.pause(told, lambda: os.kill(os.getpid(), signal.SIGSTOP)):
-        talk.say("going on")
 
 
 def quote(calls: int, kept: int, paying: dict[str, Any], talk: Talk, till: Till, *, at_most: bool = False) -> None:

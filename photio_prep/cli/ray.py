@@ -63,7 +63,6 @@ def plan(
     ends |= {
         "photos": photos,
         "provenance": shelving.provenance,
-        "details": shelving.details,
         "presets": shelving.presets,
     }
     return Plan(out.absolute(), told, cut, **named, second=twice, offline=offline, **ends, **rest)

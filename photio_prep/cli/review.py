@@ -1,6 +1,5 @@
 """review: the page to look at, contact sheets, and what the decisions made in the page mean for `generate`."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.review import decisions, write_contact_sheets, write_review
 from photio_prep.review.decisions import Word
-from photio_prep.review.html import BRAND
 
 
 @click.command()
@@ -27,7 +25,6 @@ from photio_prep.review.html import BRAND
 @options.replacing
 @click.option("--open", "open_", is_flag=True, help="Open the page in the browser.")
 @click.option("--price", type=click.FloatRange(0, 1000), default=None, metavar="X", help="Of one call, for the costs.")
-@click.option("--brand", default=BRAND, show_default=True, metavar="#RRGGBB", help="A background of your own.")
 @options.talking
 def review(
     folder: Path,
@@ -37,7 +34,6 @@ def review(
     overwrite: bool,
     open_: bool,
     price: float | None,
-    brand: str,
     **given: Any,  # noqa: ANN401
 ) -> int:
     """A static page to look at: each photo, what will be or was sent, and what came of it. Prints its path.
@@ -50,11 +46,9 @@ def review(
         raise UsageError(
             "nothing is there yet", "Run prepare or run first, or name an output folder", subject=str(folder)
         )
-    if not re.fullmatch(r"#[0-9a-fA-F]{6}", brand):
-        raise UsageError(f"{brand!r} is no colour", "Give one as #rrggbb", subject="--brand")
     if sheet is not None and sheet.suffix.lower() != ".png":
         raise UsageError(f"{sheet.name!r} is no PNG", "Name the sheet FILE.png", subject="--sheet")
-    made = write_review(folder, output, embed=embed, price=price, brand=brand, overwrite=overwrite)
+    made = write_review(folder, output, embed=embed, price=price, overwrite=overwrite)
     paths = {
         "page": [made],
         "sheet": write_contact_sheets(folder, sheet, overwrite=overwrite) if sheet is not None else [],

@@ -85,8 +85,7 @@ def run(inputs_: tuple[str, ...], out: Path, overwrite: bool, jobs: int, **given
         swept: set[str] = set()
 
         def call(order: Order) -> Result:
-            with till.turns.turn():
-                return payment.pay(order, till, preflight)
+            return payment.pay(order, till, preflight)
 
         def finish(order: Order, result: Result) -> None:
             finishing.write(order, out, wished, shelving, talk, overwrite=overwrite, to=to, result=result)

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM, a closed terminal and Ctrl-Z, heard at once."""
+"""Deliver Ctrl-C, SIGTERM and a closed terminal to a listener thread at once."""
 
 import signal
 import socket
@@ -9,21 +9,16 @@ from photio_prep.errors import UsageError
 from photio_prep.system import threads
 
 _STOP = ("SIGINT", "SIGTERM", "SIGHUP")
-_PAUSE = ("SIGTSTP", "SIGCONT")
 
 
 @contextmanager
-def heard(stop: Callable[[int], None], pause: Callable[[int], None] | None = None) -> Iterator[None]:
+def heard(stop: Callable[[int], None]) -> Iterator[None]:
     """While entered, `stop` is called with the number of every signal that means "stop", in a thread of its own.
-
-    So is `pause` for Ctrl-Z (SIGTSTP), which then suspends nothing by itself, and for SIGCONT; it must return soon.
 
     A handler would run in the main thread, and only between two steps of Python: that thread may be inside a model for
     seconds, while others go on paying. A signal that the caller chose to ignore (nohup) stays ignored.
     """
-    names = _STOP if pause is None else (*_STOP, *_PAUSE)
-    found = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    paused = {getattr(signal, name) for name in _PAUSE if hasattr(signal, name)}
+    found = [getattr(signal, name) for name in _STOP if hasattr(signal, name)]
     before = {each: signal.getsignal(each) for each in found if signal.getsignal(each) != signal.SIG_IGN}
     reader, writer = socket.socketpair()
     writer.setblocking(False)
@@ -31,9 +26,7 @@ def heard(stop: Callable[[int], None], pause: Callable[[int], None] | None = Non
     def listen() -> None:
         while numbers := reader.recv(64):
             for number in numbers:
-                if pause is not None and number in before and number in paused:
-                    pause(number)
-                elif number in before:
+                if number in before:
                     stop(number)
 
     try:

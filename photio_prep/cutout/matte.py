@@ -95,10 +95,7 @@ def _cutout(
     grain = given.info.get("grain")
     found = _scaled(given, size)
     if grain is not None:
-        finer = refine.finer(size, photo.size) if options.refine == "best" else size
-        seen = view if finer == size else _scaled(flat, finer)
-        fine = _refined(seen, _scaled(given, finer), float(grain) * finer.width / given.width, options)
-        found = _scaled(fine, size)
+        found = _refined(view, found, float(grain) * size.width / given.width, options)
     sure = given.info.get("confidence")
     name, device = getattr(matter, "name", type(matter).__name__), getattr(matter, "device", "")
     return Cutout(compose(view, found, options, haze=True), name, confidence=sure, device=device)

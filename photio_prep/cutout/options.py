@@ -7,7 +7,7 @@ from typing import Literal
 from photio_prep.errors import UsageError
 
 Holes = Literal["auto", "keep", "fill"]
-Refine = Literal["fast", "best", "off"]
+Refine = Literal["fast", "off"]
 
 _FARTHEST = 64
 
@@ -16,9 +16,8 @@ _FARTHEST = 64
 class CutoutOptions:
     """How the cutout's edge and parts are made. All lengths are pixels of the canvas, that is of what is sent.
 
-    `refine`: what a model believes becomes alpha by a fast colour-guided filter at the canvas's size, by the same on
-    the photo's finer pixels ("best": about twice the time), or only by a stretch ("off"). A mask, an alpha or a matter
-    of your own is never refined.
+    `refine`: what a model believes becomes alpha by a fast colour-guided filter, or only by a stretch ("off"). A mask,
+    an alpha or a matter of your own is never refined.
     `holes`: "auto" closes pinholes only, "fill" everything that the product encloses.
     `specks`: parts smaller than this share of the largest part are dropped.
     `grow`: the outline is moved outwards, or inwards where it is negative. `feather`: the rim is softened by as much.
@@ -34,7 +33,7 @@ class CutoutOptions:
 
     def __post_init__(self) -> None:
         for name, value, choices in (
-            ("refine", self.refine, ("fast", "best", "off")),
+            ("refine", self.refine, ("fast", "off")),
             ("holes", self.holes, ("auto", "keep", "fill")),
         ):
             if value not in choices:

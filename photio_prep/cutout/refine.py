@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photio_prep.cutout.defocus import blurred_alpha
-from photio_prep.geometry import Size
 from photio_prep.imaging.tiles import Bools, Floats, box_mean, extreme, over_tiles, widened
 
 # A network of few pixels (this many of the canvas to one of its own, or more) is wrong about an edge by more of them.
@@ -33,8 +32,6 @@ _FINE_STEPS = _Steps((0.12, 0.92), ((2, (0.15, 0.85)),), 2e-4)
 # An edge of the picture that is wider than the first (pixels) is not hardened any more, from the second on not at all.
 _WIDTHS = (7.0, 9.0)
 _MOSTLY = 0.5
-# How many pixels of the photo are looked at, at most, for one of the canvas, to each side.
-_FINER = 1.5
 # How far around a pixel its edge is looked for, at half size.
 _REACH = 14
 # How far from the rim the filter works, and how far out-of-focus edges are looked for.
@@ -75,11 +72,6 @@ def _sharp(pixels: NDArray[np.uint8], sharp: Floats, belief: Floats, rim: Bools,
     blurred = blurred_alpha(pixels, belief, rim) if _as_a_whole(soft, rim) else belief
     soft *= widened(rim, _FAR)
     return sharp + soft * (blurred - sharp)
-
-
-def finer(size: Size, photo: Size) -> Size:
-    """The size at which edges are looked for when that may take its time: the photo's, within what was measured."""
-    return Size(*(max(ours, min(theirs, round(_FINER * ours))) for ours, theirs in zip(size, photo, strict=True)))
 
 
 def softness(pixels: NDArray[np.uint8], rim: Bools) -> Floats:

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from photio_prep.errors import PhotoRefused
-from photio_prep.final import match_tone, restore
+from photio_prep.final import restore
 from photio_prep.final.added_parts import outline
 from photio_prep.final.crop import crop, seen
 from photio_prep.final.drift import figures
@@ -94,10 +94,6 @@ def assembled(
     frame = seen(answer, way)
     size = output_size(finishing.output_size, way.source, frame)
     drift = measured(order, answer, matter)
-    if finishing.match_tone:
-        answer, shift = match_tone.matched(answer, order.canvas.image)
-        if any(shift):
-            notes.append("the scene's tone was shifted by {:+d} red, {:+d} green, {:+d} blue".format(*shift))
     found, why = _photo(order, finishing, photo, photos, limits)
     product = finishing.product or ("original" if found else "generated")
     if why:

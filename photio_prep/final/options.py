@@ -22,12 +22,10 @@ class Finishing:
     "generated", with a warning.
     `output_size`: "original" (the photo's), "canvas" (no pixel more than the answer has), "WxH" of the photo's shape,
     or "long:N" for a longer side of N pixels.
-    `match_tone`: the scene's tone is shifted back by as much as the generator shifted the product's.
     """
 
     product: Product | None = None
     output_size: str = "original"
-    match_tone: bool = False
 
     def __post_init__(self) -> None:
         if self.product is not None and self.product not in get_args(Product):
@@ -45,8 +43,7 @@ class Finishing:
         output_size(self.output_size, way.source, way.box.size)
 
     def __str__(self) -> str:
-        tone = ", tone matched" if self.match_tone else ""
-        return f"product {self.product or 'auto'}, size {self.output_size}{tone}"
+        return f"product {self.product or 'auto'}, size {self.output_size}"
 
 
 def wished(text: str) -> Size | int | None:

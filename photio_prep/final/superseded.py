@@ -7,50 +7,47 @@ folder of its order.
 
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from photio_prep.errors import PhotioError
 from photio_prep.imaging.limits import DEFAULT_LIMITS
 from photio_prep.orders import index, state
 from photio_prep.orders.index import Entry
+from photio_prep.orders.origin import Origin
 from photio_prep.orders.store import Order
 from photio_prep.system import files
 
 
-class Incumbent(NamedTuple):
-    """The order whose final, or with `preset` whose file for that marketplace, lies at a place; its mark."""
-
-    entry: Entry
-    preset: str
-    mark: dict[str, Any]
+def mark_of(folder: Path, origin: Origin, target: Path, preset: str = "") -> dict[str, Any] | None:
+    """What was noted when the final, or with `preset` the file for that marketplace, was written at `target`."""
+    return state.shelved(folder, origin, preset) if preset else state.finished(folder, origin, target.suffix)
 
 
-def find(order: Order, target: Path, preset: str = "") -> Incumbent | None:
+def find(order: Order, target: Path, preset: str = "") -> Entry | None:
     """The other order of the photo of `order` whose file lies at `target`, byte for byte as it was written."""
     if order.folder is None or not target.is_file():
         return None
     for entry in index.of(order.folder.parent).of_photo(order):
-        folder, origin = entry.folder, entry.origin
-        if origin.place == order.origin.place:
-            mark = state.shelved(folder, origin, preset) if preset else state.finished(folder, origin, target.suffix)
+        if entry.origin.place == order.origin.place:
+            mark = mark_of(entry.folder, entry.origin, target, preset)
             if mark is not None and not mark.get("by") and state.same(target, mark):
-                return Incumbent(entry, preset, mark)
+                return entry
     return None
 
 
-def stays(incumbent: Incumbent, order: Order, *, overwrite: bool = False) -> bool:
+def stays(incumbent: Entry, order: Order, *, overwrite: bool = False) -> bool:
     """Whether the incumbent remains the final: chosen or paid for since, or of the bytes that the photo has now.
 
     With `overwrite`, of several orders of the same bytes only one that the user kept does.
     """
-    entry, ours = incumbent.entry, order.origin.digest
-    if entry.sandbox != order.sandbox:
+    ours = order.origin.digest
+    if incumbent.sandbox != order.sandbox:
         return False
-    if entry.origin.digest != ours:
+    if incumbent.origin.digest != ours:
         now = _digest_now(order.origin.path)
-        return now == entry.origin.digest or (now != ours and is_later(incumbent, order))
-    kept = state.chosen(entry.folder, entry.origin).get("by") == "keep"
-    return is_later(incumbent, order) and (kept or not overwrite)
+        return now == incumbent.origin.digest or (now != ours and _is_later(incumbent, order))
+    kept = state.chosen(incumbent.folder, incumbent.origin).get("by") == "keep"
+    return _is_later(incumbent, order) and (kept or not overwrite)
 
 
 def _digest_now(path: str) -> str:
@@ -61,22 +58,27 @@ def _digest_now(path: str) -> str:
         return ""
 
 
-def is_later(incumbent: Incumbent, order: Order) -> bool:
+def _is_later(incumbent: Entry, order: Order) -> bool:
     """Whether the incumbent was chosen, or paid for, after `order` was."""
-    entry = incumbent.entry
-    return order.folder is not None and index.since(entry.folder, entry.origin) > index.since(
+    return order.folder is not None and index.since(incumbent.folder, incumbent.origin) > index.since(
         order.folder, order.origin
     )
 
 
-def archive(incumbent: Incumbent, target: Path) -> Path:
-    """Keep the file at `target`, whose place another one takes, in the folder of its order; its new path."""
-    folder, origin = incumbent.entry.folder, incumbent.entry.origin
-    name = "-".join(filter(None, ("final", origin.id, incumbent.preset)))
+def make_way(order: Order, target: Path, preset: str = "") -> tuple[str, ...]:
+    """Keep the file at `target` in the folder of the photo's order that it is of; a note for the user, or none."""
+    incumbent = find(order, target, preset)
+    if incumbent is None or order.folder is None:
+        return ()
+    folder, origin = incumbent.folder, incumbent.origin
+    name = "-".join(filter(None, ("final", origin.id, preset)))
     path, data = folder / f"{name}{target.suffix}", files.read_own(target, files.OUTPUT)
     files.write_whole(path, data)
-    if incumbent.preset:
-        state.mark_shelved(folder, origin, incumbent.preset, path, data)
+    if preset:
+        state.mark_shelved(folder, origin, preset, path, data)
     else:
-        state.mark_finished(folder, origin, path, data, str(incumbent.mark.get("made", "")))
-    return path
+        mark = mark_of(folder, origin, target) or {}
+        state.mark_finished(folder, origin, path, data, str(mark.get("made", "")))
+        if _is_later(incumbent, order):  # by --overwrite, or the photo is again as it was: from now on this one
+            state.mark_chosen(order.folder, order.origin, by="overwrite")
+    return (f"the file that this photo had before is kept as {path}",)

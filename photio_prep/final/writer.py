@@ -1,7 +1,6 @@
 """Order -> the final's file in the output folder."""
 
-from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypedDict, Unpack
@@ -50,27 +49,13 @@ def path_of(order: Order, out: Path, ending: str) -> Path:
         raise error.about(str(order.folder or order.origin.source)) from None
 
 
-def refuse_if_in_the_way(order: Order, target: Path, *, overwrite: bool) -> None:
+def refuse_if_in_the_way(
+    order: Order, target: Path, *, overwrite: bool, preset: str = "", sandbox: bool | None = None
+) -> None:
     """Raise where a file of somebody else lies at `target`. Called before anything is paid for, too.
 
-    The final of the same photo as it was before is none: it is kept in its order's folder when it is replaced.
-
-    Raises:
-        OutputExists: It does, and `overwrite` is false; or the order is of the sandbox, and the file is not.
-    """
-    refuse_special(target)
-    if order.folder is not None:
-        mark = state.finished(order.folder, order.origin, target.suffix)
-        before = partial(superseded.find, order, target)
-        refuse_foreign(target, mark, sandbox=order.sandbox, overwrite=overwrite, before=before)
-
-
-def refuse_foreign(
-    target: Path, mark: dict[str, object] | None, *, sandbox: bool, overwrite: bool, before: Callable[[], object]
-) -> None:
-    """Raise where a file of somebody else lies at `target`; `mark` is what was noted when we wrote ours.
-
-    `before` is asked last, whether it is that of an older order all the same.
+    That of the same photo as it was before is none: it is kept in its order's folder when it is replaced. With `preset`
+    it is the place of the file for that marketplace; `sandbox` says whether that is a try-out, else the order does.
 
     Raises:
         OutputExists: It does, and `overwrite` is false; or the new one is the sandbox's, and the file is not.
@@ -79,10 +64,12 @@ def refuse_foreign(
     if not target.exists():
         return
     tried_out = files.own_holds(target, SANDBOX_MARK)
-    if sandbox and not tried_out:
+    if (order.sandbox if sandbox is None else sandbox) and not tried_out:
         found = "a picture that is no try-out lies there, and the sandbox never replaces one"
         raise OutputExists(found, "Give another --out", subject=str(target))
-    if not (overwrite or tried_out or (mark is not None and state.same(target, mark)) or before()):
+    mark = None if order.folder is None else superseded.mark_of(order.folder, order.origin, target, preset)
+    ours = mark is not None and state.same(target, mark)
+    if not (overwrite or tried_out or ours or superseded.find(order, target, preset)):
         raise OutputExists("another file lies there already", "Give --overwrite, or another --out", subject=str(target))
 
 
@@ -131,12 +118,12 @@ def place_final(order: Order, out: Path, **options: Unpack[FinalOptions]) -> Pla
     incumbent = superseded.find(order, target)
     if incumbent is not None and superseded.stays(incumbent, order, overwrite=overwrite):
         payment.answered(order)  # an order without an answer has no final
-        winner = incumbent.entry.folder
+        winner = incumbent.folder
         if mark is None:
             data = files.read_own(target, files.OUTPUT)
             state.mark_finished(order.folder, order.origin, target, data, wishes, winner.name)
         note = f"its final stays as it is, that of {winner}, kept or paid for since; `photio-prep keep` changes it"
-        return Placed(target, index.read_order(incumbent.entry), (note,))
+        return Placed(target, index.read_order(incumbent), (note,))
     result = options.get("result") or payment.answered(order)
     format_, photos = options.get("format_"), options.get("photos")
     final = made(order, format_=format_, finishing=finishing, photos=photos, matter=matter, result=result)
@@ -160,12 +147,7 @@ def put(order: Order, out: Path, target: Path, data: bytes, made: str) -> tuple[
     """
     if order.folder is None:
         raise UsageError("an order in memory has no place for its final", "Use flow.finish")
-    note: tuple[str, ...] = ()
-    if (incumbent := superseded.find(order, target)) is not None:
-        note = (f"the final that this photo had before is kept as {superseded.archive(incumbent, target)}",)
-        # By --overwrite, or the photo is again as it was: from now on this one.
-        if superseded.is_later(incumbent, order):
-            state.mark_chosen(order.folder, order.origin, by="overwrite")
+    note = superseded.make_way(order, target)
     if files.own_bytes(target, len(data)) != data:
         _sweep_once(target.parent)
         publish(out, target, data)

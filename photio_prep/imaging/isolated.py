@@ -15,7 +15,6 @@ import subprocess
 import sys
 import threading
 from dataclasses import asdict
-from pathlib import Path
 from typing import IO
 
 from PIL import Image
@@ -26,12 +25,10 @@ from photio_prep.imaging.limits import Limits
 from photio_prep.system import environment, threads
 from photio_prep.types import Credit
 
-# The child needs three of our modules and not the package, whose import takes longer than most pictures.
+# Without the caller's environment the child would not find us where we are not installed: it is told sys.path.
 _START = """
-import json, sys, types
-sys.path[:], package = json.loads(sys.argv[1])
-sys.modules["photio_prep"] = found = types.ModuleType("photio_prep")
-found.__path__ = [package]
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
 from photio_prep.imaging.isolated_child import serve
 serve()
 """
@@ -57,12 +54,12 @@ class _Child:
     """One process that decodes, one job after the other."""
 
     def __init__(self) -> None:
-        start = json.dumps([[each for each in sys.path if isinstance(each, str)], str(Path(__file__).parents[1])])
+        paths = json.dumps([each for each in sys.path if isinstance(each, str)])
         self.owner = os.getpid()
         self.late = False
         self.used = False
         self.process = subprocess.Popen(  # noqa: S603  our own interpreter and our own text
-            [sys.executable, "-I", "-c", _START, start],
+            [sys.executable, "-I", "-c", _START, paths],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

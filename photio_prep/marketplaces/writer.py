@@ -1,7 +1,7 @@
 """Order -> one file per marketplace in the output folder, each checked after it was saved."""
 
 from collections.abc import Callable, Iterator
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,7 +57,6 @@ class Shelf:
         overwrite: Replace files of somebody else.
         metadata: "keep-safe": with the photo's copyright and artist.
         provenance: What a generated file says of how it was made; see provenance.py.
-        details: The tool's version, to tell description, seed, order and version, too.
         limits: Of the photo, where it is read again.
         taken: Gives whose a path is, the one's who asked first; for a shelf that others fill, too.
     """
@@ -69,7 +68,6 @@ class Shelf:
         overwrite: bool = False,
         metadata: writer.Metadata = "none",
         provenance: Provenance = "trained",
-        details: str | None = None,
         limits: Limits = DEFAULT_LIMITS,
         taken: Callable[[Path, str], str] | None = None,
     ) -> None:
@@ -77,7 +75,6 @@ class Shelf:
         self._overwrite = overwrite
         self._metadata = metadata
         self._provenance: Provenance = provenance
-        self._details = details
         self._limits = limits
         here: dict[Path, str] = {}
         self._taken = taken or here.setdefault
@@ -126,14 +123,12 @@ class Shelf:
         path = self._place(order, preset, out)
         laid = work.laid(preset)
         credit = order.origin.credit if self._metadata == "keep-safe" else UNCREDITED
-        tag = None if preset.white else packet(order, self._provenance, details=self._details)
+        tag = None if preset.white else packet(order, self._provenance)
         data = _light_enough(laid.image, preset, credit, tag, sandbox=order.sandbox and not preset.white)
         # Killed between writing and marking it: the very same bytes are ours.
         if files.own_bytes(path, len(data)) != data:
             self._refuse_foreign(order, preset, path)
-            if incumbent := superseded.find(order, path, preset.name):
-                note = f"that of this photo as it was before is kept as {superseded.archive(incumbent, path)}"
-                laid = laid._replace(notes=(*laid.notes, note))
+            laid = laid._replace(notes=(*laid.notes, *superseded.make_way(order, path, preset.name)))
             publish(out, path, data)
         if folder is not None:
             state.mark_shelved(folder, order.origin, preset.name, path, data)
@@ -158,10 +153,8 @@ class Shelf:
         return path
 
     def _refuse_foreign(self, order: Order, preset: Preset, path: Path) -> None:
-        mark = state.shelved(order.folder, order.origin, preset.name) if order.folder is not None else None
         tried_out = order.sandbox and not preset.white
-        before = partial(superseded.find, order, path, preset.name)
-        writer.refuse_foreign(path, mark, sandbox=tried_out, overwrite=self._overwrite, before=before)
+        writer.refuse_if_in_the_way(order, path, overwrite=self._overwrite, preset=preset.name, sandbox=tried_out)
 
 
 def _white_first(presets: tuple[Preset, ...]) -> tuple[Preset, ...]:

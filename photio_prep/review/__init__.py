@@ -27,7 +27,6 @@ def write_review(
     *,
     embed: bool = False,
     price: float | None = None,
-    brand: str = html.BRAND,
     overwrite: bool = False,
 ) -> Path:
     """The path of a static page that shows what will be, or was, sent for each order, and what came of it.
@@ -39,7 +38,6 @@ def write_review(
         output: Where the page goes; None is `review.html` in the output folder, `review-<digits>.html` for one order.
         embed: Small copies of all pictures lie in the page itself, which then is one file to send.
         price: Of one call, for the page's costs.
-        brand: A background of your own, as #rrggbb.
         overwrite: Replace a file that is no review page.
 
     Raises:
@@ -57,7 +55,7 @@ def write_review(
     own_files.refuse_foreign(place, overwrite=overwrite)
     with tempfile.TemporaryDirectory() as nowhere:
         seen = thumbnails.pictures(found, Path(nowhere) if embed else None)
-        files.write_whole(place, html.page(found, seen, place, embed=embed, price=price, brand=brand))
+        files.write_whole(place, html.page(found, seen, place, embed=embed, price=price))
     return place
 
 

@@ -30,7 +30,6 @@ from photio_prep.review.thumbnails import Pictures, read
 from photio_prep.system.text import escaped
 from photio_prep.system.threads import Pool
 
-BRAND = "#f2e6d8"
 # Photos in one file -> the longer side of its pictures: about 30 MB at the end of each line.
 _SIDES = ((60, 960), (200, 640), (500, 400), (1000, 280))
 _WORKERS = 4
@@ -47,7 +46,6 @@ def page(
     *,
     embed: bool = False,
     price: float | None = None,
-    brand: str = BRAND,
 ) -> bytes:
     """The whole page.
 
@@ -57,7 +55,6 @@ def page(
         place: Where the page will lie: its pictures are named from there.
         embed: Small copies of all pictures lie in the page itself.
         price: Of one call.
-        brand: The page's fourth background, as #rrggbb.
 
     Raises:
         UsageError: More photos than fit into one file.
@@ -76,7 +73,6 @@ def page(
         **_packed(told),
         "place": escaped(root.name),
         "totals": totals(found, price),
-        "brand": brand,
         "embedded": embed,
     }
     style, script = _template(".css"), f'(() => {{\n"use strict";\n{_template(".js")}}})();\n'

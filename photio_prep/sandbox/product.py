@@ -16,15 +16,13 @@ class Drift:
     """Changes to plant in the product, beyond the slight ones that every answer has.
 
     `tone` is added to red, green and blue in levels; `grow` widens the outline by so many pixels; `move` shifts by
-    (right, down) pixels; `blur` is the radius in pixels of a further Gaussian blur. `cast` is added to red, green and
-    blue of the whole answer, its scene too.
+    (right, down) pixels; `blur` is the radius in pixels of a further Gaussian blur.
     """
 
     tone: tuple[int, int, int] = (0, 0, 0)
     grow: int = 0
     move: tuple[int, int] = (0, 0)
     blur: float = 0.0
-    cast: tuple[int, int, int] = (0, 0, 0)
 
 
 def drifted(canvas: Image.Image, drift: Drift) -> Image.Image:
@@ -36,11 +34,6 @@ def drifted(canvas: Image.Image, drift: Drift) -> Image.Image:
         moved.paste(canvas, drift.move)
         canvas = moved
     return canvas
-
-
-def cast(drift: Drift) -> Plane:
-    """What the planted cast adds to each channel of the answer, as display values."""
-    return np.asarray(drift.cast, dtype=np.float32) / np.float32(255)
 
 
 def laid_over(scene: Plane, canvas: Image.Image, tint: Colour, drift: Drift) -> Plane:

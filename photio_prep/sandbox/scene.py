@@ -9,7 +9,7 @@ from photio_prep.sandbox import backdrops, light, surfaces
 from photio_prep.sandbox.contract import Asked
 from photio_prep.sandbox.light import Stand
 from photio_prep.sandbox.noise import Plane, mixed, to_picture
-from photio_prep.sandbox.product import Drift, cast, drifted, laid_over
+from photio_prep.sandbox.product import Drift, drifted, laid_over
 from photio_prep.sandbox.words import Mood, mood_of
 
 MARK = "SANDBOX"
@@ -28,7 +28,7 @@ def identity(asked: Asked) -> Image.Image:
 def paint(asked: Asked, seed: int, drift: Drift) -> Image.Image:
     """The product in the scene that was described, with the planted drift and a small watermark."""
     product, mood, shown = _before(asked, seed, drift)
-    answer = to_picture(np.clip(laid_over(shown, product, mood.light.tint, drift) + cast(drift), 0, 1))
+    answer = to_picture(laid_over(shown, product, mood.light.tint, drift))
     return answer if min(product.size) < _SMALLEST else _marked(answer, product.getchannel("A"))
 
 

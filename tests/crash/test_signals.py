@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
 STOPPING = "stopping: nothing new is sent"
-PAUSING = "pausing: "
 
 
 class Gate:
@@ -203,63 +202,6 @@ def test_f55_twice_it_leaves_at_once_and_what_was_in_flight_is_unknown(
         ended, _ = it.end()  # it does not wait for the calls, which would take for ever
     assert ended == code
     assert it.states().count(State.UNKNOWN) == gated.hits == 2
-
-
-def still(process: subprocess.Popen[bytes]) -> bool:
-    """Whether the process is suspended."""
-    return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
-
-
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at /proc")
-def test_ctrl_z_waits_for_what_is_in_flight_stands_still_and_goes_on(gated: HostileServer, gate: Gate, tmp_path: Path):
-    with running(the_run(gated, tmp_path, 6), tmp_path / "out", gated) as it:
-        it.until_in_flight(2)
-        it.signalled(signal.SIGTSTP)
-        it.until_it_says(PAUSING)
-        time.sleep(0.5)
-        assert (still(it.process), gated.hits) == (False, 2), "the calls in flight are waited for"
-        gate.open.set()
-        deadline = time.monotonic() + 60
-        while not still(it.process):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        assert (gated.hits, gated.charges) == (2, 2)
-        assert State.CLAIMED not in it.states(), "an order that waits has no claim that might be taken for a call"
-        assert len(list((tmp_path / "out/orders").glob("*/answer.raw"))) == 2
-        time.sleep(0.5)
-        assert gated.hits == 2
-        it.signalled(signal.SIGCONT)
-        ended, err = it.end()
-    assert (ended, gated.charges) == (0, 6), err
-    assert f"{PAUSING}2 calls in flight" in err
-    assert "continue with fg" in err
-    assert it.states() == [State.FINISHED] * 6
-
-
-def test_a_pause_that_is_taken_back_before_the_calls_ended_never_stands_still(
-    gated: HostileServer, gate: Gate, tmp_path: Path
-):
-    with running(the_run(gated, tmp_path, 4), tmp_path / "out", gated) as it:
-        it.until_in_flight(2)
-        it.signalled(signal.SIGTSTP)
-        it.until_it_says(PAUSING)
-        it.signalled(signal.SIGCONT)
-        time.sleep(1)  # nothing tells when it heard this one
-        gate.open.set()
-        ended, err = it.end()
-    assert (ended, gated.charges) == (0, 4), err
-
-
-def test_ctrl_c_ends_a_pause(gated: HostileServer, gate: Gate, tmp_path: Path):
-    with running(the_run(gated, tmp_path, 6), tmp_path / "out", gated) as it:
-        it.until_in_flight(2)
-        it.signalled(signal.SIGTSTP)
-        it.until_it_says(PAUSING)
-        it.signalled(signal.SIGINT)
-        it.until_it_says(STOPPING)
-        gate.open.set()
-        ended, err = it.end()
-    assert (ended, gated.charges) == (130, 2), err
 
 
 def test_f56_a_closed_pipe_stops_nothing(tmp_path: Path):

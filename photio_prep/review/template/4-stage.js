@@ -1,11 +1,11 @@
 // One photo, in four views.
 const stage = $("stage");
 const TABS = [1, 2, 3, 4].map((number) => $(`tab-${number}`));
-const GROUNDS = ["check", "white", "black", "brand"];
+const GROUNDS = ["check", "white", "black"];
 let view = rows.some((row) => row.pictures.final || row.pictures.answer) ? 4 : 1;
 const seen = { outline: true, full: false, drift: false, cut: 50, ...store.get("seen", {}) };
 seen.full = seen.drift = false;
-seen.ground ??= "check";
+if (!GROUNDS.includes(seen.ground)) seen.ground = "check";
 
 function show(row) {
   stage.className = seen.full ? "full" : "";
@@ -58,17 +58,6 @@ function swatches() {
     button.addEventListener("click", () => ground(each));
     group.append(button);
   }
-  const brand = make("input", "", { type: "color", "aria-label": "Brand colour", title: "Brand colour" });
-  brand.value = seen.brand ?? page.brand;
-  brand.addEventListener("input", () => {
-    seen.brand = brand.value;
-    document.documentElement.style.setProperty("--brand", brand.value);
-    for (const each of stage.querySelectorAll(".frame.check, .frame.white, .frame.black")) each.className = "frame brand";
-    seen.ground = "brand";
-    store.set("seen", seen);
-  });
-  brand.addEventListener("change", () => show(found[chosen]));
-  group.append(brand);
   return group;
 }
 

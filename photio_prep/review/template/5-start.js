@@ -59,7 +59,7 @@ document.addEventListener("keydown", (event) => {
     else document.body.classList.remove("opened");
     return;
   }
-  const typing = at.matches("input[type=search], input[type=color], select, textarea");
+  const typing = at.matches("input[type=search], select, textarea");
   if (typing || !(event.key in KEYS)) return;
   // The keys that scroll and slide mean the list, unless something else has the focus that they mean more to.
   if (MOVING.includes(event.key) && at !== list && at !== document.body) return;
@@ -105,7 +105,6 @@ addEventListener("resize", redrawn);
 
 const kept = store.get("theme", "");
 if (kept === "light" || kept === "dark") document.documentElement.dataset.theme = kept;
-document.documentElement.style.setProperty("--brand", seen.brand ?? page.brand);
 $("onward").checked = store.get("onward", true);
 $("place").replaceChildren(make("bdi", "", {}, page.place));
 $("totals").textContent = page.totals;
