@@ -11,13 +11,13 @@ from photio_prep import prepare
 from photio_prep.api.client import InstantClient
 from photio_prep.orders.store import SANDBOX
 from photio_prep.pipeline import finish, generate
-from photio_prep.sandbox import Drift, Sandbox
+from photio_prep.sandbox import PlantedChanges, Sandbox
 
 SIDE = 420
 ROOT = Path(__file__).parent.parent
 DESCRIPTION = "on a marble kitchen counter, soft morning light through a window, sage green wall"
 # What a generator does to a product on a bad day: softer, another tone, a little larger.
-DRIFT = Drift(blur=1.2, tone=(14, 2, -14), grow=3)
+DRIFT = PlantedChanges(blur=1.2, tone=(14, 2, -14), grow=3)
 # Of the photo: a part of the label, and a corner of the carton against the scene.
 NEAR = ((980, 420, 1330, 770), (800, 180, 1000, 380))
 
@@ -25,7 +25,7 @@ NEAR = ((980, 420, 1330, 770), (800, 180, 1000, 380))
 def main() -> None:
     """Write docs/product.jpg: a row each for the whole final, its label, its corner; a column for each product."""
     order = prepare(ROOT / "fixtures" / "photos" / "carton.jpg", description=DESCRIPTION, endpoint=SANDBOX)
-    with Sandbox(drift=DRIFT) as sandbox:
+    with Sandbox(changes=DRIFT) as sandbox:
         result = generate(order, client=InstantClient("pt-sandbox", api_url=sandbox.url, endpoint=SANDBOX))
     finals = [
         finish(order, result, product="generated"),

@@ -687,7 +687,7 @@ def test_the_key_comes_from_a_guarded_file_or_standard_input(command: Command, i
         == 0
     )
     assert identity.calls == 2  # another output folder has its own orders
-    assert len({call.key_seen for call in identity.log}) == 1
+    assert len({call.key_fingerprint for call in identity.log}) == 1
 
 
 def test_a_key_and_a_photo_do_not_both_fit_into_standard_input(command: Command, identity: Sandbox):

@@ -15,8 +15,8 @@ from photio_prep.orders.revise import reworded
 from photio_prep.orders.store import SANDBOX, Order
 from photio_prep.pipeline import generate, prepare
 from photio_prep.quality import Drift as Judged
-from photio_prep.sandbox import Drift, Sandbox
-from photio_prep.sandbox.product import drifted
+from photio_prep.sandbox import PlantedChanges, Sandbox
+from photio_prep.sandbox.product import change_outline
 from tests.photos import cutout
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -34,8 +34,8 @@ def order_of(name: str) -> Order:
         return prepare(photo, description=SCENES[0], mask=truth.getchannel("A"), endpoint=SANDBOX)
 
 
-def judged(order: Order, planted: Drift) -> Judged:
-    with Sandbox(drift=planted) as sandbox:
+def judged(order: Order, planted: PlantedChanges) -> Judged:
+    with Sandbox(changes=planted) as sandbox:
         result = generate(order, client=InstantClient("pt-sandbox", api_url=sandbox.url, endpoint=SANDBOX))
     return Judged(drift.figures(order.canvas.image, result.image))
 
@@ -44,7 +44,10 @@ def growth(canvas: Image.Image, share: float) -> int:
     """How many pixels of growth add `share` to the area."""
     area = np.asarray(canvas.getchannel("A"), dtype=float).sum()
     pixels = 1
-    while np.asarray(drifted(canvas, Drift(grow=pixels)).getchannel("A"), dtype=float).sum() < (1 + share) * area:
+    while (
+        np.asarray(change_outline(canvas, PlantedChanges(grow=pixels)).getchannel("A"), dtype=float).sum()
+        < (1 + share) * area
+    ):
         pixels += 1
     return pixels
 
@@ -66,14 +69,14 @@ def test_every_planted_change_is_seen_and_nothing_else(name: str):
     order = order_of(name)
     canvas = order.canvas.image
     for scene in SCENES[:2]:
-        none = judged(reworded(order, description=scene), Drift())
+        none = judged(reworded(order, description=scene), PlantedChanges())
         assert none.score <= 1, (scene, none.facts())
         assert none.sentence == "the generator left the product as it was"
     for part, planted in (
-        ("size", Drift(grow=growth(canvas, 0.03))),
-        ("shift", Drift(move=(2, 0))),
-        ("colour", Drift(tone=tone(canvas, 5.0))),
-        ("detail", Drift(blur=2.0)),
+        ("size", PlantedChanges(grow=growth(canvas, 0.03))),
+        ("shift", PlantedChanges(move=(2, 0))),
+        ("colour", PlantedChanges(tone=tone(canvas, 5.0))),
+        ("detail", PlantedChanges(blur=2.0)),
     ):
         found = judged(order, planted)
         assert found.parts[part] > 1, (planted, found.facts())
@@ -82,18 +85,18 @@ def test_every_planted_change_is_seen_and_nothing_else(name: str):
 
 def test_the_figures_say_how_far():
     order = order_of("vase")
-    moved = judged(order, Drift(move=(7, -5))).figures
+    moved = judged(order, PlantedChanges(move=(7, -5))).figures
     assert moved.right == pytest.approx(7, abs=0.3)
     assert moved.down == pytest.approx(-5, abs=0.3)
     assert abs(moved.grown) < 0.01
-    grown = judged(order, Drift(grow=4))
+    grown = judged(order, PlantedChanges(grow=4))
     assert grown.figures.rim == pytest.approx(4, abs=1)
     assert "larger" in grown.sentence
     assert "moved" not in grown.sentence
-    wide = judged(order, Drift(grow=12))
+    wide = judged(order, PlantedChanges(grow=12))
     assert wide.figures.rim > 5
     assert wide.parts["size"] > 2
-    changed = judged(order, Drift(tone=(30, -10, -20)))
+    changed = judged(order, PlantedChanges(tone=(30, -10, -20)))
     assert "colour" in changed.sentence
     assert changed.score == round(changed.parts["colour"], 2)
     assert set(changed.facts()) == {"score", "sentence", "parts", "figures"}

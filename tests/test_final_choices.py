@@ -10,7 +10,7 @@ from PIL import Image
 
 from photio_prep import InstantClient, finish, generate, prepare, run
 from photio_prep.errors import PhotoRefused, UsageError
-from photio_prep.sandbox import Drift, Sandbox
+from photio_prep.sandbox import PlantedChanges, Sandbox
 from tests.commands import Command
 from tests.fakes import BrightMatter
 from tests.photos import SCENE, cutout, encoded, photo, saved
@@ -21,7 +21,7 @@ KEY = "pt-canary-5c1e77b0a9d4"
 @pytest.fixture
 def tinted() -> Iterator[Sandbox]:
     """Answers whose product has another colour: whose pixels a final has can be told."""
-    with Sandbox(drift=Drift(tone=(-30, 0, 20))) as sandbox:
+    with Sandbox(changes=PlantedChanges(tone=(-30, 0, 20))) as sandbox:
         yield sandbox
 
 

@@ -20,7 +20,7 @@ from photio_prep.final.upsample_alpha import Upsampled
 from photio_prep.intake.load import load
 from photio_prep.orders.store import SANDBOX, Order
 from photio_prep.pipeline import finish, prepare
-from photio_prep.sandbox import Drift, contract, scene
+from photio_prep.sandbox import PlantedChanges, answer_picture, contract
 from photio_prep.types import Photo, Result
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -38,8 +38,10 @@ def ordered(name: str) -> tuple[Photo, Image.Image, Order]:
     return photo, truth, prepare(photo, description=DESCRIPTION, mask=truth.getchannel("A"), endpoint=SANDBOX)
 
 
-def painted(order: Order, drift: Drift = Drift()) -> Image.Image:  # noqa: B008
-    return scene.paint(contract.read_request(body(order.request), url_image=None), order.request.seed, drift)
+def painted(order: Order, changes: PlantedChanges = PlantedChanges()) -> Image.Image:  # noqa: B008
+    return answer_picture.paint_answer(
+        contract.read_request(body(order.request), url_image=None), order.request.seed, changes
+    )
 
 
 def pixels(image: Image.Image) -> Floats:
@@ -58,7 +60,7 @@ def test_the_core_is_the_photo_s_and_the_edge_is_nearer_to_exact_than_the_genera
     asked = contract.read_request(body(order.request), url_image=None)
     answer, way = painted(order), order.placement
     generated = pixels(crop(answer, way, way.source))
-    bare = pixels(crop(scene.behind(asked, order.request.seed), way, way.source))
+    bare = pixels(crop(answer_picture.paint_without_product(asked, order.request.seed), way, way.source))
     true = pixels(truth)
     share = true[..., 3:] / 255
     own = pixels(photo.image.convert("RGB"))
@@ -82,7 +84,7 @@ def test_the_core_is_the_photo_s_and_the_edge_is_nearer_to_exact_than_the_genera
 def test_detail_is_as_sharp_as_the_photo_and_as_bright_as_the_answer(name: str):
     photo, truth, order = ordered(name)
     # An answer that was re-drawn: softer, and in another light.
-    answer = painted(order, Drift(blur=2.0, tone=(12, -8, -6)))
+    answer = painted(order, PlantedChanges(blur=2.0, tone=(12, -8, -6)))
     core = ndimage.binary_erosion(np.asarray(truth.getchannel("A")) == 255, iterations=12)
     energy, colour = {}, {}
     for product in ("generated", "detail"):
@@ -100,7 +102,9 @@ def test_detail_is_as_sharp_as_the_photo_and_as_bright_as_the_answer(name: str):
 @pytest.mark.parametrize("name", ["vase", "carton", "mug"])
 def test_a_product_that_was_moved_is_covered(name: str):
     _, _, order = ordered(name)
-    final = finish(order, Result(b"", painted(order, Drift(move=(5, -3))), order.placement), product="original")
+    final = finish(
+        order, Result(b"", painted(order, PlantedChanges(move=(5, -3))), order.placement), product="original"
+    )
     assert final.proof is not None
     scale = order.placement.scale
     right, down = final.proof.moved
@@ -113,10 +117,10 @@ def test_a_product_that_was_moved_is_covered(name: str):
 @pytest.mark.parametrize("name", ["vase", "carton", "pump"])
 def test_a_product_that_grew_does_not_look_out_behind_the_photo_s(name: str):
     _, truth, order = ordered(name)
-    grown = Drift(grow=5)
+    grown = PlantedChanges(grow=5)
     asked = contract.read_request(body(order.request), url_image=None)
     answer, way = painted(order, grown), order.placement
-    bare = pixels(crop(scene.behind(asked, order.request.seed), way, way.source))
+    bare = pixels(crop(answer_picture.paint_without_product(asked, order.request.seed), way, way.source))
     away = ndimage.distance_transform_edt(np.asarray(truth.getchannel("A")) == 0)
     ring = (away > 1.5) & (away < 5 / way.scale)
     final = finish(order, Result(b"", answer, way), product="original")

@@ -23,9 +23,9 @@ from PIL import Image
 
 from photio_prep.errors import UsageError
 from photio_prep.geometry import SIZES
-from photio_prep.sandbox import FAULTS, Call, Drift, FaultPlan, Sandbox, fingerprint, parse_faults, serve
+from photio_prep.sandbox import FAULTS, Call, FaultPlan, PlantedChanges, Sandbox, fingerprint, parse_faults, serve
 from photio_prep.sandbox.contract import ContractError, read_request
-from photio_prep.sandbox.mischief import status_of
+from photio_prep.sandbox.fault_player import fault_status
 
 KEY = "pt-canary-3f9c2a77"
 COMPLETE = ("slice", "identity", "sameanswer")
@@ -461,8 +461,8 @@ def test_the_key_is_never_kept(faults: str | None, caplog: pytest.LogCaptureFixt
                 asked(sandbox)
             except http.client.HTTPException:
                 assert faults == "drop"
-        kept = repr([vars(sandbox), sandbox.log, sandbox.warnings, vars(sandbox._ledger)])
-        assert sandbox.log[0].key_seen == fingerprint(KEY) != ""
+        kept = repr([vars(sandbox), sandbox.log, sandbox.warnings, vars(sandbox._call_log)])
+        assert sandbox.log[0].key_fingerprint == fingerprint(KEY) != ""
     for text in (kept, caplog.text):
         assert KEY not in text
         assert base64.b64encode(KEY.encode()).decode() not in text
@@ -477,7 +477,7 @@ def test_a_scene_that_cannot_be_painted_is_500(plain: Sandbox, monkeypatch: pyte
     def broken(*_: object) -> Image.Image:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("photio_prep.sandbox.scene.paint", broken)
+    monkeypatch.setattr("photio_prep.sandbox.answer_picture.paint_answer", broken)
     status, message = asked(plain)
     assert (status, message["status_code"]) == (500, 500)
     assert plain.log[-1].status == 500
@@ -545,7 +545,7 @@ WHOLE = [name for name in FAULTS if name[:3].isdigit()]
 def test_a_status_fault_is_answered_and_charged_as_its_class_says(name: str) -> None:
     with Sandbox(faults=f"{name}:1", identity=True, retry_after=3) as sandbox:
         with answer(sandbox) as response:
-            assert response.status == int(name[:3]) == status_of(name)
+            assert response.status == int(name[:3]) == fault_status(name)
             assert json.loads(response.read())["status_code"] == response.status
             after, place = response.getheader("Retry-After"), response.getheader("Location")
         expected = {"429": "3", "503-retry-after": "3", "429-absurd": "86400"}.get(name)
@@ -720,7 +720,7 @@ def test_a_client_that_follows_a_redirect_pays_again() -> None:
 
 
 def test_drift_is_handed_to_the_painter() -> None:
-    with Sandbox() as plain, Sandbox(drift=Drift(tone=(30, 0, 0))) as shifted:
+    with Sandbox() as plain, Sandbox(changes=PlantedChanges(tone=(30, 0, 0))) as shifted:
         before, after = (np.asarray(picture_in(asked(each)[1]), dtype=int) for each in (plain, shifted))
         inside = (after - before)[16:32, 20:44]
         assert inside[..., 0].mean() == pytest.approx(30, abs=1)
@@ -730,4 +730,4 @@ def test_drift_is_handed_to_the_painter() -> None:
 def test_every_fault_has_words_and_a_status() -> None:
     for name, fault in FAULTS.items():
         assert fault.about
-        assert status_of(name) == 0 or 200 <= status_of(name) < 600
+        assert fault_status(name) == 0 or 200 <= fault_status(name) < 600

@@ -741,7 +741,7 @@ def test_no_fault_of_the_sandbox_is_charged_twice(fault: str):
             code = error.exit_code
         assert code in (0, 3, 4, 5, 9, 10)
         assert sandbox.charges <= (0 if code in (3, 5, 9) else 1)
-        assert {call.key_seen for call in sandbox.log} == {fingerprint(KEY)}
+        assert {call.key_fingerprint for call in sandbox.log} == {fingerprint(KEY)}
 
 
 def test_a_gzip_that_nobody_asked_for_does_not_fill_the_memory():

@@ -1,17 +1,29 @@
-"""A local stand-in for the Photio Instant API over real HTTP on loopback: free, deterministic, and able to misbehave.
+"""Sandbox: a local stand-in for the Photio Instant API over real HTTP on loopback. It is free and deterministic.
 
-with Sandbox() as sandbox:
-client = InstantClient("pt-any-key", url=sandbox.url)
+    with Sandbox() as sandbox:
+        client = InstantClient("pt-any-key", api_url=sandbox.url)
+
+It binds 127.0.0.1 only and never fetches an image URL. Its answers carry `"sandbox": true` and a small watermark.
+
+server: start, answer, stop
+http: HTTP server
+contract: validate a request as the API documents it
+faults: parse fault plans
+fault_player: play one fault on a socket
+call_log: calls, charges, warnings
+answer_picture: paint the picture of an answer
+product: planted changes of the product
+scenery: painter of the scenes
 """
 
 import logging
 
+from photio_prep.sandbox.call_log import Call, fingerprint
 from photio_prep.sandbox.faults import FAULTS, FaultPlan, parse_faults
-from photio_prep.sandbox.ledger import Call, fingerprint
-from photio_prep.sandbox.product import Drift
+from photio_prep.sandbox.product import PlantedChanges
 from photio_prep.sandbox.server import Sandbox, serve
 
 # Without a handler of the caller's own, Python would print warnings to stderr; a library never prints.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
-__all__ = ["FAULTS", "Call", "Drift", "FaultPlan", "Sandbox", "fingerprint", "parse_faults", "serve"]
+__all__ = ["FAULTS", "Call", "FaultPlan", "PlantedChanges", "Sandbox", "fingerprint", "parse_faults", "serve"]

@@ -1,4 +1,4 @@
-"""Request body -> Asked: what the Instant API accepts, checked as strictly as its documentation allows."""
+"""Request body -> SceneRequest, validated as strictly as the documentation of the Instant API allows."""
 
 import base64
 import binascii
@@ -26,7 +26,7 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 class ContractError(Exception):
-    """A request that the API would refuse: `status` and the text of its answer."""
+    """A request that the API would refuse, with the status and the text of its answer."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(status, text)
@@ -35,8 +35,8 @@ class ContractError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A valid request. `picture` is RGBA; `seed` is None or -1 where the client leaves it to the server."""
+class SceneRequest:
+    """A valid request. `picture` is RGBA. `seed` is None or -1 where the client leaves it to the server."""
 
     description: str
     picture: Image.Image
@@ -52,7 +52,7 @@ class Asked:
 
 
 def check_path(path: str) -> None:
-    """Accepts the one path of the API.
+    """Refuse any path but that of the API.
 
     Raises:
         ContractError: 404.
@@ -62,7 +62,7 @@ def check_path(path: str) -> None:
 
 
 def check_key(key: str | None) -> None:
-    """Accepts any key but an empty one and the one that is there to be refused.
+    """Refuse an empty key and REFUSED_KEY.
 
     Raises:
         ContractError: 401.
@@ -74,7 +74,7 @@ def check_key(key: str | None) -> None:
 
 
 def check_content_type(value: str | None) -> None:
-    """Accepts JSON only.
+    """Refuse any type but JSON.
 
     Raises:
         ContractError: 415.
@@ -83,34 +83,34 @@ def check_content_type(value: str | None) -> None:
         raise ContractError(415, f"Content-Type must be application/json, not {value!r}")
 
 
-def read_request(body: bytes, *, url_image: bytes | None = None) -> Asked:
-    """What `body` asks for. `url_image` is the PNG that stands in for any image URL; without one URLs are refused.
+def read_request(body: bytes, *, url_image: bytes | None = None) -> SceneRequest:
+    """Validate `body`. `url_image` is the PNG that stands in for any image URL; without one URLs are refused.
 
     Raises:
         ContractError: 422, with the field and the reason.
     """
-    fields = _fields(body)
-    description = _text(fields, "product_description")
-    negative = _text(fields, "negative_prompt") if "negative_prompt" in fields else None
-    seed = _seed(fields)
-    png = _png(_text(fields, "product_image"), url_image)
-    picture, warnings = _picture(png)
+    fields = _parse_fields(body)
+    description = _read_text(fields, "product_description")
+    negative = _read_text(fields, "negative_prompt") if "negative_prompt" in fields else None
+    seed = _read_seed(fields)
+    png = _decode_png(_read_text(fields, "product_image"), url_image)
+    picture, warnings = _open_picture(png)
     if not description.strip():
         warnings.append("product_description is empty: it should describe the scene that is wanted")
-    return Asked(description, picture, png, negative, seed, tuple(warnings))
+    return SceneRequest(description, picture, png, negative, seed, tuple(warnings))
 
 
 def _refuse(text: str) -> NoReturn:
     raise ContractError(422, text)
 
 
-def _constant(name: str) -> NoReturn:
+def _refuse_constant(name: str) -> NoReturn:
     _refuse(f"the body is not JSON: {name} is no JSON value")
 
 
-def _fields(body: bytes) -> dict[str, Any]:
+def _parse_fields(body: bytes) -> dict[str, Any]:
     try:
-        fields = json.loads(body.decode("utf-8"), parse_constant=_constant)
+        fields = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         _refuse(f"the body is not JSON: {type(error).__name__}")
     if not isinstance(fields, dict):
@@ -120,7 +120,7 @@ def _fields(body: bytes) -> dict[str, Any]:
     return fields
 
 
-def _text(fields: dict[str, Any], name: str) -> str:
+def _read_text(fields: dict[str, Any], name: str) -> str:
     if name not in fields:
         _refuse(f"{name} is missing")
     if not isinstance(value := fields[name], str):
@@ -128,7 +128,7 @@ def _text(fields: dict[str, Any], name: str) -> str:
     return value
 
 
-def _seed(fields: dict[str, Any]) -> int | None:
+def _read_seed(fields: dict[str, Any]) -> int | None:
     if "seed" not in fields:
         return None
     seed = fields["seed"]
@@ -139,7 +139,7 @@ def _seed(fields: dict[str, Any]) -> int | None:
     return seed
 
 
-def _png(value: str, url_image: bytes | None) -> bytes:
+def _decode_png(value: str, url_image: bytes | None) -> bytes:
     if value[:8].lower().startswith(("http://", "https://")):
         if url_image is None:
             _refuse("product_image is a URL: the sandbox never fetches anything; send base64 of a PNG")
@@ -155,7 +155,7 @@ def _png(value: str, url_image: bytes | None) -> bytes:
     return png
 
 
-def _picture(png: bytes) -> tuple[Image.Image, list[str]]:
+def _open_picture(png: bytes) -> tuple[Image.Image, list[str]]:
     # From the header: nothing is decoded before it is known to be small.
     width, height = struct.unpack(">II", png[16:24])
     if not width * height:
@@ -172,20 +172,20 @@ def _picture(png: bytes) -> tuple[Image.Image, list[str]]:
         _refuse(f"product_image is a PNG that cannot be read: {type(error).__name__}")
     if frames > 1:
         _refuse("product_image is animated")
-    warnings = _about_alpha(picture, mode) + _about_size(Size(width, height))
-    if hidden := [each for each in extra if each not in ("gamma", "dpi", "srgb", "transparency")]:
+    warnings = _alpha_warnings(picture, mode) + _size_warnings(Size(width, height))
+    if hidden := [name for name in extra if name not in ("gamma", "dpi", "srgb", "transparency")]:
         warnings.append(f"product_image carries metadata: {', '.join(hidden)[:120]}")
     return picture, warnings
 
 
-def _about_size(size: Size) -> list[str]:
-    known = {each.size: each.documented for each in SIZES}
+def _size_warnings(size: Size) -> list[str]:
+    known = {offer.size: offer.documented for offer in SIZES}
     if size not in known:
         return [f"product_image is {size}, which is not a size that Photio recommends"]
     return [] if known[size] else [f"product_image is {size}, a size that Photio does not document"]
 
 
-def _about_alpha(picture: Image.Image, mode: str) -> list[str]:
+def _alpha_warnings(picture: Image.Image, mode: str) -> list[str]:
     if mode not in ("RGBA", "LA", "PA") and "A" not in mode and picture.getchannel("A").getextrema() == (255, 255):
         return [f"product_image has no alpha (mode {mode})"]
     pixels = np.asarray(picture)

@@ -1,4 +1,4 @@
-"""The fault plan: which call misbehaves, and how."""
+"""Fault plans, such as `429:3,drop:1@7`: which call misbehaves, and how."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from photio_prep.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One way to misbehave. `charged` says whether the API may have billed the call."""
+    """One way to misbehave. `charged`: the API may have billed the call."""
 
     about: str
     charged: bool
@@ -26,7 +26,7 @@ FAULTS: dict[str, Fault] = {
     "429-date": Fault("HTTP 429 with Retry-After as a date", False),
     "429-absurd": Fault("HTTP 429 with a Retry-After of a day", False),
     "503-retry-after": Fault("HTTP 503 with Retry-After", False),
-    **_statuses("408 409 500 502 503 504", True, "HTTP {name}: nobody knows whether it was billed"),
+    **_statuses("408 409 500 502 503 504", True, "HTTP {name}: it may have been billed"),
     **_statuses("301 302 303 307 308", True, "HTTP {name} to the same URL"),
     **_statuses(
         "301-elsewhere 302-elsewhere 303-elsewhere 307-elsewhere 308-elsewhere",
@@ -66,7 +66,7 @@ _ENTRY = re.compile(r"(?P<name>[a-z0-9-]+)(?::(?P<count>[0-9]{1,9}))?(?:@(?P<fir
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A fault for the calls `first` … `last`, counted from 1; no `last` means for ever."""
+    """A fault for the calls `first` … `last`, counted from 1. Without `last` it has no end."""
 
     name: str
     first: int
@@ -79,47 +79,47 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class FaultPlan:
-    """What each call meets; where entries overlap the later one counts."""
+    """Fault of each call. Where entries overlap the later one counts."""
 
     entries: tuple[Planned, ...] = ()
 
     def at(self, number: int) -> str | None:
-        """The name of the fault that call `number` (from 1) meets."""
-        return next((each.name for each in reversed(self.entries) if each.covers(number)), None)
+        """Name of the fault for call `number`, from 1; None for an honest answer."""
+        return next((entry.name for entry in reversed(self.entries) if entry.covers(number)), None)
 
 
 def parse_faults(text: str | None) -> FaultPlan:
-    """The plan that `text` writes down: `name[:count][@first]`, separated by commas.
+    """Parse entries of the form `name[:count][@first]`, separated by commas.
 
     Without a count all calls misbehave. An entry without `@first` begins where the one before it ended, so that
     `429:3,drop:1` is three times 429 and then one drop.
 
     Raises:
-        UsageError: An unknown name, a count of 0, or an entry that can never be reached.
+        UsageError: An unknown name, a count of 0, or an entry that is never reached.
     """
     entries: list[Planned] = []
     for part in (text or "").split(",") if (text or "").strip() else []:
-        entries.append(_planned(part.strip().lower(), entries[-1] if entries else None))
+        entries.append(_parse_entry(part.strip().lower(), entries[-1] if entries else None))
     return FaultPlan(tuple(entries))
 
 
-def _planned(part: str, before: Planned | None) -> Planned:
-    found = _ENTRY.fullmatch(part)
-    if found is None:
+def _parse_entry(part: str, before: Planned | None) -> Planned:
+    match = _ENTRY.fullmatch(part)
+    if match is None:
         raise UsageError(
             f"{part!r} is no fault", "Write name[:count][@first], for instance 429:3,drop:1@7", subject="--fault"
         )
-    name = found["name"]
+    name = match["name"]
     if name not in FAULTS:
         raise UsageError(f"no fault is called {name!r}", f"Choose from: {', '.join(FAULTS)}", subject="--fault")
-    if found["count"] is not None and int(found["count"]) == 0:
+    if match["count"] is not None and int(match["count"]) == 0:
         raise UsageError(
             f"{part!r} asks for no call at all", "Give a count of 1 or more, or none for all", subject="--fault"
         )
-    if found["first"] is not None and int(found["first"]) == 0:
+    if match["first"] is not None and int(match["first"]) == 0:
         raise UsageError(f"{part!r} begins before the first call", "Calls are counted from 1", subject="--fault")
-    if found["first"] is not None:
-        first = int(found["first"])
+    if match["first"] is not None:
+        first = int(match["first"])
     elif before is None:
         first = 1
     elif before.last is None:
@@ -130,4 +130,4 @@ def _planned(part: str, before: Planned | None) -> Planned:
         )
     else:
         first = before.last + 1
-    return Planned(name, first, None if found["count"] is None else first + int(found["count"]) - 1)
+    return Planned(name, first, None if match["count"] is None else first + int(match["count"]) - 1)

@@ -1,22 +1,22 @@
-"""The product as a generator gives it back: almost, but not quite, as it was sent."""
+"""Changes of the product as a generator makes them, planted in an answer for tests and demonstrations."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageChops, ImageFilter
 
-from photio_prep.sandbox.noise import Colour, Plane, mixed, to_plane
+from photio_prep.sandbox.scenery.arrays import Colour, Plane, mix, to_plane
 
-_SOFTNESS = 0.6  # px; what a generator's decoder takes from the finest detail
-_LEVELS = 28.0  # of tone shift at white, for a tint twice as strong; the warmest light takes 4 to 5 off blue
+_SOFTNESS = 0.6  # px; a generator's decoder loses the finest detail
+_TINT = 28.0 / 255  # shift of white for a tint twice as strong; the warmest light takes 4 to 5 levels off blue
 
 
 @dataclass(frozen=True, slots=True)
-class Drift:
+class PlantedChanges:
     """Changes to plant in the product, beyond the slight ones that every answer has.
 
-    `tone` is added to red, green and blue in levels; `grow` widens the outline by so many pixels; `move` shifts by
-    (right, down) pixels; `blur` is the radius in pixels of a further Gaussian blur.
+    `tone` is added to red, green and blue of the product in levels. `grow` widens
+    the outline in pixels. `move` shifts by (right, down) pixels. `blur` is the radius of a further Gaussian blur.
     """
 
     tone: tuple[int, int, int] = (0, 0, 0)
@@ -25,44 +25,43 @@ class Drift:
     blur: float = 0.0
 
 
-def drifted(canvas: Image.Image, drift: Drift) -> Image.Image:
-    """`canvas` (RGBA) grown and moved as planted."""
-    if drift.grow > 0:
-        canvas = _grown(canvas, drift.grow)
-    if drift.move != (0, 0):
+def change_outline(canvas: Image.Image, changes: PlantedChanges) -> Image.Image:
+    """Grow and move the product on `canvas` (RGBA)."""
+    if changes.grow > 0:
+        canvas = _grow(canvas, changes.grow)
+    if changes.move != (0, 0):
         moved = Image.new("RGBA", canvas.size, (0, 0, 0, 0))
-        moved.paste(canvas, drift.move)
+        moved.paste(canvas, changes.move)
         canvas = moved
     return canvas
 
 
-def laid_over(scene: Plane, canvas: Image.Image, tint: Colour, drift: Drift) -> Plane:
-    """The product over `scene`, both in display values 0..1: softened, its tone a little towards the light's."""
+def composite_product(scene: Plane, canvas: Image.Image, tint: Colour, changes: PlantedChanges) -> Plane:
+    """Composite the product over `scene` (display values), softened, tinted and changed as planted."""
     alpha = to_plane(canvas.getchannel("A"))
-    premultiplied = canvas.convert("RGBa").filter(ImageFilter.GaussianBlur(_SOFTNESS + max(0.0, drift.blur)))
-    soft = np.asarray(premultiplied, dtype=np.float32) / np.float32(255)
-    # The colour is softened inside its own outline: dividing by the blurred alpha keeps the dark outside out.
+    premultiplied = canvas.convert("RGBa").filter(ImageFilter.GaussianBlur(_SOFTNESS + max(0.0, changes.blur)))
+    soft = to_plane(premultiplied)
+    # Dividing by the blurred alpha keeps the dark outside out of the blurred colour.
     colour = soft[..., :3] / np.maximum(soft[..., 3:], np.float32(1 / 255))
-    shift = np.asarray(drift.tone, dtype=np.float32) / np.float32(255)
-    shift = shift + (np.asarray(tint, dtype=np.float32) - 1) * np.float32(_LEVELS / 255) * colour
-    return mixed(scene, np.clip(colour + shift, 0, 1), alpha)
+    tone = np.asarray(changes.tone, dtype=np.float32) / np.float32(255)
+    shift = tone + (np.asarray(tint, dtype=np.float32) - 1) * np.float32(_TINT) * colour
+    return mix(scene, np.clip(colour + shift, 0, 1), alpha)
 
 
-def _grown(canvas: Image.Image, pixels: int) -> Image.Image:
-    """The outline `pixels` wider on all sides, the colour of the old edge drawn out into the new rim."""
+def _grow(canvas: Image.Image, pixels: int) -> Image.Image:
+    """Widen the outline on all sides; the new rim gets the colour of the old edge."""
     alpha = canvas.getchannel("A")
     for index in range(pixels):
         if index % 2:  # a square and a cross in turn make an octagon, which is nearly round
             alpha = alpha.filter(ImageFilter.MaxFilter(3))
         else:
-            wide = alpha
+            wider = alpha
             for step in ((1, 0), (-1, 0), (0, 1), (0, -1)):
                 shifted = Image.new("L", alpha.size, 0)
                 shifted.paste(alpha, step)
-                wide = ImageChops.lighter(wide, shifted)
-            alpha = wide
+                wider = ImageChops.lighter(wider, shifted)
+            alpha = wider
     spread = canvas.convert("RGBa").filter(ImageFilter.BoxBlur(pixels + 1)).convert("RGBA")
-    spread.putalpha(alpha)
     rim = spread.convert("RGB")
     rim.paste(canvas.convert("RGB"), (0, 0), canvas.getchannel("A"))
     rim.putalpha(alpha)

@@ -1,4 +1,4 @@
-"""What the sandbox remembers: every call, what it may have cost, and what a careful client would not have sent."""
+"""Log of the calls, their charges and warnings. It holds no key, only the key's fingerprint."""
 
 import hashlib
 import logging
@@ -11,16 +11,16 @@ logger = logging.getLogger("photio_prep.sandbox")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request as the sandbox saw it.
+    """One request.
 
-    `key_seen` is a fingerprint of the key, never the key. `digest` is the SHA-256 of the body, `canvas` that of the PNG
-    in it. `seed` is as sent. `status` is the HTTP status of the answer (that in the JSON, for a refusal that is
-    told there only), 0 where none was sent. `fault` was planted.
+    `key_fingerprint` identifies the key without holding it. `digest` is the SHA-256 of the body, `canvas` that of
+    the PNG in it. `seed` is as sent. `status` is the HTTP status of the answer, or the status in its JSON for a
+    refusal that stands there only; 0 without an answer. `fault` is the planted fault.
     """
 
     number: int
     path: str
-    key_seen: str
+    key_fingerprint: str
     digest: str
     status: int
     charged: bool = False
@@ -32,7 +32,7 @@ class Call:
 
 
 def fingerprint(key: str) -> str:
-    """Twelve hex digits that tell keys apart without saying them; empty for no key."""
+    """Twelve hex digits that identify a key; empty for no key."""
     return digest(key.encode("utf-8", "surrogateescape"))[:12] if key else ""
 
 
@@ -41,8 +41,8 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest() if data else ""
 
 
-class Ledger:
-    """Counts and calls, safe for threads."""
+class CallLog:
+    """Calls and their counts. Thread-safe."""
 
     def __init__(self, on_call: Callable[[Call], None] | None = None) -> None:
         self._on_call = on_call
@@ -52,26 +52,26 @@ class Ledger:
         self._calls: dict[int, Call] = {}
         self._warnings: list[str] = []
 
-    def number(self) -> int:
-        """The number of a call that has just arrived, from 1."""
+    def next_number(self) -> int:
+        """Count a new call; return its number, from 1."""
         with self._lock:
             self._numbers += 1
             return self._numbers
 
-    def record(self, call: Call, warnings: Sequence[str] = ()) -> None:
-        """Remembers a call whose request is complete, or will never be."""
-        told = [f"call {call.number}: {each}" for each in warnings]
+    def add(self, call: Call, warnings: Sequence[str] = ()) -> None:
+        """Add a call whose request is complete, or never will be."""
+        lines = [f"call {call.number}: {warning}" for warning in warnings]
         with self._lock:
             self._calls[call.number] = call
             self._charges += call.charged
-            self._warnings += told
-        for each in told:
-            logger.warning("%s", each)
+            self._warnings += lines
+        for line in lines:
+            logger.warning("%s", line)
         if self._on_call is not None:
             self._on_call(call)
 
-    def amend(self, number: int, status: int) -> bool:
-        """Gives a recorded call another status, unless that is 0; says whether it was recorded at all."""
+    def set_status(self, number: int, status: int) -> bool:
+        """Change the status of a call, unless the new one is 0. Return whether the call is in the log."""
         with self._lock:
             if (known := self._calls.get(number)) is None:
                 return False
@@ -80,24 +80,24 @@ class Ledger:
 
     @property
     def arrived(self) -> int:
-        """Requests that have arrived."""
+        """Number of requests that have arrived."""
         with self._lock:
             return self._numbers
 
     @property
     def charges(self) -> int:
-        """Calls that may have been billed."""
+        """Number of calls that may have been billed."""
         with self._lock:
             return self._charges
 
     @property
     def calls(self) -> tuple[Call, ...]:
-        """Every call, in the order in which its request was complete."""
+        """All calls, in the order in which their requests were complete."""
         with self._lock:
             return tuple(self._calls.values())
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a careful client would not have sent."""
+        """Details of requests that a careful client would not have sent."""
         with self._lock:
             return tuple(self._warnings)
