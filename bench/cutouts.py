@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from photio_prep.cutout.matte import RembgMatter, matte
+from photio_prep.cutout.matte import OnnxSegmenter, matte
 from photio_prep.cutout.models import catalog, weights
 from photio_prep.cutout.options import CutoutOptions
 from photio_prep.geometry import Size, place, snap
@@ -149,7 +149,7 @@ def main() -> None:
     for found in catalog.catalog():
         if (asked.model and found.name not in asked.model) or not weights.installed(found, models_folder()):
             continue
-        matter = RembgMatter(weights.verify(found, models_folder()), found.family, found.name)
+        matter = OnnxSegmenter(weights.verify(found, models_folder()), found.family, found.name)
         sets: dict[str, list[tuple[Row, Row]]] = {}
         spent = [0.0, 0.0]
         print(f"\n{found.name}: rembg {rembg.__version__} | ours, refine {asked.refine}")

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 
-from photio_prep.cutout.models.registry import matter_for
+from photio_prep.cutout.models.registry import get_model
 from photio_prep.orders import store
 from photio_prep.pipeline import prepare
 from tests.hostile import HostileServer
@@ -73,7 +73,7 @@ def main() -> None:
                 )
             twice = len(quick.charged_twice()) + len(late.charged_twice())
             print(f"{engine}: {quick.hits + late.hits} requests, {twice} orders charged twice", flush=True)
-        matter = matter_for(asked.model)
+        matter = get_model(asked.model)
         for photo in sorted(asked.photos.iterdir()):
             prepare(photo, model=matter, description=SCENE, orders=Path(scratch, "one", "orders"))
         results = {each.name: made(each) for each in Path(scratch).iterdir()}

@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image
 
 from bench.measure import Row, Spent, command, here, paired
-from photio_prep.cutout.matte import _FEEDS, RembgMatter
+from photio_prep.cutout.matte import _FEEDS, OnnxSegmenter
 from photio_prep.cutout.models import catalog, devices
-from photio_prep.cutout.models.registry import CatalogueMatter, matter_for
+from photio_prep.cutout.models.registry import CatalogModel, get_model
 from photio_prep.geometry import Size, place, snap
 from photio_prep.pipeline import prepare
 from photio_prep.settings import models_folder
@@ -44,19 +44,19 @@ def weights_of(model: str) -> Path:
     return models_folder() / f"{model}.onnx"
 
 
-def plain_matter(model: str) -> RembgMatter:
+def plain_matter(model: str) -> OnnxSegmenter:
     """Our weights in rembg's session on onnxruntime's own defaults: what rembg would make of them."""
     import onnxruntime
 
     found = catalog.by_name(model)
-    matter = RembgMatter(weights_of(model), found.family, model, device="cpu")
+    matter = OnnxSegmenter(weights_of(model), found.family, model, device="cpu")
     matter.session.inner_session = onnxruntime.InferenceSession(
         weights_of(model).read_bytes(), providers=["CPUExecutionProvider"]
     )
     return matter
 
 
-def obvious(photo: Path, matter: RembgMatter) -> bytes:
+def obvious(photo: Path, matter: OnnxSegmenter) -> bytes:
     """The obvious pipeline: rembg.remove on all of the photo, then resize, pad, PNG."""
     import rembg
 
@@ -70,7 +70,7 @@ def obvious(photo: Path, matter: RembgMatter) -> bytes:
     return holder.getvalue()
 
 
-def floor(matter: RembgMatter) -> Callable[[Path], object]:
+def floor(matter: OnnxSegmenter) -> Callable[[Path], object]:
     """One bare inference, and the decoding of the JPEG."""
     family = catalog.by_name(matter.name).family
     mean, deviation, side = _FEEDS[family]
@@ -99,7 +99,7 @@ def in_turn(photos: list[Path], work: Callable[[Path], object]) -> Callable[[], 
 def rows(sizes: list[int], models: list[str], folder: Path, runs: int) -> Iterator[Row]:
     """Each pair is another fixture, in the order of their names; the first one warms up."""
     for model in models:
-        library, on_cpu = plain_matter(model), matter_for(model, device="cpu")
+        library, on_cpu = plain_matter(model), get_model(model, device="cpu")
         theirs, least, ours = partial(obvious, matter=library), floor(library), partial(ordered, matter=on_cpu)
         for size in sizes:
             photos = [enlarged(size, folder, each) for each in (FIXTURES[0], *FIXTURES)]
@@ -109,13 +109,13 @@ def rows(sizes: list[int], models: list[str], folder: Path, runs: int) -> Iterat
             both = in_turn(photos, ours), in_turn(photos, theirs)
             yield paired(f"{what}: prepare / rembg's library", *both, runs)
             if "openvino" in devices.offered():
-                quick = partial(ordered, matter=matter_for(model, device="openvino"))
+                quick = partial(ordered, matter=get_model(model, device="openvino"))
                 both = in_turn(photos, quick), in_turn(photos, theirs)
                 yield paired(f"{what}: on OpenVINO / rembg's library", *both, runs)
             yield paired(f"{what}: prepare / decode + inference", in_turn(photos, ours), in_turn(photos, least), runs)
 
 
-def ordered(photo: Path, matter: CatalogueMatter) -> object:
+def ordered(photo: Path, matter: CatalogModel) -> object:
     return prepare(photo, model=matter, description="on oak")
 
 
@@ -136,6 +136,6 @@ def memory(sizes: list[int], models: list[str], folder: Path) -> Iterator[Row]:
 if __name__ == "__main__":
     side, which, where = sys.argv[1:]
     if side == "ours":
-        prepare(Path(where), model=matter_for(which, device="cpu"), description="on oak")
+        prepare(Path(where), model=get_model(which, device="cpu"), description="on oak")
     else:
         obvious(Path(where), plain_matter(which))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from photio_prep.orders.store import Order
     from photio_prep.pipeline import finish, generate, prepare, run
     from photio_prep.review import write_review
-    from photio_prep.types import Canvas, Cutout, Final, Matter, Photo, Request, Result, Sender
+    from photio_prep.types import Canvas, Cutout, Final, Matter, Photo, Request, Result, Segmenter, Sender
 
 __version__ = "0.1.0"
 
@@ -38,6 +38,7 @@ __all__ = [
     "Placement",
     "Request",
     "Result",
+    "Segmenter",
     "Sender",
     "Size",
     "finish",
@@ -51,7 +52,7 @@ __all__ = [
 # Where each name lives. A module is loaded when a name of it is first asked for (PEP 562): the import itself takes
 # milliseconds, and a program that only pays never loads what only cuts out.
 _HOMES = {
-    "types": ("Canvas", "Cutout", "Final", "Matter", "Photo", "Request", "Result", "Sender"),
+    "types": ("Canvas", "Cutout", "Final", "Matter", "Photo", "Request", "Result", "Segmenter", "Sender"),
     "errors": ("PhotioError",),
     "pipeline": ("finish", "generate", "prepare", "run"),
     "geometry": ("Box", "Placement", "Size"),

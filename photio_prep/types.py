@@ -131,15 +131,19 @@ class Final:
     notes: tuple[str, ...] = ()
 
 
-class Matter(Protocol):
+class Segmenter(Protocol):
     """Finds the product: an RGB picture in, its alpha (mode L, the same size) out. Any callable will do.
 
-    The alpha's `info["confidence"]` may say how sure the matter is, 0..1; attributes `name` and `device` are recorded.
+    The alpha's `info["confidence"]` may say how sure it is, 0..1; attributes `name` and `device` are recorded.
     """
 
     def __call__(self, image: Image.Image, /) -> Image.Image:
         """The alpha of the product in `image`: 255 product, 0 background."""
         ...
+
+
+# The protocol's name before version 2 of the contract.
+Matter = Segmenter
 
 
 class Keep(Protocol):

@@ -80,7 +80,7 @@ def bare_surroundings(patch: pytest.MonkeyPatch, home: Path) -> None:
 def forget() -> None:
     """A new process would know nothing of earlier settings and models."""
     settings._file.cache_clear()
-    registry.matter_for.cache_clear()
+    registry.get_model.cache_clear()
 
 
 def here(capsys: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch) -> Command:

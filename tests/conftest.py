@@ -13,7 +13,7 @@ import pytest
 
 from photio_prep.api import retry
 from photio_prep.cutout.models import catalog, weights
-from photio_prep.cutout.models.registry import CatalogueMatter, matter_for
+from photio_prep.cutout.models.registry import CatalogModel, get_model
 from photio_prep.errors import ModelUnavailable
 from photio_prep.intake.load import load
 from photio_prep.sandbox import Sandbox
@@ -50,15 +50,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session")
-def u2netp() -> CatalogueMatter:
+def u2netp() -> CatalogModel:
     """The real small model, loaded once. For tests that are marked `model`."""
-    return matter_for(MODELS["model"])
+    model = get_model(MODELS["model"])
+    assert isinstance(model, CatalogModel)
+    return model
 
 
 @pytest.fixture(scope="session")
-def isnet() -> CatalogueMatter:
+def isnet() -> CatalogModel:
     """The real ISNet, loaded once. For tests that are marked `isnet`."""
-    return matter_for(MODELS["isnet"])
+    model = get_model(MODELS["isnet"])
+    assert isinstance(model, CatalogModel)
+    return model
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 from photio_prep import pipeline
 from photio_prep.cutout import gate
 from photio_prep.cutout.matte import matte
-from photio_prep.cutout.models.registry import matter_for
+from photio_prep.cutout.models.registry import get_model
 from photio_prep.errors import GateStopped, NoProduct
 from photio_prep.geometry import place, snap
 from photio_prep.intake.load import load
@@ -42,7 +42,7 @@ def truth(name: str) -> Image.Image:
 def judged(picture: Image.Image, mask: Image.Image | None = None, model: str = "u2netp") -> Judgement:
     seen = load(picture)
     size = place(seen.size, snap(seen.size).size).box.size
-    return gate.judge(seen, matte(seen, size, matter_for(model), mask=mask))
+    return gate.judge(seen, matte(seen, size, get_model(model), mask=mask))
 
 
 def stops(found: Judgement) -> list[str]:

@@ -48,7 +48,7 @@ def test_the_real_model_looks_once_at_a_photo(tmp_path: Path, monkeypatch: pytes
     def trap(*_: object) -> None:
         raise AssertionError("inferred again")
 
-    monkeypatch.setattr(matte_.RembgMatter, "probability", trap)
+    monkeypatch.setattr(matte_.OnnxSegmenter, "probability", trap)
     again = prepare(FIXTURE, description=SCENE, model="u2netp", orders=tmp_path)
     other = prepare(FIXTURE, description=SCENE + " at night", model="u2netp", orders=tmp_path)
     assert (again.key, again.model, again.device) == (first.key, "u2netp", first.device)

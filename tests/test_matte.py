@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from scipy import ndimage
 
-from photio_prep.cutout.matte import _FEEDS, Alpha, RembgMatter, compose, mask_alpha, matte, normalised, real_cutout
-from photio_prep.cutout.models.registry import CatalogueMatter
-from photio_prep.cutout.models.rembg_sessions import rembg_session
+from photio_prep.cutout.matte import _FEEDS, Alpha, OnnxSegmenter, compose, mask_alpha, matte, normalised, real_cutout
+from photio_prep.cutout.models.registry import CatalogModel
+from photio_prep.cutout.models.rembg_sessions import import_session
 from photio_prep.cutout.options import CutoutOptions
 from photio_prep.errors import ModelUnavailable, NoProduct, PhotoRefused
 from photio_prep.geometry import Size, place, snap
@@ -261,7 +261,7 @@ def test_what_hides_under_alpha_zero_never_comes_out(route: str, size: Size) -> 
 
 
 @pytest.mark.model
-def test_u2netp_cuts_a_real_photo_out(coffee: Photo, u2netp: CatalogueMatter) -> None:
+def test_u2netp_cuts_a_real_photo_out(coffee: Photo, u2netp: CatalogModel) -> None:
     cutout = matte(coffee, box_of(coffee), u2netp)
     assert cutout.model == "u2netp"
     assert cutout.image.size == box_of(coffee)
@@ -274,7 +274,7 @@ def test_u2netp_cuts_a_real_photo_out(coffee: Photo, u2netp: CatalogueMatter) ->
 
 
 @pytest.mark.isnet
-def test_isnet_cuts_a_real_photo_out(coffee: Photo, isnet: CatalogueMatter) -> None:
+def test_isnet_cuts_a_real_photo_out(coffee: Photo, isnet: CatalogModel) -> None:
     cutout = matte(coffee, box_of(coffee), isnet)
     assert cutout.model == "isnet-imgly"
     keeps_the_promises(cutout, soft=0.04)
@@ -284,7 +284,7 @@ def test_isnet_cuts_a_real_photo_out(coffee: Photo, isnet: CatalogueMatter) -> N
 
 
 @pytest.mark.isnet
-def test_isnet_agrees_with_the_exact_alpha(isnet: CatalogueMatter) -> None:
+def test_isnet_agrees_with_the_exact_alpha(isnet: CatalogModel) -> None:
     photo = load(FIXTURES / "photos" / "mug.jpg")
     size = box_of(photo)
     cutout = matte(photo, size, isnet)
@@ -308,7 +308,7 @@ def edge_and_iou(alpha: Bytes, truth: Bytes) -> tuple[float, float]:
     ("name", "edge", "iou"), [("vase.jpg", 0.035, 0.99), ("mug.jpg", 0.06, 0.985), ("toy.jpg", 0.09, 0.91)]
 )
 def test_u2netp_is_closer_to_the_truth_than_rembg_with_the_same_weights(
-    name: str, edge: float, iou: float, u2netp: CatalogueMatter
+    name: str, edge: float, iou: float, u2netp: CatalogModel
 ) -> None:
     photo = load(FIXTURES / "photos" / name)
     size = box_of(photo)
@@ -316,7 +316,7 @@ def test_u2netp_is_closer_to_the_truth_than_rembg_with_the_same_weights(
         truth = np.asarray(picture.getchannel("A").resize(size, Image.Resampling.LANCZOS))
     ours = edge_and_iou(pixels(matte(photo, size, u2netp))[..., 3], truth)
     # rembg's own session stretches and enlarges what the network says; its mask is what `remove` cuts with.
-    (mask,) = u2netp._matter.session.predict(photo.image)
+    (mask,) = u2netp._segmenter.session.predict(photo.image)
     theirs = edge_and_iou(np.asarray(mask.resize(size, Image.Resampling.LANCZOS)), truth)
     assert ours[0] < edge
     assert ours[0] < 0.6 * theirs[0]
@@ -324,10 +324,10 @@ def test_u2netp_is_closer_to_the_truth_than_rembg_with_the_same_weights(
 
 
 @pytest.mark.model
-def test_the_mask_is_what_rembg_itself_would_give(coffee: Photo, u2netp: CatalogueMatter) -> None:
+def test_the_mask_is_what_rembg_itself_would_give(coffee: Photo, u2netp: CatalogModel) -> None:
     """The same network on the same pixels: only what is made of its belief is ours."""
     ours = np.asarray(u2netp(coffee.image))
-    session = u2netp._matter.session
+    session = u2netp._segmenter.session
     (theirs,) = session.predict(coffee.image)
     assert inside(ours, np.asarray(theirs)) > 0.98
 
@@ -350,7 +350,7 @@ EMPTY = {
 
 @pytest.mark.model
 @pytest.mark.parametrize("what", EMPTY)
-def test_a_picture_without_a_product_is_refused_in_silence(what: str, u2netp: CatalogueMatter) -> None:
+def test_a_picture_without_a_product_is_refused_in_silence(what: str, u2netp: CatalogModel) -> None:
     photo = of(EMPTY[what]())
     with warnings.catch_warnings(), np.errstate(all="raise"):
         warnings.simplefilter("error")
@@ -360,7 +360,7 @@ def test_a_picture_without_a_product_is_refused_in_silence(what: str, u2netp: Ca
 
 
 @pytest.mark.isnet
-def test_isnet_finds_nothing_on_paper_either(isnet: CatalogueMatter) -> None:
+def test_isnet_finds_nothing_on_paper_either(isnet: CatalogModel) -> None:
     photo = of(EMPTY["white"]())
     with pytest.raises(NoProduct):
         matte(photo, box_of(photo), isnet)
@@ -369,7 +369,7 @@ def test_isnet_finds_nothing_on_paper_either(isnet: CatalogueMatter) -> None:
 def a_matter_of(belief: NDArray[np.float32]) -> Matter:
     """The way from a network's belief to an alpha, with a belief of our own."""
 
-    class Believing(RembgMatter):
+    class Believing(OnnxSegmenter):
         def probability(self, image: Image.Image) -> NDArray[np.float32]:
             return belief
 
@@ -401,19 +401,19 @@ def test_weights_that_do_not_load_are_named(tmp_path: Path) -> None:
     path = tmp_path / "mine.onnx"
     path.write_bytes(b"no network")
     with pytest.raises(ModelUnavailable) as caught:
-        RembgMatter(path, "u2net", "mine")(photos.photo())
+        OnnxSegmenter(path, "u2net", "mine")(photos.photo())
     assert str(path) in str(caught.value)
 
 
 @pytest.mark.model
-def test_weights_of_another_family_are_named(u2netp: CatalogueMatter) -> None:
+def test_weights_of_another_family_are_named(u2netp: CatalogModel) -> None:
     with pytest.raises(ModelUnavailable, match="--family"):
-        RembgMatter(u2netp._matter.path, "isnet", "mine")(photos.photo())
+        OnnxSegmenter(u2netp._segmenter.path, "isnet", "mine")(photos.photo())
 
 
 @pytest.mark.model
-def test_one_session_serves_many_threads(u2netp: CatalogueMatter, coffee: Photo) -> None:
-    fresh = RembgMatter(u2netp._matter.path, "u2net", "fresh")
+def test_one_session_serves_many_threads(u2netp: CatalogModel, coffee: Photo) -> None:
+    fresh = OnnxSegmenter(u2netp._segmenter.path, "u2net", "fresh")
     small = coffee.image.resize((150, 100))
     found: list[tuple[int, bytes]] = []
 
@@ -440,27 +440,27 @@ def test_a_refusal_names_the_photo_whatever_the_matter_said() -> None:
 
 
 def test_rembgs_sessions_are_loaded_once_and_under_a_name_of_ours() -> None:
-    session = rembg_session("u2netp", "U2netpSession")
-    assert session is rembg_session("u2netp", "U2netpSession")
+    session = import_session("u2netp", "U2netpSession")
+    assert session is import_session("u2netp", "U2netpSession")
     assert session.__module__ != "rembg.sessions.u2netp"
 
 
 @pytest.mark.parametrize(("module", "name"), [("nothing", "Session"), ("u2netp", "Nothing")])
 def test_a_rembg_without_that_session_is_said_to_be(module: str, name: str) -> None:
     with pytest.raises(ModelUnavailable, match=f"no session {module}.{name}"):
-        rembg_session(module, name)
+        import_session(module, name)
 
 
 _BESIDE_REMBG = """
 import sys
 from PIL import Image
-from photio_prep.cutout.models.registry import matter_for
+from photio_prep.cutout.models.registry import get_model
 from photio_prep.intake.load import load
 from photio_prep.cutout.matte import matte
 from photio_prep.geometry import Size
 
 photo = load(sys.argv[1])
-ours = matte(photo, Size(300, 200), matter_for("u2netp"))
+ours = matte(photo, Size(300, 200), get_model("u2netp"))
 heavy = sorted({"rembg", "numba", "pymatting", "skimage", "llvmlite"} & set(sys.modules))
 assert not heavy, heavy
 
@@ -470,14 +470,14 @@ from rembg.sessions.u2netp import U2netpSession
 class Here(U2netpSession):
     @classmethod
     def download_models(cls, *_, **__):
-        return str(matter_for("u2netp")._matter.path)
+        return str(get_model("u2netp")._segmenter.path)
 
 import onnxruntime
 session = Here("u2netp", onnxruntime.SessionOptions())
 assert rembg.sessions.U2netpSession is U2netpSession
 theirs = rembg.remove(photo.image, session=session)
 assert theirs.size == photo.image.size and theirs.getchannel("A").getextrema() == (0, 255)
-again = matte(photo, Size(300, 200), matter_for("u2netp"))
+again = matte(photo, Size(300, 200), get_model("u2netp"))
 assert again.image.tobytes() == ours.image.tobytes()
 print("both work")
 """
@@ -497,9 +497,9 @@ def test_a_later_import_of_rembg_by_the_user_still_works(coffee: Photo) -> None:
 @pytest.mark.parametrize("family", ["u2net", "isnet"])
 @pytest.mark.parametrize("brightest", [255, 97, 1, 0])
 def test_a_network_is_fed_what_rembg_would_feed_it_to_the_bit(
-    u2netp: CatalogueMatter, family: str, brightest: int
+    u2netp: CatalogModel, family: str, brightest: int
 ) -> None:
-    session = u2netp._matter.session
+    session = u2netp._segmenter.session
     noise = np.random.default_rng(5).integers(0, brightest + 1, (90, 130, 3), dtype=np.uint8)
     mean, deviation, side = _FEEDS[family]
     theirs = next(iter(session.normalize(Image.fromarray(noise), mean, deviation, (side, side)).values()))

@@ -1,5 +1,6 @@
 """Names of models become matters: loaded late, checked before, kept for the process."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,8 @@ import pytest
 
 from photio_prep import pipeline
 from photio_prep.cutout.models import catalog, devices, openvino, weights
-from photio_prep.cutout.models.registry import CatalogueMatter, another, matter_for
+from photio_prep.cutout.models.registry import CatalogModel, get_model, second_model
+from photio_prep.cutout.models.rembg_sessions import import_session
 from photio_prep.errors import ModelUnavailable, UsageError
 from photio_prep.orders import store
 from photio_prep.settings import models_folder
@@ -25,9 +27,9 @@ from tests import photos
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty models folder, and nothing remembered of another one before or after."""
     monkeypatch.setenv("PHOTIO_MODELS", str(tmp_path))
-    matter_for.cache_clear()
+    get_model.cache_clear()
     yield tmp_path
-    matter_for.cache_clear()
+    get_model.cache_clear()
 
 
 def installed(name: str, folder: Path) -> Path:
@@ -44,21 +46,21 @@ def models_folder_of_the_user() -> Path:
 
 
 def test_nothing_is_read_before_the_first_picture(models: Path) -> None:
-    matter = matter_for("u2netp")
+    matter = get_model("u2netp")
     with pytest.raises(ModelUnavailable, match="photio-prep models pull u2netp"):
         matter(photos.photo())
 
 
 def test_auto_with_nothing_installed_says_what_to_run(models: Path) -> None:
     with pytest.raises(ModelUnavailable) as caught:
-        matter_for()(photos.photo())
+        get_model()(photos.photo())
     assert "photio-prep models pull auto" in str(caught.value)
     assert caught.value.exit_code == 11
 
 
 def test_a_failure_is_not_kept(models: Path) -> None:
     """Pulling mends it within the same process."""
-    matter = matter_for("u2netp")
+    matter = get_model("u2netp")
     for _ in range(2):
         with pytest.raises(ModelUnavailable):
             matter(photos.photo())
@@ -67,22 +69,22 @@ def test_a_failure_is_not_kept(models: Path) -> None:
 @pytest.mark.parametrize("name", ["", "u2net ", "U2NETP", "../u2netp", "none"])
 def test_a_name_that_is_not_in_the_catalogue(name: str) -> None:
     with pytest.raises(UsageError, match="u2netp"):
-        matter_for(name)
+        get_model(name)
 
 
 def test_weights_of_ones_own_need_a_family_that_exists(tmp_path: Path) -> None:
     path = tmp_path / "mine.onnx"
     path.write_bytes(b"weights")
     with pytest.raises(UsageError, match="u2net"):
-        matter_for(str(path), "resnet")
+        get_model(str(path), "resnet")
     with pytest.raises(UsageError, match="cannot be read"):
-        matter_for(str(tmp_path / "none.onnx"), "u2net")
+        get_model(str(tmp_path / "none.onnx"), "u2net")
 
 
 def test_weights_of_ones_own_that_changed_since_they_were_named(tmp_path: Path) -> None:
     path = tmp_path / "mine.onnx"
     path.write_bytes(b"weights")
-    matter = matter_for(str(path), "u2net")
+    matter = get_model(str(path), "u2net")
     path.write_bytes(b"others!")
     with pytest.raises(ModelUnavailable, match="damaged"):
         matter(photos.photo())
@@ -91,15 +93,15 @@ def test_weights_of_ones_own_that_changed_since_they_were_named(tmp_path: Path) 
 @pytest.mark.model
 def test_one_name_is_one_matter(models: Path) -> None:
     installed("u2netp", models)
-    assert matter_for("u2netp") is matter_for("u2netp")
-    assert matter_for("u2netp") is not matter_for("auto")
-    assert isinstance(matter_for("auto"), CatalogueMatter)
+    assert get_model("u2netp") is get_model("u2netp")
+    assert get_model("u2netp") is not get_model("auto")
+    assert isinstance(get_model("auto"), CatalogModel)
 
 
 @pytest.mark.model
 def test_auto_says_which_it_is(models: Path) -> None:
     installed("u2netp", models)
-    assert matter_for("auto").name == "u2netp"
+    assert get_model("auto").name == "u2netp"
 
 
 @pytest.mark.isnet
@@ -107,9 +109,9 @@ def test_auto_takes_the_better_of_two(models: Path) -> None:
     installed("u2netp", models)
     # The name alone decides; whether the bytes are right is seen when they are used.
     (models / catalog.by_name("isnet-imgly").file).write_bytes(b"not yet")
-    assert matter_for("auto").name == "isnet-imgly"
+    assert get_model("auto").name == "isnet-imgly"
     with pytest.raises(ModelUnavailable, match="isnet-imgly"):
-        matter_for("auto")(photos.photo())
+        get_model("auto")(photos.photo())
 
 
 @pytest.mark.model
@@ -119,22 +121,31 @@ def test_one_changed_bit_keeps_weights_from_the_runtime(models: Path) -> None:
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     with pytest.raises(ModelUnavailable, match="damaged"):
-        matter_for("u2netp")(photos.photo())
+        get_model("u2netp")(photos.photo())
 
 
 @pytest.mark.model
-def test_what_is_loaded_is_what_was_checked(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody swaps the file between the check and the loading."""
+@pytest.mark.parametrize("way", ["overwritten", "replaced"])
+def test_what_is_loaded_is_what_was_checked(way: str, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is swapped between the check and the loading, for a network that would load and find something."""
     path = installed("u2netp", models)
-    read = weights.read
+    other = bytearray(path.read_bytes())
+    other[len(other) // 2] ^= 1
+    verify = weights.verify
 
-    def swapped(*given: Any) -> tuple[Path, bytes]:
-        found = read(*given)
-        path.write_bytes(b"another network")
-        return found
+    def swap(row: catalog.Weights, folder: Path) -> Path:
+        verified = verify(row, folder)
+        if way == "overwritten":
+            path.write_bytes(other)
+        else:
+            path.rename(path.with_suffix(".away"))
+            path.write_bytes(other)
+            os.utime(path, ns=(path.with_suffix(".away").stat().st_mtime_ns,) * 2)
+        return verified
 
-    monkeypatch.setattr(weights, "read", swapped)
-    assert matter_for("u2netp")(photos.photo((160, 120))).size == (160, 120)
+    monkeypatch.setattr(weights, "verify", swap)
+    with pytest.raises(ModelUnavailable, match="changed while it was loaded"):
+        get_model("u2netp")(photos.photo((160, 120)))
 
 
 def refusing_weights(monkeypatch: pytest.MonkeyPatch, models: Path) -> None:
@@ -151,9 +162,9 @@ def test_weights_that_must_not_be_sold_with_need_their_name_said(models: Path, m
     refusing_weights(monkeypatch, models)
     for accepted in ((), ("u2netp",)):
         with pytest.raises(UsageError, match="--accept-licence bria-rmbg"):
-            matter_for("bria-rmbg", accepted=accepted)
+            get_model("bria-rmbg", accepted=accepted)
     with pytest.raises(ModelUnavailable, match="do not load"):  # accepted, and these bytes are no network
-        matter_for("bria-rmbg", accepted=("bria-rmbg",))(photos.photo())
+        get_model("bria-rmbg", accepted=("bria-rmbg",))(photos.photo())
 
 
 def test_the_same_weights_under_a_name_of_ones_own_are_held_to_it_too(
@@ -163,16 +174,16 @@ def test_the_same_weights_under_a_name_of_ones_own_are_held_to_it_too(
     mine = tmp_path / "mine.onnx"
     mine.write_bytes(b"not for sale")
     with pytest.raises(UsageError, match="--accept-licence bria-rmbg"):
-        matter_for(str(mine), "u2net")
-    assert matter_for(str(mine), "u2net", accepted=("bria-rmbg",))
+        get_model(str(mine), "u2net")
+    assert get_model(str(mine), "u2net", accepted=("bria-rmbg",))
 
 
 def test_auto_and_a_second_opinion_never_take_them(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refusing_weights(monkeypatch, models)
     with pytest.raises(ModelUnavailable):
-        assert matter_for("auto").name
+        assert get_model("auto").name
     with pytest.raises(ModelUnavailable, match="second model"):
-        another("u2netp")
+        second_model("u2netp")
 
 
 @pytest.mark.model
@@ -182,7 +193,7 @@ def test_a_device_that_is_not_there_is_an_error_and_no_fallback(models: Path, de
         pytest.skip("it is there")
     installed("u2netp", models)
     with pytest.raises(ModelUnavailable, match=f"--device {device}") as caught:
-        matter_for("u2netp", device=device)(photos.photo())
+        get_model("u2netp", device=device)(photos.photo())
     assert caught.value.exit_code == 11
 
 
@@ -217,15 +228,36 @@ def test_auto_goes_on_without_it_and_says_so() -> None:
     assert why.startswith("cuda is installed but not used: onnxruntime would run on")
 
 
+@pytest.mark.usefixtures("cuda_that_fails")
+def test_a_session_of_rembg_is_on_the_named_device_or_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "mine.onnx"
+    path.write_bytes(b"weights")
+    with pytest.raises(ModelUnavailable, match="would run on CPUExecutionProvider instead"):
+        get_model(str(path), "u2net", device="cuda")(photos.photo())
+
+
+@pytest.mark.model
+def test_a_session_is_made_by_rembgs_own_constructor_with_our_options(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed("u2netp", models)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    model = get_model("u2netp", device="cpu")
+    assert isinstance(model, CatalogModel)
+    session = model._segmenter.session
+    assert isinstance(session, import_session("u2net_custom", "U2netCustomSession"))
+    assert session.model_name == "u2netp"
+    assert session.inner_session.get_providers() == ["CPUExecutionProvider"]
+    assert session.inner_session.get_session_options().intra_op_num_threads == 1
+
+
 @pytest.mark.model
 def test_an_order_says_where_its_model_ran(models: Path, tmp_path: Path) -> None:
     installed("u2netp", models)
     (tmp_path / "orders").mkdir()
     picture = photos.photo((160, 120))
     for device in ("cpu", "auto"):
-        order = pipeline.prepare(
-            picture, model=matter_for("u2netp", device=device), orders=tmp_path / "orders" / device
-        )
+        order = pipeline.prepare(picture, model=get_model("u2netp", device=device), orders=tmp_path / "orders" / device)
         assert order.folder is not None
         assert store.read(order.folder).device == order.device
         assert order.device in devices.offered()
@@ -234,7 +266,7 @@ def test_an_order_says_where_its_model_ran(models: Path, tmp_path: Path) -> None
 @pytest.mark.model
 def test_weights_of_ones_own_work_like_those_of_the_catalogue(models: Path, tmp_path: Path) -> None:
     path = installed("u2netp", models).rename(tmp_path / "mine.onnx")
-    matter = matter_for(str(path), "u2net")
+    matter = get_model(str(path), "u2net")
     assert matter.name == "mine"
     assert matter(photos.photo((160, 120))).size == (160, 120)
 
@@ -247,11 +279,12 @@ OPENVINO = pytest.mark.skipif(not openvino.installed(), reason="the extra openvi
 def test_openvino_believes_what_onnxruntime_believes(models: Path) -> None:
     data = installed("u2netp", models).read_bytes()
     picture = photos.photo((160, 120))
-    made = matter_for("u2netp", device="openvino")
-    rounded, theirs = (np.asarray(each(picture)) for each in (made, matter_for("u2netp", device="cpu")))
+    made = get_model("u2netp", device="openvino")
+    rounded, theirs = (np.asarray(each(picture)) for each in (made, get_model("u2netp", device="cpu")))
     assert made.device == "openvino"
     assert np.abs(rounded.astype(int) - theirs).mean() <= 1
-    made._matter.session.inner_session = devices.session(data, "openvino", rounded=False)[0]
+    assert isinstance(made, CatalogModel)
+    made._segmenter.session.inner_session = devices.session(data, "openvino", rounded=False)[0]
     assert np.abs(np.asarray(made(picture)).astype(int) - theirs).max() <= 1
 
 

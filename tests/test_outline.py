@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from photio_prep import Size
 from photio_prep.api.client import InstantClient
-from photio_prep.cutout.models.registry import matter_for
+from photio_prep.cutout.models.registry import get_model
 from photio_prep.final.added_parts import outline
 from photio_prep.final.drift import figures
 from photio_prep.geometry import Box
@@ -84,7 +84,7 @@ def test_nothing_was_sent() -> None:
 @pytest.mark.model
 @pytest.mark.parametrize("name", ["mug", "vase", "toy"])
 def test_the_real_model_sees_an_arm_and_nothing_where_nothing_is(name: str) -> None:
-    matter = matter_for("u2netp")
+    matter = get_model("u2netp")
     with Sandbox() as sandbox:
         client = InstantClient("pt-sandbox", api_url=sandbox.url, endpoint=SANDBOX)
         order = prepare(FIXTURES / f"{name}.jpg", description=SCENE, model=matter, endpoint=SANDBOX)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from photio_prep import pipeline
 from photio_prep.cutout.framing import Framing, cropped
-from photio_prep.cutout.models.registry import CatalogueMatter
+from photio_prep.cutout.models.registry import CatalogModel
 from photio_prep.errors import StorageFailed
 from photio_prep.geometry import Box, Size, place
 from photio_prep.intake.load import load
@@ -165,7 +165,7 @@ def test_a_frame_of_an_animation_and_a_frame_around_the_product(command: Command
 
 @pytest.mark.model
 @pytest.mark.parametrize("stem", ["mug", "carton"])
-def test_real_products_keep_their_edges_in_the_new_frame(stem: str, u2netp: CatalogueMatter):
+def test_real_products_keep_their_edges_in_the_new_frame(stem: str, u2netp: CatalogModel):
     (path,) = (FIXTURES / "photos").glob(f"{stem}.*")
     order = pipeline.prepare(path, model=u2netp, framing=Framing(8))
     crop = order.placement.crop

@@ -14,7 +14,7 @@ from PIL import Image
 from photio_prep import InstantClient, finish, generate, prepare, run_many
 from photio_prep.batch.run_many import Job
 from photio_prep.cutout.framing import Framing
-from photio_prep.cutout.matte import RembgMatter, matte
+from photio_prep.cutout.matte import OnnxSegmenter, matte
 from photio_prep.cutout.models.segmenter import segment
 from photio_prep.errors import NoProduct, SegmenterFailed
 from photio_prep.geometry import Size
@@ -184,7 +184,7 @@ def test_a_network_that_has_worked_before_is_not_to_blame_for_one_picture(monkey
                 raise RuntimeError("CUDA error")
             return [np.ones((1, 1, 320, 320), np.float32)]
 
-    rembg = RembgMatter(Path("none.onnx"), "u2net", "u2netp")
+    rembg = OnnxSegmenter(Path("none.onnx"), "u2net", "u2netp")
     rembg.__dict__["session"] = type("Session", (), {"inner_session": Network()})
     segment(rembg, Image.new("RGB", (20, 20), "white"))
     monkeypatch.setattr("photio_prep.cutout.matte.normalised", lambda *_: np.zeros((1, 3, 320, 320), np.float32))

@@ -67,7 +67,7 @@ def test_the_finder_is_loaded_where_it_is_needed(tmp_path: Path) -> None:
     """So that the tests above look for the right names."""
     code = (
         "import sys; from photio_prep.cutout.models import rembg_sessions;"
-        "rembg_sessions.rembg_session('u2netp', 'U2netpSession'); print(*sys.modules)"
+        "rembg_sessions.import_session('u2netp', 'U2netpSession'); print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert {"_photio_prep_rembg_sessions", "onnxruntime"} <= set(done.stdout.split())

@@ -11,7 +11,7 @@ from photio_prep import pipeline, settings
 from photio_prep.api import credentials
 from photio_prep.api.client import API_URL, InstantClient
 from photio_prep.batch.ray_budget import Asking, SharedPace, SharedTill
-from photio_prep.cutout.models.registry import another, matter_for
+from photio_prep.cutout.models.registry import get_model, second_model
 from photio_prep.cutout.options import DEFAULT_CUTOUT, CutoutOptions
 from photio_prep.errors import Interrupted, PhotioError, StorageFailed, UsageError, of_photo
 from photio_prep.final import writer
@@ -36,7 +36,7 @@ class Plan:
     """What each worker is told. `out` is one folder that all of them see; the key is named, never held.
 
     `wishes` are arguments of `flow.prepare` for every photo; `model`, `family`, `device` and `accepted` those of
-    `matters.matter_for`. The key lies in `key_file`, or in the key store, or else in the worker's PHOTIO_API_KEY;
+    `matters.get_model`. The key lies in `key_file`, or in the key store, or else in the worker's PHOTIO_API_KEY;
     `sandbox` is the address of a running stand-in, which needs none. `presets` names what the driver makes files for,
     of photos whose row names none: nothing is paid for where one of them could not be written.
     """
@@ -102,7 +102,7 @@ class Preparing:
 
     def __init__(self, plan: Plan, permits: Asking) -> None:
         self._plan, self._permits = plan, permits
-        self._matter = matter_for(plan.model, plan.family, device=plan.device, accepted=plan.accepted)
+        self._matter = get_model(plan.model, plan.family, device=plan.device, accepted=plan.accepted)
         self._preflight = Preflight(plan.level, pay_again=plan.again)
         index.of(plan.out / "orders").refresh()
         self._shelf = Shelf(presets.chosen(plan.presets), overwrite=plan.overwrite, taken=self._taken)
@@ -125,7 +125,7 @@ class Preparing:
         item, wishes, own = pickle.loads(row["item"])  # noqa: S301  from our own driver
         if own:
             self._shelf.choose(item.name, item.output, presets.chosen(own))
-        second = another(self._matter.name, device=plan.device, accepted=plan.accepted) if plan.second else None
+        second = second_model(self._matter.name, device=plan.device, accepted=plan.accepted) if plan.second else None
         order = pipeline.prepare(
             read.read(item, offline=plan.offline),
             **{**plan.wishes, **wishes},

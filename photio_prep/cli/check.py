@@ -4,6 +4,7 @@ import importlib.metadata
 import platform
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
 
@@ -60,23 +61,25 @@ def _model(name: str, device: Device) -> str:
 
     from PIL import Image
 
-    from photio_prep.cutout.models.registry import matter_for
+    from photio_prep.cutout.models.registry import get_model
     from photio_prep.errors import NoProduct
 
     folder = settings.models_folder()
-    best = weights.best_installed(folder) if name == "auto" else catalog.by_name(name)
-    weights.verify(best, folder)
-    matter = matter_for(best.name, device=device, accepted=(best.name,))
+    if not catalog.is_rembg(name):
+        name = weights.best_installed(folder).name if name == "auto" else name
+        weights.verify(catalog.by_name(name), folder)
+    model = get_model(name, device=device, accepted=(name.removeprefix(catalog.PREFIX),))
     seconds = []
     for _ in range(2):  # the first loads it
         start = time.perf_counter()
-        try:
-            matter(Image.new("RGB", (64, 64), "white"))
-            raise ModelUnavailable("it finds a product on a blank paper", "Use another --model", subject=best.name)
-        except NoProduct:
-            seconds.append(time.perf_counter() - start)
+        # rembg's own `predict` finds a product on every paper.
+        with suppress(NoProduct):
+            model(Image.new("RGB", (64, 64), "white"))
+            if not catalog.is_rembg(name):
+                raise ModelUnavailable("it finds a product on a blank paper", "Use another --model", subject=name)
+        seconds.append(time.perf_counter() - start)
     loads = max(seconds[0] - seconds[1], 0)
-    return f"{best.name}, whole, on {matter.device}: loads in {loads:.1f} s, {seconds[1]:.2f} s a photo"
+    return f"{name}, whole, on {model.device}: loads in {loads:.1f} s, {seconds[1]:.2f} s a photo"
 
 
 def _out(out: Path) -> str:

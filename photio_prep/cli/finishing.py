@@ -82,9 +82,10 @@ def tell(order: Order, path: Path, out: Path, wished: Wishes, shelving: Shelving
 
 
 def _matter(order: Order) -> Matter:
-    """The model that cut the order out, or the best that is installed where that was none of the catalogue's."""
+    """The model that cut the order out, or the best that is installed where that was a mask or another program's."""
     from photio_prep.cutout.models import catalog
-    from photio_prep.cutout.models.registry import matter_for
+    from photio_prep.cutout.models.registry import get_model
 
-    known = order.model in {each.name for each in catalog.catalog()}
-    return matter_for(order.model, accepted=(order.model,)) if known else matter_for()
+    known = catalog.is_rembg(order.model) or order.model in {row.name for row in catalog.catalog()}
+    accepted = (order.model.removeprefix(catalog.PREFIX),)
+    return get_model(order.model, accepted=accepted) if known else get_model()

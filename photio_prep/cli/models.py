@@ -1,18 +1,23 @@
 """models list|pull|verify|path: the catalogue on the command line."""
 
+import io
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from photio_prep.cli import options
 from photio_prep.cli.console import Talk
 from photio_prep.cutout.models import catalog, weights
+from photio_prep.cutout.models.catalog import is_rembg
 from photio_prep.errors import ModelUnavailable, PhotioError
 from photio_prep.settings import models_folder
+
+if TYPE_CHECKING:
+    from photio_prep.cutout.models.rembg_models import VerifiedFile
 
 
 @click.group()
@@ -42,6 +47,7 @@ def list_(**given: Any) -> int:  # noqa: ANN401
         talk.out(
             f"{each.name:<22} {size:>8}  {each.input:>4} px  commercial use: {commercial:<11} {each.licence}  {mark}"
         )
+    talk.say("besides: rembg:NAME, any other session of rembg; its licence is unknown: ask its authors")
     if not auto:
         talk.say("none is installed: run `photio-prep models pull auto`")
     return talk.exit_code
@@ -73,12 +79,10 @@ def verify(names: tuple[str, ...], **given: Any) -> int:  # noqa: ANN401
     """Compare installed weights with their pinned SHA-256, byte by byte. Prints the paths of the good ones."""
     talk = Talk(**given)
     folder = models_folder()
-    chosen = [catalog.by_name(name) for name in names] or [
-        w for w in (*catalog.catalog(), *catalog.pointed()) if weights.installed(w, folder)
-    ]
-    for each in chosen:
+    chosen = names or [row.name for row in (*catalog.catalog(), *catalog.pointed()) if weights.installed(row, folder)]
+    for name in chosen:
         try:
-            talk.out(str(weights.verify(each, folder)))
+            talk.out(str(_verify(name, folder, talk)))
         except PhotioError as error:
             talk.fail(error)
     if not chosen:
@@ -91,12 +95,35 @@ def verify(names: tuple[str, ...], **given: Any) -> int:  # noqa: ANN401
 def path(name: str | None) -> int:
     """Where weights lie: the folder, or the file of one model."""
     folder = models_folder()
-    click.echo(weights.path(catalog.by_name(name), folder) if name else folder)
+    if name and is_rembg(name):
+        from photio_prep.cutout.models.rembg_models import open_rembg
+
+        # Where it lies does not depend on what its licence allows.
+        click.echo(open_rembg(name, accepted=(name.partition(":")[2],)).place)
+    else:
+        click.echo(weights.path(catalog.by_name(name), folder) if name else folder)
     return 0
+
+
+def _verify(name: str, folder: Path, talk: Talk) -> Path:
+    """The path of verified weights; says where no hash was known to compare them with."""
+    if not is_rembg(name):
+        return weights.verify(catalog.by_name(name), folder)
+    from photio_prep.cutout.models.rembg_models import open_rembg
+
+    return _path(name, open_rembg(name, accepted=(name.partition(":")[2],)).file, talk)
+
+
+def _path(name: str, file: "VerifiedFile", talk: Talk) -> Path:
+    if not file.checked:
+        talk.say(f"warning: {name}: rembg gives no hash for it, so nothing was compared")
+    return file.path
 
 
 def pulled(name: str, talk: Talk, *, offline: bool, accepted: tuple[str, ...] = ()) -> Path:
     """The path of a model's weights, fetched with a progress bar if they are not there."""
+    if is_rembg(name):
+        return _pull_rembg(name, talk, offline=offline, accepted=accepted)
     folder = models_folder()
     with _bar(talk) as progress:
         if name != "auto":
@@ -110,6 +137,27 @@ def pulled(name: str, talk: Talk, *, offline: bool, accepted: tuple[str, ...] = 
         best = weights.pull_best(folder, offline=offline, progress=progress, on_skip=skipped)
     talk.say(f"model auto: {best.name} ({best.licence})")
     return weights.path(best, folder)
+
+
+def tell_licence(name: str, talk: Talk) -> None:
+    """Say what is known of the licence of a `rembg:NAME`; of other models the catalogue says it."""
+    if is_rembg(name):
+        from photio_prep.cutout.models.rembg_models import licence
+
+        talk.say(f"note: licence of {name}: {licence(name)}")
+
+
+def _pull_rembg(name: str, talk: Talk, *, offline: bool, accepted: tuple[str, ...]) -> Path:
+    # rembg's download tells its progress on stderr in its own way.
+    with redirect_stderr(io.StringIO()) if talk.quiet else nullcontext():
+        from photio_prep.cutout.models.rembg_models import open_rembg
+
+        model = open_rembg(name, accepted=accepted)
+        if not offline and not model.installed:
+            talk.say(f"rembg fetches the weights of {name} into {model.target.parent}")
+        file = model.pull(offline=offline)
+    tell_licence(name, talk)
+    return _path(name, file, talk)
 
 
 @contextmanager

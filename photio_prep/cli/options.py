@@ -90,7 +90,9 @@ words = several(
 )
 cutting = several(
     click.option("--size", default=None, metavar="TAG|WxH", help="A recommended size (see `sizes`). [the nearest]"),
-    click.option("--model", default="auto", show_default=True, metavar="NAME|PATH", help="The model that cuts out."),
+    click.option(
+        "--model", default="auto", show_default=True, metavar="NAME|rembg:NAME|PATH", help="The model that cuts out."
+    ),
     click.option(
         "--family", type=click.Choice(["u2net", "isnet", "birefnet"]), help="Of your own weights in --model PATH."
     ),

@@ -69,8 +69,9 @@ def prepared(
 
 def _matters(cutting: dict[str, Any], talk: Talk, *, offline: bool) -> tuple[Any, Any]:
     """What finds the product, and what is asked for a second opinion; their options are taken out of `cutting`."""
+    from photio_prep.cli.models import pulled, tell_licence
     from photio_prep.cutout.models import sam
-    from photio_prep.cutout.models.registry import another, matter_for
+    from photio_prep.cutout.models.registry import get_model, second_model
 
     names = ("pull", "family", "model", "device", "accepted", "second_opinion")
     pull, family, model, device, accepted, twice = (cutting.pop(name) for name in names)
@@ -78,12 +79,12 @@ def _matters(cutting: dict[str, Any], talk: Talk, *, offline: bool) -> tuple[Any
     if pointing and (model != "auto" or family):
         raise UsageError("--point and --box are for SAM only", "Leave --model out, or the points and the box")
     if pull:
-        from photio_prep.cli.models import pulled
-
         for name in [each.name for each in catalog.pointed()] if pointing else [model]:
             pulled(name, talk, offline=offline, accepted=accepted)
-    matter = sam.sam(device) if pointing else matter_for(model, family, device=device, accepted=accepted)
-    return matter, another(matter.name, device=device, accepted=accepted) if twice else None
+    matter = sam.sam(device) if pointing else get_model(model, family, device=device, accepted=accepted)
+    if not pull and not family:
+        tell_licence(model, talk)
+    return matter, second_model(matter.name, device=device, accepted=accepted) if twice else None
 
 
 def _writable(out: Path) -> None:

@@ -17,9 +17,10 @@ from photio_prep.batch.ray_worker import Plan
 from photio_prep.cli import options
 from photio_prep.cli import payment as paying_
 from photio_prep.cli.console import Talk
+from photio_prep.cli.models import pulled, tell_licence
 from photio_prep.cli.outputs import Shelving, Wishes
 from photio_prep.cli.signals import heard
-from photio_prep.cutout.models.registry import matter_for
+from photio_prep.cutout.models.registry import get_model
 from photio_prep.cutout.options import CutoutOptions
 from photio_prep.errors import BudgetReached, Interrupted, PhotioError, StorageFailed, UsageError, of_photo
 from photio_prep.intake.inputs import Item
@@ -49,12 +50,10 @@ def plan(
     wishes = {name: cutting.pop(name) for name in ("refine", "holes", "feather")}
     cut = CutoutOptions(grow=cutting.pop("grow") - cutting.pop("shrink"), **wishes)
     if pull:
-        from photio_prep.cli.models import pulled
-
         pulled(named["model"], talk, offline=offline, accepted=named["accepted"])
-    matter_for(
-        named["model"], named["family"], device=named["device"], accepted=named["accepted"]
-    )  # refused here, once
+    get_model(named["model"], named["family"], device=named["device"], accepted=named["accepted"])  # refused here, once
+    if not pull and not named["family"]:
+        tell_licence(named["model"], talk)
     if cutting["mask"] is not None:
         cutting["mask"] = cutting["mask"].absolute()
     told = {**words, "description": words["description"] or "", **cutting, **framing}

@@ -91,13 +91,13 @@ def _why(source: Size, found: tuple[Advice, ...], talk: Talk) -> None:
 
 
 def _product(photo: Photo, model: str, mask: Path | None, talk: Talk) -> Product | None:
-    from photio_prep.cutout.models.registry import matter_for
+    from photio_prep.cutout.models.registry import get_model
     from photio_prep.cutout.reframe import found
     from photio_prep.intake.load import load
 
     drawn = load(mask, limits=settings.limits()).image if mask else None
     try:
-        cutout = found(photo, matter_for(model), mask=drawn, alpha="auto", options=DEFAULT_CUTOUT)
+        cutout = found(photo, get_model(model), mask=drawn, alpha="auto", options=DEFAULT_CUTOUT)
     except ModelUnavailable as error:
         talk.say(f"what the generator sees of the product is not told: {error}")
         return None

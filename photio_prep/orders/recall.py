@@ -17,7 +17,7 @@ from typing import Any, ParamSpec
 from PIL import Image
 
 from photio_prep.api.request import doubts, request
-from photio_prep.cutout.models.registry import CatalogueMatter, matter_for
+from photio_prep.cutout.models.registry import Model, get_model
 from photio_prep.errors import ModelUnavailable, PhotioError
 from photio_prep.intake.load import load, name_of, read
 from photio_prep.orders import previews
@@ -73,8 +73,8 @@ def _told(asked: dict[str, Any]) -> str | None:
         return None
     decides = {name: value for name, value in asked.items() if name not in _BESIDE and value is not None}
     matter = decides.pop("model")
-    matter = matter_for(matter) if isinstance(matter, str) else matter
-    if not isinstance(matter, CatalogueMatter):
+    matter = get_model(matter) if isinstance(matter, str) else matter
+    if not isinstance(matter, Model):
         return None
     with suppress(ModelUnavailable):  # a mask or an alpha needs none
         decides["model"] = f"{matter.asked} {matter.sha256}"

@@ -283,3 +283,13 @@ def storage(path: Path) -> Iterator[None]:
 
 def _reason(error: OSError | ValueError) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def identity(file: Path) -> tuple[int, ...]:
+    """Which file it is, and when it was written: another one, or other bytes in it, have another identity.
+
+    Raises:
+        OSError: It cannot be looked at.
+    """
+    facts = file.stat()
+    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns

@@ -18,6 +18,14 @@ Family = Literal["u2net", "isnet", "birefnet"]
 # SAM's two networks go together and want to be told where to look: no family for a model alone.
 Kind = Literal["u2net", "isnet", "birefnet", "sam"]
 
+# Before the name of a session of rembg that is used through rembg's own `predict` (rembg_models).
+PREFIX = "rembg:"
+
+
+def is_rembg(name: str) -> bool:
+    """Whether a model's name is `rembg:NAME`."""
+    return name.startswith(PREFIX)
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:
@@ -76,7 +84,8 @@ def by_name(name: str) -> Weights:
         if weights.name == name:
             return weights
     names = ", ".join(weights.name for weights in catalog())
-    raise UsageError(f"there is no model {name!r}", f"Choose one of: auto, {names}", subject="--model")
+    fix = f"Choose one of: auto, {names}; or rembg:NAME for any session of rembg"
+    raise UsageError(f"there is no model {name!r}", fix, subject="--model")
 
 
 def own(file: Path, family: str) -> Weights:

@@ -9,12 +9,12 @@ from PIL import Image, ImageFilter
 from photio_prep.cutout.models import catalog, devices, weights
 from photio_prep.cutout.models.devices import Device
 from photio_prep.cutout.models.prompts import Hints
-from photio_prep.cutout.models.registry import matter_for
-from photio_prep.cutout.models.rembg_sessions import rembg_session
+from photio_prep.cutout.models.registry import get_model
+from photio_prep.cutout.models.rembg_sessions import import_session, with_networks
 from photio_prep.errors import ModelUnavailable, UsageError
 from photio_prep.geometry import Size
 from photio_prep.settings import models_folder
-from photio_prep.types import Matter, Photo
+from photio_prep.types import Photo, Segmenter
 
 # SAM sees the picture within so many pixels (rembg's session), and its mask has a fourth of them to a side.
 _SEES = Size(1024, 684)
@@ -46,14 +46,11 @@ class Sam:
             path, data = weights.read(each, folder)
             network, self.device, self.fallback = devices.session(data, self.device, subject=str(path))
             opened.append(network)
-        kind = rembg_session("sam", "SamSession")
-        # As in RembgMatter: rembg's own constructor would fetch, and choose the provider.
-        made = kind.__new__(kind)
-        made.model_name = self.name
-        made.encoder, made.decoder = opened
-        return made
+        kind = import_session("sam", "SamSession")
+        encoder, decoder = opened
+        return with_networks(kind, encoder=encoder, decoder=decoder)(self.name)
 
-    def at(self, hints: Hints, size: Size) -> Matter:
+    def at(self, hints: Hints, size: Size) -> Segmenter:
         """The matter that finds what was pointed at in a photo of this size, whatever size it is shown at."""
         return _Pointed(self, hints, size)
 
@@ -103,7 +100,7 @@ def sam(device: Device = "auto") -> Sam:
     return Sam(device)
 
 
-def choose(model: str | Matter | Sam, hints: Hints, photo: Photo) -> Matter:
+def choose(model: str | Segmenter | Sam, hints: Hints, photo: Photo) -> Segmenter:
     """The matter that is meant: SAM at these hints, or without any the model itself.
 
     Raises:
@@ -117,4 +114,4 @@ def choose(model: str | Matter | Sam, hints: Hints, photo: Photo) -> Matter:
         return chosen.at(hints, photo.size)
     if isinstance(model, Sam):
         raise UsageError("SAM cannot know where the product is", "Give a point or a box")
-    return matter_for(model) if isinstance(model, str) else model
+    return get_model(model) if isinstance(model, str) else model

@@ -5,12 +5,12 @@ import math
 from PIL import Image
 
 from photio_prep.errors import PhotioError, SegmenterFailed
-from photio_prep.types import Matter
+from photio_prep.types import Segmenter
 
 _FIX = "Give it a --mask, or take another --model; the other photos go on"
 
 
-def segment(matter: Matter, image: Image.Image) -> Image.Image:
+def segment(matter: Segmenter, image: Image.Image) -> Image.Image:
     """The alpha (L, the size of `image`) that a segmenter finds in an RGB picture.
 
     Raises:

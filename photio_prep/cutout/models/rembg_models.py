@@ -1,0 +1,186 @@
+"""`rembg:NAME`: any session of rembg, on weights where rembg keeps them, through rembg's own `predict`.
+
+Nothing is known here of these models but what rembg says: their licence is unknown unless the catalogue has the same
+model, and their weights are verified as far as rembg gives a hash. `auto` never picks one.
+"""
+
+import threading
+from collections.abc import Collection
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property, reduce
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageChops
+
+from photio_prep.cutout.models import catalog, devices, rembg_sessions
+from photio_prep.cutout.models.catalog import PREFIX
+from photio_prep.cutout.models.devices import Device
+from photio_prep.errors import ModelUnavailable, UsageError
+from photio_prep.system import files
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedFile:
+    """Weights as rembg keeps them. `identity`: see `files.identity`; `checked`: rembg gives a hash, and it matches."""
+
+    path: Path
+    identity: tuple[int, ...]
+    sha256: str
+    checked: bool
+
+
+class RembgModel:
+    """A Segmenter on one of rembg's sessions; its weights are found and verified at the first picture.
+
+    Args:
+        name: The session's name in rembg.
+        kind: Its class.
+        device: Where it must run; "auto" takes the fastest that works.
+    """
+
+    def __init__(self, name: str, kind: Any, device: Device = "auto") -> None:  # noqa: ANN401
+        self.name = self.asked = f"{PREFIX}{name}"
+        self.device: Device = device
+        self.fallback = ""
+        self._kind = kind
+        self._making, self._turn = threading.Lock(), threading.Lock()
+
+    @cached_property
+    def file(self) -> VerifiedFile:
+        """Its weights, verified.
+
+        Raises:
+            ModelUnavailable: They are not installed, or damaged.
+        """
+        fault = "its weights are not installed"
+        for path in rembg_sessions.weights_paths(self._kind):
+            if path.exists():
+                try:
+                    return _verify(self._kind, path)
+                except (OSError, ValueError) as error:
+                    fault = f"{path} is damaged: {error}"
+        raise self.unavailable(fault, f"Run: photio-prep models pull {self.name}, or")
+
+    @property
+    def place(self) -> Path:
+        """Where its weights are, or where rembg would put them."""
+        return next(filter(Path.exists, rembg_sessions.weights_paths(self._kind)), self.target)
+
+    @property
+    def target(self) -> Path:
+        """Where rembg would put its weights."""
+        return next(rembg_sessions.weights_paths(self._kind))
+
+    @property
+    def installed(self) -> bool:
+        """Whether weights are there and whole."""
+        with suppress(ModelUnavailable):
+            return self.file is not None
+        return False
+
+    @property
+    def sha256(self) -> str:
+        """Of the weights."""
+        return self.file.sha256
+
+    @cached_property
+    def session(self) -> Any:  # noqa: ANN401  rembg has no types
+        """The session, made by its own constructor at the first use."""
+        name = self.name.removeprefix(PREFIX)
+        session, self.device, self.fallback = devices.rembg_session(
+            self._kind, name, self.file.path, self.device, identity=self.file.identity
+        )
+        return session
+
+    def __call__(self, image: Image.Image, /) -> Image.Image:
+        """The alpha (L, the picture's size) in an RGB picture, as rembg predicts it; of several masks their union."""
+        with self._making:
+            session = self.session
+        # Large networks take turns on a CPU, as in OnnxSegmenter. rembg divides by zero on a blank picture.
+        with self._turn if self.device == "cpu" else nullcontext(), np.errstate(all="ignore"):
+            masks: list[Image.Image] = session.predict(image)
+        return reduce(ImageChops.lighter, masks)
+
+    def pull(self, *, offline: bool = False) -> VerifiedFile:
+        """Its weights; rembg fetches and verifies them unless they are there and whole.
+
+        Raises:
+            ModelUnavailable: `offline`, or rembg could not fetch them.
+        """
+        try:
+            return self.file
+        except ModelUnavailable as error:
+            if offline:
+                found = f"{error.found}; they would have to be fetched, and --offline forbids that"
+                raise self.unavailable(found, "Connect to the network, or") from None
+        try:
+            return _verify(self._kind, rembg_sessions.download(self._kind))
+        except Exception as error:  # requests' errors, pooch's ValueError, rembg's ImportError, OSError
+            reason = f"{type(error).__name__}: {error}".replace("\n", " ")[:200]
+            raise self.unavailable(f"rembg could not fetch it ({reason})", "Connect to the network, or") from error
+
+    def unavailable(self, found: str, fix: str) -> ModelUnavailable:
+        """The error that names the file and the folder to put it in."""
+        file = self.target
+        return ModelUnavailable(
+            found, f"{fix} copy {file.name} into {file.parent} and run this again", subject=f"model {self.name}"
+        )
+
+
+def open_rembg(model: str, device: Device = "auto", accepted: Collection[str] = ()) -> RembgModel:
+    """The model of this name, `rembg:NAME`; nothing of it is loaded yet.
+
+    Raises:
+        UsageError: rembg has no such session, or none that works by its name alone, or its licence must be accepted.
+        ModelUnavailable: rembg is not installed.
+    """
+    name, registry = model.removeprefix(PREFIX), rembg_sessions.import_all()
+    subject = f"--model {model}"
+    if name not in registry:
+        near = get_close_matches(name, registry, 1)
+        hint = f"Did you mean {PREFIX}{near[0]}? " if near else ""
+        names = ", ".join(each for each in registry if not _refusal(each, registry[each]))
+        raise UsageError(f"rembg has no session {name!r}", f"{hint}Choose one of: {names}", subject=subject)
+    if refusal := _refusal(name, registry[name]):
+        raise UsageError(*refusal, subject=subject)
+    if row := _row(name):
+        catalog.refuse_licence(row, accepted)
+    return RembgModel(name, registry[name], device)
+
+
+def licence(model: str) -> str:
+    """What is known of the licence of a `rembg:NAME`."""
+    row = _row(model.removeprefix(PREFIX))
+    return row.licence if row else "unknown: ask its authors"
+
+
+def _row(name: str) -> catalog.Weights | None:
+    return next((row for row in catalog.catalog() if row.name == name), None)
+
+
+def _refusal(name: str, kind: Any) -> tuple[str, str] | None:  # noqa: ANN401
+    """Why a session of rembg does not work by its name alone, and what to do; None where it does."""
+    if name == "sam":
+        return "it has to be told where the product is", "Use --point or --box without --model"
+    if name.endswith("_custom"):
+        return "it needs a file of weights", "Give it: --model PATH --family u2net|isnet|birefnet"
+    if hasattr(kind, "is_local") and not kind.is_local():
+        return "it sends the photo to a company that bills for it", "Choose a model that runs here"
+    return None
+
+
+def _verify(kind: Any, path: Path) -> VerifiedFile:  # noqa: ANN401
+    """The weights at `path`, compared with rembg's hash; ValueError where they differ."""
+    path = path.resolve(strict=True)
+    identity = files.identity(path)
+    _, strong, weak = catalog.measured(path)
+    pin = rembg_sessions.published_hash(kind)
+    if pin and pin not in (f"sha256:{strong}", f"md5:{weak}"):
+        algorithm, _, digest = pin.partition(":")
+        actual = strong if algorithm == "sha256" else weak
+        raise ValueError(f"{algorithm} {actual[:12]}… instead of {digest[:12]}…")
+    return VerifiedFile(path, identity, strong, checked=pin is not None)
