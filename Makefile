@@ -6,7 +6,7 @@ PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
 SETUP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all soak versions lint fuzz bench fixtures clean
+.PHONY: help demo test test-all soak versions wheel lint fuzz bench fixtures clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ soak: test-all
 versions: $(SETUP) ## The wheel with its extras, on the lowest and the newest versions of what it needs
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
 	@$(BIN)/python tests/versions.py
+
+wheel: $(SETUP) ## The README's first lines, word for word, with the built wheel in an empty environment
+	@$(BIN)/python tests/support/wheel.py
 
 lint: $(SETUP) ## Linters and types
 	@$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""make bench: one table, each row a ratio measured in pairs in one run. docs/speed.md says what is meant to come out.
+"""make bench: one table, each row a ratio measured in pairs in one run. Goals and results: measurements/speed.md.
 
     python -m bench [--quick] [--json FILE] [--rembg COMMAND] [--models NAME,NAME] [--only PART,PART] [--runs N]
 

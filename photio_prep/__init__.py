@@ -1,12 +1,15 @@
 """photio-prep: from a raw product photo to a finished picture.
 
-    from photio_prep import InstantClient, run
+    >>> from photio_prep import InstantClient, run
+    >>> from photio_prep.sandbox import Sandbox
+    >>> with Sandbox() as sandbox:  # for the real API: client = InstantClient(key)
+    ...     client = InstantClient("pt-any-key", api_url=sandbox.url)
+    ...     final = run("shoe.jpg", "on a marble table, soft morning light", client=client)
+    >>> final.image.mode, final.image.size  # the size of the photo
+    ('RGB', (1200, 900))
 
-    final = run("shoe.jpg", "on a marble table, soft morning light", client=InstantClient(key))
-    final.image  # PIL.Image, RGB, the photo's size
-
-Everything else is imported from the module that it lives in: the stages from `photio_prep.stages`, the errors from
-`photio_prep.errors`, the stand-in of the API from `photio_prep.sandbox`.
+Everything else is imported from the module that it lives in: the errors from `photio_prep.errors`, the stand-in of the
+API from `photio_prep.sandbox`.
 """
 
 from importlib import import_module

@@ -96,7 +96,7 @@ def as_done(
 
     As many again are taken ahead. Nothing more is taken once the till is closed, and the first trouble with the disk
     closes it, as ten bugs in a row do. Finished are as many at a time as there are cores: that a call has its answer
-    must not keep the next one waiting, and each needs memory for a photo, which its thread keeps (docs/speed.md).
+    must not keep the next one waiting, and each needs memory that its thread keeps (measurements/speed.md).
     What `found` raises is raised when everything that was taken has been given.
 
     Raises:

@@ -28,6 +28,7 @@ class _Lazy(click.Group):
         "models": ("models", "The models that cut out: list, pull, verify, path."),
         "presets": ("presets", "What marketplaces ask of a picture; whether a file keeps to it."),
         "sizes": ("sizes", "The recommended sizes; what a photo snaps to, and why."),
+        "sample": ("sample", "Write a sample product photo, to try the other verbs with."),
         "check": ("check", "Key, model, folders, versions: what works, what does not, what to do."),
         "sandbox": ("check", "A local stand-in of the Instant API over real HTTP."),
     }

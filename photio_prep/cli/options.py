@@ -257,7 +257,7 @@ shelf = several(
         type=click.Choice(["trained", "composite", "none"]),
         default="trained",
         show_default=True,
-        help="What finals state of how they were made (IPTC's DigitalSourceType); see docs/presets.md.",
+        help="What finals state of how they were made (IPTC's DigitalSourceType); see docs/guides/marketplaces.md.",
     ),
 )
 paying = several(

@@ -102,7 +102,7 @@ class Decided:
         return False
 
 
-# Up to so many orders `prepare` and `run` make the page anew at their end; docs/review.md has what it costs.
+# Up to so many orders `prepare` and `run` make the page anew at their end; measurements/review.md has the cost.
 MOST = 300
 
 

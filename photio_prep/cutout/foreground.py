@@ -16,7 +16,7 @@ _SNAPPED = np.array([0 if level < _SNAP else 255 if level > 255 - _SNAP else lev
 _HAZE = 8
 _NEAR = 8
 # The passes of the blur fusion. The wide one looks for colours beyond the widest rim, on a picture this many times
-# smaller; the narrow ones (radii) bring the detail back. Measured: docs/cutouts.md.
+# smaller; the narrow ones (radii) bring the detail back. Measured: measurements/cutouts.md.
 _SMALLER, _WIDE, _NARROW = 8, 6, (8, 3, 1)
 _TINY = 1e-5
 

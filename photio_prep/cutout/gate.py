@@ -1,6 +1,6 @@
 """Is this cutout worth paying for? Reasons, not one opaque number.
 
-The limits were set on real and rendered photos and on inputs broken on purpose; docs/gate.md has the figures.
+The limits were set on real and rendered photos and on inputs broken on purpose; docs/reference/gate.md has the figures.
 """
 
 from collections.abc import Iterator

@@ -236,7 +236,7 @@ class OnnxSegmenter:
             session = self.session
         mean, deviation, side = _FEEDS[self.family]
         # Each run of a large network that onnxruntime makes at the same time as another takes 0.7 GB more, and no less
-        # time (docs/speed.md). Meanwhile the others decode and encode.
+        # time (measurements/speed.md). Meanwhile the others decode and encode.
         turn = self._turn if self.device == "cpu" and self.family != "u2net" else nullcontext()
         try:
             network = session.inner_session
@@ -274,9 +274,9 @@ _FEEDS: dict[str, tuple[Channels, Channels, int]] = {
     "isnet": ((0.5, 0.5, 0.5), (1.0, 1.0, 1.0), 1024),
     "birefnet": (*_IMAGENET, 1024),
 }
-# Families that keep their quality with bfloat16 (measured: docs/speed.md); BiRefNet is out of our reach.
+# Families that keep their quality with bfloat16 (measured: measurements/speed.md); BiRefNet is out of our reach.
 _ROUNDED = ("isnet", "u2net")
-# ISNet sees everything this share of one of its pixels too high up: found on three sets apart, docs/cutouts.md.
+# ISNet sees everything this share of one of its pixels too high up: found on three sets apart, measurements/cutouts.md.
 _HIGH = {"isnet": 0.15}
 # rembg's classes for a file of weights; it has none for BiRefNet.
 _SESSIONS = {

@@ -18,7 +18,7 @@ class _Steps(NamedTuple):
     """The stretch before the filters, the radius of each filter and the stretch after it, the filters' epsilon.
 
     A stretch's lower share of belief becomes background, the upper one product. Narrower ones at the end lower the
-    edge error of hard composites, and raise that of real lenses and of meshes at the canvas's scale: docs/cutouts.md.
+    edge error of hard composites, and raise that of real lenses and meshes at canvas scale: measurements/cutouts.md.
     `eps`: the variance (of colours 0..1) below which a window is taken for one colour.
     """
 

@@ -1,7 +1,7 @@
 """What was sent and what came back -> how far the generator changed the product.
 
 No model is asked: the sent mask says where the product must be, and the answer is looked at there. What each figure is
-when nothing was changed, and when something was, stands in docs/finals.md.
+when nothing was changed, and when something was, stands in measurements/finals.md.
 """
 
 import numpy as np

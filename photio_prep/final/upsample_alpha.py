@@ -33,7 +33,7 @@ class Upsampled:
 
     Bicubic, then steepened by as much as it was enlarged, so that an edge one pixel wide stays one; then a guided
     filter (He, Sun, Tang 2013) with the photo as guide moves it onto the photo's own edge. Where the cutout's edge is
-    soft, the lens was, and nothing is steepened. Measured: docs/finals.md.
+    soft, the lens was, and nothing is steepened. Measured: measurements/finals.md.
 
     Args:
         alpha: Of the cutout (L).

@@ -33,7 +33,7 @@ def widened(where: Bools, reach: int) -> Bools:
 def extreme(plane: NDArray[Any], radius: int, of: np.ufunc) -> NDArray[Any]:
     """`of` (maximum, minimum, logical_or) over squares of 2 · radius + 1 pixels, as far as the picture goes.
 
-    Each pass doubles the window: five times as fast as scipy's filters, which walk along it (docs/speed.md).
+    Each pass doubles the window: five times as fast as scipy's filters, which walk along it (measurements/speed.md).
 
     Args:
         plane: (H, W), or (H, W, C), each channel by itself.

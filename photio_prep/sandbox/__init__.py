@@ -1,7 +1,11 @@
 """Sandbox: a local stand-in for the Photio Instant API over real HTTP on loopback. It is free and deterministic.
 
-    with Sandbox() as sandbox:
-        client = InstantClient("pt-any-key", api_url=sandbox.url)
+    >>> from photio_prep import InstantClient, prepare
+    >>> order = prepare("shoe.jpg", description="on a marble table")
+    >>> with Sandbox() as sandbox:
+    ...     result = InstantClient("pt-any-key", api_url=sandbox.url).send(order.request)
+    >>> result.image.size == order.canvas.image.size
+    True
 
 It binds 127.0.0.1 only and never fetches an image URL. Its answers carry `"sandbox": true` and a small watermark.
 

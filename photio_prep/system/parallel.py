@@ -44,7 +44,7 @@ def share_heaps() -> None:
     """From now on the threads of this process share two heaps, where its C library is glibc.
 
     By default each of them gets one of its own, which keeps what the largest photo on that thread needed. Measured:
-    docs/speed.md. Elsewhere nothing happens.
+    measurements/speed.md. Elsewhere nothing happens.
     """
     with suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)

@@ -193,7 +193,7 @@ def _options(name: Device) -> Any:  # noqa: ANN401
 
 
 def _frugal(options: Any) -> Any:  # noqa: ANN401
-    """The options with which a network takes two thirds of the memory in the same time (docs/speed.md)."""
+    """The options with which a network takes two thirds of the memory in the same time (measurements/speed.md)."""
     _arena()
     # Grown by what is needed and not by powers of two, and without one block planned for a whole run.
     options.add_session_config_entry("session.use_env_allocators", "1")

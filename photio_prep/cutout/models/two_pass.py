@@ -15,7 +15,7 @@ Network = Callable[[Image.Image], Floats]
 # Networks with no more pixels than this to a side look twice; with 1024 the second look lost as often as it won.
 _FEW_PIXELS = 512
 # Of the product's longer side, around the product; and from what share of the picture on a closer look does not pay:
-# it costs as much as the first. Measured: docs/cutouts.md.
+# it costs as much as the first. Measured: measurements/cutouts.md.
 _MARGIN = 0.1
 _CLOSE_ENOUGH = 0.3
 # Within so many of the first look's pixels along its outline, the second look is right about where the edge runs.

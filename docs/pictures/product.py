@@ -1,6 +1,6 @@
 """The README's picture of the three ways to finish: generated, detail, original, each whole and near.
 
-python docs/product.py
+python docs/pictures/product.py
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from photio_prep.pipeline import finish, generate
 from photio_prep.sandbox import PlantedChanges, Sandbox
 
 SIDE = 420
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 DESCRIPTION = "on a marble kitchen counter, soft morning light through a window, sage green wall"
 # What a generator does to a product on a bad day: softer, another tone, a little larger.
 DRIFT = PlantedChanges(blur=1.2, tone=(14, 2, -14), grow=3)
@@ -23,7 +23,7 @@ NEAR = ((980, 420, 1330, 770), (800, 180, 1000, 380))
 
 
 def main() -> None:
-    """Write docs/product.jpg: a row each for the whole final, its label, its corner; a column for each product."""
+    """Write docs/pictures/product.jpg: rows for the whole final, its label, its corner; a column for each product."""
     order = prepare(ROOT / "fixtures" / "photos" / "carton.jpg", description=DESCRIPTION, endpoint=SANDBOX)
     with Sandbox(changes=DRIFT) as sandbox:
         result = generate(order, client=InstantClient("pt-sandbox", api_url=sandbox.url, endpoint=SANDBOX))
@@ -43,7 +43,7 @@ def main() -> None:
         for each in column:
             whole.paste(each, (number * (SIDE + 8), top))
             top += each.height + 8
-    whole.save(ROOT / "docs" / "product.jpg", quality=88)
+    whole.save(ROOT / "docs" / "pictures" / "product.jpg", quality=88)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The README's picture strip: photo, cutout, canvas, final, from our own fixture through the sandbox.
 
-python docs/strip.py
+python docs/pictures/strip.py
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from photio_prep.pipeline import finish, generate
 from photio_prep.sandbox import Sandbox
 
 HEIGHT = 460
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 ROWS = (
     ("bottle.jpg", "on a marble kitchen counter, soft morning light through a window, sage green wall"),
     ("mug.jpg", "on a rough wooden table in a cabin, golden evening light, dark blue wall"),
@@ -52,7 +52,7 @@ def row(name: str, description: str) -> Image.Image:
 
 
 def main() -> None:
-    """Write docs/strip.jpg."""
+    """Write docs/pictures/strip.jpg."""
     rows = [row(*each) for each in ROWS]
     width = min(each.width for each in rows)
     rows = [each.resize((width, round(each.height * width / each.width))) for each in rows]
@@ -61,7 +61,7 @@ def main() -> None:
     for each in rows:
         whole.paste(each, (0, top))
         top += each.height + 8
-    whole.save(ROOT / "docs" / "strip.jpg", quality=88)
+    whole.save(ROOT / "docs" / "pictures" / "strip.jpg", quality=88)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The README's pictures of the review page: wide, dark, and on a phone, from the demo's page.
 
-make demo; python -m docs.review
+make demo; python -m docs.pictures.review
 """
 
 import io
@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.pages import browser
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "demo-out" / "review.html"
 WIDE: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}}
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True}
@@ -42,14 +42,14 @@ def shot(page: Page) -> Image.Image:
 
 
 def main() -> None:
-    """Write docs/review-wide.jpg, docs/review-dark.jpg and docs/review-phone.jpg."""
+    """Write docs/pictures/review-wide.jpg, docs/pictures/review-dark.jpg and docs/pictures/review-phone.jpg."""
     with browser() as chrome:
         page = opened(chrome, **WIDE)
         chosen(page, "mug", "4")
-        shot(page).save(ROOT / "docs" / "review-wide.jpg", quality=86)
+        shot(page).save(ROOT / "docs" / "pictures" / "review-wide.jpg", quality=86)
         page = opened(chrome, color_scheme="dark", **WIDE)
         chosen(page, "bottle", "3")
-        shot(page).save(ROOT / "docs" / "review-dark.jpg", quality=84)
+        shot(page).save(ROOT / "docs" / "pictures" / "review-dark.jpg", quality=84)
         page = opened(chrome, **PHONE)
         left = shot(page)
         chosen(page, "mug", "4")
@@ -58,7 +58,7 @@ def main() -> None:
     both.paste(left, (0, 0))
     both.paste(right, (left.width + 40, 0))
     both.resize((both.width * 5 // 8, both.height * 5 // 8), Image.Resampling.LANCZOS).save(
-        ROOT / "docs" / "review-phone.jpg", quality=84
+        ROOT / "docs" / "pictures" / "review-phone.jpg", quality=84
     )
 
 
