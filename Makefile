@@ -1,8 +1,8 @@
 # Every target sets up what it needs in .venv. PYTHON chooses the interpreter (3.11 or later).
 PYTHON ?= python3
 BIN := .venv/bin
-# Two workers, each with whole files, the longest (tests/crash) first. PARALLEL= runs the tests one after the other.
-PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
+# Two workers; one that has done its share takes tests of the other's. PARALLEL= runs the tests one after the other.
+PARALLEL ?= -n 2 --dist worksteal
 SETUP := .venv/.installed
 
 .DEFAULT_GOAL := help
@@ -26,13 +26,13 @@ demo: $(SETUP) ## Photo to final picture on our own fixtures, through the free s
 	@echo; echo "The finals are in demo-out/, the orders (what would be sent, cutouts, answers) in demo-out/orders/"
 	@echo "Look at them all: open demo-out/review.html in a browser"
 
-test: $(SETUP) ## All tests, with the real weights
+test: $(SETUP) ## Every promise, with the real weights; of long sweeps a sample (4 minutes)
 	@$(BIN)/photio-prep models pull u2netp >/dev/null
 	@$(BIN)/photio-prep models pull isnet-imgly >/dev/null || test -z "$$CI"
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
 		$(BIN)/python -m pytest -m "not soak" $(PARALLEL) --basetemp="$$scratch/tests"
 
-test-all: $(SETUP) ## The long tests, which `make test` leaves out
+test-all: $(SETUP) ## What `make test` leaves out: the rest of the sweeps, and the long tests
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
 		$(BIN)/python -m pytest -m soak $(PARALLEL) --durations=30 --basetemp="$$scratch/tests"
 
@@ -40,7 +40,7 @@ soak: test-all
 
 versions: $(SETUP) ## The wheel with its extras, on the lowest and the newest versions of what it needs
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
-	@$(BIN)/python tests/versions.py
+	@$(BIN)/python tests/support/versions.py
 
 wheel: $(SETUP) ## The README's first lines, word for word, with the built wheel in an empty environment
 	@$(BIN)/python tests/support/wheel.py

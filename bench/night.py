@@ -19,9 +19,9 @@ from pathlib import Path
 from photio_prep.cutout.models.registry import get_model
 from photio_prep.orders import store
 from photio_prep.pipeline import prepare
-from tests.hostile import HostileServer
-from tests.hostile_answers import ok
-from tests.hostile_delivery import slow
+from tests.support.hostile import HostileServer
+from tests.support.hostile_answers import ok
+from tests.support.hostile_delivery import slow
 
 IN_FLIGHT = 8
 SCENE = "on a marble table, soft morning light"

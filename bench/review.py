@@ -24,7 +24,7 @@ from PIL import Image
 from photio_prep import pipeline, write_review
 from photio_prep.orders import previews
 from photio_prep.review import entries, html, thumbnails
-from tests.pages import browser
+from tests.support.pages import browser
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, CDPSession, Page

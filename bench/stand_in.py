@@ -6,8 +6,8 @@ Prints its URL; ends at a line on standard input. The hostile server of the test
 import json
 import sys
 
-from tests.hostile import HostileServer
-from tests.hostile_answers import ok
+from tests.support.hostile import HostileServer
+from tests.support.hostile_answers import ok
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from photio_prep.intake.load import load
 from photio_prep.sandbox import Sandbox
 from photio_prep.settings import models_folder
 from photio_prep.types import Photo
-from tests.commands import KEY, Command, bare_surroundings, forget, here
+from tests.support.commands import KEY, Command, bare_surroundings, forget, here
 
 # Two cores that others use too: how long one example takes says nothing.
 hypothesis.settings.register_profile("house", deadline=None)

@@ -11,10 +11,11 @@ from photio_prep import prepare, write_review
 from photio_prep.errors import OutputExists
 from photio_prep.intake import own_files
 from photio_prep.review import write_contact_sheets
-from tests.commands import KEY, Command
-from tests.hostile import HostileServer
-from tests.hostile_answers import ok
-from tests.photos import SCENE, cutout, encoded, saved
+from tests.support.commands import KEY, Command
+from tests.support.hostile import HostileServer
+from tests.support.hostile_answers import ok
+from tests.support.photos import SCENE, cutout, encoded, saved
+from tests.support.sampling import sampled
 
 MINE = {
     "report.json": b'{"quarter": 3, "schema": 1}\n',
@@ -31,7 +32,7 @@ def table(keyed: Command) -> Command:
     return keyed
 
 
-@pytest.mark.parametrize("name", MINE)
+@sampled("name", MINE, 2)
 @pytest.mark.parametrize("verb", ["prepare", "run"])
 def test_nothing_is_begun_where_a_file_of_the_user_s_would_be_replaced(table: Command, verb: str, name: str):
     Path(name).write_bytes(MINE[name])
@@ -64,7 +65,7 @@ def test_a_table_that_is_named_like_a_report_is_not_replaced_by_one(table: Comma
     assert Path("report.csv").read_text() == "source\nshoe.png\n"
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@sampled("delimiter", [",", ";", "\t"], 1)
 def test_our_own_are_replaced_again_and_again(table: Command, delimiter: str):
     Path("jobs.csv").write_text(f"source{delimiter}description\nshoe.png{delimiter}{SCENE.replace(',', ' ')}\n")
     Path("lines.jsonl").write_text(json.dumps({"source": "shoe.png", "output": "x", "description": SCENE}) + "\n")
@@ -74,6 +75,7 @@ def test_our_own_are_replaced_again_and_again(table: Command, delimiter: str):
     assert sorted(each.name for each in Path().glob("*-results.*")) == ["jobs-results.csv", "lines-results.jsonl"]
 
 
+@pytest.mark.soak
 def test_those_of_earlier_versions_carry_no_mark_and_are_known(table: Command):
     command = ("run", "jobs.csv", "-o", ".", "-d", SCENE, "--sandbox", "--seeds", "2")
     assert table(*command).code == 0

@@ -22,10 +22,11 @@ from photio_prep.intake.load import load
 from photio_prep.orders import store
 from photio_prep.pipeline import prepare
 from photio_prep.types import Credit
-from tests import icc
-from tests.photos import SCENE, cutout, photo
-from tests.photos import encoded as file_of
-from tests.rasters import chunk, segment
+from tests.support import icc
+from tests.support.photos import SCENE, cutout, photo
+from tests.support.photos import encoded as file_of
+from tests.support.rasters import chunk, segment
+from tests.support.sampling import sampled
 
 if TYPE_CHECKING:
     from photio_prep.orders.store import Order
@@ -112,7 +113,7 @@ def taken(kind: str, tmp_path: Path) -> Order:
     return prepare(data, mask=mask, description=SCENE, orders=tmp_path / "orders", name=f"a.{kind.lower()}")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@sampled("kind", KINDS, 3)
 def test_i21_i22_what_is_sent_holds_pixels_only(kind: str, tmp_path: Path) -> None:
     order = taken(kind, tmp_path)
     assert set(chunks(order.canvas.png)) == {b"IHDR", b"IDAT", b"IEND"}
@@ -127,7 +128,7 @@ def test_i21_i22_what_is_sent_holds_pixels_only(kind: str, tmp_path: Path) -> No
         assert b"CANARY" not in data
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@sampled("kind", KINDS, 2)
 def test_i26_colour_is_zero_wherever_alpha_is(kind: str, tmp_path: Path) -> None:
     order = taken(kind, tmp_path)
     pixels = np.asarray(order.canvas.image)
@@ -163,7 +164,7 @@ def final_of(order: Order, out: Path, **options: Any) -> bytes:
 
 
 @pytest.mark.parametrize("wanted", ["jpg", "png", "webp"])
-@pytest.mark.parametrize("kind", KINDS)
+@sampled("kind", KINDS, 1)
 def test_i21_a_final_holds_nothing_of_the_photos_metadata(kind: str, wanted: str, tmp_path: Path) -> None:
     data = final_of(taken(kind, tmp_path), tmp_path, format_=wanted)
     clean(data)
@@ -172,7 +173,7 @@ def test_i21_a_final_holds_nothing_of_the_photos_metadata(kind: str, wanted: str
 
 
 @pytest.mark.parametrize("wanted", ["jpg", "png", "webp"])
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "AVIF"])
+@sampled("kind", ["PNG", "JPEG", "WEBP", "TIFF", "AVIF"], 1)
 def test_i21_keep_safe_keeps_copyright_and_artist_and_nothing_else(kind: str, wanted: str, tmp_path: Path) -> None:
     order = taken(kind, tmp_path)
     again = store.read(order.folder) if order.folder else order
@@ -208,6 +209,7 @@ def test_the_profile_of_finals_is_srgb_by_the_formula_too() -> None:
     assert np.abs(np.asarray(found.image).astype(int) - np.asarray(photo())).max() <= 1
 
 
+@pytest.mark.soak
 def test_another_wish_about_metadata_writes_the_final_again(tmp_path: Path) -> None:
     order = taken("JPEG", tmp_path)
     plain = final_of(order, tmp_path)

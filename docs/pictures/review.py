@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
-from tests.pages import browser
+from tests.support.pages import browser
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "demo-out" / "review.html"

@@ -46,8 +46,9 @@ class Till:
         self._lock = threading.Lock()
         self._unknowns = 0
         self._warn = warn
-        self._answers: dict[bytes, str] = {}
-        self._billed: set[int] = set()  # a number takes a third of the memory of the digits: there may be millions
+        # There may be millions of orders, and a number takes a third of the memory of its digits.
+        self._answers: dict[int, int] = {}
+        self._billed: set[int] = set()
         self.calls = 0
         self.closed: PhotioError | None = None
         self._used_up = BudgetReached("the budget of --max-calls is used up", "Run again for more")
@@ -152,13 +153,14 @@ class Till:
             )
 
     def compare(self, order: str, answer: bytes) -> None:
-        """Warn where another order got this answer (its digest) before."""
+        """Warn where another order got this answer (its digest, of which 60 bits are kept) before."""
         if self._warn is None:
             return
+        number = int(order, 16)
         with self._lock:
-            first = self._answers.setdefault(answer, order)
-        if first != order:
-            self._warn(f"warning: the API gave orders {first} and {order} the same answer: look at both finals")
+            first = self._answers.setdefault(int.from_bytes(answer[:8]) >> 4, number)
+        if first != number:
+            self._warn(f"warning: the API gave orders {first:032x} and {order} the same answer: look at both finals")
 
 
 def _number(order: str) -> int:

@@ -1,6 +1,6 @@
 """URL -> the bytes of a photo, asked for in a way that cannot be turned against the network we stand in.
 
-Ours, because no library holds the vectors of tests/test_addresses.py: of the 48 addresses drawbridge 0.1.2 lets 9
+Ours, because no library holds the vectors of tests/intake/test_url_guard.py: of 48 addresses drawbridge 0.1.2 lets 9
 through, requests-hardened 1.3.0 6 and safehttpx 0.2.0 13 (all: 168.63.129.16, fec0::/10, ISATAP); the second checks
 only the first answer of DNS, the third takes the public one of several; advocate 1.0.0 needs netifaces, which is
 archived. None has a deadline for the whole. http.client and not urllib3, because that logs the whole URL, signature

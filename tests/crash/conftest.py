@@ -8,8 +8,8 @@ import pytest
 
 from tests.crash.harness import Forked
 from tests.crash.judge import TARGET, Judge, quick_folder
-from tests.hostile import HostileServer
-from tests.hostile_answers import ok
+from tests.support.hostile import HostileServer
+from tests.support.hostile_answers import ok
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.crash.harness import Forked, KillResult
-    from tests.hostile import HostileServer
+    from tests.support.hostile import HostileServer
 
 TARGET = "tests.crash.product:main"
 

@@ -32,8 +32,8 @@ from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.system import files
 from photio_prep.types import Cutout
-from tests.hostile import PATH
-from tests.photos import SCENE, cutout
+from tests.support.hostile import PATH
+from tests.support.photos import SCENE, cutout
 
 if TYPE_CHECKING:
     from collections.abc import Callable

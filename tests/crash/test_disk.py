@@ -19,20 +19,20 @@ from photio_prep.orders import state as states
 from photio_prep.orders import store
 from photio_prep.orders.answer_file import AnswerFile
 from photio_prep.orders.state import State
-from tests import photos
-from tests.commands import alone
 from tests.crash import product
 from tests.crash.bootstrap import FILLING
 from tests.crash.harness import Forked, KillResult, Run, run_command
 from tests.crash.judge import Judge, Verdict
-from tests.hostile_answers import ok
-from tests.hostile_exchange import Behaviour, Exchange
-from tests.hostile_faults import Answer, answering
+from tests.support import photos
+from tests.support.commands import alone
+from tests.support.hostile_answers import ok
+from tests.support.hostile_exchange import Behaviour, Exchange
+from tests.support.hostile_faults import Answer, answering
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.hostile import HostileServer
+    from tests.support.hostile import HostileServer
 
 HERE = "tests.crash.test_disk"
 
@@ -180,6 +180,7 @@ def main_with_few_files(arguments: list[str]) -> int:
     return product.main(arguments)
 
 
+@pytest.mark.soak
 def test_f45_too_many_open_files_cost_no_call_and_lose_no_answer(judge: Judge):
     judge.count, judge.workers = 8, 4
     codes, outputs = set(), []
@@ -265,6 +266,7 @@ def test_f46_a_place_where_nothing_can_be_written_is_found_before_the_call(serve
     assert "/proc/photio" in said.err
 
 
+@pytest.mark.soak
 def test_f47_a_file_where_the_final_goes_is_found_before_the_call(server: HostileServer, tmp_path: Path):
     server.script = ok()
     server.forget()
@@ -280,6 +282,7 @@ def test_f47_a_file_where_the_final_goes_is_found_before_the_call(server: Hostil
     assert server.charges == 1
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_f42_a_full_disk_under_the_list_of_results_stops_nothing(server: HostileServer, tmp_path: Path):
     server.script = ok()

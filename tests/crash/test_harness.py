@@ -115,6 +115,7 @@ def test_a_target_that_does_not_load_is_said_so(tmp_path):
         Forked("tests.crash.nothing:main", [], tmp_path).__enter__()
 
 
+@pytest.mark.soak
 def test_a_fresh_interpreter_sees_the_same_points(judge: Judge):
     judge.count = 1
     spawned = Spawned(bootstrapped(TARGET, *judge.arguments()), judge.out)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench import load
-from tests.hostile import HostileServer
-from tests.hostile_answers import ok
+from tests.support.hostile import HostileServer
+from tests.support.hostile_answers import ok
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +26,7 @@ def check(folder: Path, count: int) -> None:
         assert again.peak_mib <= 300
 
 
+@pytest.mark.soak
 def test_two_hundred_orders_none_lost_none_doubled_and_none_sent_again(base: Path):
     with HostileServer(ok(), keep_bodies=False) as server:
         out = base / "load"

@@ -25,18 +25,18 @@ from photio_prep.orders.state import State
 from photio_prep.orders.store import Order  # noqa: TC001  as its neighbours
 from photio_prep.system.deadline import Timeouts
 from photio_prep.types import Canvas, Request, Result
-from tests import photos
-from tests.commands import alone
 from tests.crash import product
-from tests.hostile_answers import ok
-from tests.hostile_delivery import slow
-from tests.hostile_faults import close_after_reading, never_answer
+from tests.support import photos
+from tests.support.commands import alone
+from tests.support.hostile_answers import ok
+from tests.support.hostile_delivery import slow
+from tests.support.hostile_faults import close_after_reading, never_answer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.crash.judge import Judge
-    from tests.hostile_exchange import Behaviour, Exchange
+    from tests.support.hostile_exchange import Behaviour, Exchange
 
 
 def client(judge: Judge, **timeouts: float) -> InstantClient:

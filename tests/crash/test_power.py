@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections import Counter
 
     from tests.crash.judge import Judge
-    from tests.hostile import HostileServer
+    from tests.support.hostile import HostileServer
 
 # A folder, by the file numbers of its names; or a file, by its bytes.
 Disk = dict[int, dict[str, int] | bytes]

@@ -17,13 +17,14 @@ import pytest
 
 from photio_prep.orders import state, store
 from photio_prep.orders.state import State
-from tests import photos
-from tests.commands import with_default_signals
 from tests.crash import product
 from tests.crash.harness import CHECKOUT
-from tests.hostile import HostileServer
-from tests.hostile_answers import ok
-from tests.hostile_exchange import Behaviour, Exchange
+from tests.support import photos
+from tests.support.commands import with_default_signals
+from tests.support.hostile import HostileServer
+from tests.support.hostile_answers import ok
+from tests.support.hostile_exchange import Behaviour, Exchange
+from tests.support.sampling import sampled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,7 +130,7 @@ def gated(gate: Gate) -> Iterator[HostileServer]:
         gate.open.set()
 
 
-@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 143)])
+@sampled(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 143)], 1)
 def test_f55_f56_once_what_is_in_flight_is_kept_and_nothing_new_leaves(
     gated: HostileServer, gate: Gate, tmp_path: Path, number: str, code: int
 ):
@@ -163,6 +164,7 @@ cli.main(sys.argv[1:-1])
 """
 
 
+@pytest.mark.soak
 def test_f55_no_new_call_after_ctrl_c_even_while_the_main_thread_is_inside_a_model(tmp_path: Path):
     first, rest = Gate(), Gate()
 
@@ -190,7 +192,7 @@ def test_f55_no_new_call_after_ctrl_c_even_while_the_main_thread_is_inside_a_mod
         assert it.states().count(State.FINISHED) == 3
 
 
-@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+@sampled(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143)], 1)
 def test_f55_twice_it_leaves_at_once_and_what_was_in_flight_is_unknown(
     gated: HostileServer, tmp_path: Path, number: str, code: int
 ):
@@ -220,6 +222,7 @@ def test_f56_a_closed_pipe_stops_nothing(tmp_path: Path):
     assert len(list((tmp_path / "out").glob("*-photio.png"))) == 4
 
 
+@pytest.mark.soak
 def test_f56_under_nohup_a_closed_terminal_stops_nothing(gated: HostileServer, gate: Gate, tmp_path: Path):
     command = ["/bin/sh", "-c", 'trap "" HUP; exec "$0" "$@"', *the_run(gated, tmp_path, 3)]
     with running(command, tmp_path / "out", gated) as it:
@@ -230,6 +233,7 @@ def test_f56_under_nohup_a_closed_terminal_stops_nothing(gated: HostileServer, g
     assert (ended, gated.charges) == (0, 3), err
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("number", ["SIGINT", "SIGHUP"])
 def test_what_the_tests_ignore_their_children_do_not(gated: HostileServer, gate: Gate, tmp_path: Path, number: str):
     """The tests themselves may run under nohup, or behind `&` in a script."""

@@ -16,13 +16,13 @@ from photio_prep.orders import claims, payment
 from photio_prep.orders.claims import Claim
 from photio_prep.orders.state import State
 from photio_prep.system import processes
-from tests import commands
 from tests.crash import product
 from tests.crash.harness import Forked, Run
 from tests.crash.judge import TARGET, Judge
-from tests.hostile_answers import ok
-from tests.hostile_delivery import slow
-from tests.hostile_faults import never_answer
+from tests.support import commands
+from tests.support.hostile_answers import ok
+from tests.support.hostile_delivery import slow
+from tests.support.hostile_faults import never_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

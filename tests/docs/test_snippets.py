@@ -19,7 +19,7 @@ import pytest
 
 from photio_prep.sandbox import Sandbox
 from photio_prep.settings import models_folder
-from tests.commands import KEY, NAMES
+from tests.support.commands import KEY, NAMES
 from tests.support.markdown import DOCS, ROOT, Block, iter_blocks
 
 pytestmark = pytest.mark.isnet

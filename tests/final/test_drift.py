@@ -1,0 +1,111 @@
+"""How far an answer changed the product: every planted change is seen, and none where none was planted.
+
+The scenes are painted by the sandbox and come over real HTTP, for every fixture.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from photio_prep.api.client import InstantClient
+from photio_prep.final import drift
+from photio_prep.orders.revise import reworded
+from photio_prep.orders.store import SANDBOX, Order
+from photio_prep.pipeline import generate, prepare
+from photio_prep.quality import Drift as Judged
+from photio_prep.sandbox import PlantedChanges, Sandbox
+from photio_prep.sandbox.product import change_outline
+from tests.support.photos import cutout
+from tests.support.sampling import sampled
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+NAMES = sorted(each.stem for each in (FIXTURES / "photos").iterdir())
+SCENES = (
+    "on a marble table, soft morning light, a plain wall behind",
+    "on a rough wooden table in a cabin, golden evening light, dark blue wall",
+    "on moss in a forest, leaves, green",
+)
+
+
+def order_of(name: str) -> Order:
+    photo = next((FIXTURES / "photos").glob(f"{name}.*"))
+    with Image.open(FIXTURES / "truth" / f"{name}.webp") as truth:
+        return prepare(photo, description=SCENES[0], mask=truth.getchannel("A"), endpoint=SANDBOX)
+
+
+def judged(order: Order, planted: PlantedChanges) -> Judged:
+    with Sandbox(changes=planted) as sandbox:
+        result = generate(order, client=InstantClient("pt-sandbox", api_url=sandbox.url, endpoint=SANDBOX))
+    return Judged(drift.figures(order.canvas.image, result.image))
+
+
+def growth(canvas: Image.Image, share: float) -> int:
+    """How many pixels of growth add `share` to the area."""
+    area = np.asarray(canvas.getchannel("A"), dtype=float).sum()
+    pixels = 1
+    while (
+        np.asarray(change_outline(canvas, PlantedChanges(grow=pixels)).getchannel("A"), dtype=float).sum()
+        < (1 + share) * area
+    ):
+        pixels += 1
+    return pixels
+
+
+def tone(canvas: Image.Image, difference: float) -> tuple[int, int, int]:
+    """A shift of the tone by a delta E of `difference` and little more."""
+    pixels = np.asarray(canvas)
+    inside = pixels[pixels[..., 3] == 255][:, :3].astype(np.float32)
+    for levels in range(2, 60):
+        shift = (levels, -levels // 2, -levels // 3)
+        changed = np.clip(inside + np.array(shift), 0, 255)
+        if np.linalg.norm(drift._lab(changed.mean(0)) - drift._lab(inside.mean(0))) >= difference:
+            return shift
+    raise AssertionError(difference)
+
+
+@sampled("name", NAMES, 1)
+def test_every_planted_change_is_seen_and_nothing_else(name: str):
+    order = order_of(name)
+    canvas = order.canvas.image
+    for scene in SCENES[:2]:
+        none = judged(reworded(order, description=scene), PlantedChanges())
+        assert none.score <= 1, (scene, none.facts())
+        assert none.sentence == "the generator left the product as it was"
+    for part, planted in (
+        ("size", PlantedChanges(grow=growth(canvas, 0.03))),
+        ("shift", PlantedChanges(move=(2, 0))),
+        ("colour", PlantedChanges(tone=tone(canvas, 5.0))),
+        ("detail", PlantedChanges(blur=2.0)),
+    ):
+        found = judged(order, planted)
+        assert found.parts[part] > 1, (planted, found.facts())
+        assert found.score > 1
+
+
+@pytest.mark.soak
+def test_the_figures_say_how_far():
+    order = order_of("vase")
+    moved = judged(order, PlantedChanges(move=(7, -5))).figures
+    assert moved.right == pytest.approx(7, abs=0.3)
+    assert moved.down == pytest.approx(-5, abs=0.3)
+    assert abs(moved.grown) < 0.01
+    grown = judged(order, PlantedChanges(grow=4))
+    assert grown.figures.rim == pytest.approx(4, abs=1)
+    assert "larger" in grown.sentence
+    assert "moved" not in grown.sentence
+    wide = judged(order, PlantedChanges(grow=12))
+    assert wide.figures.rim > 5
+    assert wide.parts["size"] > 2
+    changed = judged(order, PlantedChanges(tone=(30, -10, -20)))
+    assert "colour" in changed.sentence
+    assert changed.score == round(changed.parts["colour"], 2)
+    assert set(changed.facts()) == {"score", "sentence", "parts", "figures"}
+
+
+def test_an_empty_canvas_and_one_that_is_all_product_drift_nowhere():
+    for canvas in (Image.new("RGBA", (64, 48)), Image.new("RGBA", (64, 48), (200, 90, 30, 255))):
+        assert Judged(drift.figures(canvas, canvas.convert("RGB"))).score <= 1
+    small = cutout((24, 18))
+    assert Judged(drift.figures(small, small.convert("RGB"))).figures.right == pytest.approx(0, abs=0.5)

@@ -1,0 +1,74 @@
+"""Two pictures to look at beside each order."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from photio_prep import pipeline
+from photio_prep.errors import StorageFailed
+from photio_prep.orders import previews
+from photio_prep.orders.revise import revise
+from tests.support import photos
+from tests.support.fakes import BrightMatter
+
+PINK = (255, 0, 170)
+
+
+def pixels(picture: Image.Image) -> np.ndarray:
+    return np.asarray(picture.convert("RGB"))
+
+
+def test_the_outline_runs_around_the_product_and_not_through_it() -> None:
+    cut = photos.cutout((400, 300))
+    seen = previews.overlay(cut.convert("RGB"), cut)
+    assert seen.size == (800, 300)
+    left = (pixels(seen)[:, :400] == PINK).all(axis=2)
+    rows, columns = np.nonzero(left)
+    assert (columns.min(), columns.max(), rows.min(), rows.max()) == (98, 301, 73, 226)
+    assert not left[80:220, 110:290].any()
+    assert not left[:70].any()
+
+
+def test_the_right_half_is_the_cutout_on_a_board() -> None:
+    cut = photos.cutout((400, 300))
+    right = pixels(previews.overlay(cut.convert("RGB"), cut))[:, 400:]
+    assert {tuple(each) for each in right[:60].reshape(-1, 3).tolist()} == {(190, 190, 190), (235, 235, 235)}
+    assert (right[100:200, 150:250] == np.asarray(cut)[100:200, 150:250, :3]).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (2688, 1536)])
+def test_any_size_is_drawn_and_none_is_large(size: tuple[int, int]) -> None:
+    seen = previews.overlay(Image.new("RGB", size), Image.new("RGBA", size, (9, 9, 9, 255)))
+    assert seen.width <= 1600
+    assert seen.height <= 800
+
+
+def test_prepare_writes_both_once(tmp_path: Path) -> None:
+    order = pipeline.prepare(photos.photo((900, 700)), model=BrightMatter(), orders=tmp_path)
+    assert order.folder is not None
+    assert order.cutout is not None
+    with Image.open(order.folder / "mask.png") as mask, Image.open(order.folder / "overlay.png") as seen:
+        assert (mask.mode, mask.size) == ("L", order.cutout.size)
+        assert mask.tobytes() == order.cutout.getchannel("A").tobytes()
+        assert seen.mode == "RGB"
+    before = (order.folder / "overlay.png").stat().st_mtime_ns
+    pipeline.prepare(photos.photo((900, 700)), model=BrightMatter(), orders=tmp_path)
+    assert (order.folder / "overlay.png").stat().st_mtime_ns == before
+
+
+def test_they_go_along_when_an_order_goes_on(tmp_path: Path) -> None:
+    order = pipeline.prepare(photos.photo((900, 700)), model=BrightMatter(), orders=tmp_path)
+    new = revise(order, description=photos.SCENE)
+    assert order.folder is not None
+    assert new.folder is not None
+    assert new.folder != order.folder
+    for name in ("mask.png", "overlay.png"):
+        assert (new.folder / name).read_bytes() == (order.folder / name).read_bytes()
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StorageFailed):
+        previews.write(tmp_path / "file", photos.photo(), photos.cutout())
