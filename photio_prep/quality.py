@@ -118,7 +118,7 @@ class Outline(NamedTuple):
     model: str
 
 
-# From which value on a figure is a change that a buyer could see: docs/design/measurements/finals.md has unchanged and planted ones.
+# From these values on a buyer could see the change; measured in docs/design/measurements/finals.md.
 SHIFT, GROWN, SHRUNK, RIM, COLOUR, DETAIL = 1.25, 0.012, 0.02, 0.13, 4.0, 0.75
 # Of the product's area, as a model finds it in the answer: what it may add or miss where nothing was changed.
 ADDED, MISSING = 0.03, 0.2
