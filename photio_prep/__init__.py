@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from photio_prep.api.client import InstantClient
     from photio_prep.batch.run_many import Outcome, run_many
     from photio_prep.errors import PhotioError
+    from photio_prep.final.options import FinishOptions
     from photio_prep.geometry import Box, Placement, Size
+    from photio_prep.options import OutputOptions, RunOptions
+    from photio_prep.orders.options import PayOptions, PrepareOptions
     from photio_prep.orders.store import Order
     from photio_prep.pipeline import finish, generate, prepare, run
     from photio_prep.review import write_review
@@ -32,15 +35,20 @@ __all__ = [
     "Canvas",
     "Cutout",
     "Final",
+    "FinishOptions",
     "InstantClient",
     "Matter",
     "Order",
     "Outcome",
+    "OutputOptions",
+    "PayOptions",
     "PhotioError",
     "Photo",
     "Placement",
+    "PrepareOptions",
     "Request",
     "Result",
+    "RunOptions",
     "Segmenter",
     "Sender",
     "Size",
@@ -57,9 +65,12 @@ __all__ = [
 _HOMES = {
     "types": ("Canvas", "Cutout", "Final", "Matter", "Photo", "Request", "Result", "Segmenter", "Sender"),
     "errors": ("PhotioError",),
+    "final.options": ("FinishOptions",),
     "pipeline": ("finish", "generate", "prepare", "run"),
     "geometry": ("Box", "Placement", "Size"),
     "batch.run_many": ("Outcome", "run_many"),
+    "options": ("OutputOptions", "RunOptions"),
+    "orders.options": ("PayOptions", "PrepareOptions"),
     "orders.store": ("Order",),
     "review": ("write_review",),
     "api.client": ("InstantClient",),

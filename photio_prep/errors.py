@@ -20,6 +20,7 @@
     ├── PaidUnusable         10   paid, but the answer is no usable picture; it is kept
     ├── ModelUnavailable     11   weights missing, damaged, or a device that is not there
     └── Interrupted         130   stopped by the user
+        └── Terminated      143   stopped by SIGTERM, or by a closed terminal
 
 A message has three parts: which photo or order, what was found, what to do.
 """
@@ -34,9 +35,12 @@ class PhotioError(Exception):
         found: What was found, with the facts.
         fix: What to do about it.
         subject: The photo, order or setting it is about, as the user named it.
+
+    `stops_batch`: every other photo would fail in the same way.
     """
 
     exit_code = 1
+    stops_batch = False
 
     def __init__(self, found: str, fix: str = "", subject: str = "") -> None:
         super().__init__(found, fix, subject)
@@ -78,6 +82,7 @@ class UsageError(PhotioError):
     """A flag, a setting or a value that cannot be meant."""
 
     exit_code = 2
+    stops_batch = True
 
 
 class Mistakes(UsageError):
@@ -143,6 +148,7 @@ class StorageFailed(PhotioError):
     """Disk full, not writable, or an order on disk that cannot be read."""
 
     exit_code = 7
+    stops_batch = True
 
 
 class OrderInUse(PhotioError):
@@ -167,12 +173,19 @@ class ModelUnavailable(PhotioError):
     """Weights missing or damaged, or a device that was asked for and is not there."""
 
     exit_code = 11
+    stops_batch = True
 
 
 class Interrupted(PhotioError):
     """Stopped by the user."""
 
     exit_code = 130
+
+
+class Terminated(Interrupted):
+    """Stopped by SIGTERM, or by a closed terminal."""
+
+    exit_code = 143
 
 
 # What the caller most needs to know comes first: money, then disk, then the key, then the rest.

@@ -1,5 +1,9 @@
 """Many photos on the workers of Ray Data: read -> prepare -> pay -> finish -> write, the stages of `run`.
 
+Takes photos and options that name where the key is kept and never hold it; gives how each photo ended. Touches Ray,
+the order folder (which all workers must see), and on the workers what the stages touch.
+Raises UsageError where Ray is missing or cannot be reached.
+
 A row holds one photo, so that a worker that dies takes one with it. Preparing is free and is done again. Paying is a
 task that is never retried: its claim lies in the order folder, and outlives it. What a dead worker leaves is looked at
 in another round: an order with a dead claim is unknown there, and nothing is sent.
@@ -15,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from photio_prep.batch.ray_budget import LOST, Asking, Permits
-from photio_prep.batch.ray_worker import Plan, Preparing, finished, paid, row_of
+from photio_prep.batch.ray_worker import Preparing, RayJobOptions, finished, paid, row_of
 from photio_prep.errors import BudgetReached, Interrupted, PhotioError, PhotoRefused, UsageError
 from photio_prep.intake.inputs import Item
 from photio_prep.orders import state as states
@@ -44,7 +48,7 @@ class Ended(NamedTuple):
 
 def run_on_ray(
     items: Iterable[Item],
-    plan: Plan,
+    options: RayJobOptions,
     *,
     address: str | None = None,
     workers: int = 2,
@@ -55,7 +59,7 @@ def run_on_ray(
 
     Args:
         items: The photos, as `inputs.expand` gives them; not standard input.
-        plan: What is wished.
+        options: Of each photo.
         address: Of a running Ray; None starts one on this machine, for as long as it takes.
         workers: Actors that prepare, each with its own session of the model.
         calls: Calls in flight at most, of all workers.
@@ -64,13 +68,13 @@ def run_on_ray(
     Raises:
         UsageError: Ray is not installed or not reached, or a photo comes from standard input.
     """
-    with started(plan, address=address, workers=workers, calls=calls, max_calls=max_calls) as cluster:
+    with started(options, address=address, workers=workers, calls=calls, max_calls=max_calls) as cluster:
         yield from cluster.run(items)
 
 
 @contextmanager
 def started(
-    plan: Plan,
+    options: RayJobOptions,
     *,
     address: str | None = None,
     workers: int = 2,
@@ -97,11 +101,11 @@ def started(
         except (ConnectionError, OSError, RuntimeError, ValueError) as error:
             found = f"Ray cannot be reached ({str(error)[:120]})"
             raise UsageError(found, "Check --ray-address", subject="--engine ray") from None
-    if not plan.sandbox:  # said here, once: a worker's environment may name another
-        plan = replace(plan, api_url=plan.endpoint)
+    if not options.sandbox_url:  # said here, once: a worker's environment may name another
+        options = replace(options, pay=replace(options.pay, api_url=options.endpoint))
     try:
         actor = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(Permits)
-        yield Cluster(plan, Asking(actor.remote(plan.endpoint, max_calls, why)), workers, calls)
+        yield Cluster(options, Asking(actor.remote(options.endpoint, max_calls, why)), workers, calls)
     finally:
         if ours:
             ray.shutdown()
@@ -110,8 +114,8 @@ def started(
 class Cluster:
     """Workers that share one order folder, one budget and one pace."""
 
-    def __init__(self, plan: Plan, permits: Asking, workers: int, calls: int) -> None:
-        self._plan, self._permits = plan, permits
+    def __init__(self, options: RayJobOptions, permits: Asking, workers: int, calls: int) -> None:
+        self._options, self._permits = options, permits
         self._workers, self._calls = workers, calls
 
     def close(self, why: PhotioError) -> None:
@@ -147,7 +151,7 @@ class Cluster:
         for _ in range(_ROUNDS):
             for row in self._rows(waiting):
                 item = waiting.pop(row["index"])
-                if (ended := _ended(row, item, self._plan.out)) is not None:
+                if (ended := _ended(row, item, self._options.output.out)) is not None:
                     yield ended
             if not waiting or self.closed()[0] is not None:
                 return
@@ -161,15 +165,15 @@ class Cluster:
         import ray.data
 
         told = [row_of(number, item) for number, item in waiting.items()]
-        shared: dict[str, Any] = {"fn_kwargs": {"plan": self._plan, "permits": self._permits}}
+        shared: dict[str, Any] = {"fn_kwargs": {"options": self._options, "permits": self._permits}}
         with _quiet_context():
             found = ray.data.from_items(told, override_num_blocks=len(told))
             found = found.map(
                 Preparing,
-                fn_constructor_args=(self._plan, self._permits),
+                fn_constructor_args=(self._options, self._permits),
                 concurrency=min(self._workers, len(told)),
                 num_cpus=1,
-                num_gpus=1 if self._plan.device == "cuda" else 0,
+                num_gpus=1 if self._options.model.device == "cuda" else 0,
                 ray_remote_args_fn=_free,
             )
             found = found.map(paid, **shared, concurrency=self._calls, num_cpus=0, ray_remote_args_fn=_never_twice)

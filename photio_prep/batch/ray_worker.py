@@ -1,9 +1,13 @@
-"""A photo's row of Ray Data -> the row one stage further: what runs on the workers of a cluster."""
+"""A photo's row of Ray Data -> the row one stage further: what runs on the workers of a cluster.
+
+Takes rows and options that name where the key is kept; gives rows. Touches the order folder, and what the stages touch.
+Raises nothing: what went wrong is part of the row.
+"""
 
 import pickle
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,63 +15,48 @@ from photio_prep import pipeline, settings
 from photio_prep.api import credentials
 from photio_prep.api.client import API_URL, InstantClient
 from photio_prep.batch.ray_budget import Asking, SharedPace, SharedTill
-from photio_prep.cutout.models.registry import get_model, second_model
-from photio_prep.cutout.options import DEFAULT_CUTOUT, CutoutOptions
-from photio_prep.errors import Interrupted, PhotioError, StorageFailed, UsageError, of_photo
+from photio_prep.cutout.models.registry import DEFAULT_MODEL, ModelOptions
+from photio_prep.errors import Interrupted, of_photo
 from photio_prep.final import writer
-from photio_prep.final.options import DEFAULT_FINISHING, Finishing
-from photio_prep.final.provenance import Provenance, packet
+from photio_prep.final.options import DEFAULT_FINISH, FinishOptions
+from photio_prep.final.provenance import packet
 from photio_prep.intake import read
 from photio_prep.intake.inputs import Item
 from photio_prep.marketplaces import presets
 from photio_prep.marketplaces.writer import Shelf
+from photio_prep.options import OutputOptions
 from photio_prep.orders import index, paid_before, payment, state, store
-from photio_prep.orders.preflight import SENDABLE, Preflight
+from photio_prep.orders.options import DEFAULT_PAY, DEFAULT_PREPARE, PayOptions, PrepareOptions
+from photio_prep.orders.preflight import SENDABLE
 from photio_prep.orders.store import SANDBOX, Order
-from photio_prep.quality import Level
 from photio_prep.system.deadline import Timeouts
-
-# Every other photo would meet the same.
-_FOR_ALL = (2, 7, 11)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What each worker is told. `out` is one folder that all of them see; the key is named, never held.
+class RayJobOptions:
+    """The options of `run` for each worker. `output.out` is one folder that all of them see.
 
-    `wishes` are arguments of `flow.prepare` for every photo; `model`, `family`, `device` and `accepted` those of
-    `matters.get_model`. The key lies in `key_file`, or in the key store, or else in the worker's PHOTIO_API_KEY;
-    `sandbox` is the address of a running stand-in, which needs none. `presets` names what the driver makes files for,
-    of photos whose row names none: nothing is paid for where one of them could not be written.
+    The key is named in `pay`, never held: it lies in `pay.key_file`, or in the key store, or else in the worker's
+    PHOTIO_API_KEY. `sandbox_url` is the address of a running stand-in, which needs none. `output.presets` are those of
+    photos whose row names none: nothing is paid for where one of their files could not be written.
     """
 
-    out: Path
-    wishes: Mapping[str, Any] = field(default_factory=dict)
-    cutting: CutoutOptions = DEFAULT_CUTOUT
-    model: str = "auto"
-    family: str | None = None
-    device: Any = "auto"
-    accepted: tuple[str, ...] = ()
-    second: bool = False
-    offline: bool = False
-    api_url: str | None = None
-    sandbox: str | None = None
-    key_file: Path | None = None
-    keyring: bool = False
-    level: Level = Level.WARN
-    again: bool = False
-    format_: str | None = None
-    overwrite: bool = False
-    metadata: writer.Metadata = "none"
-    finishing: Finishing = DEFAULT_FINISHING
-    photos: Path | None = None
-    provenance: Provenance = "none"
-    presets: tuple[str, ...] = ()
+    output: OutputOptions
+    prepare: PrepareOptions = DEFAULT_PREPARE
+    model: ModelOptions = DEFAULT_MODEL
+    pay: PayOptions = DEFAULT_PAY
+    finish: FinishOptions = DEFAULT_FINISH
+    sandbox_url: str | None = None
+
+    @property
+    def orders(self) -> Path:
+        """The folder of orders."""
+        return self.output.out / "orders"
 
     @property
     def endpoint(self) -> str:
         """Who is asked, for an order's key."""
-        return SANDBOX if self.sandbox else settings.api_url(self.api_url, API_URL)
+        return SANDBOX if self.sandbox_url else settings.api_url(self.pay.api_url, API_URL)
 
 
 _EMPTY = {"folder": "", "origin": b"", "final": "", "ended": b"", "warnings": b"", "changed": False, "fresh": False}
@@ -77,7 +66,7 @@ def row_of(number: int, item: Item) -> dict[str, Any]:
     """A photo's row: what a worker needs of the item, without the whole table that it stands in."""
     source = item.source.absolute() if isinstance(item.source, Path) else item.source
     own = item.job.presets if item.job else ()
-    packed = pickle.dumps((item._replace(source=source, job=None), dict(item.wishes), own))
+    packed = pickle.dumps((item._replace(source=source, job=None), item.options, own))
     return {"index": number, "item": packed, **_EMPTY}
 
 
@@ -87,25 +76,30 @@ def _step(row: dict[str, Any], permits: Asking, work: Callable[[], Mapping[str, 
         return row
     try:
         return {**row, **work()}
-    except PhotioError as error:
-        if isinstance(error, StorageFailed) or error.exit_code in _FOR_ALL:
-            permits.tell("close", error)
-        return {**row, "ended": pickle.dumps(error)}
     except Exception as error:  # noqa: BLE001  a bug must not look like a worker that died
-        outcome = of_photo(error)
-        outcome.add_note(traceback.format_exc())  # a cause does not travel
-        return {**row, "ended": pickle.dumps(outcome)}
+        return _failed(row, permits, error)
+
+
+def _failed(row: dict[str, Any], permits: Asking, error: Exception) -> dict[str, Any]:
+    """The row with what went wrong; everything is stopped where each other photo would meet the same."""
+    outcome = of_photo(error)
+    if outcome is not error:
+        outcome.add_note("".join(traceback.format_exception(error)))  # a cause does not travel
+    if outcome.stops_batch:
+        permits.tell("close", outcome)
+    return {**row, "ended": pickle.dumps(outcome)}
 
 
 class Preparing:
     """An actor that prepares, with one session of the model for its whole life."""
 
-    def __init__(self, plan: Plan, permits: Asking) -> None:
-        self._plan, self._permits = plan, permits
-        self._matter = get_model(plan.model, plan.family, device=plan.device, accepted=plan.accepted)
-        self._preflight = Preflight(plan.level, pay_again=plan.again)
-        index.of(plan.out / "orders").refresh()
-        self._shelf = Shelf(presets.chosen(plan.presets), overwrite=plan.overwrite, taken=self._taken)
+    def __init__(self, options: RayJobOptions, permits: Asking) -> None:
+        self._options, self._permits = options, permits
+        self._matter = options.model.load()
+        self._preflight = options.pay.preflight
+        index.of(options.orders).refresh()
+        output = options.output
+        self._shelf = Shelf(presets.chosen(output.presets), overwrite=output.overwrite, taken=self._taken)
 
     def _taken(self, path: Path, whose: str) -> str:
         """Whose a path is, of the photos of all workers."""
@@ -113,68 +107,69 @@ class Preparing:
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """The row with its order on disk, judged and free to be paid for."""
-        found: dict[str, Any] = {}
-        after = _step(row, self._permits, lambda: self._prepared(row, found))
-        return {**after, **found}
+        try:
+            order = self._prepare(row)
+            # Known from here on, also where it is refused in a moment.
+            origin = pickle.dumps(replace(order.origin, options="", warnings=(), gate=None))
+            row = {**row, "folder": order.key[:32], "fresh": order.fresh, "origin": origin}
+            self._check(order)
+            return {**row, "changed": paid_before.is_changed(order, index.of(self._options.orders))}
+        except Exception as error:  # noqa: BLE001  a bug must not look like a worker that died
+            return _failed(row, self._permits, error)
 
-    def _prepared(self, row: dict[str, Any], found: dict[str, Any]) -> Mapping[str, Any]:
-        plan = self._plan
+    def _prepare(self, row: dict[str, Any]) -> Order:
+        options = self._options
         stopped, _ = self._permits.ask("closed")
         if stopped is not None:
             raise Interrupted(f"not prepared: stopped after {stopped.found}")
-        item, wishes, own = pickle.loads(row["item"])  # noqa: S301  from our own driver
-        if own:
-            self._shelf.choose(item.name, item.output, presets.chosen(own))
-        second = second_model(self._matter.name, device=plan.device, accepted=plan.accepted) if plan.second else None
-        order = pipeline.prepare(
-            read.read(item, offline=plan.offline),
-            **{**plan.wishes, **wishes},
+        item, of_row, own_presets = pickle.loads(row["item"])  # noqa: S301  from our own driver
+        if own_presets:
+            self._shelf.choose(item.name, item.output, presets.chosen(own_presets))
+        return pipeline.prepare(
+            read.read(item, offline=options.model.offline),
+            options.prepare.with_row(of_row),
             model=self._matter,
-            second=second,
-            cutting=plan.cutting,
-            endpoint=plan.endpoint,
-            orders=plan.out / "orders",
+            second=options.model.load_second(self._matter),
+            limits=settings.limits(),
+            endpoint=options.endpoint,
+            orders=options.orders,
             name=item.name,
             output=item.output,
-            limits=settings.limits(),
         )
-        if order.folder is None:
-            raise UsageError("an order in memory reaches no other worker", "Give orders=")
-        # Known from here on, also where it is refused in a moment.
-        origin = order.origin
-        found["folder"], found["fresh"] = order.folder.name, order.fresh
-        found["origin"] = pickle.dumps(replace(origin, options="", warnings=(), gate=None))
-        target = writer.final_path(order, plan.out, plan.format_)
-        plan.finishing.fits(order.placement)
-        if state.state(order.folder) in SENDABLE:
-            writer.refuse_if_in_the_way(order, target, overwrite=plan.overwrite)
-            self._shelf.refuse_if_in_the_way(order, plan.out)
+
+    def _check(self, order: Order) -> None:
+        """Raise where the order must not be paid for, or its files could not be written."""
+        options, output = self._options, self._options.output
+        target = writer.final_path(order, output.out, options.finish.format)
+        options.finish.fits(order.placement)
+        if state.state(options.orders / order.key[:32]) in SENDABLE:
+            writer.refuse_if_in_the_way(order, target, overwrite=output.overwrite)
+            self._shelf.refuse_if_in_the_way(order, output.out)
         self._preflight.check(order)
-        return {"changed": paid_before.is_changed(order, index.of(plan.out / "orders"))}
 
 
-def _order(row: Mapping[str, Any], plan: Plan) -> Order:
-    return store.read(plan.out / "orders" / row["folder"], origin=pickle.loads(row["origin"]))  # noqa: S301
+def _order(row: Mapping[str, Any], options: RayJobOptions) -> Order:
+    return store.read(options.orders / row["folder"], origin=pickle.loads(row["origin"]))  # noqa: S301
 
 
-def paid(row: dict[str, Any], plan: Plan, permits: Asking) -> dict[str, Any]:
+def paid(row: dict[str, Any], options: RayJobOptions, permits: Asking) -> dict[str, Any]:
     """The row with its answer on disk. Never run twice by Ray; a second time would find the claim."""
 
     def work() -> Mapping[str, Any]:
-        till = SharedTill(_client(plan, SharedPace(permits)), permits)
-        payment.pay(_order(row, plan), till, Preflight(plan.level, pay_again=plan.again))
+        till = SharedTill(_client(options, SharedPace(permits)), permits)
+        payment.pay(_order(row, options), till, options.pay.preflight)
         return {"warnings": pickle.dumps(till.warnings)} if till.warnings else {}
 
     return _step(row, permits, work)
 
 
-def _client(plan: Plan, pace: SharedPace) -> InstantClient:
-    """The client of one worker: the key is read here, from where the plan says that it is kept."""
-    if plan.sandbox:
-        return InstantClient("pt-sandbox", api_url=plan.sandbox, endpoint=SANDBOX, pace=pace)
+def _client(options: RayJobOptions, pace: SharedPace) -> InstantClient:
+    """The client of one worker: the key is read here, from where the options say that it is kept."""
+    if options.sandbox_url:
+        return InstantClient("pt-sandbox", api_url=options.sandbox_url, endpoint=SANDBOX, pace=pace)
     return InstantClient(
-        credentials.key(plan.key_file, from_keyring=plan.keyring),
-        api_url=plan.endpoint,
+        credentials.key(options.pay.key_file, from_keyring=options.pay.keyring),
+        api_url=options.endpoint,
         timeouts=Timeouts(**settings.timeouts()),
         proxy=settings.proxy(),
         ca_bundle=settings.ca_bundle(),
@@ -183,16 +178,21 @@ def _client(plan: Plan, pace: SharedPace) -> InstantClient:
     )
 
 
-def finished(row: dict[str, Any], plan: Plan, permits: Asking) -> dict[str, Any]:
+def finished(row: dict[str, Any], options: RayJobOptions, permits: Asking) -> dict[str, Any]:
     """The row with its final written."""
 
     def work() -> Mapping[str, Any]:
-        kept: dict[str, Any] = {"format_": plan.format_, "overwrite": plan.overwrite, "metadata": plan.metadata}
-        kept |= {"finishing": plan.finishing, "photos": plan.photos}
-        order = _order(row, plan)
-        path, _, notes = writer.place_final(order, plan.out, xmp=packet(order, plan.provenance), **kept)
+        order, output = _order(row, options), options.output
+        path, _, notes = writer.place_final(
+            order,
+            output.out,
+            options.finish,
+            overwrite=output.overwrite,
+            metadata=output.metadata,
+            xmp=packet(order, output.provenance),
+        )
         warnings = pickle.loads(row["warnings"]) if row["warnings"] else ()  # noqa: S301  from our own workers
-        told = {"warnings": pickle.dumps((*warnings, *notes))} if notes else {}
-        return {"final": str(path.relative_to(plan.out)), **told}
+        noted = {"warnings": pickle.dumps((*warnings, *notes))} if notes else {}
+        return {"final": str(path.relative_to(output.out)), **noted}
 
     return _step(row, permits, work)

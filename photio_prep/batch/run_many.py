@@ -1,38 +1,27 @@
-"""run_many: photos from any iterable, paid for and finished, several at a time."""
+"""run_many: photos from any iterable, paid for and finished, several at a time.
+
+Raises only what every other photo would meet too; what one photo meets is its own outcome.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Required, Unpack, cast
+from typing import Required, Unpack, cast
 
 from photio_prep import pipeline
 from photio_prep.api.spending_guard import Till
-from photio_prep.batch.scheduler import as_done, in_order
+from photio_prep.batch.scheduler import map_ordered, pay_and_finish
 from photio_prep.errors import Interrupted, PhotioError, UsageError
-from photio_prep.final.options import Finishing, Product
-from photio_prep.imaging.encode import final_format
 from photio_prep.intake.load import Source
+from photio_prep.options import DEFAULT_RUN, JobKeywords, RunKeywords, RunOptions
 from photio_prep.orders.store import Order
 from photio_prep.types import Final, Photo, Result, Sender
 
-JOBS = 8
 
-
-class Options(pipeline.Options, total=False):
-    """The options of `run`: the arguments of `prepare`, and how it is paid for and finished."""
-
-    format: str | None
-    gate: str | None
-    pay_again: bool
-    product: Product | None
-    output_size: str
-
-
-class Job(Options, total=False):
+class Job(JobKeywords, total=False):
     """One photo of many with options of its own, which come before those of all."""
 
     source: Required[Source | Photo]
-    description: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +44,11 @@ def run_many(
     *,
     client: Sender,
     max_calls: int | None = None,
-    jobs: int = JOBS,
+    jobs: int | None = None,
     threads: int | None = None,
     progress: Callable[[Outcome], None] | None = None,
-    **options: Unpack[Options],
+    options: RunOptions = DEFAULT_RUN,
+    **keywords: Unpack[RunKeywords],
 ) -> Iterator[Outcome]:
     """What became of each photo, as they finish: prepare, generate, finish. PAID.
 
@@ -70,23 +60,24 @@ def run_many(
         description: The scene, in English, where a mapping gives no other.
         client: Who sends.
         max_calls: Pay for at most so many.
-        jobs: Calls at the same time.
+        jobs: Calls at the same time; 8, unless `options` say otherwise.
         threads: Photos that are prepared at the same time.
         progress: Is told of each outcome before it is given.
-        options: The options of `run`, for all.
+        options: How each photo is prepared, paid for and finished.
+        keywords: Single options of `run` in place of those of `options`, for all.
 
     Raises:
         UsageError, StorageFailed, ModelUnavailable: What every other photo would meet too; and whatever `sources` or
             `progress` raise. Raised when everything that was taken has ended and was given.
     """
-    till = Till(client, max_calls)
+    for_all = options.changed(description=description, **keywords)
+    till = Till(client, for_all.pay.max_calls if max_calls is None else max_calls)
     failed: list[Exception] = []
     try:
-        begun = in_order(
-            sources, partial(_begun, {"description": description, **options}, till.endpoint), threads=threads
-        )
-        for (source, one), ended in as_done(begun, partial(_called, till), _finished, till, jobs):
-            order = None if isinstance(one, PhotioError) else one.order
+        prepared = map_ordered(sources, partial(_prepare, for_all, till), threads=threads)
+        jobs = jobs or for_all.pay.jobs
+        for (source, photo), ended in pay_and_finish(prepared, partial(_pay, till), _finish, till, jobs):
+            order = None if isinstance(photo, PhotioError) else photo.order
             error = ended if isinstance(ended, PhotioError) else None
             outcome = Outcome(source, order, None if isinstance(ended, PhotioError) else ended, error)
             if progress is not None and not failed:
@@ -104,42 +95,33 @@ def run_many(
 
 
 @dataclass(frozen=True, slots=True)
-class _Begun:
-    """An order, and how it is paid for and finished: all that can be a mistake is known to be none."""
+class _Prepared:
+    """An order, and the options of its photo, in which there is no mistake."""
 
     order: Order
-    finishing: Mapping[str, Any]
-    paying: Mapping[str, Any]
+    options: RunOptions
 
 
-_FINISHING = ("format", "product", "output_size")
-_PAYING = ("gate", "pay_again")
+def _prepare(for_all: RunOptions, till: Till, source: Source | Photo | Job) -> _Prepared:
+    options = for_all
+    if isinstance(source, Mapping):
+        job = cast("Mapping[str, object]", source)
+        if unknown := job.keys() - {"source"} - JobKeywords.__optional_keys__:
+            raise UsageError(f"{min(unknown)!r} is no option of a photo", "Its options are those of `run`")
+        if "source" not in job:
+            raise UsageError("a mapping names no source", "Give the photo as `source`")
+        own = {name: value for name, value in job.items() if name != "source"}
+        options, source = for_all.changed(**cast("JobKeywords", own)), source["source"]
+    return _Prepared(pipeline.begin(source, options, till), options)
 
 
-def _begun(for_all: Mapping[str, Any], endpoint: str, source: Source | Photo | Job) -> _Begun:
-    own = cast("Mapping[str, Any]", source) if isinstance(source, Mapping) else {"source": source}
-    if unknown := own.keys() - {*Job.__annotations__, *Options.__annotations__, *pipeline.Options.__annotations__}:
-        raise UsageError(f"{min(unknown)!r} is no option of a photo", "Its options are those of `run`")
-    if "source" not in own:
-        raise UsageError("a mapping names no source", "Give the photo as `source`")
-    given = {"endpoint": endpoint, **for_all, **own}
-    paying = {name: given.pop(name) for name in _PAYING if name in given}
-    finishing = {name: given.pop(name) for name in _FINISHING if name in given}
-    wishes = Finishing(**{name: value for name, value in finishing.items() if name != "format"})
-    order = pipeline.prepare(**given)
-    wishes.fits(order.placement)
-    final_format(order.origin.format, finishing.get("format"))
-    limits = {"limits": given["limits"]} if "limits" in given else {}
-    return _Begun(order, {**finishing, **limits}, paying)
+def _pay(till: Till, photo: tuple[object, _Prepared | PhotioError]) -> Result:
+    if isinstance(photo[1], PhotioError):  # refused while it was prepared
+        raise photo[1]
+    return pipeline.generate(photo[1].order, client=till, options=photo[1].options.pay)
 
 
-def _called(till: Till, job: tuple[object, _Begun | PhotioError]) -> Result:
-    if isinstance(job[1], PhotioError):  # refused while it was prepared
-        raise job[1]
-    return pipeline.generate(job[1].order, client=till, **job[1].paying)
-
-
-def _finished(job: tuple[object, _Begun | PhotioError], result: Result) -> Final:
-    if isinstance(job[1], PhotioError):
-        raise job[1]
-    return pipeline.finish(job[1].order, result, **job[1].finishing)
+def _finish(photo: tuple[object, _Prepared | PhotioError], result: Result) -> Final:
+    if isinstance(photo[1], PhotioError):
+        raise photo[1]
+    return pipeline.finish(photo[1].order, result, photo[1].options.finish)

@@ -1,17 +1,19 @@
 """Many photos at once: a few are prepared ahead of the calls, several calls are in flight, memory stays flat.
 
-    sources ─▶ prepared by `workers` threads, in order, a bounded number ahead ─▶ paid for by `jobs` threads
+Takes items and what is done to each; gives their outcomes. Touches threads. Raises only what would befall every other
+item too, and that when everything begun has ended and was given; what one item meets, a bug too, is its own outcome.
+
+    sources ─▶ prepared by a few threads   , in order, a bounded number ahead ─▶ paid for by `jobs` threads
             ─▶ finished by one thread a core ─▶ outcomes
 
-Inference itself uses all cores, so `workers` exist to decode the next photo and encode the last one meanwhile.
+Inference itself uses all cores, so these threads exist to decode the next photo and encode the last one meanwhile.
 """
 
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from photio_prep.api.spending_guard import Till
 from photio_prep.errors import PhotioError, StorageFailed, Unexpected, of_photo
@@ -22,19 +24,17 @@ T = TypeVar("T")
 U = TypeVar("U")
 V = TypeVar("V")
 
-# What every other photo would meet too: usage, storage, the model.
-_BEFALLS_ALL = (2, 7, 11)
 # So many bugs in a row, and nothing more is paid for.
 _BUGS_IN_A_ROW = 10
 
 
-def workers() -> int:
+def default_workers() -> int:
     """How many photos are prepared at the same time, unless told: one more than there are cores, three at most."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores + 1, 3)
 
 
-def in_order(
+def map_ordered(
     items: Iterable[T], work: Callable[[T], U], *, threads: int | None = None
 ) -> Iterator[tuple[T, U | PhotioError]]:
     """Each item with what `work` made of it, in the order of `items`, worked on by `threads` at a time.
@@ -45,7 +45,7 @@ def in_order(
     Raises:
         UsageError, StorageFailed, ModelUnavailable: As `work` raises them.
     """
-    threads = threads or workers()
+    threads = threads or default_workers()
     waiting: deque[tuple[T, Future[U]]] = deque()
 
     def first() -> tuple[T, U | PhotioError]:
@@ -65,7 +65,7 @@ def in_order(
             raise
         except Exception:
             while waiting:
-                if _befalls_all(waiting[0][1].exception()):
+                if _stops_batch(waiting[0][1].exception()):
                     waiting.popleft()
                 else:
                     yield first()
@@ -75,97 +75,111 @@ def in_order(
                 future.cancel()
 
 
-def _befalls_all(error: BaseException | None) -> bool:
-    return isinstance(error, PhotioError) and error.exit_code in _BEFALLS_ALL
+def _stops_batch(error: BaseException | None) -> bool:
+    return isinstance(error, PhotioError) and error.stops_batch
 
 
 def _own_error(future: Future[Any]) -> PhotioError | None:
     """An item's own error, if it met one; what befalls all, or stops the program, is none and is raised by `result`."""
     error = future.exception()
-    return of_photo(error) if isinstance(error, Exception) and not _befalls_all(error) else None
+    return of_photo(error) if isinstance(error, Exception) and not _stops_batch(error) else None
 
 
-def as_done(
-    found: Iterable[T],
-    call: Callable[[T], U],
+def pay_and_finish(
+    items: Iterable[T],
+    pay: Callable[[T], U],
     finish: Callable[[T, U], V],
     till: Till,
     jobs: int,
 ) -> Iterator[tuple[T, V | PhotioError]]:
-    """Each of `found` with what `finish` made of what `call` gave, as they finish: `jobs` calls at a time.
+    """Each item with what `finish` made of what `pay` gave, as they finish: `jobs` calls at a time.
 
     As many again are taken ahead. Nothing more is taken once the till is closed, and the first trouble with the disk
     closes it, as ten bugs in a row do. Finished are as many at a time as there are cores: that a call has its answer
-    must not keep the next one waiting, and each needs memory that its thread keeps (measurements/speed.md).
-    What `found` raises is raised when everything that was taken has been given.
+    must not keep the next one waiting, and each needs memory for a photo, which its thread keeps.
+    What `items` raises is raised when everything that was taken has been given.
 
     Raises:
         UsageError: The system gives no thread; nothing was sent.
     """
-    running: dict[Future[V], T] = {}
-    fuse = _Fuse(till)
-
-    def ended() -> Iterator[tuple[T, V | PhotioError]]:
-        for future in wait(running, return_when=FIRST_COMPLETED).done:
-            yield running.pop(future), fuse.error(future) or future.result()
-
     till.ready()
-    with Pool(CORES, "finish", least=1) as finishing, Pool(jobs, "call", least=1) as calling:
+    with Pool(CORES, "finish", least=1) as finishing, Pool(jobs, "call", least=1) as paying:
         finishing.fill()
-        calling.fill()
+        paying.fill()
+        queue = PaymentQueue(pay, finish, till, paying, finishing)
         try:
-            for one in found:
+            for item in items:
                 if till.closed is not None:
                     break
-                whole: Future[V] = Future()
-                running[whole] = one
-                then = partial(_closing, till, finish, one)
-                calling.submit(_closing, till, call, one).add_done_callback(partial(_go_on, finishing, whole, then))
-                if len(running) >= 2 * jobs:
-                    yield from ended()
+                queue.add(item)
+                if len(queue) >= 2 * jobs:
+                    yield from queue.ended()
         except Exception as error:
             if isinstance(error, StorageFailed):
                 till.close(error)
-            while running:
-                yield from ended()
+            while queue:
+                yield from queue.ended()
             raise
-        while running:
-            yield from ended()
+        while queue:
+            yield from queue.ended()
 
 
-class _Fuse:
-    """Closes the till when too many in a row met a bug: the next call would be paid for in vain."""
+class PaymentQueue(Generic[T, U, V]):
+    """Items that go through two steps, each in a pool of its own: paid for, then finished.
 
-    def __init__(self, till: Till) -> None:
-        self._till = till
+    Closes the till at the first trouble with the disk, and when too many in a row met a bug: the next call would be
+    paid for in vain.
+    """
+
+    def __init__(
+        self,
+        pay: Callable[[T], U],
+        finish: Callable[[T, U], V],
+        till: Till,
+        paying: Executor,
+        finishing: Executor,
+    ) -> None:
+        self._pay, self._finish, self._till = pay, finish, till
+        self._paying, self._finishing = paying, finishing
+        self._running: dict[Future[V], T] = {}
         self._bugs = 0
 
-    def error(self, future: Future[Any]) -> PhotioError | None:
-        """What an item met, counted."""
-        raised = future.exception()
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def add(self, item: T) -> None:
+        """Let an item be paid for as soon as a thread is free."""
+        outcome: Future[V] = Future()
+        self._running[outcome] = item
+        self._paying.submit(self._pay_step, item, outcome)
+
+    def ended(self) -> Iterator[tuple[T, V | PhotioError]]:
+        """Those items that have ended, at least one, each with its outcome."""
+        for outcome in wait(self._running, return_when=FIRST_COMPLETED).done:
+            yield self._running.pop(outcome), self._error(outcome) or outcome.result()
+
+    def _pay_step(self, item: T, outcome: Future[V]) -> None:
+        try:
+            self._finishing.submit(self._finish_step, item, self._pay(item), outcome)
+        except BaseException as error:  # noqa: BLE001  raised again by whoever asks for the outcome
+            self._fail(outcome, error)
+
+    def _finish_step(self, item: T, answer: U, outcome: Future[V]) -> None:
+        try:
+            outcome.set_result(self._finish(item, answer))
+        except BaseException as error:  # noqa: BLE001  raised again by whoever asks for the outcome
+            self._fail(outcome, error)
+
+    def _fail(self, outcome: Future[V], error: BaseException) -> None:
+        if isinstance(error, StorageFailed):
+            self._till.close(error)
+        outcome.set_exception(error)
+
+    def _error(self, outcome: Future[V]) -> PhotioError | None:
+        """What an item met; bugs in a row are counted."""
+        raised = outcome.exception()
         error = of_photo(raised) if isinstance(raised, Exception) else None
         self._bugs = self._bugs + 1 if isinstance(error, Unexpected) else 0
         if error is not None and self._bugs == _BUGS_IN_A_ROW:
             self._till.close(error)
         return error
-
-
-def _closing(till: Till, work: Callable[..., U], *given: Any) -> U:  # noqa: ANN401  what `work` takes
-    """What `work` gives; the first trouble with the disk closes the till at once."""
-    try:
-        return work(*given)
-    except StorageFailed as error:
-        till.close(error)
-        raise
-
-
-def _go_on(pool: Executor, whole: Future[V], work: Callable[[U], V], answer: Future[U]) -> None:
-    """`whole` gets what `work` makes of an answer, in a thread of `pool`; or what went wrong with either."""
-
-    def settle() -> None:
-        try:
-            whole.set_result(work(answer.result()))
-        except BaseException as error:  # noqa: BLE001  raised again by whoever asks for it
-            whole.set_exception(error)
-
-    pool.submit(settle)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import click
 
@@ -27,9 +27,8 @@ from photio_prep.system.text import escaped
 @click.option("--key-file", type=click.Path(path_type=Path), help="The key's file to check.")
 @options.out
 @options.talking
-def check(model: str, device: Device, api_url: str | None, key_file: Path | None, out: Path, **given: Any) -> int:  # noqa: ANN401
+def check(model: str, device: Device, api_url: str | None, key_file: Path | None, out: Path, talk: Talk) -> int:
     """What works, what does not, and what to do. Sends nothing; costs nothing."""
-    talk = Talk(**given)
 
     def say(what: str, look: Callable[[], str]) -> None:
         try:
@@ -104,11 +103,9 @@ def _key(key_file: Path | None) -> str:
 @click.option("--latency", type=float, default=0.0, show_default=True, help="Seconds before each answer.")
 @click.option("--fault", "faults", default=None, metavar="SPEC", help="Misbehave, for instance 429:3,drop:1.")
 @options.talking
-def sandbox(port: int, latency: float, faults: str | None, **given: Any) -> int:  # noqa: ANN401
+def sandbox(port: int, latency: float, faults: str | None, talk: Talk) -> int:
     """A local stand-in of the Instant API over real HTTP on this machine, until Ctrl-C. Prints its URL."""
     from photio_prep.sandbox import Call, serve
-
-    talk = Talk(**given)
 
     def ready(url: str) -> None:
         talk.out(url)

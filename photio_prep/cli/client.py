@@ -1,26 +1,27 @@
-"""Who is asked: the sender that the options name."""
+"""Build the client that the options name; read the key."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from photio_prep import settings
 from photio_prep.api import credentials
 from photio_prep.cli.console import Talk
 from photio_prep.errors import UsageError
+from photio_prep.orders.options import PayOptions
+
+if TYPE_CHECKING:
+    from photio_prep.api.client import InstantClient
 
 
 @contextmanager
-def client(
-    *, sandbox: bool, api_url: str | None, key_file: Path | None, key_stdin: bool, keyring: bool, talk: Talk
-) -> Iterator[Any]:
+def client(pay: PayOptions, talk: Talk) -> Iterator["InstantClient"]:
     """The sender that the options name; the stand-in runs as long as it is needed."""
     from photio_prep.api.client import API_URL, InstantClient
     from photio_prep.system.deadline import Timeouts
 
-    if sandbox:
-        if api_url is not None:
+    if pay.sandbox:
+        if pay.api_url is not None:
             raise UsageError("--sandbox and --api-url exclude each other", "Give one of them")
         from photio_prep.orders.store import SANDBOX
         from photio_prep.sandbox import Sandbox
@@ -28,8 +29,8 @@ def client(
         with Sandbox() as stand_in:
             yield InstantClient("pt-sandbox", api_url=stand_in.url, endpoint=SANDBOX)
         return
-    url = settings.api_url(api_url, API_URL)
-    key = credentials.key(key_file, from_stdin=key_stdin, from_keyring=keyring)
+    url = settings.api_url(pay.api_url, API_URL)
+    key = credentials.key(pay.key_file, from_stdin=pay.key_stdin, from_keyring=pay.keyring)
     if not key.usual:
         talk.say("warning: the key does not start with pt-, as Photio's keys do")
     yield InstantClient(

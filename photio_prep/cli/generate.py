@@ -3,23 +3,22 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 
-from photio_prep import settings
 from photio_prep.api.curl import curl
 from photio_prep.api.request import doubts
-from photio_prep.cli import client, options, reporting
-from photio_prep.cli import payment as paying_
+from photio_prep.cli import client, options, payment, reporting
 from photio_prep.cli.console import Talk
-from photio_prep.cli.finish import out_of, split
+from photio_prep.cli.finish import out_of
 from photio_prep.cli.review import Decided
 from photio_prep.errors import GateStopped, UsageError, of_photo
-from photio_prep.orders import index, payment, selection, store
+from photio_prep.orders import index, selection, store
+from photio_prep.orders import payment as pay_
 from photio_prep.orders import state as states
+from photio_prep.orders.options import PayOptions
 from photio_prep.orders.preflight import SENDABLE, Preflight, image_url_note
-from photio_prep.orders.revise import reworded
+from photio_prep.orders.revise import SAME_WORDS, Wording, reworded
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.quality import Level
@@ -27,8 +26,7 @@ from photio_prep.quality import Level
 
 @click.command()
 @click.argument("orders_", metavar="ORDER...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@options.words
-@options.gating
+@options.rewording
 @options.paying
 @click.option(
     "--approved",
@@ -44,62 +42,63 @@ def generate(
     approved: Path | None,
     print_curl: bool,
     overwrite: bool,
-    jobs: int,
-    **given: Any,  # noqa: ANN401
+    wording: Wording,
+    pay: PayOptions,
+    talk: Talk,
 ) -> int:
     """PAYS: send the planned bytes of orders that are not answered yet; keep the raw answers.
 
     ORDER is a folder below orders/, or an output folder for all of them. With other words, or with --sandbox, an order
     goes on as another order beside it. Prints the folder of each answered order.
     """
-    talk, words, paying = split(given)
-    again, strictness = paying.pop("again"), paying.pop("gate")
     # Somebody who saw the gate's reasons said yes: only a gate that is asked for now knows better.
-    level = Level.OFF if approved is not None and strictness is None else settings.gate(strictness)
-    preflight = Preflight(level, pay_again=again)
-    endpoint = client.endpoint(sandbox=paying["sandbox"], api_url=paying["api_url"])
-    reporting.begin(talk, "generate", paying["price"])
-    asked = {
-        "described": words["description"] is not None,
-        "reworded": any(each is not None for each in words.values()),
-    }
+    if approved is not None and pay.gate is None:
+        pay = replace(pay, gate=Level.OFF)
+    preflight = pay.preflight
+    endpoint = client.endpoint(sandbox=pay.sandbox, api_url=pay.api_url)
+    reporting.begin(talk, "generate", pay.price)
 
     def left_out(folder: Path) -> None:
         talk.say(f"left out: {folder}: its photo was prepared again since, with the same words; name it to pay for it")
 
-    found = [each for place in orders_ for each in selection.payable(place, endpoint, left_out=left_out, **asked)]
+    described, is_reworded = wording.description is not None, wording != SAME_WORDS
+    found = [
+        folder
+        for place in orders_
+        for folder in selection.payable(place, endpoint, left_out=left_out, described=described, reworded=is_reworded)
+    ]
     decided = None if approved is None else Decided(approved, found, talk)
     if print_curl:
-        if paying["sandbox"]:
+        if pay.sandbox:
             raise UsageError("--print-curl is for the real API", "Leave --sandbox out")
-        _print_curl(found, words, endpoint, talk, preflight, decided)
+        _print_curl(found, wording, endpoint, talk, preflight, decided)
         return talk.exit_code
     if found:
         reporting.refuse_foreign(out_of(found[0]), overwrite=overwrite)
-    with paying_.client(paying, talk) as till:
-        planned = list(_planned(found, words, till.endpoint, talk, preflight, decided=decided))
+    with payment.client(pay, talk) as till:
+        planned = list(_planned(found, wording, till.endpoint, talk, preflight, decided=decided))
         new = [each for each in planned if each.folder and states.state(each.folder) in SENDABLE]
         answered = sum(states.state(each.folder) in states.ANSWERED for each in planned if each.folder)
-        paying_.quote(len(new), answered, paying, talk, till)
+        payment.quote(len(new), answered, pay, talk, till)
 
         def call(order: Order) -> State:
             state = states.state(order.folder) if order.folder else State.PLANNED
             if state is State.FINISHED:
                 return state
-            payment.pay(order, till, preflight)
+            pay_.pay(order, till, preflight)
             return State.ANSWERED
 
         def told(order: Order, state: State) -> None:
             talk.done(order, state, result=order.folder)
 
         with reporting.kept(talk), talk.progress(len(planned), "generate"):
-            paying_.each(planned, call, told, till, talk, jobs, total=len(planned))
+            payment.each(planned, call, told, till, talk, pay.jobs, total=len(planned))
     return reporting.close(talk, out_of(found[0]) if found else None, overwrite=overwrite)
 
 
 def _print_curl(
     found: list[Path],
-    words: dict[str, Any],
+    wording: Wording,
     endpoint: str,
     talk: Talk,
     preflight: Preflight,
@@ -116,7 +115,7 @@ def _print_curl(
         pictures[new.key] = root / old.key[:32] / "canvas.png"
         return replace(new, folder=root / new.key[:32])  # where it would lie, or does already
 
-    for order in _planned(found, words, endpoint, talk, preflight, decided=decided, succeed=placed):
+    for order in _planned(found, wording, endpoint, talk, preflight, decided=decided, succeed=placed):
         folder = order.folder or Path()
         state = states.state(folder)
         if state in SENDABLE:
@@ -128,7 +127,7 @@ def _print_curl(
 
 def _planned(
     found: list[Path],
-    words: dict[str, Any],
+    wording: Wording,
     endpoint: str,
     talk: Talk,
     preflight: Preflight,
@@ -140,7 +139,7 @@ def _planned(
 
     `succeed` gives an order with other words its folder beside the old one.
     """
-    for doubt in doubts(words["description"] or ""):
+    for doubt in doubts(wording.description or ""):
         talk.say(f"warning: {doubt}")
     seen = set()
     for root in {folder.parent for folder in found}:
@@ -148,7 +147,7 @@ def _planned(
     for folder in found:
         try:
             old = store.read(folder)
-            order = reworded(old, endpoint=endpoint, **words)
+            order = reworded(old, wording, endpoint=endpoint)
             if decided is not None and not decided.allows(order, old):
                 continue
             if order is not old and order.request.description:

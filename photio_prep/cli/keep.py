@@ -3,42 +3,42 @@
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import click
 
 from photio_prep.cli import options
 from photio_prep.cli.console import Talk
-from photio_prep.cli.outputs import Shelving, Wishes
+from photio_prep.cli.outputs import Shelving
 from photio_prep.errors import PhotioError
 from photio_prep.final import choose
-from photio_prep.final.options import DEFAULT_FINISHING
+from photio_prep.final.options import DEFAULT_FINISH
 from photio_prep.marketplaces import presets
+from photio_prep.options import OutputOptions
 from photio_prep.orders.state import State
 
 
 @click.command()
 @click.argument("photo", metavar="PHOTO|ORDER")
 @click.argument("number", type=click.IntRange(min=1))
-@options.out
-@options.shelf
-@click.option("--overwrite", is_flag=True, help="Replace a file that lies where the final goes.")
+@options.output(
+    options.out,
+    options.shelf,
+    click.option("--overwrite", is_flag=True, help="Replace a file that lies where the final goes."),
+)
 @options.talking
-def keep(photo: str, number: int, out: Path, overwrite: bool, **given: Any) -> int:  # noqa: ANN401
+def keep(photo: str, number: int, output: OutputOptions, talk: Talk) -> int:
     """Make one variant (`run --seeds 4`) the photo's final. Free; another number may be kept later.
 
     PHOTO is named as it was in the run, or by its final below --out; or name any ORDER of its variants. Makes the files
     of the --preset that the run was given, or of those given here. Prints the final, and each of these files.
     """
-    talk = Talk(**{name: given.pop(name) for name in ("as_json", "quiet", "verbose")})
-    wishes = Wishes(None, "none", DEFAULT_FINISHING, None, None)
-    shelving = Shelving(given, talk, wishes, overwrite=overwrite)
-    kept = choose.keep(photo, number, out, overwrite=overwrite)
+    shelving = Shelving(DEFAULT_FINISH, output, talk)
+    kept = choose.keep(photo, number, output.out, overwrite=output.overwrite)
     for note in kept.notes:
         talk.say(f"note: {kept.order.origin.source}: {note}")
-    if not shelving.wanted:
+    if not output.presets:
         shelving.choose_for(kept.order, presets.chosen(kept.presets))
-    shelving.done(kept.order, State.FINISHED, out, final=kept.final)
+    shelving.done(kept.order, State.FINISHED, output.out, final=kept.final)
     return talk.exit_code
 
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stderr
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -27,9 +27,8 @@ def models() -> None:
 
 @models.command("list")
 @options.talking
-def list_(**given: Any) -> int:  # noqa: ANN401
+def list_(talk: Talk) -> int:
     """The catalogue, best first; what is installed, and what --model auto takes."""
-    talk = Talk(**given)
     folder = models_folder()
     try:
         auto = weights.best_installed(folder).name
@@ -64,9 +63,8 @@ def list_(**given: Any) -> int:  # noqa: ANN401
 )
 @click.option("--offline", is_flag=True, help="Never use the network.")
 @options.talking
-def pull(names: tuple[str, ...], accepted: tuple[str, ...], offline: bool, **given: Any) -> int:  # noqa: ANN401
+def pull(names: tuple[str, ...], accepted: tuple[str, ...], offline: bool, talk: Talk) -> int:
     """Fetch weights and check them; `auto` fetches the best that can be reached. Prints their paths."""
-    talk = Talk(**given)
     for name in names:
         talk.out(str(pulled(name, talk, offline=offline, accepted=accepted)))
     return talk.exit_code
@@ -75,9 +73,8 @@ def pull(names: tuple[str, ...], accepted: tuple[str, ...], offline: bool, **giv
 @models.command()
 @click.argument("names", metavar="[NAME...]", nargs=-1)
 @options.talking
-def verify(names: tuple[str, ...], **given: Any) -> int:  # noqa: ANN401
+def verify(names: tuple[str, ...], talk: Talk) -> int:
     """Compare installed weights with their pinned SHA-256, byte by byte. Prints the paths of the good ones."""
-    talk = Talk(**given)
     folder = models_folder()
     chosen = names or [row.name for row in (*catalog.catalog(), *catalog.pointed()) if weights.installed(row, folder)]
     for name in chosen:

@@ -1,21 +1,30 @@
-"""The options that several verbs share, and what they mean."""
+"""The options that several verbs share, parsed into typed dataclasses."""
 
 from collections.abc import Callable
+from copy import copy
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from photio_prep.cutout.framing import Framing
+from photio_prep.api.request import checked_seed
+from photio_prep.cli.console import Talk
+from photio_prep.cutout.models.registry import ModelOptions
 from photio_prep.errors import UsageError
+from photio_prep.final.options import FinishOptions
+from photio_prep.options import OutputOptions
+from photio_prep.orders.options import PayOptions
+from photio_prep.orders.revise import Wording
 from photio_prep.system import object_store
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Decorator = Callable[[Any], Any]
 
 DESCRIPTION_HELP = "The SCENE wanted, in English, in detail (not a description of the product)."
 
 
-def several(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+def several(*options: Decorator) -> Callable[[Command], Command]:
     """The options as one decorator, in this order."""
 
     def add(command: Command) -> Command:
@@ -26,55 +35,55 @@ def several(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
     return add
 
 
+def typed(name: str, build: Callable[..., object], *options: Decorator) -> Callable[[Command], Callable[..., Any]]:
+    """The options as one decorator; the command gets what `build` makes of their values as its argument `name`."""
+
+    @several(*options)
+    def declared() -> None:
+        """Collects the options, as click keeps them on a function."""
+
+    parameters: list[click.Parameter] = declared.__click_params__  # type: ignore[attr-defined]
+    own = {parameter.name for parameter in parameters}
+
+    def add(command: Command) -> Callable[..., Any]:
+        @wraps(command)
+        def parsed(*args: object, **values: object) -> object:
+            built = build(**{name: value for name, value in values.items() if name in own})
+            others = {name: value for name, value in values.items() if name not in own}
+            return command(*args, **others, **{name: built})
+
+        parsed.__click_params__ = [*getattr(command, "__click_params__", ()), *parameters]  # type: ignore[attr-defined]
+        return parsed
+
+    return add
+
+
+class Renamed(click.Option):
+    """An option that is still taken under its `old` spelling, which the help and messages do not show."""
+
+    def __init__(self, *args: Any, old: str, **attributes: Any) -> None:  # noqa: ANN401  click's own
+        super().__init__(*args, **attributes)
+        self._old = old
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:  # noqa: ANN401  a private class of click
+        """Let the parser take both spellings."""
+        both = copy(self)
+        both.opts = [*self.opts, self._old]
+        click.Option.add_to_parser(both, parser, ctx)
+
+
 replacing = click.option(
     "--overwrite", is_flag=True, help="Replace a report, page or sheet that photio-prep did not write."
 )
 
 
-def frame_option(text: str) -> int | str:
-    """A frame's number from 0, or "photo" or "product"."""
-    if text in ("photo", "product"):
-        return text
-    if not text.isdecimal():
-        raise click.BadParameter(f"{text!r} is neither a number from 0 nor photo nor product")
-    return int(text)
-
-
-def framed(cutting: dict[str, Any]) -> dict[str, Any]:
-    """What --frame, --margin and --align mean to `prepare`; they are taken out of `cutting`.
-
-    Raises:
-        UsageError: A margin that cannot be meant, or that has no product to go around.
-    """
-    frames, margin, align = (cutting.pop(name) for name in ("frames", "margin", "align"))
-    numbers = [each for each in frames if isinstance(each, int)]
-    anew = [each for each in frames if isinstance(each, str)][-1:] == ["product"]
-    if not anew and (margin or align):
-        raise UsageError("a margin or an alignment needs a product to go around", "Give --frame product, too")
-    framing = Framing.of(margin or "8%", align or "center") if anew else None
-    return {"frame": numbers[-1] if numbers else None, "framing": framing}
-
-
-talking = several(
+talking = typed(
+    "talk",
+    Talk,
     click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout."),
     click.option("-v", "--verbose", is_flag=True, help="Where errors came from, too."),
     click.option("-q", "--quiet", is_flag=True, help="Errors only on stderr."),
 )
-
-
-def numbers(count: int) -> Callable[[str], tuple[float, ...]]:
-    """What reads so many numbers with commas between them."""
-
-    def read(text: str) -> tuple[float, ...]:
-        try:
-            found = tuple(float(each) for each in text.split(","))
-        except ValueError:
-            found = ()
-        if len(found) != count:
-            raise click.BadParameter(f"{text!r} is not {count} numbers with commas between them")
-        return found
-
-    return read
 
 
 words = several(
@@ -88,61 +97,21 @@ words = several(
         help="1 to 4294967296; -1 draws a fresh one each time. [drawn from the picture]",
     ),
 )
-cutting = several(
-    click.option("--size", default=None, metavar="TAG|WxH", help="A recommended size (see `sizes`). [the nearest]"),
+model = typed(
+    "model",
+    ModelOptions,
+    click.option("--model", default="auto", show_default=True, metavar="NAME|PATH", help="The model that cuts out."),
     click.option(
-        "--model", default="auto", show_default=True, metavar="NAME|rembg:NAME|PATH", help="The model that cuts out."
-    ),
-    click.option(
-        "--family", type=click.Choice(["u2net", "isnet", "birefnet"]), help="Of your own weights in --model PATH."
-    ),
-    click.option(
-        "--point",
-        "points",
-        type=numbers(2),
-        multiple=True,
-        metavar="X,Y",
-        help="The product is here, in pixels of the photo (needs SAM's weights). May be given again.",
-    ),
-    click.option(
-        "--not-point", "others", type=numbers(2), multiple=True, metavar="X,Y", help="Here is none of the product."
-    ),
-    click.option(
-        "--box",
-        type=numbers(4),
-        default=None,
-        metavar="LEFT,TOP,RIGHT,BOTTOM",
-        help="The product is in here, in pixels of the photo (needs SAM's weights).",
-    ),
-    click.option("--mask", type=click.Path(path_type=Path), help="Your own mask: white or opaque is product."),
-    click.option(
-        "--alpha",
-        type=click.Choice(["auto", "keep", "ignore"]),
-        default="auto",
-        show_default=True,
-        help="The photo's own transparency.",
-    ),
-    click.option(
-        "--frame",
-        "frames",
-        type=frame_option,
-        multiple=True,
-        metavar="N|product",
-        help="N: of an animation or pages, from 0. product: frame the photo anew on its product.",
-    ),
-    click.option("--margin", default=None, metavar="N%|Npx", help="Around the product, with --frame product. [8%]"),
-    click.option(
-        "--align",
-        type=click.Choice(["center", "left", "right", "top", "bottom"]),
-        default=None,
-        help="Where the product lies, with --frame product. [center]",
+        "--family",
+        type=click.Choice(["u2net", "isnet", "birefnet"]),
+        help="Network family of the weights given with --model PATH.",
     ),
     click.option(
         "--device",
         type=click.Choice(["auto", "cpu", "cuda", "openvino", "coreml"]),
         default="auto",
         show_default=True,
-        help="Where the model must run; one that is named and not used is an error.",
+        help="Device for the model. Fails if that device is not really used.",
     ),
     click.option(
         "--accept-licence",
@@ -154,26 +123,29 @@ cutting = several(
     click.option(
         "--second-opinion", is_flag=True, help="Ask another installed model whether it finds the same product."
     ),
-    click.option(
-        "--refine",
-        type=click.Choice(["fast", "off"]),
-        default="fast",
-        show_default=True,
-        help="How a model's belief becomes an edge.",
-    ),
-    click.option(
-        "--holes",
-        type=click.Choice(["auto", "keep", "fill"]),
-        default="auto",
-        show_default=True,
-        help="Holes in the product: auto closes pinholes only.",
-    ),
-    click.option("--grow", type=float, default=0, metavar="PX", help="Move the edge outwards, in canvas pixels."),
-    click.option("--shrink", type=float, default=0, metavar="PX", help="Move the edge inwards, in canvas pixels."),
-    click.option("--feather", type=float, default=0, metavar="PX", help="Soften the edge, in canvas pixels."),
     click.option("--pull", is_flag=True, help="Fetch the model first if it is missing."),
     click.option("--offline", is_flag=True, help="Never use the network (for models)."),
 )
+
+
+def wording(
+    *, description: str | None, negative_prompt: str | None, append_negative: str | None, seed: int | None
+) -> Wording:
+    """The words of a command line.
+
+    Raises:
+        UsageError: They cannot be sent.
+    """
+    if description is not None and not description.strip():
+        raise UsageError("the scene description is empty", 'Give -d "on a marble table, soft morning light"')
+    if negative_prompt is not None and append_negative is not None:
+        raise UsageError("--negative-prompt and --append-negative exclude each other", "Give one of them")
+    if seed not in (None, -1):
+        checked_seed(seed)
+    return Wording(description, negative_prompt, append_negative, seed)
+
+
+rewording = typed("wording", wording, words)
 gating = click.option(
     "--gate",
     type=click.Choice(["off", "warn", "strict"]),
@@ -189,7 +161,9 @@ def _no_store(_context: click.Context, _parameter: click.Parameter, value: Path 
 
 
 to = click.option(
-    "--to",
+    "--upload-to",
+    cls=Renamed,
+    old="--to",
     default=None,
     metavar="ADDRESS",
     callback=lambda _context, _parameter, value: object_store.checked(value),
@@ -204,10 +178,10 @@ out = click.option(
     show_default=True,
     help="Where everything goes.",
 )
-finals = several(
-    click.option(
-        "--format", "format_", type=click.Choice(["jpg", "png", "webp"]), help="Of the finals. [the photo's own]"
-    ),
+finish = typed(
+    "finish",
+    FinishOptions,
+    click.option("--format", type=click.Choice(["jpg", "png", "webp"]), help="Format of the finals. [the photo's own]"),
     click.option(
         "--product",
         type=click.Choice(["generated", "detail", "original"]),
@@ -223,8 +197,15 @@ finals = several(
         help="original, canvas, WxH of the photo's shape, or long:N.",
     ),
     click.option(
-        "--photos", type=click.Path(path_type=Path), help="Where the photo lies now: its file, or a folder with it."
+        "--originals",
+        "photos",
+        cls=Renamed,
+        old="--photos",
+        type=click.Path(path_type=Path),
+        help="Where the photo lies now: its file, or a folder with it.",
     ),
+)
+written = several(
     click.option(
         "--max-drift",
         type=click.FloatRange(0, 1000),
@@ -241,7 +222,7 @@ finals = several(
         type=click.Choice(["none", "keep-safe"]),
         default="none",
         show_default=True,
-        help="In finals. keep-safe: the photo's copyright and artist, and sRGB; never where, when or with what.",
+        help="Metadata of finals. keep-safe: the photo's copyright, artist and sRGB; never where, when or with what.",
     ),
 )
 shelf = several(
@@ -260,7 +241,10 @@ shelf = several(
         help="What finals state of how they were made (IPTC's DigitalSourceType); see docs/guides/marketplaces.md.",
     ),
 )
-paying = several(
+paying = typed(
+    "pay",
+    PayOptions,
+    gating,
     click.option("--sandbox", is_flag=True, help="Use a local stand-in of the API: free, no key."),
     click.option("--api-url", default=None, metavar="URL", help="The full endpoint URL. [PHOTIO_API_URL or Photio's]"),
     click.option(
@@ -273,8 +257,23 @@ paying = several(
         "--jobs", type=click.IntRange(1, 64), default=8, show_default=True, metavar="N", help="Calls at the same time."
     ),
     click.option(
-        "--price", type=click.FloatRange(0, 1000), default=None, metavar="X", help="Of one call, for the quote."
+        "--price",
+        type=click.FloatRange(0, 1000),
+        default=None,
+        metavar="X",
+        help="Price per call, for the cost estimate.",
     ),
-    click.option("--again", is_flag=True, help="Pay although the same was paid for as other bytes."),
+    click.option(
+        "--pay-again",
+        cls=Renamed,
+        old="--again",
+        is_flag=True,
+        help="Pay although the same was paid for as other bytes.",
+    ),
     click.option("--yes", is_flag=True, help="Do not ask before more than 25 paid calls."),
 )
+
+
+def output(*options: Decorator) -> Callable[[Command], Callable[..., Any]]:
+    """Those of the options of OutputOptions that a verb has."""
+    return typed("output", OutputOptions, *options)

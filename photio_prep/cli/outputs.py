@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from PIL import Image
 
@@ -11,41 +11,28 @@ from photio_prep import settings
 from photio_prep.cli.console import Talk
 from photio_prep.errors import PhotioError
 from photio_prep.final import provenance, writer
-from photio_prep.final.options import Finishing
+from photio_prep.final.options import FinishOptions
 from photio_prep.intake.inputs import Item
 from photio_prep.marketplaces import presets
 from photio_prep.marketplaces.writer import Shelf, Shelved
+from photio_prep.options import OutputOptions
 from photio_prep.orders import state as states
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 
 
-class Wishes(NamedTuple):
-    """What the options of finals say, beside whether files are replaced."""
-
-    format_: str | None
-    metadata: writer.Metadata
-    finishing: Finishing
-    photos: Path | None
-    max_drift: float | None
-    segment: bool = False
-
-
 class Shelving:
-    """The options --preset and --provenance of one command, taken out of `given`."""
+    """Makes the files of --preset for one command, and tells them."""
 
-    def __init__(self, given: dict[str, Any], talk: Talk, wished: Wishes, *, overwrite: bool) -> None:
-        self._talk, self._wished = talk, wished
-        self.provenance: provenance.Provenance = given.pop("provenance")
+    def __init__(self, options: FinishOptions, output: OutputOptions, talk: Talk) -> None:
+        self._talk, self._options, self._provenance = talk, options, output.provenance
         self._shelf = Shelf(
-            presets.chosen(given.pop("presets")),
-            overwrite=overwrite,
-            metadata=wished.metadata,
-            provenance=self.provenance,
+            presets.chosen(output.presets),
+            overwrite=output.overwrite,
+            metadata=output.metadata,
+            provenance=output.provenance,
             limits=settings.limits(),
         )
-        self.presets = tuple(each.name for each in self._shelf.presets)
-        self.wanted = bool(self.presets)
         self.refuse_if_in_the_way = self._shelf.refuse_if_in_the_way
 
     def choose(self, items: Iterable[Item]) -> None:
@@ -60,7 +47,7 @@ class Shelving:
 
     def xmp(self, order: Order) -> bytes | None:
         """What the final of an order states of how it was made."""
-        return provenance.packet(order, self.provenance)
+        return provenance.packet(order, self._provenance)
 
     def done(self, order: Order, state: State, out: Path, *, final: Path | None) -> None:
         """The order's final is told, then the file of each preset is made and told."""
@@ -87,8 +74,7 @@ class Shelving:
 
     def _final(self, order: Order) -> Image.Image:
         """The final picture at the photo's size, whatever size was wished of the final itself."""
-        wished = replace(self._wished.finishing, output_size="original")
-        return writer.made(order, finishing=wished, photos=self._wished.photos).image
+        return writer.made(order, replace(self._options, output_size="original", format=None, matter=None)).image
 
     def _told(self, each: Shelved, faults: list[PhotioError]) -> None:
         if not self._talk.as_json:

@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import click
 
@@ -14,36 +14,33 @@ from photio_prep.batch import scheduler
 from photio_prep.cli import client as clients
 from photio_prep.cli.console import Talk
 from photio_prep.cli.signals import heard
-from photio_prep.errors import BudgetReached, Interrupted, PhotioError, UsageError
+from photio_prep.errors import BudgetReached, Interrupted, PhotioError, Terminated, UsageError
 from photio_prep.orders import state
+from photio_prep.orders.options import PayOptions
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.system.parallel import share_heaps
 
 T = TypeVar("T")
 
-OPTIONS = ("sandbox", "api_url", "key_file", "key_stdin", "keyring", "max_calls", "price", "yes")
 # More new calls than this, and a person is asked first.
 ASK_ABOVE = 25
 
 
 @contextmanager
-def client(paying: dict[str, Any], talk: Talk) -> Iterator[Till]:
+def client(options: PayOptions, talk: Talk) -> Iterator[Till]:
     """The client that the options name, inside a till, with Ctrl-C and SIGTERM meaning: nothing new."""
-    names = ("sandbox", "api_url", "key_file", "key_stdin", "keyring")
-    with clients.client(**{name: paying[name] for name in names}, talk=talk) as sender:
-        till = Till(sender, paying["max_calls"], warn=talk.say)
+    with clients.client(options, talk) as sender:
+        till = Till(sender, options.max_calls, warn=talk.say)
         if talk.report:
             talk.report.count_by(till.billed)
 
         def leave(number: int) -> None:
-            code = 130 if number == signal.SIGINT else 143
-            if till.closed is not None and code in talk.codes:
+            stopped = stopped_by(number)
+            if till.closed is not None and stopped.exit_code in talk.codes:
                 # The second time: at once. What is in flight becomes unknown, because its claim's process is dead.
-                os._exit(code)
-            talk.codes.append(code)
-            stopped = Interrupted("stopped by the user")
-            stopped.exit_code = code
+                os._exit(stopped.exit_code)
+            talk.codes.append(stopped.exit_code)
             till.close(stopped)
             sender.stop()
             talk.say("stopping: nothing new is sent, what is in flight is waited for; once more to leave at once")
@@ -52,13 +49,18 @@ def client(paying: dict[str, Any], talk: Talk) -> Iterator[Till]:
             yield till
 
 
-def quote(calls: int, kept: int, paying: dict[str, Any], talk: Talk, till: Till, *, at_most: bool = False) -> None:
+def stopped_by(number: int) -> Interrupted:
+    """The error that a signal stops a command with."""
+    return (Interrupted if number == signal.SIGINT else Terminated)("stopped by the user")
+
+
+def quote(calls: int, kept: int, options: PayOptions, talk: Talk, till: Till, *, at_most: bool = False) -> None:
     """Say what the run will cost before it starts; ask before a big one.
 
     Args:
         calls: New calls; with `at_most` all that there can be.
         kept: Orders that are answered already; with `at_most` a guess, and among the calls.
-        paying: The options of a paying verb.
+        options: Of a paying verb.
         talk: Tells it.
         till: Lets no more through than were agreed to.
         at_most: The number is a bound.
@@ -66,18 +68,18 @@ def quote(calls: int, kept: int, paying: dict[str, Any], talk: Talk, till: Till,
     Raises:
         UsageError: It is a big one, and there is nobody to ask.
     """
-    limit = paying["max_calls"]
+    limit = options.max_calls
     most = calls if limit is None else min(calls, limit)
     about = "up to " if at_most and most > 1 else ""
-    told = f"{about}{most} {'free sandbox' if paying['sandbox'] else 'paid'} {'call' if most == 1 else 'calls'}"
-    if paying["price"] is not None and not paying["sandbox"]:
-        told += f", {about}{most * paying['price']:.2f} at {paying['price']:g} each"
+    told = f"{about}{most} {'free sandbox' if options.sandbox else 'paid'} {'call' if most == 1 else 'calls'}"
+    if options.price is not None and not options.sandbox:
+        told += f", {about}{most * options.price:.2f} at {options.price:g} each"
     if most < calls:
         told += f" (of {calls}, by --max-calls)"
     if kept:
         told += f"; {'perhaps ' if at_most else ''}{kept} answered already, free"
     talk.say(told)
-    if paying["yes"] or paying["sandbox"]:
+    if options.yes or options.sandbox:
         return
     likely = most - kept if at_most else most
     if likely <= ASK_ABOVE:
@@ -101,7 +103,7 @@ def each(
 ) -> None:
     """`call` for each order by `jobs` threads, then `finish` by a few; what goes wrong is told and counted."""
     share_heaps()
-    for order, error in scheduler.as_done(found, call, finish, till, jobs):
+    for order, error in scheduler.pay_and_finish(found, call, finish, till, jobs):
         # One that was interrupted stays planned; why nothing more is sent is told once.
         if error is not None and not isinstance(error, Interrupted):
             # The photo first: nobody knows an order by its digits.

@@ -22,18 +22,17 @@ class _Named(click.Group):
         found = super().get_command(ctx, cmd_name)
         if found is None and not cmd_name.startswith("-"):
             preset = presets_.by_name(cmd_name)
-            found = options.talking(click.Command(cmd_name, callback=lambda **given: _shown(preset, Talk(**given))))
+            found = click.command(cmd_name)(options.talking(lambda talk: _shown(preset, talk)))
         return found
 
 
 @click.group(cls=_Named, invoke_without_command=True, subcommand_metavar="[NAME | check FILE... --preset NAME]")
 @options.talking
 @click.pass_context
-def presets(ctx: click.Context, /, **given: Any) -> int:  # noqa: ANN401
+def presets(ctx: click.Context, /, talk: Talk) -> int:
     """What marketplaces ask of a picture; with a NAME, each rule with its source and date. `check` looks at a file."""
     if ctx.invoked_subcommand is not None:
         return 0
-    talk = Talk(**given)
     for each in presets_.catalogue():
         if talk.as_json:
             talk.line(_facts(each))
@@ -78,9 +77,8 @@ def _facts(preset: Preset) -> dict[str, Any]:
 @click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--preset", "wanted", multiple=True, required=True, metavar="NAME", help="Whose rules. May be repeated.")
 @options.talking
-def check(paths: tuple[Path, ...], wanted: tuple[str, ...], **given: Any) -> int:  # noqa: ANN401
+def check(paths: tuple[Path, ...], wanted: tuple[str, ...], talk: Talk) -> int:
     """Whether files, made by whatever program, keep to a marketplace's rules. Exit code 3 where one does not."""
-    talk = Talk(**given)
     chosen = presets_.chosen(wanted)
     for path in paths:
         try:

@@ -1,7 +1,6 @@
 """review: the page to look at, contact sheets, and what the decisions made in the page mean for `generate`."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -34,14 +33,13 @@ def review(
     overwrite: bool,
     open_: bool,
     price: float | None,
-    **given: Any,  # noqa: ANN401
+    talk: Talk,
 ) -> int:
     """A static page to look at: each photo, what will be or was sent, and what came of it. Prints its path.
 
     Approve and reject in the page, save decisions.json, and pay for what is approved:
     `photio-prep generate DIR --approved decisions.json`. The page works from file://, holds no key and talks to nobody.
     """
-    talk = Talk(**given)
     if not folder.exists():
         raise UsageError(
             "nothing is there yet", "Run prepare or run first, or name an output folder", subject=str(folder)

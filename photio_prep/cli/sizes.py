@@ -21,15 +21,20 @@ from photio_prep.types import Photo
 @click.argument("what", metavar="[PHOTO|WxH]", required=False)
 @click.option("--model", default="auto", show_default=True, metavar="NAME", help="The model that finds the product.")
 @click.option("--mask", type=click.Path(path_type=Path), help="Your own mask: white or opaque is product.")
-@click.option("--margin", default="8%", show_default=True, metavar="N%|Npx", help="As of prepare --frame product.")
+@click.option(
+    "--margin",
+    default="8%",
+    show_default=True,
+    metavar="N%|Npx",
+    help="Margin around the product, as of prepare --reframe.",
+)
 @options.talking
-def sizes(what: str | None, model: str, mask: Path | None, margin: str, **given: Any) -> int:  # noqa: ANN401
+def sizes(what: str | None, model: str, mask: Path | None, margin: str, talk: Talk) -> int:
     """The recommended sizes; with a photo or a size, what it snaps to, and why.
 
     With a photo its product is looked for, too: how many of its pixels the generator really sees at each size, and how
-    many it would see with `prepare --frame product`.
+    many it would see with `prepare --reframe`.
     """
-    talk = Talk(**given)
     framing = Framing.of(margin)
     source = _source(what) if what else None
     if source is None:
@@ -44,7 +49,7 @@ def sizes(what: str | None, model: str, mask: Path | None, margin: str, **given:
     product = _product(source, model, mask, talk) if isinstance(source, Photo) else None
     found = advice(size, product, framing)
     if not talk.as_json and product:
-        talk.out(f"   {'':<26} {'':>5}  {'':>9}  {'the whole photo':<39}  --frame product")
+        talk.out(f"   {'':<26} {'':>5}  {'':>9}  {'the whole photo':<39}  --reframe")
     for one in found:
         _told(one, talk)
     _why(size, found, talk)
@@ -81,7 +86,7 @@ def _why(source: Size, found: tuple[Advice, ...], talk: Talk) -> None:
         most = max(again, key=lambda each: each.reframed_product or 0)
         times = (most.reframed_product or 0) / chosen.product
         talk.say(
-            f"--frame product --size {most.size.size} would show the generator {times:.1f} times as many pixels of the"
+            f"--reframe --size {most.size.size} would show the generator {times:.1f} times as many pixels of the"
             f" product; the final would be {most.reframed.source if most.reframed else ''}"
         )
         if most.reframed and most.reframed.scale > 1:

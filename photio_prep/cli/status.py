@@ -3,7 +3,6 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -56,9 +55,8 @@ class _Sums:
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("photio-out"))
 @click.option("--price", type=click.FloatRange(0, 1000), default=None, metavar="X", help="Of one call, for the spend.")
 @options.talking
-def status(folder: Path, price: float | None, **given: Any) -> int:  # noqa: ANN401
+def status(folder: Path, price: float | None, talk: Talk) -> int:
     """States and spend of the orders in an output folder, and what to do next."""
-    talk = Talk(**given)
     if not folder.exists():
         raise UsageError(
             "nothing is there yet", "Run prepare or run first, or name an output folder", subject=str(folder)
@@ -147,13 +145,12 @@ def _sum(sums: _Sums, out: Path, price: float | None, talk: Talk) -> None:
     "--as", "word", type=click.Choice(["retry", "lost"]), required=True, help="retry: pay (again). lost: give up."
 )
 @options.talking
-def resolve(orders_: tuple[Path, ...], word: str, **given: Any) -> int:  # noqa: ANN401
+def resolve(orders_: tuple[Path, ...], word: str, talk: Talk) -> int:
     """Say what became of orders whose outcome is unknown.
 
     `retry` makes the order planned again: the next `generate` or `run` pays for it, perhaps a second time.
     `lost` gives it up. Either way the lost call stays counted as perhaps billed.
     """
-    talk = Talk(**given)
     for folder in orders_:
         try:
             order = store.read(folder)

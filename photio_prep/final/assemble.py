@@ -11,9 +11,8 @@ from photio_prep.final import restore
 from photio_prep.final.added_parts import outline
 from photio_prep.final.crop import crop, seen
 from photio_prep.final.drift import figures
-from photio_prep.final.options import DEFAULT_FINISHING, Finishing, output_size
+from photio_prep.final.options import DEFAULT_FINISH, FinishOptions, output_size
 from photio_prep.geometry import Size
-from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits
 from photio_prep.imaging.encode import final_format
 from photio_prep.imaging.limits import check_extent
 from photio_prep.intake.load import Source
@@ -29,73 +28,48 @@ _SAME_ALPHA = 2.0
 def finish_order(
     order: Order,
     result: Result | None = None,
-    finishing: Finishing = DEFAULT_FINISHING,
+    options: FinishOptions = DEFAULT_FINISH,
     *,
-    format_: str | None = None,
     photo: Source | Photo | None = None,
-    photos: Path | None = None,
-    matter: Matter | None = None,
-    limits: Limits = DEFAULT_LIMITS,
 ) -> Final:
-    """The final of an answered order that may come from another program; arguments and errors as of `pipeline.finish`.
-
-    Args:
-        order: The order that was answered.
-        result: Its answer; None reads the one in the order's folder.
-        finishing: Whose pixels, and which size.
-        format_: "jpg", "png" or "webp"; None is the photo's own.
-        photo: The photo, where the order's own cannot be found again.
-        photos: A file, or a folder, in which it is looked for too.
-        matter: Cuts the answer out, so that what was added to the product is found.
-        limits: Maximum size of the photo.
-    """
+    """Finish an order that another program may have written; arguments and errors as of `pipeline.finish`."""
     try:
-        check_extent(order.placement.source, limits)
+        check_extent(order.placement.source, options.limits)
     except PhotoRefused as error:
         raise error.about(str(order.folder or order.origin.source)) from None
     result = result or payment.answered(order)
     if result.placement != order.placement:  # one answer may serve photos of several sizes
         result = replace(result, placement=order.placement)
-    format_ = final_format(order.origin.format, format_)
-    return assembled(
-        order, result, finishing, format_=format_, photo=photo, photos=photos, matter=matter, limits=limits
-    )
+    return assembled(order, result, options, photo=photo)
 
 
 def assembled(
     order: Order,
     result: Result,
-    finishing: Finishing = DEFAULT_FINISHING,
+    options: FinishOptions = DEFAULT_FINISH,
     *,
-    format_: str = "PNG",
     photo: Source | Photo | None = None,
-    photos: Path | None = None,
-    matter: Matter | None = None,
-    limits: Limits = DEFAULT_LIMITS,
 ) -> Final:
     """The final of an order: RGB at the wished size, its product by the wished pixels.
 
     Args:
         order: The order that was answered.
         result: Its answer.
-        finishing: What is wished.
-        format_: Of the final's file.
+        options: How the final is made.
         photo: The photo, where the order's own cannot be found again.
-        photos: A file, or a folder, in which it is looked for too.
-        matter: Cuts the answer out, so that what was added to the product is seen, too.
-        limits: What the photo may be at most.
 
     Raises:
         PhotoRefused: The photo's pixels are wished for, and it is not there or another one now.
-        UsageError: The output size has another shape than the photo.
+        UsageError: The output size has another shape than the photo, or finals are not written in this format.
         StorageFailed: The order's cutout cannot be read back.
     """
     way, answer, notes = result.placement, result.image, []
+    format_ = final_format(order.origin.format, options.format)
     frame = seen(answer, way)
-    size = output_size(finishing.output_size, way.source, frame)
-    drift = measured(order, answer, matter)
-    found, why = _photo(order, finishing, photo, photos, limits)
-    product = finishing.product or ("original" if found else "generated")
+    size = output_size(options.output_size, way.source, frame)
+    drift = measured(order, answer, options.matter)
+    found, why = _photo(order, options, photo)
+    product = options.product or ("original" if found else "generated")
     if why:
         notes.append(why)
     scales = round(size.width / way.source.width, 4), round(size.width / frame.width, 4)
@@ -156,16 +130,15 @@ def product_layer(order: Order, photo: Photo, size: Size) -> Image.Image:
     return restore.layer(view, cutout_of(order), pure=pure, alpha=alpha)
 
 
-def _photo(
-    order: Order, finishing: Finishing, photo: Source | Photo | None, photos: Path | None, limits: Limits
-) -> tuple[Photo | None, str]:
+def _photo(order: Order, options: FinishOptions, photo: Source | Photo | None) -> tuple[Photo | None, str]:
     """The photo, or why there is none where none was asked for by name."""
+    photos = None if options.photos is None else Path(options.photos)
     try:
-        return original_photo.found(order, photo, photos=photos, limits=limits), ""
+        return original_photo.found(order, photo, photos=photos, limits=options.limits), ""
     except PhotoRefused as error:
-        if finishing.product in ("original", "detail") or photo is not None or photos is not None:
+        if options.product in ("original", "detail") or photo is not None or photos is not None:
             raise
-        if finishing.product == "generated":
+        if options.product == "generated":
             return None, ""
         return None, f"{error.found}, so the product is the generator's. {error.fix}"
 

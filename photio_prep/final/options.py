@@ -1,12 +1,16 @@
-"""What may be wished of a final."""
+"""Options of a final: whose pixels its product has, its size, its format."""
 
 import re
 from dataclasses import dataclass
-from typing import Literal, get_args
+from pathlib import Path
+from typing import Literal, TypedDict, get_args
 
 from photio_prep.errors import UsageError
 from photio_prep.geometry import Placement, Size
+from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
+from photio_prep.types import Matter
 
+Metadata = Literal["none", "keep-safe"]
 Product = Literal["generated", "detail", "original"]
 
 # Finals larger than this are nobody's wish: eight times as many pixels as a 12 MP photo has.
@@ -14,7 +18,7 @@ _MOST = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Finishing:
+class FinishOptions:
     """How an answer becomes a final.
 
     `product`: whose pixels the product has. "generated": the answer's. "original": the photo's own. "detail": the
@@ -22,10 +26,18 @@ class Finishing:
     "generated", with a warning.
     `output_size`: "original" (the photo's), "canvas" (no pixel more than the answer has), "WxH" of the photo's shape,
     or "long:N" for a longer side of N pixels.
+    `format`: "jpg", "png" or "webp"; None is the photo's own format.
+    `photos`: the photo's file, or a folder in which it is looked for.
+    `matter`: cuts the answer out, so that `final.drift` sees what was added to the product, too.
+    `limits`: what the photo may be at most.
     """
 
     product: Product | None = None
     output_size: str = "original"
+    format: str | None = None
+    photos: str | Path | None = None
+    matter: Matter | None = None
+    limits: Limits = DEFAULT_LIMITS
 
     def __post_init__(self) -> None:
         if self.product is not None and self.product not in get_args(Product):
@@ -43,6 +55,7 @@ class Finishing:
         output_size(self.output_size, way.source, way.box.size)
 
     def __str__(self) -> str:
+        """The two options that decide the pixels of a final, as its record holds them."""
         return f"product {self.product or 'auto'}, size {self.output_size}"
 
 
@@ -67,7 +80,7 @@ def output_size(text: str, photo: Size, seen: Size) -> Size:
     """The size in pixels of the final.
 
     Args:
-        text: As in `Finishing`.
+        text: As in `FinishOptions`.
         photo: Size of the photo.
         seen: Size of the photo's frame in the answer.
 
@@ -98,4 +111,15 @@ def _high(photo: Size, height: int) -> Size:
     return Size(max(1, (2 * photo.width * height + photo.height) // (2 * photo.height)), height)
 
 
-DEFAULT_FINISHING = Finishing()
+DEFAULT_FINISH = FinishOptions()
+
+
+class FinishKeywords(TypedDict, total=False):
+    """The options of `FinishOptions` as keyword arguments."""
+
+    product: Product | None
+    output_size: str
+    format: str | None
+    photos: str | Path | None
+    matter: Matter | None
+    limits: Limits

@@ -1,15 +1,16 @@
 """Order -> the final's file in the output folder."""
 
+from dataclasses import replace
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypedDict, Unpack
+from typing import Any, NamedTuple
 
 from photio_prep import settings
 from photio_prep.errors import OutputExists, UsageError
 from photio_prep.final import superseded
 from photio_prep.final.assemble import finish_order
-from photio_prep.final.options import DEFAULT_FINISHING, Finishing
+from photio_prep.final.options import DEFAULT_FINISH, FinishOptions, Metadata
 from photio_prep.final.publish import place, publish, refuse_special
 from photio_prep.imaging.encode import SANDBOX_MARK, SUFFIXES, encoded, final_format
 from photio_prep.intake.inputs import MARK
@@ -18,22 +19,7 @@ from photio_prep.orders.origin import Origin
 from photio_prep.orders.records import read_if_there, written
 from photio_prep.orders.store import Order
 from photio_prep.system import files
-from photio_prep.types import Final, Matter, Result
-
-Metadata = Literal["none", "keep-safe"]
-
-
-class FinalOptions(TypedDict, total=False):
-    """How a final is made and written; see `place_final`."""
-
-    format_: str | None
-    overwrite: bool
-    metadata: Metadata
-    xmp: bytes | None
-    finishing: Finishing
-    photos: Path | None
-    matter: Matter | None
-    result: Result | None
+from photio_prep.types import Final, Result
 
 
 def final_path(order: Order, out: Path, format_: str | None = None) -> Path:
@@ -81,18 +67,35 @@ class Placed(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def write_final(order: Order, out: Path, **options: Unpack[FinalOptions]) -> Path:
+def write_final(
+    order: Order,
+    out: Path,
+    options: FinishOptions = DEFAULT_FINISH,
+    *,
+    overwrite: bool = False,
+    metadata: Metadata = "none",
+    xmp: bytes | None = None,
+    result: Result | None = None,
+) -> Path:
     """The path of `place_final`."""
-    return place_final(order, out, **options).path
+    return place_final(order, out, options, overwrite=overwrite, metadata=metadata, xmp=xmp, result=result).path
 
 
-def place_final(order: Order, out: Path, **options: Unpack[FinalOptions]) -> Placed:
+def place_final(
+    order: Order,
+    out: Path,
+    options: FinishOptions = DEFAULT_FINISH,
+    *,
+    overwrite: bool = False,
+    metadata: Metadata = "none",
+    xmp: bytes | None = None,
+    result: Result | None = None,
+) -> Placed:
     """Make the final of the kept answer, write it, mark the order finished. Free, repeatable for ever.
 
     With `metadata` "keep-safe" it carries the photo's copyright and artist and a profile of sRGB. `xmp` is what it
-    says of how it was made (provenance.py); without either it holds pixels only. With `photos`, a file or a folder, the
-    photo is looked for there too. The order's folder gets the final's proof, and the drift of the answer as figures and
-    as a picture; with `matter`, also what that finds in the answer. `result` is the kept answer, where it is at hand.
+    says of how it was made (provenance.py); without either it holds pixels only. The order's folder gets the final's
+    proof, and the drift of the answer as figures and as a picture. `result` is the kept answer, where it is at hand.
 
     Where another order of the photo was paid for since, that one's final stays unless `overwrite`; a variant that was
     kept since stays in any case.
@@ -102,18 +105,16 @@ def place_final(order: Order, out: Path, **options: Unpack[FinalOptions]) -> Pla
         UsageError: There is no answer yet, or the size has another shape than the photo.
         PhotoRefused: The photo's pixels are asked for, and it is gone or changed.
     """
-    target = final_path(order, out, options.get("format_"))
+    target = final_path(order, out, options.format)
     if order.folder is None:
         raise UsageError("an order in memory has no place for its final", "Use flow.finish")
-    finishing, metadata = options.get("finishing", DEFAULT_FINISHING), options.get("metadata", "none")
-    matter, xmp, overwrite = options.get("matter"), options.get("xmp"), options.get("overwrite", False)
-    wishes = f"{finishing}, metadata {metadata}, xmp {sha256(xmp or b'').hexdigest()[:16]}"
-    wishes += f", segmented by {getattr(matter, 'name', 'a matter')}" if matter else ""
+    recipe = f"{options}, metadata {metadata}, xmp {sha256(xmp or b'').hexdigest()[:16]}"
+    recipe += f", segmented by {getattr(options.matter, 'name', 'a matter')}" if options.matter else ""
     mark = state.finished(order.folder, order.origin, target.suffix)
     # Made without the photo, because it could not be found: perhaps it can by now.
-    fallen = finishing.product is None and proof(order).get("product") == "generated"
+    fallen = options.product is None and proof(order).get("product") == "generated"
     is_ours = mark is not None and target.is_file() and state.same(target, mark)
-    if is_ours and mark and mark.get("made") == wishes and not mark.get("by") and not fallen and not overwrite:
+    if is_ours and mark and mark.get("made") == recipe and not mark.get("by") and not fallen and not overwrite:
         return Placed(target, order)
     incumbent = superseded.find(order, target)
     if incumbent is not None and superseded.stays(incumbent, order, overwrite=overwrite):
@@ -121,18 +122,17 @@ def place_final(order: Order, out: Path, **options: Unpack[FinalOptions]) -> Pla
         winner = incumbent.folder
         if mark is None:
             data = files.read_own(target, files.OUTPUT)
-            state.mark_finished(order.folder, order.origin, target, data, wishes, winner.name)
+            state.mark_finished(order.folder, order.origin, target, data, recipe, winner.name)
         note = f"its final stays as it is, that of {winner}, kept or paid for since; `photio-prep keep` changes it"
         return Placed(target, index.read_order(incumbent), (note,))
-    result = options.get("result") or payment.answered(order)
-    format_, photos = options.get("format_"), options.get("photos")
-    final = made(order, format_=format_, finishing=finishing, photos=photos, matter=matter, result=result)
+    result = result or payment.answered(order)
+    final = made(order, options, result)
     credit = order.origin.credit if metadata == "keep-safe" else None
     data = encoded(final.image, final.format, sandbox=order.sandbox, credit=credit, xmp=xmp)
     # Killed between writing the final and marking it: the very same bytes are ours.
     if files.own_bytes(target, len(data)) != data:
         refuse_if_in_the_way(order, target, overwrite=overwrite)
-    notes = put(order, out, target, data, wishes)
+    notes = put(order, out, target, data, recipe)
     record(order, final, result)
     return Placed(target, order, notes)
 
@@ -155,23 +155,13 @@ def put(order: Order, out: Path, target: Path, data: bytes, made: str) -> tuple[
     return note
 
 
-def made(
-    order: Order,
-    *,
-    format_: str | None = None,
-    finishing: Finishing = DEFAULT_FINISHING,
-    photos: Path | None = None,
-    matter: Matter | None = None,
-    result: Result | None = None,
-) -> Final:
+def made(order: Order, options: FinishOptions = DEFAULT_FINISH, result: Result | None = None) -> Final:
     """The final of the kept answer, not yet encoded: RGB, with its proof, drift and notes. Writes nothing.
 
     Raises:
-        UsageError, PhotoRefused: As `write_final`.
+        UsageError, PhotoRefused: As `place_final`.
     """
-    return finish_order(
-        order, result, finishing, format_=format_, photos=photos, matter=matter, limits=settings.limits()
-    )
+    return finish_order(order, result, replace(options, limits=settings.limits()))
 
 
 def record(order: Order, final: Final, result: Result) -> None:

@@ -202,7 +202,7 @@ def _seek(opened: ImageFile.ImageFile, job: Job) -> tuple[str, ...]:
         if job.frame is None and frames != 1:
             if job.format != "HEIC":
                 raise PhotoRefused(
-                    f"it holds {frames} frames or pages", f"Choose one with --frame 0 to --frame {frames - 1}"
+                    f"it holds {frames} frames or pages", f"Choose one with --page 0 to --page {frames - 1}"
                 )
             return (f"it holds {frames} pictures; the one that it calls its first is used",)
         if job.frame is None:

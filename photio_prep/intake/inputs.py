@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from photio_prep.errors import PhotoRefused, UsageError
@@ -43,9 +43,9 @@ class Item(NamedTuple):
     job: job_table.Job | None = None
 
     @property
-    def wishes(self) -> Mapping[str, Any]:
-        """Arguments of `flow.prepare` that this photo's row gives, in place of the command line's."""
-        return self.job.wishes if self.job else {}
+    def options(self) -> job_table.RowOptions:
+        """The options that this photo's row sets, in place of the command's."""
+        return self.job.options if self.job else job_table.DEFAULT_ROW
 
 
 def expand(

@@ -1,15 +1,15 @@
-"""Job tables (.csv, .jsonl) -> one job a row, or every mistake that they hold."""
+"""Validate the rows of job tables (.csv, .jsonl); report every mistake."""
 
 import difflib
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from photio_prep.errors import Mistakes, PhotioError, UsageError
-from photio_prep.geometry import named
+from photio_prep.geometry import Recommended, named
 from photio_prep.intake.table_reader import Fault, Row, Table, cells, opened
 from photio_prep.system import object_store, seeds
 
@@ -32,11 +32,26 @@ _PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"
 CheckPreset = Callable[[str], object]
 
 
+@dataclass(frozen=True, slots=True)
+class RowOptions:
+    """The options of `prepare` that one row sets in place of the command's; None where it sets none."""
+
+    description: str | None = None
+    negative_prompt: str | None = None
+    append_negative: str | None = None
+    seed: int | None = None
+    size: Recommended | None = None
+    mask: Path | None = None
+
+
+DEFAULT_ROW = RowOptions()
+
+
 class Job(NamedTuple):
     """One row: `source` is a path or a URL, `output` the final's name below --out without suffix.
 
-    `chosen`: the table says so itself. `wishes` are arguments of `flow.prepare` that come before those of the command
-    line, `presets` names what the final is laid out for, in place of the command line's. `row` is the row in its table.
+    `chosen`: the table sets it. `options` and `presets` (names) come before those of the command line. `row` is the row
+    as it stands in its table.
     """
 
     table: Table
@@ -44,7 +59,7 @@ class Job(NamedTuple):
     source: Path | str
     output: str
     chosen: bool
-    wishes: Mapping[str, Any]
+    options: RowOptions
     presets: tuple[str, ...] = ()
 
 
@@ -147,7 +162,7 @@ def _job(table: Table, row: Row, reading: _Reading) -> Job | None:
             if name not in COLUMNS:
                 wrong(*_unknown(name))
     told = _told(row, wrong)
-    wishes = _wishes(told, table.path.parent, wrong)
+    options = _options(told, table.path.parent, wrong)
     presets = _presets(told.get("preset", ""), reading.check_preset, wrong)
     if not (reading.described or "description" in told):
         wrong("no scene description", "Fill in `description`, or give one for all with -d")
@@ -155,7 +170,7 @@ def _job(table: Table, row: Row, reading: _Reading) -> Job | None:
     chosen = _output(told["output"], wrong) if "output" in told else ""
     if place is None:
         return None
-    job = Job(table, row, place[0], chosen or place[1], bool(chosen), wishes, presets)
+    job = Job(table, row, place[0], chosen or place[1], bool(chosen), options, presets)
     _apart(job, reading, wrong)
     return job if len(reading.mistakes) == before else None
 
@@ -175,29 +190,26 @@ def _told(row: Row, wrong: Callable[[str, str], None]) -> dict[str, str]:
     return told
 
 
-def _wishes(told: dict[str, str], folder: Path, wrong: Callable[[str, str], None]) -> dict[str, Any]:
-    wishes: dict[str, Any] = {name: told[name] for name in ("description",) if name in told}
-    negative = [name for name in ("negative_prompt", "append_negative") if name in told]
-    if len(negative) == 2:
+def _options(told: dict[str, str], folder: Path, wrong: Callable[[str, str], None]) -> RowOptions:
+    if "negative_prompt" in told and "append_negative" in told:
         wrong("both negative_prompt and append_negative", "Give one of them")
-    elif negative:  # what a row says about it, it says alone
-        wishes |= {"negative_prompt": None, "append_negative": None, negative[0]: told[negative[0]]}
+    seed, size, mask = None, None, None
     if "seed" in told:
         seed = int(told["seed"]) if re.fullmatch(r"-1|[0-9]{1,10}", told["seed"], re.ASCII) else 0
         if seed != -1 and not 1 <= seed <= seeds.LAST:
             wrong(f"seed {told['seed'][:40]!r} is no seed", f"Give 1 to {seeds.LAST}, -1 for a fresh one, or nothing")
-        wishes["seed"] = seed
     elif "sku" in told:
-        wishes["seed"] = seeds.of_sku(told["sku"])
+        seed = seeds.of_sku(told["sku"])
     if "size" in told:
         try:
-            wishes["size"] = named(told["size"])
+            size = named(told["size"])
         except UsageError as error:
             wrong(error.found, error.fix)
     if "mask" in told:
-        wishes["mask"] = folder / told["mask"]
-        _there(wishes["mask"], "mask", wrong)
-    return wishes
+        mask = folder / told["mask"]
+        _there(mask, "mask", wrong)
+    description, replacing, added = (told.get(name) for name in ("description", "negative_prompt", "append_negative"))
+    return RowOptions(description, replacing, added, seed, size, mask)
 
 
 def _presets(text: str, check: CheckPreset, wrong: Callable[[str, str], None]) -> tuple[str, ...]:

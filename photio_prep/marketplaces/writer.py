@@ -10,6 +10,7 @@ from PIL import Image
 from photio_prep.cutout.framing import box_of
 from photio_prep.errors import OutputExists, PresetFailed, UsageError
 from photio_prep.final import superseded, writer
+from photio_prep.final.options import Metadata
 from photio_prep.final.provenance import Provenance, packet
 from photio_prep.final.publish import publish
 from photio_prep.geometry import Box
@@ -66,7 +67,7 @@ class Shelf:
         presets: tuple[Preset, ...],
         *,
         overwrite: bool = False,
-        metadata: writer.Metadata = "none",
+        metadata: Metadata = "none",
         provenance: Provenance = "trained",
         limits: Limits = DEFAULT_LIMITS,
         taken: Callable[[Path, str], str] | None = None,

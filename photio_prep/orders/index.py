@@ -64,7 +64,7 @@ class OrderIndex:
         return self
 
     def _add(self, name: str, origin: Origin) -> None:
-        keys = {("wish", *_wish(origin)), ("source", origin.source), ("path", origin.path)}
+        keys = {("wish", *origin.identity), ("source", origin.source), ("path", origin.path)}
         for key in keys | {("base", fold(base)) for base in (origin.base, origin.place, _plain(origin.base))}:
             names = self._folders.get(hash(key))
             if names is None:
@@ -102,8 +102,8 @@ class OrderIndex:
 
     def with_wish(self, order: Order) -> list[Entry]:
         """All other orders of the same bytes, cut out in the same way."""
-        wish = _wish(order.origin)
-        return [entry for entry in self._entries("wish", *wish, but=order.key[:32]) if _wish(entry.origin) == wish]
+        wish = order.origin.identity
+        return [entry for entry in self._entries("wish", *wish, but=order.key[:32]) if entry.origin.identity == wish]
 
     def with_source(self, source: str) -> list[Entry]:
         """All of an input as it was given."""
@@ -160,11 +160,6 @@ def of(root: Path) -> OrderIndex:
 def _plain(base: str) -> str:
     """A name without the digits that keep it apart from another photo's."""
     return re.sub(r"~[0-9a-f]{6}(?:[0-9a-f]{6})?$", "", base)
-
-
-def _wish(origin: Origin) -> tuple[str, str]:
-    """Which bytes were to be cut out, and how. Early version 0.1 wrote lengths as 0.0 or 0, depending on who asked."""
-    return origin.digest, re.sub(r"(\d)\.0(?=,|$)", r"\1", origin.options)
 
 
 def is_same_photo(one: Origin, other: Origin) -> bool:

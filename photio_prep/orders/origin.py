@@ -29,10 +29,11 @@ class Origin:
     """The photo that an order was made from.
 
     `source` is the input as given; `digest` the SHA-256 of its bytes; `format` its Pillow format; `output` where its
-    final belongs below the output folder, without suffix, with slashes; `options` how it was asked to be cut out;
-    `credit` whose it is, which a final may carry on; `gate` what the gate thinks of its cutout, None where it was not
-    judged; `path` its absolute path, "" where it is no file; `variant` which of several orders of the photo this is,
-    None for its only one; `record` the digits of its files in the order's folder, where those are written already.
+    final belongs below the output folder, without suffix, with slashes; `options` how it was asked to be cut out, as
+    `PrepareOptions.describe` writes it; `credit` whose it is, which a final may carry on; `gate` what the gate thinks
+    of its cutout, None where it was not judged; `path` its absolute path, "" where it is no file; `variant` which of
+    several orders of the photo this is, None for its only one; `frame` which frame or page of a file with several, None
+    for the only one; `record` the digits of its files in the order's folder, where those are written already.
     """
 
     source: str
@@ -45,6 +46,7 @@ class Origin:
     gate: Judgement | None = None
     path: str = ""
     variant: Variant | None = None
+    frame: int | None = None
     record: str = field(default="", compare=False)
 
     @property
@@ -56,6 +58,14 @@ class Origin:
     def base(self) -> str:
         """The place of the photo's final below the output folder, of whichever variant that is made."""
         return self.variant.of if self.variant else self.place
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """The photo's bytes, and how they were asked to be cut out.
+
+        Early version 0.1 wrote lengths as 0.0 or 0, depending on who asked.
+        """
+        return self.digest, re.sub(r"(\d)\.0(?=,|$)", r"\1", self.options)
 
     @property
     def number(self) -> int:
@@ -95,8 +105,16 @@ def read_origin(path: Path, facts: dict[str, Any], plan: Mapping[str, Any] | Non
         credit=Credit(**{name: clean(str(noted.get(name, ""))) for name in Credit._fields}),
         path=facts.get("path", ""),
         variant=_variant(path, facts, plan),
+        frame=_frame(facts),
         record=path.stem.partition("-")[2],
     )
+
+
+def _frame(facts: dict[str, Any]) -> int | None:
+    """Which frame of a file with several; a record of early version 0.1 has it among the options only."""
+    noted: int | None = facts.get("frame")
+    old = None if "frame" in facts else re.search(r", frame (\d+)(?:,|$)", facts["options"])
+    return int(old[1]) if old else noted
 
 
 def _variant(path: Path, facts: dict[str, Any], plan: Mapping[str, Any] | None) -> Variant | None:

@@ -15,7 +15,7 @@ from photio_prep.orders.store import Order
 from photio_prep.system import files
 from photio_prep.types import Photo
 
-_HELP = "Name it, or the folder it lies in, with --photos; or use --product generated"
+_HELP = "Name it, or the folder it lies in, with --originals; or use --product generated"
 
 
 def found(
@@ -41,11 +41,11 @@ def found(
 def _whole(order: Order, given: Source | Photo | None, photos: Path | None, limits: Limits) -> Photo:
     origin = order.origin
     if given is not None:
-        return _same(order, given if isinstance(given, Photo) else load(given, limits=limits, frame=_frame(order)))
+        return _same(order, given if isinstance(given, Photo) else load(given, limits=limits, frame=order.origin.frame))
     if isinstance(order.photo, Photo):
         return order.photo
     if order.photo is not None:
-        return load(order.photo, name=origin.source, limits=limits, frame=_frame(order))
+        return load(order.photo, name=origin.source, limits=limits, frame=order.origin.frame)
     name = Path(origin.source).name
     places: list[Path] = []
     if photos is not None:
@@ -61,7 +61,7 @@ def _whole(order: Order, given: Source | Photo | None, photos: Path | None, limi
         except PhotoRefused:
             continue
         if sha256(data).hexdigest() == origin.digest:
-            return load(data, name=origin.source, limits=limits, frame=_frame(order))
+            return load(data, name=origin.source, limits=limits, frame=order.origin.frame)
         changed = place
     if changed is not None:
         raise PhotoRefused(f"{changed} is another file than when the order was prepared", _HELP, subject=origin.source)
@@ -76,12 +76,6 @@ def _same(order: Order, photo: Photo) -> Photo:
     return replace(photo, source=order.origin.source)
 
 
-def _frame(order: Order) -> int | None:
-    """Which frame of a file with several it was, by the options of the order."""
-    said = re.search(r", frame (\d+)(?:,|$)", order.origin.options)
-    return int(said[1]) if said else None
-
-
 def _literal(name: str) -> str:
     return re.sub(r"([*?\[])", r"[\1]", name) or "-"
 
@@ -89,7 +83,7 @@ def _literal(name: str) -> str:
 def keep(order: Order, photo: Photo | bytes, *, limits: Limits = DEFAULT_LIMITS) -> None:
     """Keep the photo's pixels, and nothing else of it, in the order's folder: nobody could read it again."""
     if order.folder is not None:
-        photo = photo if isinstance(photo, Photo) else load(photo, limits=limits, frame=_frame(order))
+        photo = photo if isinstance(photo, Photo) else load(photo, limits=limits, frame=order.origin.frame)
         data = quick_png(photo.image)
         files.create_same(order.folder / f"{_name(order)}{sha256(data).hexdigest()[:16]}.png", data)
 

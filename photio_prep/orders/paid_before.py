@@ -28,7 +28,7 @@ def raise_if_paid(order: Order, known: OrderIndex) -> None:
             raise PhotoRefused(
                 "the same photo with the same words was already paid for, as other bytes (of an older version), in"
                 f" {entry.folder}",
-                "Finish that order for nothing, or give --again to pay for this one too",
+                "Finish that order for nothing, or give --pay-again to pay for this one too",
             )
 
 

@@ -1,124 +1,120 @@
-"""Was this very photo already prepared in this way? Then nothing is decoded or inferred again.
+"""Reuse an order prepared earlier from the same bytes and options: nothing is decoded or inferred again.
 
-A note below `orders/.made` leads from a wish to an order. It is only a way there: the order is read and checked like
-any other, and where note or order is gone or damaged, the photo is prepared again.
+A note below `orders/.made` leads from the photo's bytes and the options' fingerprint to an order. The order is read and
+checked like any other; where note or order is gone or damaged, the photo is prepared again.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import replace
-from functools import cache, wraps
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
-from inspect import signature
 from pathlib import Path
-from typing import Any, ParamSpec
 
 from PIL import Image
 
-from photio_prep.api.request import doubts, request
+from photio_prep.api.request import doubts
 from photio_prep.cutout.models.registry import Model, get_model
 from photio_prep.errors import ModelUnavailable, PhotioError
-from photio_prep.intake.load import load, name_of, read
+from photio_prep.intake.load import Source, read
 from photio_prep.orders import previews
 from photio_prep.orders import store as ledger
+from photio_prep.orders.options import OrderPlace, PrepareOptions
 from photio_prep.orders.origin import file_path, placed_as
 from photio_prep.orders.store import Order
 from photio_prep.system import files
-from photio_prep.system.parallel import alone
 from photio_prep.types import Photo
 
-NOTES = ".made"
-Asked = ParamSpec("Asked")
-
-# What another order of the same canvas may be asked with; everything else decides what the canvas is.
-_WORDS = ("description", "seed", "negative_prompt", "append_negative")
-_BESIDE = {*_WORDS, "source", "endpoint", "orders", "name", "output", "variants", "limits"}
+CACHE_DIR = ".made"
 
 
-def once(prepare: Callable[Asked, Order]) -> Callable[Asked, Order]:
-    """`prepare`, but that a photo which lies prepared in `orders`, by the same tool and in the same way, is recalled.
+@dataclass(frozen=True, slots=True)
+class CacheEntry:
+    """The note of one photo prepared with one set of options, and the photo's bytes."""
 
-    Photos in memory, a matter of the user's own and a second opinion always go the whole way.
+    note: Path
+    data: bytes
+    digest: str
+
+
+def find_entry(
+    source: Source | Photo, options: PrepareOptions, place: OrderPlace, mask: Image.Image | None
+) -> CacheEntry | None:
+    """The note of this photo and these options, written or not.
+
+    None for an order in memory, a picture in memory, a segmenter of the user's own, and with a second opinion: these
+    are always prepared.
+
+    Raises:
+        PhotoRefused: The photo cannot be read.
     """
-    shape = signature(prepare)
-
-    @wraps(prepare)
-    def recalling(*args: Asked.args, **given: Asked.kwargs) -> Order:
-        bound = shape.bind(*args, **given)
-        bound.apply_defaults()
-        asked, source = bound.arguments, bound.arguments["source"]
-        told = None if isinstance(source, (Photo, Image.Image)) else _told(asked)
-        if isinstance(source, (Photo, Image.Image)) or told is None:
-            return prepare(*args, **given)
-        asked["name"] = asked["name"] or name_of(source)
-        asked["source"] = data = read(source, asked["limits"], asked["name"])
-        digest = sha256(data).hexdigest()
-        # What a name promises is remarked on.
-        with _note(Path(asked["orders"]), f"{digest} {Path(asked['name']).suffix.lower()} {told}") as note:
-            order = _recalled(note, digest, asked)
-            if order is None:
-                order = prepare(*bound.args, **bound.kwargs)
-                if order.folder is not None:
-                    there = f"{order.folder.name} {order.origin.id}\n"
-                    files.write_whole(note, there.encode("ascii"), durable=False)
-        return order
-
-    return recalling
-
-
-def _told(asked: dict[str, Any]) -> str | None:
-    """Everything that decides what comes out, as text; None where that cannot be told."""
-    if asked["orders"] is None or asked["second"] is not None:
+    if place.orders is None or isinstance(source, (Photo, Image.Image)):
         return None
-    decides = {name: value for name, value in asked.items() if name not in _BESIDE and value is not None}
-    matter = decides.pop("model")
-    matter = get_model(matter) if isinstance(matter, str) else matter
-    if not isinstance(matter, Model):
+    fingerprint = _fingerprint(options, mask)
+    if fingerprint is None:
         return None
-    with suppress(ModelUnavailable):  # a mask or an alpha needs none
-        decides["model"] = f"{matter.asked} {matter.sha256}"
-    if "mask" in decides:
-        if hasattr(asked["mask"], "read"):  # gives its bytes once
-            asked["mask"] = asked["mask"].read()
-        decides["mask"] = sha256(load(asked["mask"], limits=asked["limits"]).image.tobytes()).hexdigest()
-    return f"{_version()} {sorted(decides.items())}"
+    data = read(source, options.limits, place.name)
+    digest = sha256(data).hexdigest()
+    # The suffix counts: a file named .jpg that is none gets a warning.
+    key = f"{digest} {Path(place.name).suffix.lower()} {fingerprint}"
+    note = Path(place.orders) / CACHE_DIR / sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    return CacheEntry(note, data, digest)
 
 
-def _recalled(note: Path, digest: str, asked: Mapping[str, Any]) -> Order | None:
-    """The order that a note leads to, where it is whole, with the words and the name of now."""
-    old = _there(note, digest)
+def reuse_prepared(entry: CacheEntry, options: PrepareOptions, place: OrderPlace) -> Order | None:
+    """The order that a note leads to, with the words and the name of now; None where there is none.
+
+    Raises:
+        StorageFailed: The order cannot be written for these words.
+    """
+    old = _lookup(entry)
     if old is None or old.folder is None:
         return None
-    new = request(old.canvas, **{name: asked[name] for name in _WORDS})
-    was, now = doubts(old.request.description), doubts(new.description)
-    warnings = (*(each for each in old.origin.warnings if each not in was), *now)
-    origin = replace(old.origin, source=asked["name"], path=file_path(asked["name"]), warnings=warnings, record="")
-    origin = replace(origin, **placed_as(asked["output"], variants=asked["variants"]))
-    kept = ledger.cutout(old.folder)
-    order = replace(old, request=new, endpoint=asked["endpoint"], origin=origin, cutout=kept, folder=None)
-    placed = ledger.write(order, note.parent.parent)
-    if placed.folder is not None and placed.folder != old.folder:
-        previews.carry(old.folder, placed.folder)
-    return placed
+    request = options.request(old.canvas)
+    outdated = doubts(old.request.description)
+    warnings = (*(text for text in old.origin.warnings if text not in outdated), *doubts(request.description))
+    origin = replace(old.origin, source=place.name, path=file_path(place.name), warnings=warnings, record="")
+    origin = replace(origin, **placed_as(place.output, variants=place.variants))
+    cutout = ledger.cutout(old.folder)
+    order = replace(old, request=request, endpoint=place.endpoint, origin=origin, cutout=cutout, folder=None)
+    order = ledger.write(order, entry.note.parent.parent)
+    if order.folder is not None and order.folder != old.folder:
+        previews.carry(old.folder, order.folder)
+    return order
 
 
-def _there(note: Path, digest: str) -> Order | None:
+def remember(entry: CacheEntry, order: Order) -> Order:
+    """Write the note that leads to `order`; the same order.
+
+    Raises:
+        StorageFailed: It cannot be written.
+    """
+    if order.folder is not None:
+        text = f"{order.folder.name} {order.origin.id}\n"
+        files.write_whole(entry.note, text.encode("ascii"), durable=False)
+    return order
+
+
+def _fingerprint(options: PrepareOptions, mask: Image.Image | None) -> str | None:
+    """This version and everything that decides the canvas; None where a segmenter has no digest."""
+    model = get_model(options.model) if isinstance(options.model, str) else options.model
+    if options.second is not None or not isinstance(model, Model):
+        return None
+    weights = None
+    with suppress(ModelUnavailable):  # a mask or an alpha needs none
+        weights = f"{model.asked} {model.sha256}"
+    drawing = None if mask is None else sha256(mask.tobytes()).hexdigest()
+    return f"{_version()} {options.fingerprint(weights, drawing)}"
+
+
+def _lookup(entry: CacheEntry) -> Order | None:
     with suppress(OSError, ValueError, PhotioError):
-        folder, photo = files.read_own(note, files.FACTS).decode("ascii").split()
-        place = note.parent.parent / Path(folder).name
-        for origin in ledger.origins(place):
-            if (origin.id, origin.digest) == (photo, digest):
-                return ledger.read(place, origin=origin)
+        name, photo = files.read_own(entry.note, files.FACTS).decode("ascii").split()
+        folder = entry.note.parent.parent / Path(name).name
+        for origin in ledger.origins(folder):
+            if (origin.id, origin.digest) == (photo, entry.digest):
+                return ledger.read(folder, origin=origin)
     return None
-
-
-@contextmanager
-def _note(orders: Path, wish: str) -> Iterator[Path]:
-    """The place of a wish's note; one thread at a time, so that of twins only the first is prepared."""
-    note = orders / NOTES / sha256(wish.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    with alone(note):
-        yield note
 
 
 @cache

@@ -29,6 +29,8 @@ def check_photo(facts: Mapping[str, Any]) -> None:
     variant, path = facts.get("variant"), facts.get("path", "")
     if not isinstance(path, str) or "\0" in path:
         raise TypeError("its path is no text")
+    if facts.get("frame") is not None and type(facts["frame"]) is not int:
+        raise TypeError("its frame is no number")
     if variant is not None and not (type(variant["number"]) is int and isinstance(variant["of"], str)):
         raise TypeError("its variant is no number of a place")
 

@@ -192,6 +192,7 @@ def _wanted(order: Order) -> dict[str, Any]:
         "warnings": list(origin.warnings),
         "path": origin.path,
         "variant": origin.variant._asdict() if origin.variant else None,
+        **({"frame": origin.frame} if origin.frame is not None else {}),
         **({"credit": origin.credit._asdict()} if any(origin.credit) else {}),
     }
 

@@ -35,7 +35,7 @@ def refuse_orders(out: str) -> None:
         raise UsageError(
             "orders cannot lie in an object store: their claims, which keep an order from being paid for twice, need a"
             " file system",
-            "Give a local folder with --out, and the store with --to for the finals",
+            "Give a local folder with --out, and the store with --upload-to for the finals",
             subject="--out",
         )
 
@@ -107,9 +107,9 @@ def put(address: str, name: str, data: bytes, *, overwrite: bool = False) -> str
             store.pipe_file(target, data)
             return told
     except Exception as error:  # noqa: BLE001
-        fix = "Check the store, then run `photio-prep finish` with the same --to: it is free"
+        fix = "Check the store, then run `photio-prep finish` with the same --upload-to: it is free"
         raise StorageFailed(f"it cannot be written ({type(error).__name__})", fix, subject=told) from None
-    raise OutputExists("another file lies there already", "Give --overwrite, or another --to", subject=told)
+    raise OutputExists("another file lies there already", "Give --overwrite, or another --upload-to", subject=told)
 
 
 def _store(address: str) -> tuple[Any, str]:

@@ -29,7 +29,7 @@ from photio_prep import prepare
 from photio_prep.api.key import Key
 from photio_prep.batch.ray_budget import Asking, Permits
 from photio_prep.batch.ray_driver import Ended, _ended
-from photio_prep.batch.ray_worker import Plan, Preparing, _step, row_of
+from photio_prep.batch.ray_worker import Preparing, RayJobOptions, _step, row_of
 from photio_prep.cli import ray
 from photio_prep.cli.console import Talk
 from photio_prep.errors import (
@@ -42,10 +42,11 @@ from photio_prep.errors import (
     Unexpected,
 )
 from photio_prep.intake.inputs import Item, expand
+from photio_prep.options import OutputOptions
 from photio_prep.orders import state as states
 from photio_prep.orders import store as orders
+from photio_prep.orders.options import PayOptions, PrepareOptions
 from photio_prep.orders.state import State
-from photio_prep.quality import Level
 from tests.support.commands import KEY, Command, alone
 from tests.support.hostile import HostileServer
 from tests.support.hostile_answers import ok
@@ -61,14 +62,17 @@ from pathlib import Path
 from photio_prep.batch.ray_driver import run_on_ray
 from photio_prep.geometry import Recommended, Size
 from photio_prep.intake.inputs import expand
-from photio_prep.quality import Level
-from photio_prep.batch.ray_worker import Plan
+from photio_prep.options import OutputOptions
+from photio_prep.orders.options import PayOptions, PrepareOptions
+from photio_prep.batch.ray_worker import RayJobOptions
 
 url, photos, out, most = sys.argv[1:]
 tiny = Recommended("Tiny", "4:3", Size(64, 48), documented=False)
 results, sys.stdout = sys.stdout, sys.stderr  # Ray prints when a worker dies
-plan = Plan(Path(out), {{"description": {SCENE!r}, "size": tiny}}, api_url=url, level=Level.OFF)
-for each in run_on_ray(expand((photos,), Path(out)), plan, workers=2, calls={CALLS}, max_calls=int(most) or None):
+options = RayJobOptions(
+    OutputOptions(Path(out)), PrepareOptions({SCENE!r}, size=tiny), pay=PayOptions("off", api_url=url)
+)
+for each in run_on_ray(expand((photos,), Path(out)), options, workers=2, calls={CALLS}, max_calls=int(most) or None):
     print(json.dumps([each.item.name, each.state, each.error.exit_code if each.error else 0]), file=results, flush=True)
 """
 
@@ -183,11 +187,12 @@ def test_permits_know_which_orders_were_billed_or_may_have_been():
     assert billed == [True, False, True, True, False]
 
 
-def test_a_plan_never_holds_a_key(tmp_path: Path):
-    packed = pickle.dumps(Plan(tmp_path, {"description": SCENE}, key_file=tmp_path / "key"))
+def test_the_options_of_workers_never_hold_a_key(tmp_path: Path):
+    pay = PayOptions(key_file=tmp_path / "key")
+    packed = pickle.dumps(RayJobOptions(OutputOptions(tmp_path), PrepareOptions(SCENE), pay=pay))
     assert KEY.encode() not in packed
     with pytest.raises(TypeError, match="never pickled"):
-        pickle.dumps(Plan(tmp_path, {"key": Key(KEY)}))
+        pickle.dumps(RayJobOptions(OutputOptions(tmp_path), pay=PayOptions(key_file=Key(KEY))))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -223,18 +228,18 @@ class HerePermits(Asking):
         return getattr(self._body, what)(*told)
 
 
-def prepared_by_two(plan: Plan, *inputs: str) -> list[PhotioError | None]:
+def prepared_by_two(options: RayJobOptions, *inputs: str) -> list[PhotioError | None]:
     """What two workers say of the photos that `inputs` name, taking turns."""
     permits = HerePermits()
-    workers = [Preparing(plan, permits) for _ in range(2)]
-    rows = (row_of(number, item) for number, item in enumerate(expand(inputs, plan.out)))
+    workers = [Preparing(options, permits) for _ in range(2)]
+    rows = (row_of(number, item) for number, item in enumerate(expand(inputs, options.output.out)))
     found = [workers[row["index"] % 2](row)["ended"] for row in rows]
     return [pickle.loads(each) if each else None for each in found]
 
 
-def plan_for(out: Path, *presets: str) -> Plan:
-    words = {"description": SCENE}
-    return Plan(out.absolute(), words, api_url="https://api.example/x", level=Level.OFF, presets=presets)
+def options_for(out: Path, *presets: str) -> RayJobOptions:
+    pay = PayOptions("off", api_url="https://api.example/x")
+    return RayJobOptions(OutputOptions(out.absolute(), presets=presets), PrepareOptions(SCENE), pay=pay)
 
 
 def test_a_file_in_the_way_of_a_preset_is_found_before_anybody_pays(command: Command):
@@ -242,13 +247,13 @@ def test_a_file_in_the_way_of_a_preset_is_found_before_anybody_pays(command: Com
     Path("in/jobs.csv").write_text("source,preset\na.png,etsy\n")
     Path("out").mkdir()
     Path("out/a-photio-ebay.jpg").write_bytes(b"dear to somebody")
-    (refused,) = prepared_by_two(plan_for(Path("out"), "ebay"), "in/a.png")
+    (refused,) = prepared_by_two(options_for(Path("out"), "ebay"), "in/a.png")
     assert isinstance(refused, OutputExists)
     assert "a-photio-ebay.jpg" in str(refused)
     # A row's own presets come in place of the command's.
-    assert prepared_by_two(plan_for(Path("out"), "ebay"), "in/jobs.csv") == [None]
+    assert prepared_by_two(options_for(Path("out"), "ebay"), "in/jobs.csv") == [None]
     Path("out/a-photio-etsy.jpg").write_bytes(b"dear to somebody")
-    (refused,) = prepared_by_two(plan_for(Path("out")), "in/jobs.csv")
+    (refused,) = prepared_by_two(options_for(Path("out")), "in/jobs.csv")
     assert isinstance(refused, OutputExists)
 
 
@@ -256,10 +261,10 @@ def test_two_photos_with_one_file_for_a_preset_are_told_apart_on_all_workers(com
     """Their finals differ in the suffix only, which the files of presets do not have of them."""
     saved(Path("in/a.png"), photo(cut_out=True))
     saved(Path("in/a.webp"), photo((92, 70), cut_out=True))
-    first, second = prepared_by_two(plan_for(Path("out"), "ebay"), "in")
+    first, second = prepared_by_two(options_for(Path("out"), "ebay"), "in")
     assert first is None
     assert "is that of in/a.png too" in str(second)
-    assert prepared_by_two(plan_for(Path("out")), "in") == [None, None]
+    assert prepared_by_two(options_for(Path("out")), "in") == [None, None]
 
 
 @pytest.mark.parametrize(("error", "closes"), [(StorageFailed, 1), (OutputExists, 0)])

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import numpy as np
 import pytest
 
 from photio_prep import InstantClient, pipeline, run
-from photio_prep.batch import run_many as many
 from photio_prep.batch.run_many import Job, Outcome, run_many
 from photio_prep.errors import PhotioError, PhotoRefused, Unexpected, UsageError
+from photio_prep.final.options import FinishKeywords, FinishOptions
+from photio_prep.options import RunKeywords, RunOptions
 from photio_prep.orders import state
+from photio_prep.orders.options import PayKeywords, PayOptions, PrepareKeywords, PrepareOptions
 from photio_prep.orders.state import State
 from tests.support.batches import TINY
 from tests.support.fakes import BrightMatter
@@ -56,12 +59,35 @@ def of(kind: type) -> set[str]:
 
 
 def test_it_takes_every_option_that_run_takes() -> None:
-    by_name = {*signature(pipeline.run).parameters} - {"source", "client", "options"} | of(pipeline.Options)
-    assert by_name <= of(Job)
-    assert by_name - {"description"} == of(many.Options)
+    by_name = {*signature(pipeline.run).parameters} - {"source", "client", "options", "keywords"} | of(RunKeywords)
+    assert by_name | {"source"} == of(Job)
     # `variants` belongs to --seeds: the orders of one photo are made together.
-    prepares = {*signature(pipeline.prepare).parameters} - {"source", "endpoint", "description", "variants"}
-    assert prepares <= of(many.Options)
+    prepares = {*signature(pipeline.prepare).parameters} - {"source", "endpoint", "options", "variants", "keywords"}
+    assert prepares | of(PrepareKeywords) <= of(Job)
+
+
+def test_keyword_arguments_are_the_fields_of_the_options_with_their_types() -> None:
+    for keywords, kind in (
+        (PrepareKeywords, PrepareOptions),
+        (PayKeywords, PayOptions),
+        (FinishKeywords, FinishOptions),
+    ):
+        hints = get_type_hints(kind)
+        assert {name: hints[name] for name in of(keywords)} == get_type_hints(keywords)
+    assert of(PrepareKeywords) == {each.name for each in fields(PrepareOptions)}
+    assert of(FinishKeywords) == {each.name for each in fields(FinishOptions)}
+
+
+def test_options_and_keyword_arguments_are_one_thing(client: InstantClient) -> None:
+    options = RunOptions(PrepareOptions(model=BRIGHT, size=TINY), PayOptions("off"), FinishOptions(format="webp"))
+    source = encoded(photo())
+    by_options = run(source, SCENE, client=client, options=options)
+    by_keywords = run(source, SCENE, client=client, model=BRIGHT, size=TINY, gate="off", format="webp")
+    other = run(source, SCENE, client=client, options=options, format="png")
+    assert (by_options.format, other.format) == ("WEBP", "PNG")
+    assert np.array_equal(np.asarray(by_options.image), np.asarray(by_keywords.image))
+    with pytest.raises(TypeError, match="'sise' is no option"):
+        run(source, SCENE, client=client, sise="Square")  # type: ignore[call-arg]
 
 
 CHOICES: dict[str, dict[str, Any]] = {

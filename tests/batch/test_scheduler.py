@@ -13,7 +13,7 @@ from photio_prep import InstantClient, run
 from photio_prep.api.spending_guard import Till
 from photio_prep.batch import scheduler
 from photio_prep.batch.run_many import Job, Outcome, run_many
-from photio_prep.batch.scheduler import as_done, in_order
+from photio_prep.batch.scheduler import map_ordered, pay_and_finish
 from photio_prep.errors import (
     BudgetReached,
     ModelUnavailable,
@@ -50,7 +50,7 @@ def test_what_is_prepared_comes_in_the_order_of_its_sources() -> None:
             first_may_end.set()  # a later one ends before the first
         return number * 2
 
-    assert list(in_order(range(6), work, threads=3)) == [(each, each * 2) for each in range(6)]
+    assert list(map_ordered(range(6), work, threads=3)) == [(each, each * 2) for each in range(6)]
 
 
 def test_no_more_is_taken_than_is_worked_on_and_one() -> None:
@@ -61,7 +61,7 @@ def test_no_more_is_taken_than_is_worked_on_and_one() -> None:
             taken.append(each)
             yield each
 
-    given = in_order(endless(), lambda each: each, threads=2)
+    given = map_ordered(endless(), lambda each: each, threads=2)
     for most in range(5):
         assert next(given) == (most, most)
         assert len(taken) <= most + 3
@@ -76,7 +76,7 @@ def test_what_is_wrong_with_one_is_its_own_and_what_befalls_all_ends_it() -> Non
             raise ModelUnavailable("gone", "Pull it")
         return number
 
-    told = in_order(range(9), work, threads=1)
+    told = map_ordered(range(9), work, threads=1)
     assert next(told) == (0, 0)
     assert isinstance(next(told)[1], PhotoRefused)
     with pytest.raises(ModelUnavailable):
@@ -91,7 +91,7 @@ def test_trouble_with_the_disk_ends_the_calls(identity: Sandbox) -> None:
             raise StorageFailed("full", "Free some space")
         return number
 
-    told = list(as_done(range(100), work, lambda _, number: number, till, 1))
+    told = list(pay_and_finish(range(100), work, lambda _, number: number, till, 1))
     assert isinstance(till.closed, StorageFailed)
     assert [each for each, outcome in told if isinstance(outcome, PhotioError)] == [2]
     assert len(told) <= 5, "two in flight, two taken ahead"
@@ -105,7 +105,7 @@ def test_trouble_with_the_disk_while_one_is_finished_ends_the_calls_too(identity
             raise StorageFailed("full", "Free some space")
         return number
 
-    told = list(as_done(range(100), lambda number: number, finish, till, 1))
+    told = list(pay_and_finish(range(100), lambda number: number, finish, till, 1))
     assert isinstance(till.closed, StorageFailed)
     assert [each for each, outcome in told if isinstance(outcome, PhotioError)] == [2]
     assert len(told) <= 5
@@ -122,7 +122,7 @@ def test_the_next_call_does_not_wait_until_the_last_answer_is_finished(identity:
     def finish(number: int, _: int) -> bool:
         return second_call.wait(20)
 
-    assert sorted(as_done(range(2), call, finish, Till(client(identity)), 1)) == [(0, True), (1, True)]
+    assert sorted(pay_and_finish(range(2), call, finish, Till(client(identity)), 1)) == [(0, True), (1, True)]
 
 
 def test_no_more_are_finished_at_once_than_there_are_cores(identity: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +139,7 @@ def test_no_more_are_finished_at_once_than_there_are_cores(identity: Sandbox, mo
         with counting:
             at_once -= 1
 
-    list(as_done(range(8), lambda number: number, finish, Till(client(identity)), 8))
+    list(pay_and_finish(range(8), lambda number: number, finish, Till(client(identity)), 8))
     assert most == 2
 
 
@@ -150,12 +150,12 @@ def test_a_bug_of_one_is_its_own_in_every_part_and_no_other_outcome_is_lost(iden
         return number
 
     for call, finish in ((odd, lambda _, number: number), (lambda number: number, odd)):
-        told = dict(as_done(range(9), call, finish, Till(client(identity)), 2))
+        told = dict(pay_and_finish(range(9), call, finish, Till(client(identity)), 2))
         assert sorted(told) == [*range(9)]
         for number, outcome in told.items():
             assert isinstance(outcome, Unexpected) if number % 2 else outcome == number
             assert not number % 2 or (outcome.exit_code, type(outcome.__cause__)) == (1, ZeroDivisionError)
-    assert [isinstance(each, Unexpected) for _, each in in_order(range(4), odd)] == [False, True, False, True]
+    assert [isinstance(each, Unexpected) for _, each in map_ordered(range(4), odd)] == [False, True, False, True]
 
 
 def test_ten_bugs_in_a_row_end_the_calls(identity: Sandbox) -> None:
@@ -164,7 +164,7 @@ def test_ten_bugs_in_a_row_end_the_calls(identity: Sandbox) -> None:
     def bug(*_: int) -> int:
         raise ZeroDivisionError
 
-    told = list(as_done(range(100), lambda number: number, bug, till, 1))
+    told = list(pay_and_finish(range(100), lambda number: number, bug, till, 1))
     assert isinstance(till.closed, Unexpected)
     assert 10 <= len(told) <= 13
 
@@ -175,7 +175,7 @@ def test_memory_that_ran_out_refuses_one_photo() -> None:
             raise MemoryError
         return number
 
-    told = [each for _, each in in_order(range(3), work)]
+    told = [each for _, each in map_ordered(range(3), work)]
     assert (told[0], type(told[1]), told[2]) == (0, PhotoRefused, 2)
 
 
@@ -185,9 +185,9 @@ def test_what_stops_the_program_stops_it(identity: Sandbox, stop: type[BaseExcep
         raise stop
 
     with pytest.raises(stop):
-        list(in_order(range(3), work))
+        list(map_ordered(range(3), work))
     with pytest.raises(stop):
-        list(as_done(range(3), work, work, Till(client(identity)), 2))
+        list(pay_and_finish(range(3), work, work, Till(client(identity)), 2))
 
 
 def test_a_source_that_fails_or_befalls_all_is_raised_when_everything_in_flight_was_given(identity: Sandbox) -> None:
@@ -205,11 +205,11 @@ def test_a_source_that_fails_or_befalls_all_is_raised_when_everything_in_flight_
             go_on.set()
             raise error
 
-        told = as_done(source(), call, lambda _, number: number, Till(client(identity)), 4)
+        told = pay_and_finish(source(), call, lambda _, number: number, Till(client(identity)), 4)
         assert sorted(next(told) for _ in range(3)) == [(each, each) for each in range(3)]
         with pytest.raises(type(error)):
             next(told)
-        told = in_order(source(), lambda number: number, threads=4)
+        told = map_ordered(source(), lambda number: number, threads=4)
         assert [next(told) for _ in range(3)] == [(each, each) for each in range(3)]
         with pytest.raises(type(error)):
             next(told)
@@ -224,7 +224,7 @@ def test_what_befalls_all_while_others_are_prepared_does_not_lose_them() -> None
             raise ModelUnavailable("gone", "Pull it")
         return number
 
-    told = in_order(range(2), work, threads=2)
+    told = map_ordered(range(2), work, threads=2)
     assert next(told) == (1, 1)
     with pytest.raises(ModelUnavailable):
         next(told)

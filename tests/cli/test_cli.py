@@ -3,18 +3,23 @@
 import base64
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 from PIL import Image
 
-from photio_prep import pipeline
+from photio_prep import cli, pipeline
+from photio_prep.cli import preparation
 from photio_prep.orders import store
+from photio_prep.orders.options import PrepareOptions
 from photio_prep.orders.store import SANDBOX
 from photio_prep.sandbox import Sandbox
 from tests.support.commands import KEY, Command, Said, alone, with_default_signals
@@ -960,3 +965,45 @@ def test_the_sandbox_verb_serves_until_it_is_stopped(command: Command):
     assert codes == [5, 0]
     assert b"2 calls, 1 charged" in err
     assert KEY.encode() not in err
+
+
+# --- flags that were renamed
+
+
+@pytest.mark.parametrize(
+    ("verb", "new", "old"),
+    [
+        ("run", "--limit 2", "--first 2"),
+        ("run", "--pay-again", "--again"),
+        ("generate", "--pay-again", "--again"),
+        ("run", "--background-point 1,2", "--not-point 1,2"),
+        ("finish", "--originals in", "--photos in"),
+    ],
+)
+def test_a_renamed_flag_is_still_taken_and_shown_nowhere(verb: str, new: str, old: str, capsys: Any):
+    command = cli.group.get_command(click.Context(cli.group), verb)
+    assert command is not None
+    values = [command.make_context(verb, ["a", *flag.split()]).params for flag in (new, old)]
+    assert values[0] == values[1]
+    shown = command.get_help(click.Context(command))
+    assert new.split()[0] in shown
+    assert not re.search(rf"(^|[\s,]){old.split()[0]}\b", shown)
+
+
+@pytest.mark.parametrize(
+    ("new", "old"),
+    [
+        ([], ["--frame", "photo"]),
+        (["--page", "2"], ["--frame", "1", "--frame", "2"]),
+        (["--reframe", "--margin", "4%"], ["--frame", "product", "--margin", "4%"]),
+        (["--reframe", "--page", "0"], ["--frame", "product", "--frame", "0"]),
+    ],
+)
+def test_the_old_flag_for_frames_is_still_taken(new: list[str], old: list[str]):
+    @click.command()
+    @preparation.of_photo
+    def probe(options: PrepareOptions) -> PrepareOptions:
+        return options
+
+    assert probe.main(new, standalone_mode=False) == probe.main(old, standalone_mode=False)
+    assert "--frame" not in probe.get_help(click.Context(probe))

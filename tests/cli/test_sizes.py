@@ -52,7 +52,7 @@ def test_on_the_command_line(command: Command, monkeypatch: pytest.MonkeyPatch):
     assert square["product"] == pytest.approx(800 * 450 * (1024 / 1600) ** 2, rel=0.02)
     assert square["gain"] == pytest.approx((1600 / 960) ** 2, rel=0.03)
     said = command("sizes", "a.png")
-    assert "--frame product --size" in said.err
+    assert "--reframe --size" in said.err
     assert "px of the product" in said.out
     monkeypatch.setenv("PHOTIO_MODELS", "/nowhere")
     forget()

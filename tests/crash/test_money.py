@@ -75,7 +75,7 @@ def test_f65_what_was_paid_for_as_other_bytes_is_not_paid_for_again_unasked(judg
     raise_if_paid(order, OrderIndex(judge.out / "orders").refresh())  # nobody paid yet
     payment.pay(older, client(judge))
     assert older.folder is not None
-    with pytest.raises(PhotoRefused, match=f"already paid for, as other bytes.*{older.folder.name}.*give --again"):
+    with pytest.raises(PhotoRefused, match=f"already paid for, as other bytes.*{older.folder.name}.*give --pay-again"):
         raise_if_paid(order, OrderIndex(judge.out / "orders").refresh())
     # Another seed that the user chose is another wish.
     other = product.planned(2, judge.out, judge.server.url)

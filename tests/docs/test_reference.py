@@ -16,10 +16,6 @@ FOREIGN = {
     "--pids-limit", "--network", "--mount-proc", "--rm", "--help", "--version",
     "--hypothesis-profile", "--hypothesis-seed", "--rembg", "--each", "--quick",
 }  # fmt: skip
-# Flags that the code gets next (issue 15); remove each once it exists.
-SOON = {
-    "--page", "--reframe", "--pay-again", "--background-point", "--upload-to", "--originals", "--limit",
-}  # fmt: skip
 
 
 def test_the_page_is_what_the_help_texts_say() -> None:
@@ -39,8 +35,4 @@ PAGES = [page for page in list_pages() if page.is_relative_to(DOCS) or page.pare
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=lambda page: page.name)
 def test_every_flag_that_a_page_names_exists(page: Path) -> None:
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+[a-z]", read_page(page)))
-    assert named - set(iter_flags()) - FOREIGN - SOON == set()
-
-
-def test_no_flag_is_announced_that_exists() -> None:
-    assert SOON & set(iter_flags()) == set()
+    assert named - set(iter_flags()) - FOREIGN == set()

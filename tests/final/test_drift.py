@@ -11,7 +11,7 @@ from PIL import Image
 
 from photio_prep.api.client import InstantClient
 from photio_prep.final import drift
-from photio_prep.orders.revise import reworded
+from photio_prep.orders.revise import Wording, reworded
 from photio_prep.orders.store import SANDBOX, Order
 from photio_prep.pipeline import generate, prepare
 from photio_prep.quality import Drift as Judged
@@ -70,7 +70,7 @@ def test_every_planted_change_is_seen_and_nothing_else(name: str):
     order = order_of(name)
     canvas = order.canvas.image
     for scene in SCENES[:2]:
-        none = judged(reworded(order, description=scene), PlantedChanges())
+        none = judged(reworded(order, Wording(scene)), PlantedChanges())
         assert none.score <= 1, (scene, none.facts())
         assert none.sentence == "the generator left the product as it was"
     for part, planted in (

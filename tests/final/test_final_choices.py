@@ -98,12 +98,12 @@ def test_a_photo_that_is_gone_is_never_missed_silently(keyed: Command, tinted: S
     fallen = keyed("finish", "photio-out", "--json")
     assert (fallen.code, fallen.facts[0]["product"]) == (0, "generated")
     assert "cannot be found" in fallen.err
-    assert "--photos" in fallen.facts[0]["proof"]["notes"][0]
+    assert "--originals" in fallen.facts[0]["proof"]["notes"][0]
     found = keyed("finish", "photio-out", "--photos", "elsewhere", "--json")
     assert (found.code, found.facts[0]["product"]) == (0, "original")  # the fallback is not kept for ever
     refused = keyed("finish", "photio-out", "--product", "original", "--overwrite")
     assert refused.code == 3
-    assert "--photos" in refused.err
+    assert "--originals" in refused.err
     for place in ("elsewhere", moved):
         said = keyed("finish", "photio-out", "--product", "original", "--photos", place, "--json")
         assert (said.code, said.facts[0]["proof"]["equal"]) == (0, 1.0)

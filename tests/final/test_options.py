@@ -3,7 +3,7 @@
 import pytest
 
 from photio_prep.errors import UsageError
-from photio_prep.final.options import Finishing, output_size
+from photio_prep.final.options import FinishOptions, output_size
 from photio_prep.geometry import Size, place
 
 PHOTO, SEEN = Size(4000, 3000), Size(1152, 864)
@@ -37,15 +37,15 @@ def test_another_shape_is_refused_with_the_sizes_that_fit(text: str):
     for fitting in caught.value.fix.replace(" would fit", "").split(" or "):
         assert output_size(fitting, PHOTO, SEEN) == tuple(map(int, fitting.split("x")))
     with pytest.raises(UsageError, match="another shape"):
-        Finishing(output_size=text).fits(place(PHOTO, Size(1152, 896)))
+        FinishOptions(output_size=text).fits(place(PHOTO, Size(1152, 896)))
 
 
 @pytest.mark.parametrize("text", ["", "big", "0x0", "long:0", "long:", "-1x4", "20000x20000", "long:99999", "1x1x1"])
 def test_a_size_that_cannot_be_meant_is_refused_at_once(text: str):
     with pytest.raises(UsageError):
-        Finishing(output_size=text)
+        FinishOptions(output_size=text)
 
 
 def test_pixels_of_nobody_are_refused():
     with pytest.raises(UsageError, match="generated, detail, original"):
-        Finishing(product="painted")  # type: ignore[arg-type]
+        FinishOptions(product="painted")  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from photio_prep.errors import OutcomeUnknown, OutputExists, StorageFailed, UsageError
+from photio_prep.final.options import FinishOptions
 from photio_prep.final.writer import final_path, refuse_if_in_the_way, write_final
 from photio_prep.orders import state, store
 from photio_prep.orders.state import State
@@ -48,7 +49,7 @@ def test_a_final_has_the_photo_s_format_or_the_one_asked_for(
     tmp_path: Path, format_: str, wanted: str | None, name: str
 ):
     order = answered(tmp_path / "orders", format_=format_)
-    path = write_final(order, tmp_path / "out", format_=wanted)
+    path = write_final(order, tmp_path / "out", FinishOptions(format=wanted))
     assert path == tmp_path / "out" / name
     with Image.open(path) as final:
         assert final.format == {"jpg": "JPEG", "png": "PNG", "webp": "WEBP"}[path.suffix[1:]]

@@ -113,7 +113,7 @@ def test_frame_on_the_command_line(tmp_path: Path) -> None:
     surroundings: dict[str, Any] = {"XDG_CONFIG_HOME": str(tmp_path)}
     done = commands.alone("prepare", tmp_path / "a.png", "-o", tmp_path / "out", **surroundings)
     assert done.code == 3
-    assert "Choose one with --frame 0 to --frame 1" in done.err
+    assert "Choose one with --page 0 to --page 1" in done.err
     done = commands.alone("prepare", tmp_path / "a.png", "-o", tmp_path / "out", "--frame", 1, **surroundings)
     assert done.code == 0, done.err
     done = commands.alone("prepare", tmp_path / "a.png", "-o", tmp_path / "out", "--frame", 2, **surroundings)

@@ -339,7 +339,7 @@ def animated(kind: str, frames: list[Image.Image] = FRAMES) -> bytes:
 @pytest.mark.parametrize("kind", KINDS)
 def test_i14_a_file_of_several_frames_is_refused_unless_one_is_chosen(kind: str) -> None:
     data = animated(kind)
-    with pytest.raises(PhotoRefused, match=r"4 frames or pages\. Choose one with --frame 0 to --frame 3"):
+    with pytest.raises(PhotoRefused, match=r"4 frames or pages\. Choose one with --page 0 to --page 3"):
         picture(data)
     for index, frame in enumerate(FRAMES):
         found = picture(data, frame=index)

@@ -85,7 +85,7 @@ def test_photos_that_arrive_together_are_taken_together(tmp_path: Path):
     ("options", "found"),
     [
         (["a.png", "--sandbox"], "--watch is for folders and quoted patterns"),
-        (["in", "--sandbox", "--first", "1"], "--watch and --first exclude each other"),
+        (["in", "--sandbox", "--first", "1"], "--watch and --limit exclude each other"),
         (["in", "--sandbox", "--engine", "ray"], "--watch is for this machine"),
         (["in", "--api-url", "http://127.0.0.1:9/x"], "Give --max-calls N"),
     ],

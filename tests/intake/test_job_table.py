@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from photio_prep.errors import Mistakes
+from photio_prep.geometry import named
 from photio_prep.intake import job_table
 from photio_prep.intake.inputs import Item, expand
+from photio_prep.intake.job_table import RowOptions
 from photio_prep.marketplaces import presets
 from photio_prep.orders import store
 from photio_prep.sandbox import Sandbox
@@ -58,21 +60,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_row_says_everything_that_a_photo_may_have_of_its_own(folder: Path):
     (job,) = read(table(folder / "in.csv", f'a.png,"{SCENE}",ugly,,7,,Square,,shoes/red,mask.png'))
     assert (job.source, job.output, job.row.line) == (folder / "a.png", "shoes/red", 2)
-    assert job.wishes["size"].tag == "Square"
-    assert {
-        name: job.wishes[name] for name in ("description", "negative_prompt", "append_negative", "seed", "mask")
-    } == {
-        "description": SCENE,
-        "negative_prompt": "ugly",
-        "append_negative": None,
-        "seed": 7,
-        "mask": folder / "mask.png",
-    }
+    assert job.options == RowOptions(SCENE, "ugly", None, 7, named("Square"), folder / "mask.png")
 
 
 def test_a_blank_cell_says_nothing(folder: Path):
     (job,) = read(table(folder / "in.csv", "a.png, ,,,,,,,,"))
-    assert (dict(job.wishes), job.output) == ({}, "a")
+    assert (job.options, job.output) == (RowOptions(), "a")
 
 
 def test_paths_go_from_the_table_s_folder_and_the_tree_is_kept(folder: Path):
@@ -99,7 +92,7 @@ def test_tables_as_spreadsheets_write_them(folder: Path, delimiter: str, mark: s
     path = table(folder / "in.csv", *lines, head=delimiter.join(["Source ", "DESCRIPTION", "seed"]), encoding=mark)
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     (job,) = read(path)
-    assert (job.wishes["description"][:9], job.wishes["seed"]) == ("auf Eiche", 7)
+    assert (str(job.options.description)[:9], job.options.seed) == ("auf Eiche", 7)
 
 
 def test_a_quoted_line_break_is_text_and_the_lines_after_it_are_still_right(folder: Path):
@@ -107,21 +100,21 @@ def test_a_quoted_line_break_is_text_and_the_lines_after_it_are_still_right(fold
     assert mistakes(path) == [f"{path}, line 5: source {str(folder / 'nothing.png')!r}: no such file. "
                               "Paths go from the table's folder"]  # fmt: skip
     path = table(folder / "in.csv", 'a.png,"on oak,\nin ""daylight"""', head="source,description")
-    assert [each.wishes["description"] for each in read(path)] == ['on oak,\nin "daylight"']
+    assert [each.options.description for each in read(path)] == ['on oak,\nin "daylight"']
 
 
 def test_json_lines_say_the_same(folder: Path):
     path = folder / "in.jsonl"
     rows = [{"source": "a.png", "seed": 7, "description": SCENE}, {"source": "b.webp", "seed": "8", "sku": None}]
     path.write_text("\n\n".join(map(json.dumps, rows)), "utf-8-sig")
-    assert [(each.row.line, each.wishes["seed"]) for each in read(path)] == [(1, 7), (3, 8)]
+    assert [(each.row.line, each.options.seed) for each in read(path)] == [(1, 7), (3, 8)]
 
 
 @pytest.mark.parametrize("cell", ["amazon-main etsy", '"amazon-main, etsy"', "etsy;amazon-main;etsy"])
 def test_a_row_names_presets(folder: Path, cell: str):
     (job,) = read(table(folder / "in.csv", f"a.png,{cell}", head="source,preset"))
     assert sorted(job.presets) == ["amazon-main", "etsy"]
-    assert not job.wishes
+    assert job.options == RowOptions()
 
 
 def test_every_preset_that_there_is_not_is_named(folder: Path):
@@ -136,7 +129,7 @@ def test_photos_of_one_article_share_a_seed_that_stays(folder: Path):
     path = table(
         folder / "in.csv", "a.png,A-1,", "b.webp,A-1,", "x/a.png,A-2,5", "mask.png,A-2,", head="source,sku,seed"
     )
-    rows = [each.wishes["seed"] for each in read(path)]
+    rows = [each.options.seed for each in read(path)]
     assert rows[0] == rows[1] == seeds.of_sku("A-1") == 592679628
     assert (rows[2], rows[3]) == (5, seeds.of_sku("A-2"))
     assert all(1 <= seeds.of_sku(str(each)) < seeds.LAST for each in range(1000))

@@ -13,7 +13,7 @@ from photio_prep.cutout import matte as matte_
 from photio_prep.cutout.options import CutoutOptions
 from photio_prep.errors import SegmenterFailed
 from photio_prep.orders import store
-from photio_prep.orders.recall import NOTES
+from photio_prep.orders.recall import CACHE_DIR
 from photio_prep.quality import Verdict
 from tests.support.fakes import BrightMatter
 from tests.support.photos import SCENE, encoded, mask, photo, saved
@@ -126,7 +126,7 @@ def test_another_mask_is_another_wish_and_a_stream_is_read_once(tmp_path: Path, 
 def test_what_is_damaged_is_made_again(tmp_path: Path, composed: list[str], damage: str) -> None:
     first = drawn(tmp_path)
     assert first.folder is not None
-    note = next((tmp_path / "orders" / NOTES).iterdir())
+    note = next((tmp_path / "orders" / CACHE_DIR).iterdir())
     if damage == "note":
         note.write_text("../../elsewhere x\n")
     elif damage == "no note":
@@ -144,7 +144,7 @@ def test_pictures_in_memory_and_matters_of_the_users_own_go_the_whole_way(tmp_pa
     for _ in range(2):
         prepare(encoded(photo()), model=matter, orders=tmp_path)
         prepare(photo(), mask=mask(), orders=tmp_path)
-    assert not (tmp_path / NOTES).exists()
+    assert not (tmp_path / CACHE_DIR).exists()
 
 
 def test_in_memory_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,10 @@ A name is one of the catalogue, "auto", `rembg:NAME`, or a file of weights. The 
 is kept for the whole process.
 """
 
+from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Protocol
 
 from PIL import Image
 
@@ -113,3 +115,49 @@ def second_model(name: str, *, device: Device = "auto", accepted: tuple[str, ...
     raise ModelUnavailable(
         "a second opinion needs a second model", "Run: photio-prep models pull u2netp", subject="--second-opinion"
     )
+
+
+class HasName(Protocol):
+    """A model that knows its name; asking for it may look for installed weights."""
+
+    @property
+    def name(self) -> str:
+        """Of the model that is really used."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """Which model cuts out, and where it runs.
+
+    `model`: a name of the catalogue, "auto", or with `family` the path of weights of your own. `accepted`: models whose
+    licence forbids commercial use and is accepted. `second_opinion`: ask another model, too. `pull`: fetch the weights
+    first. `offline`: never use the network.
+    """
+
+    model: str = "auto"
+    family: str | None = None
+    device: Device = "auto"
+    accepted: tuple[str, ...] = ()
+    second_opinion: bool = False
+    pull: bool = False
+    offline: bool = False
+
+    def load(self) -> Model:
+        """The model; its weights are loaded at the first picture.
+
+        Raises:
+            UsageError: There is no such model, or its licence has to be accepted first.
+        """
+        return get_model(self.model, self.family, device=self.device, accepted=self.accepted)
+
+    def load_second(self, first: HasName) -> Model | None:
+        """The model for a second opinion beside `first`, where one is asked for.
+
+        Raises:
+            ModelUnavailable: No other model is installed.
+        """
+        return second_model(first.name, device=self.device, accepted=self.accepted) if self.second_opinion else None
+
+
+DEFAULT_MODEL = ModelOptions()

@@ -89,7 +89,7 @@ def _check_frame(found: Facts, limits: Limits, frame: int | None) -> None:
         raise PhotoRefused(f"it holds more than {limits.frames} frames or pages", "Save one as a picture of its own")
     if frame is None and found.frames != 1:
         raise PhotoRefused(
-            f"it holds {found.frames} frames or pages", f"Choose one with --frame 0 to --frame {found.frames - 1}"
+            f"it holds {found.frames} frames or pages", f"Choose one with --page 0 to --page {found.frames - 1}"
         )
     if frame is not None and not 0 <= frame < found.frames:
         raise PhotoRefused(

@@ -1,0 +1,94 @@
+"""Options of `run`: the parts that prepare, pay, finish and write, as one value.
+
+    orders/options.py           PrepareOptions, OrderPlace, PayOptions
+    cutout/models/registry.py   ModelOptions
+    final/options.py            FinishOptions
+    here                        OutputOptions, RunOptions
+
+One definition serves the command line, the library, job tables, `run_many` and Ray. Each set of keyword arguments
+(`PrepareKeywords` and so on) builds the dataclass of the same fields.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TypeVar, Unpack
+
+from photio_prep.final.options import DEFAULT_FINISH, FinishOptions, Metadata, Product
+from photio_prep.final.provenance import Provenance
+from photio_prep.orders.options import (
+    DEFAULT_PAY,
+    DEFAULT_PLACE,
+    DEFAULT_PREPARE,
+    CutoutKeywords,
+    OrderPlace,
+    PayKeywords,
+    PayOptions,
+    PrepareOptions,
+)
+
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """Where files go, whether they replace others, and what they state.
+
+    `upload_to`: a folder of an object store that finals are put to, too. `metadata`: "keep-safe" carries the photo's
+    copyright and artist on. `presets`: marketplaces that files are made for. `max_drift`: exit 3 above it. `segment`:
+    cut the answer out, too, so that drift sees what was added.
+    """
+
+    out: Path = Path("photio-out")
+    overwrite: bool = False
+    metadata: Metadata = "none"
+    provenance: Provenance = "none"
+    presets: tuple[str, ...] = ()
+    upload_to: str | None = None
+    max_drift: float | None = None
+    segment: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How one photo is prepared, paid for and finished."""
+
+    prepare: PrepareOptions = DEFAULT_PREPARE
+    pay: PayOptions = DEFAULT_PAY
+    finish: FinishOptions = DEFAULT_FINISH
+    place: OrderPlace = DEFAULT_PLACE
+
+    def changed(self, **keywords: Unpack["JobKeywords"]) -> "RunOptions":
+        """These options, but for the keyword arguments of `run`.
+
+        Raises:
+            TypeError: `run` has no such option.
+        """
+        if unknown := keywords.keys() - JobKeywords.__optional_keys__:
+            raise TypeError(f"{min(unknown)!r} is no option of run")
+        values: Mapping[str, object] = keywords
+
+        def own(part: Part) -> Part:
+            return replace(part, **{each.name: values[each.name] for each in fields(part) if each.name in values})  # type: ignore[arg-type, type-var]
+
+        return RunOptions(own(self.prepare), own(self.pay), own(self.finish), own(self.place))
+
+
+DEFAULT_RUN = RunOptions()
+
+
+class RunKeywords(CutoutKeywords, PayKeywords, total=False):
+    """The options of `run` as keyword arguments."""
+
+    orders: str | Path | None
+    name: str
+    output: str
+    format: str | None
+    product: Product | None
+    output_size: str
+
+
+class JobKeywords(RunKeywords, total=False):
+    """The options of one photo of `run_many`."""
+
+    description: str

@@ -1,0 +1,223 @@
+"""Options of an order: what decides its canvas and words, where it is kept, and how it is paid for."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypedDict
+
+from PIL import Image
+
+from photio_prep import settings
+from photio_prep.api.client import API_URL
+from photio_prep.api.request import request
+from photio_prep.cutout.framing import Framing
+from photio_prep.cutout.matte import Alpha
+from photio_prep.cutout.models.prompts import Hints
+from photio_prep.cutout.models.sam import Sam
+from photio_prep.cutout.options import DEFAULT_CUTOUT, CutoutOptions
+from photio_prep.geometry import Recommended, Size, named
+from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
+from photio_prep.intake.job_table import RowOptions
+from photio_prep.intake.load import Source, load
+from photio_prep.orders.preflight import Preflight
+from photio_prep.types import Canvas, Matter, Request
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareOptions:
+    """What decides the canvas that is sent, and the words beside it.
+
+    `description`: the scene wanted, in English. It may be given later; nothing is sent without one.
+    `negative_prompt` replaces the server's default, `append_negative` is added to it.
+    `seed`: 1 … 4,294,967,296; None draws one from the canvas, -1 a fresh one.
+    `size`: a tag ("Square"), ratio or "WxH" of the recommended sizes; None takes the nearest.
+    `model`: a name of the catalogue, "auto" for the best that is installed, or a segmenter of your own.
+    `points`: where the product is, in pixels of the photo: (x, y); (x, y, False) is background. SAM takes these.
+    `box`: around the product: (left, top, right, bottom), in pixels of the photo. SAM takes it.
+    `mask`: a mask in place of a model: white or opaque is product.
+    `alpha`: the photo's own transparency: "auto" reuses a real cutout, "keep", "ignore".
+    `second`: another segmenter, asked only whether it finds the same product; takes its time.
+    `cutting`: how the cutout's edges and parts are made: refinement, holes, grow, feather.
+    `frame`: which frame or page of a file with several, from 0; without one such a file is refused.
+    `framing`: crop the photo to its product with this margin; the final is then what this frame holds.
+    `limits`: what the photo may be at most.
+    """
+
+    description: str = ""
+    negative_prompt: str | None = None
+    append_negative: str | None = None
+    seed: int | None = None
+    size: str | Recommended | None = None
+    model: str | Matter | Sam = "auto"
+    points: Iterable[tuple[float, ...]] = ()
+    box: tuple[float, ...] | None = None
+    mask: Source | None = None
+    alpha: Alpha = "auto"
+    second: Matter | None = None
+    cutting: CutoutOptions = DEFAULT_CUTOUT
+    frame: int | None = None
+    framing: Framing | None = None
+    limits: Limits = DEFAULT_LIMITS
+
+    def __post_init__(self) -> None:
+        # An iterator gives its points once, a name is looked up once.
+        object.__setattr__(self, "points", tuple(self.points))
+        object.__setattr__(self, "size", self.recommended)
+
+    @property
+    def recommended(self) -> Recommended | None:
+        """The canvas size that was asked for.
+
+        Raises:
+            UsageError: No recommended size has this name.
+        """
+        return named(self.size) if isinstance(self.size, str) else self.size
+
+    @property
+    def hints(self) -> Hints:
+        """Points and box."""
+        return Hints.of(self.points, self.box)
+
+    def load_mask(self) -> Image.Image | None:
+        """The picture of `mask`."""
+        return None if self.mask is None else load(self.mask, limits=self.limits).image
+
+    def request(self, canvas: Canvas) -> Request:
+        """The request for `canvas` with these words and this seed."""
+        return request(
+            canvas,
+            self.description,
+            seed=self.seed,
+            negative_prompt=self.negative_prompt,
+            append_negative=self.append_negative,
+        )
+
+    def with_row(self, row: RowOptions) -> "PrepareOptions":
+        """These options, but for those that a row of a job table sets. A row sets both negative prompts, or neither."""
+        own = (row.negative_prompt, row.append_negative)
+        negative, append = (self.negative_prompt, self.append_negative) if own == (None, None) else own
+        return replace(
+            self,
+            description=row.description or self.description,
+            negative_prompt=negative,
+            append_negative=append,
+            seed=self.seed if row.seed is None else row.seed,
+            size=row.size or self.size,
+            mask=row.mask or self.mask,
+        )
+
+    def fingerprint(self, model: str | None, mask: str | None) -> str:
+        """Everything that decides the canvas, as text. The words, the seed and the limits do not.
+
+        Args:
+            model: Name and digest of the weights; None where a mask or the photo's own alpha needs none.
+            mask: The digest of the mask's pixels.
+        """
+        values: dict[str, object] = {
+            "alpha": self.alpha,
+            "box": self.box,
+            "cutting": self.cutting,
+            "frame": self.frame,
+            "framing": self.framing,
+            "mask": mask,
+            "model": model,
+            "points": [*self.points],
+            "size": self.size,
+        }
+        return str([(name, value) for name, value in values.items() if value is not None])
+
+    def describe(self, model: str, size: Size, mask: str) -> str:
+        """How the photo was asked to be cut out, as its record holds it.
+
+        Args:
+            model: As it was asked for: `auto` stays the same when a better model is installed.
+            size: Of the canvas.
+            mask: The digest of the mask's pixels, or "none".
+        """
+        parts = [f"model {model}", f"alpha {self.alpha}", f"size {size}", f"mask {mask}", str(self.cutting)]
+        parts += [f"pointed {self.hints}"] if self.hints else []
+        parts += [] if self.frame is None else [f"frame {self.frame}"]
+        parts += [] if self.framing is None else [f"framing {self.framing}"]
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class PayOptions:
+    """Who is asked, how much may be spent, and what the gate stops.
+
+    `gate`: "off", "warn" or "strict"; None takes PHOTIO_GATE or photio.toml, else "warn". `pay_again`: pay although the
+    same photo with the same words was paid for as other bytes. `jobs`: calls at the same time. `price`: of one call.
+    `yes`: do not ask before a large batch. The key is read from `key_file`, standard input, the key store, or
+    PHOTIO_API_KEY; it is never held here.
+    """
+
+    gate: str | None = None
+    pay_again: bool = False
+    max_calls: int | None = None
+    jobs: int = 8
+    price: float | None = None
+    yes: bool = False
+    sandbox: bool = False
+    api_url: str | None = None
+    key_file: Path | None = None
+    key_stdin: bool = False
+    keyring: bool = False
+
+    @property
+    def preflight(self) -> Preflight:
+        """What is checked before an order is paid for.
+
+        Raises:
+            UsageError: `gate` is no level.
+        """
+        return Preflight(settings.gate(self.gate), self.pay_again)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPlace:
+    """Who will be asked, where an order is kept, and what its photo is called.
+
+    `orders`: the folder of orders; None keeps it in memory. `name`: what messages call the photo. `output`: where its
+    final belongs below the output folder, without suffix. `variants`: it is the first of several orders of the photo.
+    """
+
+    endpoint: str = API_URL
+    orders: str | Path | None = None
+    name: str = ""
+    output: str = ""
+    variants: bool = False
+
+
+DEFAULT_PREPARE, DEFAULT_PAY, DEFAULT_PLACE = PrepareOptions(), PayOptions(), OrderPlace()
+
+
+class CutoutKeywords(TypedDict, total=False):
+    """The options of `PrepareOptions` but for the description, as keyword arguments."""
+
+    negative_prompt: str | None
+    append_negative: str | None
+    seed: int | None
+    size: str | Recommended | None
+    model: str | Matter | Sam
+    points: Iterable[tuple[float, ...]]
+    box: tuple[float, ...] | None
+    mask: Source | None
+    alpha: Alpha
+    second: Matter | None
+    cutting: CutoutOptions
+    frame: int | None
+    framing: Framing | None
+    limits: Limits
+
+
+class PrepareKeywords(CutoutKeywords, total=False):
+    """The options of `PrepareOptions` as keyword arguments."""
+
+    description: str
+
+
+class PayKeywords(TypedDict, total=False):
+    """The options of `PayOptions` that concern one order, as keyword arguments."""
+
+    gate: str | None
+    pay_again: bool
