@@ -15,6 +15,7 @@ import pytest
 from PIL import ExifTags, Image, PngImagePlugin
 
 from photio_prep.errors import PhotoRefused
+from photio_prep.final.options import FinishOptions, Metadata
 from photio_prep.final.writer import write_final
 from photio_prep.imaging.colour import SRGB_PROFILE, is_plain
 from photio_prep.imaging.encode import encoded
@@ -154,19 +155,19 @@ def test_i26_a_picture_hidden_under_alpha_0_is_not_sent() -> None:
         assert (sent[..., 3] == 0).mean() > 0.4
 
 
-def final_of(order: Order, out: Path, **options: Any) -> bytes:
+def final_of(order: Order, out: Path, wanted: str | None = None, metadata: Metadata = "none") -> bytes:
     """The final of an order that is answered here and now."""
     assert order.folder
     picture = base64.b64encode(file_of(Image.new("RGB", order.placement.canvas, "teal"))).decode()
     (order.folder / "answer.raw").write_bytes(json.dumps({"status_code": 200, "body": picture}).encode())
     (order.folder / "claim.json").write_text("{}")
-    return write_final(order, out, **options).read_bytes()
+    return write_final(order, out, FinishOptions(format=wanted), metadata=metadata).read_bytes()
 
 
 @pytest.mark.parametrize("wanted", ["jpg", "png", "webp"])
 @sampled("kind", KINDS, 1)
 def test_i21_a_final_holds_nothing_of_the_photos_metadata(kind: str, wanted: str, tmp_path: Path) -> None:
-    data = final_of(taken(kind, tmp_path), tmp_path, format_=wanted)
+    data = final_of(taken(kind, tmp_path), tmp_path, wanted)
     clean(data)
     for said in (ARTIST, "Copyright", "ICC", "sRGB", "XMP"):
         assert said.encode() not in data
@@ -178,7 +179,7 @@ def test_i21_keep_safe_keeps_copyright_and_artist_and_nothing_else(kind: str, wa
     order = taken(kind, tmp_path)
     again = store.read(order.folder) if order.folder else order
     assert again.origin.credit == Credit(ARTIST, COPYRIGHT)
-    data = final_of(again, tmp_path, format_=wanted, metadata="keep-safe")
+    data = final_of(again, tmp_path, wanted, metadata="keep-safe")
     clean(data)
     with Image.open(io.BytesIO(data)) as opened:
         opened.load()

@@ -209,6 +209,10 @@ def _load_models(options: PrepareOptions, model: ModelOptions, talk: Talk) -> tu
         raise UsageError("--point and --box are for SAM only", "Leave --model out, or the points and the box")
     pull(model, talk, [weights.name for weights in catalog.pointed()] if pointing else [model.model])
     first = sam.sam(model.device) if pointing else model.load()
+    if not model.pull and not model.family:
+        from photio_prep.cli.models import tell_licence
+
+        tell_licence(model.model, talk)
     return first, model.load_second(first)
 
 

@@ -2,7 +2,6 @@
 
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -19,9 +18,8 @@ CHECKOUT = Path(__file__).parents[2] / "fixtures" / "photos" / "bottle.jpg"
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), default=Path("sample.jpg"))
 @options.talking
-def sample(file: Path, **given: Any) -> int:  # noqa: ANN401
+def sample(file: Path, talk: Talk) -> int:
     """Write a sample product photo to FILE (default: sample.jpg). Replaces nothing. Prints the path."""
-    talk = Talk(**given)
     try:
         files.write_whole(file, sample_photo(), overwrite=False)
     except FileExistsError as error:

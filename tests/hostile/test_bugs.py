@@ -36,11 +36,11 @@ def strikes(module: str, name: str, when: str, error: str = 'ZeroDivisionError("
 
 _B = '"b.png" in given[0].origin.source'
 BUGS = {
-    "reading": (strikes("reading", "read", 'given[0].name.endswith("b.png")'), 1, 2),
-    "paying": (strikes("pay", "pay", _B), 1, 2),
-    "finishing": (strikes("finals", "place_final", _B), 1, 3),
+    "reading": (strikes("intake.read", "read", 'given[0].name.endswith("b.png")'), 1, 2),
+    "paying": (strikes("orders.payment", "pay", _B), 1, 2),
+    "finishing": (strikes("final.writer", "place_final", _B), 1, 3),
     "telling": (strikes("cli.finishing", "tell", _B), 1, 3),
-    "memory": (strikes("finals", "place_final", _B, "MemoryError"), 3, 3),
+    "memory": (strikes("final.writer", "place_final", _B, "MemoryError"), 3, 3),
 }
 
 
@@ -75,7 +75,7 @@ def test_run_finishes_all_others_and_reports(where: str, command: Command) -> No
 def test_a_bug_while_it_is_sent_is_unknown_and_the_others_go_on(command: Command) -> None:
     for name, shade in (("a", 100), ("b", 150), ("c", 200)):
         saved(Path(f"in/{name}.png"), cutout(shade=shade))
-    bug = strikes("stages.send", "_answered", "next(turns) == 1", owner="InstantClient.")
+    bug = strikes("api.client", "_answered", "next(turns) == 1", owner="InstantClient.")
     with HostileServer(ok()) as server:
         words = ["run", "in", "-d", SCENE, "--api-url", server.url, "--yes", "--price", "1"]
         said = alone(*words, before=f"import itertools\nturns = itertools.count()\n{bug}", PHOTIO_API_KEY=KEY)
