@@ -77,7 +77,7 @@ def read(data: bytes, limits: Limits, frame: int | None = None) -> tuple[str, Fa
     if name is None:
         other = next((text for magic, text in _OTHERS if data.startswith(magic)), "")
         raise PhotoRefused(
-            f"{other}, not a supported picture" if other else f"not a picture (it starts with {data[:12]!r})",
+            f"{other}, not a picture that it reads" if other else f"not a picture (it starts with {data[:12]!r})",
             "JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF and HEIC are read",
         )
     try:
