@@ -1,24 +1,24 @@
-"""What can fail, and the exit code that each failure ends with.
+"""Errors and their exit codes.
 
     PhotioError
-    ├── Unexpected            1   a bug, or the system's fault, that one photo met; the others went on
-    ├── UsageError            2   a flag, a setting or a value that cannot be meant
-    │   └── Mistakes          2   every mistake of a job table, each with its line
+    ├── Unexpected            1   a bug or a failure of the system on one photo; the others go on
+    ├── UsageError            2   a flag, a setting or a value that is not valid
+    │   └── Mistakes          2   all errors of a job table, each with its line
     ├── PhotoRefused          3   this photo cannot be used; nothing was billed
     │   ├── NoProduct         3   the model found nothing to cut out
-    │   ├── SegmenterFailed   3   the model raised, or gave what is no alpha
+    │   ├── SegmenterFailed   3   the model raised, or its output is not an alpha
     │   ├── GateStopped       3   its cutout is not worth paying for; the order stays planned
-    │   ├── OutputExists      3   another file already lies where the final would go
-    │   ├── PresetFailed      3   a marketplace's file was written, and breaks its rules; it is kept
+    │   ├── OutputExists      3   another file has the name of the final
+    │   ├── PresetFailed      3   a marketplace's file breaks its rules; it stays on disk
     │   └── Rejected          3   the API refused this request before doing any work
-    ├── OutcomeUnknown        4   a paid call whose answer never arrived whole: perhaps billed
+    ├── OutcomeUnknown        4   a paid call without a complete answer: perhaps billed
     ├── KeyRefused            5   the key is missing, refused, or its credit is used up
     ├── BudgetReached         6   --max-calls is used up
     ├── StorageFailed         7   disk full, not writable, or an order that cannot be read
     ├── OrderInUse            8   another process, or another machine, holds the order
     ├── ApiUnavailable        9   the API could not be reached or is busy; nothing was billed
-    ├── PaidUnusable         10   paid, but the answer is no usable picture; it is kept
-    ├── ModelUnavailable     11   weights missing, damaged, or a device that is not there
+    ├── PaidUnusable         10   paid, but the answer is not a usable picture; it stays on disk
+    ├── ModelUnavailable     11   weights missing or damaged, or the device is not available
     └── Interrupted         130   stopped by the user
         └── Terminated      143   stopped by SIGTERM, or by a closed terminal
 
@@ -29,13 +29,9 @@ from collections.abc import Iterable, Sequence
 
 
 class PhotioError(Exception):
-    """Base of every error of ours: `subject: found. fix.`
+    """Base of all errors: `subject: found. fix.`
 
-    Args:
-        found: What was found, with the facts.
-        fix: What to do about it.
-        subject: The photo, order or setting it is about, as the user named it.
-
+    `found` is the failure with its facts, `fix` the remedy, `subject` the photo, order or setting in the user's words.
     `stops_batch`: every other photo would fail in the same way.
     """
 
@@ -53,19 +49,19 @@ class PhotioError(Exception):
         return f"{head}{self.found}. {self.fix}".strip() if self.fix else f"{head}{self.found}"
 
     def about(self, subject: str) -> "PhotioError":
-        """The same error, naming its subject if it did not yet."""
+        """Set the subject, unless it has one; return the error itself."""
         self.subject = self.subject or subject
         return self
 
 
 class Unexpected(PhotioError):
-    """A bug, or the system's fault, that one photo met; its cause is the exception itself."""
+    """A bug or a failure of the system on one photo; `__cause__` is the exception."""
 
     exit_code = 1
 
 
 def of_photo(error: Exception) -> PhotioError:
-    """An exception that one photo met, as its outcome: one of ours as it is, another with it as its cause."""
+    """`error` as a PhotioError: itself if it is one, else a new error with it as the cause."""
     if isinstance(error, PhotioError):
         return error
     outcome: PhotioError
@@ -79,14 +75,14 @@ def of_photo(error: Exception) -> PhotioError:
 
 
 class UsageError(PhotioError):
-    """A flag, a setting or a value that cannot be meant."""
+    """A flag, a setting or a value that is not valid."""
 
     exit_code = 2
     stops_batch = True
 
 
 class Mistakes(UsageError):
-    """Every mistake of the job tables of one command, in `each`; nothing was begun."""
+    """All errors of the job tables of one command, in `each`; no photo was processed."""
 
     def __init__(self, found: str, fix: str = "", subject: str = "", *, each: Sequence[UsageError] = ()) -> None:
         super().__init__(found, fix, subject)
@@ -107,7 +103,7 @@ class NoProduct(PhotoRefused):
 
 
 class SegmenterFailed(PhotoRefused):
-    """The segmenter raised an exception, or gave what is no alpha of the picture."""
+    """The segmenter raised an exception, or its output is not an alpha of the picture."""
 
 
 class GateStopped(PhotoRefused):
@@ -115,11 +111,11 @@ class GateStopped(PhotoRefused):
 
 
 class OutputExists(PhotoRefused):
-    """Another file already lies where the final would go."""
+    """Another file has the name of the final."""
 
 
 class PresetFailed(PhotoRefused):
-    """A marketplace's file was written, read back, and breaks its rules; it is kept."""
+    """A marketplace's file was written, read back, and breaks its rules; it stays on disk."""
 
 
 class Rejected(PhotoRefused):
@@ -127,7 +123,7 @@ class Rejected(PhotoRefused):
 
 
 class OutcomeUnknown(PhotioError):
-    """A paid call whose answer never arrived whole: perhaps billed, never resent by itself."""
+    """A paid call without a complete answer: perhaps billed, never resent automatically."""
 
     exit_code = 4
 
@@ -164,13 +160,13 @@ class ApiUnavailable(PhotioError):
 
 
 class PaidUnusable(PhotioError):
-    """Paid, but the answer is no picture of the asked size; the raw answer is kept."""
+    """Paid, but the answer is not a picture of the requested size; the raw answer stays on disk."""
 
     exit_code = 10
 
 
 class ModelUnavailable(PhotioError):
-    """Weights missing or damaged, or a device that was asked for and is not there."""
+    """Weights missing or damaged, or the requested device is not available."""
 
     exit_code = 11
     stops_batch = True
@@ -188,10 +184,10 @@ class Terminated(Interrupted):
     exit_code = 143
 
 
-# What the caller most needs to know comes first: money, then disk, then the key, then the rest.
+# The most important code comes first: money, then disk, then the key, then the rest.
 _PRECEDENCE = (1, 130, 143, 4, 10, 7, 5, 6, 9, 8, 11, 2, 3, 0)
 
 
 def worst(codes: Iterable[int]) -> int:
-    """The one exit code that speaks for several, 4 > 10 > 7 > 5 > 6 > 9 > 3; 0 for none."""
+    """The most important of several exit codes, 4 > 10 > 7 > 5 > 6 > 9 > 3; 0 for none."""
     return min(codes, key=_PRECEDENCE.index, default=0)

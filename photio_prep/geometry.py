@@ -41,9 +41,9 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a picture of size `source` lies on a canvas: all that is needed to get back.
+    """Position of a picture of size `source` on a canvas.
 
-    The source is the photo, or what `crop` takes of it: a box in the photo's pixels, which may reach beyond the photo.
+    The source is the photo, or the part `crop` of it: a box in the photo's pixels, which may reach beyond the photo.
     """
 
     source: Size
@@ -64,7 +64,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Recommended:
-    """One canvas size that Photio recommends, or one of the same family that it does not list."""
+    """A canvas size that Photio recommends, or one of the same family that it does not list."""
 
     tag: str
     ratio: str
@@ -86,8 +86,8 @@ SIZES = (
 
 
 def offered(*, undocumented: bool = False) -> tuple[Recommended, ...]:
-    """The sizes to snap to; with `undocumented`, the two that Photio does not list as well."""
-    return tuple(each for each in SIZES if each.documented or undocumented)
+    """The documented sizes, or with `undocumented` all of them."""
+    return tuple(offer for offer in SIZES if offer.documented or undocumented)
 
 
 def snap(source: Size, sizes: Sequence[Recommended] | None = None) -> Recommended:
@@ -96,9 +96,9 @@ def snap(source: Size, sizes: Sequence[Recommended] | None = None) -> Recommende
     Distance is |log(ratio) - log(other)|, compared exactly as max(a/b, b/a); on a tie the larger area wins.
     """
 
-    def distance(each: Recommended) -> tuple[Fraction, int]:
-        times = Fraction(source.width * each.size.height, source.height * each.size.width)
-        return max(times, 1 / times), -each.size.area
+    def distance(offer: Recommended) -> tuple[Fraction, int]:
+        times = Fraction(source.width * offer.size.height, source.height * offer.size.width)
+        return max(times, 1 / times), -offer.size.area
 
     return min(sizes or offered(), key=distance)
 
@@ -111,22 +111,22 @@ def named(text: str) -> Recommended:
     Raises:
         UsageError: The size is not offered by the API.
     """
-    wanted = re.sub(r"[\s_-]+", " ", text.strip().lower()).replace("×", "x")
-    for each in SIZES:
-        if wanted in (each.tag.lower(), each.tag.lower().partition(" (")[0], each.ratio, str(each.size)):
-            return each
-    choices = ", ".join(f"{each.tag} {each.size}" for each in offered())
-    near = _meant(wanted)
+    name = re.sub(r"[\s_-]+", " ", text.strip().lower()).replace("×", "x")
+    for offer in SIZES:
+        if name in (offer.tag.lower(), offer.tag.lower().partition(" (")[0], offer.ratio, str(offer.size)):
+            return offer
+    choices = ", ".join(f"{offer.tag} {offer.size}" for offer in offered())
+    near = _find_near_size(name)
     fix = f"Did you mean {near.tag} {near.size}? " if near else ""
     raise UsageError(f"size {text!r} is not offered by the API", f"{fix}Choose one of: {choices}", subject="--size")
 
 
-def _meant(wanted: str) -> Recommended | None:
-    """The size whose shape or name is nearest to one that there is not; None where none is near."""
-    if (pixels := re.fullmatch(r"([1-9][0-9]{0,4}) ?x ?([1-9][0-9]{0,4})", wanted, re.ASCII)) is not None:
+def _find_near_size(text: str) -> Recommended | None:
+    """The size with the nearest shape, for pixels, or the nearest name; None if no name is near."""
+    if (pixels := re.fullmatch(r"([1-9][0-9]{0,4}) ?x ?([1-9][0-9]{0,4})", text, re.ASCII)) is not None:
         return snap(Size(int(pixels[1]), int(pixels[2])))
-    names = {name: each for each in offered() for name in (each.tag.lower(), each.ratio)}
-    near = difflib.get_close_matches(wanted, names, 1)
+    names = {name: offer for offer in offered() for name in (offer.tag.lower(), offer.ratio)}
+    near = difflib.get_close_matches(text, names, 1)
     return names[near[0]] if near else None
 
 
@@ -146,7 +146,7 @@ def place(source: Size, canvas: Size) -> Placement:
 
 
 def box_on(canvas: Size | None = None) -> Callable[[Size], Size]:
-    """From the size of a picture to that of its box on `canvas`, or on the nearest canvas that is offered."""
+    """A function from a picture's size to that of its box on `canvas`, or on the nearest documented canvas."""
     return lambda source: place(source, canvas or snap(source).size).box.size
 
 

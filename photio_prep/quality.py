@@ -1,4 +1,4 @@
-"""Plain records of quality: the gate's judgement of a cutout, the proof of a final, the drift of an answer."""
+"""Records of quality: the gate's judgement of a cutout, the proof of a final, the drift of an answer."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class Verdict(StrEnum):
-    """`ok` says nothing, `warn` tells, `stop` is not paid for unless the gate is off."""
+    """A cutout with `stop` is not paid for unless the gate is off; `warn` is a message only."""
 
     OK = "ok"
     WARN = "warn"
@@ -15,20 +15,20 @@ class Verdict(StrEnum):
 
 
 class Level(StrEnum):
-    """How strict the gate is: `off` stops nothing, `warn` stops what is to be stopped, `strict` stops warnings too."""
+    """Strictness of the gate: `off` blocks nothing, `warn` blocks the verdict stop, `strict` also warn."""
 
     OFF = "off"
     WARN = "warn"
     STRICT = "strict"
 
     def stops(self, verdict: Verdict) -> bool:
-        """Whether a cutout of this verdict is kept from being paid for."""
+        """Whether a cutout with this verdict must not be paid for."""
         return self is not Level.OFF and (verdict is Verdict.STOP or (self is Level.STRICT and verdict is Verdict.WARN))
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One thing that is wrong: its short name for programs, and for people what was found and what to do."""
+    """A defect of a cutout: `name` for programs, and `text` for the user: the defect and its remedy."""
 
     name: str
     verdict: Verdict
@@ -37,7 +37,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The reasons, worst first, and every figure that was measured, whether it was a reason or not."""
+    """The reasons, worst first, and all measured figures."""
 
     reasons: tuple[Reason, ...] = ()
     figures: Mapping[str, float] = field(default_factory=dict)
@@ -45,32 +45,32 @@ class Judgement:
     @property
     def verdict(self) -> Verdict:
         """The worst of the reasons' verdicts."""
-        found = {each.verdict for each in self.reasons}
-        return next((each for each in (Verdict.STOP, Verdict.WARN) if each in found), Verdict.OK)
+        verdicts = {reason.verdict for reason in self.reasons}
+        return next((verdict for verdict in (Verdict.STOP, Verdict.WARN) if verdict in verdicts), Verdict.OK)
 
     def facts(self) -> dict[str, Any]:
-        """As JSON can hold it."""
+        """A record for JSON."""
         return {
             "verdict": self.verdict,
-            "reasons": [{"reason": each.name, "verdict": each.verdict, "text": each.text} for each in self.reasons],
+            "reasons": [{"reason": item.name, "verdict": item.verdict, "text": item.text} for item in self.reasons],
             "figures": dict(self.figures),
         }
 
 
 def judgement(facts: Mapping[str, Any]) -> Judgement:
-    """The judgement that `Judgement.facts` wrote down."""
+    """Read the record of `Judgement.facts`."""
     reasons = tuple(
-        Reason(str(each["reason"]), Verdict(each["verdict"]), str(each["text"])) for each in facts["reasons"]
+        Reason(str(item["reason"]), Verdict(item["verdict"]), str(item["text"])) for item in facts["reasons"]
     )
     return Judgement(reasons, {str(name): float(value) for name, value in facts["figures"].items()})
 
 
 class Figures(NamedTuple):
-    """How the product of an answer differs from the one that was sent; lengths in pixels of the canvas.
+    """Difference between the product of an answer and the one that was sent; lengths in pixels of the canvas.
 
-    `right`, `down`: shift of its place. `rim`: how far its outline moved outwards, at least half of it; negative where
-    it shrank. `grown`: the same as a share of its area. `colour`: CIE 1976 difference (delta E) of the mean colours of
-    its inside. `detail`: energy of gradients inside, as a share of what was sent.
+    `right`, `down`: shift. `rim`: how far at least half of its outline moved outwards; negative if it shrank. `grown`:
+    the same as a share of its area. `colour`: CIE 1976 difference (delta E) of the mean colours of its inside.
+    `detail`: energy of gradients inside, as a share of the sent one's.
     """
 
     right: float
@@ -83,13 +83,13 @@ class Figures(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Whose pixels a final's product has.
+    """Origin of the pixels of a final's product.
 
-    `product`: "generated", "detail" or "original". `core`: opaque pixels of the product; `equal`: share of those that
-    are the photo's to the bit, before the final is encoded (at another size: those of the resized photo). `seam`: mean
-    width in pixels of the soft rim around it. The three are None where the photo was not at hand to compare.
-    `size` of the final; `photo_scale`, `answer_scale`: its pixels to one of the photo, and of the answer. `moved`: how
-    far right and down, in its pixels, the product was put to cover the one that the generator had moved.
+    `product`: "generated", "detail" or "original". `core`: opaque pixels of the product. `equal`: share of those that
+    equal the photo's (at another size: the resized photo's) before the final is encoded. `seam`: mean width in pixels
+    of the soft rim around it. The three are None without the photo to compare with. `size` of the final.
+    `photo_scale`, `answer_scale`: its pixels per pixel of the photo, and of the answer. `moved`: shift of the product
+    (right, down), in its pixels, that covers the one that the generator had moved.
     """
 
     product: str
@@ -102,15 +102,15 @@ class Proof:
     moved: tuple[int, int] = (0, 0)
 
     def facts(self) -> dict[str, Any]:
-        """As they are written into the order's folder."""
+        """A record for JSON."""
         return asdict(self)
 
 
 class Outline(NamedTuple):
-    """What a model finds in an answer beside what was sent, as shares of the area that was sent.
+    """Difference between a model's mask of the answer and the sent mask, as shares of the sent area.
 
-    `added`: joined to the product, and farther from the sent mask than the model can err. `missing`: of the sent mask,
-    farther from anything found. `model`: who looked.
+    `added`: joined to the product, farther from the sent mask than the model can err. `missing`: of the sent mask,
+    farther from the answer's mask than the model can err. `model`: name of the model.
     """
 
     added: float
@@ -120,16 +120,13 @@ class Outline(NamedTuple):
 
 # From these values on a buyer could see the change; measured in docs/design/measurements/finals.md.
 SHIFT, GROWN, SHRUNK, RIM, COLOUR, DETAIL = 1.25, 0.012, 0.02, 0.13, 4.0, 0.75
-# Of the product's area, as a model finds it in the answer: what it may add or miss where nothing was changed.
+# Shares of the product's area that a model may add or miss in an answer without a change.
 ADDED, MISSING = 0.03, 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """How far the generator changed the product. `score` is 1 where the largest change begins to be one.
-
-    `outline` is what a model found in the answer, None where none was asked.
-    """
+    """Changes of the product by the generator. `outline` is None if no model compared the outlines."""
 
     figures: Figures
     outline: Outline | None = None
@@ -137,49 +134,45 @@ class Drift:
     @property
     def parts(self) -> dict[str, float]:
         """The score of each kind of change."""
-        found = self.figures
-        size = found.grown / GROWN if found.grown > 0 else -found.grown / SHRUNK
+        figures, outline = self.figures, self.outline
+        size = figures.grown / GROWN if figures.grown > 0 else -figures.grown / SHRUNK
         # A product that grew on all sides fits nearly as well a little beside its place.
-        aside = max(0.0, (found.right**2 + found.down**2) ** 0.5 - max(0.0, found.rim))
-        looked = self.outline
-        seen = {} if looked is None else {"added": looked.added / ADDED, "missing": looked.missing / MISSING}
-        return seen | {
-            "shift": aside / SHIFT,
-            "size": min(size, abs(found.rim) / RIM),
-            "colour": found.colour / COLOUR,
-            "detail": max(0.0, 1 - found.detail) / (1 - DETAIL),
+        shift = max(0.0, (figures.right**2 + figures.down**2) ** 0.5 - max(0.0, figures.rim))
+        parts = {} if outline is None else {"added": outline.added / ADDED, "missing": outline.missing / MISSING}
+        return parts | {
+            "shift": shift / SHIFT,
+            "size": min(size, abs(figures.rim) / RIM),
+            "colour": figures.colour / COLOUR,
+            "detail": max(0.0, 1 - figures.detail) / (1 - DETAIL),
         }
 
     @property
     def score(self) -> float:
-        """The largest of them: above 1 a buyer could see it."""
+        """The largest part. Above 1.0 a buyer could see the change."""
         return round(max(self.parts.values()), 2)
 
     @property
     def sentence(self) -> str:
-        """What a seller should know."""
-        found = self.figures
-        said = {
-            "shift": f"moved it by {found.right:+.1f} (right) and {found.down:+.1f} (down) pixels",
-            "size": f"made it {'larger' if found.grown > 0 else 'smaller'}, by {abs(found.grown):.0%} of its area",
-            "colour": f"changed its colour (delta E {found.colour:.1f})",
-            "detail": f"lost {max(0.0, 1 - found.detail):.0%} of its fine detail",
+        """The visible changes, for the user."""
+        figures = self.figures
+        texts = {
+            "shift": f"moved it by {figures.right:+.1f} (right) and {figures.down:+.1f} (down) pixels",
+            "size": f"made it {'larger' if figures.grown > 0 else 'smaller'}, by {abs(figures.grown):.0%} of its area",
+            "colour": f"changed its colour (delta E {figures.colour:.1f})",
+            "detail": f"lost {max(0.0, 1 - figures.detail):.0%} of its fine detail",
         }
         if self.outline is not None:
-            said["added"] = f"added something to it, {self.outline.added:.0%} of its area"
-            said["missing"] = f"left {self.outline.missing:.0%} of it out, or hid it"
-        told = [said[name] for name, value in self.parts.items() if value > 1]
-        if not told:
-            return "the generator left the product as it was"
-        return "the generator " + ", ".join(told)
+            texts["added"] = f"added something to it, {self.outline.added:.0%} of its area"
+            texts["missing"] = f"left {self.outline.missing:.0%} of it out, or hid it"
+        visible = [texts[name] for name, value in self.parts.items() if value > 1]
+        return f"the generator {', '.join(visible) or 'left the product as it was'}"
 
     def facts(self) -> dict[str, Any]:
-        """As they are written into the order's folder."""
-        parts = {name: round(value, 2) for name, value in self.parts.items()}
+        """A record for JSON."""
         return {
             "score": self.score,
             "sentence": self.sentence,
-            "parts": parts,
+            "parts": {name: round(value, 2) for name, value in self.parts.items()},
             "figures": self.figures._asdict(),
             **({"outline": self.outline._asdict()} if self.outline else {}),
         }

@@ -25,7 +25,7 @@ _RANGES: dict[str, tuple[float, float]] = {
 
 
 def models_folder() -> Path:
-    """Where weights lie: PHOTIO_MODELS, else `models` in the user's cache."""
+    """The folder of the weights: PHOTIO_MODELS, else `models` in the user's cache."""
     named = environment.variable("PHOTIO_MODELS")
     return Path(named) if named else Path(platformdirs.user_cache_dir("photio-prep", appauthor=False)) / "models"
 
@@ -36,47 +36,39 @@ def api_url(flag: str | None, default: str) -> str:
 
 
 def proxy() -> str | None:
-    """The proxy for the API: PHOTIO_PROXY, else photio.toml. The usual HTTPS_PROXY is not obeyed: it is not ours."""
+    """The proxy for the API: PHOTIO_PROXY, else photio.toml. HTTPS_PROXY is ignored: it is not this tool's own."""
     return environment.variable("PHOTIO_PROXY") or _text("proxy")
 
 
 def ca_bundle() -> str | None:
-    """A file of certificates to trust in place of certifi's: PHOTIO_CA_BUNDLE, else photio.toml."""
+    """A file of certificates to trust instead of certifi's: PHOTIO_CA_BUNDLE, else photio.toml."""
     return environment.variable("PHOTIO_CA_BUNDLE") or _text("ca_bundle")
 
 
 def gate(flag: str | None) -> Level:
-    """How strict the gate is: the flag, else PHOTIO_GATE, else photio.toml's `gate`, else "warn".
-
-    Raises:
-        UsageError: It is none of off, warn, strict.
-    """
+    """Strictness of the gate: the flag, else PHOTIO_GATE, else photio.toml's `gate`, else "warn"."""
     named = flag or environment.variable("PHOTIO_GATE") or _text("gate") or Level.WARN
     try:
         return Level(named)
     except ValueError:
-        raise UsageError(f"{named!r} is no level of the gate", f"Choose one of: {', '.join(Level)}") from None
+        raise UsageError(f"{named!r} is not a level of the gate", f"Choose one of: {', '.join(Level)}") from None
 
 
 def timeouts() -> dict[str, float]:
-    """Seconds by name (connect, write, read, overall), as far as photio.toml sets them.
-
-    Raises:
-        UsageError: Not a number, or out of its range.
-    """
+    """The time-outs that photio.toml sets: seconds by name (connect, write, read, overall)."""
     table = _file().get("timeouts", {})
-    found = {}
+    seconds = {}
     for name, value in table.items() if isinstance(table, dict) else [("timeouts", table)]:
         low, high = _RANGES.get(name, (math.inf, -math.inf))
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-            choices = ", ".join(f"{each} {start:g} to {end:g}" for each, (start, end) in _RANGES.items())
+            choices = ", ".join(f"{key} {start:g} to {end:g}" for key, (start, end) in _RANGES.items())
             raise UsageError(f"timeouts.{name} = {value!r}", f"Give seconds: {choices}", subject=str(config_file()))
-        found[name] = float(value)
-    return found
+        seconds[name] = float(value)
+    return seconds
 
 
 def server_error_is_free() -> bool:
-    """The vendor's word, in photio.toml, that a 5xx is never billed: `server_error_is_free` under `[billing]`."""
+    """`server_error_is_free` under `[billing]` in photio.toml: the vendor's promise that a 5xx is never billed."""
     table = _file().get("billing", {})
     value = table.get("server_error_is_free", False) if isinstance(table, dict) else table
     if not isinstance(value, bool):
@@ -85,11 +77,7 @@ def server_error_is_free() -> bool:
 
 
 def limits() -> bounds.Limits:
-    """What a photo may be at most: the defaults, and what photio.toml sets under `[limits]`.
-
-    Raises:
-        UsageError: An unknown limit, or one out of its range.
-    """
+    """Limits of a photo: the defaults, changed by `[limits]` in photio.toml."""
     table = _file().get("limits", {})
     if not isinstance(table, dict):
         raise UsageError(f"limits = {str(table)[:40]}", "Give a table: [limits]", subject=str(config_file()))
@@ -102,7 +90,7 @@ def limits() -> bounds.Limits:
 
 
 def config_file() -> Path:
-    """Where photio.toml lies. Never the current folder: somebody else's photos must not bring an API's URL along."""
+    """Path of photio.toml. Never in the current folder: downloaded photos must not set the API's URL."""
     return Path(platformdirs.user_config_dir("photio-prep", appauthor=False)) / "photio.toml"
 
 
@@ -117,12 +105,12 @@ def _text(name: str) -> str | None:
 def _file() -> dict[str, Any]:
     path = config_file()
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise UsageError(f"cannot be read ({str(error)[:120]})", "Mend or remove it", subject=str(path)) from None
+        raise UsageError(f"cannot be read ({str(error)[:120]})", "Correct or remove it", subject=str(path)) from None
     known = {"api_url", "proxy", "ca_bundle", "gate", "timeouts", "billing", "limits"}
-    if unknown := sorted(set(found) - known):
+    if unknown := sorted(set(table) - known):
         raise UsageError(f"unknown setting {unknown[0]!r}", f"Known: {', '.join(sorted(known))}", subject=str(path))
-    return found
+    return table

@@ -1,7 +1,4 @@
-"""The six nouns, in the order in which they flow, and the two protocols that others may implement.
-
-Photo -> Cutout -> Canvas -> Request -> Result -> Final
-"""
+"""Photo -> Cutout -> Canvas -> Request -> Result -> Final, and the protocols that a caller may implement."""
 
 import io
 from dataclasses import dataclass, field
@@ -16,7 +13,7 @@ from photio_prep.quality import Drift, Proof
 
 
 class Credit(NamedTuple):
-    """Whose picture it is, as its EXIF says: plain text of at most 200 characters, empty where it says nothing."""
+    """Artist and copyright of EXIF: plain text of at most 200 characters, or empty."""
 
     artist: str = ""
     copyright: str = ""
@@ -27,12 +24,12 @@ UNCREDITED = Credit()
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A photo as people see it: upright, sRGB, 8 bits a channel.
+    """A decoded photo: upright, sRGB, 8 bits a channel.
 
-    `image` is RGB, or RGBA where the file had transparency. `source` is the name as given, for messages.
-    `digest` is the SHA-256 of the file's bytes (of the pixels, for a picture that came in memory). `format` is the
-    Pillow name of the file's format. `notes` say what was remarkable about the file. `credit` is whose it is, by EXIF.
-    `whole` is the size of the file's picture where `image` is a smaller copy of it, None where `image` is all of it.
+    `image` is RGB, or RGBA if the file has transparency. `source` is the user's name for it, for messages. `digest` is
+    the SHA-256 of the file's bytes (of the pixels, for a picture in memory). `format` is the Pillow name of the file's
+    format. `notes` are peculiarities of the file. `whole` is the size of the file's picture if `image` is a smaller
+    copy of it, else None.
     """
 
     image: Image.Image
@@ -51,11 +48,11 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Cutout:
-    """The product alone, in the photo's own frame at the canvas's scale.
+    """The product without its background, in the photo's frame at the canvas's scale.
 
-    `image` is RGBA: alpha exactly 0 outside the product and RGB 0 there too, 255 in its core.
-    `model` names what made the alpha: a model of the catalogue, "mask" or "alpha". `confidence` is how sure that model
-    was, 0..1, before anything was stretched; None where nothing says so. `device` is where it really ran.
+    `image` is RGBA: outside the product alpha and RGB are exactly 0, in its core alpha is 255. `model` is the source of
+    the alpha: a model of the catalogue, "mask" or "alpha". `confidence` is the model's certainty, 0..1, before any
+    stretching of the alpha, if known. `device` is where the model really ran.
     """
 
     image: Image.Image
@@ -67,7 +64,7 @@ class Cutout:
 
 @dataclass(frozen=True)
 class Canvas:
-    """The cutout laid out at a recommended size: exactly the PNG that is sent, and the way back."""
+    """The cutout at a recommended size: exactly the PNG that is sent, and its placement."""
 
     png: bytes
     placement: Placement
@@ -86,11 +83,11 @@ class Canvas:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked of the Instant API.
+    """A request to the Instant API.
 
-    `description` is the *scene wanted*, in English (the API calls it `product_description`). `negative_prompt` replaces
-    the server's default when it is not None. `seed` is 1 … 4,294,967,296; `seed_drawn`: we chose it, not the user.
-    `image_url` may stand in place of the canvas's bytes, which then only say the size that is expected back.
+    `description` is the scene, in English (the API calls it `product_description`). `negative_prompt` replaces the
+    server's default unless it is None. `seed` is 1 … 4,294,967,296; `seed_drawn` means that the user did not choose it.
+    With `image_url` the canvas is not sent; only its size is used, for the answer.
     """
 
     canvas: Canvas
@@ -102,7 +99,7 @@ class Request:
 
     @property
     def size(self) -> Size:
-        """The size that the answer must have."""
+        """Size of the answer."""
         return self.canvas.placement.canvas
 
 
@@ -117,10 +114,9 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """The finished picture: RGB, the photo's frame in the photo's size or the one that was wished.
+    """The finished picture: RGB, the photo's frame, in the photo's size or the one that the user chose.
 
-    `proof`: whose pixels its product has. `drift`: how far the generator changed the product. `notes` say what was
-    remarkable. The two are None for a bare crop.
+    `proof` (origin of the product's pixels) and `drift` (changes by the generator) are None for a bare crop.
     """
 
     image: Image.Image
@@ -132,9 +128,9 @@ class Final:
 
 
 class Segmenter(Protocol):
-    """Finds the product: an RGB picture in, its alpha (mode L, the same size) out. Any callable will do.
+    """A callable from an RGB picture to the product's alpha (mode L, same size).
 
-    The alpha's `info["confidence"]` may say how sure it is, 0..1; attributes `name` and `device` are recorded.
+    The alpha's `info["confidence"]` is optional, 0..1. Attributes `name` and `device` are recorded.
     """
 
     def __call__(self, image: Image.Image, /) -> Image.Image:
@@ -147,29 +143,29 @@ Matter = Segmenter
 
 
 class Keep(Protocol):
-    """Where a raw answer is put, byte by byte, before anybody looks into it."""
+    """Sink for the raw bytes of an answer, before they are parsed."""
 
     def write(self, chunk: bytes, /) -> object:
         """Append a piece of the answer."""
         ...
 
     def commit(self) -> None:
-        """The answer is whole: make it durable. Called before it is parsed."""
+        """Make the complete answer durable. Called before it is parsed."""
         ...
 
 
 class Sender(Protocol):
-    """Sends a request and gives the result. `endpoint` is part of an order's key.
+    """Sends requests. `endpoint` is part of an order's key.
 
-    A method `ready()`, where there is one, is called before an order is claimed: it has what a call needs (threads), or
-    raises a PhotioError, and then nothing is sent.
+    A method `ready()` is optional. It is called before an order is claimed, and raises a PhotioError if it lacks what a
+    call needs (threads); then nothing is sent.
     """
 
     @property
     def endpoint(self) -> str:
-        """Who is asked: the URL, or "sandbox"."""
+        """The URL, or "sandbox"."""
         ...
 
     def send(self, request: Request, keep: Keep | None = None) -> Result:
-        """The answer to `request`, its raw bytes written to `keep` and committed before they are parsed."""
+        """Send `request`; write the raw answer to `keep` and commit it before it is parsed."""
         ...

@@ -1,1 +1,13 @@
-"""imaging: see docs/design/architecture.md."""
+"""Bytes to pixels and back, within limits. It knows no photo's order.
+
+limits: limits of a picture, checked before it is decoded
+headers: parse a file's header
+decode: bytes -> an upright sRGB picture
+decoders: the decoder of each format
+isolated: decode in a process of its own
+isolated_child: that process
+jpeg_feed: detect JPEG data that end before, or after, the picture
+colour: ICC profiles, any mode -> sRGB
+encode: picture -> the bytes of a file
+tiles: filters over the tiles that need them
+"""

@@ -1,4 +1,4 @@
-"""A decoded picture of any mode -> RGB or RGBA in sRGB, 8 bits a channel."""
+"""Convert a decoded picture of any mode to RGB or RGBA in sRGB, 8 bits a channel."""
 
 import io
 import struct
@@ -11,27 +11,25 @@ _SRGB = ImageCms.createProfile("sRGB")
 _SRGB_NAMES = frozenset({"sRGB", "sRGB built-in", "sRGB IEC61966-2.1", "sRGB IEC61966-2-1"})
 _STRAIGHT = {"PA": "RGBA", "La": "LA", "RGBa": "RGBA"}
 _CLEAR_BY_COLOUR = ("1", "L", "P", "RGB")
-# Tags of tables and programs. A profile without them is a matrix and curves: nothing can hide in that.
+# Tags of tables and programs. A profile without them is a matrix and curves, which cannot hide anything.
 _TABLES = (b"A2B", b"B2A", b"D2B", b"B2D", b"pre", b"gam", b"ncl", b"psi")
 _IGNORED = "its colour profile is damaged or does not fit and was ignored"
 
-# ITU-T H.273, as AVIF and HEIC say it. XYZ (D50) of red, green and blue.
+# Codes of ITU-T H.273 in AVIF and HEIC. XYZ (D50) of red, green and blue.
 _PRIMARIES = {
     9: ("BT.2020", ((0.67348, 0.27904, -0.00194), (0.16566, 0.67534, 0.02998), (0.12505, 0.04561, 0.79686))),
     12: ("Display P3", ((0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407))),
 }
 _HDR = {16: "PQ", 18: "HLG"}
-# Bradford's adaptation of D65, the white of all of these, to ICC's D50.
+# Bradford's adaptation of D65, their common white, to ICC's D50.
 _FROM_D65 = (1.04788, 0.02292, -0.05022, 0.02959, 0.99048, -0.01707, -0.00924, 0.01508, 0.75168)
 
 
 def srgb(image: Image.Image, profile: bytes | None, *, inverted: bool = False) -> tuple[Image.Image, tuple[str, ...]]:
-    """`image` in sRGB, and what was remarkable.
+    """Convert `image` to sRGB; return it with notes.
 
-    Args:
-        image: Of any mode that the known formats decode to.
-        profile: Its ICC profile. Without one RGB is sRGB, and CMYK the plain inks of a screen.
-        inverted: 0 is white in it, where it has more than 8 bits.
+    Without an ICC `profile` RGB is taken as sRGB, and CMYK as plain inks. `inverted`: 0 is white, in an image of more
+    than 8 bits.
     """
     clear = image.info.get("transparency")
     alpha = None
@@ -47,7 +45,7 @@ def srgb(image: Image.Image, profile: bytes | None, *, inverted: bool = False) -
     if image.mode in ("LA", "RGBA"):
         alpha = image.getchannel("A")
         image = image.convert("L" if image.mode == "LA" else "RGB")
-    image, notes = _through(image, profile) if profile else (image, ())
+    image, notes = _convert_profile(image, profile) if profile else (image, ())
     image = image if image.mode == "RGB" else image.convert("RGB")
     if alpha is not None and alpha.getextrema() != (255, 255):
         image.putalpha(alpha)
@@ -55,7 +53,7 @@ def srgb(image: Image.Image, profile: bytes | None, *, inverted: bool = False) -
 
 
 def is_plain(profile: bytes | None) -> bool:
-    """Whether a profile is nothing but a matrix and curves, or none at all."""
+    """Whether a profile is only a matrix and curves, or missing."""
     if not profile:
         return True
     if len(profile) < 132 or profile[36:40] != b"acsp" or profile[16:20] not in (b"RGB ", b"GRAY"):
@@ -70,7 +68,7 @@ def is_plain(profile: bytes | None) -> bool:
 
 
 def is_srgb(profile: bytes | None) -> bool:
-    """Whether a profile is sRGB, by its name, or there is none, which means the same."""
+    """Whether a profile is sRGB by its name, or missing, which means the same."""
     if not profile:
         return True
     try:
@@ -81,7 +79,7 @@ def is_srgb(profile: bytes | None) -> bool:
 
 
 def profile_of(primaries: int, transfer: int) -> tuple[bytes | None, tuple[str, ...]]:
-    """The profile that the numbers of ITU-T H.273 mean, None for sRGB and what nobody knows; and what is remarkable."""
+    """The profile of two codes of ITU-T H.273, None for sRGB and unknown codes; and notes."""
     notes = (f"it is an HDR picture ({_HDR[transfer]}); its brightness is shown as sRGB's",) if transfer in _HDR else ()
     if primaries not in _PRIMARIES:
         return None, notes
@@ -95,8 +93,8 @@ def _matrix_profile(name: str, columns: tuple[tuple[float, ...], ...]) -> bytes:
     def fixed(*values: float) -> bytes:
         return struct.pack(f">{len(values)}i", *(round(value * 65536) for value in values))
 
-    def text(said: str) -> bytes:
-        coded = said.encode("utf-16-be")
+    def text(value: str) -> bytes:
+        coded = value.encode("utf-16-be")
         return b"mluc\0\0\0\0" + struct.pack(">II4sII", 1, 12, b"enUS", len(coded), 28) + coded
 
     curve = b"para\0\0\0\0\0\3\0\0" + fixed(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
@@ -114,10 +112,10 @@ def _matrix_profile(name: str, columns: tuple[tuple[float, ...], ...]) -> bytes:
     return head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + data
 
 
-def _through(image: Image.Image, profile: bytes) -> tuple[Image.Image, tuple[str, ...]]:
-    """`image` converted from its own ICC profile to sRGB, relative colorimetric with black point compensation."""
+def _convert_profile(image: Image.Image, profile: bytes) -> tuple[Image.Image, tuple[str, ...]]:
+    """Convert from an ICC profile to sRGB: relative colorimetric, with black point compensation."""
     if image.mode == "LAB":
-        return image, ()  # its numbers are colours already
+        return image, ()  # device-independent already
     if image.mode in ("1", "P") or (image.mode == "L" and profile[16:20] == b"RGB "):
         image = image.convert("RGB")
     try:
@@ -134,9 +132,9 @@ def _through(image: Image.Image, profile: bytes) -> tuple[Image.Image, tuple[str
 
 
 def _eight_bits(image: Image.Image, *, inverted: bool) -> Image.Image:
-    """16- and 32-bit greyscale scaled, not clipped, to 8 bits.
+    """Scale 16- and 32-bit greyscale to 8 bits, without clipping.
 
-    Integers are taken as 0..65535, floats as 0..1, where they fit; else they are scaled by their own range.
+    The range is 0..65535 for integers and 0..1 for floats if the values fit, else the range of the values.
     """
     values = np.asarray(image)
     if values.dtype.itemsize == 2:
@@ -146,7 +144,7 @@ def _eight_bits(image: Image.Image, *, inverted: bool) -> Image.Image:
         low, high = float(values.min()), float(values.max())
         if low >= 0 and high <= (full := 1.0 if image.mode == "F" else 65535.0):
             low, high = 0.0, full
-        # In half-sized numbers first: the range of two large floats of either sign is infinite.
+        # Halve first: the difference of two large floats of opposite sign overflows.
         values /= 2
         values -= low / 2
         values *= 255 / max(high / 2 - low / 2, 1e-30)
@@ -154,7 +152,7 @@ def _eight_bits(image: Image.Image, *, inverted: bool) -> Image.Image:
     return Image.fromarray(255 - levels if inverted else levels)
 
 
-# The profile of a final that carries one. Made here: Pillow's holds the time at which it was made.
+# The profile of a final that carries one. Pillow's own would hold its time of creation.
 SRGB_PROFILE = _matrix_profile(
     "sRGB", ((0.43607, 0.22249, 0.01392), (0.38515, 0.71687, 0.09708), (0.14307, 0.06061, 0.71410))
 )

@@ -1,4 +1,4 @@
-"""Bytes -> an upright sRGB picture, by a short list of formats and within limits."""
+"""Decode bytes of the allowed formats to an upright sRGB picture, within limits."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -15,15 +15,15 @@ from photio_prep.types import Credit
 
 __all__ = ["DEFAULT_LIMITS", "Limits", "Picture", "picture", "sniff"]
 
-# Decoded in this process: every photo is one of them, their decoders are the oldest and best tested there are, and what
-# they get is a file that we wrote ourselves, of nothing but the picture.
+# Decoded in this process: most photos are one of them, their decoders are the best tested, and the decoder gets a file
+# that we rebuilt with nothing but the picture.
 _TRUSTED = frozenset({"JPEG", "PNG"})
 
 
 class Picture(NamedTuple):
-    """A decoded picture (RGB, or RGBA where the file had transparency), its format, notes, and whose it is.
+    """A decoded picture: RGB, or RGBA if the file has transparency.
 
-    `whole` is the size of the file's picture, upright; the image may be smaller, where that was wanted.
+    `whole` is the size of the file's picture, upright; `image` may be a smaller copy.
     """
 
     image: Image.Image
@@ -36,26 +36,26 @@ class Picture(NamedTuple):
 def picture(
     data: bytes, limits: Limits = DEFAULT_LIMITS, frame: int | None = None, at: Callable[[Size], Size] | None = None
 ) -> Picture:
-    """The picture in `data`: upright by its EXIF orientation, sRGB, 8 bits a channel.
+    """Decode a file: upright by its EXIF orientation, sRGB, 8 bits a channel.
 
     Args:
-        data: A whole file.
-        limits: What it may be at most, and how it is decoded.
-        frame: Which frame or page of several, counted from 0. Of a file with several none is shown unasked.
-        at: From the size of the whole picture, the size that is wanted of it; a smaller picture stays as it is.
+        data: The complete file.
+        limits: Limits of the picture, and the isolation of decoders.
+        frame: The frame or page, from 0. A file with several needs one.
+        at: From the full size to the size to decode at; a smaller picture is not enlarged.
 
     Raises:
         PhotoRefused: Empty, not one of the known formats, damaged, cut short, several frames, or outside `limits`.
     """
-    name, found = read(data, limits, frame)
-    whole, size = None, None
-    if at is not None and name == "JPEG":  # its decoder scales; of others only the decoder knows which way is up
-        whole = Size(*(found.size[::-1] if (found.orientation or 1) > 4 else found.size))
-        size = at(whole) if at(whole).area < whole.area else None
-    job = Job(name, found.plain, frame, found.index, found.orientation, found.profile, found.inverted, size)
-    apart = limits.isolate == "all" or name not in _TRUSTED or bool(found.odd) or not is_plain(found.profile)
-    image, credit, notes = isolated.pixels(job, limits) if apart and limits.isolate != "none" else pixels(job, limits)
-    whole = whole or Size(*image.size)
+    name, header = read(data, limits, frame)
+    full_size, size = None, None
+    if at is not None and name == "JPEG":  # its decoder scales; in other formats only the decoder knows the orientation
+        full_size = Size(*(header.size[::-1] if (header.orientation or 1) > 4 else header.size))
+        size = at(full_size) if at(full_size).area < full_size.area else None
+    job = Job(name, header.plain, frame, header.index, header.orientation, header.profile, header.inverted, size)
+    odd = limits.isolate == "all" or name not in _TRUSTED or bool(header.odd) or not is_plain(header.profile)
+    image, credit, notes = isolated.pixels(job, limits) if odd and limits.isolate != "none" else pixels(job, limits)
+    full_size = full_size or Size(*image.size)
     if at is not None:
-        image = shrunk(image, at(whole))
-    return Picture(image, name, found.notes + notes, found.credit if any(found.credit) else credit, whole)
+        image = shrunk(image, at(full_size))
+    return Picture(image, name, header.notes + notes, header.credit if any(header.credit) else credit, full_size)

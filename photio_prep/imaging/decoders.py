@@ -1,4 +1,4 @@
-"""A file whose header was read -> its pixels, by the one decoder that its format names."""
+"""Decode the pixels of a file after its header was checked, with the one decoder of its format."""
 
 import contextlib
 import io
@@ -29,8 +29,8 @@ from photio_prep.imaging.limits import Limits, check_size
 from photio_prep.system.parallel import both
 from photio_prep.types import Credit
 
-# The classes themselves: Image.open asks other parsers too, and warns of large pictures in a way that no thread is safe
-# from (`warnings` are the whole process's).
+# The classes themselves: Image.open tries other parsers too, and warns of large pictures through `warnings`, which are
+# not thread-safe.
 _DECODERS: dict[str, type[ImageFile.ImageFile]] = {
     "AVIF": AvifImagePlugin.AvifImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
@@ -49,16 +49,16 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# How many times the size that is wanted a JPEG is decoded at least. What its decoder scales to just the size lies up to
-# 1.4 levels (mean, wickerwork) from a fair reduction; with this margin 0.55 on our fixtures.
+# A JPEG is decoded at least this many times larger than requested. Scaled by its decoder alone, it differs by up to
+# 1.4 levels (mean, wickerwork) from a fair reduction; with this margin by 0.55 on our fixtures.
 _MARGIN = 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a decoder must know: the format, the bytes, and what the header said (see Facts).
+    """Input of a decoder; the fields are those of the header (see Facts).
 
-    `size`: a JPEG is decoded no larger than the picture of this size, upright, needs it, and comes in this size.
+    `size`, upright, is for a JPEG only: it is decoded no larger than needed and returned in this size.
     """
 
     format: str
@@ -72,7 +72,7 @@ class Job:
 
 
 class Pixels(NamedTuple):
-    """A picture as people see it (RGB or RGBA, sRGB, upright), and what only the decoder could tell."""
+    """An upright picture (RGB or RGBA, sRGB), and the metadata that only the decoder can read."""
 
     image: Image.Image
     credit: Credit
@@ -80,19 +80,19 @@ class Pixels(NamedTuple):
 
 
 def pixels(job: Job, limits: Limits) -> Pixels:
-    """The picture of a job.
+    """Decode the picture of a job.
 
     Raises:
-        PhotoRefused: Its decoder finds it damaged, or of another size than its header said.
+        PhotoRefused: Damaged, or its size is not that of its header and outside `limits`.
     """
     try:
-        with _opened(job) as opened:
+        with _open(job) as opened:
             check_size(Size(*opened.size), limits)
             notes = _seek(opened, job)
             feed = feed_jpeg(opened, job.data) if job.format == "JPEG" else None
             image: Image.Image = opened
             if job.size is not None:
-                image = _scaled(opened, job.size[::-1] if (job.orientation or 1) > 4 else job.size)
+                image = _decode_at(opened, job.size[::-1] if (job.orientation or 1) > 4 else job.size)
             opened.load()
             if feed is not None:
                 feed.raise_if_early()
@@ -101,22 +101,22 @@ def pixels(job: Job, limits: Limits) -> Pixels:
             if job.orientation is None:
                 image = ImageOps.exif_transpose(opened)
             elif job.orientation in _TURNS:
-                image = _turned(image, _TURNS[job.orientation])
+                image = _transpose(image, _TURNS[job.orientation])
             profile = opened.info.get("icc_profile") if job.format in ("AVIF", "HEIC") else None
             profile = profile if profile and len(profile) <= limits.profile else job.profile
             if job.format == "PNG" and job.data[24] == 16 and opened.mode == "RGB":
-                # Pillow halves the bits of the colours, but not of the one that means transparent.
+                # Pillow halves the bits of the colours, but not of the transparent colour.
                 notes += ("its transparent colour was ignored",) if image.info.pop("transparency", None) else ()
             image, more = colour.srgb(image, profile, inverted=job.inverted)
             credit = exif.read(opened.info.get("exif"))[1] if job.format in ("AVIF", "HEIC") else Credit()
     except PhotoRefused:
         raise
     except MemoryError:
-        raise PhotoRefused("it needs more memory than it may have", "Save it smaller") from None
-    except Exception as error:  # noqa: BLE001  a parser may raise anything on bytes made to hurt
-        found = exif.clean(str(error))[:120] or type(error).__name__
-        raise PhotoRefused(f"a damaged {job.format} file ({found})", "Export it again") from None
-    # A copy: what a plugin has opened keeps its file and its metadata.
+        raise PhotoRefused("it needs more memory than the limit", "Save it smaller") from None
+    except Exception as error:  # noqa: BLE001  a parser may raise anything on hostile bytes
+        reason = exif.clean(str(error))[:120] or type(error).__name__
+        raise PhotoRefused(f"a damaged {job.format} file ({reason})", "Export it again") from None
+    # A copy: the object of a plugin keeps its file and its metadata.
     clean = image if type(image) is Image.Image else image.copy()
     clean.info = {}
     return Pixels(clean, credit, notes + more)
@@ -134,17 +134,16 @@ def _check_webp(data: bytes) -> None:
 
 
 def shrunk(image: Image.Image, size: Size) -> Image.Image:
-    """`image` at `size`, if that is smaller."""
+    """Resize `image` to `size`, if that is smaller."""
     if size.area >= image.width * image.height:
         return image
     return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
 
 
-def _scaled(opened: ImageFile.ImageFile, size: tuple[int, ...]) -> Image.Image:
-    """The picture (as stored) at `size`; its decoder leaves out of each block of 8 x 8 what that does not need.
+def _decode_at(opened: ImageFile.ImageFile, size: tuple[int, ...]) -> Image.Image:
+    """Decode a JPEG at `size`, as stored: first scaled by its decoder (1/2, 1/4 or 1/8), then by Lanczos.
 
-    It scales by 1/2, 1/4 or 1/8 and rounds up: `box` is where the picture ends between two pixels. The rest is done by
-    Lanczos.
+    The decoder rounds up: `box` is the picture's extent in fractions of a pixel.
     """
     _, box = opened.draft(None, (math.ceil(_MARGIN * size[0]), math.ceil(_MARGIN * size[1]))) or (None, None)
     opened.load()
@@ -152,25 +151,25 @@ def _scaled(opened: ImageFile.ImageFile, size: tuple[int, ...]) -> Image.Image:
 
 
 def _lanczos(image: Image.Image, size: Size, box: tuple[float, float, float, float]) -> Image.Image:
-    """What `box` holds of the picture, at `size`: the upper and the lower half at the same time.
+    """Resize `box` of the picture to `size`: the upper and the lower half in parallel.
 
-    The filter sees the rows beyond a half's own where it needs them, so the halves meet without a seam.
+    The filter reads rows beyond each half, so the halves meet without a seam.
     """
     left, top, right, bottom = box
     half = size.height // 2
     middle = top + (bottom - top) * half / size.height
-    whole = Image.new(image.mode, size)
+    output = Image.new(image.mode, size)
 
-    def drawn(first: int, rows: int, above: float, below: float) -> None:
+    def draw(first: int, rows: int, above: float, below: float) -> None:
         if rows:
             part = (size.width, rows), Image.Resampling.LANCZOS, (left, above, right, below)
-            whole.paste(image.resize(*part, reducing_gap=3), (0, first))
+            output.paste(image.resize(*part, reducing_gap=3), (0, first))
 
-    both(lambda: drawn(0, half, top, middle), lambda: drawn(half, size.height - half, middle, bottom))
-    return whole
+    both(lambda: draw(0, half, top, middle), lambda: draw(half, size.height - half, middle, bottom))
+    return output
 
 
-def _opened(job: Job) -> ImageFile.ImageFile:
+def _open(job: Job) -> ImageFile.ImageFile:
     file = io.BytesIO(job.data)
     if job.format == "HEIC":
         return _heic()(file)
@@ -180,23 +179,19 @@ def _opened(job: Job) -> ImageFile.ImageFile:
 
 
 def _heic() -> type[ImageFile.ImageFile]:
-    """The decoder of pillow-heif, not registered with Pillow: that would change what other code can open.
-
-    Raises:
-        PhotoRefused: It is not installed.
-    """
+    """The decoder of pillow-heif. It is not registered with Pillow, which would affect other code."""
     try:
         from pillow_heif import HeifImageFile
     except ImportError:
         raise PhotoRefused(
             "a HEIC file, and its decoder is not installed", 'Run: pip install "photio-prep[heic]"'
         ) from None
-    found: type[ImageFile.ImageFile] = HeifImageFile
-    return found
+    decoder: type[ImageFile.ImageFile] = HeifImageFile
+    return decoder
 
 
 def _seek(opened: ImageFile.ImageFile, job: Job) -> tuple[str, ...]:
-    """Go to the frame that is wanted. Frames are counted here only where opening has counted them already."""
+    """Go to the job's frame; return notes. Frames are counted only if the decoder has counted them already."""
     if job.format in ("AVIF", "HEIC", "WEBP"):
         frames = getattr(opened, "n_frames", 1)
         if job.frame is None and frames != 1:
@@ -204,7 +199,7 @@ def _seek(opened: ImageFile.ImageFile, job: Job) -> tuple[str, ...]:
                 raise PhotoRefused(
                     f"it holds {frames} frames or pages", f"Choose one with --page 0 to --page {frames - 1}"
                 )
-            return (f"it holds {frames} pictures; the one that it calls its first is used",)
+            return (f"it holds {frames} pictures; the primary one is used",)
         if job.frame is None:
             return ()
     if job.index or job.frame is not None:
@@ -212,7 +207,7 @@ def _seek(opened: ImageFile.ImageFile, job: Job) -> tuple[str, ...]:
     return ()
 
 
-def _turned(opened: Image.Image, turn: Image.Transpose) -> Image.Image:
+def _transpose(opened: Image.Image, turn: Image.Transpose) -> Image.Image:
     image = opened.transpose(turn)
     image.info = dict(opened.info)
     return image

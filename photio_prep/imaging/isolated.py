@@ -1,9 +1,8 @@
-"""A job -> its pixels, decoded in a process of its own.
+"""Decode in a child process: a decoder that crashes, hangs or exhausts memory costs one picture, not the batch.
 
-A decoder that crashes, hangs or eats memory there costs one picture and not the batch. Takes jobs; gives pictures.
-Touches processes: one child at a time for each thread that decodes, started at the first need and kept until this
-process ends (or `close` is called). It is started like any program, not forked and not by `multiprocessing`, so that
-nothing of the caller's is run twice; it gets no secrets, and can neither open nor write a file. Raises PhotoRefused.
+Each decoding thread uses one child at a time, started at the first need and reused until this process ends (or `close`
+is called). It is started like any program, not forked and not by `multiprocessing`, so that none of the caller's code
+runs twice. It gets no secrets, and can neither open nor write a file.
 """
 
 import atexit
@@ -25,7 +24,7 @@ from photio_prep.imaging.limits import Limits
 from photio_prep.system import environment, threads
 from photio_prep.types import Credit
 
-# Without the caller's environment the child would not find us where we are not installed: it is told sys.path.
+# The child does not get the caller's environment; with sys.path it finds this package even if it is not installed.
 _START = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
@@ -34,31 +33,31 @@ serve()
 """
 _LONGEST_REPLY = 2**16
 _BANDS = {"RGB": 3, "RGBA": 4}
-# Where the system counts a child's time on the processor, the clock waits longer: the machine may be busy.
+# On POSIX the system limits the child's processor time, so the clock waits longer: the machine may be busy.
 _PATIENCE = 3 if os.name == "posix" else 1
-# What the system ends a child with that has used up its time: SIGXCPU.
+# Return code of a child that has used up its processor time.
 _TIME_IS_UP = -getattr(signal, "SIGXCPU", 0)
-# F_SETPIPE_SZ of Linux, and 1 MiB in place of 64 KiB: pictures pass with fewer changes of process.
-_PIPE_SIZE, _WIDE = 1031, 2**20
+# F_SETPIPE_SZ of Linux, and 1 MiB instead of 64 KiB: fewer context switches for a picture.
+_SET_PIPE_SIZE, _PIPE_BYTES = 1031, 2**20
 
 
-class _Died(Exception):
-    """The child ended before it answered; whether another one should be asked, because this one may not be to blame."""
+class _WorkerDied(Exception):
+    """The child ended before its reply. `retry`: the picture may not be the cause, so another child should try."""
 
-    def __init__(self, found: str = "", *, again: bool = False) -> None:
-        super().__init__(found)
-        self.again = again
+    def __init__(self, reason: str = "", *, retry: bool = False) -> None:
+        super().__init__(reason)
+        self.retry = retry
 
 
 class _Child:
-    """One process that decodes, one job after the other."""
+    """One decoding process, for one job at a time."""
 
     def __init__(self) -> None:
-        paths = json.dumps([each for each in sys.path if isinstance(each, str)])
+        paths = json.dumps([path for path in sys.path if isinstance(path, str)])
         self.owner = os.getpid()
         self.late = False
         self.used = False
-        self.process = subprocess.Popen(  # noqa: S603  our own interpreter and our own text
+        self.process = subprocess.Popen(  # noqa: S603  our own interpreter and source text
             [sys.executable, "-I", "-c", _START, paths],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -71,22 +70,22 @@ class _Child:
 
             for pipe in self._pipes():
                 with contextlib.suppress(OSError):
-                    fcntl.fcntl(pipe, _PIPE_SIZE, _WIDE)
+                    fcntl.fcntl(pipe, _SET_PIPE_SIZE, _PIPE_BYTES)
 
-    def ask(self, job: Job, limits: Limits) -> Pixels:
-        """The child's reply to a job.
+    def decode(self, job: Job, limits: Limits) -> Pixels:
+        """Send a job and read the reply.
 
         Raises:
-            PhotoRefused: What it says.
-            _Died: It ended, or was ended because it took too long.
+            PhotoRefused: The decoder refused the picture.
+            _WorkerDied: The child ended, or was stopped after its time.
         """
         with threads.deadline(limits.seconds * _PATIENCE, self._stop):
             try:
                 jobs, replies = self._pipes()
                 _send(jobs, job, limits)
-                return _received(replies, limits)
+                return _receive(replies, limits)
             except (OSError, ValueError, KeyError, TypeError) as error:
-                raise _Died from error
+                raise _WorkerDied from error
             finally:
                 self.used = True
 
@@ -98,15 +97,15 @@ class _Child:
         self.process.kill()
 
     def close(self) -> int:
-        """End it; its return code."""
+        """End the process; return its code."""
         self.process.kill()
         self._hang_up()
         return self.process.wait()
 
     def leave(self) -> None:
-        """Leave it to the process that we were forked from."""
+        """Forget a child of the process that this one was forked from."""
         self._hang_up()
-        self.process.returncode = 0  # or its end would be warned of
+        self.process.returncode = 0  # else subprocess warns of it
 
     def _hang_up(self) -> None:
         for pipe in self._pipes():
@@ -114,8 +113,8 @@ class _Child:
                 pipe.close()
 
 
-class _Idle:
-    """The children that wait for work."""
+class _WorkerPool:
+    """The idle children."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -123,26 +122,26 @@ class _Idle:
         self._watched = False
 
     def take(self) -> _Child:
-        """A child that waits, or a new one."""
+        """An idle child, or a new one."""
         with self._lock:
             if not self._watched:
                 atexit.register(self.close)
                 self._watched = True
             while self._children:
                 child = self._children.pop()
-                # After a fork the pipes belong to the process that made them.
+                # After a fork the pipes belong to the parent process.
                 if child.owner == os.getpid():
                     return child
                 child.leave()
         return _Child()
 
     def give_back(self, child: _Child) -> None:
-        """Keep a child for the next job."""
+        """Make a child available for the next job."""
         with self._lock:
             self._children.append(child)
 
     def close(self) -> None:
-        """End the children that wait."""
+        """End the idle children."""
         with self._lock:
             children, self._children = self._children, []
         for child in children:
@@ -150,34 +149,34 @@ class _Idle:
                 child.close()
 
 
-_IDLE = _Idle()
+_IDLE = _WorkerPool()
 
 
 def close() -> None:
-    """End the children that wait for work; the next odd picture starts a new one."""
+    """End the idle children; the next job starts a new one."""
     _IDLE.close()
 
 
 def pixels(job: Job, limits: Limits) -> Pixels:
-    """As `pixels.pixels`, in a process of its own, within `limits.seconds` and `limits.memory`.
+    """Decode as `decoders.pixels` does, in a child process, within `limits.seconds` and `limits.memory`.
 
     Raises:
-        PhotoRefused: What the decoder finds; it crashed, took too long, or cannot be started.
+        PhotoRefused: Refused by the decoder, or the child crashed, took too long, or cannot be started.
     """
     try:
         try:
-            return _asked(job, limits)
-        except _Died as error:
-            if not error.again:
+            return _decode_once(job, limits)
+        except _WorkerDied as error:
+            if not error.retry:
                 raise
-            return _asked(job, limits)
-    except _Died as error:
+            return _decode_once(job, limits)
+    except _WorkerDied as error:
         raise PhotoRefused(
             f"the decoder of {job.format} crashed on it ({error})", "Export it again as JPEG or PNG"
         ) from None
 
 
-def _asked(job: Job, limits: Limits) -> Pixels:
+def _decode_once(job: Job, limits: Limits) -> Pixels:
     try:
         threads.ready()
         child = _IDLE.take()
@@ -186,39 +185,36 @@ def _asked(job: Job, limits: Limits) -> Pixels:
             f"the decoder of {job.format} runs in a process of its own, which cannot be started ({error})",
             'Export it as JPEG or PNG, or, if you trust the file, set isolate = "none" under [limits] in photio.toml',
         ) from None
-    used, fit = child.used, False
+    used, healthy = child.used, False
     try:
-        found = child.ask(job, limits)
-        fit = True
+        decoded = child.decode(job, limits)
+        healthy = True
     except PhotoRefused:
-        fit = True
+        healthy = True
         raise
-    except _Died:
+    except _WorkerDied:
         if child.late:
-            raise _too_slow(limits) from None
+            raise _timeout_error(limits) from None
         code = child.close()
         if code == _TIME_IS_UP and code:
-            raise _too_slow(limits) from None
-        # Waited and died meanwhile, or killed from outside when memory ran out: the picture is not to blame.
-        raise _Died(_ended(code), again=used or code == -9) from None
+            raise _timeout_error(limits) from None
+        # It died while idle, or was killed from outside when memory ran out: not because of the picture.
+        reason = f"signal {-code}" if code < 0 else f"code {code}"
+        raise _WorkerDied(reason, retry=used or code == -9) from None
     finally:
-        if fit and not child.late:
+        if healthy and not child.late:
             _IDLE.give_back(child)
         else:
             child.close()
-    return found
+    return decoded
 
 
-def _too_slow(limits: Limits) -> PhotoRefused:
+def _timeout_error(limits: Limits) -> PhotoRefused:
     return PhotoRefused(f"its decoder was stopped after {limits.seconds:g} s", "Export it again as JPEG or PNG")
 
 
-def _ended(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"code {code}"
-
-
 def _send(pipe: IO[bytes], job: Job, limits: Limits) -> None:
-    facts = {
+    header = {
         "format": job.format,
         "frame": job.frame,
         "index": job.index,
@@ -229,33 +225,33 @@ def _send(pipe: IO[bytes], job: Job, limits: Limits) -> None:
         "data": len(job.data),
         "limits": asdict(limits),
     }
-    head = json.dumps(facts).encode()
+    head = json.dumps(header).encode()
     pipe.write(len(head).to_bytes(4, "big") + head + (job.profile or b""))
     pipe.write(job.data)
     pipe.flush()
 
 
-def _received(pipe: IO[bytes], limits: Limits) -> Pixels:
-    """What the child says. It has read bytes that were made to hurt: nothing of it is believed unseen."""
-    length = int.from_bytes(_exactly(pipe, 4), "big")
+def _receive(pipe: IO[bytes], limits: Limits) -> Pixels:
+    """Read a reply and check all of it: hostile bytes may have taken the child over."""
+    length = int.from_bytes(_read_exactly(pipe, 4), "big")
     if length > _LONGEST_REPLY:
-        raise ValueError("a reply that is too long")
-    reply = json.loads(_exactly(pipe, length))
+        raise ValueError("the reply is too long")
+    reply = json.loads(_read_exactly(pipe, length))
     if "refused" in reply:
         raise PhotoRefused(str(reply["refused"])[:500], str(reply["fix"])[:200])
     mode, (width, height) = reply["mode"], reply["size"]
     if mode not in _BANDS or type(width) is not int or type(height) is not int:
-        raise ValueError("a reply that cannot be")
+        raise ValueError("the reply is not valid")
     if min(width, height) < 1 or width * height > limits.pixels:
-        raise ValueError("a reply that cannot be")
-    notes = tuple(str(each)[:200] for each in reply["notes"])
-    credit = Credit(*(str(each)[:200] for each in reply["credit"]))
-    body = _exactly(pipe, width * height * _BANDS[mode])
+        raise ValueError("the reply is not valid")
+    notes = tuple(str(note)[:200] for note in reply["notes"])
+    credit = Credit(*(str(text)[:200] for text in reply["credit"]))
+    body = _read_exactly(pipe, width * height * _BANDS[mode])
     return Pixels(Image.frombytes(mode, (width, height), body), credit, notes)
 
 
-def _exactly(pipe: IO[bytes], length: int) -> bytes:
+def _read_exactly(pipe: IO[bytes], length: int) -> bytes:
     data = pipe.read(length)
     if len(data) != length:
-        raise ValueError("it ended in the middle of its reply")
+        raise ValueError("the reply is incomplete")
     return data

@@ -1,4 +1,4 @@
-"""The child process that decodes untrusted formats: jobs on standard input, pixels on standard output."""
+"""The child process that decodes untrusted files: jobs on standard input, pixels on standard output."""
 
 import contextlib
 import json
@@ -11,78 +11,71 @@ from typing import IO, Any
 
 from photio_prep.errors import PhotoRefused
 from photio_prep.geometry import Size
-from photio_prep.imaging.decoders import Job, Pixels, pixels
+from photio_prep.imaging.decoders import Job, pixels
 from photio_prep.imaging.limits import Limits
 
 with contextlib.suppress(ImportError):
-    import pillow_heif  # noqa: F401  later no file can be opened any more
+    import pillow_heif  # noqa: F401  after the limits no file can be opened
 
 
 def serve() -> None:
-    """Work until standard input ends."""
-    # Ctrl-C goes to everybody on the terminal; whoever started us decides when we end.
+    """Decode jobs until standard input ends."""
+    # Ctrl-C reaches all processes of the terminal; the parent process decides when this one ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warnings.simplefilter("ignore")
     jobs, replies = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    # What a C library prints must not run into the replies.
+    # Output of C libraries must not mix with the replies.
     os.dup2(2, 1)
     limited = False
     while head := jobs.read(4):
-        facts = json.loads(jobs.read(int.from_bytes(head, "big")))
-        profile = None if facts["profile"] is None else jobs.read(facts["profile"])
-        limits = Limits(**facts["limits"])
+        header = json.loads(jobs.read(int.from_bytes(head, "big")))
+        profile = None if header["profile"] is None else jobs.read(header["profile"])
+        limits = Limits(**header["limits"])
         if not limited:
-            _give_up(limits)
+            _drop_rights(limits)
             limited = True
-        data = jobs.read(facts["data"])
-        _allow(limits.seconds)
+        data = jobs.read(header["data"])
+        _limit_processor_time(limits.seconds)
         names = ("format", "frame", "index", "orientation", "inverted")
-        size = Size(*facts["size"]) if facts["size"] else None
-        job = Job(data=data, profile=profile, size=size, **{name: facts[name] for name in names})
+        size = Size(*header["size"]) if header["size"] else None
+        job = Job(data=data, profile=profile, size=size, **{name: header[name] for name in names})
         try:
-            _reply(replies, pixels(job, limits))
+            image, credit, notes = pixels(job, limits)
+            reply = {"mode": image.mode, "size": image.size, "notes": notes, "credit": credit}
+            _send(replies, reply, image.tobytes())
         except PhotoRefused as error:
-            _say(replies, {"refused": error.found, "fix": error.fix})
+            _send(replies, {"refused": error.found, "fix": error.fix})
 
 
-def _give_up(limits: Limits) -> None:
-    """Lower what this process may do, as far as the system can: memory, core dumps, files, anything newly opened."""
+def _drop_rights(limits: Limits) -> None:
+    """Limit memory, core dumps, file sizes and open files of this process, as far as the system can."""
     try:
         import resource
     except ImportError:  # Windows
         return
-    for what, most in (
+    for resource_name, limit in (
         (resource.RLIMIT_AS, limits.memory),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_NOFILE, 3),
     ):
         with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(what, (most, most))
+            resource.setrlimit(resource_name, (limit, limit))
 
 
-def _allow(seconds: float) -> None:
-    """Let the system end this process when a job has cost so much time of the processor."""
+def _limit_processor_time(seconds: float) -> None:
+    """Let the system end this process when the next job has used `seconds` of processor time."""
     try:
         import resource
-    except ImportError:  # Windows: whoever started us looks at the clock
+    except ImportError:  # Windows: the parent process watches the clock
         return
     spent = resource.getrusage(resource.RUSAGE_SELF)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(spent.ru_utime + spent.ru_stime + seconds), hard))
 
 
-def _reply(replies: IO[bytes], found: Pixels) -> None:
-    image = found.image
-    _say(
-        replies,
-        {"mode": image.mode, "size": image.size, "notes": found.notes, "credit": found.credit},
-        image.tobytes(),
-    )
-
-
-def _say(replies: IO[bytes], facts: dict[str, Any], body: bytes = b"") -> None:
-    head = json.dumps(facts).encode()
+def _send(replies: IO[bytes], header: dict[str, Any], body: bytes = b"") -> None:
+    head = json.dumps(header).encode()
     replies.write(len(head).to_bytes(4, "big") + head)
     replies.write(body)
     replies.flush()

@@ -1,4 +1,4 @@
-"""What a picture may be at most, checked against its header before anything is decoded."""
+"""Limits of a picture, checked against its header before it is decoded."""
 
 from dataclasses import dataclass, fields
 from typing import Literal
@@ -9,7 +9,7 @@ from photio_prep.geometry import Size
 Isolate = Literal["odd", "all", "none"]
 
 MIB = 2**20
-# From, to. `pixels` ends where Pillow's own check for bombs begins; `side` where JPEG and GIF end.
+# Allowed values. `pixels` ends where Pillow's own check for bombs begins, `side` at the largest JPEG and GIF.
 RANGES: dict[str, tuple[float, float]] = {
     "file_bytes": (1, 1024 * MIB),
     "pixels": (1, 178_000_000),
@@ -26,17 +26,13 @@ RANGES: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a picture may be at most, read from its header before anything is decoded.
+    """Limits of a picture; UsageError if one is out of its range.
 
     `file_bytes` is the length of the file; `pixels` and `side` are of the picture as stored; `aspect` is the long side
-    over the short one; `small` is the shortest side that can still be cut out; `frames` is how many frames or pages a
-    file may hold of which one is chosen; `metadata` is all that a file holds besides its picture, in bytes; a colour
-    profile of more than `profile` bytes is ignored. A decoder in a process of its own gets `seconds` and `memory`
-    (bytes of address space, on POSIX). `isolate` says which decoders get one: "odd" all but those of plain JPEG and
-    PNG, "all", or "none".
-
-    Raises:
-        UsageError: A limit is out of its range.
+    over the short one; `small` is the shortest allowed side; `frames` is the number of frames or pages in a file;
+    `metadata` is all but the picture, in bytes; a colour profile of more than `profile` bytes is ignored. A decoder in
+    a process of its own gets `seconds` and `memory` (bytes of address space, on POSIX). `isolate` chooses the decoders
+    that get one: "odd" all but those of plain JPEG and PNG, "all", or "none".
     """
 
     file_bytes: int = 100 * MIB
@@ -52,15 +48,15 @@ class Limits:
     isolate: Isolate = "odd"
 
     def __post_init__(self) -> None:
-        for name in (each.name for each in fields(self)):
-            checked(name, getattr(self, name))
+        for field in fields(self):
+            checked(field.name, getattr(self, field.name))
 
 
 def checked(name: str, value: object) -> None:
-    """Nothing, for a value that the limit `name` may have.
+    """Validate the value of the limit `name`.
 
     Raises:
-        UsageError: It is none.
+        UsageError: Unknown limit, or the value is out of its range.
     """
     if name == "isolate":
         if value not in ("odd", "all", "none"):
@@ -79,7 +75,7 @@ DEFAULT_LIMITS = Limits()
 
 
 def check_size(size: Size, limits: Limits) -> None:
-    """Nothing, for a picture of a size that we work on.
+    """Validate the size of a picture.
 
     Raises:
         PhotoRefused: Too many pixels, too long, too small, too narrow.
@@ -94,7 +90,7 @@ def check_size(size: Size, limits: Limits) -> None:
 
 
 def check_extent(size: Size, limits: Limits) -> None:
-    """Nothing, for a size that takes no more memory than `limits` allow.
+    """Validate only the upper limits of a size.
 
     Raises:
         PhotoRefused: Too many pixels, or too long.
@@ -107,14 +103,10 @@ def check_extent(size: Size, limits: Limits) -> None:
         raise PhotoRefused(f"{size} has a side of more than {limits.side} px", "Save it smaller")
 
 
-def check_metadata(found: int, limits: Limits) -> None:
-    """Nothing, for a file that holds at most `limits.metadata` bytes besides its picture.
-
-    Raises:
-        PhotoRefused: It holds more.
-    """
-    if found > limits.metadata:
+def check_metadata(size: int, limits: Limits) -> None:
+    """Refuse a file with more than `limits.metadata` bytes besides its picture."""
+    if size > limits.metadata:
         raise PhotoRefused(
-            f"more than {limits.metadata / MIB:.1f} MiB of it is no picture (EXIF, comments, profiles)",
+            f"more than {limits.metadata / MIB:.1f} MiB of it is metadata (EXIF, comments, profiles)",
             "Export it again without metadata",
         )

@@ -1,4 +1,4 @@
-"""Work only where something happens: a picture's edge lies in few of its tiles."""
+"""Filters, and work on the few tiles of a picture that contain its product's edge."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,7 +13,7 @@ Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
 _SIDE = 32
-# Tiles that are worked on at once: so many of them with ten planes stay in a processor's cache.
+# Tiles per batch: with ten planes they fit in a processor's cache.
 _BATCH = 8
 
 
@@ -26,44 +26,40 @@ def box_mean(planes: Floats, radius: int) -> Floats:
 
 
 def widened(where: Bools, reach: int) -> Bools:
-    """Where `where` is true at most `reach` pixels away, along rows and columns: a square around each."""
+    """Dilate by a square of 2 · reach + 1 pixels."""
     return extreme(where, reach, np.logical_or)
 
 
 def extreme(plane: NDArray[Any], radius: int, of: np.ufunc) -> NDArray[Any]:
-    """`of` (maximum, minimum, logical_or) over squares of 2 · radius + 1 pixels, as far as the picture goes.
+    """`of` (maximum, minimum, logical_or: idempotent) over squares of 2 · radius + 1 pixels, cut at the border.
 
     Each pass doubles the window: five times as fast as scipy's filters, which walk along it (measurements/speed.md).
-
-    Args:
-        plane: (H, W), or (H, W, C), each channel by itself.
-        radius: Of the squares.
-        of: An operation that gives the same however often it sees a value.
+    `plane` is (H, W), or (H, W, C) with independent channels.
     """
     for axis in (0, 1):
-        plane = np.moveaxis(_along(np.moveaxis(plane, axis, 0), radius, of), 0, axis)
+        plane = np.moveaxis(_filter_rows(np.moveaxis(plane, axis, 0), radius, of), 0, axis)
     return plane
 
 
-def _along(lines: NDArray[Any], radius: int, of: np.ufunc) -> NDArray[Any]:
+def _filter_rows(lines: NDArray[Any], radius: int, of: np.ufunc) -> NDArray[Any]:
     length, window, reach = len(lines), 2 * radius + 1, 1
-    seen = np.concatenate((*[lines[:1]] * radius, lines, *[lines[-1:]] * radius))
+    result = np.concatenate((*[lines[:1]] * radius, lines, *[lines[-1:]] * radius))
     while 2 * reach <= window:
-        seen = of(seen[:-reach], seen[reach:])
+        result = of(result[:-reach], result[reach:])
         reach *= 2
-    return np.asarray(of(seen[:length], seen[window - reach : window - reach + length]))
+    return np.asarray(of(result[:length], result[window - reach : window - reach + length]))
 
 
 def over_tiles(
     where: Bools, margin: int, work: Callable[[Floats], Floats], planes: Sequence[NDArray[Any]] | Floats, out: Floats
 ) -> Floats:
-    """`out` with `work(planes)` in every tile in which `where` is true somewhere; the other tiles stay as they are.
+    """Write `work(planes)` into `out` in every tile that contains a true pixel of `where`.
 
     Args:
         where: (H, W).
-        margin: How many pixels around a tile `work` looks at.
+        margin: Pixels around a tile that `work` needs.
         work: (N, C, S, S) -> (N, K, S, S).
-        planes: (H, W) each, of any type: only what tiles need of them is copied; a border repeats its last pixel.
+        planes: (H, W) each, of any type; a border repeats its last pixel.
         out: (K, H, W); changed in place.
     """
     height, width = where.shape
@@ -74,13 +70,13 @@ def over_tiles(
     tiles = np.argwhere(busy.any((1, 3)))
     half = len(tiles) // 2
     both(
-        partial(_worked, tiles[:half], margin, work, planes, out),
-        partial(_worked, tiles[half:], margin, work, planes, out),
+        partial(_process_tiles, tiles[:half], margin, work, planes, out),
+        partial(_process_tiles, tiles[half:], margin, work, planes, out),
     )
     return out
 
 
-def _worked(
+def _process_tiles(
     tiles: NDArray[np.int64],
     margin: int,
     work: Callable[[Floats], Floats],
@@ -102,8 +98,8 @@ def _worked(
             place[...] = tile[:, : place.shape[1], : place.shape[2]]
 
 
-def _window(first: int, side: int, length: int) -> Any:  # noqa: ANN401  a slice, or the places one by one
-    """The `side` rows (or columns) from `first` on; those beyond the border are the last ones there."""
+def _window(first: int, side: int, length: int) -> Any:  # noqa: ANN401  a slice or an index array
+    """Index of `side` rows (or columns) from `first` on; the border repeats its last one."""
     if first >= 0 and first + side <= length:
         return slice(first, first + side)
     return np.clip(np.arange(first, first + side), 0, length - 1)

@@ -105,7 +105,7 @@ def _refuse(text: str) -> NoReturn:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    _refuse(f"the body is not JSON: {name} is no JSON value")
+    _refuse(f"the body is not JSON: {name} is not a JSON value")
 
 
 def _parse_fields(body: bytes) -> dict[str, Any]:

@@ -107,15 +107,13 @@ def _parse_entry(part: str, before: Planned | None) -> Planned:
     match = _ENTRY.fullmatch(part)
     if match is None:
         raise UsageError(
-            f"{part!r} is no fault", "Write name[:count][@first], for instance 429:3,drop:1@7", subject="--fault"
+            f"{part!r} is not a fault", "Write name[:count][@first], for instance 429:3,drop:1@7", subject="--fault"
         )
     name = match["name"]
     if name not in FAULTS:
         raise UsageError(f"no fault is called {name!r}", f"Choose from: {', '.join(FAULTS)}", subject="--fault")
     if match["count"] is not None and int(match["count"]) == 0:
-        raise UsageError(
-            f"{part!r} asks for no call at all", "Give a count of 1 or more, or none for all", subject="--fault"
-        )
+        raise UsageError(f"{part!r} has a count of 0", "Give a count of 1 or more, or none for all", subject="--fault")
     if match["first"] is not None and int(match["first"]) == 0:
         raise UsageError(f"{part!r} begins before the first call", "Calls are counted from 1", subject="--fault")
     if match["first"] is not None:

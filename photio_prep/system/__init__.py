@@ -1,1 +1,13 @@
-"""system: see docs/design/architecture.md."""
+"""Disk, processes, threads and the environment of this process.
+
+deadline: time-outs of one connection, and the deadline that cuts it
+environment: os.environ
+files: atomic writes, and reads that refuse links, devices and long files
+object_store: s3://, gs:// and az:// through fsspec
+parallel: two functions at once, per-path locks, malloc arenas
+processes: start time, boot id and namespace of processes
+seeds: range and derivation of the API's seeds
+spreadsheet: CSV without formulas
+text: escape control characters
+threads: thread pool, and the clock of all deadlines
+"""

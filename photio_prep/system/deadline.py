@@ -10,9 +10,9 @@ from photio_prep.system import threads
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds: to connect, for a stalled write, between two bytes of the answer, and for one whole attempt.
+    """Seconds: to connect, for a stalled write, between two bytes of the answer, and for one attempt.
 
-    Too short a time-out makes unknowns of answers that are paid and on their way.
+    A time-out that is too short turns a paid answer on its way into an unknown outcome.
     """
 
     connect: float = 5.0
@@ -22,7 +22,7 @@ class Timeouts:
 
 
 class Watch:
-    """What really happened on the one connection of an attempt: was it established, was it cut by the deadline?"""
+    """State of the one connection of an attempt: `connected`, and `expired` if the deadline cut it."""
 
     def __init__(self, timeouts: Timeouts) -> None:
         self.timeouts = timeouts
@@ -31,10 +31,10 @@ class Watch:
         self._socket: socket.socket | None = None
 
     def established(self, sock: Any) -> None:  # noqa: ANN401  a socket, or urllib3's TLS-in-TLS wrapper of one
-        """The connection stands, with its TLS; from here on something may be sent.
+        """Register the connected socket, after its TLS handshake; from here on data may be sent.
 
         Raises:
-            TimeoutError: The deadline passed meanwhile, and nobody would cut this connection any more.
+            TimeoutError: The deadline has passed already, so it would not cut this connection.
         """
         sock.settimeout(self.timeouts.write)
         self._socket = sock
@@ -44,9 +44,9 @@ class Watch:
         self.connected = True
 
     def deadline(self) -> AbstractContextManager[None]:
-        """While this is entered, the overall time runs; when it is up, the connection is cut.
+        """Cut the connection if the block takes longer than `timeouts.overall`.
 
-        Read time-outs are per byte, and a byte a second runs for ever.
+        Read time-outs count per byte: a server that sends a byte a second would never meet one.
         """
         return threads.deadline(self.timeouts.overall, self._expire)
 
@@ -57,4 +57,4 @@ class Watch:
                 # Unbound: SSLSocket.shutdown would take the TLS layer from under the thread that reads it.
                 socket.socket.shutdown(getattr(self._socket, "socket", self._socket), socket.SHUT_RDWR)
             except OSError:
-                return  # it ended by itself meanwhile
+                return  # the connection has ended already

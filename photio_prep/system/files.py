@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and read once."""
+"""Write files atomically, and read them without following links or blocking."""
 
 import contextlib
 import errno
@@ -19,20 +19,20 @@ from typing import BinaryIO
 from photio_prep.errors import PhotoRefused, StorageFailed
 from photio_prep.system import processes
 
-# A part-written file ends like this; nothing that ends like this is ever read as a result.
+# Suffix of a part-written file, which is never read as a result.
 PART = ".part"
-# The most that a file of an order or an output may hold, in bytes: JSON records; a canvas or a picture to look at; a
-# final, or a file for a marketplace (the largest photo that can be allowed, as RGB).
+# Size limits of files of an order or an output, in bytes: JSON records; a canvas or a preview; a final, or a file for a
+# marketplace (the largest photo that can be allowed, as RGB).
 FACTS = 2**20
 PICTURE = 32 * 2**20
 OUTPUT = 640 * 2**20
 
 
 def read_input(path: Path, limit: int, *, follow: bool = True) -> bytes:
-    """The bytes of a regular file that somebody else made, read once.
+    """Read a regular file of the user's.
 
-    Opened without blocking and checked on the open handle, so that a pipe, a device or a file swapped meanwhile
-    cannot hang or grow the reader. Without `follow`, a symbolic link put in its place meanwhile is refused.
+    It is opened without blocking and checked on the open handle, so that a pipe, a device or a file swapped meanwhile
+    cannot hang the reader. Without `follow`, a symbolic link is refused.
 
     Raises:
         PhotoRefused: Missing, unreadable, not a regular file, or longer than `limit` bytes.
@@ -44,13 +44,13 @@ def read_input(path: Path, limit: int, *, follow: bool = True) -> bytes:
         raise PhotoRefused("no such file", "Check the name", subject=str(path)) from None
     except (OSError, ValueError) as error:
         raise PhotoRefused(f"cannot be opened ({_reason(error)})", "Check its permissions", subject=str(path)) from None
-    found = os.fstat(handle)
-    if not stat.S_ISREG(found.st_mode):
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode):
         os.close(handle)
         raise PhotoRefused("not a regular file", "Give a picture file or a folder", subject=str(path))
     with open(handle, "rb", closefd=True) as file:
-        if found.st_size > limit:
-            raise too_long(found.st_size, limit, str(path))
+        if status.st_size > limit:
+            raise too_long(status.st_size, limit, str(path))
         try:
             data = file.read(limit + 1)
         except OSError as error:
@@ -61,14 +61,14 @@ def read_input(path: Path, limit: int, *, follow: bool = True) -> bytes:
 
 
 def read_own(path: Path, limit: int) -> bytes:
-    """The bytes of a file of an order or an output, which anybody may have put there in place of ours.
+    """Read a file of an order or an output, which another program may have replaced.
 
     Raises:
-        OSError: Missing, a link, no regular file, or longer than `limit` bytes; nothing waits for a pipe or a device.
+        OSError: Missing, a link, not a regular file, or longer than `limit` bytes. A pipe or a device does not block.
     """
     with _open_own(path, limit) as (file, size):
         data = file.read(size + 1)
-        if len(data) > size:  # it grew meanwhile
+        if len(data) > size:  # the file grew meanwhile
             data += file.read(limit + 1 - len(data))
     if len(data) > limit:
         raise OSError(errno.EINVAL, f"longer than {limit / 2**20:g} MiB")
@@ -76,7 +76,7 @@ def read_own(path: Path, limit: int) -> bytes:
 
 
 def own_bytes(path: Path, limit: int) -> bytes | None:
-    """The bytes of `read_own`; None where that refuses."""
+    """The bytes of `read_own`; None if that raises."""
     try:
         return read_own(path, limit)
     except (OSError, ValueError):
@@ -84,16 +84,16 @@ def own_bytes(path: Path, limit: int) -> bytes | None:
 
 
 def own_digest(path: Path, limit: int = OUTPUT) -> str:
-    """SHA-256 of the bytes of `read_own`, a piece at a time; a text that is no digest where that refuses."""
+    """SHA-256 of the bytes of `read_own`; a random text that equals no digest if that raises."""
     try:
         with _open_own(path, limit) as (file, _):
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError):
-        return f"unreadable {secrets.token_hex(32)}"  # the digest of nothing that a record could name
+        return f"unreadable {secrets.token_hex(32)}"
 
 
 def own_holds(path: Path, mark: bytes, limit: int = OUTPUT) -> bool:
-    """Whether `mark` occurs in the bytes of `read_own`, a piece at a time; false where that refuses."""
+    """Whether `mark` occurs in the bytes of `read_own`; false if that raises."""
     before = b""
     try:
         with _open_own(path, limit) as (file, _):
@@ -107,7 +107,7 @@ def own_holds(path: Path, mark: bytes, limit: int = OUTPUT) -> bool:
 
 
 def own_head(path: Path, count: int) -> bytes | None:
-    """The first `count` bytes of a regular file of any length; None where it is none."""
+    """The first `count` bytes of a regular file of any length; None if it cannot be read."""
     with contextlib.suppress(OSError, ValueError), _open_own(path, sys.maxsize) as (file, _):
         return file.read(count)
     return None
@@ -116,30 +116,30 @@ def own_head(path: Path, count: int) -> bytes | None:
 @contextlib.contextmanager
 def _open_own(path: Path, limit: int) -> Iterator[tuple[io.BufferedReader, int]]:
     flags = ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK")
-    handle = os.open(path, os.O_RDONLY | sum(getattr(os, each, 0) for each in flags))
+    handle = os.open(path, os.O_RDONLY | sum(getattr(os, flag, 0) for flag in flags))
     with open(handle, "rb") as file:
-        facts = os.fstat(handle)
-        if not stat.S_ISREG(facts.st_mode):
-            raise OSError(errno.EINVAL, "no regular file")
-        if facts.st_size > limit:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        if status.st_size > limit:
             raise OSError(errno.EINVAL, f"longer than {limit / 2**20:g} MiB")
-        yield file, facts.st_size
+        yield file, status.st_size
 
 
-def too_long(found: int, limit: int, subject: str) -> PhotoRefused:
-    """The refusal of an input of more bytes than are read."""
+def too_long(size: int, limit: int, subject: str) -> PhotoRefused:
+    """The error for an input of `size` bytes, or more."""
     return PhotoRefused(
-        f"{found / 2**20:.1f} MiB or more, the limit is {limit / 2**20:.0f} MiB", "Save it smaller", subject=subject
+        f"{size / 2**20:.1f} MiB or more, the limit is {limit / 2**20:.0f} MiB", "Save it smaller", subject=subject
     )
 
 
 def write_whole(path: Path, data: bytes, *, overwrite: bool = True, durable: bool = True) -> None:
-    """Publish `data` at `path`, durable and complete, or leave what was there.
+    """Write `data` to `path` atomically.
 
-    What is not `durable` may be empty or gone after a power cut: for what can be made again.
+    Without `durable` the file may be empty or missing after a power cut: for data that can be made again.
 
     Raises:
-        FileExistsError: Something is there already and `overwrite` is false.
+        FileExistsError: The file exists and `overwrite` is false.
         StorageFailed: The disk is full, or the folder cannot be written.
     """
     with storage(path):
@@ -160,13 +160,13 @@ def write_whole(path: Path, data: bytes, *, overwrite: bool = True, durable: boo
             if durable:
                 sync_folder(path.parent)
         except OSError:
-            if not overwrite:  # nothing was there, so nothing is left: a claim that failed must not look like one
+            if not overwrite:  # a claim that failed must not look like one
                 path.unlink(missing_ok=True)
             raise
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder where there is none, and its parents; their names are synced, or what lies in them could be lost.
+    """Make a folder and its parents, and sync their names: without that a power cut could lose their files.
 
     Raises:
         OSError: It cannot be made.
@@ -177,44 +177,44 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir()
     except FileExistsError as error:
-        if not folder.is_dir():  # a file where a folder should be: not the taken name that callers ask about
+        if not folder.is_dir():  # a file; callers take FileExistsError for a taken name
             raise NotADirectoryError(error.errno, "not a folder") from error
     sync_folder(folder.parent)
 
 
 def temporary_beside(path: Path) -> Path:
-    """A hidden name in the folder of `path` that no other writer makes, and that says whose it is."""
+    """A hidden, unique name beside `path` that holds the host and the process that write it."""
     return path.with_name(f".{_host()}-{os.getpid()}-{secrets.token_hex(6)}{PART}")
 
 
 def sweep(folder: Path) -> None:
-    """Remove what writers of this machine that died left half-written in `folder`."""
+    """Remove temporary files and folders of dead processes of this machine from `folder`."""
     with contextlib.suppress(OSError):
-        for found in folder.glob(f".{_host()}-*{PART}"):
-            pid = found.name.split("-")[1]
+        for stale in folder.glob(f".{_host()}-*{PART}"):
+            pid = stale.name.split("-")[1]
             if pid.isdigit() and processes.started(int(pid)) is None:
-                shutil.rmtree(found) if found.is_dir() else found.unlink()
+                shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
 
 
 @cache
 def _host() -> str:
-    """Digits that tell the processes that this one sees from those of other machines and containers."""
+    """Hexadecimal digits that identify the machine, or the container, whose processes this one sees."""
     contained = f"{processes.boot()}{processes.namespace()}" if processes.contained() else ""
     return f"{zlib.crc32(f'{platform.node()}{contained}'.encode()):08x}"
 
 
 def publish_new(temporary: Path, path: Path) -> None:
-    """Give a complete file its name, unless the name is taken.
+    """Move a complete file to `path`, unless the name is taken.
 
     Raises:
-        FileExistsError: Something is there already.
+        FileExistsError: It is taken.
     """
     try:
         os.link(temporary, path)
     except FileExistsError:
         raise
     except OSError:
-        # File systems without hard links (FAT, some network shares): the name is reserved first, then replaced.
+        # File systems without hard links (FAT, some network shares): reserve the name first, then replace it.
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
         try:
             temporary.replace(path)
@@ -224,29 +224,27 @@ def publish_new(temporary: Path, path: Path) -> None:
 
 
 def write_new(path: Path, data: bytes) -> None:
-    """Write a file in a folder that nobody else sees yet, synced."""
+    """Write and sync a file in a folder that no other process uses yet."""
     with storage(path), path.open("xb") as file:
         file.write(data)
         sync(file)
 
 
 def create_same(path: Path, data: bytes) -> None:
-    """Write `data` at `path` once: nothing happens where the same name was written before."""
-    try:
+    """Write the file unless it exists."""
+    with contextlib.suppress(FileExistsError):
         write_whole(path, data, overwrite=False)
-    except FileExistsError:
-        return
 
 
 def remove(path: Path) -> None:
-    """Take `path` away, durable; nothing happens where nothing is."""
+    """Remove the file, if it exists, and sync its folder."""
     with storage(path):
         path.unlink(missing_ok=True)
         sync_folder(path.parent)
 
 
 def remove_quietly(path: Path) -> None:
-    """Take away what may be made again; nothing happens where that cannot be."""
+    """Remove a file that can be made again; ignore errors."""
     with contextlib.suppress(OSError):
         path.unlink()
 
@@ -258,7 +256,7 @@ def sync(file: BinaryIO) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Force a folder's names to the disk, where the system can."""
+    """Force a folder's names to the disk, on POSIX."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -270,7 +268,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def storage(path: Path) -> Iterator[None]:
-    """Turn what the system says about the disk into StorageFailed; FileExistsError passes."""
+    """Turn OSError into StorageFailed. FileExistsError passes."""
     try:
         yield
     except FileExistsError:
@@ -286,10 +284,10 @@ def _reason(error: OSError | ValueError) -> str:
 
 
 def identity(file: Path) -> tuple[int, ...]:
-    """Which file it is, and when it was written: another one, or other bytes in it, have another identity.
+    """Device, inode, size and times of a file, which differ for another file or other bytes in it.
 
     Raises:
-        OSError: It cannot be looked at.
+        OSError: The file has no status to read.
     """
-    facts = file.stat()
-    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
+    status = file.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

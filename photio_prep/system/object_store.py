@@ -1,7 +1,7 @@
-"""s3://, gs://, az:// -> photos; finals -> there. Through fsspec, with the credentials that its libraries find.
+"""Read photos from s3://, gs:// and az://, and put finals there: fsspec with the credentials that its libraries find.
 
-Orders never lie there: a claim is a file made by exclusive creation and synced, which is what keeps two machines from
-paying for the same order, and object stores seen as folders do not promise it.
+Orders are never stored there. A claim keeps two machines from paying for the same order by exclusive creation of a
+synced file, and object stores do not promise that.
 """
 
 import re
@@ -12,39 +12,38 @@ from typing import Any
 from photio_prep.errors import OutputExists, PhotoRefused, StorageFailed, UsageError
 from photio_prep.system.files import too_long
 
-# What can be named, and the library that each needs beside fsspec. Nothing else: fsspec would open local files,
-# caches, archives and chains of them (`a::b`), and a list or table of somebody else must not name those.
+# Allowed schemes, and the library that each needs beside fsspec. fsspec would also open local files, caches, archives
+# and chains of them (`a::b`), which a list or table from another party must not name.
 LIBRARIES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "memory": "fsspec"}
 _PIECE = 1 << 20
 _CREDENTIALS = "Check its name, and the credentials that its library finds (environment, profile, or role)"
 
 
 def is_remote(name: str) -> bool:
-    """Whether `name` is an address in an object store that we read."""
-    found = re.match(r"([a-z0-9]+)://[^\s/]", name)
-    return found is not None and found[1] in LIBRARIES and "::" not in name
+    """Whether `name` is an address of an allowed scheme."""
+    match = re.match(r"([a-z0-9]+)://[^\s/]", name)
+    return match is not None and match[1] in LIBRARIES and "::" not in name
 
 
 def refuse_orders(out: str) -> None:
-    """Raise for an output folder that is an address.
+    """Refuse an output folder in an object store.
 
     Raises:
-        UsageError: It is.
+        UsageError: `out` is an address.
     """
     if re.match(r"[A-Za-z0-9+.-]{2,}:/", out):
         raise UsageError(
-            "orders cannot lie in an object store: their claims, which keep an order from being paid for twice, need a"
-            " file system",
+            "orders cannot be put in an object store: their claims, which prevent a second payment, need a file system",
             "Give a local folder with --out, and the store with --upload-to for the finals",
             subject="--out",
         )
 
 
 def checked(address: str | None) -> str | None:
-    """`address`, if finals can be put there and its library is installed.
+    """Validate an address for finals, and return it.
 
     Raises:
-        UsageError: They cannot.
+        UsageError: Not an address of an allowed scheme, or its library is not installed.
     """
     if address is not None:
         _store(address)
@@ -52,10 +51,10 @@ def checked(address: str | None) -> str | None:
 
 
 def read(address: str, limit: int) -> bytes:
-    """The bytes at `address`, at most `limit`.
+    """Read at most `limit` bytes at `address`.
 
     Raises:
-        PhotoRefused: It is not there, not open to us, or too long.
+        PhotoRefused: Missing, not readable with these credentials, or too long.
         UsageError: The store's library is not installed.
     """
     store, path = _store(address)
@@ -64,7 +63,7 @@ def read(address: str, limit: int) -> bytes:
         with store.open(path, "rb", block_size=_PIECE) as file:
             while len(data) <= limit and (chunk := file.read(min(_PIECE, limit + 1 - len(data)))):
                 data += chunk
-    except Exception as error:  # noqa: BLE001  each store has errors of its own, which may hold signatures
+    except Exception as error:  # noqa: BLE001  stores raise errors of their own, which may hold signatures
         raise PhotoRefused(f"it cannot be read ({type(error).__name__})", _CREDENTIALS) from None
     if len(data) > limit:
         raise too_long(len(data), limit, "")
@@ -72,7 +71,7 @@ def read(address: str, limit: int) -> bytes:
 
 
 def listed(address: str) -> Iterator[tuple[str, str]]:
-    """The address of each file below one that ends with a slash, sorted, and its name from there.
+    """The address and the relative name of each file below an address that ends with a slash, sorted.
 
     Raises:
         PhotoRefused: It cannot be listed.
@@ -80,46 +79,45 @@ def listed(address: str) -> Iterator[tuple[str, str]]:
     """
     store, path = _store(address)
     try:
-        found = sorted(map(str, store.find(path)))
+        paths = sorted(map(str, store.find(path)))
     except Exception as error:  # noqa: BLE001
         raise PhotoRefused(f"it cannot be listed ({type(error).__name__})", _CREDENTIALS) from None
     scheme, base = address.partition("://")[0], path.strip("/")
-    for each in found:
-        name = each.strip("/").removeprefix(base).strip("/")
-        yield f"{scheme}://{each.strip('/')}", name
+    for file in paths:
+        yield f"{scheme}://{file.strip('/')}", file.strip("/").removeprefix(base).strip("/")
 
 
 def put(address: str, name: str, data: bytes, *, overwrite: bool = False) -> str:
-    """Put a final below `address`; where it lies. The same bytes are never put twice.
+    """Put a final below `address`, unless it has these bytes already; return its address.
 
     Raises:
-        OutputExists: Something else lies there, and `overwrite` is false.
-        StorageFailed: It cannot be written. The final in the output folder is whole in any case.
+        OutputExists: Another file has this address, and `overwrite` is false.
+        StorageFailed: It cannot be written. The final in the output folder is complete in any case.
     """
     store, path = _store(address)
     target = f"{path.rstrip('/')}/{PurePosixPath(name).as_posix()}"
-    told = f"{address.rstrip('/')}/{name}"
+    final = f"{address.rstrip('/')}/{name}"
     try:
-        there = store.exists(target)
-        if there and store.size(target) == len(data) and store.cat_file(target) == data:
-            return told
-        if overwrite or not there:
+        exists = store.exists(target)
+        if exists and store.size(target) == len(data) and store.cat_file(target) == data:
+            return final
+        if overwrite or not exists:
             store.pipe_file(target, data)
-            return told
+            return final
     except Exception as error:  # noqa: BLE001
         fix = "Check the store, then run `photio-prep finish` with the same --upload-to: it is free"
-        raise StorageFailed(f"it cannot be written ({type(error).__name__})", fix, subject=told) from None
-    raise OutputExists("another file lies there already", "Give --overwrite, or another --upload-to", subject=told)
+        raise StorageFailed(f"it cannot be written ({type(error).__name__})", fix, subject=final) from None
+    raise OutputExists("another file exists already", "Give --overwrite, or another --upload-to", subject=final)
 
 
 def _store(address: str) -> tuple[Any, str]:
     scheme = address.partition("://")[0]
     if not is_remote(address):
-        raise UsageError("no address in an object store", f"Known: {', '.join(LIBRARIES)}", subject=address[:80])
+        raise UsageError("not an address in an object store", f"Known: {', '.join(LIBRARIES)}", subject=address[:80])
     try:
         import fsspec
 
-        # Nothing of an earlier listing: what is asked for is what is there now.
+        # Without the cache of earlier listings, which may be out of date.
         store, path = fsspec.core.url_to_fs(address, use_listings_cache=False)
     except ImportError:
         fix = f'Run: pip install "photio-prep[storage]" {LIBRARIES[scheme]}'

@@ -1,6 +1,6 @@
-"""Parts of one photo's work at the same time, what only one thread may do at a time, and the memory of threads.
+"""Run two functions at once, per-path locks, malloc arenas.
 
-Pillow, numpy and scipy let go of the interpreter while they compute.
+Pillow, numpy and OpenCV release the interpreter while they compute.
 """
 
 import ctypes
@@ -18,40 +18,38 @@ First = TypeVar("First")
 Second = TypeVar("Second")
 
 CORES = os.cpu_count() or 1
+# From glibc's malloc.h.
+_M_ARENA_MAX = -8
 
 
 def both(first: Callable[[], First], second: Callable[[], Second], *, worth: bool = True) -> tuple[First, Second]:
-    """What each gives; the first runs in a thread of its own meanwhile, where there is a core for it and it is `worth`.
+    """Call both functions and return both results; if both raise, the first one's error is raised.
 
-    What takes a few milliseconds is not: threads that often want the interpreter keep each other from it.
-    Where both raise, the first one's error is told.
+    The first runs in a thread of its own if there is a second core and it is `worth` it. Work of a few milliseconds
+    is not: threads that often need the interpreter block each other.
     """
     if CORES == 1 or not worth:
         return first(), second()
     with Pool(1, "photio-part") as aside:
-        if not aside.fill():  # the system gives no thread
+        if not aside.fill():  # the system has no thread left
             return first(), second()
         other = aside.submit(first)
         try:
-            here = second()
+            second_result = second()
         except BaseException:
             other.result()
             raise
-    return other.result(), here
+    return other.result(), second_result
 
 
 def share_heaps() -> None:
-    """From now on the threads of this process share two heaps, where its C library is glibc.
+    """Make the threads of this process share two malloc arenas. Without glibc this does nothing.
 
-    By default each of them gets one of its own, which keeps what the largest photo on that thread needed. Measured:
-    measurements/speed.md. Elsewhere nothing happens.
+    By default each thread has its own, which keeps the memory of its largest photo (measurements/speed.md).
     """
     with suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
-
-# Of glibc's malloc.h.
-_M_ARENA_MAX = -8
 
 _LOCKS: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
 _GUARD = threading.Lock()
@@ -59,7 +57,7 @@ _GUARD = threading.Lock()
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """One thread of this process at a time for each path, whether anything lies there or not."""
+    """Lock `path` between the threads of this process. The file need not exist."""
     with _GUARD:
         lock = _LOCKS.setdefault(str(path.resolve()), threading.Lock())
     with lock:

@@ -1,7 +1,4 @@
-"""Identify a process across the reuse of its number, reboots, and the process namespaces of containers.
-
-Reads the system's list of processes. Functions raise OSError where the system does not tell.
-"""
+"""Identify a process across the reuse of its number, reboots, and the process namespaces of containers."""
 
 import contextlib
 import os
@@ -13,14 +10,14 @@ if sys.platform == "linux":
 
     @cache
     def boot() -> str:
-        """What tells this boot of the machine from every other."""
+        """Identifier of this boot of the machine."""
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
     def started(pid: int | str) -> str | None:
-        """When process `pid` ("self" for this one) started, in ticks since boot; None where there is no such process.
+        """When process `pid` ("self" for this one) started, in ticks since boot; None if there is no such process.
 
         Raises:
-            OSError: It cannot be told, for instance because too many files are open.
+            OSError: /proc cannot be read, for instance because too many files are open.
         """
         try:
             # Field 22, clock ticks since boot. The name in field 2 may hold spaces and brackets.
@@ -29,13 +26,13 @@ if sys.platform == "linux":
             return None
 
     def namespace() -> str:
-        """The namespace in which process numbers of this process count: one per container; "" where it is not shown."""
+        """The PID namespace of this process, one per container; "" if the system hides it."""
         with contextlib.suppress(OSError):
             return str(Path("/proc/self/ns/pid").readlink())
         return ""
 
     def lists_ours() -> bool:
-        """Whether /proc lists the processes of this process's namespace, and not those of the one around it."""
+        """Whether /proc lists the processes of this process's namespace, and not those of its parent's."""
         with contextlib.suppress(OSError):
             return Path("/proc/self").readlink().name == str(os.getpid())
         return False
@@ -45,18 +42,18 @@ else:
 
     @cache
     def boot() -> str:
-        """What tells this boot of the machine from every other."""
+        """Identifier of this boot of the machine."""
         return str(int(psutil.boot_time()))
 
     def started(pid: int | str) -> str | None:
-        """When process `pid` ("self" for this one) started; None where there is no such process."""
+        """When process `pid` ("self" for this one) started; None if there is no such process."""
         try:
             return str(psutil.Process(None if pid == "self" else int(pid)).create_time())
         except psutil.Error:
             return None
 
     def namespace() -> str:
-        """The namespace in which process numbers of this process count; "" where the system has none."""
+        """The PID namespace of this process; "" if the system has none."""
         return ""
 
     def lists_ours() -> bool:
@@ -69,12 +66,12 @@ _INITIAL = "pid:[4026531836]"
 
 
 def contained() -> bool:
-    """Whether this process runs in a container's namespace: its number may come again for another container."""
+    """Whether this process runs in a container's namespace, whose number another container may get later."""
     return namespace() not in ("", _INITIAL)
 
 
 def machine() -> str:
-    """The identity of the installed system, the same after a reboot; "" where it has none (systemd's machine-id)."""
+    """The machine-id of systemd, the same after a reboot; "" without one."""
     with contextlib.suppress(OSError):
         return Path("/etc/machine-id").read_text().strip()[:64]
     return ""

@@ -1,12 +1,9 @@
-"""Text that anybody may have written -> text that steers nothing."""
+"""Escape control characters in untrusted text."""
 
 import unicodedata
 
 
 def escaped(text: str) -> str:
-    """`text` without anything that steers a terminal: control characters, direction overrides, lone surrogates."""
-    return "".join(f"\\x{ord(each):02x}" if _steers(each) else each for each in text)
-
-
-def _steers(letter: str) -> bool:
-    return unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+    """`text` with control characters, direction overrides and lone surrogates as hexadecimal escapes."""
+    unsafe = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+    return "".join(f"\\x{ord(char):02x}" if unicodedata.category(char) in unsafe else char for char in text)

@@ -1,4 +1,4 @@
-"""Threads that are had before they are needed: a pool that stands from the start, and one clock for all deadlines."""
+"""A thread pool that starts its threads in advance, and one clock thread for all deadlines."""
 
 import atexit
 import heapq
@@ -19,10 +19,10 @@ T = TypeVar("T")
 
 
 def start(target: Callable[[], object], name: str) -> threading.Thread:
-    """A daemon thread that runs `target`, started.
+    """Start a daemon thread.
 
     Raises:
-        UsageError: The system gives none.
+        UsageError: The system has no thread left.
     """
     thread = threading.Thread(target=target, name=name, daemon=True)
     try:
@@ -37,24 +37,17 @@ def start(target: Callable[[], object], name: str) -> threading.Thread:
 
 
 class Pool(Executor):
-    """Threads that all stand before the first task comes: at most `most`, fewer where the system gives fewer.
-
-    What is submitted never needs a new thread. Without any thread, `submit` does the work itself before it returns.
-
-    Args:
-        most: How many threads.
-        name: What they are called.
-        least: How many there must be.
+    """A pool of `least` to `most` threads; `submit` never starts one. Without threads, `submit` runs the task itself.
 
     Raises:
-        UsageError: The system does not give `least`.
+        UsageError: The system cannot start `least` threads.
     """
 
     def __init__(self, most: int, name: str, *, least: int = 0) -> None:
         self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._most, self._name = most, name
-        # At the end of the interpreter, a task that runs is waited for.
+        # The interpreter waits for running tasks before it exits.
         atexit.register(self.shutdown)
         try:
             while len(self._threads) < least:
@@ -64,18 +57,18 @@ class Pool(Executor):
             raise
 
     def fill(self) -> int:
-        """Start as many threads as the system gives, up to `most`; how many there are."""
+        """Start threads up to `most`, or until the system has none left; return their number."""
         try:
             while len(self._threads) < self._most:
                 self._threads.append(start(self._serve, self._name))
         except UsageError:
-            pass  # these will do
+            pass
         return len(self._threads)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """The future result of `fn`."""
+        """Queue `fn`, and return its future."""
         future: Future[T] = Future()
-        task = partial(_settle, future, partial(fn, *args, **kwargs))
+        task = partial(_run_task, future, partial(fn, *args, **kwargs))
         if self._threads:
             self._tasks.put(task)
         else:
@@ -85,10 +78,10 @@ class Pool(Executor):
     def _serve(self) -> None:
         while (task := self._tasks.get()) is not None:
             task()
-            del task  # with the photo in it
+            del task  # frees its photo
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
-        """End the threads after everything that was submitted."""
+        """End the threads after the submitted tasks."""
         atexit.unregister(self.shutdown)
         for _ in self._threads:
             self._tasks.put(None)
@@ -96,7 +89,7 @@ class Pool(Executor):
             self._threads.pop().join()
 
 
-def _settle(future: Future[T], work: Callable[[], T]) -> None:
+def _run_task(future: Future[T], work: Callable[[], T]) -> None:
     if not future.set_running_or_notify_cancel():
         return
     try:
@@ -108,7 +101,7 @@ def _settle(future: Future[T], work: Callable[[], T]) -> None:
 
 
 class _Clock:
-    """Calls back after a time, from one thread for the whole process: a call that is paid for needs no thread more."""
+    """Calls back after a time, from one thread for the process, so that a paid call needs no new thread."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -117,7 +110,7 @@ class _Clock:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Have the thread."""
+        """Start the thread, unless it runs."""
         with self._changed:
             if self._thread is None or not self._thread.is_alive():  # it is dead in a fork
                 self._due.clear()
@@ -125,7 +118,7 @@ class _Clock:
 
     @contextmanager
     def within(self, seconds: float, call: Callable[[], None]) -> Iterator[None]:
-        """While this is entered, the time runs; when it is up, `call` is called, which must return at once."""
+        """Call `call`, which must return at once, if the block takes longer than `seconds`."""
         self.start()
         entry = time.monotonic() + seconds, next(self._numbers), call
         with self._changed:

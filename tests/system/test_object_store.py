@@ -103,7 +103,7 @@ def test_a_file_of_somebody_else_in_the_store_is_not_replaced(bucket: str, comma
     store, path = fsspec.core.url_to_fs(filled(bucket))
     store.pipe_file(f"{path}/out/a-photio.png", b"theirs")
     said = command("run", f"{bucket}/in/a.png", *RUN, "--to", f"{bucket}/out")
-    assert (said.code, "another file lies there already" in said.err) == (3, True)
+    assert (said.code, "another file exists already" in said.err) == (3, True)
     assert there(f"{bucket}/out") == {"a-photio.png": b"theirs"}
     assert command("finish", "photio-out", "--to", f"{bucket}/out", "--overwrite").code == 0
     assert there(f"{bucket}/out") == {"a-photio.png": Path("photio-out/a-photio.png").read_bytes()}
@@ -146,7 +146,7 @@ def test_offline_fetches_nothing_from_a_store(command: Command):
 @pytest.mark.parametrize("out", ["s3://bucket/out", "memory://bucket", "gs://x", "file:///tmp/x"])
 def test_orders_never_lie_in_a_store(command: Command, out: str):
     said = command("run", "a.png", *RUN, "-o", out)
-    assert (said.code, "their claims, which keep an order from being paid for twice" in said.err) == (2, True), said.err
+    assert (said.code, "their claims, which prevent a second payment" in said.err) == (2, True), said.err
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,13 @@
-"""Bytes -> what a file says about its picture, before any decoder sees it."""
+"""Parse and check a file's header before any decoder reads it.
+
+header: the record that all parsers return
+bmp, gif, jpeg, png, tiff, webp: one parser per format
+heif: AVIF and HEIC
+items: coded items of AVIF and HEIC
+scans: scans of a JPEG
+rows: uncompressed rows that were never written
+exif: EXIF and XMP
+"""
 
 from photio_prep.errors import PhotoRefused
 from photio_prep.geometry import Size
@@ -8,7 +17,7 @@ from photio_prep.imaging.limits import Limits, check_metadata, check_size
 
 __all__ = ["Damaged", "Facts", "read", "sniff"]
 
-# Only these parsers are ever entered, and only by a file's own first bytes, never by its name.
+# A parser is chosen by the file's first bytes, never by its name.
 _SIGNATURES = (
     ("JPEG", 0, b"\xff\xd8\xff"),
     ("PNG", 0, b"\x89PNG\r\n\x1a\n"),
@@ -29,7 +38,7 @@ _PARSERS = {
     "AVIF": heif.facts,
     "HEIC": heif.facts,
 }
-# What sellers send that we do not read, by its first bytes: a name says more than twelve bytes do.
+# Common formats that are not read, by their first bytes, for the message.
 _OTHERS = (
     (b"%PDF", "a PDF"),
     (b"%!PS", "a PostScript file"),
@@ -47,7 +56,7 @@ _OTHERS = (
 
 
 def sniff(data: bytes) -> str | None:
-    """The name of the format that `data` starts like, or None."""
+    """The format of `data` by its first bytes, or None."""
     for name, offset, magic in _SIGNATURES:
         if data[offset : offset + len(magic)] == magic and (name != "WEBP" or data[:4] == b"RIFF"):
             return name
@@ -55,12 +64,9 @@ def sniff(data: bytes) -> str | None:
 
 
 def read(data: bytes, limits: Limits, frame: int | None = None) -> tuple[str, Facts]:
-    """The format of `data`, and what its header says; nothing is decoded.
+    """Parse the format and the header of a complete file, without decoding it.
 
-    Args:
-        data: A whole file.
-        limits: What it may be at most.
-        frame: Which frame or page is wanted, from 0; None where there may be only one.
+    `frame` is the frame or page to use, from 0; None for a file with only one.
 
     Raises:
         PhotoRefused: Empty, of no known format, damaged, cut short, of several frames, or outside `limits`.
@@ -69,29 +75,25 @@ def read(data: bytes, limits: Limits, frame: int | None = None) -> tuple[str, Fa
         raise PhotoRefused("the file is empty", "Copy or download it again")
     name = sniff(data)
     if name is None:
-        what = next((told for magic, told in _OTHERS if data.startswith(magic)), "")
+        other = next((text for magic, text in _OTHERS if data.startswith(magic)), "")
         raise PhotoRefused(
-            f"{what}, not a picture that is read" if what else f"not a picture (it starts with {data[:12]!r})",
+            f"{other}, not a picture that it reads" if other else f"not a picture (it starts with {data[:12]!r})",
             "JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF and HEIC are read",
         )
     try:
-        found = _PARSERS[name](data, limits, frame)
-        check_size(Size(*found.size), limits)
+        header = _PARSERS[name](data, limits, frame)
+        check_size(Size(*header.size), limits)
     except Damaged as error:
         raise PhotoRefused(f"a damaged {name} file ({error})", error.fix) from None
-    check_metadata(found.metadata, limits)
-    _check_frame(found, limits, frame)
-    return name, found
+    check_metadata(header.metadata, limits)
+    _check_frame(header.frames, limits, frame)
+    return name, header
 
 
-def _check_frame(found: Facts, limits: Limits, frame: int | None) -> None:
-    if found.frames > limits.frames:
+def _check_frame(frames: int, limits: Limits, frame: int | None) -> None:
+    if frames > limits.frames:
         raise PhotoRefused(f"it holds more than {limits.frames} frames or pages", "Save one as a picture of its own")
-    if frame is None and found.frames != 1:
-        raise PhotoRefused(
-            f"it holds {found.frames} frames or pages", f"Choose one with --page 0 to --page {found.frames - 1}"
-        )
-    if frame is not None and not 0 <= frame < found.frames:
-        raise PhotoRefused(
-            f"it has no frame {frame}, it holds {found.frames}", f"Choose from 0 to {found.frames - 1}, or give none"
-        )
+    if frame is None and frames != 1:
+        raise PhotoRefused(f"it holds {frames} frames or pages", f"Choose one with --page 0 to --page {frames - 1}")
+    if frame is not None and not 0 <= frame < frames:
+        raise PhotoRefused(f"it has no frame {frame}, only {frames}", f"Choose from 0 to {frames - 1}, or give none")

@@ -1,4 +1,4 @@
-"""A BMP's header -> facts."""
+"""Parse a BMP's header."""
 
 import struct
 
@@ -11,11 +11,7 @@ _HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
 
 
 def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:  # noqa: ARG001
-    """What a BMP says.
-
-    Raises:
-        Damaged: It is no BMP.
-    """
+    """Parse a BMP; Damaged if it is not valid."""
     if len(data) < 26:
         raise Damaged(CUT_SHORT)
     (length,) = struct.unpack_from("<I", data, 14)

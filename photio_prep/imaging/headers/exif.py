@@ -1,4 +1,4 @@
-"""EXIF and XMP -> how a picture is turned, and whose it is."""
+"""Parse orientation and credit from EXIF and XMP."""
 
 import re
 import struct
@@ -10,15 +10,15 @@ from photio_prep.imaging.headers.header import Damaged
 from photio_prep.types import Credit
 
 _ORIENTATION, _ARTIST, _COPYRIGHT = 0x0112, 0x013B, 0x8298
-# Bytes of each value by EXIF's type.
+# Bytes per value of each EXIF type.
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _LONGEST_CREDIT = 200
 _LONGEST_XMP = 2**20
-_XMP_TURNED = re.compile(rb"tiff:Orientation(?:=\"|>)([1-8])")
+_XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:=\"|>)([1-8])")
 
 
 class Entry(NamedTuple):
-    """One entry of a directory: its tag, type, how many values, and their bytes (None: outside the block)."""
+    """An entry of a directory: tag, type, number of values, and their bytes (None: outside the block)."""
 
     tag: int
     kind: int
@@ -26,7 +26,7 @@ class Entry(NamedTuple):
     value: bytes | None
 
     def numbers(self, order: str) -> tuple[int, ...]:
-        """The values of a BYTE, SHORT or LONG, at most 16 of them."""
+        """At most 16 values of a BYTE, SHORT or LONG entry."""
         letter = {1: "B", 3: "H", 4: "I"}.get(self.kind)
         if letter is None or self.value is None:
             return ()
@@ -35,10 +35,10 @@ class Entry(NamedTuple):
 
 
 def directory(block: bytes, order: str, at: int, most: int) -> tuple[Iterator[Entry], int]:
-    """The entries of the directory at `at`, and where the next one starts (0: nowhere).
+    """The entries of the directory at `at`, and the offset of the next directory (0: none).
 
     Raises:
-        Damaged: It lies outside the block or has more than `most` entries.
+        Damaged: It is outside the block or has more than `most` entries.
     """
     if not 8 <= at <= len(block) - 2:
         raise Damaged("a directory lies outside the file")
@@ -47,7 +47,7 @@ def directory(block: bytes, order: str, at: int, most: int) -> tuple[Iterator[En
     if count > most or end > len(block):
         raise Damaged("a directory is longer than the file")
     (following,) = struct.unpack_from(order + "I", block, end) if end + 4 <= len(block) else (0,)
-    return (_entry(block, order, at + 2 + 12 * each) for each in range(count)), following
+    return (_entry(block, order, at + 2 + 12 * index) for index in range(count)), following
 
 
 def _entry(block: bytes, order: str, at: int) -> Entry:
@@ -58,47 +58,47 @@ def _entry(block: bytes, order: str, at: int) -> Entry:
 
 
 def read(block: bytes | None, xmp: bytes | None = None) -> tuple[int, Credit, tuple[str, ...]]:
-    """The orientation (1..8), the credit and what was remarkable, of an EXIF block and an XMP packet."""
+    """The orientation (1..8), the credit and notes of an EXIF block and an XMP packet."""
     block = (block or b"").removeprefix(b"Exif\0\0")
-    turned, credit = 0, Credit()
+    orientation, credit = 0, Credit()
     notes: tuple[str, ...] = ()
     if block:
         try:
-            turned, credit, notes = _read(block)
+            orientation, credit, notes = _read(block)
         except (Damaged, struct.error):
             notes = ("its EXIF cannot be read; taken as upright",)
-    if not turned and not notes and xmp and (found := _XMP_TURNED.search(xmp[:_LONGEST_XMP])):
-        turned = int(found[1])
-    return turned or 1, credit, notes
+    if not orientation and not notes and xmp and (match := _XMP_ORIENTATION.search(xmp[:_LONGEST_XMP])):
+        orientation = int(match[1])
+    return orientation or 1, credit, notes
 
 
 def _read(block: bytes) -> tuple[int, Credit, tuple[str, ...]]:
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
     if order is None or len(block) < 8:
-        raise Damaged("no EXIF")
+        raise Damaged("not EXIF")
     entries, _ = directory(block, order, struct.unpack_from(order + "I", block, 4)[0], 1000)
-    found = {each.tag: each for each in entries if each.tag in (_ORIENTATION, _ARTIST, _COPYRIGHT)}
-    credit = Credit(text(found.get(_ARTIST)), text(found.get(_COPYRIGHT)))
-    if _ORIENTATION not in found:
+    by_tag = {entry.tag: entry for entry in entries if entry.tag in (_ORIENTATION, _ARTIST, _COPYRIGHT)}
+    credit = Credit(text(by_tag.get(_ARTIST)), text(by_tag.get(_COPYRIGHT)))
+    if _ORIENTATION not in by_tag:
         return 0, credit, ()
-    values = found[_ORIENTATION].numbers(order)
+    values = by_tag[_ORIENTATION].numbers(order)
     if len(values) == 1 and 1 <= values[0] <= 8:
         return values[0], credit, ()
-    told = str(values[0]) if values else "that is no number"
-    return 1, credit, (f"its EXIF has an orientation {told}, which does not exist; taken as upright",)
+    value = str(values[0]) if values else "that is not a number"
+    return 1, credit, (f"its EXIF has an orientation {value}, which does not exist; taken as upright",)
 
 
 def text(entry: Entry | None) -> str:
-    """A text of EXIF as one plain line: no control characters, no direction overrides, at most 200 characters."""
+    """The text of an EXIF entry, cleaned; "" without one."""
     if entry is None or entry.kind != 2 or not entry.value:
         return ""
-    # ASCII by the book and UTF-8 in practice; a NUL parts the photographer's copyright from the editor's.
-    said = entry.value[: 4 * _LONGEST_CREDIT].rstrip(b"\0 ").replace(b"\0", b"; ").decode("utf-8", "replace")
-    return clean(said)
+    # ASCII by the standard, UTF-8 in practice. A NUL separates the photographer's copyright from the editor's.
+    value = entry.value[: 4 * _LONGEST_CREDIT].rstrip(b"\0 ").replace(b"\0", b"; ")
+    return clean(value.decode("utf-8", "replace"))
 
 
-def clean(said: str) -> str:
-    """`said` as one plain line that steers no terminal, at most 200 characters."""
-    spaced = "".join(" " if each.isspace() else each for each in said)
-    plain = "".join(each for each in spaced if unicodedata.category(each)[0] != "C" and each != "\ufffd")
+def clean(line: str) -> str:
+    """`line` without control characters and direction overrides, its white space collapsed, at most 200 characters."""
+    spaced = "".join(" " if char.isspace() else char for char in line)
+    plain = "".join(char for char in spaced if unicodedata.category(char)[0] != "C" and char != "\ufffd")
     return " ".join(plain.split())[:_LONGEST_CREDIT]

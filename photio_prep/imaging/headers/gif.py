@@ -1,4 +1,4 @@
-"""A GIF's blocks -> facts."""
+"""Parse a GIF's blocks."""
 
 import struct
 
@@ -11,10 +11,10 @@ _BLOCKS = 450_000
 
 
 def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
-    """What a GIF says, its frames counted but not decoded.
+    """Parse a GIF and count its frames.
 
     Raises:
-        Damaged: It is no whole GIF, or a frame that is needed reaches out of the picture.
+        Damaged: Not a complete GIF, or a frame up to the chosen one reaches out of the picture.
         PhotoRefused: Outside the limits.
     """
     if len(data) < 13:
@@ -23,7 +23,7 @@ def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
     if not size.area:
         raise Damaged("it has no size")
     check_size(size, limits)
-    at, frames, metadata, budget = 13 + _table(data[10]), 0, 0, [_BLOCKS]
+    at, frames, metadata, budget = 13 + _table_length(data[10]), 0, 0, [_BLOCKS]
     while at < len(data) and data[at] != 0x3B and frames <= limits.frames:
         start, kind = at, data[at]
         if kind == 0x2C:
@@ -34,26 +34,26 @@ def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
                 left + width > size.width or top + height > size.height or not width * height
             ):
                 raise Damaged(f"frame {frames} does not lie within its {size}")
-            at = _past(data, at + 11 + _table(flags), budget)
+            at = _skip_blocks(data, at + 11 + _table_length(flags), budget)
             frames += 1
         elif kind == 0x21:
-            at = _past(data, at + 2, budget)
+            at = _skip_blocks(data, at + 2, budget)
             metadata += at - start
             check_metadata(metadata, limits)
         else:
-            raise Damaged("there is no block where one must be")
+            raise Damaged("a block of unknown type")
     if not frames:
         raise Damaged("it holds no picture")
     return Facts(size, data, frames=frames, metadata=metadata, index=frame or 0)
 
 
-def _table(flags: int) -> int:
-    """The length of the colour table that the flags announce."""
+def _table_length(flags: int) -> int:
+    """Length of the colour table, by its flags."""
     return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
 
 
-def _past(data: bytes, at: int, budget: list[int]) -> int:
-    """Where the blocks that start at `at` end."""
+def _skip_blocks(data: bytes, at: int, budget: list[int]) -> int:
+    """The end of the data blocks that start at `at`; `budget` is the number of blocks left."""
     while at < len(data) and data[at]:
         at += 1 + data[at]
         budget[0] -= 1

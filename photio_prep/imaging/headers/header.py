@@ -1,4 +1,4 @@
-"""What a header says: the types that all readers of headers share."""
+"""Record, error and checks that all header parsers share."""
 
 from dataclasses import dataclass
 
@@ -7,30 +7,30 @@ from photio_prep.types import UNCREDITED, Credit
 
 
 class Damaged(Exception):
-    """A file that contradicts its own format; the text says where."""
+    """The file contradicts its own format; the text is the contradiction."""
 
-    def __init__(self, found: str, fix: str = "") -> None:
-        super().__init__(found)
-        self.fix = fix or (ARRIVED_BROKEN if found == CUT_SHORT else "Export it again")
+    def __init__(self, reason: str, fix: str = "") -> None:
+        super().__init__(reason)
+        self.fix = fix or (ARRIVED_BROKEN if reason == CUT_SHORT else "Export it again")
 
 
 CUT_SHORT = "it is cut short"
 ARRIVED_BROKEN = "Wait until it is written to its end, or copy or download it again"
 HOLE = "there is a hole of zero bytes in its picture, {} % into the file"
-# Disks and downloads leave holes of 512 bytes at least. Coded pictures of some formats never hold so many zeros.
+# Holes from disks and downloads have at least 512 bytes. Coded pictures of some formats never hold as many zeros.
 _ZEROS = bytes(256)
-# A chain of so many blocks is no picture, it is a trap for whoever walks along it.
+# A chain of more blocks is not a picture, but an attack on its parser.
 MANY = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a file says about its picture before it is decoded.
+    """The parsed header of a file.
 
-    `size` is as stored; `frames` are those to choose from; `metadata` is what the file holds besides pictures, in
-    bytes. `plain` are the bytes for the decoder: the picture without anything else, where we could take it apart.
-    `orientation` is EXIF's 1..8, None where the decoder knows better. `index` is where the decoder finds the wanted
-    frame. `odd` says why it is decoded in a process of its own, whatever its format.
+    `size` is as stored; `frames` is the number to choose from; `metadata` is the length of all but the pictures, in
+    bytes. `plain` is the input of the decoder: if possible, the picture without metadata. `orientation` is EXIF's 1..8,
+    None if the decoder applies it. `index` is the decoder's number of the chosen frame. `odd` is the reason for
+    decoding it in a process of its own, whatever its format.
     """
 
     size: Size
@@ -47,6 +47,6 @@ class Facts:
 
 
 def hole_at(data: bytes, start: int, stop: int) -> int | None:
-    """Where 256 zero bytes in a row begin, between `start` and `stop`; None if nowhere."""
+    """Offset of 256 zero bytes in a row between `start` and `stop`, or None."""
     at = data.find(_ZEROS, start, stop)
     return at if at >= 0 else None

@@ -1,4 +1,4 @@
-"""The boxes of an AVIF or HEIC -> facts."""
+"""Parse the boxes of an AVIF or HEIC."""
 
 import struct
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ from photio_prep.imaging.limits import Limits, check_size
 
 _AVIF = frozenset({b"avif", b"avis"})
 _HEIC = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis"})
-# Boxes that hold boxes.
+# Boxes that contain boxes.
 _HOLDERS = frozenset({b"meta", b"iinf", b"iprp", b"ipco", b"moov", b"trak", b"mdia", b"minf", b"stbl"})
 
 
 def sniff(data: bytes) -> str | None:
-    """AVIF or HEIC, by the brands that the file claims, or None."""
+    """AVIF or HEIC by the file's brands, or None."""
     if data[4:8] != b"ftyp":
         return None
     length = int.from_bytes(data[:4], "big")
@@ -25,10 +25,10 @@ def sniff(data: bytes) -> str | None:
 
 
 def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
-    """What the file says of its pictures: the size of the largest, the frames of an animation, the colours.
+    """Parse the size of the largest picture, the frames of an animation, and the colours.
 
     Raises:
-        Damaged: Its boxes do not fit into each other.
+        Damaged: Its boxes do not nest.
         PhotoRefused: Outside the limits.
     """
     sizes: list[Size] = []
@@ -46,11 +46,11 @@ def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
             profile, notes = profile_of(*struct.unpack_from(">HH", body, 4))
     if not sizes:
         raise Damaged("it does not say how large it is")
-    size = max(sizes, key=lambda each: each.area)
+    size = max(sizes, key=lambda candidate: candidate.area)
     if max(size) > limits.side or size.area > limits.pixels:
         check_size(size, limits)
     _check_items(data)
-    # An animation and a still picture may share a file: the still one is shown by whoever knows no animations.
+    # An animation and a still picture may share a file: a decoder without animations shows the still one.
     if data[8:12] not in (b"avis", b"hevc", b"msf1"):
         frames = 1
     return Facts(size, data, frames=frames, profile=profile, index=frame or 0, notes=notes)
@@ -64,7 +64,7 @@ def _check_items(data: bytes) -> None:
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Each box that holds none itself, with its body; what lies deeper follows what holds it."""
+    """Kind and body of each box that contains no boxes; nested ones come after their level."""
     todo, walked = [(0, len(data))], 0
     while todo:
         at, end = todo.pop()
@@ -78,12 +78,12 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
             if stop > end or stop < body or walked > MANY:
                 raise Damaged("its boxes do not fit into each other")
             if kind in _HOLDERS:
-                todo.append((body + _before(kind, data[body : body + 1]), stop))
+                todo.append((body + _prefix_length(kind, data[body : body + 1]), stop))
             elif kind != b"mdat":
                 yield kind, data[body : stop if kind == b"iloc" else min(stop, body + 4096)]
             at = stop
 
 
-def _before(kind: bytes, version: bytes) -> int:
-    """How many bytes of its own a box has before those that it holds: version and flags, and a count in iinf."""
+def _prefix_length(kind: bytes, version: bytes) -> int:
+    """Bytes before the boxes in a box: version and flags, and a count in iinf."""
     return {b"meta": 4, b"iinf": 6 if version == b"\0" else 8}.get(kind, 0)

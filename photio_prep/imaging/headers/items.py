@@ -1,15 +1,15 @@
-"""The items of an AVIF or HEIC: whether the coded ones lie within the file, with no hole of zero bytes."""
+"""Check that the coded items of an AVIF or HEIC are within the file and have no hole of zero bytes."""
 
 from collections.abc import Iterator
 
 from photio_prep.imaging.headers.header import ARRIVED_BROKEN, CUT_SHORT, HOLE, MANY, Damaged, hole_at
 
-# Coded pictures and parts of pictures. Neither coder makes more than a few zeros in a row.
+# Coded pictures and parts of pictures. Neither coder writes more than a few zeros in a row.
 _CODED = frozenset({b"av01", b"hvc1", b"lhv1"})
 
 
 def coded_items(entries: list[bytes]) -> set[int]:
-    """The numbers of the items that are coded pictures, from the bodies of the boxes infe."""
+    """Numbers of the items that are coded pictures, from the bodies of the infe boxes."""
     numbers = set()
     for body in entries:
         long = body[:1] >= b"\3"
@@ -20,23 +20,18 @@ def coded_items(entries: list[bytes]) -> set[int]:
 
 
 def check_items(data: bytes, places: bytes, coded: set[int]) -> None:
-    """Refuse a file of which a coded item reaches beyond its end, or has a hole.
-
-    Args:
-        data: The file.
-        places: The body of its box iloc.
-        coded: Numbers of the items to look at.
+    """Check the items numbered `coded`; `places` is the body of the file's iloc box.
 
     Raises:
-        Damaged: As said.
+        Damaged: A coded item reaches beyond the file's end, or has a hole.
     """
     total = 0
     for item, at, length in _extents(places):
         if item not in coded:
             continue
         total += length or len(data)
-        if total > 2 * len(data):  # made to be read over and over
-            raise Damaged("its pieces lie upon each other")
+        if total > 2 * len(data):  # an attack: overlapping items
+            raise Damaged("its pieces overlap")
         if at + length > len(data):
             raise Damaged(CUT_SHORT, ARRIVED_BROKEN)
         hole = hole_at(data, at, at + length if length else len(data))
@@ -45,18 +40,14 @@ def check_items(data: bytes, places: bytes, coded: set[int]) -> None:
 
 
 def _extents(body: bytes) -> Iterator[tuple[int, int, int]]:
-    """Item, place and length of each piece that is counted from the file's start.
-
-    Raises:
-        Damaged: The box ends before they do.
-    """
+    """Item, offset and length of each piece with an offset from the file's start."""
     at = 4
 
     def number(length: int) -> int:
         nonlocal at
         at += length
         if at > len(body):
-            raise Damaged("it does not say where its picture lies")
+            raise Damaged("it does not locate its picture")
         return int.from_bytes(body[at - length : at], "big")
 
     version, sizes = body[:1], number(2)

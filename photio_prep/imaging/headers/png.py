@@ -1,4 +1,4 @@
-"""A PNG's chunks -> facts, and the PNG without anything but its picture."""
+"""Parse a PNG's chunks, and rebuild the PNG without metadata."""
 
 import binascii
 import struct
@@ -13,58 +13,58 @@ from photio_prep.imaging.limits import Limits, check_metadata, check_size
 
 _PICTURE = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 _ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
-# Of what tells how a picture is turned, this much is unpacked.
+# At most this much EXIF or XMP is unpacked.
 _LONGEST_TEXT = 2**20
 # cICP: colour primaries and transfer of SMPTE PQ and HLG.
 _HDR = (16, 18)
 
 
 def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
-    """What a PNG says; what follows its end is no part of it.
+    """Parse a PNG; data after its end are ignored.
 
     Raises:
-        Damaged: It is no whole PNG, or a check sum of its picture is wrong.
+        Damaged: Not a complete PNG, or a check sum of its picture is wrong.
         PhotoRefused: Outside the limits.
     """
-    seen: dict[bytes, bytes] = {}
+    chunks: dict[bytes, bytes] = {}
     pieces, metadata, hidden = [data[:8]], 0, True
-    kept = _PICTURE if frame is None else _PICTURE | _ANIMATION
+    picture = _PICTURE if frame is None else _PICTURE | _ANIMATION
     size = Size(0, 0)
-    for kind, whole in _chunks(data):
-        if not seen:
-            size = _size(kind, whole)
+    for kind, chunk in _chunks(data):
+        if not chunks:
+            size = _size(kind, chunk)
             check_size(size, limits)
-        if kind in kept:
-            _check_sum(kind, whole)
-            pieces.append(whole)
+        if kind in picture:
+            _check_sum(kind, chunk)
+            pieces.append(chunk)
         if kind not in _PICTURE | _ANIMATION:
-            metadata += len(whole)
+            metadata += len(chunk)
             check_metadata(metadata, limits)
-        if kind == b"fcTL" and b"IDAT" not in seen:
+        if kind == b"fcTL" and b"IDAT" not in chunks:
             hidden = False
-        name = kind if kind not in (b"tEXt", b"zTXt", b"iTXt") else whole[8 : whole.find(b"\0", 8, 88)]
-        if name not in seen:
-            seen[name] = b"" if kind in (b"IDAT", b"fdAT") else whole[8:-4]
-    if b"IDAT" not in seen:
+        name = kind if kind not in (b"tEXt", b"zTXt", b"iTXt") else chunk[8 : chunk.find(b"\0", 8, 88)]
+        if name not in chunks:
+            chunks[name] = b"" if kind in (b"IDAT", b"fdAT") else chunk[8:-4]
+    if b"IDAT" not in chunks:
         raise Damaged("it holds no picture")
-    turned, credit, notes = exif.read(_exif(seen), _xmp(seen.get(b"XML:com.adobe.xmp")))
-    profile, more = _profile(seen.get(b"iCCP"), limits)
+    orientation, credit, notes = exif.read(_exif(chunks), _xmp(chunks.get(b"XML:com.adobe.xmp")))
+    profile, more = _profile(chunks.get(b"iCCP"), limits)
     return Facts(
         size,
         b"".join(pieces),
-        frames=_frames(seen.get(b"acTL"), hidden=hidden),
+        frames=_frames(chunks.get(b"acTL"), hidden=hidden),
         metadata=metadata,
-        orientation=turned,
+        orientation=orientation,
         profile=profile,
         index=frame or 0,
-        odd="several frames" if frame is not None and b"acTL" in seen else "",
+        odd="several frames" if frame is not None and b"acTL" in chunks else "",
         credit=credit,
-        notes=notes + more + _hdr(seen.get(b"cICP")),
+        notes=notes + more + _hdr(chunks.get(b"cICP")),
     )
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The kind of each chunk, and the whole chunk, up to the last one."""
+    """Kind and bytes of each chunk, up to IEND."""
     at = 8
     for _ in range(MANY):
         length, kind = struct.unpack_from(">I4s", data, at) if at + 12 <= len(data) else (len(data), b"")
@@ -94,7 +94,7 @@ def _check_sum(kind: bytes, chunk: bytes) -> None:
 
 
 def _frames(control: bytes | None, *, hidden: bool) -> int:
-    """How many frames there are to choose from; a `hidden` first picture is shown by programs that know no APNG."""
+    """Number of frames to choose from; a `hidden` first picture is only for programs without APNG."""
     if control is None or len(control) != 8:
         return 1
     count = int.from_bytes(control[:4], "big")
@@ -105,19 +105,19 @@ def _profile(chunk: bytes | None, limits: Limits) -> tuple[bytes | None, tuple[s
     if chunk is None:
         return None, ()
     # Name, NUL, compression method 0, the profile.
-    found = _unpacked(chunk[chunk.find(b"\0", 0, 80) + 2 :], limits.profile + 1)
-    if not found:
+    profile = _unpack(chunk[chunk.find(b"\0", 0, 80) + 2 :], limits.profile + 1)
+    if not profile:
         return None, ("its colour profile cannot be unpacked and was ignored",)
-    return within(found, limits)
+    return within(profile, limits)
 
 
-def _exif(seen: dict[bytes, bytes]) -> bytes | None:
-    if b"eXIf" in seen:
-        return seen[b"eXIf"]
+def _exif(chunks: dict[bytes, bytes]) -> bytes | None:
+    if b"eXIf" in chunks:
+        return chunks[b"eXIf"]
     for name in (b"Raw profile type exif", b"Raw profile type APP1"):
-        if name in seen:  # ImageMagick: a line with the kind, one with the length, then hexadecimal digits
-            body = seen[name][len(name) + 1 :]
-            text = _unpacked(body[1:], _LONGEST_TEXT) if body[:1] == b"\0" else body[:_LONGEST_TEXT]
+        if name in chunks:  # ImageMagick: a line with the kind, one with the length, then hexadecimal digits
+            body = chunks[name][len(name) + 1 :]
+            text = _unpack(body[1:], _LONGEST_TEXT) if body[:1] == b"\0" else body[:_LONGEST_TEXT]
             digits = b"".join(text.split()[2:])
             try:
                 return binascii.unhexlify(digits[: len(digits) // 2 * 2])
@@ -131,11 +131,11 @@ def _xmp(chunk: bytes | None) -> bytes | None:
         return None
     packed = chunk[18:19] == b"\1"
     body = chunk[20:].split(b"\0", 2)[-1]
-    return _unpacked(body, _LONGEST_TEXT) if packed else body[:_LONGEST_TEXT]
+    return _unpack(body, _LONGEST_TEXT) if packed else body[:_LONGEST_TEXT]
 
 
-def _unpacked(packed: bytes, most: int) -> bytes:
-    """At most `most` bytes of what zlib packed; nothing where it is damaged."""
+def _unpack(packed: bytes, most: int) -> bytes:
+    """At most `most` unpacked bytes of zlib data; empty if they are damaged."""
     try:
         return zlib.decompressobj().decompress(packed, most)
     except zlib.error:

@@ -1,26 +1,21 @@
-"""Rows of pixels as they lie in a file, uncompressed: whether they were all written."""
+"""Detect uncompressed rows that were never written."""
 
 from photio_prep.imaging.headers.header import ARRIVED_BROKEN, Damaged
 
-# Files are written in blocks of so many bytes; the last bytes before a block's end may be zero by themselves.
+# Files are written in blocks of this size; the last bytes before a block's end may be zeros of the picture.
 _BLOCK, _NEAR = 512, 8
-# The rest of the row that the zeros begin in: long enough to judge, and not black in the row before.
+# The rest of the row in which the zeros begin: its least length, and the share of it that is not zero in the row above.
 _LEAST_REST, _BRIGHT = 48, 0.6
 
 
 def check_rows(data: bytes, start: int, stop: int, stride: int) -> None:
-    """Refuse rows that are zeros to their end, from a block of the file on, in the midst of a row that was not black.
+    """Refuse rows from `start` to `stop`, `stride` bytes each, that are zeros from a block of the file to their end.
 
-    A black ground begins where the product ends, and not where a block does.
-
-    Args:
-        data: The file.
-        start: Where its first row begins.
-        stop: Where its last row ends.
-        stride: Bytes of a row.
+    The zeros must begin inside a row that is not black above: a black background begins at the product's edge, not at
+    a block.
 
     Raises:
-        Damaged: As said.
+        Damaged: Rows were never written.
     """
     end = start + len(data[start:stop].rstrip(b"\0"))
     block = -(-end // _BLOCK) * _BLOCK

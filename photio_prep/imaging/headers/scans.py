@@ -1,4 +1,4 @@
-"""A JPEG's scans: whether all are there, with all their restart markers, and no hole in their data."""
+"""Check that a JPEG has all scans with all restart markers, and no hole in their data."""
 
 import re
 import struct
@@ -18,14 +18,14 @@ _CYCLE = bytes(range(0xD0, 0xD8))
 
 
 class Component(NamedTuple):
-    """A colour channel as the frame announces it: how many blocks it has in each MCU, across and down."""
+    """A colour channel in the frame header: its blocks per MCU, across and down."""
 
     across: int
     down: int
 
 
 class Frame(NamedTuple):
-    """The frame header: its marker, the size of the picture, its components by their number."""
+    """The frame header: marker, size of the picture, components by number."""
 
     kind: int
     width: int
@@ -33,10 +33,9 @@ class Frame(NamedTuple):
     components: dict[int, Component]
 
     def units(self, members: list[int]) -> int:
-        """How many MCUs a scan of these components has."""
-        most = Component(
-            max(each.across for each in self.components.values()), max(each.down for each in self.components.values())
-        )
+        """Number of MCUs in a scan of these components."""
+        components = self.components.values()
+        most = Component(max(item.across for item in components), max(item.down for item in components))
         if len(members) > 1:
             return -(-self.width // (8 * most.across)) * -(-self.height // (8 * most.down))
         one = self.components[members[0]]
@@ -45,10 +44,10 @@ class Frame(NamedTuple):
 
 
 class Scan(NamedTuple):
-    """A scan's header, and where its data begin and end.
+    """A scan's header, and start and end of its data.
 
-    `members` are its components with their tables (DC, AC); of their coefficients it holds `first` to `last`, up to
-    the bit `low`; `refines` says that it adds one bit to what an earlier scan held.
+    `members` are its components with their tables (DC, AC). It holds their coefficients `first` to `last`, down to the
+    bit `low`. `refines`: it adds one bit to an earlier scan.
     """
 
     members: dict[int, tuple[int, int]]
@@ -61,26 +60,26 @@ class Scan(NamedTuple):
 
 
 def read_frame(data: bytes, start: int) -> Frame:
-    """The frame header at `start`.
+    """Parse the frame header at `start`.
 
     Raises:
-        Damaged: It is shorter than it says, or a component has no blocks.
+        Damaged: It is shorter than announced, or a component has no blocks.
     """
     height, width, count = struct.unpack_from(">HHB", data, start + 5)
     entries = data[start + 10 : start + 10 + 3 * count]
     components = {
         entries[at]: Component(entries[at + 1] >> 4, entries[at + 1] & 15) for at in range(0, len(entries) - 2, 3)
     }
-    if not components or not all(each.across and each.down for each in components.values()):
+    if not components or not all(item.across and item.down for item in components.values()):
         raise Damaged("its components cannot be read")
     return Frame(data[start + 1], width, height, components)
 
 
 def read_scan(data: bytes, start: int, stop: int) -> Scan:
-    """The scan at `start`, whose data end at `stop`.
+    """Parse the scan at `start`, whose data end at `stop`.
 
     Raises:
-        Damaged: Its header is shorter than it says.
+        Damaged: Its header is shorter than announced.
     """
     (length,) = struct.unpack_from(">H", data, start + 2)
     count = data[start + 4] if length > 2 else 0
@@ -92,11 +91,7 @@ def read_scan(data: bytes, start: int, stop: int) -> Scan:
 
 
 def check_scans(data: bytes, segments: list[Segment]) -> None:
-    """Refuse a JPEG that lacks scans or restart markers, or has a hole of zero bytes in a scan's data.
-
-    Raises:
-        Damaged: As said.
-    """
+    """Raise Damaged for missing scans or restart markers, or a hole of zero bytes in a scan's data."""
     frame: Frame | None = None
     zeros: dict[int, int] = {}
     scans, interval = [], 0
@@ -119,7 +114,7 @@ def check_scans(data: bytes, segments: list[Segment]) -> None:
 
 
 def _zero_codes(body: bytes) -> Iterator[tuple[int, int]]:
-    """Of each Huffman table of a segment (its class and number in one byte): the symbol whose code is all zeros."""
+    """For each Huffman table of a segment: its class and number (one byte), and the symbol whose code is all zeros."""
     at = 0
     while at + 17 < len(body):
         yield body[at], body[at + 17]
@@ -139,7 +134,7 @@ def _check_restarts(data: bytes, scan: Scan, interval: int, units: int) -> None:
 def _check_hole(data: bytes, scan: Scan, zeros: dict[int, int], frame: Frame) -> None:
     """Refuse a long run of zero bytes, unless they are the codes of empty blocks under the scan's own tables.
 
-    At the scan's end they may be padding: whether the decoder needs them is seen when it decodes (feed.py).
+    At the scan's end they may be padding: jpeg_feed.py observes whether the decoder needs them.
     """
     if frame.kind in ARITHMETIC or not _zeros_are_empty(scan, zeros, frame.kind == PROGRESSIVE):
         at = hole_at(data, scan.start, scan.start + len(data[scan.start : scan.stop].rstrip(b"\0")))
@@ -148,8 +143,8 @@ def _check_hole(data: bytes, scan: Scan, zeros: dict[int, int], frame: Frame) ->
 
 
 def _zeros_are_empty(scan: Scan, zeros: dict[int, int], progressive: bool) -> bool:
-    """Whether zero bits may be a plain area: no step of DC, and no AC to the block's end. An unknown table may be."""
-    if progressive and scan.refines:  # bits of coefficients, which may well be zero
+    """Whether zero bits may be a plain area: no step of DC, no AC to the block's end. An unknown table counts too."""
+    if progressive and scan.refines:  # bits of coefficients, which are often zero
         return True
     dc = scan.first > 0 or all(zeros.get(table, 0) == 0 for table, _ in scan.members.values())
     ends = all(zeros.get(0x10 | table, 0) & 15 == 0 for _, table in scan.members.values())
@@ -157,19 +152,19 @@ def _zeros_are_empty(scan: Scan, zeros: dict[int, int], progressive: bool) -> bo
 
 
 def _check_coverage(frame: Frame, scans: list[Scan]) -> None:
-    """Refuse a picture of which components, coefficients or their last bits are in no scan."""
+    """Refuse a picture with components, coefficients or last bits that no scan contains."""
     if frame.kind in SEQUENTIAL:
-        missing = len(frame.components.keys() - {each for scan in scans for each in scan.members})
+        missing = len(frame.components.keys() - {number for scan in scans for number in scan.members})
         if missing:
             raise Damaged(
                 f"it is cut short: {missing} of its {len(frame.components)} colours are missing", ARRIVED_BROKEN
             )
     if frame.kind != PROGRESSIVE:
         return
-    low = {each: [16] * 64 for each in frame.components}
+    low = {number: [16] * 64 for number in frame.components}
     for scan in scans:
-        for each in scan.members:
-            low[each][scan.first : scan.last + 1] = [scan.low] * len(range(64)[scan.first : scan.last + 1])
+        for number in scan.members:
+            low[number][scan.first : scan.last + 1] = [scan.low] * len(range(64)[scan.first : scan.last + 1])
     absent = sum(any(bits) for bits in low.values())
     if absent:
         raise Damaged(f"it is cut short after {len(scans)} scans: details are missing", ARRIVED_BROKEN)

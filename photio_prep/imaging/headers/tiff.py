@@ -1,4 +1,4 @@
-"""A TIFF's directories -> facts."""
+"""Parse a TIFF's directories."""
 
 import itertools
 import struct
@@ -16,7 +16,7 @@ from photio_prep.types import Credit
 
 _KIND, _WIDTH, _HEIGHT, _PHOTOMETRIC, _ARTIST, _COPYRIGHT = 254, 256, 257, 262, 315, 33432
 _TILE_WIDTH, _TILE_HEIGHT, _PROFILE, _DNG = 322, 323, 34675, 50706
-# Where the picture lies: strips, tiles, and how long they are.
+# Offsets and lengths of strips and tiles.
 _PLACES = (273, 279, 324, 325)
 _STARTS, _LENGTHS = (273, 324), (279, 325)
 _COMPRESSION = 259
@@ -30,38 +30,38 @@ _RAW = ("it is the raw file of a camera, or holds only a thumbnail", "Export it 
 
 
 def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
-    """What a TIFF says; pages that are only thumbnails of others are not counted.
+    """Parse a TIFF. Thumbnail pages are not counted.
 
     Raises:
-        Damaged: Its directories lie outside the file, loop, or announce what cannot be.
+        Damaged: Its directories are outside the file, loop, or are not valid.
         PhotoRefused: Outside the limits, or a camera's raw file.
     """
     order = "<" if data[:2] == b"II" else ">"
     pages: list[tuple[int, dict[int, Entry]]] = []
-    seen: set[int] = set()
+    visited: set[int] = set()
     at, metadata = struct.unpack_from(order + "I", data, 4)[0] if len(data) >= 8 else 0, 0
     while at and len(pages) <= limits.frames:
-        if at in seen or len(seen) > 2 * limits.frames:
-            raise Damaged("its directories go round in a circle")
+        if at in visited or len(visited) > 2 * limits.frames:
+            raise Damaged("its directories form a loop")
         entries, following = exif.directory(data, order, at, _ENTRIES)
-        found = {each.tag: each for each in entries}
-        metadata += sum(found[each].many for each in _METADATA if each in found)
+        page = {entry.tag: entry for entry in entries}
+        metadata += sum(page[tag].many for tag in _METADATA if tag in page)
         check_metadata(metadata, limits)
-        kinds = found[_KIND].numbers(order) if _KIND in found else ()
+        kinds = page[_KIND].numbers(order) if _KIND in page else ()
         if not (kinds and kinds[0] & _THUMBNAIL):
-            pages.append((len(seen), found))
-        seen.add(at)
+            pages.append((len(visited), page))
+        visited.add(at)
         at = following
-    if not seen:
+    if not visited:
         raise Damaged("it has no directory")
-    if not pages or any(_DNG in found for _, found in pages):
+    if not pages or any(_DNG in page for _, page in pages):
         raise PhotoRefused(*_RAW)
-    # The page in question, as far as there is one; whoever asked for another is told so later.
+    # A frame number out of range is refused by the caller.
     index, page = pages[frame] if frame is not None and 0 <= frame < len(pages) else pages[0]
-    return _page(page, order, limits, data=data, frames=len(pages), index=index, metadata=metadata)
+    return _parse_page(page, order, limits, data=data, frames=len(pages), index=index, metadata=metadata)
 
 
-def _page(
+def _parse_page(
     page: dict[int, Entry], order: str, limits: Limits, *, data: bytes, frames: int, index: int, metadata: int
 ) -> Facts:
     size = Size(_number(page, _WIDTH, order), _number(page, _HEIGHT, order))
@@ -73,10 +73,10 @@ def _page(
         raise Damaged(f"its tiles are {tile}")
     for tag in _PLACES:
         if tag in page and (page[tag].value is None or page[tag].many > _STRIPS):
-            raise Damaged("it does not say where its picture lies")
+            raise Damaged("it does not locate its picture")
     _check_data(page, order, data, size)
-    held = page[_PROFILE].value if _PROFILE in page else None
-    profile, notes = within(held, limits) if held else (None, ())
+    icc = page[_PROFILE].value if _PROFILE in page else None
+    profile, notes = within(icc, limits) if icc else (None, ())
     return Facts(
         size,
         data,
@@ -93,26 +93,26 @@ def _page(
 
 def _check_data(page: dict[int, Entry], order: str, data: bytes, size: Size) -> None:
     """Refuse strips or tiles beyond the file, or with a hole: no packer but deflate writes long runs of zeros."""
-    places = sorted(zip(*(_all(page, order, *tags) for tags in (_STARTS, _LENGTHS)), strict=False))
+    places = sorted(zip(*(_all_numbers(page, order, *tags) for tags in (_STARTS, _LENGTHS)), strict=False))
     packing = _number(page, _COMPRESSION, order, missing=1)
-    # Uncompressed ones may say too much of their length; their decoder counts pixels.
+    # Uncompressed ones may announce too much; their decoder counts pixels.
     if packing != 1 and any(at + length > len(data) for at, length in places):
         raise Damaged(CUT_SHORT, ARRIVED_BROKEN)
     if sum(length for _, length in places) > 2 * len(data):
-        return  # made to be read over and over
+        return  # overlapping strips; their decoder is limited
     if packing in _PACKED or packing in _DEFLATE:
         for at, length in places:
             hole = hole_at(data, at, at + length)
             if hole is not None and not (packing in _DEFLATE and _unpacks(data[at : at + length])):
                 raise Damaged(HOLE.format(100 * hole // len(data)), ARRIVED_BROKEN)
     joined = all(one[0] + one[1] == other[0] for one, other in itertools.pairwise(places))
-    stride, more = divmod(sum(each for _, each in places), size.height)
+    stride, more = divmod(sum(length for _, length in places), size.height)
     if packing == 1 and places and joined and stride and not more and _TILE_WIDTH not in page:
         check_rows(data, places[0][0], sum(places[-1]), stride)
 
 
-def _all(page: dict[int, Entry], order: str, *tags: int) -> tuple[int, ...]:
-    """Every value of the first of these tags that is there."""
+def _all_numbers(page: dict[int, Entry], order: str, *tags: int) -> tuple[int, ...]:
+    """All values of the first present tag."""
     entry = next((page[tag] for tag in tags if tag in page), None)
     letter = {3: "H", 4: "I"}.get(entry.kind) if entry else None
     if entry is None or letter is None or entry.value is None:
@@ -121,7 +121,7 @@ def _all(page: dict[int, Entry], order: str, *tags: int) -> tuple[int, ...]:
 
 
 def _unpacks(packed: bytes) -> bool:
-    """Whether deflated data are whole, by their own check sum; bounded work, not kept."""
+    """Whether deflated data are complete, by their check sum; in bounded memory."""
     unpacker = zlib.decompressobj()
     try:
         while packed and not unpacker.eof:

@@ -1,4 +1,4 @@
-"""A WebP's chunks -> facts."""
+"""Parse a WebP's chunks."""
 
 import struct
 from collections.abc import Iterator
@@ -16,16 +16,16 @@ _NEEDED = 32
 
 
 def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
-    """What a WebP says; what follows its end is no part of it.
+    """Parse a WebP; data after its end are ignored.
 
     Raises:
-        Damaged: It is no whole WebP.
+        Damaged: Not a complete WebP.
         PhotoRefused: Outside the limits.
     """
     end = 8 + int.from_bytes(data[4:8], "little")
     if end > len(data) or end < 20:
         raise Damaged(CUT_SHORT)
-    seen: dict[bytes, bytes] = {}
+    chunks: dict[bytes, bytes] = {}
     at, metadata, frames = 12, 0, 0
     for _ in range(MANY):
         if at + 8 > end:
@@ -33,29 +33,29 @@ def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
         kind, length = struct.unpack_from("<4sI", data, at)
         if at + 8 + length > end:
             raise Damaged(CUT_SHORT)
-        body = data[at + 8 : at + 8 + length] if kind not in seen and kind != b"ANMF" else b""
+        body = data[at + 8 : at + 8 + length] if kind not in chunks and kind != b"ANMF" else b""
         at += 8 + length + length % 2
         frames += kind == b"ANMF"
-        if kind in (b"VP8 ", b"VP8L", b"VP8X") and kind not in seen:
+        if kind in (b"VP8 ", b"VP8L", b"VP8X") and kind not in chunks:
             check_size(_size(kind, body), limits)
         if kind not in _PICTURE:
             metadata += 8 + length
             check_metadata(metadata, limits)
-        seen.setdefault(kind, body)
+        chunks.setdefault(kind, body)
     else:
         raise Damaged(f"more than {MANY} chunks")
-    first = next((each for each in (b"VP8X", b"VP8 ", b"VP8L") if each in seen), None)
+    first = next((kind for kind in (b"VP8X", b"VP8 ", b"VP8L") if kind in chunks), None)
     if first is None:
         raise Damaged("it holds no picture")
-    animated = first == b"VP8X" and seen[first][0] & _ANIMATED
-    turned, credit, notes = exif.read(seen.get(b"EXIF"), seen.get(b"XMP "))
-    profile, more = within(seen[b"ICCP"], limits) if b"ICCP" in seen else (None, ())
+    animated = first == b"VP8X" and chunks[first][0] & _ANIMATED
+    orientation, credit, notes = exif.read(chunks.get(b"EXIF"), chunks.get(b"XMP "))
+    profile, more = within(chunks[b"ICCP"], limits) if b"ICCP" in chunks else (None, ())
     return Facts(
-        _size(first, seen[first]),
+        _size(first, chunks[first]),
         data[:end],
         frames=max(frames, 1) if animated else 1,
         metadata=metadata,
-        orientation=turned,
+        orientation=orientation,
         profile=profile,
         index=frame or 0,
         credit=credit,
@@ -64,10 +64,10 @@ def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
 
 
 def without_ends(data: bytes) -> Iterator[bytes]:
-    """Of each coded picture with a long run of zeros: a WebP of it alone, without its last bytes.
+    """For each coded picture with a long run of zeros: a WebP of only that picture, without its last bytes.
 
-    Zeros are what a plain area is coded as, or a hole. An encoder writes no byte that its decoder does not need: where
-    one decodes these, the zeros stand for more than they are read as.
+    The zeros are a plain area, or a hole. An encoder writes no byte that its decoder does not need: if the shorter file
+    decodes, the zeros are a hole.
     """
     at, end = 12, min(8 + int.from_bytes(data[4:8], "little"), len(data))
     while at + 8 <= end:
