@@ -18,7 +18,7 @@ from photio_prep.final import writer
 from photio_prep.final.options import DEFAULT_FINISHING, Finishing
 from photio_prep.final.provenance import Provenance, packet
 from photio_prep.intake import read
-from photio_prep.intake.inputs import Item
+from photio_prep.intake.item import Item
 from photio_prep.marketplaces import presets
 from photio_prep.marketplaces.writer import Shelf
 from photio_prep.orders import index, paid_before, payment, state, store

@@ -23,7 +23,7 @@ from photio_prep.cli.signals import heard
 from photio_prep.cutout.models.registry import get_model
 from photio_prep.cutout.options import CutoutOptions
 from photio_prep.errors import BudgetReached, Interrupted, PhotioError, StorageFailed, UsageError, of_photo
-from photio_prep.intake.inputs import Item
+from photio_prep.intake.item import Item
 from photio_prep.orders import index, paid_before
 from photio_prep.orders.store import Order
 

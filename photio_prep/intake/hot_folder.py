@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from photio_prep.intake.inputs import Item
+from photio_prep.intake.item import Item
 
 
 class _Mark(NamedTuple):

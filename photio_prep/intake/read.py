@@ -4,7 +4,7 @@ import sys
 
 from photio_prep import settings
 from photio_prep.errors import PhotoRefused
-from photio_prep.intake.inputs import Item
+from photio_prep.intake.item import Item
 from photio_prep.system import object_store
 from photio_prep.system.files import read_input
 

@@ -11,7 +11,7 @@ import pytest
 
 from photio_prep.errors import Mistakes
 from photio_prep.intake import job_table
-from photio_prep.intake.inputs import Item, expand
+from photio_prep.intake.inputs import expand
 from photio_prep.marketplaces import presets
 from photio_prep.orders import store
 from photio_prep.sandbox import Sandbox
@@ -20,6 +20,7 @@ from tests.support.photos import SCENE, cutout, mask, saved
 from tests.support.sampling import sampled
 
 if TYPE_CHECKING:
+    from photio_prep.intake.item import Item
     from photio_prep.intake.job_table import Job
     from tests.support.commands import Command
 
