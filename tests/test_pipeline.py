@@ -355,7 +355,7 @@ def test_an_image_url_is_sent_as_it_is():
 
 def test_an_answer_to_an_image_url_must_have_the_asked_size():
     asked = by_url("https://cdn.example/shoe.png", "1216x832", SCENE)
-    with HostileServer(ok()) as server, pytest.raises(PhotioError, match="1024x1024, 1216x832 was asked for"):
+    with HostileServer(ok()) as server, pytest.raises(PhotioError, match="1024x1024 instead of 1216x832"):
         generate(asked, client=InstantClient(KEY, api_url=server.url))
 
 
