@@ -39,7 +39,7 @@ def test_nothing_is_begun_where_a_file_of_the_user_s_would_be_replaced(table: Co
     with HostileServer(ok()) as server:
         said = table(verb, "jobs.csv", "-o", ".", "-d", SCENE, "--api-url", server.url)
         assert said.code == 3
-        assert f"{name}: a file that photio-prep did not write lies there" in said.err
+        assert f"{name}: photio-prep did not write this file" in said.err
         assert (server.connections, Path("orders").exists()) == (0, False)
         assert Path(name).read_bytes() == MINE[name]
         said = table(verb, "jobs.csv", "-o", ".", "-d", SCENE, "--api-url", server.url, "--overwrite")

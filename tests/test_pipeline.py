@@ -205,7 +205,7 @@ def test_without_a_scene_nothing_is_sent(description: str, tmp_path: Path):
 
 @sampled("seed", [0, -2, 2**32 + 1, 10**30, True, 1.5, "7"], 2)
 def test_a_seed_that_is_none_is_refused(seed: int):
-    with pytest.raises(UsageError, match="no seed"):
+    with pytest.raises(UsageError, match="is out of range"):
         prepare(photo(), description=SCENE, model=BrightMatter(), seed=seed)
 
 
@@ -355,7 +355,7 @@ def test_an_image_url_is_sent_as_it_is():
 
 def test_an_answer_to_an_image_url_must_have_the_asked_size():
     asked = by_url("https://cdn.example/shoe.png", "1216x832", SCENE)
-    with HostileServer(ok()) as server, pytest.raises(PhotioError, match="1024x1024, 1216x832 was asked for"):
+    with HostileServer(ok()) as server, pytest.raises(PhotioError, match="1024x1024 instead of 1216x832"):
         generate(asked, client=InstantClient(KEY, api_url=server.url))
 
 
@@ -363,7 +363,7 @@ def test_an_answer_to_an_image_url_must_have_the_asked_size():
     "url", ["", "shoe.png", "file:///etc/passwd", "ftp://x/y", "https://", "data:image/png,", "//x"]
 )
 def test_what_is_no_http_url_is_refused(url: str):
-    with pytest.raises(UsageError, match="no http"):
+    with pytest.raises(UsageError, match="not an http"):
         by_url(url, "Square", SCENE)
 
 

@@ -1,4 +1,4 @@
-"""Where the API key comes from: a file, standard input, the system's key store, or the environment. Never a flag."""
+"""Find the API key: in a file, on standard input, in the system's key store or the environment; never in a flag."""
 
 import os
 import stat
@@ -13,31 +13,30 @@ KEY_NAME = "PHOTIO_API_KEY"
 
 
 def key(key_file: Path | None = None, *, from_stdin: bool = False, from_keyring: bool = False) -> Key:
-    """The API key: from --key-file (mode 0600), --key-stdin, --keyring, or PHOTIO_API_KEY. Never from a flag's value.
+    """Load the API key from --key-file (mode 0600), --key-stdin, --keyring, or PHOTIO_API_KEY.
 
     Raises:
-        KeyRefused: There is none, it is malformed, or others may read its file.
+        KeyRefused: The key is missing or malformed, or others may read its file.
     """
     if key_file is not None:
-        return Key(_guarded(key_file))
+        return Key(_read_key_file(key_file))
     if from_stdin:
-        return Key(_piped())
+        return Key(_read_stdin())
     if from_keyring:
-        return Key(_stored())
-    found = environment.variable(KEY_NAME)
-    if found is None:
-        raise KeyRefused(
-            "there is no API key", f"Set {KEY_NAME}, or use --key-file or --key-stdin; --sandbox needs none"
-        )
-    return Key(found)
+        return Key(_read_keyring())
+    text = environment.variable(KEY_NAME)
+    if text is None:
+        fix = f"Set {KEY_NAME}, or use --key-file or --key-stdin; --sandbox needs none"
+        raise KeyRefused("there is no API key", fix)
+    return Key(text)
 
 
 def has_key() -> bool:
-    """Whether the environment holds a key. It never changes what a verb does."""
+    """Whether the environment holds a key. This never changes what a verb does."""
     return bool(environment.variable(KEY_NAME))
 
 
-def _piped() -> str:
+def _read_stdin() -> str:
     try:
         line = sys.stdin.buffer.readline(4096)
     except OSError as error:
@@ -47,23 +46,23 @@ def _piped() -> str:
     return line.decode("ascii", "replace")
 
 
-def _stored() -> str:
+def _read_keyring() -> str:
     try:
         import keyring
     except ImportError:
         raise KeyRefused("keyring is not installed", 'Run: pip install "photio-prep[keyring]"') from None
     try:
-        found: str | None = keyring.get_password("photio-prep", KEY_NAME)
+        text: str | None = keyring.get_password("photio-prep", KEY_NAME)
     except keyring.errors.KeyringError as error:
         raise KeyRefused(f"the system's key store cannot be read ({error})", f"Set {KEY_NAME}") from None
-    if found is None:
+    if text is None:
         raise KeyRefused("the system's key store holds no key", f"Run: keyring set photio-prep {KEY_NAME}")
-    return found
+    return text
 
 
-def _guarded(path: Path) -> str:
+def _read_key_file(path: Path) -> str:
     try:
-        # Opened without waiting: a pipe that nobody writes to would hang.
+        # Non-blocking: a pipe without a writer would hang.
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
             mode = os.fstat(file.fileno()).st_mode
             if not stat.S_ISREG(mode):
@@ -72,6 +71,5 @@ def _guarded(path: Path) -> str:
                 raise KeyRefused("others may read the key's file", f"Run: chmod 600 {path}", subject=str(path))
             return file.read(4096).decode("ascii", "replace")
     except OSError as error:
-        raise KeyRefused(
-            f"the key's file cannot be read ({error.strerror})", "Check the path", subject=str(path)
-        ) from None
+        finding = f"the key's file cannot be read ({error.strerror})"
+        raise KeyRefused(finding, "Check the path", subject=str(path)) from None

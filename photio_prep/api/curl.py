@@ -1,4 +1,4 @@
-"""A request as a curl command for a shell: the key as $PHOTIO_API_KEY, the picture by file."""
+"""Print a request as a curl command for a shell: the key as $PHOTIO_API_KEY, the picture from its file."""
 
 import shlex
 from pathlib import Path
@@ -9,21 +9,21 @@ from photio_prep.types import Request
 
 
 def curl(request: Request, url: str, canvas: Path) -> str:
-    """A shell pipeline that sends the very bytes that `generate` would send, and prints the raw answer.
+    """Return a shell pipeline that sends the same bytes as `generate` and prints the raw answer.
 
     Raises:
         UsageError: The request has no description.
     """
     if not request.description:
-        raise UsageError("it has no scene description", 'Give -d "on a marble table"')
+        raise UsageError("no scene description", 'Give -d "on a marble table"')
     start = shlex.quote(head(request).decode())
     picture = shlex.quote(str(canvas))
-    sent = f"{{ printf %s {start}; base64 < {picture} | tr -d '\\n'; printf %s '\"}}'; }}"
+    produce = f"{{ printf %s {start}; base64 < {picture} | tr -d '\\n'; printf %s '\"}}'; }}"
     if request.image_url is not None:
-        sent = f"printf %s {shlex.quote(body(request).decode())}"
-    # The key goes through a pipe from printf, which is part of the shell: an argument of curl's would show it in `ps`.
+        produce = f"printf %s {shlex.quote(body(request).decode())}"
+    # The key goes through a pipe from printf, a builtin of the shell: as an argument of curl it would show in `ps`.
     return (
-        f"{sent} |"
+        f"{produce} |"
         " { printf 'X-Photio-Key: %s\\n' \"$PHOTIO_API_KEY\" |"
         f" curl --silent --show-error --request POST {shlex.quote(url)} --header @-"
         " --header 'Content-Type: application/json' --data-binary @/dev/fd/3; } 3<&0"

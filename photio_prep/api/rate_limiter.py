@@ -1,16 +1,16 @@
-"""When the next request may leave: one clock for all workers of a client."""
+"""Space the requests of all workers of a client after HTTP 429 and 503."""
 
 import threading
 import time
 
-# Seconds between two requests after the first "too busy"; grown by each further one, eased by each success.
-_FIRST_GAP, _LONGEST_GAP, _GROWN, _EASED = 0.05, 10.0, 2.0, 0.93
+# Seconds between two requests after the first "too busy"; the factors of each further one and of each success.
+_FIRST_GAP, _LONGEST_GAP, _GROWTH, _DECAY = 0.05, 10.0, 2.0, 0.93
 
 
 class Pace:
-    """Lets requests leave one after the other: all at once while all is well, spaced after the API said "too busy".
+    """A rate limiter: no spacing at first, spaced requests after the API said "too busy".
 
-    Without spacing, every worker that waited would leave in the same instant, and most be turned away again.
+    Without spacing, all waiting workers would send in the same instant, and most would be refused again.
     """
 
     def __init__(self) -> None:
@@ -20,31 +20,30 @@ class Pace:
         self._gap = 0.0
 
     def busy(self, seconds: float) -> None:
-        """The API turned a request away: nobody sends for this long, and then more slowly."""
+        """Record a refused request: send nothing for `seconds`, then more slowly."""
         with self._lock:
             now = time.monotonic()
-            # What was on its way already when the first was turned away says nothing new about the pace.
+            # Requests in flight at the first refusal do not widen the gap again. The requested wait is its upper bound.
             if now >= self._busy_until:
-                # As long apart as the wait it asks for is slow enough for anybody.
-                self._gap = min(max(_GROWN * self._gap, _FIRST_GAP), max(seconds, _FIRST_GAP), _LONGEST_GAP)
+                self._gap = min(max(_GROWTH * self._gap, _FIRST_GAP), max(seconds, _FIRST_GAP), _LONGEST_GAP)
             self._busy_until = max(self._busy_until, now + seconds)
             self._not_before = max(self._not_before, self._busy_until)
 
     def well(self) -> None:
-        """A request was taken: a little faster from now on."""
+        """Record an accepted request: send a little faster."""
         with self._lock:
-            self._gap = self._gap * _EASED if self._gap > _FIRST_GAP / 4 else 0.0
+            self._gap = self._gap * _DECAY if self._gap > _FIRST_GAP / 4 else 0.0
 
     def left(self) -> float:
-        """Seconds until a request may leave; 0 is the permission for one, given once."""
+        """Return the seconds until a request may be sent; 0 permits exactly one."""
         with self._lock:
             now = time.monotonic()
-            left = self._not_before - now
-            if left <= 0:
+            delay = self._not_before - now
+            if delay <= 0:
                 self._not_before = now + self._gap
-            return max(left, 0.0)
+            return max(delay, 0.0)
 
     def wait(self, stopped: threading.Event) -> None:
-        """Return when a request may leave, or when `stopped` is set."""
-        while not stopped.is_set() and (left := self.left()):
-            stopped.wait(left)
+        """Wait until a request may be sent, or `stopped` is set."""
+        while not stopped.is_set() and (delay := self.left()):
+            stopped.wait(delay)

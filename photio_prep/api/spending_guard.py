@@ -1,4 +1,4 @@
-"""A sender that watches the money."""
+"""A Sender that enforces the call budget and stops after fatal errors."""
 
 import threading
 from collections.abc import Callable
@@ -17,27 +17,27 @@ from photio_prep.errors import (
 )
 from photio_prep.types import Keep, Request, Result, Sender
 
-# So many calls in a row without a whole answer, and something is wrong that the next call would pay for too.
+# Calls in a row without a complete answer, after which further calls would probably be paid for nothing too.
 UNKNOWNS_IN_A_ROW = 10
 
 
 def ended(error: Exception) -> PhotioError:
-    """How a call ended that raised: a sender's bug says nothing of what was sent, so that is unknown."""
+    """Turn the exception of a call into its outcome. After a bug in the sender the outcome is unknown."""
     if isinstance(error, PhotioError):
         return error
     return OutcomeUnknown(f"stopped while it was sent ({type(error).__name__})")
 
 
 class Till:
-    """Lets at most `max_calls` calls through that were, or may have been, billed; exact under any number of threads.
+    """Allows at most `max_calls` calls that were or may have been billed; exact under any number of threads.
 
-    After a refused key, a full disk, an API that cannot be reached, or ten unknown outcomes in a row, it lets nothing
-    more through: `closed` says why. What waits for another try then is not sent either.
+    After a refused key, a full disk, an unreachable API, or ten unknown outcomes in a row, it allows no further call:
+    `closed` is the reason. Calls that wait for another try are then not sent either.
 
     Args:
-        sender: Who really sends.
+        sender: Sends the requests.
         max_calls: The budget; None for no limit.
-        warn: Is told when two orders got the very same answer: one of them is perhaps the other's.
+        warn: Called when two orders got the same answer: one of them may belong to the other.
     """
 
     def __init__(self, sender: Sender, max_calls: int | None = None, warn: Callable[[str], None] | None = None) -> None:
@@ -46,7 +46,7 @@ class Till:
         self._lock = threading.Lock()
         self._unknowns = 0
         self._warn = warn
-        # There may be millions of orders, and a number takes a third of the memory of its digits.
+        # For millions of orders: a number takes a third of the memory of its digits.
         self._answers: dict[int, int] = {}
         self._billed: set[int] = set()
         self.calls = 0
@@ -55,11 +55,11 @@ class Till:
 
     @property
     def endpoint(self) -> str:
-        """Who is asked."""
+        """The sender's endpoint, a part of every order key."""
         return self._sender.endpoint
 
     def send(self, request: Request, keep: Keep | None = None) -> Result:
-        """The answer to `request`, if the budget allows. PAID."""
+        """Send a request if the budget allows it. PAID."""
         order = key(request, self.endpoint)[:32]
         self.take(order)
         try:
@@ -73,19 +73,19 @@ class Till:
         return result
 
     def ready(self) -> None:
-        """Have what a call needs, before its order is claimed; else nothing more is let through."""
-        have = getattr(self._sender, "ready", None)
-        if have is not None:
+        """Check that the sender can send, before an order is claimed. After a failure no call is allowed."""
+        ready = getattr(self._sender, "ready", None)
+        if ready is not None:
             try:
-                have()
+                ready()
             except PhotioError as error:
                 self.close(error)
                 raise
 
     def settle(self, error: PhotioError | None, order: str = "") -> None:
-        """What came of the call for `order` that `take` let through: an answer (None), or this error."""
+        """Record the result of a call that `take` allowed: an answer (None) or this error."""
         if isinstance(error, (ApiUnavailable, Rejected, KeyRefused, Interrupted, UsageError)):
-            self._give_back(order)
+            self._refund(order)
             if isinstance(error, (ApiUnavailable, KeyRefused, UsageError)):  # a UsageError: our proxy's refusal
                 self.close(error)
         elif error is None or isinstance(error, OutcomeUnknown):
@@ -93,18 +93,18 @@ class Till:
 
     @property
     def left(self) -> int | None:
-        """How many calls it would still let through; None for no limit."""
+        """The number of calls still allowed; None for no limit."""
         with self._lock:
             return self._left
 
     def limit(self, calls: int, why: BudgetReached) -> None:
-        """Let at most this many through, and say `why` then, if the budget is not smaller anyway."""
+        """Reduce the budget to `calls`, with `why` as the error when it is used up. Never raises the budget."""
         with self._lock:
             if self._left is None or calls < self._left:
                 self._left, self._used_up = calls, why
 
     def close(self, why: PhotioError) -> None:
-        """Let nothing more through."""
+        """Allow no further call."""
         with self._lock:
             self.closed = self.closed or why
         stop = getattr(self._sender, "stop", None)
@@ -112,15 +112,15 @@ class Till:
             stop()
 
     def billed(self, order: str) -> bool:
-        """Whether a call for `order`, 32 digits of its key, was let through that was billed, or may have been."""
+        """Whether a call for `order` (32 digits of its key) was or may have been billed."""
         with self._lock:
             return _number(order) in self._billed
 
     def take(self, order: str = "") -> None:
-        """Let one call for `order` through, whose end `settle` is told; one whose end nobody tells stays counted.
+        """Allow one call for `order`. A call whose result `settle` never gets stays counted.
 
         Raises:
-            Interrupted: Nothing more is let through.
+            Interrupted: No further call is allowed.
             BudgetReached: The budget is used up.
         """
         with self._lock:
@@ -134,7 +134,7 @@ class Till:
             self.calls += 1
             self._billed.add(_number(order))
 
-    def _give_back(self, order: str) -> None:
+    def _refund(self, order: str) -> None:
         with self._lock:
             self.calls -= 1
             self._billed.discard(_number(order))
@@ -147,13 +147,13 @@ class Till:
         if in_a_row >= UNKNOWNS_IN_A_ROW:
             self.close(
                 OutcomeUnknown(
-                    f"{in_a_row} calls in a row ended without a whole answer: stopped to protect your money",
-                    "Look at your bill and at the API's state before you go on",
+                    f"{in_a_row} calls in a row ended without a complete answer: stopped to protect your money",
+                    "Check your bill and the API's state before you continue",
                 )
             )
 
     def compare(self, order: str, answer: bytes) -> None:
-        """Warn where another order got this answer (its digest, of which 60 bits are kept) before."""
+        """Warn if another order got the same answer. `answer` is its digest; 60 bits of it are compared."""
         if self._warn is None:
             return
         number = int(order, 16)
@@ -164,5 +164,5 @@ class Till:
 
 
 def _number(order: str) -> int:
-    """The first 60 bits of an order's key: two orders of one command never share them."""
+    """Return the first 60 bits of an order's key, which identify it within one command."""
     return int(order[:15] or "0", 16)

@@ -1,4 +1,4 @@
-"""One connection that says what really happened on it: did it ever stand, how much left, was it cut by the deadline?"""
+"""A requests session without retries, redirects, keep-alive or environment, which records how far a call got."""
 
 import re
 import traceback
@@ -17,7 +17,7 @@ from photio_prep.system.deadline import Watch
 
 
 class Upload:
-    """The body of a POST, counted as it is handed to the socket."""
+    """The body of a POST. `sent` counts the bytes that were handed to the socket."""
 
     def __init__(self, data: bytes) -> None:
         self._rest = memoryview(data)
@@ -28,12 +28,12 @@ class Upload:
         return self._length
 
     def __iter__(self) -> Iterator[bytes]:
-        # requests streams what can be iterated, and takes the length for Content-Length.
+        # requests streams an iterable, with its length as Content-Length.
         while chunk := self.read(2**16):
             yield chunk
 
     def read(self, size: int = -1) -> bytes:
-        """The next `size` bytes."""
+        """Read the next `size` bytes."""
         chunk = self._rest[: size if size >= 0 else None].tobytes()
         self._rest = self._rest[len(chunk) :]
         self.sent += len(chunk)
@@ -41,37 +41,37 @@ class Upload:
 
 
 class Adapter(requests.adapters.HTTPAdapter):
-    """Connections that tell the watch when they stand; no retries, no keep-alive."""
+    """Opens connections that report to the watch when they are established; no retries, no keep-alive."""
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
         super().__init__(max_retries=0, pool_connections=1, pool_maxsize=1)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  requests' own signature
-        """Pools whose connections tell."""
+        """Create pools of monitored connections."""
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _watched(self._watch)
+        self.poolmanager.pool_classes_by_scheme = _monitored_pools(self._watch)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  requests' own signature
-        """The same through a proxy."""
+        """Create pools of monitored connections through a proxy."""
         manager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = _watched(self._watch)
+        manager.pool_classes_by_scheme = _monitored_pools(self._watch)
         return manager
 
 
 class Session(requests.Session):
-    """One that obeys nobody but its caller: no environment, no .netrc, no redirect."""
+    """A requests session that ignores the environment, .netrc and redirects."""
 
     def __init__(self) -> None:
         super().__init__()
         self.trust_env = False
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Nowhere. Asked not to follow, requests still parses the place, and reads and unpacks the whole body first."""
+        """Return None. Even with allow_redirects=False, requests parses the target and reads the entire body first."""
 
 
-def _watched(watch: Watch) -> dict[str, Any]:
-    # `debuglevel`: somebody who sets http.client's own to see the headers must not see the key on stdout.
+def _monitored_pools(watch: Watch) -> dict[str, Any]:
+    # `debuglevel`: a global http.client.HTTPConnection.debuglevel would print the key on stdout.
     class Plain(HTTPConnection):
         debuglevel = 0
 
@@ -83,7 +83,7 @@ def _watched(watch: Watch) -> dict[str, Any]:
         debuglevel = 0
 
         def connect(self) -> None:
-            super().connect()  # with its TLS handshake, and a proxy's CONNECT
+            super().connect()  # with the TLS handshake, and the CONNECT of a proxy
             watch.established(self.sock)
 
     class PlainPool(HTTPConnectionPool):
@@ -95,55 +95,55 @@ def _watched(watch: Watch) -> dict[str, Any]:
     return {"http": PlainPool, "https": SecurePool}
 
 
-def chunks(raw: Any) -> Iterator[bytes]:  # noqa: ANN401  urllib3's response
-    """The answer's bytes as they arrive, undecoded; an incomplete answer raises."""
+def iter_body(raw: Any) -> Iterator[bytes]:  # noqa: ANN401  urllib3's response
+    """Iterate over the answer's bytes as they arrive, undecoded; raises for an incomplete answer."""
     while chunk := raw.read1(2**16, decode_content=False):
         yield chunk
 
 
-def reason(error: BaseException, clean: Callable[[str], str] = str) -> str:
-    """The innermost thing that an exception of requests says, made `clean` before it is cut."""
+def root_cause(error: BaseException, redact: Callable[[str], str] = str) -> str:
+    """Return the message of the innermost cause of an exception, redacted before it is shortened."""
     while True:
         inner = getattr(error, "reason", None)
         if not isinstance(inner, BaseException):
-            inner = next((each for each in error.args if isinstance(each, BaseException)), None)
+            inner = next((arg for arg in error.args if isinstance(arg, BaseException)), None)
         if inner is None:
             break
         error = inner
-    text = clean(re.sub(r"^\w+\(host=[^)]*\): ", "", str(error)) or type(error).__name__)
+    text = redact(re.sub(r"^\w+\(host=[^)]*\): ", "", str(error)) or type(error).__name__)
     return text.rpartition("): ")[2][:200] if "object at 0x" in text else text[:200]
 
 
-def host(location: str) -> str:
-    """Where a redirect leads to, as far as it says so."""
+def redirect_host(location: str) -> str:
+    """Return the host of a Location header, for messages."""
     try:
         return urllib.parse.urlsplit(location).hostname or "nowhere"
     except ValueError:
-        return "a place that is no URL"
+        return "a malformed URL"
 
 
-def is_verdict(said: str) -> bool:
-    """Whether a failed handshake was a verdict (on a certificate, on what is spoken) and not an accident."""
-    said = said.lower()
-    return any(word in said for word in ("certificate", "hostname", "wrong version"))
+def is_permanent_tls_error(message: str) -> bool:
+    """Whether a TLS handshake failed for its certificate or protocol, so that another try would fail too."""
+    message = message.lower()
+    return any(word in message for word in ("certificate", "hostname", "wrong version"))
 
 
-def misconfigured(error: Exception, said: str) -> str:
-    """What is wrong with the settings where the connection failed for that: the proxy, its password, its address."""
-    if found := re.search(r"tunnel connection failed: (4\d\d[\w ]*)", said, re.IGNORECASE):
-        return f"the proxy refused ({found[1].strip()})"
+def proxy_error(error: Exception, message: str) -> str:
+    """Describe a connection that failed for the proxy's settings: its password or its address; "" for other causes."""
+    if refusal := re.search(r"tunnel connection failed: (4\d\d[\w ]*)", message, re.IGNORECASE):
+        return f"the proxy refused ({refusal[1].strip()})"
     unusable = (
         requests.exceptions.InvalidURL,  # and InvalidProxyURL
         requests.exceptions.InvalidSchema,
         urllib3.exceptions.LocationValueError,
     )
-    # Not what it said: that may quote the proxy's address with its password.
+    # Without the message: it may quote the proxy's address with its password.
     return f"the proxy's address cannot be used ({type(error).__name__})" if isinstance(error, unusable) else ""
 
 
-def forget_locals(error: BaseException) -> None:
-    """Empty the frames that `error` and what led to it went through."""
-    seen: BaseException | None = error
-    while seen is not None:
-        traceback.clear_frames(seen.__traceback__)
-        seen = seen.__cause__ or seen.__context__
+def clear_traceback_frames(error: BaseException) -> None:
+    """Clear the locals in the tracebacks of an exception and its causes."""
+    cause: BaseException | None = error
+    while cause is not None:
+        traceback.clear_frames(cause.__traceback__)
+        cause = cause.__cause__ or cause.__context__

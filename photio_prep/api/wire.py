@@ -1,4 +1,4 @@
-"""The JSON of the Instant API, both ways: the only file that knows it."""
+"""Encode requests and parse answers of the Instant API; the order key. The only file with its JSON format."""
 
 import base64
 import binascii
@@ -17,112 +17,113 @@ from photio_prep.geometry import Size
 from photio_prep.imaging.decode import DEFAULT_LIMITS, picture
 from photio_prep.types import Request
 
-# An answer is base64 of one picture of about one megapixel; 64 MiB is twenty times the largest sensible one.
+# An answer is the base64 of a picture of about one megapixel; 64 MiB is twenty times the largest sensible answer.
 LONGEST_ANSWER = 64 * 2**20
 _ANSWER_LIMITS = replace(DEFAULT_LIMITS, file_bytes=LONGEST_ANSWER, pixels=20_000_000)
 
 
-def key(sent: Request, endpoint: str) -> str:
-    """The order's key: SHA-256 (hex) over the endpoint, the request's fields and the exact bytes of the canvas."""
-    fields = [endpoint, sent.description, sent.negative_prompt, sent.seed, sent.image_url, sent.canvas.digest]
-    return sha256(json.dumps([*fields, list(sent.size)], ensure_ascii=True).encode()).hexdigest()
+def key(request: Request, endpoint: str) -> str:
+    """Compute the order key: SHA-256 (hex) of the endpoint, the request's fields and the exact bytes of the canvas."""
+    prompts = [request.description, request.negative_prompt]
+    fields = [endpoint, *prompts, request.seed, request.image_url, request.canvas.digest, list(request.size)]
+    return sha256(json.dumps(fields, ensure_ascii=True).encode()).hexdigest()
 
 
-def body(sent: Request) -> bytes:
-    """The exact bytes of the POST: JSON, the picture last, raw base64 without a prefix."""
-    if sent.image_url is not None:
-        return head(sent)[:-1] + json.dumps(sent.image_url).encode() + b"}"
-    return b"".join((head(sent), base64.b64encode(sent.canvas.png), b'"}'))
+def body(request: Request) -> bytes:
+    """Encode the body of the POST: JSON with the picture last, as base64 without a prefix."""
+    if request.image_url is not None:
+        return head(request)[:-1] + json.dumps(request.image_url).encode() + b"}"
+    return b"".join((head(request), base64.b64encode(request.canvas.png), b'"}'))
 
 
-def head(sent: Request) -> bytes:
-    """The JSON up to and including the quotation mark that opens the picture."""
-    fields: dict[str, Any] = {"product_description": sent.description, "seed": sent.seed}
-    if sent.negative_prompt is not None:
-        fields["negative_prompt"] = sent.negative_prompt
+def head(request: Request) -> bytes:
+    """Encode the JSON up to and including the quotation mark before the picture."""
+    fields: dict[str, Any] = {"product_description": request.description, "seed": request.seed}
+    if request.negative_prompt is not None:
+        fields["negative_prompt"] = request.negative_prompt
     return json.dumps(fields, ensure_ascii=True)[:-1].encode() + b', "product_image": "'
 
 
 def answer(
     raw: bytes, size: Size, *, clean: Callable[[str], str] = str, server_error_is_free: bool = False
 ) -> Image.Image:
-    """The picture (RGB) in the body of a complete HTTP 200 answer.
+    """Parse the body of a complete HTTP 200 answer into its picture (RGB).
 
-    Copes with what the API leaves open: `status_code` as 200 or "200"; a data: prefix; white space, missing padding
-    and the URL-safe alphabet in the base64; any picture format that we read; a gzip that we did not ask for.
+    Accepts the variants that the API's documentation leaves open: `status_code` as 200 or "200"; a data: prefix; white
+    space, missing padding and the URL-safe alphabet in the base64; every picture format we read; an unrequested gzip.
 
     Args:
         raw: The body.
-        size: Of the picture that was asked for.
-        clean: Takes the key out of a text that is quoted.
-        server_error_is_free: The vendor's word that a failure of the server is never billed.
+        size: Of the requested picture.
+        clean: Removes the key from quoted text.
+        server_error_is_free: The vendor confirmed that a failure of the server is never billed.
 
     Raises:
-        OutcomeUnknown: Not the JSON of an answer, or one that says that something failed: perhaps billed.
-        KeyRefused: The answer says status 401: not billed.
-        Rejected: The answer says 500, and that is free.
-        PaidUnusable: The answer says 200, but holds no picture of the shape of `size`, or too small a one.
+        OutcomeUnknown: The JSON is malformed, or reports a failure: perhaps billed.
+        KeyRefused: The JSON has status 401: not billed.
+        Rejected: The JSON has status 500, and that is free.
+        PaidUnusable: The JSON has status 200, but no picture with the aspect of `size`, at least as large.
     """
-    found = _members(raw)
-    status = found.get("status_code")
+    members = _parse_json(raw)
+    status = members.get("status_code")
     if status == 401 and type(status) is int:
         raise KeyRefused(
             "the API refused the key (status_code 401 in the answer)", "Check the key with: photio-prep check"
         )
     if not (status == "200" or (type(status) is int and status == 200)):
-        said = found.get("body")
-        text = f": {clean(said)[:500]!r}" if isinstance(said, str) else ""
+        message = members.get("body")
+        text = f": {clean(message)[:500]!r}" if isinstance(message, str) else ""
         if server_error_is_free and type(status) is int and status == 500:
             raise Rejected(f"the API failed, which is not billed: status_code 500{text}", "Run again to send it again")
         raise OutcomeUnknown(f"the API answered with status_code {str(status)[:40]!r} in the answer{text}", _PERHAPS)
-    return _picture(found.get("body"), size)
+    return _decode_picture(members.get("body"), size)
 
 
 _MEMBERS = 100_000
-# A text with one letter outside of Latin 1 takes four bytes for each of its letters.
+# A str with one character outside of Latin 1 takes four bytes for every character.
 _LONGEST_WIDE = 16 * 2**20
 _WIDE = re.compile(rb"[\x80-\xff]|\\u(?!00)")
-_BLANKS = {ord(each): None for each in " \t\n\r\x0b\x0c"}
-_PERHAPS = "It is perhaps billed, so it is not sent again by itself"
+_BLANKS = {ord(char): None for char in " \t\n\r\x0b\x0c"}
+_PERHAPS = "It may be billed, so it is not sent again automatically"
 
 
-def _members(raw: bytes) -> dict[str, Any]:
+def _parse_json(raw: bytes) -> dict[str, Any]:
     try:
-        if raw[:2] == b"\x1f\x8b":  # no JSON starts like this: somebody on the way compressed it
+        if raw[:2] == b"\x1f\x8b":  # gzip: a proxy compressed the answer
             raw = zlib.decompressobj(wbits=31).decompress(raw, LONGEST_ANSWER)
         _check_form(raw)
-        found = json.loads(raw, object_pairs_hook=_no_twins, parse_constant=_no_constant)
+        members = json.loads(raw, object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant)
     except (ValueError, RecursionError, zlib.error) as error:
         raise OutcomeUnknown(
             f"the answer is not the JSON of an answer ({str(error)[:120]}; it starts with {raw[:60]!r})", _PERHAPS
         ) from None
-    if not isinstance(found, dict):
-        raise OutcomeUnknown(f"the answer is not a JSON object ({str(found)[:60]!r})", _PERHAPS)
-    return found
+    if not isinstance(members, dict):
+        raise OutcomeUnknown(f"the answer is not a JSON object ({str(members)[:60]!r})", _PERHAPS)
+    return members
 
 
 def _check_form(raw: bytes) -> None:
-    """Refuse JSON that would take many times its own length as objects: an answer is a few members and one picture."""
-    if sum(raw.count(each) for each in (b",", b"[", b"{")) > _MEMBERS:
+    """Refuse JSON that needs many times its length in memory. An answer has a few members and one picture."""
+    if sum(raw.count(sign) for sign in (b",", b"[", b"{")) > _MEMBERS:
         raise ValueError(f"more than {_MEMBERS} members")
     if len(raw) > _LONGEST_WIDE and _WIDE.search(raw):
-        raise ValueError("letters in it that no base64 has")
+        raise ValueError("characters outside of base64")
 
 
-def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice in it")
-    return found
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a name occurs twice")
+    return members
 
 
-def _no_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no JSON")
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not JSON")
 
 
-def _picture(text: object, size: Size) -> Image.Image:
+def _decode_picture(text: object, size: Size) -> Image.Image:
     if not isinstance(text, str) or not text.strip():
-        raise PaidUnusable(f"the answer says 200 but its body is {str(text)[:40]!r}, not a picture", _KEPT)
+        raise PaidUnusable(f"the answer says 200 but its body is {str(text)[:40]!r}, not a picture", _SUPPORT)
     stripped = re.sub(r"\s+", "", text) if len(text) < _LONGEST_WIDE else text.translate(_BLANKS)
     if stripped[:5].lower() == "data:":
         stripped = stripped.partition(",")[2]
@@ -130,27 +131,27 @@ def _picture(text: object, size: Size) -> Image.Image:
     try:
         data = base64.b64decode(stripped + "=" * (-len(stripped) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise PaidUnusable(f"the answer's picture is not base64 ({error})", _KEPT) from None
+        raise PaidUnusable(f"the answer's picture is not base64 ({error})", _SUPPORT) from None
     try:
         image = picture(data, _ANSWER_LIMITS).image
     except PhotoRefused as error:
-        raise PaidUnusable(f"the answer's picture cannot be used: {error.found}", _KEPT) from None
-    if image.size != size and not _larger(Size(*image.size), size):
-        raise PaidUnusable(f"the answer is {image.width}x{image.height}, {size} was asked for", _KEPT)
+        raise PaidUnusable(f"the answer's picture cannot be used: {error.found}", _SUPPORT) from None
+    if image.size != size and not _is_enlarged(Size(*image.size), size):
+        raise PaidUnusable(f"the answer is {image.width}x{image.height} instead of {size}", _SUPPORT)
     if image.mode == "RGBA":
         if image.getchannel("A").getextrema()[1] == 0:
-            raise PaidUnusable("the answer's picture is fully transparent", _KEPT)
-        paper = Image.new("RGB", image.size, "white")
-        paper.paste(image, mask=image.getchannel("A"))
-        image = paper
+            raise PaidUnusable("the answer's picture is fully transparent", _SUPPORT)
+        flat = Image.new("RGB", image.size, "white")
+        flat.paste(image, mask=image.getchannel("A"))
+        image = flat
     return image
 
 
-def _larger(given: Size, asked: Size) -> bool:
-    """Whether a picture is the asked one at a larger scale, to half a pixel of rounding."""
-    across, down = given.width / asked.width, given.height / asked.height
-    rounded = abs(given.width - asked.width * down) <= 0.5 or abs(given.height - asked.height * across) <= 0.5
+def _is_enlarged(size: Size, requested: Size) -> bool:
+    """Whether `size` is the requested size times a factor of at least 1, rounded to half a pixel."""
+    across, down = size.width / requested.width, size.height / requested.height
+    rounded = abs(size.width - requested.width * down) <= 0.5 or abs(size.height - requested.height * across) <= 0.5
     return rounded and min(across, down) >= 1
 
 
-_KEPT = "It is paid and the raw answer is kept; send it to Photio's support"
+_SUPPORT = "It is paid, and the raw answer is stored; send it to Photio's support"

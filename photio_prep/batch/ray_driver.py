@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from photio_prep.batch.ray_budget import LOST, Asking, Permits
 from photio_prep.batch.ray_worker import Preparing, RayJobOptions, finished, paid, row_of
 from photio_prep.errors import BudgetReached, Interrupted, PhotioError, PhotoRefused, UsageError
-from photio_prep.intake.inputs import Item
+from photio_prep.intake.item import Item
 from photio_prep.orders import state as states
 from photio_prep.orders import store
 from photio_prep.orders.state import State

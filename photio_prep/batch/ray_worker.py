@@ -21,7 +21,7 @@ from photio_prep.final import writer
 from photio_prep.final.options import DEFAULT_FINISH, FinishOptions
 from photio_prep.final.provenance import packet
 from photio_prep.intake import read
-from photio_prep.intake.inputs import Item
+from photio_prep.intake.item import Item
 from photio_prep.marketplaces import presets
 from photio_prep.marketplaces.writer import Shelf
 from photio_prep.options import OutputOptions

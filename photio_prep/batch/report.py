@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from photio_prep.errors import PhotioError
 from photio_prep.intake import own_files
-from photio_prep.intake.inputs import Item
+from photio_prep.intake.item import Item
 from photio_prep.intake.job_table import RESULTS
 from photio_prep.intake.names import variant_output
 from photio_prep.intake.table_reader import Fault, Table, cells

@@ -12,7 +12,7 @@ from photio_prep.cli.console import Talk
 from photio_prep.errors import PhotioError
 from photio_prep.final import provenance, writer
 from photio_prep.final.options import FinishOptions
-from photio_prep.intake.inputs import Item
+from photio_prep.intake.item import Item
 from photio_prep.marketplaces import presets
 from photio_prep.marketplaces.writer import Shelf, Shelved
 from photio_prep.options import OutputOptions

@@ -21,7 +21,7 @@ from photio_prep.cli.signals import heard
 from photio_prep.cutout.models.registry import ModelOptions
 from photio_prep.errors import BudgetReached, PhotioError, StorageFailed, UsageError, of_photo
 from photio_prep.final.options import FinishOptions
-from photio_prep.intake.inputs import Item
+from photio_prep.intake.item import Item
 from photio_prep.options import OutputOptions
 from photio_prep.orders import index, paid_before
 from photio_prep.orders.options import PayOptions, PrepareOptions

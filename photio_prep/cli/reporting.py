@@ -10,7 +10,7 @@ from photio_prep.cli.console import Talk
 from photio_prep.errors import OutputExists, StorageFailed, of_photo
 from photio_prep.final import choose
 from photio_prep.intake import own_files
-from photio_prep.intake.inputs import Item
+from photio_prep.intake.item import Item
 from photio_prep.orders.state import State
 
 

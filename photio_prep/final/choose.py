@@ -23,7 +23,7 @@ from photio_prep.imaging import decode
 from photio_prep.imaging.encode import SUFFIXES
 from photio_prep.imaging.limits import DEFAULT_LIMITS
 from photio_prep.intake import own_files
-from photio_prep.intake.inputs import MARK
+from photio_prep.intake.item import MARK
 from photio_prep.intake.names import variant_output
 from photio_prep.orders import index, previews, state, store
 from photio_prep.orders.index import Entry

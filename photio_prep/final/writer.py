@@ -13,7 +13,7 @@ from photio_prep.final.assemble import finish_order
 from photio_prep.final.options import DEFAULT_FINISH, FinishOptions, Metadata
 from photio_prep.final.publish import place, publish, refuse_special
 from photio_prep.imaging.encode import SANDBOX_MARK, SUFFIXES, encoded, final_format
-from photio_prep.intake.inputs import MARK
+from photio_prep.intake.item import MARK
 from photio_prep.orders import index, payment, previews, state
 from photio_prep.orders.origin import Origin
 from photio_prep.orders.records import read_if_there, written

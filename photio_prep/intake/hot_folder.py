@@ -1,7 +1,7 @@
-"""A hot folder -> its photos, a few at a time, each once nobody writes to it any more.
+"""Poll a folder for photos that have stopped changing.
 
-It looks again and again and needs no notices of the system: those do not come from network shares, and say of a
-file that it was opened or moved, never that whoever writes it has ended.
+Polling, because notifications of the system do not come from network shares, and report that a file was opened or
+moved, never that its writer has finished.
 """
 
 import time
@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from photio_prep.intake.inputs import Item
+from photio_prep.intake.item import Item
 
 
-class _Mark(NamedTuple):
-    """What changes when somebody writes to a file, or puts another one in its place."""
+class _Stamp(NamedTuple):
+    """The properties of a file that change when it is written or replaced."""
 
     size: int
-    written: int
-    number: int
+    mtime_ns: int
+    inode: int
 
 
 def settled(
@@ -28,56 +28,55 @@ def settled(
     wait: Callable[[float], object] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[list[Item]]:
-    """The photos that have stood still for `quiet` seconds since the last look, until `stopped`.
+    """Yield batches of photos that have not changed for `quiet` seconds, until `stopped` returns true.
 
-    One that changes afterwards comes again. What was there before comes first; whether it is done already is for the
-    order folders to say.
+    A photo that changes later comes again. Photos that exist at the start come first, done or not.
 
     Args:
-        look: Gives everything that is there now.
-        stopped: Whether to end; asked several times a second.
-        quiet: Seconds without a change.
-        wait: Lets time pass.
-        clock: Seconds that only grow.
+        look: Lists the folder.
+        stopped: Called several times a second.
+        quiet: Seconds.
+        wait: Sleeps; for tests.
+        clock: Monotonic seconds; for tests.
     """
-    moving: dict[str, tuple[_Mark, float]] = {}
-    given: dict[str, _Mark] = {}
+    changing: dict[str, tuple[_Stamp, float]] = {}
+    delivered: dict[str, _Stamp] = {}
     while not stopped():
-        ready, there = [], set()
+        ready, present = [], set()
         for item in look():
-            mark = _mark(item)
-            if mark is None:
+            stamp = _read_stamp(item)
+            if stamp is None:
                 continue
-            there.add(item.name)
-            if given.get(item.name) == mark:
+            present.add(item.name)
+            if delivered.get(item.name) == stamp:
                 continue
-            before, since = moving.get(item.name, (None, 0.0))
-            if before != mark:
-                moving[item.name] = mark, clock()
+            previous, since = changing.get(item.name, (None, 0.0))
+            if previous != stamp:
+                changing[item.name] = stamp, clock()
             elif clock() - since >= quiet:
                 ready.append(item)
-                given[item.name] = moving.pop(item.name)[0]
-        # What was taken away and comes back is new.
-        moving = {name: each for name, each in moving.items() if name in there}
-        given = {name: each for name, each in given.items() if name in there}
+                delivered[item.name] = changing.pop(item.name)[0]
+        # A file that was removed and comes back is new.
+        changing = {name: entry for name, entry in changing.items() if name in present}
+        delivered = {name: stamp for name, stamp in delivered.items() if name in present}
         if ready:
             yield ready
         else:
-            _rest(min(max(quiet / 2, 0.05), 1.0), stopped, wait)
+            _pause(min(max(quiet / 2, 0.05), 1.0), stopped, wait)
 
 
-def _mark(item: Item) -> _Mark | None:
-    """Where a file stands now; None for one that has gone."""
+def _read_stamp(item: Item) -> _Stamp | None:
+    """Read the stamp of a file; None for a missing file."""
     if not isinstance(item.source, Path):
         return None
     try:
-        found = item.source.stat(follow_symlinks=item.follow)
+        stat = item.source.stat(follow_symlinks=item.follow)
     except OSError:
         return None
-    return _Mark(found.st_size, found.st_mtime_ns, found.st_ino)
+    return _Stamp(stat.st_size, stat.st_mtime_ns, stat.st_ino)
 
 
-def _rest(seconds: float, stopped: Callable[[], bool], wait: Callable[[float], object]) -> None:
+def _pause(seconds: float, stopped: Callable[[], bool], wait: Callable[[float], object]) -> None:
     step = 0.1
     while seconds > 0 and not stopped():
         wait(min(step, seconds))

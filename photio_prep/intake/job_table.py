@@ -18,12 +18,12 @@ COLUMNS = (
     *("source", "description", "negative_prompt", "append_negative", "seed", "sku", "size", "preset", "output"),
     "mask",
 )
-# What report.py writes beside the rows of a copy.
+# The columns that batch/report.py adds to a copy with results.
 _MARKS = ("status", "cost", "flags", "order", "final")
 RESULTS = (*_MARKS, "presets")
 _COPY = (
-    "this is a copy with results, of a table that may lie in another folder",
-    "Mend and run the table itself: what is done costs nothing",
+    "this is a copy with results of a table, perhaps from another folder",
+    "Correct and run the table itself: finished photos cost nothing",
 )
 _PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic", ".heif"})
 
@@ -65,7 +65,7 @@ class Job(NamedTuple):
 
 @dataclass
 class _Reading:
-    """What is known so far of all tables of one command."""
+    """The mistakes and outputs of all tables of one command so far."""
 
     described: bool
     check_preset: CheckPreset
@@ -85,35 +85,35 @@ def is_table(name: str) -> bool:
 def read(
     paths: Iterable[Path], *, described: bool = True, check_preset: CheckPreset = lambda _name: None
 ) -> dict[Path, list[Job]]:
-    """The jobs of each table, in their order.
+    """Read the jobs of each table, in order.
 
     Args:
-        paths: The tables.
-        described: A row needs no scene description: the command line has one, or it may come later.
-        check_preset: Raises UsageError for a preset that does not exist.
+        paths: Of the tables.
+        described: Rows may lack a scene description: the command has one, or it may come later.
+        check_preset: Raises UsageError for an unknown preset.
 
     Raises:
-        Mistakes: Each mistake of all tables, with its line.
+        Mistakes: Every mistake of all tables, with its line.
     """
     reading = _Reading(described, check_preset)
-    found = {path: list(_jobs(path, reading)) for path in dict.fromkeys(paths)}
+    jobs = {path: list(_read_table(path, reading)) for path in dict.fromkeys(paths)}
     if reading.mistakes:
         count = len(reading.mistakes)
-        told = f"{count} {'mistake' if count == 1 else 'mistakes'} in job tables, so nothing was begun"
-        raise Mistakes(told, "Mend them all, then run the same again", each=reading.mistakes)
-    return found
+        message = f"{count} {'mistake' if count == 1 else 'mistakes'} in job tables, so nothing was started"
+        raise Mistakes(message, "Correct them all, then run the same command again", each=reading.mistakes)
+    return jobs
 
 
-def _jobs(path: Path, reading: _Reading) -> Iterator[Job]:
+def _read_table(path: Path, reading: _Reading) -> Iterator[Job]:
     try:
         table = opened(path)
     except Fault as fault:
         reading.wrong(path, fault.line, fault.found, fault.fix)
         return
-    except PhotioError as error:  # it cannot be read at all
+    except PhotioError as error:  # the file cannot be read
         reading.mistakes.append(UsageError(error.found, error.fix, subject=str(path)))
         return
-    if not _header(table, reading):
+    if not _check_header(table, reading):
         return
     count = 0
     for row in cells(table):
@@ -126,14 +126,14 @@ def _jobs(path: Path, reading: _Reading) -> Iterator[Job]:
         reading.wrong(table, 1, "the table has no rows", "Give one photo a row")
 
 
-def _header(table: Table, reading: _Reading) -> bool:
-    """Whether rows can be read by the table's columns; a JSON line brings its own."""
+def _check_header(table: Table, reading: _Reading) -> bool:
+    """Record mistakes in the header. Returns whether the rows can be read; JSON lines have no header."""
     if set(_MARKS) <= set(table.columns):
         reading.wrong(table, 1, *_COPY)
         return False
     for name in dict.fromkeys(table.columns):
         if table.columns.count(name) > 1:
-            reading.wrong(table, 1, f"the column {name!r} stands there twice", "Take one away")
+            reading.wrong(table, 1, f"the column {name!r} occurs twice", "Remove one")
         if name not in COLUMNS:
             reading.wrong(table, 1, *_unknown(name))
     if table.columns and "source" not in table.columns:
@@ -213,7 +213,7 @@ def _options(told: dict[str, str], folder: Path, wrong: Callable[[str, str], Non
 
 
 def _presets(text: str, check: CheckPreset, wrong: Callable[[str, str], None]) -> tuple[str, ...]:
-    """The names of presets in a cell, with spaces, commas or semicolons between them."""
+    """Split the names of presets in a cell, separated by spaces, commas or semicolons."""
     names = tuple(dict.fromkeys(name[:40] for name in re.split(r"[\s,;]+", text) if name))
     for name in names:
         try:
@@ -224,20 +224,20 @@ def _presets(text: str, check: CheckPreset, wrong: Callable[[str, str], None]) -
 
 
 def _source(text: str, folder: Path, wrong: Callable[[str, str], None]) -> tuple[Path | str, str] | None:
-    """The photo of a row, and what its final is called where the row does not say."""
+    """Return the photo of a row, and the default name of its final."""
     if not text:
         wrong("no source", "Name a photo, from the table's folder, or its URL")
         return None
     if "://" in text or text.lower().startswith(("data:", "javascript:", "//")):
         if not (re.match(r"https?://[^\s/]", text, re.IGNORECASE) or object_store.is_remote(text)):
-            wrong(f"{text[:60]!r} is no address that photos are fetched from", "Give an http(s) URL or a file")
+            wrong(f"{text[:60]!r} is not an address of a photo", "Give an http(s) URL or a file")
             return None
         return text, ""
     if not _there(folder / text, "source", wrong):
         return None
-    way = PurePosixPath(Path(text).as_posix())
-    inside = not way.is_absolute() and ".." not in way.parts
-    return folder / text, str(way.with_suffix("")) if inside else way.stem
+    path = PurePosixPath(Path(text).as_posix())
+    inside = not path.is_absolute() and ".." not in path.parts
+    return folder / text, str(path.with_suffix("")) if inside else path.stem
 
 
 def _there(path: Path, what: str, wrong: Callable[[str, str], None]) -> bool:
@@ -251,20 +251,20 @@ def _there(path: Path, what: str, wrong: Callable[[str, str], None]) -> bool:
 
 
 def _output(text: str, wrong: Callable[[str, str], None]) -> str:
-    """The final's name below --out, without a picture's suffix."""
-    way = PurePosixPath(text)
-    if way.suffix.lower() in _PICTURES:
-        way = way.with_suffix("")
-    outside = way.is_absolute() or ".." in way.parts or not way.parts
+    """Check the name of a final below --out. Returns it without a picture's suffix."""
+    path = PurePosixPath(text)
+    if path.suffix.lower() in _PICTURES:
+        path = path.with_suffix("")
+    outside = path.is_absolute() or ".." in path.parts or not path.parts
     if outside or "\\" in text or re.match(r"[A-Za-z]:", text) or text.endswith("/"):
-        wrong(f"output {text[:60]!r} is no name below the output folder", "Give a name such as shoes/red-1")
-    elif way.parts[0].casefold() == "orders":
-        wrong(f"output {text[:60]!r} would lie among the orders", "Give another name")
-    return str(way)
+        wrong(f"output {text[:60]!r} is not a name below the output folder", "Give a name such as shoes/red-1")
+    elif path.parts[0].casefold() == "orders":
+        wrong(f"output {text[:60]!r} is in the folder of the orders", "Give another name")
+    return str(path)
 
 
 def _apart(job: Job, reading: _Reading, wrong: Callable[[str, str], None]) -> None:
-    """Tell two rows whose finals would be one; only names that nobody chose are told apart by digits later."""
+    """Refuse two rows that write to the same file. Default names of different photos get digits later instead."""
     if not job.output:
         if str(job.source) not in reading.outputs:
             reading.outputs[str(job.source)] = job
@@ -276,5 +276,5 @@ def _apart(job: Job, reading: _Reading, wrong: Callable[[str, str], None]) -> No
         if first is job or not (job.chosen or first.chosen or first.source == job.source):
             return
     where = f"line {first.row.line}" if first.table is job.table else f"{first.table.path}, line {first.row.line}"
-    fix = "Give another name in `output`" if job.chosen else "Give each a name of its own in `output`"
-    wrong(f"its final would be that of {where} too", fix)
+    fix = "Give another name in `output`" if job.chosen else "Give each its own name in `output`"
+    wrong(f"writes to the same file as {where}", fix)

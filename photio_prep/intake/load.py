@@ -1,4 +1,4 @@
-"""Source -> Photo."""
+"""Load a source into a Photo: a path, bytes, an open file, or a Pillow image."""
 
 import io
 import os
@@ -16,6 +16,7 @@ from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits, picture
 from photio_prep.imaging.decoders import shrunk
 from photio_prep.imaging.headers import exif
 from photio_prep.imaging.limits import RANGES, check_size
+from photio_prep.intake.names import FORMATS
 from photio_prep.system.files import read_input, too_long
 from photio_prep.types import Photo
 
@@ -30,36 +31,36 @@ def load(
     frame: int | None = None,
     at: Callable[[Size], Size] | None = None,
 ) -> Photo:
-    """The photo at `source`, as people see it.
+    """Load a photo: upright, sRGB.
 
     Args:
-        source: A path, the bytes of a file, an open binary file, or a Pillow picture (taken with its EXIF and profile).
-        name: What messages call it; the path where there is one.
-        limits: What it may be at most.
-        frame: Which frame or page of a file with several, from 0; without one such a file is refused.
-        at: From the size of the file's picture, the size at which it is wanted (`geometry.box_on`); a smaller picture
-            stays as it is. A JPEG is then decoded at a fraction of its size. None gives all of it.
+        source: A path, the bytes of a file, an open binary file, or a Pillow image (with its EXIF and profile).
+        name: For messages; the path by default.
+        limits: Of the file, its pixels and its metadata.
+        frame: Frame or page of a file with several, from 0; without it such a file is refused.
+        at: Maps the size of the file's picture to the size that is needed (`geometry.box_on`). A larger picture is
+            reduced to it, a JPEG while it is decoded. None keeps the full size.
 
     Raises:
-        PhotoRefused: It cannot be read, is no picture of a known format, is damaged, or is outside the limits.
+        PhotoRefused: It cannot be read, has an unknown format, is damaged, or exceeds `limits`.
     """
     name = name or name_of(source)
     try:
         if isinstance(source, Image.Image):
-            return fitted(_from_memory(source, name, limits), at)
+            return fitted(_load_image(source, name, limits), at)
         data = read(source, limits)
-        image, format_, notes, credit, whole = picture(data, limits, frame, at)
+        image, format_, notes, credit, full_size = picture(data, limits, frame, at)
     except PhotoRefused as error:
         raise error.about(name) from None
     suffix = Path(name).suffix.lower()
-    if suffix in _SUFFIXES and _SUFFIXES[suffix] != format_:
+    if FORMATS.get(suffix, format_) != format_:
         notes += (f"named {suffix}, but is a {format_} file",)
-    smaller = whole if image.size != whole else None
-    return Photo(image, name, sha256(data).hexdigest(), format_, notes, credit, smaller)
+    reduced_from = full_size if image.size != full_size else None
+    return Photo(image, name, sha256(data).hexdigest(), format_, notes, credit, reduced_from)
 
 
 def unread(source: Source | Photo, limits: Limits = DEFAULT_LIMITS, name: str = "") -> Photo | bytes:
-    """The whole of a source, as small as it can be held: the bytes of a file, or the photo of a picture in memory.
+    """Read a source without decoding it: the bytes of a file, or the Photo of a Pillow image.
 
     Raises:
         PhotoRefused: It cannot be read, or is longer than the limit.
@@ -70,28 +71,13 @@ def unread(source: Source | Photo, limits: Limits = DEFAULT_LIMITS, name: str = 
 
 
 def fitted(photo: Photo, at: Callable[[Size], Size] | None) -> Photo:
-    """The photo with its picture at the size at which it is wanted, where that is smaller; see `load`."""
+    """Reduce a photo's picture to the size that `at` returns, where that is smaller; see `load`."""
     image = photo.image if at is None else shrunk(photo.image, at(photo.size))
     return photo if image is photo.image else replace(photo, image=image, whole=photo.size)
 
 
-_SUFFIXES = {
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".png": "PNG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".gif": "GIF",
-    ".bmp": "BMP",
-    ".avif": "AVIF",
-    ".heic": "HEIC",
-    ".heif": "HEIC",
-}
-
-
 def name_of(source: Source) -> str:
-    """What messages call `source` when nobody said."""
+    """Return the name of a source for messages."""
     if isinstance(source, (str, os.PathLike)):
         return os.fspath(source)
     if isinstance(source, Image.Image):
@@ -102,17 +88,17 @@ def name_of(source: Source) -> str:
 
 
 def read(source: str | os.PathLike[str] | bytes | BinaryIO, limits: Limits, name: str = "") -> bytes:
-    """The bytes of a photo that is no picture in memory, `limits.file_bytes` at most.
+    """Read the bytes of a photo that is not a Pillow image.
 
     Raises:
-        PhotoRefused: It cannot be read, or is longer.
+        PhotoRefused: It cannot be read, or is longer than `limits.file_bytes`.
     """
     if isinstance(source, bytes):
         data = source
     elif isinstance(source, (str, os.PathLike)):
         data = read_input(Path(source), limits.file_bytes)
     else:
-        # A pipe or a socket gives what it has, not what was asked for.
+        # A pipe or a socket may return less than was requested.
         data = b""
         while len(data) <= limits.file_bytes and (chunk := source.read(limits.file_bytes + 1 - len(data))):
             data += chunk
@@ -121,21 +107,21 @@ def read(source: str | os.PathLike[str] | bytes | BinaryIO, limits: Limits, name
     return data
 
 
-def _from_memory(image: Image.Image, name: str, limits: Limits) -> Photo:
-    # A lossless file and back: one way in for pictures from anywhere, with the same checks. TIFF holds every mode.
+def _load_image(image: Image.Image, name: str, limits: Limits) -> Photo:
+    # Through a lossless file: every picture passes the same checks. TIFF holds every mode.
     check_size(Size(*image.size), limits)
     format_ = image.format if image.format in ("JPEG", "PNG", "WEBP") else "PNG"
-    holder = io.BytesIO()
+    buffer = io.BytesIO()
     file_format = "TIFF" if image.mode in ("CMYK", "LAB", "I", "F", "YCbCr") else "PNG"
     try:
-        extra = {"exif": _kept(image), "icc_profile": image.info.get("icc_profile")}
-        image.save(holder, file_format, compress_level=1, **extra)
-    except Exception as error:  # noqa: BLE001  it may still be an open file, of bytes that nobody vouches for
+        extra = {"exif": _reduce_exif(image), "icc_profile": image.info.get("icc_profile")}
+        image.save(buffer, file_format, compress_level=1, **extra)
+    except Exception as error:  # noqa: BLE001  it may be an open file of unchecked bytes
         raise PhotoRefused(
             f"a picture of mode {image.mode} that cannot be read ({str(error)[:120]})", "Convert it to RGB"
         ) from None
-    data = holder.getvalue()
-    # We wrote that file a moment ago: whoever gives a picture in memory shall find no process of ours.
+    data = buffer.getvalue()
+    # We wrote this file, so it is decoded in this process.
     trusted = replace(
         limits,
         file_bytes=min(max(limits.file_bytes, len(data)), int(RANGES["file_bytes"][1])),
@@ -146,16 +132,16 @@ def _from_memory(image: Image.Image, name: str, limits: Limits) -> Photo:
     return replace(photo, format=format_, notes=())
 
 
-def _kept(image: Image.Image) -> Image.Exif:
-    """Of a picture's EXIF, only how it is turned and whose it is; nothing where the EXIF is damaged."""
-    kept = Image.Exif()
+def _reduce_exif(image: Image.Image) -> Image.Exif:
+    """Reduce a picture's EXIF to orientation, artist and copyright; damaged EXIF is dropped."""
+    reduced = Image.Exif()
     try:
         block = image.info.get("exif") or image.getexif().tobytes()
     except Exception:  # noqa: BLE001  EXIF is foreign bytes, and a parser may raise anything on them
-        return kept
-    turned, credit, _ = exif.read(block)
-    kept[ExifTags.Base.Orientation] = turned
-    for tag, said in ((ExifTags.Base.Artist, credit.artist), (ExifTags.Base.Copyright, credit.copyright)):
-        if said:
-            kept[tag] = said.encode()
-    return kept
+        return reduced
+    orientation, credit, _ = exif.read(block)
+    reduced[ExifTags.Base.Orientation] = orientation
+    for tag, text in ((ExifTags.Base.Artist, credit.artist), (ExifTags.Base.Copyright, credit.copyright)):
+        if text:
+            reduced[tag] = text.encode()
+    return reduced

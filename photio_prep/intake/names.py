@@ -1,39 +1,53 @@
-"""The place of each photo's final below the output folder, as a name that every system can hold.
+"""Portable, unique names for finals below the output folder.
 
-`Names` keeps the photos of one command apart; recorded.py knows the names that earlier commands gave, too.
+`Names` separates the photos of one command. `orders/recorded.py` also knows the names from earlier commands.
 """
 
 import os
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 from photio_prep.imaging.encode import SUFFIXES, final_format
 
-# A name may have 255 bytes on every file system we know; ours adds at most this.
+# The suffixes of photos, with their Pillow formats. A folder's files are chosen by them; a file that is named on the
+# command line is judged by its bytes alone.
+FORMATS = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".gif": "GIF",
+    ".bmp": "BMP",
+    ".avif": "AVIF",
+    ".heic": "HEIC",
+    ".heif": "HEIC",
+}
+# Common file systems allow 255 bytes a name; our own suffixes add at most this.
 _LONGEST = 255 - len("~123456123456-photio-instagram-portrait.jpg")
-_BY_SUFFIX = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
 class Photo:
-    """An input as names are given to it: `identity` tells it from all others, `path` is "" where it is no file."""
+    """An input that gets a name. `identity` is its real path, or its URL; `path` is "" unless it is a file."""
 
     def __init__(self, source: Path | str | None, name: str) -> None:
         self.path = os.path.realpath(source) if isinstance(source, Path) else ""
         self.identity = self.path or str(source)
         self.name = name
         digits = sha256(self.identity.encode("utf-8", "surrogateescape")).hexdigest()
-        # Six are enough but for two photos of millions; then more.
+        # Six digits collide for two photos of millions; then twelve.
         self.digits = digits[:6], digits[:12]
 
 
 class Names:
-    """Gives names for one command: a newcomer that would have the name of another photo gets digits behind its own.
+    """Gives names for one command. A photo whose name belongs to another photo gets digits behind it.
 
     Args:
         format_: Of all finals ("jpg", "png", "webp"); None is each photo's own.
-        variants: How many orders each photo gets.
+        variants: Number of orders per photo.
     """
 
     def __init__(self, format_: str | None = None, variants: int = 1) -> None:
@@ -42,16 +56,16 @@ class Names:
         self._taken: set[str] = set()
 
     def begin(self) -> None:
-        """A new look at the same inputs: each photo has the name that it was given in an earlier one."""
+        """Start another pass over the same inputs. Each photo gets the same name again."""
         self._taken.clear()
 
     def give(self, output: str, source: Path | str | None, name: str) -> str:
-        """The place of the final of a photo.
+        """Return the place of a photo's final.
 
         Args:
             output: Its place by the tree of the inputs, without suffix.
             source: Its path, its URL, or None for standard input.
-            name: What messages and orders call it.
+            name: Its name in messages and orders.
         """
         output, photo = portable(output), Photo(source, name)
         candidates = [*self._recorded(photo, output), output, *(f"{output}~{digits}" for digits in photo.digits)]
@@ -61,47 +75,47 @@ class Names:
             self._taken.add(place)
         return base
 
-    def _recorded(self, photo: Photo, output: str) -> list[str]:  # noqa: ARG002  recorded.py answers it
-        """The names that this photo has already which are `output`, or that with digits behind it."""
+    def _recorded(self, photo: Photo, output: str) -> list[str]:  # noqa: ARG002  for orders/recorded.py
+        """Return the recorded names of this photo that are `output`, or `output` with digits behind it."""
         return []
 
     def _is_free(self, base: str, photo: Photo) -> bool:
-        """Whether no other photo has, or may get, a file that this one would need under this name."""
+        """Whether no other photo has or needs a file that this photo needs under this name."""
         places = self._places(base, photo)
         return not (places & self._taken) and all(
-            self._owners.get(each, photo.identity) == photo.identity for each in places
+            self._owners.get(place, photo.identity) == photo.identity for place in places
         )
 
     def _places(self, base: str, photo: Photo) -> set[str]:
-        """Every file that finals of a photo named `base` may need, as names are compared."""
-        suffix = SUFFIXES[final_format(_BY_SUFFIX.get(Path(photo.name).suffix.lower(), "PNG"), self._format)]
+        """Return the folded names of all files that finals of a photo named `base` may need."""
+        suffix = SUFFIXES[final_format(FORMATS.get(Path(photo.name).suffix.lower(), "PNG"), self._format)]
         if self._variants == 1:
             return {fold(base + suffix)}
-        # Variants have a folder and a sheet of their own: no two photos share one, whatever their suffixes.
+        # Variants have their own folder and sheet, which no two photos share, whatever their suffixes.
         files = {fold(variant_output(base, number) + suffix) for number in range(self._variants + 1)}
         return files | {fold(variants_folder(base))}
 
 
 def variant_output(base: str, number: int) -> str:
-    """The place of a variant's final, by that of the photo's; number 0 is the photo's own."""
+    """Return the place of a variant's final, by that of the photo's; number 0 is the photo's own."""
     return f"{variants_folder(base)}/{number}" if number else base
 
 
 def variants_folder(base: str) -> str:
-    """The folder of the finals of a photo's variants, by the place of the photo's own."""
+    """Return the folder of the finals of a photo's variants, by the place of the photo's own."""
     return f"{base}-seeds"
 
 
 def fold(output: str) -> str:
-    """A name as the least discerning file system compares it: case and accents folded."""
+    """Fold case and accents, as the least discerning file system compares names."""
     return unicodedata.normalize("NFC", output).casefold()
 
 
 def portable(output: str) -> str:
-    """`output` with every part a name that all systems can hold: nothing that steers, no dots or spaces at its end."""
+    """Make every part of a path a name that all systems allow: no control characters, no final dots or spaces."""
     parts: list[str] = []
     for part in PurePosixPath(output).parts:
-        clean = "".join("_" if unicodedata.category(each)[0] == "C" else each for each in part).rstrip(" .") or "_"
+        clean = "".join("_" if unicodedata.category(char)[0] == "C" else char for char in part).rstrip(" .") or "_"
         if len(clean.encode()) > _LONGEST:
             digits = sha256(clean.encode()).hexdigest()[:6]
             clean = f"{clean.encode()[: _LONGEST - 7].decode('utf-8', 'ignore')}~{digits}"
@@ -109,15 +123,15 @@ def portable(output: str) -> str:
     return "/".join(parts) or "_"
 
 
-def by_rank(items: Iterable[tuple[Path | str | None, int]], folder: Path) -> list[int]:
-    """The order in which the photos of a list in `folder` get their names, whatever the order of its lines.
+def sort_by_place(sources: Sequence[Path | str | None], folder: Path) -> list[int]:
+    """Sort the photos of a list in `folder` for naming, independently of the order of its lines.
 
-    Those in the folder come first, then the alphabet. Gives their numbers.
+    Photos below the folder come first, then the alphabet decides. Returns their indices.
     """
 
-    def rank(item: tuple[Path | str | None, int]) -> tuple[bool, str]:
-        source = item[0]
+    def rank(number: int) -> tuple[bool, str]:
+        source = sources[number]
         below = source.relative_to(folder).parts if isinstance(source, Path) and source.is_relative_to(folder) else ".."
         return ".." in below, str(source)
 
-    return [number for _, number in sorted(items, key=rank)]
+    return sorted(range(len(sources)), key=rank)

@@ -1,6 +1,6 @@
-"""Is a report, a page or a contact sheet one that this tool wrote? What is not is the user's, and is never replaced.
+"""Recognise the reports, pages and contact sheets that this tool wrote. Other files are never replaced unasked.
 
-What is written now says so itself. Files of earlier versions are known by their shape where that is sure.
+Files carry a mark of their generator. Files of earlier versions are recognised by their form where that is certain.
 """
 
 import csv
@@ -15,7 +15,7 @@ from photio_prep.intake.job_table import RESULTS
 from photio_prep.system import files
 
 GENERATOR = "photio-prep"
-# Of a PNG, its text `Software`; of a page, its meta element.
+# The text `Software` of a PNG, and the meta element of a page.
 PNG_MARK = b"tEXtSoftware\0" + GENERATOR.encode()
 PAGE_MARK = f'<meta name="generator" content="{GENERATOR}">'
 _HEAD = 64 * 2**10
@@ -28,24 +28,24 @@ _COLUMNS = b"\xef\xbb\xbfsource,output,state,order,final,exit_code,error,billed,
 
 
 def refuse_foreign(path: Path, *, overwrite: bool, old: Callable[[bytes], bool] = lambda _: False) -> None:
-    """Do nothing where nothing lies, or what this tool wrote there earlier.
+    """Refuse to replace a file that this tool did not write.
 
     Args:
-        path: Where a report, a copy with results, a page or a contact sheet goes.
-        overwrite: The user says that a file of another maker may be replaced.
-        old: Knows files of earlier versions, by their first bytes.
+        path: Of a report, a copy with results, a page or a contact sheet.
+        overwrite: The user allows it to replace foreign files.
+        old: Recognises files of earlier versions by their first bytes.
 
     Raises:
-        OutputExists: Somebody else's file lies there, or a link, a device.
+        OutputExists: There is a foreign file, a link or a device.
     """
     if not os.path.lexists(path) or (path.is_dir() and not path.is_symlink()):
-        return  # a folder is replaced by nothing: who writes there fails
+        return  # writing fails by itself on a folder
     head = files.own_head(path, _HEAD)
     if head is None:
-        raise OutputExists("no regular file lies there", "Move it away, or give another --out", subject=str(path))
+        raise OutputExists("not a regular file", "Move it away, or give another --out", subject=str(path))
     if not (overwrite or not head or _is_ours(head, path.suffix.lower()) or old(head)):
-        found = "a file that photio-prep did not write lies there"
-        raise OutputExists(found, "Move it, give another --out, or --overwrite", subject=str(path))
+        fix = "Move it, give another --out, or --overwrite"
+        raise OutputExists("photio-prep did not write this file", fix, subject=str(path))
 
 
 def _is_ours(head: bytes, suffix: str) -> bool:
@@ -56,11 +56,11 @@ def _is_ours(head: bytes, suffix: str) -> bool:
     if suffix in (".html", ".htm"):
         return PAGE_MARK.encode() in head or _PAGE.match(head) is not None
     if suffix == ".jsonl":
-        return _has_results(_members(head))
-    return head.startswith(_COLUMNS) or any(_has_results(_header(head, each)) for each in ",;\t")
+        return _has_results(_json_columns(head))
+    return head.startswith(_COLUMNS) or any(_has_results(_csv_columns(head, delimiter)) for delimiter in ",;\t")
 
 
-def _members(head: bytes) -> list[str]:
+def _json_columns(head: bytes) -> list[str]:
     try:
         row = json.loads(head.partition(b"\n")[0])
     except (ValueError, RecursionError):
@@ -68,7 +68,7 @@ def _members(head: bytes) -> list[str]:
     return list(row) if isinstance(row, dict) else []
 
 
-def _header(head: bytes, delimiter: str) -> list[str]:
+def _csv_columns(head: bytes, delimiter: str) -> list[str]:
     text = head.decode("utf-8-sig", "replace")
     try:
         return next(csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True), [])
@@ -77,5 +77,5 @@ def _header(head: bytes, delimiter: str) -> list[str]:
 
 
 def _has_results(names: list[str]) -> bool:
-    """Whether a row ends with the columns that results have; the last came with a later version."""
+    """Whether the columns end with those of results; earlier versions lack the last one."""
     return tuple(names[-len(RESULTS) :]) == RESULTS or tuple(names[-len(RESULTS) + 1 :]) == RESULTS[:-1]

@@ -1,7 +1,7 @@
-"""A photo's URL -> where it may be asked for: strictly spelled, and never an address that is not public.
+"""Parse the URL of a photo strictly; refuse addresses outside the public internet.
 
-The table is our own, because `ipaddress.is_private` and `is_global` change with Python's version, and no version knows
-what clouds do with 168.63.129.16.
+The table is our own: `ipaddress.is_private` and `is_global` change with Python's version, and no version knows
+168.63.129.16 (Azure's host services).
 """
 
 import re
@@ -17,9 +17,9 @@ PORTS = frozenset({80, 443})
 LONGEST = 2_000
 _DOWNLOAD = "Download it yourself and give the file"
 
-# Names as in IANA's registries of IPv4 and IPv6 special-purpose addresses. Also those that the registries call globally
-# reachable: relays and name servers keep no photos. The first that holds an address names it.
-_SPECIAL: tuple[tuple[IPv4Network | IPv6Network, str], ...] = tuple(
+# Names as in IANA's registries of IPv4 and IPv6 special-purpose addresses, the globally reachable ones included: relays
+# and name servers keep no photos. The first block that holds an address names it.
+_RESERVED: tuple[tuple[IPv4Network | IPv6Network, str], ...] = tuple(
     (ip_network(block), name)
     for block, name in (
         ("0.0.0.0/8", "this network (RFC 791)"),
@@ -78,32 +78,27 @@ _SPECIAL: tuple[tuple[IPv4Network | IPv6Network, str], ...] = tuple(
 )
 
 
-def public(address: str) -> bool:
-    """Whether a numeric address is one of the public internet, where anybody's photos may lie."""
-    return special(address) is None
+def reserved_range(address: str) -> str | None:
+    """Name the reserved range of a numeric address; None for an address of the public internet.
 
-
-def special(address: str) -> str | None:
-    """What a numeric address is for, where it is not public; None where it is.
-
-    Ways to write an IPv4 address as an IPv6 one are refused whole, whatever address they carry: no photo is served
-    from one, and what a gateway makes of it cannot be known here.
+    IPv6 forms of IPv4 addresses are refused, whatever address they hold: no photo is served from one, and the gateway
+    that translates it is unknown.
     """
     try:
-        found = ip_address(address)
+        ip = ip_address(address)
     except ValueError:
         return "no address"
-    if isinstance(found, IPv6Address):
-        if found.scope_id is not None:
+    if isinstance(ip, IPv6Address):
+        if ip.scope_id is not None:
             return "an address of one network card"
         # The interface identifier 0000:5efe or 0200:5efe and an IPv4 address, below any prefix.
-        if int(found) >> 32 & 0xFDFF_FFFF == 0x0000_5EFE:
+        if int(ip) >> 32 & 0xFDFF_FFFF == 0x0000_5EFE:
             return "a tunnel to an IPv4 address, ISATAP (RFC 5214)"
-    return next((name for block, name in _SPECIAL if found in block), None)
+    return next((name for block, name in _RESERVED if ip in block), None)
 
 
 class Target(NamedTuple):
-    """What to ask whom: `host` in ASCII, a name or a numeric address without brackets; `path` with its query."""
+    """A parsed URL. `host` is an ASCII name or a numeric address without brackets; `path` includes the query."""
 
     tls: bool
     host: str
@@ -118,28 +113,28 @@ class Target(NamedTuple):
 
     @property
     def numeric(self) -> bool:
-        """Whether the host is an address and no name."""
+        """Whether the host is an address, not a name."""
         return ":" in self.host or self.host.rpartition(".")[2].isdigit()
 
 
-# Not urllib's: it drops tabs and line breaks silently, finds a host in what is none, and quotes passwords in errors.
+# Not urllib's parser: it drops tabs and line breaks silently, accepts malformed hosts, and quotes passwords in errors.
 _URL = re.compile(r"(https?)://([^/?#]*)([^?#]*)(\?[^#]*)?(?:#.*)?", re.IGNORECASE)
 _AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+))(?::([1-9][0-9]{0,4}))?")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
-def target(url: str, ports: Container[int] = PORTS) -> Target:
-    """Where `url` points to, if its spelling leaves no doubt about that.
+def parse_url(url: str, ports: Container[int] = PORTS) -> Target:
+    """Parse the URL of a photo strictly.
 
     Raises:
-        PhotoRefused: Not http or https, another port, a user or password, or anything that two programs may read in two
-            ways: white space, control characters, backslashes, a host with percent signs, a final dot, a zone, an
-            address in any spelling but its usual one.
+        PhotoRefused: The scheme is not http or https, the port is not in `ports`, there is a user or password, or two
+            programs may read the URL in two ways: white space, control characters, backslashes, a host with percent
+            signs, a final dot, a zone, an address in an unusual spelling.
     """
     if len(url) > LONGEST:
         raise PhotoRefused(f"a URL of {len(url):,} characters, the limit is {LONGEST:,}", _DOWNLOAD)
-    if any(each.isspace() or not each.isprintable() or each == "\\" for each in url):
+    if any(char.isspace() or not char.isprintable() or char == "\\" for char in url):
         raise PhotoRefused("a URL with white space, a backslash or a control character", "Write such as %20 and %5C")
     parts = _URL.fullmatch(url)
     if parts is None:
@@ -150,63 +145,62 @@ def target(url: str, ports: Container[int] = PORTS) -> Target:
     host = _AUTHORITY.fullmatch(authority)
     if host is None:
         raise PhotoRefused("a URL whose host cannot be read", "Give one like https://example.com/photo.jpg")
-    six, name, port = host.groups("")
+    ipv6, name, port = host.groups("")
     tls = scheme.lower() == "https"
     number = int(port) if port else 443 if tls else 80
     if number not in ports:
-        raise PhotoRefused(f"port {number}, where no photos are asked for", _DOWNLOAD)
-    # Only what is not ASCII is encoded: a signature covers the path and the query as they are.
-    asked = quote((path or "/") + query, safe=string.punctuation)
-    return Target(tls, _six(six) if six else _named(name), number, asked)
+        raise PhotoRefused(f"port {number}, which is not a port for photos", _DOWNLOAD)
+    # Only non-ASCII is encoded: a signature covers the path and the query as they are.
+    request_path = quote((path or "/") + query, safe=string.punctuation)
+    return Target(tls, _parse_ipv6(ipv6) if ipv6 else _parse_name(name), number, request_path)
 
 
-def _six(text: str) -> str:
+def _parse_ipv6(text: str) -> str:
     try:
         return str(IPv6Address(text))
     except ValueError:
-        raise PhotoRefused("a URL whose host is no IPv6 address", "Check its spelling") from None
+        raise PhotoRefused("a URL whose host is not an IPv6 address", "Check its spelling") from None
 
 
-def _named(name: str) -> str:
+def _parse_name(name: str) -> str:
     host = name.lower() if name.isascii() else _punycode(name)
     labels = host.split(".")
     if _NUMBER.fullmatch(labels[-1]) or name.rpartition(".")[2].isnumeric():
         # 2130706433, 0x7f.1, 127.1 and digits of other scripts: 127.0.0.1 to some programs, something else to others.
         try:
-            usual = str(IPv4Address(name))
+            return str(IPv4Address(name))
         except ValueError:
             raise PhotoRefused("a URL whose host is a number", "Write an address as four decimal numbers") from None
-        return usual
     if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
-        raise PhotoRefused("a URL whose host is no plain name", "Give one like https://example.com/photo.jpg")
+        raise PhotoRefused("a URL whose host is not a plain name", "Give one like https://example.com/photo.jpg")
     if len(labels) == 1:
         raise PhotoRefused("a URL whose host is a name of the local network", _DOWNLOAD)
     return host
 
 
 def _punycode(name: str) -> str:
-    """A name with letters beyond ASCII as browsers and requests send it (UTS #46)."""
+    """Encode a name with non-ASCII letters as browsers and requests do (UTS #46)."""
     import idna  # requests needs it anyway; its tables take 60 ms to load
 
     try:
         return idna.encode(name, uts46=True).decode("ascii")
     except UnicodeError:
-        raise PhotoRefused("a URL whose host is no name", "Check its spelling") from None
+        raise PhotoRefused("a URL whose host is not a name", "Check its spelling") from None
 
 
 _START = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?[/\\]*")
 
 
 def shown(url: str) -> str:
-    """`url` for people, logs and reports: without user, password, query and fragment, short, in printable characters.
+    """Redact a URL for messages, logs and reports: no user, password, query or fragment; short and printable.
 
-    The query goes whole: signatures, tokens and keys stand there under any name.
+    The query is removed as a whole: signatures, tokens and keys have any name there.
     """
     start = _START.match(url)
     head = start[0] if start else ""
     rest = url[len(head) :]
     authority = re.split(r"[/?#\\]", rest, maxsplit=1)[0]
-    # A password may hold a slash or a question mark, so it may end far behind what looks like the host.
+    # A password may hold a slash or a question mark, and so end far behind the apparent host.
     secret = rest if ":" in authority and not authority.startswith("[") else authority
     if "@" in secret:
         rest = "***@" + rest[secret.rindex("@") + 1 :]
@@ -216,4 +210,4 @@ def shown(url: str) -> str:
     text = head + rest
     if len(text) > 200:
         text = text[:199] + "…"
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text)
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)

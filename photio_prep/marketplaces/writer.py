@@ -16,7 +16,7 @@ from photio_prep.final.publish import publish
 from photio_prep.geometry import Box
 from photio_prep.imaging.encode import SUFFIXES, encoded
 from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
-from photio_prep.intake.inputs import MARK
+from photio_prep.intake.item import MARK
 from photio_prep.marketplaces import check, layout, packshot
 from photio_prep.marketplaces.check import Report
 from photio_prep.marketplaces.layout import Laid

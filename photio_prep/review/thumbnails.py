@@ -22,7 +22,7 @@ from photio_prep.geometry import Box, Placement
 from photio_prep.imaging.decode import DEFAULT_LIMITS, picture
 from photio_prep.imaging.encode import SUFFIXES
 from photio_prep.imaging.limits import Limits
-from photio_prep.intake.inputs import MARK
+from photio_prep.intake.item import MARK
 from photio_prep.orders import answer_file, claims, previews
 from photio_prep.orders.record_checks import CANVAS
 from photio_prep.review.entries import Row, digest_is, home

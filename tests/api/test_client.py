@@ -294,7 +294,7 @@ def test_what_is_no_whole_answer_is_unknown_and_never_sent_again(behaviour: Beha
         assert server.connections == 1
         assert server.charges == charges
     assert isinstance(found, OutcomeUnknown)
-    assert "not sent again by itself" in found.fix
+    assert "not sent again automatically" in found.fix
 
 
 @pytest.mark.parametrize("behaviour", [cut_short(ok()), chunked(ok(), last_chunk=False)], ids=lambda each: each.name)
@@ -636,7 +636,7 @@ def test_https_and_this_machine_are_addresses_for_a_key(url: str):
     ],
 )
 def test_other_addresses_are_refused_before_any_connection(url: str):
-    with pytest.raises(UsageError, match="no address that a key may be sent to"):
+    with pytest.raises(UsageError, match="the key must not be sent to"):
         InstantClient(KEY, api_url=url)
 
 

@@ -12,11 +12,11 @@ from photio_prep.api.retry import (
     LONGEST_WAIT,
     NOT_SENT_TRIES,
     Outcome,
-    back_off,
-    by_status,
+    backoff_delay,
+    classify_status,
+    is_account_error,
     retry_after,
-    stops_the_batch,
-    wait_before,
+    retry_delay,
 )
 
 NOW = datetime(2026, 3, 29, 12, 0, 0, tzinfo=UTC)
@@ -25,7 +25,7 @@ REFUSED = {400, 401, 402, 403, 404, 413, 415, 422}
 
 @pytest.mark.parametrize(("has_retry_after", "busy"), [(False, {429}), (True, {429, 503})])
 def test_the_class_of_every_status(has_retry_after: bool, busy: set[int]) -> None:
-    told = {status: by_status(status, has_retry_after=has_retry_after) for status in range(100, 600)}
+    told = {status: classify_status(status, has_retry_after=has_retry_after) for status in range(100, 600)}
     assert {status for status, outcome in told.items() if outcome is Outcome.SUCCESS} == {200}
     assert {status for status, outcome in told.items() if outcome is Outcome.REJECTED} == REFUSED | busy
     assert set(told.values()) == {Outcome.SUCCESS, Outcome.REJECTED, Outcome.UNKNOWN}
@@ -33,23 +33,23 @@ def test_the_class_of_every_status(has_retry_after: bool, busy: set[int]) -> Non
 
 @pytest.mark.parametrize("status", [201, 202, 204, 206, 301, 302, 303, 307, 308, 408, 409, 500, 502, 503, 504, 0, 999])
 def test_what_may_have_been_billed_is_unknown(status: int) -> None:
-    assert by_status(status, has_retry_after=False) is Outcome.UNKNOWN
+    assert classify_status(status, has_retry_after=False) is Outcome.UNKNOWN
 
 
 @pytest.mark.parametrize("status", [408, 409, 500, 502, 504])
 def test_retry_after_makes_no_other_status_free(status: int) -> None:
-    assert by_status(status, has_retry_after=True) is Outcome.UNKNOWN
+    assert classify_status(status, has_retry_after=True) is Outcome.UNKNOWN
 
 
 def test_the_vendors_word_frees_server_errors_and_nothing_else() -> None:
     for status in range(100, 600):
-        told = by_status(status, has_retry_after=False, server_error_is_free=True)
-        expected = Outcome.REJECTED if status >= 500 else by_status(status, has_retry_after=False)
+        told = classify_status(status, has_retry_after=False, server_error_is_free=True)
+        expected = Outcome.REJECTED if status >= 500 else classify_status(status, has_retry_after=False)
         assert told is expected, status
 
 
 def test_only_a_refused_key_or_credit_stops_the_batch() -> None:
-    assert {status for status in range(100, 600) if stops_the_batch(status)} == {401, 402, 403}
+    assert {status for status in range(100, 600) if is_account_error(status)} == {401, 402, 403}
 
 
 # --- Retry-After -----------------------------------------------------------------------------------------------------
@@ -118,7 +118,7 @@ def test_without_a_clock_it_is_now() -> None:
 
 @pytest.mark.parametrize("tries", range(1, 8))
 def test_what_was_never_sent_is_tried_three_times_more(tries: int) -> None:
-    wait = wait_before(Outcome.NOT_SENT, None, tries, None)
+    wait = retry_delay(Outcome.NOT_SENT, None, tries, None)
     assert NOT_SENT_TRIES == 4
     assert (wait is not None) == (tries <= 3)
 
@@ -127,24 +127,24 @@ def test_what_was_never_sent_is_tried_three_times_more(tries: int) -> None:
 @pytest.mark.parametrize("tries", range(1, 8))
 def test_a_busy_api_is_asked_five_times_in_all(status: int, tries: int) -> None:
     assert BUSY_TRIES == 5
-    assert wait_before(Outcome.REJECTED, status, tries, 2.0) == (2.0 if tries < 5 else None)
+    assert retry_delay(Outcome.REJECTED, status, tries, 2.0) == (2.0 if tries < 5 else None)
 
 
 @pytest.mark.parametrize(("asked", "wait"), [(0.0, 0.0), (119.9, 119.9), (120.0, 120.0), (120.1, None), (1e12, None)])
 def test_asked_to_wait_too_long_we_stop(asked: float, wait: float | None) -> None:
     assert LONGEST_WAIT == 120
-    assert wait_before(Outcome.REJECTED, 429, 1, asked) == wait
+    assert retry_delay(Outcome.REJECTED, 429, 1, asked) == wait
 
 
 def test_a_busy_api_that_names_no_time_gets_our_own() -> None:
-    wait = wait_before(Outcome.REJECTED, 429, 1, None)
+    wait = retry_delay(Outcome.REJECTED, 429, 1, None)
     assert wait is not None
     assert 0.5 <= wait <= 0.75
 
 
 @pytest.mark.parametrize("status", sorted(REFUSED))
 def test_a_refusal_is_final(status: int) -> None:
-    assert wait_before(Outcome.REJECTED, status, 1, 1.0) is None
+    assert retry_delay(Outcome.REJECTED, status, 1, 1.0) is None
 
 
 @given(
@@ -156,10 +156,10 @@ def test_a_refusal_is_final(status: int) -> None:
 def test_what_may_have_been_billed_is_never_sent_again(
     outcome: Outcome, status: int | None, tries: int, asked: float | None
 ) -> None:
-    assert wait_before(outcome, status, tries, asked) is None
+    assert retry_delay(outcome, status, tries, asked) is None
 
 
 @pytest.mark.parametrize(("tries", "least"), [(1, 0.5), (2, 1), (3, 2), (4, 4), (5, 8), (6, 8), (50, 8)])
 def test_waits_double_from_half_a_second_to_eight_with_jitter(tries: int, least: float) -> None:
-    waits = {back_off(tries) for _ in range(50)}
+    waits = {backoff_delay(tries) for _ in range(50)}
     assert least <= min(waits) < max(waits) <= least * 1.5

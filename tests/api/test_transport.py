@@ -7,7 +7,7 @@ import pytest
 import requests
 import urllib3
 
-from photio_prep.api.transport import Upload, is_verdict, reason
+from photio_prep.api.transport import Upload, is_permanent_tls_error, root_cause
 from photio_prep.system.deadline import Timeouts, Watch
 
 
@@ -96,7 +96,7 @@ def test_a_deadline_after_the_end_is_harmless():
     ],
 )
 def test_a_verdict_is_told_from_an_accident(said: str, verdict: bool):
-    assert is_verdict(said) is verdict
+    assert is_permanent_tls_error(said) is verdict
 
 
 def test_the_innermost_reason_is_what_is_told():
@@ -106,9 +106,9 @@ def test_the_innermost_reason_is_what_is_told():
         urllib3.connection.HTTPConnection("127.0.0.1", 9), f"Failed to establish a new connection: {refused}"
     )
     outer = requests.ConnectionError(urllib3.exceptions.MaxRetryError(pool, "/v1", new))
-    assert reason(outer).endswith("Failed to establish a new connection: [Errno 111] Connection refused")
+    assert root_cause(outer).endswith("Failed to establish a new connection: [Errno 111] Connection refused")
 
 
 def test_a_reason_is_never_long_and_never_empty():
-    assert reason(OSError()) == "OSError"
-    assert len(reason(OSError("x" * 5000))) == 200
+    assert root_cause(OSError()) == "OSError"
+    assert len(root_cause(OSError("x" * 5000))) == 200

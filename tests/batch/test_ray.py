@@ -41,7 +41,8 @@ from photio_prep.errors import (
     StorageFailed,
     Unexpected,
 )
-from photio_prep.intake.inputs import Item, expand
+from photio_prep.intake.inputs import expand
+from photio_prep.intake.item import Item
 from photio_prep.options import OutputOptions
 from photio_prep.orders import state as states
 from photio_prep.orders import store as orders

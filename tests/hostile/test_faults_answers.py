@@ -215,7 +215,7 @@ def test_f28_ten_unknowns_in_a_row_stop_to_protect_the_money(plan: Plan, behavio
         batch = plan(server.url, 30)
         told = batch.generate("--jobs", 1)
         assert told.code == 4
-        assert "10 calls in a row ended without a whole answer: stopped to protect your money" in told.err
+        assert "10 calls in a row ended without a complete answer: stopped to protect your money" in told.err
         assert server.charges == UNKNOWNS_IN_A_ROW == 10
         assert batch.states == {State.UNKNOWN: 10, State.PLANNED: 20}
         assert batch.generate("--jobs", WORKERS).code == 4

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from photio_prep.errors import PhotoRefused
-from photio_prep.intake.inputs import Item, expand
+from photio_prep.intake.inputs import expand
+from photio_prep.intake.item import Item
 from photio_prep.intake.names import portable
 from photio_prep.system.files import read_input
 from tests.support.commands import Command

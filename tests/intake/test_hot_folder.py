@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from photio_prep.intake.hot_folder import settled
-from photio_prep.intake.inputs import Item, expand
+from photio_prep.intake.inputs import expand
 from photio_prep.orders import store
 from tests.support.commands import KEY, with_default_signals
 from tests.support.hostile import HostileServer
@@ -26,6 +26,7 @@ from tests.support.hostile_answers import ok
 from tests.support.photos import SCENE, encoded, photo, saved
 
 if TYPE_CHECKING:
+    from photio_prep.intake.item import Item
     from tests.support.commands import Command
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from photio_prep.errors import PhotioError, PhotoRefused, UsageError
-from photio_prep.intake.inputs import Item, expand
+from photio_prep.intake.inputs import expand
+from photio_prep.intake.item import Item
 from tests.support.photos import saved
 
 

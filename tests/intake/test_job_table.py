@@ -12,7 +12,7 @@ import pytest
 from photio_prep.errors import Mistakes
 from photio_prep.geometry import named
 from photio_prep.intake import job_table
-from photio_prep.intake.inputs import Item, expand
+from photio_prep.intake.inputs import expand
 from photio_prep.intake.job_table import RowOptions
 from photio_prep.marketplaces import presets
 from photio_prep.orders import store
@@ -22,6 +22,7 @@ from tests.support.photos import SCENE, cutout, mask, saved
 from tests.support.sampling import sampled
 
 if TYPE_CHECKING:
+    from photio_prep.intake.item import Item
     from photio_prep.intake.job_table import Job
     from tests.support.commands import Command
 
@@ -141,8 +142,8 @@ WRONG = [
     ("nothing.png,,,,,,,,,", "no such file"),
     ("x,,,,,,,,,", "is a folder"),
     (",on oak,,,,,,,,", "no source"),
-    ("file:///etc/passwd,,,,,,,,,", "no address that photos are fetched from"),
-    ("data:image/png;base64 AAAA,,,,,,,,,", "no address that photos are fetched from"),
+    ("file:///etc/passwd,,,,,,,,,", "not an address of a photo"),
+    ("data:image/png;base64 AAAA,,,,,,,,,", "not an address of a photo"),
     ("s3:/bucket/a.png,,,,,,,,,", "no such file"),
     ("a.png,,,,0,,,,,", "seed '0'"),
     ("a.png,,,,4294967297,,,,,", "seed '4294967297'"),
@@ -151,13 +152,13 @@ WRONG = [
     ("a.png,,,,,,640x480,,,", "size '640x480' is not offered"),
     ("a.png,,,,,,,amazon,,", "preset 'amazon'"),
     ("a.png,,ugly,uglier,,,,,,", "both negative_prompt and append_negative"),
-    ("a.png,,,,,,,,../up,", "no name below the output folder"),
-    ("a.png,,,,,,,,/tmp/up,", "no name below the output folder"),
-    ("a.png,,,,,,,,C:\\up,", "no name below the output folder"),
-    ("a.png,,,,,,,,orders/1,", "among the orders"),
+    ("a.png,,,,,,,,../up,", "not a name below the output folder"),
+    ("a.png,,,,,,,,/tmp/up,", "not a name below the output folder"),
+    ("a.png,,,,,,,,C:\\up,", "not a name below the output folder"),
+    ("a.png,,,,,,,,orders/1,", "in the folder of the orders"),
     ("a.png,,,,,,,,,nothing.png", "mask"),
-    ("a.png,,,,,,,,,,more", "11 cells in place of 10"),
-    ("a.png", "1 cell in place of 10"),
+    ("a.png,,,,,,,,,,more", "11 cells instead of 10"),
+    ("a.png", "1 cell instead of 10"),
     ('"a".png,,,,,,,,,', "the row cannot be read"),
 ]
 
@@ -180,7 +181,7 @@ def test_all_mistakes_of_one_row_are_named(folder: Path):
     [
         ("source,descripton", "unknown column 'descripton'. Did you mean 'description'?"),
         ("source,price", "unknown column 'price'. Known: source"),
-        ("source,seed,Seed", "the column 'seed' stands there twice"),
+        ("source,seed,Seed", "the column 'seed' occurs twice"),
         ("description,seed", "there is no column `source`"),
         ("", "names no columns"),
         (" , ", "names no columns"),
@@ -206,16 +207,16 @@ def test_two_rows_never_make_one_final(folder: Path):
     saved(folder / "a.webp")
     path = table(folder / "in.csv", "a.png,X/One", "b.webp,x/one.jpg", "a.webp,", "a.png,", head="source,output")
     assert [each.partition(": ")[2] for each in mistakes(path)] == [
-        "its final would be that of line 2 too. Give another name in `output`"
+        "writes to the same file as line 2. Give another name in `output`"
     ]
     again = table(folder / "again.csv", "a.png", "a.png", head="source")
-    assert mistakes(again) == [f"{again}, line 3: its final would be that of line 2 too. "
-                               "Give each a name of its own in `output`"]  # fmt: skip
+    assert mistakes(again) == [f"{again}, line 3: writes to the same file as line 2. "
+                               "Give each its own name in `output`"]  # fmt: skip
 
 
 def test_two_tables_never_make_one_final(folder: Path):
     tables = [table(folder / f"{each}.csv", f"{each},same", head="source,output") for each in ("a.png", "b.webp")]
-    with pytest.raises(Mistakes, match=r"its final would be that of .*a.png.csv, line 2 too"):
+    with pytest.raises(Mistakes, match=r"writes to the same file as .*a.png.csv, line 2"):
         list(expand(tuple(map(str, tables)), folder / "out"))
 
 
@@ -249,15 +250,15 @@ def test_what_is_no_table_is_named_with_its_line(folder: Path, data: bytes, line
 @pytest.mark.parametrize(
     ("line", "found"),
     [
-        ("[1]", "no JSON object but list"),
-        ("{", "no JSON object"),
-        ('{"source": "a.png", "source": "b.webp"}', "stands there twice"),
+        ("[1]", "not a JSON object but list"),
+        ("{", "not a JSON object"),
+        ('{"source": "a.png", "source": "b.webp"}', "occurs twice"),
         ('{"source": "a.png", "price": 1}', "unknown column 'price'"),
         ('{"source": "a.png", "seed": true}', "seed is 'True', which is no text"),
         ('{"source": ["a.png"]}', "source is \"['a.png']\", which is no text"),
         ('{"source": "a.png", "description": "\\ud800"}', "half a character"),
         ('{"seed": 5}', "no source"),
-        ("[" * 100_000, "no JSON object"),
+        ("[" * 100_000, "not a JSON object"),
     ],
 )
 def test_a_mistake_in_json_lines_is_named_with_its_line(folder: Path, line: str, found: str):
@@ -295,7 +296,7 @@ def test_a_thousand_rows_with_twenty_mistakes_are_all_named_before_the_first_cal
     assert said.code == 2
     assert {int(each) for each in re.findall(r"jobs\.csv, line (\d+): ", said.err)} == {row + 1 for row in planted}
     assert said.err.count("\n") == 21
-    assert "20 mistakes in job tables, so nothing was begun" in said.err
+    assert "20 mistakes in job tables, so nothing was started" in said.err
     assert not Path("photio-out").exists()
 
 

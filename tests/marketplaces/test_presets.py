@@ -6,6 +6,7 @@ import pytest
 
 from photio_prep.errors import UsageError
 from photio_prep.geometry import Size
+from photio_prep.intake.item import MARKETPLACES
 from photio_prep.marketplaces import check, presets
 from photio_prep.marketplaces.presets import Preset
 from tests.support import photos
@@ -98,3 +99,7 @@ def test_the_verb_checks_any_file(command: Command):
     assert good.facts[0]["size"] == [1200, 1200]
     assert command("presets", "check", "missing.jpg", "--preset", "ebay").code == 2
     assert command("presets", "check", "dark.jpg").code == 2
+
+
+def test_the_intake_knows_the_names_of_our_own_outputs():
+    assert presets.names() == MARKETPLACES
