@@ -21,7 +21,7 @@ from photio_prep.settings import models_folder
 from tests.support.commands import Command, alone, forget
 from tests.support.photos import SCENE, photo
 
-MUG = Path(__file__).parents[1] / "fixtures" / "photos" / "mug.jpg"
+MUG = Path(__file__).parents[3] / "fixtures" / "photos" / "mug.jpg"
 USERS = models_folder()
 # Nothing listens there: what would be fetched fails at once.
 NOWHERE = "http://127.0.0.1:9"
