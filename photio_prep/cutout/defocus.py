@@ -36,11 +36,11 @@ def blurred_alpha(pixels: NDArray[np.uint8], belief: Floats, rim: Bools) -> Floa
     height, width = belief.shape
     size = max(1, width // _SMALLER), max(1, height // _SMALLER)
     picture = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX), dtype=np.float32)
-    share = _resized(belief, size, Image.Resampling.BOX)
+    share = _resize(belief, size, Image.Resampling.BOX)
     is_product = share >= 0.5
     if is_product.all() or not is_product.any() or min(size) < 2:
         return belief
-    width_px = _width(picture, _resized(rim.astype(np.float32), size, Image.Resampling.BOX) > 0)
+    width_px = _median_width(picture, _resize(rim.astype(np.float32), size, Image.Resampling.BOX) > 0)
     if width_px < 1:
         return belief
     between = np.where(is_product, distance_transform_edt(is_product), distance_transform_edt(~is_product)) <= width_px
@@ -56,10 +56,10 @@ def blurred_alpha(pixels: NDArray[np.uint8], belief: Floats, rim: Bools) -> Floa
     weight_of_mix = distance / (distance + _DISTINCT) * (inner & outer)
     mixed_alpha = np.where(between, weight_of_mix * mixed + (1 - weight_of_mix) * share, is_product).astype(np.float32)
     smooth = gaussian_filter(mixed_alpha, _SMOOTH * width_px)
-    return np.clip(_resized(smooth, (width, height), Image.Resampling.BICUBIC), 0, 1)
+    return np.clip(_resize(smooth, (width, height), Image.Resampling.BICUBIC), 0, 1)
 
 
-def _width(picture: Floats, rim: Bools) -> float:
+def _median_width(picture: Floats, rim: Bools) -> float:
     """Median width in pixels of the picture's edge at the rim: contrast nearby over steepest slope."""
     contrast = extreme(picture, _REACH, np.maximum) - extreme(picture, _REACH, np.minimum)
     steepest = extreme(np.hypot(*np.gradient(picture, axis=(0, 1))), _REACH, np.maximum)
@@ -67,5 +67,5 @@ def _width(picture: Floats, rim: Bools) -> float:
     return float(np.median(widths[rim]))
 
 
-def _resized(plane: Floats, size: tuple[int, int], by: Image.Resampling) -> Floats:
+def _resize(plane: Floats, size: tuple[int, int], by: Image.Resampling) -> Floats:
     return np.asarray(Image.fromarray(plane).resize(size, by))

@@ -49,20 +49,20 @@ def foreground(pixels: Bytes, levels: Bytes) -> Bytes:
         return pixels
     window = around(soft, _SMALLER * _WIDE)
     colours = pixels.copy()
-    colours[window] = _foreground(pixels[window], levels[window], soft[window])
+    colours[window] = _estimate_window(pixels[window], levels[window], soft[window])
     return colours
 
 
-def _foreground(pixels: Bytes, levels: Bytes, soft: Bools) -> Bytes:
+def _estimate_window(pixels: Bytes, levels: Bytes, soft: Bools) -> Bytes:
     alpha = levels.astype(np.float32) / np.float32(255)
-    planes = [*pixels.transpose(2, 0, 1), *_wide(pixels, alpha), alpha]
-    estimate = over_tiles(soft, sum(_NARROW), _fused, planes, np.empty((3, *alpha.shape), np.float32))
+    planes = [*pixels.transpose(2, 0, 1), *_mean_sides(pixels, alpha), alpha]
+    estimate = over_tiles(soft, sum(_NARROW), _fuse, planes, np.empty((3, *alpha.shape), np.float32))
     mixed = pixels.copy()
     mixed[soft] = np.rint(estimate[:, soft].T).astype(np.uint8)
     return mixed
 
 
-def _fused(stack: Floats) -> Floats:
+def _fuse(stack: Floats) -> Floats:
     """(N, 10, S, S): picture, product colour, background colour, alpha -> product colour."""
     picture, product, background, share = stack[:, :3], stack[:, 3:6], stack[:, 6:9], stack[:, 9:]
     for radius in _NARROW:
@@ -75,16 +75,16 @@ def _fused(stack: Floats) -> Floats:
     return np.asarray(np.clip(product + share * residual, 0, 255), dtype=np.float32)
 
 
-def _wide(pixels: Bytes, alpha: Floats) -> list[Floats]:
+def _mean_sides(pixels: Bytes, alpha: Floats) -> list[Floats]:
     """Mean colours of the product and of the background around each pixel: three planes (H, W) each."""
     height, width = alpha.shape
-    share = _blocks(alpha)
+    share = _mean_blocks(alpha)
     products, totals = [], []
     for plane in pixels.transpose(2, 0, 1):
         image = plane.astype(np.float32)
-        totals.append(_blocks(image))
+        totals.append(_mean_blocks(image))
         image *= alpha
-        products.append(_blocks(image))
+        products.append(_mean_blocks(image))
     small = np.stack((*products, *totals, share))
     small[3:6] -= small[:3]
     rows, columns = share.shape
@@ -97,7 +97,7 @@ def _wide(pixels: Bytes, alpha: Floats) -> list[Floats]:
     return [np.asarray(plane)[:height, :width] for plane in large]
 
 
-def _blocks(plane: Floats) -> Floats:
+def _mean_blocks(plane: Floats) -> Floats:
     """Means of squares of `_SMALLER` pixels; at the far borders the squares are smaller."""
     down, across = (np.arange(0, length, _SMALLER) for length in plane.shape)
     sums = np.add.reduceat(np.add.reduceat(plane, down, axis=0), across, axis=1)

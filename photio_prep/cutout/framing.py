@@ -66,11 +66,11 @@ class Framing:
             return frame
         width = max(frame.size.width, -(-frame.size.height * canvas.width // canvas.height))
         height = max(frame.size.height, -(-frame.size.width * canvas.height // canvas.width))
-        left, right = self._spread(frame.left, frame.right, width, ("left", "right"), cut)
-        top, bottom = self._spread(frame.top, frame.bottom, height, ("top", "bottom"), cut)
+        left, right = self._extend_axis(frame.left, frame.right, width, ("left", "right"), cut)
+        top, bottom = self._extend_axis(frame.top, frame.bottom, height, ("top", "bottom"), cut)
         return Box(left, top, right, bottom)
 
-    def _spread(
+    def _extend_axis(
         self, low: int, high: int, length: int, sides: tuple[str, str], cut: Collection[str]
     ) -> tuple[int, int]:
         """Extend one axis to `length`, according to `align`, on the sides where the photo does not cut the product."""

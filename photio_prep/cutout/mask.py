@@ -58,10 +58,10 @@ def without_specks(levels: Bytes, share: float) -> Bytes:
     is_kept[0] = True
     alpha = levels.copy()
     alpha[window][~is_kept[parts]] = 0
-    return _without_lonely(alpha)
+    return _remove_detached(alpha)
 
 
-def _without_lonely(levels: Bytes) -> Bytes:
+def _remove_detached(levels: Bytes) -> Bytes:
     """Remove faint remains that do not touch the product."""
     from scipy.ndimage import label
 
@@ -83,7 +83,9 @@ def filled(levels: Bytes, *, pinholes_only: bool) -> Bytes:
 
     product = levels >= _HALF
     if not pinholes_only:
-        return np.where(binary_fill_holes(product) & (levels < 255) & _deep(product), 255, levels).astype(np.uint8)
+        return np.where(binary_fill_holes(product) & (levels < 255) & _inner_area(product), 255, levels).astype(
+            np.uint8
+        )
     if not product.any():
         return levels
     window = around(product, 0)
@@ -106,7 +108,7 @@ def filled(levels: Bytes, *, pinholes_only: bool) -> Bytes:
     return alpha
 
 
-def _deep(product: Bools) -> Bools:
+def _inner_area(product: Bools) -> Bools:
     """Area inside the outer outline, without its soft rim."""
     from scipy.ndimage import binary_erosion, binary_fill_holes
 

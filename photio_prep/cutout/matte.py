@@ -77,7 +77,7 @@ def _cutout(
     drawn = replace(options, specks=0, holes="keep" if options.holes == "auto" else options.holes)
     if mask is not None:
         flat = flatten(photo.image).resize(size, Image.Resampling.LANCZOS)
-        return Cutout(compose(flat, _fit(mask_alpha(mask), photo, size), drawn), "mask")
+        return Cutout(compose(flat, _fit_mask(mask_alpha(mask), photo, size), drawn), "mask")
     if alpha != "ignore" and photo.image.mode == "RGBA" and (alpha == "keep" or real_cutout(photo.image)):
         image = photo.image.resize(size, Image.Resampling.LANCZOS)
         # Its colours are already the product's own.
@@ -90,21 +90,21 @@ def _cutout(
     flat = flatten(photo.image)
     view = flat.resize(size, Image.Resampling.LANCZOS, reducing_gap=3) if size.area < photo.size.area else flat
     prediction = segment(matter, view)
-    view = _scaled(view, size)
+    view = _scale(view, size)
     cell = prediction.info.get("grain")
-    belief = _scaled(prediction, size)
+    belief = _scale(prediction, size)
     if cell is not None:
-        belief = _refined(view, belief, float(cell) * size.width / prediction.width, options)
+        belief = _refine(view, belief, float(cell) * size.width / prediction.width, options)
     sure = prediction.info.get("confidence")
     name, device = getattr(matter, "name", type(matter).__name__), getattr(matter, "device", "")
     return Cutout(compose(view, belief, options, haze=True), name, confidence=sure, device=device)
 
 
-def _scaled(image: Image.Image, size: Size) -> Image.Image:
+def _scale(image: Image.Image, size: Size) -> Image.Image:
     return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
 
 
-def _refined(view: Image.Image, alpha: Image.Image, cell: float, options: CutoutOptions) -> Image.Image:
+def _refine(view: Image.Image, alpha: Image.Image, cell: float, options: CutoutOptions) -> Image.Image:
     pixels, belief = np.asarray(view), np.asarray(alpha, dtype=np.float32) / np.float32(255)
     share = refine.stretch(belief, *_LEVELS) if options.refine == "off" else refine.fast(pixels, belief, cell)
     return Image.fromarray(parts.flush(np.rint(share * 255).astype(np.uint8)))
@@ -145,7 +145,7 @@ def mask_alpha(mask: Image.Image) -> Image.Image:
     return mask.convert("L")
 
 
-def _fit(alpha: Image.Image, photo: Photo, size: Size) -> Image.Image:
+def _fit_mask(alpha: Image.Image, photo: Photo, size: Size) -> Image.Image:
     aspect, photo_aspect = alpha.width / alpha.height, photo.size.width / photo.size.height
     # Half a pixel of rounding on the shorter side of either picture is allowed.
     if abs(aspect / photo_aspect - 1) > 0.5 / min(*alpha.size) + 0.5 / min(photo.size):

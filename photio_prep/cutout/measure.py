@@ -43,25 +43,27 @@ def figures(view: Image.Image, cutout: Image.Image, scale: float) -> dict[str, f
     solid = alpha >= 128
     values = {"scale": scale, "covers": float(alpha.mean() / 255)}
     if solid.any():
-        values |= _place(solid, scale * shrink) | _shape(alpha, solid) | _light(picture[solid])
-        values["outline"] = _outline(picture, solid)
-        values["blur"] = _blur(view, cutout, scale)
+        values |= (
+            _measure_position(solid, scale * shrink) | _measure_shape(alpha, solid) | _measure_exposure(picture[solid])
+        )
+        values["outline"] = _measure_outline(picture, solid)
+        values["blur"] = _measure_blur(view, cutout, scale)
     return {name: round(value, 3) for name, value in values.items()}
 
 
-def _place(solid: NDArray[np.bool_], scale: float) -> dict[str, float]:
+def _measure_position(solid: NDArray[np.bool_], scale: float) -> dict[str, float]:
     rows, columns = np.nonzero(solid)
     extent = float(max(np.ptp(rows), np.ptp(columns)) + 1)
     meets = (solid[:, :2].any(1), solid[:, -2:].any(1), solid[:2].any(0), solid[-2:].any(0))
     on_edge = {f"cut_{side}": float(line.mean()) for side, line in zip(_SIDES, meets, strict=True)}
-    edge = _edge(solid)
+    edge = _outer_pixels(solid)
     frame = edge.copy()
     frame[1:-1, 1:-1] = False
     cut = float(frame.sum() / max(edge.sum(), 1))
     return {"extent": extent / scale, "reach": extent / max(solid.shape), "cut": cut, **on_edge}
 
 
-def _shape(alpha: NDArray[np.uint8], solid: NDArray[np.bool_]) -> dict[str, float]:
+def _measure_shape(alpha: NDArray[np.uint8], solid: NDArray[np.bool_]) -> dict[str, float]:
     from scipy import ndimage
 
     labels, _ = ndimage.label(solid, np.ones((3, 3)))
@@ -70,12 +72,12 @@ def _shape(alpha: NDArray[np.uint8], solid: NDArray[np.bool_]) -> dict[str, floa
     deep = ndimage.binary_erosion(soft, iterations=4)
     return {
         "parts": float((sizes >= _PART * sizes.max()).sum()),
-        "rim": float(soft.sum() / max(_edge(solid).sum(), 1)),
+        "rim": float(soft.sum() / max(_outer_pixels(solid).sum(), 1)),
         "glass": float(deep.sum() / solid.sum()),
     }
 
 
-def _light(product: NDArray[np.float32]) -> dict[str, float]:
+def _measure_exposure(product: NDArray[np.float32]) -> dict[str, float]:
     red, green, blue = product.T
     least, most = np.minimum(np.minimum(red, green), blue), np.maximum(np.maximum(red, green), blue)
     return {
@@ -85,14 +87,14 @@ def _light(product: NDArray[np.float32]) -> dict[str, float]:
     }
 
 
-def _edge(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _outer_pixels(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Outermost pixels of the product, those at the frame included."""
     from scipy.ndimage import binary_erosion
 
     return np.asarray(solid & ~binary_erosion(solid))
 
 
-def _outline(picture: NDArray[np.float32], solid: NDArray[np.bool_]) -> float:
+def _measure_outline(picture: NDArray[np.float32], solid: NDArray[np.bool_]) -> float:
     """Share of the outline near which the photo's gradient exceeds that of three quarters of the surroundings.
 
     The outline of a product runs along an edge of the photo. That of another photo's mask, or of a product detected in
@@ -100,7 +102,7 @@ def _outline(picture: NDArray[np.float32], solid: NDArray[np.bool_]) -> float:
     """
     from scipy import ndimage
 
-    line = _edge(solid)
+    line = _outer_pixels(solid)
     line[[0, -1]] = False
     line[:, [0, -1]] = False
     if line.sum() < 8:
@@ -120,7 +122,7 @@ def _outline(picture: NDArray[np.float32], solid: NDArray[np.bool_]) -> float:
     return float((steepest[line] > max(float(np.percentile(ring, 75)), 0.5)).mean())
 
 
-def _blur(view: Image.Image, cutout: Image.Image, scale: float) -> float:
+def _measure_blur(view: Image.Image, cutout: Image.Image, scale: float) -> float:
     """Sigma of the Gaussian that blurs the sharpest edges in and around the product.
 
     The steepest slope of an edge blurred by s, filtered with a Gaussian of a, is proportional to 1 / sqrt(s² + a²).

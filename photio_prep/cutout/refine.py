@@ -60,16 +60,16 @@ def fast(pixels: NDArray[np.uint8], belief: Floats, grain: float = 1.0) -> Float
     if not rim.any():
         return sharp
     window = around(rim, 2 * _FAR)
-    sharp[window] = _sharp(pixels[window], sharp[window], belief[window], rim[window], steps)
+    sharp[window] = _sharpen(pixels[window], sharp[window], belief[window], rim[window], steps)
     return sharp
 
 
-def _sharp(pixels: NDArray[np.uint8], sharp: Floats, belief: Floats, rim: Bools, steps: _Steps) -> Floats:
+def _sharpen(pixels: NDArray[np.uint8], sharp: Floats, belief: Floats, rim: Bools, steps: _Steps) -> Floats:
     busy = widened(rim, _BUSY)
     for radius, after in steps.filters:
         sharp = stretch(guided_in(busy, pixels, sharp, radius, steps.eps), *after)
     soft = stretch(edge_width(pixels), *_WIDTHS)
-    blurred = blurred_alpha(pixels, belief, rim) if _as_a_whole(soft, rim) else belief
+    blurred = blurred_alpha(pixels, belief, rim) if _is_defocused(soft, rim) else belief
     soft *= widened(rim, _FAR)
     return sharp + soft * (blurred - sharp)
 
@@ -81,10 +81,10 @@ def softness(pixels: NDArray[np.uint8], rim: Bools) -> Floats:
     between belong to other things.
     """
     soft = stretch(edge_width(pixels), *_WIDTHS)
-    return np.ones_like(soft) if _as_a_whole(soft, rim) else soft
+    return np.ones_like(soft) if _is_defocused(soft, rim) else soft
 
 
-def _as_a_whole(soft: Floats, rim: Bools) -> bool:
+def _is_defocused(soft: Floats, rim: Bools) -> bool:
     """Whether the product is out of focus as a whole: most of its rim is soft."""
     return bool(soft[rim].mean() > _MOSTLY)
 

@@ -42,10 +42,10 @@ def expand_variants(orders: Iterable[Order], count: int) -> Iterator[Order]:
     for order in orders:
         yield order
         for number in range(2, count + 1):
-            yield _other(order, number)
+            yield _create_variant(order, number)
 
 
-def _other(order: Order, number: int) -> Order:
+def _create_variant(order: Order, number: int) -> Order:
     request, origin = order.request, order.origin
     cutout = order.cutout
     if cutout is None and order.folder is not None:
@@ -93,7 +93,7 @@ def contact_sheet(root: Path, base: str, out: Path, *, overwrite: bool = False) 
     ):
         if entry.origin.variant and (final := final_of(entry, out)) is not None:
             finished[entry.origin.number] = final
-    tiles = [tile for number, path in sorted(finished.items()) if (tile := _tile(path, number)) is not None]
+    tiles = [tile for number, path in sorted(finished.items()) if (tile := _draw_tile(path, number)) is not None]
     if not tiles:
         return None
     columns = min(len(tiles), _COLUMNS)
@@ -115,10 +115,10 @@ def contact_sheet(root: Path, base: str, out: Path, *, overwrite: bool = False) 
     return sheet
 
 
-def _tile(path: Path, number: int) -> Image.Image | None:
+def _draw_tile(path: Path, number: int) -> Image.Image | None:
     try:
         data = files.read_own(path, DEFAULT_LIMITS.file_bytes)
-        picture = decode.picture(data, settings.limits(), at=_tiled).image.convert("RGB")
+        picture = decode.picture(data, settings.limits(), at=_tile_size).image.convert("RGB")
     except (OSError, PhotoRefused):
         return None  # not a final of ours
     tile = picture.resize((_TILE, max(round(picture.height * _TILE / picture.width), 1)), Image.Resampling.LANCZOS)
@@ -130,7 +130,7 @@ def _tile(path: Path, number: int) -> Image.Image | None:
     return tile
 
 
-def _tiled(size: Size) -> Size:
+def _tile_size(size: Size) -> Size:
     return Size(_TILE, max(round(size.height * _TILE / size.width), 1))
 
 
@@ -170,7 +170,7 @@ def keep(photo: str, number: int, out: Path, *, overwrite: bool = False) -> Kept
         OutputExists: Another file is there.
         StorageFailed: It cannot be written.
     """
-    variants = _variants(photo, out)
+    variants = _find_variants(photo, out)
     bases = sorted({entry.origin.base for entry in variants})
     if len(bases) != 1:
         problem = f"{len(bases)} photos with variants: {', '.join(bases)}" if bases else "it has no variants"
@@ -201,7 +201,7 @@ def keep(photo: str, number: int, out: Path, *, overwrite: bool = False) -> Kept
     return Kept(order, target, presets, writer.put(order, out, target, data, recipe))
 
 
-def _variants(photo: str, out: Path) -> list[Entry]:
+def _find_variants(photo: str, out: Path) -> list[Entry]:
     """Find the orders of the photos with variants that match `photo`."""
     orders = index.of(out / "orders").refresh()
     folder = Path(photo)

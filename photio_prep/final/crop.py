@@ -19,7 +19,7 @@ def unpad(result: Result, *, source: str = "", format_: str = "PNG", size: Size 
 
 def seen(answer: Image.Image, placement: Placement) -> Size:
     """Size in pixels of the photo's frame in an answer."""
-    left, top, right, bottom = _box(answer, placement)
+    left, top, right, bottom = _box_in_answer(answer, placement)
     return Size(max(1, round(right - left)), max(1, round(bottom - top)))
 
 
@@ -28,7 +28,7 @@ def crop(answer: Image.Image, placement: Placement, size: Size) -> Image.Image:
 
     It is cropped first: resize(box=...) alone reads past the box, and the padding would bleed into the edge.
     """
-    box = _box(answer, placement)
+    box = _box_in_answer(answer, placement)
     left, top = math.ceil(box[0] - _NEAR), math.ceil(box[1] - _NEAR)
     right, bottom = max(math.floor(box[2] + _NEAR), left + 1), max(math.floor(box[3] + _NEAR), top + 1)
     image = answer.crop((left, top, right, bottom))
@@ -45,7 +45,7 @@ def crop(answer: Image.Image, placement: Placement, size: Size) -> Image.Image:
 _NEAR = 1e-6
 
 
-def _box(answer: Image.Image, placement: Placement) -> tuple[float, float, float, float]:
+def _box_in_answer(answer: Image.Image, placement: Placement) -> tuple[float, float, float, float]:
     across, down = answer.width / placement.canvas.width, answer.height / placement.canvas.height
     left, top, right, bottom = placement.box
     return left * across, top * down, right * across, bottom * down

@@ -38,15 +38,15 @@ def figures(canvas: Image.Image, answer: Image.Image) -> Figures:
     sent, received = _planes(canvas.crop(box)), _planes(answer.crop(box))
     alpha: Floats = sent[3] / np.float32(255)
     product, greys = sent[:3], (sent[:3].mean(0), received.mean(0))
-    core = _inside(alpha)
-    right, down = _shift(alpha, *greys, core)
-    aligned, grey = (_moved(planes, -round(right), -round(down)) for planes in (received, greys[1]))
+    core = _select_core(alpha)
+    right, down = _measure_shift(alpha, *greys, core)
+    aligned, grey = (_move(planes, -round(right), -round(down)) for planes in (received, greys[1]))
     outline = _Outline(alpha, core, product, aligned)
     rim, growth = outline.measure_growth(_RIM)
     if abs(rim) < _WIDE:
         rim, growth = outline.measure_growth(_NARROW)
-    colour = float(np.linalg.norm(_lab(outline.colours[1]) - _lab(outline.colours[0])))
-    before, after = _detail(np.stack((greys[0], grey)), core) + _FLAT
+    colour = float(np.linalg.norm(_to_lab(outline.colours[1]) - _to_lab(outline.colours[0])))
+    before, after = _measure_detail(np.stack((greys[0], grey)), core) + _FLAT
     return Figures(*(round(float(value), 3) for value in (right, down, rim, growth, colour, after / before)))
 
 
@@ -55,7 +55,7 @@ def _planes(picture: Image.Image) -> Floats:
     return np.array([np.asarray(channel) for channel in picture.split()], dtype=np.float32)
 
 
-def _inside(alpha: Floats) -> Bools:
+def _select_core(alpha: Floats) -> Bools:
     """Select opaque pixels away from the edge; of a product of thin wires, the opaque or the most opaque ones."""
     from scipy.ndimage import binary_erosion
 
@@ -67,7 +67,7 @@ def _inside(alpha: Floats) -> Bools:
     return solid if solid.any() else alpha >= alpha.max()
 
 
-def _shift(alpha: Floats, product: Floats, received: Floats, core: Bools) -> tuple[float, float]:
+def _measure_shift(alpha: Floats, product: Floats, received: Floats, core: Bools) -> tuple[float, float]:
     """Shift (right, down) at which the product's gradients, and the edge along its outline, fit the answer best.
 
     Args:
@@ -85,15 +85,15 @@ def _shift(alpha: Floats, product: Floats, received: Floats, core: Bools) -> tup
     ours = ours * core
     loudest = 3 * float(np.hypot(*ours)[core].std()) + 1e-6
     steep, line = np.hypot(*_slopes(soft[1:]))
-    correlations = _fits(
+    correlations = _correlate(
         np.stack((*ours, line)), np.stack((*np.clip(theirs, -loudest, loudest), np.minimum(steep, 24)))
     )
     # Weight each by its peak relative to its spread.
-    fit = _loud(correlations[0] + correlations[1]) + _loud(correlations[2])
+    fit = _normalise(correlations[0] + correlations[1]) + _normalise(correlations[2])
     if float(np.ptp(fit)) < 1e-3:
         return 0.0, 0.0  # neither locates the product
     row, column = np.unravel_index(int(fit.argmax()), fit.shape)
-    return _peak(fit[row], int(column)) - _REACH, _peak(fit[:, column], int(row)) - _REACH
+    return _find_peak(fit[row], int(column)) - _REACH, _find_peak(fit[:, column], int(row)) - _REACH
 
 
 def _slopes(planes: Floats) -> Floats:
@@ -101,7 +101,7 @@ def _slopes(planes: Floats) -> Floats:
     return np.stack((np.gradient(planes, axis=2), np.gradient(planes, axis=1)))
 
 
-def _fits(templates: Floats, received: Floats) -> Floats:
+def _correlate(templates: Floats, received: Floats) -> Floats:
     """Correlate pairs of planes (N, H, W) for shifts up to _REACH pixels: (N, down, right)."""
     from scipy.fft import irfft2, next_fast_len, rfft2
 
@@ -111,12 +111,12 @@ def _fits(templates: Floats, received: Floats) -> Floats:
     return np.asarray(correlations[:, shifts[:, None], shifts], dtype=np.float32)
 
 
-def _loud(fit: Floats) -> Floats:
+def _normalise(fit: Floats) -> Floats:
     middle, spread = float(np.median(fit)), float(fit.std())
     return (fit - middle) / max(spread, 1e-6)
 
 
-def _peak(values: Floats, at: int) -> float:
+def _find_peak(values: Floats, at: int) -> float:
     """Position of the vertex of the parabola through a maximum and its neighbours."""
     if not 0 < at < len(values) - 1:
         return float(at)
@@ -125,7 +125,7 @@ def _peak(values: Floats, at: int) -> float:
     return at + (0.5 * (before - after) / bend if bend < 0 else 0.0)
 
 
-def _moved(planes: Floats, right: int, down: int) -> Floats:
+def _move(planes: Floats, right: int, down: int) -> Floats:
     """Move planes (..., H, W), edges repeated."""
     height, width = planes.shape[-2:]
     rows = np.clip(np.arange(height) - down, 0, height - 1)
@@ -216,8 +216,8 @@ def _mean_at(planes: Floats, where: Bools, places: NDArray[np.int32]) -> Floats:
     for first in range(0, len(flat), _WINDOWS):
         rows, columns = np.divmod(flat[first : first + _WINDOWS], width)
         window = (
-            _mirrored(rows[:, None] + steps, where.shape[0])[:, :, None],
-            _mirrored(columns[:, None] + steps, width)[:, None],
+            _reflect(rows[:, None] + steps, where.shape[0])[:, :, None],
+            _reflect(columns[:, None] + steps, width)[:, None],
         )
         weight = where[window] * bell
         sums = [np.einsum("nij,nij->n", plane[window], weight) for plane in planes]
@@ -225,7 +225,7 @@ def _mean_at(planes: Floats, where: Bools, places: NDArray[np.int32]) -> Floats:
     return np.asarray(means[:, whose])
 
 
-def _mirrored(places: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+def _reflect(places: NDArray[np.int64], length: int) -> NDArray[np.int64]:
     """Reflect places beyond the first and the last pixel."""
     reflected = np.minimum(np.maximum(places, -1 - places), 2 * length - 1 - places)
     return np.asarray(np.clip(reflected, 0, length - 1))
@@ -236,7 +236,7 @@ def _mean(planes: Floats, where: Bools) -> Floats:
     return np.asarray((planes * where).sum((1, 2)) / np.float32(where.sum()))
 
 
-def _detail(planes: Floats, core: Bools) -> NDArray[np.float64]:
+def _measure_detail(planes: Floats, core: Bools) -> NDArray[np.float64]:
     """Gradient energy of each of (N, H, W), without structures finer than `_FINE`."""
     from scipy.ndimage import gaussian_filter
 
@@ -244,7 +244,7 @@ def _detail(planes: Floats, core: Bools) -> NDArray[np.float64]:
     return np.array([float(plane[core].mean()) for plane in energy])
 
 
-def _lab(colour: Floats) -> NDArray[np.float64]:
+def _to_lab(colour: Floats) -> NDArray[np.float64]:
     """CIE L*a*b* (D65) of an sRGB colour in levels."""
     share = np.asarray(colour, dtype=np.float64) / 255
     linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)

@@ -71,20 +71,22 @@ def place(
     light = None
     out = answer
     if product != "generated":
-        out = scene(answer, _shifted(cutout.resize(answer.size, Image.Resampling.LANCZOS), moved), grown)
+        out = scene(answer, _move(cutout.resize(answer.size, Image.Resampling.LANCZOS), moved), grown)
     out = out if out.size == size else out.resize(size, Image.Resampling.LANCZOS)
     if product == "detail":
-        mask = _shifted(cutout.getchannel("A").resize(answer.size, Image.Resampling.BICUBIC), moved)
-        light = _light(answer, _shifted(view.resize(answer.size, Image.Resampling.BOX), moved), mask)
+        mask = _move(cutout.getchannel("A").resize(answer.size, Image.Resampling.BICUBIC), moved)
+        light = _light_change(answer, _move(view.resize(answer.size, Image.Resampling.BOX), moved), mask)
     core = equal = soft = outline = 0
-    for first, last, colours, levels, pixels in _bands(view, Upsampled(cutout.getchannel("A"), size), alpha, pure=pure):
-        here = _within(first, last, offset, size)
+    for first, last, colours, levels, pixels in _iter_bands(
+        view, Upsampled(cutout.getchannel("A"), size), alpha, pure=pure
+    ):
+        here = _clip_band(first, last, offset, size)
         if here is None:
             continue
         (rows, columns), part = here
         share = levels[part]
         if product != "generated":
-            above = colours[part] if light is None else _lit(colours[part], light, (rows, columns), size)
+            above = colours[part] if light is None else _relight(colours[part], light, (rows, columns), size)
             # Rounded, and exact where alpha is 0 or 255.
             out.paste(Image.fromarray(above), (columns.start, rows.start), Image.fromarray(share))
         shown = np.asarray(out.crop((columns.start, rows.start, columns.stop, rows.stop)))
@@ -103,14 +105,14 @@ def layer(
 ) -> Image.Image:
     """Cut the product (RGBA) out of `view`, at its size, with refined alpha and pure colours."""
     out = np.zeros((view.height, view.width, 4), np.uint8)
-    bands = _bands(view, Upsampled(cutout.getchannel("A"), view.size), alpha, pure=pure)
+    bands = _iter_bands(view, Upsampled(cutout.getchannel("A"), view.size), alpha, pure=pure)
     for first, last, colours, levels, _ in bands:
         out[first:last, :, :3], out[first:last, :, 3] = colours, levels
     out[out[..., 3] == 0] = 0
     return Image.fromarray(out)
 
 
-def _bands(
+def _iter_bands(
     view: Image.Image, upsampled: Upsampled, alpha: Image.Image | None, *, pure: bool
 ) -> Iterator[tuple[int, int, Bytes, Bytes, Bytes]]:
     """Yield bands: first row, last row (exclusive), the product's colours, its alpha, the photo's pixels."""
@@ -129,7 +131,7 @@ def _bands(
         yield first, last, colours[band], levels[band], pixels[band]
 
 
-def _within(
+def _clip_band(
     first: int, last: int, offset: tuple[int, int], size: tuple[int, int]
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]] | None:
     """Rows and columns of a band moved by `offset`, and the part of it inside the picture; None if outside."""
@@ -146,7 +148,7 @@ def _count(where: Bools) -> int:
     return int(np.count_nonzero(where))
 
 
-def _lit(colours: Bytes, light: list[Image.Image], target: tuple[slice, slice], size: tuple[int, int]) -> Bytes:
+def _relight(colours: Bytes, light: list[Image.Image], target: tuple[slice, slice], size: tuple[int, int]) -> Bytes:
     rows, columns = target
     width, height = size
     across, down = light[0].width / width, light[0].height / height
@@ -184,28 +186,28 @@ def scene(answer: Image.Image, cutout: Image.Image, grown: float = 0.0) -> Image
         known[:, mixed] = np.clip(through, 0, 255)
     known *= behind
     hidden = behind < 1
-    drawn = _pulled(np.concatenate((known, behind[None])))[:, hidden]
+    drawn = _push_pull(np.concatenate((known, behind[None])))[:, hidden]
     pixels[hidden] = np.rint(np.clip(drawn, 0, 255)).T
     return Image.fromarray(pixels)
 
 
-def _pulled(planes: Floats) -> Floats:
+def _push_pull(planes: Floats) -> Floats:
     """Fill colours from coarser levels: planes are colours times weight (3, H, W), and the weight."""
     weight = planes[3:]
     if min(weight.shape[1:]) <= 2 or (weight > 1 - _TINY).all():
         own = planes[:3] / np.maximum(weight, _TINY)
         return np.asarray(np.where(weight > _TINY, own, own.mean((1, 2), keepdims=True)), dtype=np.float32)
     height, width = weight.shape[1:]
-    small = _halved(planes)
+    small = _halve(planes)
     # A partly known pixel counts as known: means use known pixels only.
     full = np.minimum(1, small[3:] * 4)
     small[:3] *= full / np.maximum(small[3:], _TINY)
     small[3:] = full
-    around = _doubled(_pulled(small))[:, :height, :width]
+    around = _double(_push_pull(small))[:, :height, :width]
     return np.asarray(planes[:3] + (1 - weight) * around)
 
 
-def _halved(planes: Floats) -> Floats:
+def _halve(planes: Floats) -> Floats:
     """Halve the size by means of 2 x 2 pixels; at a far border of fewer."""
     if planes.shape[1] % 2:
         planes = np.concatenate((planes, planes[:, -1:]), 1)
@@ -215,7 +217,7 @@ def _halved(planes: Floats) -> Floats:
     return np.asarray((rows[..., ::2] + rows[..., 1::2]) * np.float32(0.25))
 
 
-def _doubled(planes: Floats) -> Floats:
+def _double(planes: Floats) -> Floats:
     """Double height and width, bilinear."""
     for axis in (1, 2):
         doubled = np.empty((*planes.shape[: axis + 1], 2, *planes.shape[axis + 1 :]), np.float32)
@@ -228,7 +230,7 @@ def _doubled(planes: Floats) -> Floats:
     return planes
 
 
-def _light(answer: Image.Image, small: Image.Image, mask: Image.Image) -> list[Image.Image]:
+def _light_change(answer: Image.Image, small: Image.Image, mask: Image.Image) -> list[Image.Image]:
     """Smooth difference of light between answer and photo: three planes, in levels."""
     from scipy.ndimage import gaussian_filter, minimum_filter
 
@@ -240,7 +242,7 @@ def _light(answer: Image.Image, small: Image.Image, mask: Image.Image) -> list[I
     return [Image.fromarray(gaussian_filter(change[..., channel] * weight, _LIGHT) / spread) for channel in range(3)]
 
 
-def _shifted(picture: Image.Image, moved: tuple[float, float]) -> Image.Image:
+def _move(picture: Image.Image, moved: tuple[float, float]) -> Image.Image:
     """Move a picture by shares of its width and height; the uncovered edge is empty."""
     right, down = moved[0] * picture.width, moved[1] * picture.height
     if right == 0 and down == 0:

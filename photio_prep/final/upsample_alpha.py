@@ -62,18 +62,18 @@ class Upsampled:
         """Compute the alpha of rows `first` to `last` (exclusive); `pixels` are the photo's (RGB)."""
         if self._alpha.size == self._size:
             return np.asarray(self._alpha)[first:last]
-        levels = np.array(self._scaled(self._alpha, (0, first, self._size[0], last), Image.Resampling.NEAREST))
+        levels = np.array(self._scale(self._alpha, (0, first, self._size[0], last), Image.Resampling.NEAREST))
         for above in range(first, last, _ROWS):
             below = min(above + _ROWS, last)
             top, bottom = max(above - self._margin, first), min(below + self._margin, last)
-            for left, right in self._edges(above, below):
+            for left, right in self._edge_runs(above, below):
                 start, end = max(left - self._margin, 0), min(right + self._margin, self._size[0])
-                part = self._part((start, top, end, bottom), pixels[top - first : bottom - first, start:end])
+                part = self._refine_part((start, top, end, bottom), pixels[top - first : bottom - first, start:end])
                 here = part[above - top : below - top, left - start : right - start]
                 levels[above - first : below - first, left:right] = here
         return levels
 
-    def _edges(self, above: int, below: int) -> Iterator[tuple[int, int]]:
+    def _edge_runs(self, above: int, below: int) -> Iterator[tuple[int, int]]:
         """First and last column (exclusive) of each run of columns with an edge in these rows."""
         across, down = self._size[0] / self._alpha.width, self._size[1] / self._alpha.height
         busy = self._busy[math.floor(above / down) : math.ceil(below / down)].any(0)
@@ -81,9 +81,9 @@ class Upsampled:
         for left, right in ends.reshape(-1, 2):
             yield math.floor(left * across), min(math.ceil(right * across), self._size[0])
 
-    def _part(self, box: tuple[int, int, int, int], pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _refine_part(self, box: tuple[int, int, int, int], pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         method = Image.Resampling.BICUBIC if self.times > 1 else Image.Resampling.LANCZOS
-        plain = np.clip(self._scaled(self._share, box, method), 0, 1)
+        plain = np.clip(self._scale(self._share, box, method), 0, 1)
         if self.times > 1:
             half = 0.5 / max(1.0, 0.8 * self.times)
             sharp = stretch(plain, 0.5 - half, 0.5 + half)
@@ -91,11 +91,11 @@ class Upsampled:
             if self.times >= _GUIDED and busy.any():
                 filtered = guided_in(busy, pixels, sharp, round(self.times / 2), _EPS)
                 sharp = np.where(busy, stretch(filtered, *_AFTER), sharp)
-            soft = self._scaled(self._soft, box, Image.Resampling.BILINEAR)
+            soft = self._scale(self._soft, box, Image.Resampling.BILINEAR)
             plain = sharp + np.clip(soft, 0, 1) * (plain - sharp)
         return clean(np.rint(plain * 255).astype(np.uint8))
 
-    def _scaled(self, plane: Image.Image, box: tuple[int, int, int, int], method: Image.Resampling) -> NDArray[Any]:
+    def _scale(self, plane: Image.Image, box: tuple[int, int, int, int], method: Image.Resampling) -> NDArray[Any]:
         left, top, right, bottom = box
         across, down = plane.width / self._size[0], plane.height / self._size[1]
         source_box = (left * across, top * down, right * across, bottom * down)

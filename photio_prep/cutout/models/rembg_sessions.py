@@ -29,7 +29,7 @@ def import_session(module: str, name: str) -> Any:  # noqa: ANN401  rembg has no
         ModelUnavailable: rembg is not installed, or has no such session.
     """
     with _LOADING:
-        _package()
+        _register_alias()
         try:
             return getattr(importlib.import_module(f"{_ALIAS}.{module}"), name)
         except (ImportError, AttributeError) as error:
@@ -45,7 +45,7 @@ def import_all() -> dict[str, Any]:
         ModelUnavailable: rembg is not installed, or does not load.
     """
     with _LOADING:
-        package = _package()
+        package = _register_alias()
         try:
             if not hasattr(package, "sessions_names") and package.__spec__ and package.__spec__.loader:
                 package.__spec__.loader.exec_module(package)
@@ -57,7 +57,7 @@ def import_all() -> dict[str, Any]:
     return registry
 
 
-def _package() -> ModuleType:
+def _register_alias() -> ModuleType:
     """Register the sub-package under the alias; its `__init__`, which imports all sessions, is not run."""
     if _ALIAS not in sys.modules:
         rembg = importlib.util.find_spec("rembg")

@@ -41,19 +41,19 @@ def belief(network: Network, image: Image.Image, enough: float, high: float = 0)
         enough: Minimum peak for a second pass.
         high: Upward shift of the network's prediction, in its pixels, 0..1.
     """
-    first = _lowered(_probable(network(image)), high)
+    first = _shift_down(_clean(network(image)), high)
     first_fit = _fit(first, image.size)
     grain = max(image.size) / max(first.shape)
     if max(first.shape) > _FEW_PIXELS or first.max() < enough:
         return Belief(first_fit, first, grain)
-    left, top, right, bottom = box = _around(first, image.size)
+    left, top, right, bottom = box = _crop_box(first, image.size)
     if (right - left) * (bottom - top) > _CLOSE_ENOUGH * image.width * image.height:
         return Belief(first_fit, first, grain)
-    closer = _lowered(_probable(network(image.crop(box))), high)
+    closer = _shift_down(_clean(network(image.crop(box))), high)
     if closer.max() < enough:
         return Belief(first_fit, first, grain)
     merged = first_fit.copy()
-    merged[top:bottom, left:right] = _agreed(
+    merged[top:bottom, left:right] = _merge(
         np.asarray(image)[top:bottom, left:right],
         first_fit[top:bottom, left:right],
         _fit(closer, (right - left, bottom - top)),
@@ -62,9 +62,9 @@ def belief(network: Network, image: Image.Image, enough: float, high: float = 0)
     return Belief(merged, first, max(right - left, bottom - top) / max(closer.shape))
 
 
-def _agreed(pixels: NDArray[np.uint8], first: Floats, second: Floats, reach: int) -> Floats:
+def _merge(pixels: NDArray[np.uint8], first: Floats, second: Floats, reach: int) -> Floats:
     """Merge both passes in the crop: within `reach` of the outline the second counts."""
-    near = box_mean(_outline(first >= 0.5, reach).astype(np.float32), _SMOOTH)
+    near = box_mean(_outline_band(first >= 0.5, reach).astype(np.float32), _SMOOTH)
     # Elsewhere they differ about whole parts: a part that only one pass predicts usually exists.
     merged = near * second + (1 - near) * np.maximum(first, second)
     # Out of focus the crop has no more detail, and less context.
@@ -73,11 +73,11 @@ def _agreed(pixels: NDArray[np.uint8], first: Floats, second: Floats, reach: int
     return np.asarray(merged, dtype=np.float32)
 
 
-def _probable(prediction: Floats) -> Floats:
+def _clean(prediction: Floats) -> Floats:
     return np.clip(np.nan_to_num(prediction), 0, 1)
 
 
-def _lowered(prediction: Floats, share: float) -> Floats:
+def _shift_down(prediction: Floats, share: float) -> Floats:
     """Shift down by `share` of a pixel."""
     return (
         prediction
@@ -91,7 +91,7 @@ def _fit(prediction: Floats, size: tuple[int, int]) -> Floats:
     return np.clip(np.asarray(large, dtype=np.float32), 0, 1)
 
 
-def _around(prediction: Floats, size: tuple[int, int]) -> tuple[int, int, int, int]:
+def _crop_box(prediction: Floats, size: tuple[int, int]) -> tuple[int, int, int, int]:
     product = prediction > prediction.max() / 2
     rows, columns = np.flatnonzero(product.any(1)), np.flatnonzero(product.any(0))
     across, down = size[0] / prediction.shape[1], size[1] / prediction.shape[0]
@@ -105,5 +105,5 @@ def _around(prediction: Floats, size: tuple[int, int]) -> tuple[int, int, int, i
     )
 
 
-def _outline(product: NDArray[np.bool_], reach: int) -> Bools:
+def _outline_band(product: NDArray[np.bool_], reach: int) -> Bools:
     return widened(product, reach) & widened(~product, reach)

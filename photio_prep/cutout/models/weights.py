@@ -30,7 +30,7 @@ def pinned(weights: Weights, folder: Path | None = None) -> str | None:
     if weights.sha256:
         return weights.sha256
     try:
-        text = _pin(path(weights, folder)).read_text(encoding="ascii")
+        text = _pin_path(path(weights, folder)).read_text(encoding="ascii")
     except (OSError, ValueError):
         return None
     return text[:64] if re.match(r"[0-9a-f]{64}\b", text) else None
@@ -53,7 +53,7 @@ def verify(weights: Weights, folder: Path | None = None, keep: list[bytes] | Non
     if not installed(weights, folder):
         raise ModelUnavailable("its weights are not installed", again, subject=subject)
     try:
-        fault = _fault(weights, pin, *measured(file, keep))
+        fault = _describe_fault(weights, pin, *measured(file, keep))
     except (OSError, ValueError) as error:
         fault = str(error)
     if fault:
@@ -113,7 +113,7 @@ def pull_best(
         StorageFailed: The folder cannot be written.
     """
     for weights in catalog():
-        if weights.commercial is not False and weights.family != "u2net" and _ready(weights, folder):
+        if weights.commercial is not False and weights.family != "u2net" and _find_verified(weights, folder):
             return weights
     silent: set[str] = set()
     faults: list[ModelUnavailable] = []
@@ -128,10 +128,10 @@ def pull_best(
             else:
                 return weights
     problem = "no model is available: " + "; ".join(f"{fault.subject}: {fault.found}" for fault in faults)
-    raise ModelUnavailable(problem, _elsewhere(folder or default_folder(), "a model's file"), subject="model auto")
+    raise ModelUnavailable(problem, _manual_fix(folder or default_folder(), "a model's file"), subject="model auto")
 
 
-def _elsewhere(folder: Path, file: str) -> str:
+def _manual_fix(folder: Path, file: str) -> str:
     return f"Connect to the network, or copy {file} into {folder} and run this again"
 
 
@@ -145,16 +145,16 @@ def _pull(
 ) -> Path:
     subject = f"model {weights.name}"
     refuse_licence(weights, (weights.name,) if accept_licence else ())
-    if ready := _ready(weights, folder):
+    if ready := _find_verified(weights, folder):
         return ready
     target = path(weights, folder)
-    fix = _elsewhere(target.parent, target.name)
+    fix = _manual_fix(target.parent, target.name)
     if offline:
         raise ModelUnavailable("it would have to be fetched, and --offline forbids that", fix, subject=subject)
     faults = []
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(target.parent)
+        _remove_stale(target.parent)
         for source in weights.sources:
             if source.place in silent:
                 faults.append(f"{source.place}: did not answer before")
@@ -163,7 +163,7 @@ def _pull(
                 try:
                     return _publish(weights, source, target, Path(scratch), progress)
                 except SourceFailed as error:
-                    faults.append(f"{source.place}: {_brief(str(error))}")
+                    faults.append(f"{source.place}: {_shorten(str(error))}")
                     if error.unreachable:
                         silent.add(source.place)
     except OSError as error:
@@ -178,15 +178,15 @@ def _publish(weights: Weights, source: Source, target: Path, scratch: Path, prog
         source.fetch(Sink(file, weights.size, progress), scratch)
         sync(file)
     size, sha, weak = measured(part)
-    if fault := _fault(weights, pinned(weights, target.parent), size, sha, weak):
+    if fault := _describe_fault(weights, pinned(weights, target.parent), size, sha, weak):
         raise SourceFailed(f"it has another file: {fault}")
-    _record(weights, target, sha)
+    _record_pin(weights, target, sha)
     part.replace(target)
     sync_folder(target.parent)
     return target
 
 
-def _ready(weights: Weights, folder: Path | None) -> Path | None:
+def _find_verified(weights: Weights, folder: Path | None) -> Path | None:
     """Path of verified weights, or None; a file copied there by the user is pinned first if its MD5 matches."""
     target = path(weights, folder)
     if weights.md5 and pinned(weights, folder) is None and installed(weights, folder):
@@ -194,25 +194,25 @@ def _ready(weights: Weights, folder: Path | None) -> Path | None:
             size, sha, weak = measured(target)
         except (OSError, ValueError):
             return None
-        if not _fault(weights, None, size, sha, weak):
-            _record(weights, target, sha)
+        if not _describe_fault(weights, None, size, sha, weak):
+            _record_pin(weights, target, sha)
     try:
         return verify(weights, folder)
     except ModelUnavailable:
         return None
 
 
-def _pin(target: Path) -> Path:
+def _pin_path(target: Path) -> Path:
     return target.with_name(f"{target.name}.sha256")
 
 
-def _record(weights: Weights, target: Path, sha: str) -> None:
+def _record_pin(weights: Weights, target: Path, sha: str) -> None:
     """Pin weights that the catalogue pins by MD5 only, in the format of `sha256sum`."""
     if pinned(weights, target.parent) is None:
-        write_whole(_pin(target), f"{sha}  {target.name}\n".encode("ascii"))
+        write_whole(_pin_path(target), f"{sha}  {target.name}\n".encode("ascii"))
 
 
-def _fault(weights: Weights, pin: str | None, size: int, sha: str, weak: str) -> str:
+def _describe_fault(weights: Weights, pin: str | None, size: int, sha: str, weak: str) -> str:
     """Describe how size and hashes differ from the expected ones; "" if they match."""
     if weights.size is not None and size != weights.size:
         return f"{size:,} bytes instead of {weights.size:,}"
@@ -226,7 +226,7 @@ def _fault(weights: Weights, pin: str | None, size: int, sha: str, weak: str) ->
 _SCRATCH = ".pull-"
 
 
-def _sweep(folder: Path) -> None:
+def _remove_stale(folder: Path) -> None:
     """Remove scratch folders of pulls killed a day ago, by the file system's clock, which may differ from ours."""
     with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=folder) as fresh:
         now = Path(fresh).stat().st_mtime
@@ -235,7 +235,7 @@ def _sweep(folder: Path) -> None:
                 shutil.rmtree(left, ignore_errors=True)
 
 
-def _brief(text: str) -> str:
+def _shorten(text: str) -> str:
     """Shorten to 200 characters and remove user name and password from URLs."""
     text = re.sub(r"//[^/@\s]+@", "//", text)
     return text if len(text) <= 200 else f"{text[:199]}…"
