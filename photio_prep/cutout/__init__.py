@@ -1,1 +1,16 @@
-"""cutout: see docs/design/architecture.md."""
+"""Cut the product out of a photo and place it on the canvas.
+
+options: how edges and parts of the cutout are made.
+matte: mask, alpha or segmenter -> cutout.
+mask: mask options on alpha: specks, holes, growth, feather.
+refine: a network's probability -> alpha along the picture's edges.
+defocus: alpha of a product that is out of focus.
+foreground: colours of the soft rim without the background.
+pad: cutout -> canvas.
+framing: frame of a photo around its product.
+reframe: reframe a photo on its product.
+advice: what each canvas size does to a photo and its product.
+measure: figures of a cutout.
+gate: reasons to warn about a cutout, or to stop, before payment.
+models: the segmenters.
+"""

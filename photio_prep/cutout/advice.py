@@ -1,4 +1,4 @@
-"""A photo and its product -> what each recommended size does to them, and what framing it anew would gain."""
+"""What each recommended canvas size does to a photo and its product, and what reframing would gain."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from photio_prep.types import Cutout
 
 
 class Product(NamedTuple):
-    """A product in its photo: its box and area there, in the photo's pixels, and the sides where the photo cuts it."""
+    """Box and area (photo pixels) of a product, and the sides on which the photo cuts it off."""
 
     box: Box
     area: float
@@ -18,9 +18,9 @@ class Product(NamedTuple):
 
 
 class Advice(NamedTuple):
-    """What one size does: the placement of the photo, and of a frame around the product; pixels of the product sent.
+    """One canvas size: placement of the photo and of a frame around the product.
 
-    `product` and `reframed_product` are how many pixels of it the generator really sees.
+    `product` and `reframed_product`: pixels of the product on the canvas.
     """
 
     size: Recommended
@@ -32,17 +32,17 @@ class Advice(NamedTuple):
 
     @property
     def padding(self) -> float:
-        """Share of the canvas, 0..1, that is padding and cropped away again."""
+        """Share of the canvas (0..1) that is padding, cropped away from the answer."""
         return 1 - self.way.used
 
     @property
     def gain(self) -> float | None:
-        """How many times as many pixels of the product the generator sees when the photo is framed anew."""
+        """Factor by which reframing increases the product's pixels on the canvas."""
         return self.reframed_product / self.product if self.reframed_product and self.product else None
 
 
 def product_of(cutout: Cutout, photo: Size) -> Product:
-    """The product of a cutout that was made in the photo's own frame."""
+    """Measure the product in a cutout of the whole photo."""
     size, cut = Size(*cutout.image.size), cut_sides(cutout.image)
     covered = float(np.asarray(cutout.image.getchannel("A"), dtype=np.float64).sum()) / 255
     box = in_photo(box_of(cutout.image), size, photo, cut)
@@ -50,20 +50,20 @@ def product_of(cutout: Cutout, photo: Size) -> Product:
 
 
 def advice(photo: Size, product: Product | None, framing: Framing) -> tuple[Advice, ...]:
-    """What each size does to a photo of this size, undocumented ones too; without a product the rest is None."""
+    """List all canvas sizes, undocumented ones too, for a photo. Without a product the product fields are None."""
     chosen = snap(photo)
-    found = []
-    for each in offered(undocumented=True):
-        way = place(photo, each.size)
+    rows = []
+    for size in offered(undocumented=True):
+        placement = place(photo, size.size)
         if product is None:
-            found.append(Advice(each, each == chosen, way))
+            rows.append(Advice(size, size == chosen, placement))
             continue
-        frame = framing.around(product.box, each.size, product.cut)
-        again = place(frame.size, each.size)
-        seen = (_pixels(product, way), _pixels(product, again))
-        found.append(Advice(each, each == chosen, way, seen[0], again, seen[1]))
-    return tuple(found)
+        frame = framing.around(product.box, size.size, product.cut)
+        reframed = place(frame.size, size.size)
+        pixels = (_pixels(product, placement), _pixels(product, reframed))
+        rows.append(Advice(size, size == chosen, placement, pixels[0], reframed, pixels[1]))
+    return tuple(rows)
 
 
-def _pixels(product: Product, way: Placement) -> int:
-    return round(product.area * way.box.size.area / way.source.area)
+def _pixels(product: Product, placement: Placement) -> int:
+    return round(product.area * placement.box.size.area / placement.source.area)

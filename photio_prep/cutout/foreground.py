@@ -1,4 +1,4 @@
-"""The rim of a cutout: its colours without the background, its alpha without haze."""
+"""Foreground colours of a cutout's soft rim, and alpha without haze."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,98 +9,96 @@ from photio_prep.imaging.tiles import Bools, Floats, box_mean, over_tiles, widen
 
 Bytes = NDArray[np.uint8]
 
-# Resampling overshoots by a level or two: below is nothing, within as much of 255 is opaque.
+# Resampling overshoots by a level or two: below this is 0, within as much of 255 is opaque.
 _SNAP = 4
 _SNAPPED = np.array([0 if level < _SNAP else 255 if level > 255 - _SNAP else level for level in range(256)], np.uint8)
 # Alpha up to this level is haze unless the product itself is near: 8 px to each side is less than 12 px diagonally.
 _HAZE = 8
 _NEAR = 8
-# The passes of the blur fusion. The wide one looks for colours beyond the widest rim, on a picture this many times
-# smaller; the narrow ones (radii) bring the detail back. Measured: measurements/cutouts.md.
+# Passes of the blur fusion. The wide one reaches beyond the widest rim, on a picture reduced by this factor; the narrow
+# ones (radii) bring the detail back. Measured: measurements/cutouts.md.
 _SMALLER, _WIDE, _NARROW = 8, 6, (8, 3, 1)
 _TINY = 1e-5
 
 
 def clean(levels: Bytes, *, haze: bool = False) -> Bytes:
-    """Alpha that is exactly 0 outside and exactly 255 in the core: both ends are snapped.
+    """Snap alpha (H, W) to exactly 0 outside and exactly 255 in the core.
 
-    Args:
-        levels: (H, W). What is half covered or more counts as the product.
-        haze: Take away what is hardly covered and not near the product, too.
+    `haze`: also remove faint alpha that is not near the product (alpha of 128 or more).
     """
-    found = np.asarray(_SNAPPED[levels], dtype=np.uint8)
-    faint = (found > 0) & (found <= _HAZE)
+    snapped = np.asarray(_SNAPPED[levels], dtype=np.uint8)
+    faint = (snapped > 0) & (snapped <= _HAZE)
     if haze and faint.any():
-        found[faint & ~widened(found >= 128, _NEAR)] = 0
-    return found
+        snapped[faint & ~widened(snapped >= 128, _NEAR)] = 0
+    return snapped
 
 
 def foreground(pixels: Bytes, levels: Bytes) -> Bytes:
-    """The product's own colours: what the background mixed into the soft rim is taken out again.
+    """Estimate the product's own colours: remove the background from the soft rim.
 
     Blur fusion (Forte, "Approximate Fast Foreground Colour Estimation", ICIP 2021) from coarse to fine: the colours of
-    both sides are means weighted with alpha, and what they do not explain of a pixel is given back to both. Pixels
-    that are opaque keep their colour exactly.
+    both sides are means weighted with alpha, and the residual of a pixel is added to both. Opaque pixels keep their
+    colour exactly.
 
     Args:
-        pixels: (H, W, 3), sRGB values as they are: viewers and generators mix those, not light.
+        pixels: (H, W, 3), sRGB values, not linear light: viewers and generators mix those.
         levels: (H, W) alpha.
     """
     soft = (levels > 0) & (levels < 255)
     if not soft.any():
         return pixels
     window = around(soft, _SMALLER * _WIDE)
-    found = pixels.copy()
-    found[window] = _foreground(pixels[window], levels[window], soft[window])
-    return found
+    colours = pixels.copy()
+    colours[window] = _estimate_window(pixels[window], levels[window], soft[window])
+    return colours
 
 
-def _foreground(pixels: Bytes, levels: Bytes, soft: Bools) -> Bytes:
+def _estimate_window(pixels: Bytes, levels: Bytes, soft: Bools) -> Bytes:
     alpha = levels.astype(np.float32) / np.float32(255)
-    planes = [*pixels.transpose(2, 0, 1), *_wide(pixels, alpha), alpha]
-    found = over_tiles(soft, sum(_NARROW), _fused, planes, np.empty((3, *alpha.shape), np.float32))
+    planes = [*pixels.transpose(2, 0, 1), *_mean_sides(pixels, alpha), alpha]
+    estimate = over_tiles(soft, sum(_NARROW), _fuse, planes, np.empty((3, *alpha.shape), np.float32))
     mixed = pixels.copy()
-    mixed[soft] = np.rint(found[:, soft].T).astype(np.uint8)
+    mixed[soft] = np.rint(estimate[:, soft].T).astype(np.uint8)
     return mixed
 
 
-def _fused(stack: Floats) -> Floats:
-    """(N, 10, S, S): what is seen, the product's colour, the background's, alpha -> the product's colour."""
-    seen, product, behind, share = stack[:, :3], stack[:, 3:6], stack[:, 6:9], stack[:, 9:]
+def _fuse(stack: Floats) -> Floats:
+    """(N, 10, S, S): picture, product colour, background colour, alpha -> product colour."""
+    picture, product, background, share = stack[:, :3], stack[:, 3:6], stack[:, 6:9], stack[:, 9:]
     for radius in _NARROW:
-        left = seen - share * product - (1 - share) * behind
-        product = np.clip(product + share * left, 0, 255)
-        means = box_mean(np.concatenate((product * share, behind * (1 - share), share), axis=1), radius)
-        product, behind = means[:, :3] / (means[:, 6:] + _TINY), means[:, 3:6] / (1 - means[:, 6:] + _TINY)
-        behind = np.clip(behind + (1 - share) * (seen - share * product - (1 - share) * behind), 0, 255)
-    left = seen - share * product - (1 - share) * behind
-    return np.asarray(np.clip(product + share * left, 0, 255), dtype=np.float32)
+        residual = picture - share * product - (1 - share) * background
+        product = np.clip(product + share * residual, 0, 255)
+        means = box_mean(np.concatenate((product * share, background * (1 - share), share), axis=1), radius)
+        product, background = means[:, :3] / (means[:, 6:] + _TINY), means[:, 3:6] / (1 - means[:, 6:] + _TINY)
+        background = np.clip(background + (1 - share) * (picture - share * product - (1 - share) * background), 0, 255)
+    residual = picture - share * product - (1 - share) * background
+    return np.asarray(np.clip(product + share * residual, 0, 255), dtype=np.float32)
 
 
-def _wide(pixels: Bytes, alpha: Floats) -> list[Floats]:
-    """The mean colours of the product and of the background around each pixel, three planes (H, W) each."""
+def _mean_sides(pixels: Bytes, alpha: Floats) -> list[Floats]:
+    """Mean colours of the product and of the background around each pixel: three planes (H, W) each."""
     height, width = alpha.shape
-    share = _blocks(alpha)
-    products, wholes = [], []
+    share = _mean_blocks(alpha)
+    products, totals = [], []
     for plane in pixels.transpose(2, 0, 1):
         image = plane.astype(np.float32)
-        wholes.append(_blocks(image))
+        totals.append(_mean_blocks(image))
         image *= alpha
-        products.append(_blocks(image))
-    small = np.stack((*products, *wholes, share))
+        products.append(_mean_blocks(image))
+    small = np.stack((*products, *totals, share))
     small[3:6] -= small[:3]
     rows, columns = share.shape
-    # Where one side is out of sight altogether, the mean of the whole picture is better than black.
+    # Where one side is not in the window, the mean of the picture is better than black.
     means = box_mean(small, _WIDE) + _TINY * small.mean((1, 2), keepdims=True)
     share = means[6:]
     sides = np.concatenate((means[:3] / (share + _TINY**2), means[3:6] / (1 + _TINY - share + _TINY**2)))
-    whole = columns * _SMALLER, rows * _SMALLER
-    large = [Image.fromarray(plane).resize(whole, Image.Resampling.BILINEAR) for plane in sides]
+    size = columns * _SMALLER, rows * _SMALLER
+    large = [Image.fromarray(plane).resize(size, Image.Resampling.BILINEAR) for plane in sides]
     return [np.asarray(plane)[:height, :width] for plane in large]
 
 
-def _blocks(plane: Floats) -> Floats:
-    """The means of squares of `_SMALLER` pixels; at the far borders, of what there is of them."""
+def _mean_blocks(plane: Floats) -> Floats:
+    """Means of squares of `_SMALLER` pixels; at the far borders the squares are smaller."""
     down, across = (np.arange(0, length, _SMALLER) for length in plane.shape)
     sums = np.add.reduceat(np.add.reduceat(plane, down, axis=0), across, axis=1)
     counts = [np.diff(starts, append=length) for starts, length in zip((down, across), plane.shape, strict=True)]

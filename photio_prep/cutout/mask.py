@@ -1,94 +1,93 @@
-"""What belongs to the product: its parts, its holes, and how far it reaches."""
+"""Mask options applied to alpha: specks, holes, growth, feather."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from photio_prep.cutout.options import CutoutOptions
 from photio_prep.cutout.refine import around
+from photio_prep.imaging.tiles import Bools
 
 Bytes = NDArray[np.uint8]
-Bools = NDArray[np.bool_]
 
-# Half covered or more is product.
+# Alpha from which a pixel is product.
 _HALF = 128
-# What is fainter than this holds nothing together: a shadow must not tie a speck to the product.
+# Alpha from which pixels connect parts: a faint shadow must not join a speck to the product.
 _FAINT = 16
-# A hole of less than this share of its product's area, and no more than this many pixels, is the network's doubt.
+# A pinhole: below this share of the product's area, of at most so many pixels, with alpha above _DOUBT everywhere.
+# More than _MESH of them are a mesh.
 _PINHOLE, _PINHOLE_PIXELS, _DOUBT, _MESH = 0.0005, 64, 64, 8
-# How many pixels networks fade out over at the frame, and what is still product there.
+# Networks fade out over so many pixels at the frame; from this alpha on those are product.
 _FADES, _FAINTLY = 4, 64
-# Along the outer outline this many pixels may be softly covered.
+# Width in pixels of the soft rim along the outer outline.
 _RIM = 3
 _EIGHT = np.ones((3, 3), dtype=bool)
 
 
-def shaped(levels: Bytes, wishes: CutoutOptions) -> Bytes:
-    """The alpha with specks dropped, holes as wished, grown or shrunk, feathered."""
-    found = without_specks(levels, wishes.specks)
-    if wishes.holes != "keep":
-        found = filled(found, pinholes_only=wishes.holes == "auto")
-    if wishes.grow:
-        found = grown(found, wishes.grow)
-    if wishes.feather:
-        found = feathered(found, wishes.feather)
-    return found
+def shaped(levels: Bytes, options: CutoutOptions) -> Bytes:
+    """Apply the options to alpha (H, W): specks, holes, growth, feather, in this order."""
+    alpha = without_specks(levels, options.specks)
+    if options.holes != "keep":
+        alpha = filled(alpha, pinholes_only=options.holes == "auto")
+    if options.grow:
+        alpha = grown(alpha, options.grow)
+    if options.feather:
+        alpha = feathered(alpha, options.feather)
+    return alpha
 
 
 def without_specks(levels: Bytes, share: float) -> Bytes:
-    """Without the parts whose half-covered area is less than `share` of the largest part's.
+    """Remove parts whose half-opaque area is less than `share` of the largest part's.
 
-    A part that is soft everywhere has no such area: it goes too, unless nothing is left.
+    A part that is soft everywhere has no such area. It is removed too, unless all parts are soft.
     """
     from scipy.ndimage import label
 
-    seen = levels >= _FAINT
-    if not share or not seen.any():
+    visible = levels >= _FAINT
+    if not share or not visible.any():
         return levels
-    window = around(seen, 0)
-    parts, count = label(seen[window], _EIGHT)
+    window = around(visible, 0)
+    parts, count = label(visible[window], _EIGHT)
     if count < 2:
         return levels
     areas = np.bincount(parts[levels[window] >= _HALF], minlength=count + 1)
     areas[0] = 0
     if not areas.any():
         return levels
-    keep = areas >= max(1, share * areas.max())
-    # The faint rim around a part belongs to it; around a speck it goes with it.
-    keep[0] = True
-    found = levels.copy()
-    found[window][~keep[parts]] = 0
-    return _without_lonely(found)
+    is_kept = areas >= max(1, share * areas.max())
+    # The faint rim around a speck is removed with it.
+    is_kept[0] = True
+    alpha = levels.copy()
+    alpha[window][~is_kept[parts]] = 0
+    return _remove_detached(alpha)
 
 
-def _without_lonely(levels: Bytes) -> Bytes:
-    """Without faint remains that touch nothing of the product."""
+def _remove_detached(levels: Bytes) -> Bytes:
+    """Remove faint remains that do not touch the product."""
     from scipy.ndimage import label
 
     window = around(levels > 0, 0)
-    seen = levels[window]
-    parts, count = label(seen > 0, _EIGHT)
+    part = levels[window]
+    parts, count = label(part > 0, _EIGHT)
     if count < 2:
         return levels
-    real = np.zeros(count + 1, dtype=bool)
-    real[parts[seen >= _HALF]] = True
-    found = levels.copy()
-    found[window][~real[parts]] = 0
-    return found
+    is_product = np.zeros(count + 1, dtype=bool)
+    is_product[parts[part >= _HALF]] = True
+    alpha = levels.copy()
+    alpha[window][~is_product[parts]] = 0
+    return alpha
 
 
 def filled(levels: Bytes, *, pinholes_only: bool) -> Bytes:
-    """With what is enclosed by the product opaque: everything, or only holes too small to be anything real.
-
-    A gap that reaches the frame is no hole.
-    """
+    """Make holes in the product opaque: all of them, or only pinholes. A gap that reaches the frame is not a hole."""
     from scipy.ndimage import binary_fill_holes, label, minimum
 
     product = levels >= _HALF
     if not pinholes_only:
-        return np.where(binary_fill_holes(product) & (levels < 255) & _deep(product), 255, levels).astype(np.uint8)
+        return np.where(binary_fill_holes(product) & (levels < 255) & _inner_area(product), 255, levels).astype(
+            np.uint8
+        )
     if not product.any():
         return levels
-    # Around its box everything is open.
     window = around(product, 0)
     holes, count = label(~product[window])
     outside = np.zeros(count + 1, dtype=bool)
@@ -97,27 +96,27 @@ def filled(levels: Bytes, *, pinholes_only: bool) -> Bytes:
     if outside.all():
         return levels
     areas = np.bincount(holes.ravel(), minlength=count + 1)
-    # A real hole is seen through somewhere.
+    # A real hole is transparent somewhere.
     deepest = np.concatenate(([0], minimum(levels[window], holes, np.arange(1, count + 1))))
-    chosen = (areas <= min(_PINHOLE_PIXELS, _PINHOLE * product.sum())) & (deepest > _DOUBT)
-    chosen[outside] = False
-    # A mesh is all holes, and its smallest ones are never quite clear.
-    if chosen.sum() > _MESH:
+    is_pinhole = (areas <= min(_PINHOLE_PIXELS, _PINHOLE * product.sum())) & (deepest > _DOUBT)
+    is_pinhole[outside] = False
+    # The smallest holes of a mesh are never quite transparent.
+    if is_pinhole.sum() > _MESH:
         return levels
-    found = levels.copy()
-    found[window][chosen[holes]] = 255
-    return found
+    alpha = levels.copy()
+    alpha[window][is_pinhole[holes]] = 255
+    return alpha
 
 
-def _deep(product: Bools) -> Bools:
-    """Inside the outer outline, the soft rim along it left out."""
+def _inner_area(product: Bools) -> Bools:
+    """Area inside the outer outline, without its soft rim."""
     from scipy.ndimage import binary_erosion, binary_fill_holes
 
     return np.asarray(binary_erosion(binary_fill_holes(product), _EIGHT, iterations=_RIM, border_value=1))
 
 
 def grown(levels: Bytes, pixels: float) -> Bytes:
-    """The product's outline moved outwards by `pixels` (inwards where negative); its soft rim moves along."""
+    """Move the outline outwards by `pixels` (inwards if negative), with its soft rim."""
     from scipy.ndimage import distance_transform_edt, map_coordinates
 
     if pixels < 0:
@@ -126,31 +125,32 @@ def grown(levels: Bytes, pixels: float) -> Bytes:
     if not product.any() or product.all():
         return levels
     here = np.indices(levels.shape, dtype=np.float32)
-    far, inwards = distance_transform_edt(~product, return_indices=True)
-    deep, outwards = distance_transform_edt(product, return_indices=True)
-    # Each pixel shows what lies `pixels` nearer to the product's middle, along the way to the nearest pixel over there.
-    way = np.where(product, here - outwards, inwards - here) / np.maximum(np.where(product, deep, far), 1)
-    moved = map_coordinates(levels.astype(np.float32), here + way * pixels, order=1, mode="nearest")
+    distance_outside, inwards = distance_transform_edt(~product, return_indices=True)
+    distance_inside, outwards = distance_transform_edt(product, return_indices=True)
+    # Each pixel samples the alpha `pixels` further inwards, along the line to the nearest pixel across the outline.
+    direction = np.where(product, here - outwards, inwards - here) / np.maximum(
+        np.where(product, distance_inside, distance_outside), 1
+    )
+    moved = map_coordinates(levels.astype(np.float32), here + direction * pixels, order=1, mode="nearest")
     return np.asarray(np.maximum(levels, np.rint(moved)), dtype=np.uint8)
 
 
 def flush(levels: Bytes) -> Bytes:
-    """A product that the frame cuts is opaque up to the frame: networks fade out over the last pixels.
+    """Make a product that the frame cuts opaque up to the frame: networks fade out over the last pixels.
 
-    Where the frame's own pixel is at least faintly product and the product is opaque a few pixels inwards, that goes
-    on to the frame.
+    Applies where the last pixels are at least faintly product, and the pixel inside of them is opaque.
     """
-    found = levels.copy()
-    for side in (found, found[::-1], found.T, found.T[::-1]):
+    alpha = levels.copy()
+    for side in (alpha, alpha[::-1], alpha.T, alpha.T[::-1]):
         if len(side) > _FADES:
             inner = side[_FADES]
             cut = (inner == 255) & (side[:_FADES] >= _FAINTLY).all(0)
             side[:_FADES, cut] = 255
-    return found
+    return alpha
 
 
 def feathered(levels: Bytes, pixels: float) -> Bytes:
-    """The rim softened to about `pixels` on either side; at the frame the product goes on, so it stays opaque there."""
+    """Soften the rim to about `pixels` on either side; at the frame the product stays opaque."""
     from scipy.ndimage import gaussian_filter
 
     soft = gaussian_filter(levels.astype(np.float32), pixels / 2, mode="nearest", truncate=3)

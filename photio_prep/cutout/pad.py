@@ -1,4 +1,4 @@
-"""Cutout -> Canvas: the only file that lays out."""
+"""Place a cutout on the canvas."""
 
 import numpy as np
 from PIL import Image
@@ -9,9 +9,9 @@ from photio_prep.types import Canvas, Cutout
 
 
 def pad(cutout: Cutout, placement: Placement) -> Canvas:
-    """The cutout scaled to the placement's box, on a transparent canvas, as a PNG that holds pixels only.
+    """Scale the cutout to the placement's box on a transparent canvas; encode it as a PNG without metadata.
 
-    Scaling is premultiplied (Lanczos), so that no colour bleeds in from where alpha is 0. RGB is 0 wherever alpha is 0.
+    RGB is 0 wherever alpha is 0.
     """
     canvas = Image.new("RGBA", placement.canvas)
     canvas.paste(scaled(cutout.image, placement), placement.box[:2])
@@ -19,10 +19,10 @@ def pad(cutout: Cutout, placement: Placement) -> Canvas:
 
 
 def scaled(cutout: Image.Image, placement: Placement) -> Image.Image:
-    """The RGBA cutout at the size of the placement's box."""
+    """Scale an RGBA cutout to the placement's box, premultiplied (Lanczos)."""
     if cutout.size == placement.box.size:
         return cutout
-    # Pillow resamples RGBA premultiplied; Lanczos overshoots by a level or two, which would leave a haze.
+    # Lanczos overshoots by a level or two, which would leave a haze.
     pixels = np.array(cutout.resize(placement.box.size, Image.Resampling.LANCZOS))
     pixels[pixels[..., 3] < _HAZE] = 0
     return Image.fromarray(pixels)

@@ -1,4 +1,4 @@
-"""From what a network believes to alpha: as sharp as the picture's own edge, and no sharper."""
+"""Refine a network's probability (belief) to alpha that is as sharp as the picture's own edges."""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -10,16 +10,16 @@ from PIL import Image
 from photio_prep.cutout.defocus import blurred_alpha
 from photio_prep.imaging.tiles import Bools, Floats, box_mean, extreme, over_tiles, widened
 
-# A network of few pixels (this many of the canvas to one of its own, or more) is wrong about an edge by more of them.
+# From so many pixels of the canvas per pixel of the network on, the wider filters are used.
 _COARSE = 1.6
 
 
 class _Steps(NamedTuple):
-    """The stretch before the filters, the radius of each filter and the stretch after it, the filters' epsilon.
+    """Stretch before the filters; radius of each filter and the stretch after it; the filters' epsilon.
 
-    A stretch's lower share of belief becomes background, the upper one product. Narrower ones at the end lower the
-    edge error of hard composites, and raise that of real lenses and meshes at canvas scale: measurements/cutouts.md.
-    `eps`: the variance (of colours 0..1) below which a window is taken for one colour.
+    A stretch maps its lower value to 0 and its upper to 1. Narrower ones at the end lower the edge error of hard
+    composites, and raise that of real lenses and meshes at canvas scale: measurements/cutouts.md.
+    `eps`: the variance (of colours 0..1) below which a window counts as one colour.
     """
 
     before: tuple[float, float]
@@ -29,30 +29,30 @@ class _Steps(NamedTuple):
 
 _COARSE_STEPS = _Steps((0.15, 0.85), ((4, (0.2, 0.8)), (2, (0.15, 0.85))), 5e-4)
 _FINE_STEPS = _Steps((0.12, 0.92), ((2, (0.15, 0.85)),), 2e-4)
-# An edge of the picture that is wider than the first (pixels) is not hardened any more, from the second on not at all.
+# Widths of the picture's edge in pixels: up to the first the alpha is sharpened fully, from the second on not at all.
 _WIDTHS = (7.0, 9.0)
 _MOSTLY = 0.5
-# How far around a pixel its edge is looked for, at half size.
+# Radius of the window for an edge's width, at half size.
 _REACH = 14
-# How far from the rim the filter works, and how far out-of-focus edges are looked for.
+# Reach from the rim: of the filter, and of out-of-focus edges.
 _BUSY, _FAR = 2, 32
 
 
 def stretch(belief: Floats, low: float, high: float) -> Floats:
-    """0 up to `low`, 1 from `high` on, a straight line between."""
+    """Linear ramp: 0 up to `low`, 1 from `high` on."""
     return np.asarray(np.clip((belief - low) / (high - low), 0, 1), dtype=np.float32)
 
 
 def fast(pixels: NDArray[np.uint8], belief: Floats, grain: float = 1.0) -> Floats:
-    """Alpha (0..1) along the picture's own edges.
+    """Refine belief to alpha (0..1) along the picture's own edges.
 
-    Small colour-guided filters, each between two stretches; where the picture's edge is wide (out of focus), the
-    belief as it is.
+    Small colour-guided filters, each between two stretches. Where the picture's edge is wide (out of focus), the belief
+    is not sharpened.
 
     Args:
         pixels: (H, W, 3) sRGB.
         belief: (H, W) 0..1.
-        grain: Pixels of the picture to one of the network's.
+        grain: Pixels of the picture per pixel of the network.
     """
     steps = _COARSE_STEPS if grain >= _COARSE else _FINE_STEPS
     sharp = stretch(belief, *steps.before)
@@ -60,59 +60,56 @@ def fast(pixels: NDArray[np.uint8], belief: Floats, grain: float = 1.0) -> Float
     if not rim.any():
         return sharp
     window = around(rim, 2 * _FAR)
-    sharp[window] = _sharp(pixels[window], sharp[window], belief[window], rim[window], steps)
+    sharp[window] = _sharpen(pixels[window], sharp[window], belief[window], rim[window], steps)
     return sharp
 
 
-def _sharp(pixels: NDArray[np.uint8], sharp: Floats, belief: Floats, rim: Bools, steps: _Steps) -> Floats:
+def _sharpen(pixels: NDArray[np.uint8], sharp: Floats, belief: Floats, rim: Bools, steps: _Steps) -> Floats:
     busy = widened(rim, _BUSY)
     for radius, after in steps.filters:
         sharp = stretch(guided_in(busy, pixels, sharp, radius, steps.eps), *after)
     soft = stretch(edge_width(pixels), *_WIDTHS)
-    blurred = blurred_alpha(pixels, belief, rim) if _as_a_whole(soft, rim) else belief
+    blurred = blurred_alpha(pixels, belief, rim) if _is_defocused(soft, rim) else belief
     soft *= widened(rim, _FAR)
     return sharp + soft * (blurred - sharp)
 
 
 def softness(pixels: NDArray[np.uint8], rim: Bools) -> Floats:
-    """1 where the picture's edges are as wide as only a lens out of focus makes them, 0 where they are sharp.
+    """Defocus (H, W): 1 where the picture's edges are too wide for a lens in focus, 0 where they are sharp.
 
-    Where that is true of most of the `rim`, the product is out of focus as a whole: what seems sharp in between is
-    another thing's edge.
+    If that holds for most of the `rim`, the product is out of focus as a whole, and it is 1 everywhere: sharp edges in
+    between belong to other things.
     """
     soft = stretch(edge_width(pixels), *_WIDTHS)
-    return np.ones_like(soft) if _as_a_whole(soft, rim) else soft
+    return np.ones_like(soft) if _is_defocused(soft, rim) else soft
 
 
-def _as_a_whole(soft: Floats, rim: Bools) -> bool:
+def _is_defocused(soft: Floats, rim: Bools) -> bool:
     """Whether the product is out of focus as a whole: most of its rim is soft."""
     return bool(soft[rim].mean() > _MOSTLY)
 
 
 def edge_width(pixels: NDArray[np.uint8]) -> Floats:
-    """How many pixels the strongest edge near each pixel takes from one side to the other, (H, W).
+    """Width in pixels (H, W) of the strongest edge near each pixel of `pixels` (H, W, 3), sRGB.
 
-    The contrast in a window divided by its steepest slope, in grey, at half size.
-
-    Args:
-        pixels: (H, W, 3) sRGB.
+    Contrast in a window divided by its steepest slope, in grey, at half size.
     """
     height, width = pixels.shape[:2]
     grey = pixels[..., 0].astype(np.uint16) + pixels[..., 1] + pixels[..., 2]
     grey = np.pad(grey, ((0, height % 2), (0, width % 2)), mode="edge")
-    whole = grey[::2, ::2] + grey[1::2, ::2] + grey[::2, 1::2] + grey[1::2, 1::2]
-    half = whole.astype(np.float32) / np.float32(4 * 3 * 255)
+    blocks = grey[::2, ::2] + grey[1::2, ::2] + grey[::2, 1::2] + grey[1::2, 1::2]
+    half = blocks.astype(np.float32) / np.float32(4 * 3 * 255)
     down, right = np.zeros_like(half), np.zeros_like(half)
     down[1:-1] = (half[2:] - half[:-2]) / 2
     right[:, 1:-1] = (half[:, 2:] - half[:, :-2]) / 2
     contrast = extreme(half, _REACH, np.maximum) - extreme(half, _REACH, np.minimum)
-    wide = 2 * contrast / (extreme(np.hypot(down, right), _REACH, np.maximum) + 1e-3)
-    smooth = Image.fromarray(box_mean(wide, 4)).resize(grey.shape[::-1], Image.Resampling.BILINEAR)
+    width_px = 2 * contrast / (extreme(np.hypot(down, right), _REACH, np.maximum) + 1e-3)
+    smooth = Image.fromarray(box_mean(width_px, 4)).resize(grey.shape[::-1], Image.Resampling.BILINEAR)
     return np.asarray(smooth)[:height, :width]
 
 
 def around(where: Bools, margin: int) -> tuple[slice, slice]:
-    """The part of the picture in which `where` is true, and as many pixels more on each side."""
+    """Window of the true pixels of `where` (at least one), extended by `margin` on each side."""
     rows, columns = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
     return (
         slice(max(int(rows[0]) - margin, 0), int(rows[-1]) + margin + 1),
@@ -121,19 +118,19 @@ def around(where: Bools, margin: int) -> tuple[slice, slice]:
 
 
 def guided_in(busy: Bools, pixels: NDArray[np.uint8], alpha: Floats, radius: int, eps: float) -> Floats:
-    """`alpha` (0..1), filtered with the picture (sRGB) as guide in each tile in which `busy` is true somewhere."""
-    # Colours stay 0..255, and the epsilon is scaled: the filter gives the same.
+    """Filter `alpha` (0..1), guided by the picture (sRGB), in the tiles that contain a `busy` pixel."""
+    # Colours stay 0..255; the scaled epsilon gives the same result.
     work = partial(guided, radius=radius, eps=eps * 255**2)
     planes: list[NDArray[Any]] = [*pixels.transpose(2, 0, 1), alpha]
     return np.asarray(over_tiles(busy, 2 * radius, work, planes, alpha[None].copy())[0])
 
 
 def guided(stack: Floats, radius: int, eps: float) -> Floats:
-    """He, Sun, Tang: Guided Image Filtering, TPAMI 2013, with a colour guide (their equations 14 to 16).
+    """Guided filter with a colour guide (He, Sun, Tang: Guided Image Filtering, TPAMI 2013, equations 14 to 16).
 
     Args:
-        stack: (N, 4, S, S): three planes of the guide, and what is filtered.
-        radius: Of the windows.
+        stack: (N, 4, S, S): three planes of the guide, and the filtered plane.
+        radius: Of the windows, in pixels.
         eps: Added to the variance of each channel.
     """
     guide, belief = stack[:, :3], stack[:, 3:]
@@ -143,7 +140,7 @@ def guided(stack: Floats, radius: int, eps: float) -> Floats:
     shared = means[:, 4:7] - middle * share
     rr, rg, rb, gg, gb, bb = (means[:, 7:] - middle[:, first] * middle[:, second]).transpose(1, 0, 2, 3)
     rr, gg, bb = rr + eps, gg + eps, bb + eps
-    # The inverse of the symmetric 3 x 3 matrix, by its minors.
+    # Inverse of the symmetric 3 x 3 matrix, by its minors.
     a, b, c = gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg
     d, e, f = rr * bb - rb * rb, rg * rb - rr * gb, rr * gg - rg * rg
     r, g, blue = shared.transpose(1, 0, 2, 3)

@@ -1,4 +1,4 @@
-"""Photo -> the same photo framed on its product, cut out once."""
+"""Reframe a photo on its product with one run of the segmenter."""
 
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,7 @@ from photio_prep.types import Cutout, Matter, Photo
 
 @dataclass(frozen=True, slots=True)
 class Reframed:
-    """A photo framed on its product: what `prepare` goes on with in place of what it was given."""
+    """A photo framed on its product, with the inputs of `matte` for the new frame."""
 
     photo: Photo
     chosen: Recommended
@@ -33,41 +33,35 @@ def reframed(
     alpha: Alpha = "auto",
     options: CutoutOptions,
 ) -> Reframed:
-    """The photo framed on its product.
+    """Frame the photo on its product.
 
-    The product is found once, in the whole photo; within the new frame only its edge is made again, from what the
-    model believed, at the new scale.
-
-    Args:
-        photo: The whole photo.
-        chosen: The canvas, or None for the one nearest to the product with its margin.
-        matter: Finds the product.
-        framing: Margin and alignment.
-        mask: The user's mask of the whole photo.
-        alpha: As in matte.
-        options: As in matte.
+    The segmenter runs once, on the whole photo. In the new frame its prediction is only refined again, at the new
+    scale. `chosen` is the canvas; None takes the one nearest to the product with its margin. The other arguments are
+    those of `matte`.
     """
-    once = _Once(matter) if matter else None
-    cutout = found(photo, once, mask=mask, alpha=alpha, options=options)
+    recorder = _RecordingSegmenter(matter) if matter else None
+    cutout = found(photo, recorder, mask=mask, alpha=alpha, options=options)
     size, cut = Size(*cutout.image.size), cut_sides(cutout.image)
     product = in_photo(box_of(cutout.image), size, photo.size, cut)
     chosen = chosen or snap(framing.around(product, None, cut).size)
     frame = framing.around(product, chosen.size, cut)
     placement = replace(place(frame.size, chosen.size), crop=frame)
-    again: Matter | None = matter
-    if once is not None and once.found is not None:
-        again = _Within(once, photo.size, frame)
+    segmenter: Matter | None = matter
+    if recorder is not None and recorder.prediction is not None:
+        segmenter = _CroppedPrediction(recorder, photo.size, frame)
     if mask is not None:
         mask = _mask_within(mask, photo, frame)
-    return Reframed(cropped(photo, frame), chosen, placement, again, mask, "keep" if cutout.model == "alpha" else alpha)
+    return Reframed(
+        cropped(photo, frame), chosen, placement, segmenter, mask, "keep" if cutout.model == "alpha" else alpha
+    )
 
 
 def found(
     photo: Photo, matter: Matter | None, *, mask: Image.Image | None, alpha: Alpha, options: CutoutOptions
 ) -> Cutout:
-    """The cutout in the photo's own frame, at the scale of the canvas that fits the photo."""
-    whole = place(photo.size, snap(photo.size).size)
-    return matte(photo, whole.box.size, matter, mask=mask, alpha=alpha, options=options)
+    """Cut out the whole photo, at the scale of the canvas that fits it."""
+    placement = place(photo.size, snap(photo.size).size)
+    return matte(photo, placement.box.size, matter, mask=mask, alpha=alpha, options=options)
 
 
 def _mask_within(mask: Image.Image, photo: Photo, frame: Box) -> Image.Image:
@@ -75,12 +69,12 @@ def _mask_within(mask: Image.Image, photo: Photo, frame: Box) -> Image.Image:
     return drawn.crop(frame)  # 0 beyond the photo
 
 
-class _Once:
-    """A matter that remembers what it found, and is asked once."""
+class _RecordingSegmenter:
+    """A segmenter that remembers its prediction."""
 
     def __init__(self, matter: Matter) -> None:
         self._matter = matter
-        self.found: Image.Image | None = None
+        self.prediction: Image.Image | None = None
 
     @property
     def name(self) -> str:
@@ -91,23 +85,23 @@ class _Once:
         return str(getattr(self._matter, "device", ""))
 
     def __call__(self, image: Image.Image, /) -> Image.Image:
-        self.found = self._matter(image)
-        return self.found
+        self.prediction = self._matter(image)
+        return self.prediction
 
 
-class _Within:
-    """What a matter found in the whole photo, within a frame of it: no network is asked again."""
+class _CroppedPrediction:
+    """A segmenter that returns a recorded prediction of the whole photo, cropped to a frame."""
 
-    def __init__(self, once: _Once, photo: Size, frame: Box) -> None:
-        self._once = once
+    def __init__(self, recorder: _RecordingSegmenter, photo: Size, frame: Box) -> None:
+        self._recorder = recorder
         self._photo = photo
         self._frame = frame
-        self.name = once.name
-        self.device = once.device
+        self.name = recorder.name
+        self.device = recorder.device
 
     def __call__(self, image: Image.Image, /) -> Image.Image:
-        whole = self._once.found
-        assert whole is not None  # noqa: S101  it is only made with one
+        prediction = self._recorder.prediction
+        assert prediction is not None  # noqa: S101  it is created only after a prediction
         photo, frame = self._photo, self._frame
         inside = Box(
             max(frame.left, 0), max(frame.top, 0), min(frame.right, photo.width), min(frame.bottom, photo.height)
@@ -115,12 +109,12 @@ class _Within:
         across, down = image.width / frame.size.width, image.height / frame.size.height
         left, top = round((inside.left - frame.left) * across), round((inside.top - frame.top) * down)
         right, bottom = round((inside.right - frame.left) * across), round((inside.bottom - frame.top) * down)
-        wide, high = whole.width / photo.width, whole.height / photo.height
-        seen = (inside.left * wide, inside.top * high, inside.right * wide, inside.bottom * high)
-        piece = whole.resize((right - left, bottom - top), Image.Resampling.BICUBIC, box=seen)
+        scale_x, scale_y = prediction.width / photo.width, prediction.height / photo.height
+        box = (inside.left * scale_x, inside.top * scale_y, inside.right * scale_x, inside.bottom * scale_y)
+        piece = prediction.resize((right - left, bottom - top), Image.Resampling.BICUBIC, box=box)
         alpha = Image.new("L", image.size)
         alpha.paste(piece, (left, top))
-        alpha.info.update(whole.info)
-        if "grain" in whole.info:
-            alpha.info["grain"] = float(whole.info["grain"]) * across / wide
+        alpha.info.update(prediction.info)
+        if "grain" in prediction.info:
+            alpha.info["grain"] = float(prediction.info["grain"]) * across / scale_x
         return alpha

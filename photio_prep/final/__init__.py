@@ -1,1 +1,15 @@
-"""final: see docs/design/architecture.md."""
+"""Make the final of an answered order: crop, composite, measure, write.
+
+options: whose pixels the product has, and the size of the final.
+crop: crop an answer to the photo's frame.
+upsample_alpha: the cutout's alpha at the photo's resolution.
+restore: composite the photo's product onto the answer's scene.
+drift: measure how far the generator changed the product.
+added_parts: area added to the product or removed from it.
+assemble: answered order -> final, with proof and drift.
+provenance: XMP packet that states how a final was made.
+publish: checked paths and bytes of pictures in the output folder.
+superseded: archive the final of another order of a photo.
+writer: write an order's final to the output folder.
+choose: variants, their contact sheet, and the choice of one.
+"""

@@ -1,8 +1,7 @@
-"""An answer, cut out again -> what the generator added to the product, and what it took away.
+"""Area that the generator added to the product or removed from it, by segmenting the answer.
 
-The area that is found outside the mask that was sent measures how far a generator extends a product (Eshratifar and
-others 2024, arXiv 2404.10157). A network sees no pixel's width: what is near the mask's edge says nothing here, and is
-measured without one, in drift.py.
+Area outside the sent mask measures how far a generator extends a product (Eshratifar and others 2024, arXiv
+2404.10157). Near the mask's edge a network is not exact to a pixel; drift.py measures there without a network.
 """
 
 import numpy as np
@@ -16,14 +15,7 @@ from photio_prep.types import Matter
 
 
 def outline(canvas: Image.Image, answer: Image.Image, box: Box, matter: Matter) -> Outline:
-    """What a model finds in the answer, beside what was sent.
-
-    Args:
-        canvas: What was sent (RGBA).
-        answer: What came back (RGB), of the same size.
-        box: Where the photo lies on the canvas: the padding is nobody's picture.
-        matter: Finds the product in an RGB picture.
-    """
+    """Compare the product in the answer (RGB) with the canvas's (RGBA, the same size), inside the photo's box."""
     from scipy.ndimage import distance_transform_edt, label
 
     sent = np.asarray(canvas.getchannel("A").crop(box)) >= 128
@@ -31,14 +23,14 @@ def outline(canvas: Image.Image, answer: Image.Image, box: Box, matter: Matter) 
     if not sent.any():
         return Outline(0.0, 0.0, name)
     try:
-        belief = segment(matter, answer.crop(box))
+        alpha = segment(matter, answer.crop(box))
     except NoProduct:
         return Outline(0.0, 1.0, name)
-    # A soft network pixel on either side of an edge, and what a rim may be soft itself.
-    reach = 2 * float(belief.info.get("grain", 1)) + 4
-    found = np.asarray(belief.resize(sent.shape[::-1])) >= 128
-    parts, _ = label(found)
-    joined = np.isin(parts, np.unique(parts[sent & found])) & found
+    # A soft network pixel on either side of an edge, and a soft rim.
+    reach = 2 * float(alpha.info.get("grain", 1)) + 4
+    predicted = np.asarray(alpha.resize(sent.shape[::-1])) >= 128
+    parts, _ = label(predicted)
+    joined = np.isin(parts, np.unique(parts[sent & predicted])) & predicted
     added = joined & (distance_transform_edt(~sent) > reach)
     missing = sent if not joined.any() else sent & (distance_transform_edt(~joined) > reach)
     area = float(sent.sum())

@@ -1,4 +1,4 @@
-"""An answered order and what is wished of its final -> the final, with its proof."""
+"""Assemble the final of an answered order, with its proof and drift."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from photio_prep.cutout.matte import flatten
 from photio_prep.errors import PhotoRefused
 from photio_prep.final import restore
 from photio_prep.final.added_parts import outline
@@ -21,7 +22,7 @@ from photio_prep.orders.store import Order, cutout_of
 from photio_prep.quality import Drift, Proof
 from photio_prep.types import Final, Matter, Photo, Result
 
-# A cutout that came as one has its alpha in full resolution: used if no option changed it by more levels on average.
+# A photo that came as a cutout has its alpha in full resolution: used unless options changed it by more levels (mean).
 _SAME_ALPHA = 2.0
 
 
@@ -63,32 +64,32 @@ def assembled(
         UsageError: The output size has another shape than the photo, or finals are not written in this format.
         StorageFailed: The order's cutout cannot be read back.
     """
-    way, answer, notes = result.placement, result.image, []
+    placement, answer, notes = result.placement, result.image, []
     format_ = final_format(order.origin.format, options.format)
-    frame = seen(answer, way)
-    size = output_size(options.output_size, way.source, frame)
+    frame = seen(answer, placement)
+    size = output_size(options.output_size, placement.source, frame)
     drift = measured(order, answer, options.matter)
-    found, why = _photo(order, options, photo)
-    product = options.product or ("original" if found else "generated")
+    original, why = _photo(order, options, photo)
+    product = options.product or ("original" if original else "generated")
     if why:
         notes.append(why)
-    scales = round(size.width / way.source.width, 4), round(size.width / frame.width, 4)
-    if found is None:
-        whole = crop(answer, way, size)
-        return Final(whole, order.origin.source, format_, Proof(product, size, *scales), drift, tuple(notes))
+    scales = round(size.width / placement.source.width, 4), round(size.width / frame.width, 4)
+    if original is None:
+        picture = crop(answer, placement, size)
+        return Final(picture, order.origin.source, format_, Proof(product, size, *scales), drift, tuple(notes))
     moved, grown = (0.0, 0.0), 0.0
     if product != "generated":
-        moved, grown, said = _followed(drift, order)
-        notes += said
-    view, alpha, pure = photo_layer(order, found, size)
+        moved, grown, added_notes = _follow_shift(drift, order)
+        notes += added_notes
+    view, alpha, pure = photo_layer(order, original, size)
     placed = restore.place(
-        crop(answer, way, size if product == "generated" else frame),
+        crop(answer, placement, size if product == "generated" else frame),
         view,
         cutout_of(order),
         product,
         size=size,
         moved=moved,
-        grown=grown * frame.width / way.box.size.width,
+        grown=grown * frame.width / placement.box.size.width,
         pure=pure,
         alpha=alpha,
     )
@@ -100,22 +101,20 @@ def assembled(
 
 
 def measured(order: Order, answer: Image.Image, matter: Matter | None = None) -> Drift:
-    """How far an answer changed the product that was sent."""
+    """Measure how far an answer changed the product; with `matter` also what was added or removed."""
     canvas = order.canvas.image
-    same = answer if answer.size == canvas.size else answer.resize(canvas.size, Image.Resampling.LANCZOS)
-    looked = None if matter is None else outline(canvas, same, order.placement.box, matter)
-    return Drift(figures(canvas, same), looked)
+    scaled = answer if answer.size == canvas.size else answer.resize(canvas.size, Image.Resampling.LANCZOS)
+    parts = None if matter is None else outline(canvas, scaled, order.placement.box, matter)
+    return Drift(figures(canvas, scaled), parts)
 
 
 def photo_layer(order: Order, photo: Photo, size: Size) -> tuple[Image.Image, Image.Image | None, bool]:
-    """The photo (RGB) at `size`; its product's own alpha where that is known in full; whether its colours are pure."""
+    """Photo (RGB) at `size`; its own alpha, if it came as a cutout; whether its colours are pure."""
     image = photo.image if photo.size == size else photo.image.resize(size, Image.Resampling.LANCZOS)
     if image.mode != "RGBA":
         return image, None, False
     if order.model != "alpha":
-        paper = Image.new("RGB", image.size, "white")
-        paper.paste(image, mask=image.getchannel("A"))
-        return paper, None, False
+        return flatten(image), None, False
     own = image.getchannel("A")
     view = image.convert("RGB")
     cutout = cutout_of(order).getchannel("A")
@@ -125,7 +124,7 @@ def photo_layer(order: Order, photo: Photo, size: Size) -> tuple[Image.Image, Im
 
 
 def product_layer(order: Order, photo: Photo, size: Size) -> Image.Image:
-    """The photo's product alone (RGBA) at `size`: for a ground of one's own, without an answer."""
+    """Cut the photo's product (RGBA) out at `size`, without an answer."""
     view, alpha, pure = photo_layer(order, photo, size)
     return restore.layer(view, cutout_of(order), pure=pure, alpha=alpha)
 
@@ -143,18 +142,16 @@ def _photo(order: Order, options: FinishOptions, photo: Source | Photo | None) -
         return None, f"{error.found}, so the product is the generator's. {error.fix}"
 
 
-def _followed(drift: Drift, order: Order) -> tuple[tuple[float, float], float, list[str]]:
-    """Where the product is put, so that it covers the one in the answer; how far that one still looks out; notes."""
-    found, box = drift.figures, order.placement.box.size
+def _follow_shift(drift: Drift, order: Order) -> tuple[tuple[float, float], float, list[str]]:
+    """Shift and growth of the product in the answer that the final must cover, and notes for the user."""
+    values, box = drift.figures, order.placement.box.size
     moved, notes = (0.0, 0.0), []
     if drift.parts["shift"] > 1:
-        moved = found.right / box.width, found.down / box.height
+        moved = values.right / box.width, values.down / box.height
         notes.append(
-            f"the generator moved the product by {found.right:+.1f}, {found.down:+.1f} px; the photo's was put there"
+            f"the generator moved the product by {values.right:+.1f}, {values.down:+.1f} px; the photo's follows it"
         )
-    grown = found.rim if drift.parts["size"] > 1 and found.grown > 0 else 0.0
+    grown = values.rim if drift.parts["size"] > 1 and values.grown > 0 else 0.0
     if grown:
-        notes.append(
-            f"the generator's product is {found.grown:.0%} larger; what looked out behind the photo's was removed"
-        )
+        notes.append(f"the generator's product is {values.grown:.0%} larger; its visible rim was removed")
     return moved, grown, notes

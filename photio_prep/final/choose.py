@@ -1,7 +1,7 @@
-"""Variants of a photo: an order for each seed, a numbered sheet of their finals, and the one that is kept.
+"""Variants of a photo: one order per seed, a numbered contact sheet of the finals, and the choice of one.
 
-The finals of variants lie in `<name>-seeds/1-photio.jpg` and so on; the kept one is written to `<name>-photio.jpg`,
-where the photo's only final would lie. Which order is which variant is noted with its photo, never read from a path.
+Finals of variants are `<name>-seeds/1-photio.jpg` and so on; the chosen one is written to `<name>-photio.jpg`. The
+number of a variant is recorded with its photo, and never read from a path.
 """
 
 import io
@@ -31,32 +31,28 @@ from photio_prep.orders.origin import Variant
 from photio_prep.orders.store import Order
 from photio_prep.system import files, seeds
 
-# A sheet ends like a final of ours, so that it is never taken for a photo.
+# A sheet is named like a final, so that it is never used as a photo.
 SHEET = "sheet-photio.png"
 _TILE, _COLUMNS, _LINE = 480, 4, 12
 _WIDTHS = {columns * (_TILE + _LINE) + _LINE for columns in range(1, _COLUMNS + 1)}
 
 
-def expand_variants(made: Iterable[Order], count: int) -> Iterator[Order]:
-    """Each order, which is a photo's first variant, and beside it those for the other numbers up to `count`.
-
-    Raises:
-        StorageFailed: One cannot be written.
-    """
-    for order in made:
+def expand_variants(orders: Iterable[Order], count: int) -> Iterator[Order]:
+    """Yield each order, which is its photo's first variant, and the orders of the variants 2 to `count`."""
+    for order in orders:
         yield order
         for number in range(2, count + 1):
-            yield _other(order, number)
+            yield _create_variant(order, number)
 
 
-def _other(order: Order, number: int) -> Order:
+def _create_variant(order: Order, number: int) -> Order:
     request, origin = order.request, order.origin
     cutout = order.cutout
     if cutout is None and order.folder is not None:
         cutout = store.cutout(order.folder)
     output = variant_output(origin.base, number)
     origin = replace(origin, variant=Variant(number, origin.base), output=output, record="")
-    # `seed_drawn` stays: a seed that is derived from a drawn one follows the canvas's bytes as that does.
+    # `seed_drawn` stays: a seed derived from a drawn one depends on the canvas's bytes like that.
     request = replace(request, seed=seeds.derived(request.seed, number))
     other = replace(order, request=request, origin=origin, cutout=cutout, folder=None)
     if order.folder is None:
@@ -68,31 +64,27 @@ def _other(order: Order, number: int) -> Order:
 
 
 def sheet_path(out: Path, base: str) -> Path:
-    """Where the contact sheet of the photo whose final belongs at `base` goes."""
+    """Path of the contact sheet of the photo with the output `base`."""
     return place(out, variant_output(base, 1), MARK + ".png").with_name(SHEET)
 
 
 def refuse_foreign(sheet: Path, *, overwrite: bool) -> None:
-    """Raise where a contact sheet would replace a file that this tool did not write.
-
-    Raises:
-        OutputExists: One lies there.
-    """
+    """Raise OutputExists if a contact sheet would replace a file that this tool did not write."""
     own_files.refuse_foreign(sheet, overwrite=overwrite, old=_is_old_sheet)
 
 
 def _is_old_sheet(head: bytes) -> bool:
-    """Whether a PNG has the width of a sheet: earlier versions left no mark, but in a folder and by a name of ours."""
+    """Whether a PNG has the width of a sheet: earlier versions wrote no mark into sheets."""
     return head[:8] == b"\x89PNG\r\n\x1a\n" and int.from_bytes(head[16:20], "big") in _WIDTHS
 
 
 def contact_sheet(root: Path, base: str, out: Path, *, overwrite: bool = False) -> Path | None:
-    """The finished variants of the photo whose final belongs at `base`, each with its number, on one picture.
+    """Write the numbered finals of a photo's variants as one picture below `out`; returns its path.
 
-    Gives its path below `out`, or None where there is no finished variant in the orders of `root`.
+    `base` is the photo's output. Returns None if the orders of `root` have no finished variant of it.
 
     Raises:
-        OutputExists: A file of somebody else lies there.
+        OutputExists: A file that this tool did not write is there.
         StorageFailed: It cannot be written.
     """
     finished = {}
@@ -101,7 +93,7 @@ def contact_sheet(root: Path, base: str, out: Path, *, overwrite: bool = False) 
     ):
         if entry.origin.variant and (final := final_of(entry, out)) is not None:
             finished[entry.origin.number] = final
-    tiles = [tile for number, path in sorted(finished.items()) if (tile := _tile(path, number)) is not None]
+    tiles = [tile for number, path in sorted(finished.items()) if (tile := _draw_tile(path, number)) is not None]
     if not tiles:
         return None
     columns = min(len(tiles), _COLUMNS)
@@ -123,12 +115,12 @@ def contact_sheet(root: Path, base: str, out: Path, *, overwrite: bool = False) 
     return sheet
 
 
-def _tile(path: Path, number: int) -> Image.Image | None:
+def _draw_tile(path: Path, number: int) -> Image.Image | None:
     try:
         data = files.read_own(path, DEFAULT_LIMITS.file_bytes)
-        picture = decode.picture(data, settings.limits(), at=_tiled).image.convert("RGB")
+        picture = decode.picture(data, settings.limits(), at=_tile_size).image.convert("RGB")
     except (OSError, PhotoRefused):
-        return None  # whatever lies there is no final of ours
+        return None  # not a final of ours
     tile = picture.resize((_TILE, max(round(picture.height * _TILE / picture.width), 1)), Image.Resampling.LANCZOS)
     pen, text = ImageDraw.Draw(tile), str(number)
     font = ImageFont.load_default(40)
@@ -138,12 +130,12 @@ def _tile(path: Path, number: int) -> Image.Image | None:
     return tile
 
 
-def _tiled(size: Size) -> Size:
+def _tile_size(size: Size) -> Size:
     return Size(_TILE, max(round(size.height * _TILE / size.width), 1))
 
 
 def final_of(entry: Entry, out: Path) -> Path | None:
-    """The final of one order as it was written, below `out` or where else it was put; None where it is gone."""
+    """Path of an order's unchanged final, below `out` or at its recorded path; None if there is none."""
     mark = state.finished(entry.folder, entry.origin)
     if mark is None:
         return None
@@ -156,7 +148,7 @@ def final_of(entry: Entry, out: Path) -> Path | None:
 
 
 class Kept(NamedTuple):
-    """The variant that was kept: its order, as that of the photo's final; that final; presets asked for; notes."""
+    """The chosen variant: the order of the photo's final, its final, its presets, notes for the user."""
 
     order: Order
     final: Path
@@ -165,59 +157,59 @@ class Kept(NamedTuple):
 
 
 def keep(photo: str, number: int, out: Path, *, overwrite: bool = False) -> Kept:
-    """Make the final of variant `number` that of the photo, as it is. Another one may be kept later.
+    """Use the final of variant `number` as the photo's final. Another one may be chosen later.
 
     Args:
-        photo: The photo as it was given, the name of its final below `out`, or an order of one of its variants.
-        number: As on the sheet.
+        photo: The photo as named in the run, the name of its final below `out`, or an order folder of a variant.
+        number: As on the contact sheet.
         out: The output folder.
-        overwrite: Replace a file there that this tool did not write for this photo.
+        overwrite: Replace a file that this tool did not write for this photo.
 
     Raises:
-        UsageError: The photo has no variants, or there is no such number with a final.
-        OutputExists: Another file lies there.
+        UsageError: The photo has no variants, or the variant has no final.
+        OutputExists: Another file is there.
         StorageFailed: It cannot be written.
     """
-    variants = _variants(photo, out)
+    variants = _find_variants(photo, out)
     bases = sorted({entry.origin.base for entry in variants})
     if len(bases) != 1:
-        several = f"{len(bases)} photos with variants: {', '.join(bases)}" if bases else "no variants of it lie there"
-        raise UsageError(several, "Name the photo as in the run with --seeds, or its final below --out", subject=photo)
+        problem = f"{len(bases)} photos with variants: {', '.join(bases)}" if bases else "it has no variants"
+        raise UsageError(problem, "Name the photo as in the run with --seeds, or its final below --out", subject=photo)
     numbered = [entry for entry in variants if entry.origin.number == number]
     finished = [entry for entry in numbered if final_of(entry, out)]
     if not finished:
         numbers = ", ".join(map(str, sorted({entry.origin.number for entry in variants})))
-        what = f"the final of number {number} is not there yet, gone or changed" if numbered else f"no number {number}"
+        problem = f"the final of number {number} is missing or changed" if numbered else f"there is no number {number}"
         fix = f"There are: {numbers}; `photio-prep finish {out}` makes their finals"
-        raise UsageError(what, fix, subject=photo)
-    # The same number may have been asked for in several scenes: the newest.
+        raise UsageError(problem, fix, subject=photo)
+    # Several scenes may have the same number: the newest.
     chosen = max(finished, key=lambda entry: index.paid_at(entry.folder))
     order, presets = store.read(chosen.folder, origin=chosen.origin), state.shops(chosen.folder, chosen.origin)
     path = final_of(chosen, out)
     data = None if path is None else files.own_bytes(path, files.OUTPUT)
     if path is None or data is None:
         raise UsageError("its final is gone", f"Run: photio-prep finish {out}", subject=photo)
-    made = str((state.finished(chosen.folder, chosen.origin) or {}).get("made", ""))
+    recipe = str((state.finished(chosen.folder, chosen.origin) or {}).get("made", ""))
     origin = replace(order.origin, output=bases[0], variant=None, record="")
     order = store.with_record(replace(order, origin=origin), chosen.folder)
-    # By its bytes: the suffix of its name is the record's word.
+    # The suffix follows the bytes, not the recorded name.
     target = writer.path_of(order, out, MARK + SUFFIXES.get(picture_format(data, path), ""))
     writer.refuse_if_in_the_way(order, target, overwrite=overwrite)
     order = store.add_photo(order, chosen.folder)
     writer.carry_proof(chosen.folder, chosen.origin, order.origin)
     state.mark_chosen(chosen.folder, order.origin, by="keep")
-    return Kept(order, target, presets, writer.put(order, out, target, data, made))
+    return Kept(order, target, presets, writer.put(order, out, target, data, recipe))
 
 
-def _variants(photo: str, out: Path) -> list[Entry]:
-    """Every order of the photos with variants that `photo` may mean."""
-    known = index.of(out / "orders").refresh()
+def _find_variants(photo: str, out: Path) -> list[Entry]:
+    """Find the orders of the photos with variants that match `photo`."""
+    orders = index.of(out / "orders").refresh()
     folder = Path(photo)
-    named = [*known.with_source(photo), *known.with_path(str(folder.resolve())), *known.with_output(photo)]
+    named = [*orders.with_source(photo), *orders.with_path(str(folder.resolve())), *orders.with_output(photo)]
     if (folder / "order.json").is_file():
-        named += [entry for entry in known.of_folder(folder.name) if entry.folder.resolve() == folder.resolve()]
+        named += [entry for entry in orders.of_folder(folder.name) if entry.folder.resolve() == folder.resolve()]
     photos = [entry.origin for entry in named if entry.origin.variant]
-    entries = [entry for base in {origin.base for origin in photos} for entry in known.with_output(base)]
+    entries = [entry for base in {origin.base for origin in photos} for entry in orders.with_output(base)]
     return [
         entry
         for entry in entries

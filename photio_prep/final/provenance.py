@@ -1,8 +1,7 @@
-"""An order -> the XMP packet that says how its final was made.
+"""XMP packet that states how a final was made.
 
-The one property that is always there is IPTC's DigitalSourceType (IPTC Photo Metadata Standard 2023.1, Iptc4xmpExt;
-https://cv.iptc.org/newscodes/digitalsourcetype/), in words that machines read. It holds no date: the same options give
-the same bytes.
+It always has IPTC's DigitalSourceType (IPTC Photo Metadata Standard 2023.1, Iptc4xmpExt;
+https://cv.iptc.org/newscodes/digitalsourcetype/). It has no date, so that the same options give the same bytes.
 """
 
 import re
@@ -22,19 +21,16 @@ TYPES = {
 
 
 def packet(order: Order, provenance: Provenance = "trained") -> bytes | None:
-    """The XMP packet of a generated final; None for "none", and for a final of which there is nothing to say.
+    """Build the XMP packet of a final; None for "none". A final of the sandbox is labelled as one.
 
-    Args:
-        order: What was asked for. A final of the sandbox says so here, too.
-        provenance: "trained": all of it comes from a trained model. "composite": the photo's own product pixels lie
-            over a generated scene.
+    "trained": a trained model made the whole picture. "composite": the photo's product over a generated scene.
     """
     if provenance == "none":
         return None
-    said = {"Iptc4xmpExt:DigitalSourceType": TYPES[provenance]}
+    properties = {"Iptc4xmpExt:DigitalSourceType": TYPES[provenance]}
     if order.sandbox:
-        said["xmp:Label"] = SANDBOX_MARK.decode()
-    attributes = "".join(f" {name}={quoteattr(value)}" for name, value in said.items())
+        properties["xmp:Label"] = SANDBOX_MARK.decode()
+    attributes = "".join(f" {name}={quoteattr(value)}" for name, value in properties.items())
     spaces = "".join(f' xmlns:{name}="{uri}"' for name, uri in _SPACES if f"{name}:" in attributes)
     return (
         '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
@@ -49,6 +45,6 @@ _SPACES = (
 
 
 def source_type(data: bytes) -> str | None:
-    """The last word of the DigitalSourceType that a file states, for instance "trainedAlgorithmicMedia"; else None."""
-    found = re.search(rb"digitalsourcetype/([A-Za-z]{1,60})", data)
-    return found[1].decode() if found else None
+    """Find a file's DigitalSourceType, for instance "trainedAlgorithmicMedia"; None if it has none."""
+    match = re.search(rb"digitalsourcetype/([A-Za-z]{1,60})", data)
+    return match[1].decode() if match else None

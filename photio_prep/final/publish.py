@@ -1,4 +1,4 @@
-"""Pictures put below the output folder: the one place that says where one may go, and what it must be."""
+"""Write pictures below the output folder: checks of path and bytes."""
 
 import os
 import re
@@ -12,65 +12,52 @@ from photio_prep.system import files
 
 _AGAIN = "Prepare it again: its record was not written by this version, or was changed"
 _ANY = Limits(pixels=int(RANGES["pixels"][1]), side=int(RANGES["side"][1]), aspect=int(RANGES["aspect"][1]), small=1)
-# Control characters, and those that turn the direction of a text around.
+# Control characters, and those that change the direction of text.
 _STEERING = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _OUTSIDE = re.compile(r"^[A-Za-z]:[\\/]|^[\\/]|(?:^|[\\/])\.\.(?:[\\/]|$)")
 
 
 def place(out: Path, name: str, ending: str) -> Path:
-    """Where the picture `name` + `ending` goes: below `out`, whatever the name says.
-
-    Args:
-        out: The output folder.
-        name: With slashes, without suffix.
-        ending: Its last letters; their suffix is one of those that finals have.
+    """Path of the picture `name` + `ending` below `out`; the suffix must be one of a final's.
 
     Raises:
-        UsageError: It would lie outside, through a link too, or its name is none that we give.
+        UsageError: The path leads outside of `out`, also by a link, or the name is invalid.
     """
     target = out / f"{name}{ending}"
     if not name or _STEERING.search(name) or target.suffix not in SUFFIXES.values():
         raise UsageError(f"a picture of it would be named {name[:80]!a} + {ending!a}", _AGAIN)
     elsewhere = _OUTSIDE.search(name) or (os.name == "nt" and ":" in name)
     if elsewhere or not target.parent.resolve().is_relative_to(out.resolve()):
-        raise UsageError(f"its final would lie outside {out}", _AGAIN)
+        raise UsageError(f"its final would be outside of {out}", _AGAIN)
     return target
 
 
 def publish(out: Path, target: Path, data: bytes) -> None:
-    """Write a picture at `target`, a path that `place` gave for `out`.
+    """Write a picture to `target`, a path by `place`.
 
     Raises:
-        UsageError: It leads elsewhere by now, or the bytes are no picture of its suffix.
-        OutputExists: A link, a folder or a device lies there.
+        UsageError: The path leads elsewhere now, or the bytes are not a picture of its suffix.
+        OutputExists: The path is a link, a folder or a device.
         StorageFailed: It cannot be written.
     """
     place(out, str(target.relative_to(out).with_suffix("")), target.suffix)
     refuse_special(target)
     if SUFFIXES.get(picture_format(data, target)) != target.suffix:
-        raise UsageError(f"it is no {target.suffix} picture, so it is not written", _AGAIN, subject=str(target))
+        raise UsageError(f"it is not a {target.suffix} picture, so it is not written", _AGAIN, subject=str(target))
     files.write_whole(target, data)
 
 
 def refuse_special(target: Path) -> None:
-    """Do nothing for a place where nothing lies, or a regular file.
-
-    Raises:
-        OutputExists: A link, a folder, a pipe or a device lies there.
-    """
+    """Raise OutputExists if the path is a link, a folder, a pipe or a device."""
     if target.is_symlink() or (target.exists() and not target.is_file()):
-        what = "a link" if target.is_symlink() else "a folder" if target.is_dir() else "no regular file"
-        found = f"{what} lies where a picture goes"
-        raise OutputExists(found, "Move it away, or give another --out", subject=str(target))
+        kind = "a link" if target.is_symlink() else "a folder" if target.is_dir() else "a special file"
+        problem = f"{kind} is where a picture goes"
+        raise OutputExists(problem, "Move it away, or give another --out", subject=str(target))
 
 
 def picture_format(data: bytes, target: Path) -> str:
-    """The format of a whole picture, by its header.
-
-    Raises:
-        UsageError: It is none.
-    """
+    """Read the format of a picture from its header; UsageError if it is not a picture."""
     try:
         return read(data, _ANY)[0]
     except PhotoRefused as error:
-        raise UsageError(f"no picture ({error.found}), so it is not written", _AGAIN, subject=str(target)) from None
+        raise UsageError(f"not a picture ({error.found}), so it is not written", _AGAIN, subject=str(target)) from None

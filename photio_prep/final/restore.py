@@ -1,6 +1,6 @@
-"""The photo's own product, back in the generated scene.
+"""Restore the photo's product in the generated scene.
 
-Everything large is done in bands of rows: a photo of 24 MP needs less than 1 GB.
+Large pictures are processed in bands of rows: a photo of 24 MP needs less than 1 GB.
 """
 
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ from photio_prep.imaging.tiles import Bools, Floats, widened
 
 Bytes = NDArray[np.uint8]
 
-# Pixels in a band of rows, and the rows around it that its edges look at.
+# Pixels in a band of rows, and rows of context around it.
 _BAND, _AROUND = 2_000_000, 96
-# Of the answer: how far outside of the product's edge its own blur reaches, and from which alpha on it is product.
+# Of the answer: blur in pixels outside of the product's edge, and the alpha from which a pixel is product.
 _BLEEDS, _PRODUCT = 1, 6
-# Up to this alpha a soft edge shows enough of the scene.
+# Up to this alpha the scene can be unmixed from a soft edge.
 _SHINES = 230
-# Light is what changes over more than this many pixels (sigma) of the answer; what changes faster is detail.
+# Sigma in pixels of the answer that separates light (slower) from detail (faster).
 _LIGHT = 8.0
 _TINY = 1e-4
 
@@ -30,8 +30,8 @@ _TINY = 1e-4
 class Placed(NamedTuple):
     """The final's pixels, and figures for the proof.
 
-    `core` counts the opaque pixels of the product, `equal` those of them that are the photo's to the bit; `soft` the
-    pixels of the seam, `outline` its length in pixels.
+    `core`: opaque pixels of the product; `equal`: those identical to the photo's; `soft`: pixels of the seam;
+    `outline`: its length in pixels.
     """
 
     image: Image.Image
@@ -53,38 +53,40 @@ def place(
     pure: bool = False,
     alpha: Image.Image | None = None,
 ) -> Placed:
-    """The product of the photo in the answer's scene.
+    """Composite the photo's product onto the answer's scene.
 
     Args:
-        answer: The answer's part in which the photo lay (RGB), at its own scale.
+        answer: The photo's frame in the answer (RGB), at its own scale.
         view: The photo (RGB) at `size`.
         cutout: The product (RGBA) at the canvas's scale.
-        product: "original" gives the product the photo's pixels, "detail" those in the answer's light, "generated"
-            leaves the answer's and only compares.
+        product: "original" uses the photo's pixels, "detail" those in the answer's light; "generated" keeps the
+            answer's and only compares.
         size: Of the final.
-        moved: How far right and down the answer shows the product, as shares of the frame's width and height.
-        grown: How far, in pixels of the answer, its product reaches beyond the cutout.
-        pure: The view's colours are the product's alone already, because the photo came as a cutout.
-        alpha: The product's alpha at `size`, where that is known better than by enlarging the cutout's.
+        moved: Shift of the product in the answer, right and down, as shares of the frame's width and height.
+        grown: Growth of the product in the answer, in its pixels.
+        pure: The view's colours are the product's own, because the photo came as a cutout.
+        alpha: The product's alpha at `size`; None enlarges the cutout's.
     """
     offset = round(moved[0] * size[0]), round(moved[1] * size[1])
     light = None
     out = answer
     if product != "generated":
-        out = scene(answer, _shifted(cutout.resize(answer.size, Image.Resampling.LANCZOS), moved), grown)
+        out = scene(answer, _move(cutout.resize(answer.size, Image.Resampling.LANCZOS), moved), grown)
     out = out if out.size == size else out.resize(size, Image.Resampling.LANCZOS)
     if product == "detail":
-        mask = _shifted(cutout.getchannel("A").resize(answer.size, Image.Resampling.BICUBIC), moved)
-        light = _light(answer, _shifted(view.resize(answer.size, Image.Resampling.BOX), moved), mask)
+        mask = _move(cutout.getchannel("A").resize(answer.size, Image.Resampling.BICUBIC), moved)
+        light = _light_change(answer, _move(view.resize(answer.size, Image.Resampling.BOX), moved), mask)
     core = equal = soft = outline = 0
-    for first, last, colours, levels, pixels in _bands(view, Upsampled(cutout.getchannel("A"), size), alpha, pure=pure):
-        here = _within(first, last, offset, size)
+    for first, last, colours, levels, pixels in _iter_bands(
+        view, Upsampled(cutout.getchannel("A"), size), alpha, pure=pure
+    ):
+        here = _clip_band(first, last, offset, size)
         if here is None:
             continue
         (rows, columns), part = here
         share = levels[part]
         if product != "generated":
-            above = colours[part] if light is None else _lit(colours[part], light, (rows, columns), size)
+            above = colours[part] if light is None else _relight(colours[part], light, (rows, columns), size)
             # Rounded, and exact where alpha is 0 or 255.
             out.paste(Image.fromarray(above), (columns.start, rows.start), Image.fromarray(share))
         shown = np.asarray(out.crop((columns.start, rows.start, columns.stop, rows.stop)))
@@ -101,19 +103,19 @@ def place(
 def layer(
     view: Image.Image, cutout: Image.Image, *, pure: bool = False, alpha: Image.Image | None = None
 ) -> Image.Image:
-    """The photo's product alone (RGBA) at the size of `view`: refined alpha, the background out of its rim."""
+    """Cut the product (RGBA) out of `view`, at its size, with refined alpha and pure colours."""
     out = np.zeros((view.height, view.width, 4), np.uint8)
-    bands = _bands(view, Upsampled(cutout.getchannel("A"), view.size), alpha, pure=pure)
+    bands = _iter_bands(view, Upsampled(cutout.getchannel("A"), view.size), alpha, pure=pure)
     for first, last, colours, levels, _ in bands:
         out[first:last, :, :3], out[first:last, :, 3] = colours, levels
     out[out[..., 3] == 0] = 0
     return Image.fromarray(out)
 
 
-def _bands(
+def _iter_bands(
     view: Image.Image, upsampled: Upsampled, alpha: Image.Image | None, *, pure: bool
 ) -> Iterator[tuple[int, int, Bytes, Bytes, Bytes]]:
-    """First and last row, the product's colours, its alpha, the photo's pixels: band after band."""
+    """Yield bands: first row, last row (exclusive), the product's colours, its alpha, the photo's pixels."""
     width, height = view.size
     rows = max(64, _BAND // width)
     for first in range(0, height, rows):
@@ -129,10 +131,10 @@ def _bands(
         yield first, last, colours[band], levels[band], pixels[band]
 
 
-def _within(
+def _clip_band(
     first: int, last: int, offset: tuple[int, int], size: tuple[int, int]
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]] | None:
-    """Where a band lies that is moved by `offset`, and which part of it is still in the picture."""
+    """Rows and columns of a band moved by `offset`, and the part of it inside the picture; None if outside."""
     (right, down), (width, height) = offset, size
     top, bottom = max(first + down, 0), min(last + down, height)
     left, end = max(right, 0), min(width + right, width)
@@ -146,26 +148,25 @@ def _count(where: Bools) -> int:
     return int(np.count_nonzero(where))
 
 
-def _lit(colours: Bytes, light: list[Image.Image], there: tuple[slice, slice], size: tuple[int, int]) -> Bytes:
-    rows, columns = there
+def _relight(colours: Bytes, light: list[Image.Image], target: tuple[slice, slice], size: tuple[int, int]) -> Bytes:
+    rows, columns = target
     width, height = size
     across, down = light[0].width / width, light[0].height / height
     box = (columns.start * across, rows.start * down, columns.stop * across, rows.stop * down)
-    wanted = (columns.stop - columns.start, rows.stop - rows.start)
-    change = np.stack([np.asarray(each.resize(wanted, Image.Resampling.BILINEAR, box=box)) for each in light], axis=-1)
+    target_size = (columns.stop - columns.start, rows.stop - rows.start)
+    change = np.stack(
+        [np.asarray(plane.resize(target_size, Image.Resampling.BILINEAR, box=box)) for plane in light], axis=-1
+    )
     return np.asarray(np.rint(np.clip(colours + change, 0, 255)), dtype=np.uint8)
 
 
 def scene(answer: Image.Image, cutout: Image.Image, grown: float = 0.0) -> Image.Image:
-    """The answer without its product: what lies around it is drawn on below it, shadows too.
+    """Inpaint the product in an answer (RGB) from its surroundings, shadows included.
 
-    Push and pull (Gortler and others, "The Lumigraph", 1996): means of what is known, ever coarser, then back. Where a
-    wide soft edge lets the scene shine through, it is unmixed instead.
+    Push-pull (Gortler and others, "The Lumigraph", 1996): ever coarser means of the known pixels, then back. At wide
+    soft edges the scene is unmixed instead.
 
-    Args:
-        answer: RGB.
-        cutout: The product (RGBA) at the answer's size.
-        grown: How many pixels farther the answer's product reaches.
+    `cutout`: the product (RGBA) at the answer's size. `grown`: growth of the answer's product in pixels.
     """
     levels = np.asarray(cutout.getchannel("A"))
     share = np.asarray(levels / np.float32(255), dtype=np.float32)
@@ -185,29 +186,29 @@ def scene(answer: Image.Image, cutout: Image.Image, grown: float = 0.0) -> Image
         known[:, mixed] = np.clip(through, 0, 255)
     known *= behind
     hidden = behind < 1
-    drawn = _pulled(np.concatenate((known, behind[None])))[:, hidden]
+    drawn = _push_pull(np.concatenate((known, behind[None])))[:, hidden]
     pixels[hidden] = np.rint(np.clip(drawn, 0, 255)).T
     return Image.fromarray(pixels)
 
 
-def _pulled(planes: Floats) -> Floats:
-    """Colours times weight (3, H, W), and the weight: the colours everywhere, unknown ones from coarser levels."""
+def _push_pull(planes: Floats) -> Floats:
+    """Fill colours from coarser levels: planes are colours times weight (3, H, W), and the weight."""
     weight = planes[3:]
     if min(weight.shape[1:]) <= 2 or (weight > 1 - _TINY).all():
         own = planes[:3] / np.maximum(weight, _TINY)
         return np.asarray(np.where(weight > _TINY, own, own.mean((1, 2), keepdims=True)), dtype=np.float32)
     height, width = weight.shape[1:]
-    small = _halved(planes)
-    # Known once it is known in part: means are of what is known only.
+    small = _halve(planes)
+    # A partly known pixel counts as known: means use known pixels only.
     full = np.minimum(1, small[3:] * 4)
     small[:3] *= full / np.maximum(small[3:], _TINY)
     small[3:] = full
-    around = _doubled(_pulled(small))[:, :height, :width]
+    around = _double(_push_pull(small))[:, :height, :width]
     return np.asarray(planes[:3] + (1 - weight) * around)
 
 
-def _halved(planes: Floats) -> Floats:
-    """Means of squares of two pixels; at a far border, of what there is of one."""
+def _halve(planes: Floats) -> Floats:
+    """Halve the size by means of 2 x 2 pixels; at a far border of fewer."""
     if planes.shape[1] % 2:
         planes = np.concatenate((planes, planes[:, -1:]), 1)
     if planes.shape[2] % 2:
@@ -216,33 +217,33 @@ def _halved(planes: Floats) -> Floats:
     return np.asarray((rows[..., ::2] + rows[..., 1::2]) * np.float32(0.25))
 
 
-def _doubled(planes: Floats) -> Floats:
-    """Twice as high and as wide, bilinear."""
+def _double(planes: Floats) -> Floats:
+    """Double height and width, bilinear."""
     for axis in (1, 2):
-        found = np.empty((*planes.shape[: axis + 1], 2, *planes.shape[axis + 1 :]), np.float32)
-        pairs, lines = np.moveaxis(found, (axis, axis + 1), (0, 1)), np.moveaxis(planes, axis, 0)
+        doubled = np.empty((*planes.shape[: axis + 1], 2, *planes.shape[axis + 1 :]), np.float32)
+        pairs, lines = np.moveaxis(doubled, (axis, axis + 1), (0, 1)), np.moveaxis(planes, axis, 0)
         near, far = np.float32(0.75) * lines, np.float32(0.25) * lines
         np.add(near[1:], far[:-1], out=pairs[1:, 0])
         np.add(near[:-1], far[1:], out=pairs[:-1, 1])
         pairs[0, 0], pairs[-1, 1] = lines[0], lines[-1]
-        planes = found.reshape([side * (2 if at == axis else 1) for at, side in enumerate(planes.shape)])
+        planes = doubled.reshape([side * (2 if at == axis else 1) for at, side in enumerate(planes.shape)])
     return planes
 
 
-def _light(answer: Image.Image, small: Image.Image, mask: Image.Image) -> list[Image.Image]:
-    """By how much the answer is lighter or of another hue than the photo, slowly changing: three planes of levels."""
+def _light_change(answer: Image.Image, small: Image.Image, mask: Image.Image) -> list[Image.Image]:
+    """Smooth difference of light between answer and photo: three planes, in levels."""
     from scipy.ndimage import gaussian_filter, minimum_filter
 
     share = np.asarray(mask, dtype=np.float32) / np.float32(255)
-    # At the rim the answer shows some of its scene: believed only where a product has nothing else.
+    # At the rim the answer includes the scene, so the rim counts only for products without an inside.
     weight = minimum_filter(share, 5) ** 8 + np.float32(1e-4) * share**8
     spread = gaussian_filter(weight, _LIGHT) + np.float32(1e-9)
     change = np.asarray(answer, dtype=np.float32) - np.asarray(small, dtype=np.float32)
-    return [Image.fromarray(gaussian_filter(change[..., each] * weight, _LIGHT) / spread) for each in range(3)]
+    return [Image.fromarray(gaussian_filter(change[..., channel] * weight, _LIGHT) / spread) for channel in range(3)]
 
 
-def _shifted(picture: Image.Image, moved: tuple[float, float]) -> Image.Image:
-    """`picture` moved by shares of its width and height; what comes in at an edge is empty."""
+def _move(picture: Image.Image, moved: tuple[float, float]) -> Image.Image:
+    """Move a picture by shares of its width and height; the uncovered edge is empty."""
     right, down = moved[0] * picture.width, moved[1] * picture.height
     if right == 0 and down == 0:
         return picture

@@ -1,8 +1,7 @@
-"""The order of a photo whose file lies where another order of the same photo wants to put its own.
+"""Archive the final of another order of a photo before it is replaced.
 
-A photo has one final: that of its newest paid answer, or of the one that the user chose since (`keep`). A photo that
-was changed, or comes back as it was, gets that of its own bytes. The file that gives way is kept, byte for byte, in the
-folder of its order.
+A photo has one final: of its newest paid answer, or of the one that the user chose since (`keep`). If the photo was
+changed, or changed back, the final is of its present bytes. The replaced file is archived in the folder of its order.
 """
 
 from hashlib import sha256
@@ -19,12 +18,12 @@ from photio_prep.system import files
 
 
 def mark_of(folder: Path, origin: Origin, target: Path, preset: str = "") -> dict[str, Any] | None:
-    """What was noted when the final, or with `preset` the file for that marketplace, was written at `target`."""
+    """Record of writing the final at `target`, or with `preset` the file for that marketplace."""
     return state.shelved(folder, origin, preset) if preset else state.finished(folder, origin, target.suffix)
 
 
 def find(order: Order, target: Path, preset: str = "") -> Entry | None:
-    """The other order of the photo of `order` whose file lies at `target`, byte for byte as it was written."""
+    """Find the other order of the same photo that wrote the file at `target`, if the file is unchanged."""
     if order.folder is None or not target.is_file():
         return None
     for entry in index.of(order.folder.parent).of_photo(order):
@@ -36,9 +35,9 @@ def find(order: Order, target: Path, preset: str = "") -> Entry | None:
 
 
 def stays(incumbent: Entry, order: Order, *, overwrite: bool = False) -> bool:
-    """Whether the incumbent remains the final: chosen or paid for since, or of the bytes that the photo has now.
+    """Whether the incumbent remains the final: chosen or paid for later, or of the photo's present bytes.
 
-    With `overwrite`, of several orders of the same bytes only one that the user kept does.
+    With `overwrite`, among orders of the same bytes only one that the user kept remains.
     """
     ours = order.origin.digest
     if incumbent.sandbox != order.sandbox:
@@ -46,12 +45,12 @@ def stays(incumbent: Entry, order: Order, *, overwrite: bool = False) -> bool:
     if incumbent.origin.digest != ours:
         now = _digest_now(order.origin.path)
         return now == incumbent.origin.digest or (now != ours and _is_later(incumbent, order))
-    kept = state.chosen(incumbent.folder, incumbent.origin).get("by") == "keep"
-    return _is_later(incumbent, order) and (kept or not overwrite)
+    is_user_choice = state.chosen(incumbent.folder, incumbent.origin).get("by") == "keep"
+    return _is_later(incumbent, order) and (is_user_choice or not overwrite)
 
 
 def _digest_now(path: str) -> str:
-    """SHA-256 of the bytes that a photo has now; "" where it cannot be read."""
+    """SHA-256 of the photo's present bytes; "" if it cannot be read."""
     try:
         return sha256(files.read_input(Path(path), DEFAULT_LIMITS.file_bytes)).hexdigest() if path else ""
     except PhotioError:
@@ -59,14 +58,14 @@ def _digest_now(path: str) -> str:
 
 
 def _is_later(incumbent: Entry, order: Order) -> bool:
-    """Whether the incumbent was chosen, or paid for, after `order` was."""
+    """Whether the incumbent was chosen or paid for after `order`."""
     return order.folder is not None and index.since(incumbent.folder, incumbent.origin) > index.since(
         order.folder, order.origin
     )
 
 
 def make_way(order: Order, target: Path, preset: str = "") -> tuple[str, ...]:
-    """Keep the file at `target` in the folder of the photo's order that it is of; a note for the user, or none."""
+    """Archive the file at `target` in the folder of its order; returns a note for the user, or none."""
     incumbent = find(order, target, preset)
     if incumbent is None or order.folder is None:
         return ()
@@ -79,6 +78,6 @@ def make_way(order: Order, target: Path, preset: str = "") -> tuple[str, ...]:
     else:
         mark = mark_of(folder, origin, target) or {}
         state.mark_finished(folder, origin, path, data, str(mark.get("made", "")))
-        if _is_later(incumbent, order):  # by --overwrite, or the photo is again as it was: from now on this one
+        if _is_later(incumbent, order):  # by --overwrite, or because the photo was changed back
             state.mark_chosen(order.folder, order.origin, by="overwrite")
     return (f"the file that this photo had before is kept as {path}",)

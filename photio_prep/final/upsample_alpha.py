@@ -1,4 +1,4 @@
-"""The cutout's alpha at the photo's own resolution: as sharp as the photo's edges, where those are sharp."""
+"""Upsample the cutout's alpha to the photo's resolution, as sharp as the photo's edges."""
 
 import math
 from collections.abc import Iterator
@@ -13,38 +13,34 @@ from photio_prep.cutout.foreground import clean
 from photio_prep.cutout.refine import guided_in, stretch
 from photio_prep.imaging.tiles import Bools, Floats, extreme
 
-# An edge of the cutout that rises by less than the first a pixel is soft in the photo, from the second on it is sharp.
+# Slopes per pixel of the cutout's edge: below the first the photo is out of focus, from the second on it is sharp.
 _SLOPES = (0.14, 0.28)
-# From this enlargement on the photo's colours say better than the cutout's pixels where an edge runs. Variance of a
-# window (colours 0..1) below which it is taken for one colour; the stretch after it.
+# Guided filter: from this enlargement on; variance of a window (colours 0..1) that counts as one colour; stretch after
+# it.
 _GUIDED, _EPS, _AFTER = 1.8, 1e-4, (0.15, 0.85)
-# Rows in which edges are looked for together.
+# Rows of a strip in which edges are processed together.
 _ROWS = 128
 
 
 def softness(share: Floats) -> Floats:
-    """1 where an alpha (0..1) rises so slowly that the edge was out of focus, or is everywhere the same; 0 at edges."""
+    """Softness: 0 at sharp edges of an alpha (0..1), 1 where it rises slowly, as out of focus, or is constant."""
     down, right = np.gradient(share)
     return stretch(-extreme(np.hypot(down, right), 2, np.maximum), -_SLOPES[1], -_SLOPES[0])
 
 
 class Upsampled:
-    """The alpha of a cutout at another size, row by row: a 24 MP photo is never held as floats.
+    """A cutout's alpha (L) scaled to `size`, row by row: a 24 MP photo is never held as floats.
 
-    Bicubic, then steepened by as much as it was enlarged, so that an edge one pixel wide stays one; then a guided
-    filter (He, Sun, Tang 2013) with the photo as guide moves it onto the photo's own edge. Where the cutout's edge is
-    soft, the lens was, and nothing is steepened. Measured: measurements/finals.md.
-
-    Args:
-        alpha: Of the cutout (L).
-        size: Wanted.
+    It is enlarged (bicubic) and steepened by the same factor, so that an edge one pixel wide stays one. A guided filter
+    (He, Sun, Tang 2013) with the photo as guide moves it onto the photo's edge. Soft edges of the cutout are out of
+    focus and not steepened. Measured: measurements/finals.md.
     """
 
     def __init__(self, alpha: Image.Image, size: tuple[int, int]) -> None:
         self.times = max(size[0] / alpha.width, size[1] / alpha.height)
         self._size = size
         self._alpha = alpha
-        # So many pixels around a part of the picture are worked out with it.
+        # Context around a part, in pixels.
         self._margin = math.ceil(4 * max(self.times, 1))
 
     @cached_property
@@ -57,50 +53,50 @@ class Upsampled:
 
     @cached_property
     def _busy(self) -> Bools:
-        """Where something happens: what all around is 0, or all around 255, stays that."""
-        levels, seen = np.asarray(self._alpha), math.ceil(4 / min(self.times, 1))
-        changes: Bools = extreme(levels, seen, np.maximum) > extreme(levels, seen, np.minimum)
+        """Mask of pixels near an edge; areas that are 0 or 255 all around are copied."""
+        levels, reach = np.asarray(self._alpha), math.ceil(4 / min(self.times, 1))
+        changes: Bools = extreme(levels, reach, np.maximum) > extreme(levels, reach, np.minimum)
         return changes | ((levels > 0) & (levels < 255))
 
     def rows(self, first: int, last: int, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Alpha of the rows from `first` to before `last`; `pixels` are the photo's (RGB)."""
+        """Compute the alpha of rows `first` to `last` (exclusive); `pixels` are the photo's (RGB)."""
         if self._alpha.size == self._size:
             return np.asarray(self._alpha)[first:last]
-        levels = np.array(self._scaled(self._alpha, (0, first, self._size[0], last), Image.Resampling.NEAREST))
+        levels = np.array(self._scale(self._alpha, (0, first, self._size[0], last), Image.Resampling.NEAREST))
         for above in range(first, last, _ROWS):
             below = min(above + _ROWS, last)
             top, bottom = max(above - self._margin, first), min(below + self._margin, last)
-            for left, right in self._edges(above, below):
+            for left, right in self._edge_runs(above, below):
                 start, end = max(left - self._margin, 0), min(right + self._margin, self._size[0])
-                part = self._part((start, top, end, bottom), pixels[top - first : bottom - first, start:end])
+                part = self._refine_part((start, top, end, bottom), pixels[top - first : bottom - first, start:end])
                 here = part[above - top : below - top, left - start : right - start]
                 levels[above - first : below - first, left:right] = here
         return levels
 
-    def _edges(self, above: int, below: int) -> Iterator[tuple[int, int]]:
-        """First and last column of each run of columns in which something happens in these rows."""
+    def _edge_runs(self, above: int, below: int) -> Iterator[tuple[int, int]]:
+        """First and last column (exclusive) of each run of columns with an edge in these rows."""
         across, down = self._size[0] / self._alpha.width, self._size[1] / self._alpha.height
         busy = self._busy[math.floor(above / down) : math.ceil(below / down)].any(0)
         ends = np.flatnonzero(np.diff(busy, prepend=False, append=False))
         for left, right in ends.reshape(-1, 2):
             yield math.floor(left * across), min(math.ceil(right * across), self._size[0])
 
-    def _part(self, box: tuple[int, int, int, int], pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        how = Image.Resampling.BICUBIC if self.times > 1 else Image.Resampling.LANCZOS
-        plain = np.clip(self._scaled(self._share, box, how), 0, 1)
+    def _refine_part(self, box: tuple[int, int, int, int], pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        method = Image.Resampling.BICUBIC if self.times > 1 else Image.Resampling.LANCZOS
+        plain = np.clip(self._scale(self._share, box, method), 0, 1)
         if self.times > 1:
             half = 0.5 / max(1.0, 0.8 * self.times)
             sharp = stretch(plain, 0.5 - half, 0.5 + half)
             busy = (plain > 0) & (plain < 1)
             if self.times >= _GUIDED and busy.any():
-                found = guided_in(busy, pixels, sharp, round(self.times / 2), _EPS)
-                sharp = np.where(busy, stretch(found, *_AFTER), sharp)
-            soft = self._scaled(self._soft, box, Image.Resampling.BILINEAR)
+                filtered = guided_in(busy, pixels, sharp, round(self.times / 2), _EPS)
+                sharp = np.where(busy, stretch(filtered, *_AFTER), sharp)
+            soft = self._scale(self._soft, box, Image.Resampling.BILINEAR)
             plain = sharp + np.clip(soft, 0, 1) * (plain - sharp)
         return clean(np.rint(plain * 255).astype(np.uint8))
 
-    def _scaled(self, plane: Image.Image, box: tuple[int, int, int, int], how: Image.Resampling) -> NDArray[Any]:
+    def _scale(self, plane: Image.Image, box: tuple[int, int, int, int], method: Image.Resampling) -> NDArray[Any]:
         left, top, right, bottom = box
         across, down = plane.width / self._size[0], plane.height / self._size[1]
-        seen = (left * across, top * down, right * across, bottom * down)
-        return np.asarray(plane.resize((right - left, bottom - top), how, box=seen))
+        source_box = (left * across, top * down, right * across, bottom * down)
+        return np.asarray(plane.resize((right - left, bottom - top), method, box=source_box))

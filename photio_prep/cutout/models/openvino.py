@@ -1,4 +1,4 @@
-"""The bytes of a network -> the same network compiled by OpenVINO for this processor."""
+"""Networks compiled by OpenVINO for this processor, with onnxruntime's session interface."""
 
 import importlib.util
 from threading import Lock
@@ -7,25 +7,24 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-# OpenVINO's bindings look up numpy when a tensor's data is first asked for, and where two threads ask at once, one
-# waits for the other while it holds Python's lock: nothing runs any more, and no signal is heard. So the first asks
-# alone.
+# OpenVINO's bindings import numpy at the first access to a tensor's data. Two threads that do so at once deadlock while
+# one holds Python's global lock, so the first access is serialised.
 _FIRST = Lock()
 
 
 class Named(NamedTuple):
-    """An input or output of a network, as onnxruntime tells it."""
+    """An input or output of a network."""
 
     name: str
 
 
 class Compiled:
-    """A network on OpenVINO's processor plugin; it may be asked from several threads.
+    """A network on OpenVINO's CPU plugin; `run` is thread-safe.
 
     Args:
         data: The ONNX file's bytes.
-        rounded: It may be computed with bfloat16, on processors that do: twice as fast, with 8 bits of precision.
-        threads: How many it uses; 0 for as many as there are cores.
+        rounded: Use bfloat16 if the processor supports it: twice as fast, with 8 bits of precision.
+        threads: 0 uses all cores.
     """
 
     def __init__(self, data: bytes, *, rounded: bool, threads: int = 0) -> None:
@@ -33,12 +32,12 @@ class Compiled:
 
         core = openvino.Core()
         precision = "bf16" if rounded and rounds() else "f32"
-        wishes = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
-        wishes |= {"INFERENCE_NUM_THREADS": str(threads)} if threads else {}
-        whole = core.read_model(data)
-        # ISNet has eleven outputs besides that nobody asks for, and computing them takes two fifths of its time.
-        asked = openvino.Model([whole.outputs[0]], whole.get_parameters())
-        self._network: Any = core.compile_model(asked, "CPU", wishes)
+        properties = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
+        properties |= {"INFERENCE_NUM_THREADS": str(threads)} if threads else {}
+        model = core.read_model(data)
+        # ISNet has eleven more outputs, which are not used and take two fifths of its time.
+        first_output = openvino.Model([model.outputs[0]], model.get_parameters())
+        self._network: Any = core.compile_model(first_output, "CPU", properties)
         with _FIRST:
             first = self._network.create_infer_request()
             _ = first.get_input_tensor(0).data
@@ -46,15 +45,15 @@ class Compiled:
         self._lock = Lock()
 
     def get_inputs(self) -> list[Named]:
-        """The names of its inputs."""
-        return [Named(each.get_any_name()) for each in self._network.inputs]
+        """Names of the inputs."""
+        return [Named(port.get_any_name()) for port in self._network.inputs]
 
     def get_outputs(self) -> list[Named]:
-        """The name of the one output that is computed: the network's first."""
-        return [Named(each.get_any_name()) for each in self._network.outputs]
+        """Name of the computed output: the network's first."""
+        return [Named(port.get_any_name()) for port in self._network.outputs]
 
     def run(self, _: list[str] | None, feeds: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-        """Its first output, for the inputs by name."""
+        """Compute the first output for inputs by name."""
         with self._lock:
             request = self._idle.pop() if self._idle else self._network.create_infer_request()
         try:
@@ -65,12 +64,12 @@ class Compiled:
 
 
 def installed() -> bool:
-    """Whether OpenVINO is there; it is not loaded."""
+    """Whether OpenVINO is installed, without importing it."""
     return importlib.util.find_spec("openvino") is not None
 
 
 def rounds() -> bool:
-    """Whether this processor computes with bfloat16."""
+    """Whether this processor supports bfloat16."""
     import openvino
 
     return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")

@@ -1,4 +1,4 @@
-"""Where the user points: at the product, at what is none of it, and around it."""
+"""Prompts: points on the product or the background, and a box around the product."""
 
 import math
 from collections.abc import Iterable
@@ -10,10 +10,7 @@ from photio_prep.geometry import Size
 
 
 class Point(NamedTuple):
-    """A place in the photo as people see it (upright), in pixels from the left and the top.
-
-    `product`: it lies on the product, or else on something that is none of it.
-    """
+    """A point of the upright photo, in pixels from the left and the top; on the product, or else on the background."""
 
     x: float
     y: float
@@ -21,7 +18,7 @@ class Point(NamedTuple):
 
 
 class Around(NamedTuple):
-    """A box around the product, in pixels of the photo: the first ones inside, and the first ones outside again."""
+    """A box around the product, in pixels of the photo; right and bottom are exclusive."""
 
     left: float
     top: float
@@ -35,21 +32,21 @@ def _point(x: float, y: float, product: float = True) -> Point:
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """Points and a box; without any, nothing was pointed at, and it is false."""
+    """Points and a box; false if there are none."""
 
     points: tuple[Point, ...] = ()
     box: Around | None = None
 
     @classmethod
     def of(cls, points: Iterable[tuple[float, ...]] = (), box: tuple[float, ...] | None = None) -> "Hints":
-        """Hints of plain numbers: (x, y) or (x, y, whether it is product), and (left, top, right, bottom).
+        """Build hints from numbers: points (x, y) or (x, y, is product), and a box (left, top, right, bottom).
 
         Raises:
-            UsageError: Another count of numbers, one that is not finite, or only points that are not product.
+            UsageError: Wrong count of numbers, a number that is not finite, or only background points.
         """
         try:
-            made = cls(tuple(_point(*each) for each in points), None if box is None else Around(*box))
-            numbers = [number for each in made.points for number in each[:2]] + list(made.box or ())
+            hints = cls(tuple(_point(*values) for values in points), None if box is None else Around(*box))
+            numbers = [number for values in hints.points for number in values[:2]] + list(hints.box or ())
             finite = all(math.isfinite(number) for number in numbers)
         except TypeError as error:
             raise UsageError(
@@ -57,43 +54,34 @@ class Hints:
             ) from error
         if not finite:
             raise UsageError("a point or box is not finite", "Give pixels of the photo")
-        if made.points and made.box is None and not any(point.product for point in made.points):
+        if hints.points and hints.box is None and not any(point.product for point in hints.points):
             raise UsageError("no point lies on the product", "Give a --point on it, or a --box around it")
-        return made
+        return hints
 
     def __bool__(self) -> bool:
         return bool(self.points or self.box)
 
     def __str__(self) -> str:
-        told = [f"{'+' if each.product else '-'}{each.x:g},{each.y:g}" for each in self.points]
-        return " ".join(told + ([f"box {','.join(f'{side:g}' for side in self.box)}"] if self.box else []))
+        words = [f"{'+' if point.product else '-'}{point.x:g},{point.y:g}" for point in self.points]
+        return " ".join(words + ([f"box {','.join(f'{side:g}' for side in self.box)}"] if self.box else []))
 
     def check(self, size: Size, source: str) -> None:
-        """Do nothing where everything lies in a photo of this size.
-
-        Raises:
-            UsageError: Something lies outside, or the box is empty.
-        """
+        """Raise UsageError if a point or the box is outside a photo of this size, or the box is empty."""
         fix = "Give pixels of the upright photo, from its upper left corner"
-        for each in self.points:
-            if not (0 <= each.x < size.width and 0 <= each.y < size.height):
-                raise UsageError(f"the point {each.x:g},{each.y:g} is not in the photo ({size})", fix, subject=source)
+        for point in self.points:
+            if not (0 <= point.x < size.width and 0 <= point.y < size.height):
+                raise UsageError(f"the point {point.x:g},{point.y:g} is not in the photo ({size})", fix, subject=source)
         if self.box:
             left, top, right, bottom = self.box
             if not (0 <= left < right <= size.width and 0 <= top < bottom <= size.height):
-                told = ",".join(f"{side:g}" for side in self.box)
-                raise UsageError(f"the box {told} is empty or not in the photo ({size})", fix, subject=source)
+                sides = ",".join(f"{side:g}" for side in self.box)
+                raise UsageError(f"the box {sides} is empty or not in the photo ({size})", fix, subject=source)
 
     def prompt(self, across: float, down: float) -> list[dict[str, object]]:
-        """The hints as rembg's SAM session wants them, scaled.
-
-        Args:
-            across: Pixels of the picture it sees to one of the photo, from left to right.
-            down: The same from top to bottom.
-        """
+        """Build the prompt of rembg's SAM session; `across`, `down`: its picture's pixels per pixel of the photo."""
         marks: list[dict[str, object]] = [
-            {"type": "point", "label": int(each.product), "data": [each.x * across, each.y * down]}
-            for each in self.points
+            {"type": "point", "label": int(point.product), "data": [point.x * across, point.y * down]}
+            for point in self.points
         ]
         if self.box:
             left, top, right, bottom = self.box

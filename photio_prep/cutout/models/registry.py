@@ -1,7 +1,6 @@
-"""A model's name -> a Segmenter with verified weights, an accepted licence, and a device that is really used.
+"""Models by name: of the catalogue, "auto", `rembg:NAME`, or a file of weights.
 
-A name is one of the catalogue, "auto", `rembg:NAME`, or a file of weights. The Segmenter loads at its first picture and
-is kept for the whole process.
+A model verifies and loads its weights at its first picture, and is cached for the process.
 """
 
 from dataclasses import dataclass
@@ -22,53 +21,53 @@ from photio_prep.system import files
 
 
 class CatalogModel:
-    """A Segmenter by its name in the catalogue: finds and verifies its weights when the first picture comes."""
+    """Segmenter of the catalogue; verifies its weights at the first picture."""
 
-    def __init__(self, found: catalog.Weights | None, folder: Path, device: Device = "auto") -> None:
-        self._found = found
+    def __init__(self, row: catalog.Weights | None, folder: Path, device: Device = "auto") -> None:
+        self._row = row
         self._folder = folder
         self._device = device
-        # What the user asked for: the same wish tomorrow, even when a better model is installed by then.
-        self.asked = found.name if found else "auto"
+        # The requested name: "auto" stays "auto", even if a better model is installed later.
+        self.asked = row.name if row else "auto"
 
     @cached_property
     def _weights(self) -> catalog.Weights:
-        return self._found or weights.best_installed(self._folder)
+        return self._row or weights.best_installed(self._folder)
 
     @cached_property
     def _segmenter(self) -> OnnxSegmenter:
         row = self._weights
         if row.family == "sam":
             fix = "Use --point or --box without --model"
-            raise UsageError("it has to be told where the product is", fix, subject=f"model {row.name}")
+            raise UsageError("it needs a point or a box", fix, subject=f"model {row.name}")
         path = weights.path(row, self._folder)
-        # Taken before the bytes are compared with the pin: rembg loads by the path, and the file may change in between.
+        # Read before the bytes are verified: rembg loads by path, and the file may change in between.
         identity = files.identity(path) if weights.installed(row, self._folder) else None
         weights.verify(row, self._folder)
         return OnnxSegmenter(path, row.family, row.name, identity=identity, device=self._device)
 
     @property
     def name(self) -> str:
-        """The model that is really used; asking for it loads nothing."""
+        """Name of the model that is used; reading it loads nothing."""
         return self._weights.name
 
     @property
     def sha256(self) -> str | None:
-        """Of the weights, as they are pinned."""
+        """Pinned hash of the weights."""
         return self._weights.sha256
 
     @property
     def device(self) -> str:
-        """The device that it really runs on; before the first picture, the one that was asked for."""
+        """The device that it runs on; before the first picture, the requested one."""
         return self._segmenter.device
 
     @property
     def fallback(self) -> str:
-        """Why "auto" did not get a faster device that is there; empty where it got the best."""
+        """Why "auto" did not take a faster installed device; empty if it did."""
         return self._segmenter.fallback
 
     def __call__(self, image: Image.Image, /) -> Image.Image:
-        """The alpha (L, the picture's size) of the product in an RGB picture."""
+        """Predict alpha (L, the picture's size) of an RGB picture."""
         return self._segmenter(image)
 
 
@@ -79,14 +78,14 @@ Model = CatalogModel | RembgModel
 def get_model(
     model: str = "auto", family: str | None = None, *, device: Device = "auto", accepted: tuple[str, ...] = ()
 ) -> Model:
-    """The model of this name, one for the whole process.
+    """Get a model by name, one instance per process.
 
     Args:
-        model: "auto" (the best that is installed, in the catalogue's order), a name of the catalogue, `rembg:NAME`
-            (any session of rembg), or, with `family`, the path of weights of your own.
+        model: "auto" (the best installed one, in the catalogue's order), a name of the catalogue, `rembg:NAME` (any
+            session of rembg), or, with `family`, the path of the user's own weights.
         family: "u2net", "isnet" or "birefnet".
-        device: Where it must run. A device that is named and not really used is an error at the first picture.
-        accepted: Names of models whose licence forbids commercial use and is accepted all the same.
+        device: A named device that is not used is an error at the first picture.
+        accepted: Names of models whose licence forbids commercial use and is accepted.
 
     Raises:
         UsageError: There is no such model or family, or its licence has to be accepted first.
@@ -96,17 +95,13 @@ def get_model(
         return CatalogModel(None, models_folder(), device)
     if family is None and is_rembg(model):
         return open_rembg(model, device, accepted)
-    found = catalog.by_name(model) if family is None else catalog.own(Path(model), family)
-    catalog.refuse_licence(found, accepted)
-    return CatalogModel(found, models_folder(), device)
+    row = catalog.by_name(model) if family is None else catalog.own(Path(model), family)
+    catalog.refuse_licence(row, accepted)
+    return CatalogModel(row, models_folder(), device)
 
 
 def second_model(name: str, *, device: Device = "auto", accepted: tuple[str, ...] = ()) -> Model:
-    """The best installed model of the catalogue that is not the model `name`: for a second opinion.
-
-    Raises:
-        ModelUnavailable: There is only one.
-    """
+    """Get the best installed model of the catalogue other than `name`; ModelUnavailable if there is none."""
     folder = models_folder()
     for row in catalog.catalog():
         allowed = row.commercial is not False or row.name in accepted

@@ -1,7 +1,7 @@
-"""`rembg:NAME`: any session of rembg, on weights where rembg keeps them, through rembg's own `predict`.
+"""`rembg:NAME`: any session of rembg, on weights in rembg's folder, through rembg's own `predict`.
 
-Nothing is known here of these models but what rembg says: their licence is unknown unless the catalogue has the same
-model, and their weights are verified as far as rembg gives a hash. `auto` never picks one.
+Their licence is unknown unless the catalogue has the same model. Their weights are verified if rembg publishes a hash.
+`auto` never selects one.
 """
 
 import threading
@@ -25,7 +25,7 @@ from photio_prep.system import files
 
 @dataclass(frozen=True, slots=True)
 class VerifiedFile:
-    """Weights as rembg keeps them. `identity`: see `files.identity`; `checked`: rembg gives a hash, and it matches."""
+    """Weights in rembg's folder. `identity`: see `files.identity`; `checked`: rembg's hash matches."""
 
     path: Path
     identity: tuple[int, ...]
@@ -34,13 +34,7 @@ class VerifiedFile:
 
 
 class RembgModel:
-    """A Segmenter on one of rembg's sessions; its weights are found and verified at the first picture.
-
-    Args:
-        name: The session's name in rembg.
-        kind: Its class.
-        device: Where it must run; "auto" takes the fastest that works.
-    """
+    """Segmenter on the session `name` of rembg, of class `kind`; verifies its weights at the first picture."""
 
     def __init__(self, name: str, kind: Any, device: Device = "auto") -> None:  # noqa: ANN401
         self.name = self.asked = f"{PREFIX}{name}"
@@ -51,11 +45,7 @@ class RembgModel:
 
     @cached_property
     def file(self) -> VerifiedFile:
-        """Its weights, verified.
-
-        Raises:
-            ModelUnavailable: They are not installed, or damaged.
-        """
+        """The verified weights; ModelUnavailable if they are missing or damaged."""
         fault = "its weights are not installed"
         for path in rembg_sessions.weights_paths(self._kind):
             if path.exists():
@@ -67,29 +57,29 @@ class RembgModel:
 
     @property
     def place(self) -> Path:
-        """Where its weights are, or where rembg would put them."""
+        """Path of the installed weights, else `target`."""
         return next(filter(Path.exists, rembg_sessions.weights_paths(self._kind)), self.target)
 
     @property
     def target(self) -> Path:
-        """Where rembg would put its weights."""
+        """Path to which rembg downloads the weights."""
         return next(rembg_sessions.weights_paths(self._kind))
 
     @property
     def installed(self) -> bool:
-        """Whether weights are there and whole."""
+        """Whether the weights are installed and verified."""
         with suppress(ModelUnavailable):
             return self.file is not None
         return False
 
     @property
     def sha256(self) -> str:
-        """Of the weights."""
+        """Hash of the weights."""
         return self.file.sha256
 
     @cached_property
     def session(self) -> Any:  # noqa: ANN401  rembg has no types
-        """The session, made by its own constructor at the first use."""
+        """Session, created by its own constructor at the first use."""
         name = self.name.removeprefix(PREFIX)
         session, self.device, self.fallback = devices.rembg_session(
             self._kind, name, self.file.path, self.device, identity=self.file.identity
@@ -97,7 +87,7 @@ class RembgModel:
         return session
 
     def __call__(self, image: Image.Image, /) -> Image.Image:
-        """The alpha (L, the picture's size) in an RGB picture, as rembg predicts it; of several masks their union."""
+        """Predict alpha (L, the picture's size) of an RGB picture with rembg: the union of its masks."""
         with self._making:
             session = self.session
         # Large networks take turns on a CPU, as in OnnxSegmenter. rembg divides by zero on a blank picture.
@@ -106,36 +96,36 @@ class RembgModel:
         return reduce(ImageChops.lighter, masks)
 
     def pull(self, *, offline: bool = False) -> VerifiedFile:
-        """Its weights; rembg fetches and verifies them unless they are there and whole.
+        """Have rembg download the weights unless verified ones are installed.
 
         Raises:
-            ModelUnavailable: `offline`, or rembg could not fetch them.
+            ModelUnavailable: `offline`, or the download failed.
         """
         try:
             return self.file
         except ModelUnavailable as error:
             if offline:
-                found = f"{error.found}; they would have to be fetched, and --offline forbids that"
-                raise self.unavailable(found, "Connect to the network, or") from None
+                problem = f"{error.found}; they would have to be fetched, and --offline forbids that"
+                raise self.unavailable(problem, "Connect to the network, or") from None
         try:
             return _verify(self._kind, rembg_sessions.download(self._kind))
         except Exception as error:  # requests' errors, pooch's ValueError, rembg's ImportError, OSError
             reason = f"{type(error).__name__}: {error}".replace("\n", " ")[:200]
             raise self.unavailable(f"rembg could not fetch it ({reason})", "Connect to the network, or") from error
 
-    def unavailable(self, found: str, fix: str) -> ModelUnavailable:
-        """The error that names the file and the folder to put it in."""
+    def unavailable(self, problem: str, fix: str) -> ModelUnavailable:
+        """Build the error that names the file and its folder."""
         file = self.target
         return ModelUnavailable(
-            found, f"{fix} copy {file.name} into {file.parent} and run this again", subject=f"model {self.name}"
+            problem, f"{fix} copy {file.name} into {file.parent} and run this again", subject=f"model {self.name}"
         )
 
 
 def open_rembg(model: str, device: Device = "auto", accepted: Collection[str] = ()) -> RembgModel:
-    """The model of this name, `rembg:NAME`; nothing of it is loaded yet.
+    """Open the model `rembg:NAME` without loading its weights.
 
     Raises:
-        UsageError: rembg has no such session, or none that works by its name alone, or its licence must be accepted.
+        UsageError: rembg has no such session, or it needs more than its name, or its licence must be accepted.
         ModelUnavailable: rembg is not installed.
     """
     name, registry = model.removeprefix(PREFIX), rembg_sessions.import_all()
@@ -143,29 +133,29 @@ def open_rembg(model: str, device: Device = "auto", accepted: Collection[str] = 
     if name not in registry:
         near = get_close_matches(name, registry, 1)
         hint = f"Did you mean {PREFIX}{near[0]}? " if near else ""
-        names = ", ".join(each for each in registry if not _refusal(each, registry[each]))
+        names = ", ".join(session for session in registry if not _refusal(session, registry[session]))
         raise UsageError(f"rembg has no session {name!r}", f"{hint}Choose one of: {names}", subject=subject)
     if refusal := _refusal(name, registry[name]):
         raise UsageError(*refusal, subject=subject)
-    if row := _row(name):
+    if row := _find_row(name):
         catalog.refuse_licence(row, accepted)
     return RembgModel(name, registry[name], device)
 
 
 def licence(model: str) -> str:
-    """What is known of the licence of a `rembg:NAME`."""
-    row = _row(model.removeprefix(PREFIX))
+    """Licence of a `rembg:NAME`, by the catalogue's row of the same model."""
+    row = _find_row(model.removeprefix(PREFIX))
     return row.licence if row else "unknown: ask its authors"
 
 
-def _row(name: str) -> catalog.Weights | None:
+def _find_row(name: str) -> catalog.Weights | None:
     return next((row for row in catalog.catalog() if row.name == name), None)
 
 
 def _refusal(name: str, kind: Any) -> tuple[str, str] | None:  # noqa: ANN401
-    """Why a session of rembg does not work by its name alone, and what to do; None where it does."""
+    """Why a session of rembg needs more than its name, and the fix; None if it does not."""
     if name == "sam":
-        return "it has to be told where the product is", "Use --point or --box without --model"
+        return "it needs a point or a box", "Use --point or --box without --model"
     if name.endswith("_custom"):
         return "it needs a file of weights", "Give it: --model PATH --family u2net|isnet|birefnet"
     if hasattr(kind, "is_local") and not kind.is_local():
@@ -174,7 +164,7 @@ def _refusal(name: str, kind: Any) -> tuple[str, str] | None:  # noqa: ANN401
 
 
 def _verify(kind: Any, path: Path) -> VerifiedFile:  # noqa: ANN401
-    """The weights at `path`, compared with rembg's hash; ValueError where they differ."""
+    """Compare the weights at `path` with rembg's hash; ValueError if they differ."""
     path = path.resolve(strict=True)
     identity = files.identity(path)
     _, strong, weak = catalog.measured(path)

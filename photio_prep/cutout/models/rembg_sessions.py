@@ -1,9 +1,9 @@
-"""rembg's session classes, without the rest of rembg: the only file that imports them.
+"""rembg's session classes, imported without the rest of rembg.
 
-`import rembg` loads its compositor, and with it pymatting, numba and scikit-image: 1.0 s and 221 MB where one session
-module takes 0.15 s and 47 MB (nearly all of it onnxruntime's), and its first import on a fresh install compiles for 44
-s. Nothing in the sub-package `rembg.sessions` needs the compositor. So the sub-package is loaded from rembg's own files
-under a name of ours: a later `import rembg` by the user finds rembg untouched.
+`import rembg` loads its compositor with pymatting, numba and scikit-image: 1.0 s and 221 MB, where one session module
+takes 0.15 s and 47 MB (nearly all of it onnxruntime's). Its first import on a fresh install compiles for 44 s. The
+sub-package `rembg.sessions` does not need the compositor. So it is loaded from rembg's files under an alias, and a
+later `import rembg` by the user is not affected.
 """
 
 import importlib
@@ -23,17 +23,13 @@ _LOADING = threading.RLock()
 
 
 def import_session(module: str, name: str) -> Any:  # noqa: ANN401  rembg has no types
-    """One session class of rembg; none of its other sessions is loaded.
-
-    Args:
-        module: The file, without its suffix.
-        name: The class in it.
+    """Import one session class of rembg: the class `name` of the file `module` (without suffix).
 
     Raises:
         ModelUnavailable: rembg is not installed, or has no such session.
     """
     with _LOADING:
-        _package()
+        _register_alias()
         try:
             return getattr(importlib.import_module(f"{_ALIAS}.{module}"), name)
         except (ImportError, AttributeError) as error:
@@ -43,13 +39,13 @@ def import_session(module: str, name: str) -> Any:  # noqa: ANN401  rembg has no
 
 
 def import_all() -> dict[str, Any]:
-    """Every session class of rembg by its name, from rembg's own registry: 0.5 s, because SAM's needs scipy.
+    """Import all session classes of rembg, by name, from its registry: 0.5 s, because SAM's needs scipy.
 
     Raises:
         ModelUnavailable: rembg is not installed, or does not load.
     """
     with _LOADING:
-        package = _package()
+        package = _register_alias()
         try:
             if not hasattr(package, "sessions_names") and package.__spec__ and package.__spec__.loader:
                 package.__spec__.loader.exec_module(package)
@@ -61,8 +57,8 @@ def import_all() -> dict[str, Any]:
     return registry
 
 
-def _package() -> ModuleType:
-    """The sub-package under our name; its `__init__`, which imports all sessions, is not run."""
+def _register_alias() -> ModuleType:
+    """Register the sub-package under the alias; its `__init__`, which imports all sessions, is not run."""
     if _ALIAS not in sys.modules:
         rembg = importlib.util.find_spec("rembg")
         if rembg is None or not rembg.submodule_search_locations:
@@ -78,9 +74,9 @@ def _package() -> ModuleType:
 
 
 def with_weights(kind: Any, path: Path) -> Any:  # noqa: ANN401
-    """The session class whose constructor loads the weights at `path`, and fetches nothing.
+    """Derive a session class that loads the weights at `path` and downloads nothing.
 
-    `download_models` is where rembg's own sessions say which file they load.
+    rembg's sessions load the file that their `download_models` returns.
     """
 
     class Session(kind):  # type: ignore[misc]
@@ -92,9 +88,9 @@ def with_weights(kind: Any, path: Path) -> Any:  # noqa: ANN401
 
 
 def with_networks(kind: Any, **networks: Any) -> Any:  # noqa: ANN401
-    """The session class whose constructor takes networks that are open already, by their attributes.
+    """Derive a session class whose constructor sets opened networks as attributes.
 
-    For what rembg's constructors cannot do: they know onnxruntime only, not OpenVINO, and SAM's takes no providers.
+    rembg's constructors support only onnxruntime, not OpenVINO, and SAM's takes no providers.
     """
 
     class Session(kind):  # type: ignore[misc]
@@ -107,16 +103,13 @@ def with_networks(kind: Any, **networks: Any) -> Any:  # noqa: ANN401
 
 
 def published_hash(kind: Any) -> str | None:  # noqa: ANN401
-    """The hash that rembg compares a download with, as "md5:…" or "sha256:…"; None where it gives none.
-
-    rembg has no table of its hashes: each is a constant in the code of a session's `download_models`.
-    """
+    """Read the hash of rembg's download, "md5:…" or "sha256:…", from the constants of `download_models`, or None."""
     constants = [text for text in kind.download_models.__func__.__code__.co_consts if isinstance(text, str)]
     return next(filter(re.compile(r"(md5|sha256):[0-9a-f]{32,64}").fullmatch, constants), None)
 
 
 def weights_paths(kind: Any) -> Iterator[Path]:  # noqa: ANN401
-    """Where rembg looks for a session's weights, in its order; it downloads to the first."""
+    """List the paths where rembg looks for a session's weights; it downloads to the first."""
     file = f"{kind.name()}.onnx"
     if hasattr(kind, "model_dir"):
         yield Path(kind.model_dir(), file)
@@ -126,16 +119,16 @@ def weights_paths(kind: Any) -> Iterator[Path]:  # noqa: ANN401
 
 
 def download(kind: Any) -> Path:  # noqa: ANN401
-    """Have rembg fetch a session's weights as it does, and compare them with its hash; the path.
+    """Have rembg download a session's weights and verify its hash; returns the path.
 
     Raises:
-        Exception: As rembg's `download_models`: requests' errors, ValueError for another hash, ImportError, OSError.
+        Exception: As `download_models`: requests' errors, ValueError for another hash, ImportError, OSError.
     """
 
     class Session(kind):  # type: ignore[misc]
         @classmethod
         def resolve_existing(cls, *_: object, **__: object) -> None:
-            """A file that is there is trusted by rembg; without one its download compares it, and replaces it."""
+            """Hide an existing file, which rembg would trust, so that the download verifies and replaces it."""
 
         @classmethod
         def checksum_disabled(cls, *_: object, **__: object) -> bool:

@@ -1,4 +1,4 @@
-"""What the user pointed at -> a matter: rembg's SAM, with checked weights, on a device that is really used."""
+"""SAM: segment the product that the user marks by points or a box."""
 
 import threading
 from functools import cache, cached_property
@@ -16,13 +16,13 @@ from photio_prep.geometry import Size
 from photio_prep.settings import models_folder
 from photio_prep.types import Photo, Segmenter
 
-# SAM sees the picture within so many pixels (rembg's session), and its mask has a fourth of them to a side.
-_SEES = Size(1024, 684)
-_COARSER = 4
+# rembg's session scales the picture to fit this size; the mask has a fourth of it to a side.
+_INPUT = Size(1024, 684)
+_MASK_SCALE = 4
 
 
 class Sam:
-    """SAM's two networks, loaded at the first picture; `at` makes a matter of them that knows where to look."""
+    """SAM's two networks, loaded at the first picture; `at` builds a segmenter for given hints."""
 
     name = "sam"
 
@@ -35,15 +35,15 @@ class Sam:
     @cached_property
     def _session(self) -> Any:  # noqa: ANN401  rembg has no types
         folder, opened = models_folder(), []
-        for each in catalog.pointed():
-            if not weights.installed(each, folder):
-                names = " ".join(row.name for row in catalog.pointed())
+        for row in catalog.pointed():
+            if not weights.installed(row, folder):
+                names = " ".join(network.name for network in catalog.pointed())
                 raise ModelUnavailable(
                     "a point or box needs SAM, whose weights are not installed",
                     f"Run: photio-prep models pull {names}, or draw a --mask",
-                    subject=f"model {each.name}",
+                    subject=f"model {row.name}",
                 )
-            path, data = weights.read(each, folder)
+            path, data = weights.read(row, folder)
             network, self.device, self.fallback = devices.session(data, self.device, subject=str(path))
             opened.append(network)
         kind = import_session("sam", "SamSession")
@@ -51,27 +51,27 @@ class Sam:
         return with_networks(kind, encoder=encoder, decoder=decoder)(self.name)
 
     def at(self, hints: Hints, size: Size) -> Segmenter:
-        """The matter that finds what was pointed at in a photo of this size, whatever size it is shown at."""
-        return _Pointed(self, hints, size)
+        """Build the segmenter for hints in a photo of this size."""
+        return _PromptedSam(self, hints, size)
 
     def mask(self, image: Image.Image, prompt: list[dict[str, object]]) -> Image.Image:
-        """What SAM takes for the product: a mask (L, the picture's size) without any soft edge."""
+        """Predict a mask (L, the picture's size) without soft edges."""
         with self._making:
             session = self._session
         try:
-            found: Image.Image = session.predict(image, sam_prompt=prompt)[0]
+            mask: Image.Image = session.predict(image, sam_prompt=prompt)[0]
             self._proven = True
         except Exception as error:  # onnxruntime raises its own kinds, none of them public
-            if self._proven:  # the picture's own trouble, or the device's at this moment
+            if self._proven:  # a fault of the picture, or a passing one of the device
                 raise
             raise ModelUnavailable(
                 f"it failed on a picture ({str(error)[:200]})", "Run: photio-prep models verify", subject="model sam"
             ) from error
-        return found
+        return mask
 
 
-class _Pointed:
-    """A matter for one photo."""
+class _PromptedSam:
+    """Segmenter for the hints of one photo."""
 
     name = Sam.name
 
@@ -80,31 +80,31 @@ class _Pointed:
 
     @property
     def device(self) -> str:
-        """Where it runs."""
+        """The device that it runs on."""
         return self._sam.device
 
     def __call__(self, image: Image.Image, /) -> Image.Image:
-        """The belief (L, the picture's size) in what was pointed at, to be refined."""
+        """Predict the marked product (L, the picture's size), for refinement."""
         prompt = self._hints.prompt(image.width / self._size.width, image.height / self._size.height)
-        found = self._sam.mask(image, prompt)
-        grain = max(image.width / _SEES.width, image.height / _SEES.height) * _COARSER
-        # The mask was cut at half; where its edge runs is known to about one pixel of the network's own.
-        soft = found.filter(ImageFilter.GaussianBlur(grain / 2))
+        mask = self._sam.mask(image, prompt)
+        grain = max(image.width / _INPUT.width, image.height / _INPUT.height) * _MASK_SCALE
+        # The mask is thresholded; its edge is accurate to about one pixel of the network.
+        soft = mask.filter(ImageFilter.GaussianBlur(grain / 2))
         soft.info["grain"] = grain
         return soft
 
 
 @cache
 def sam(device: Device = "auto") -> Sam:
-    """SAM on a device, one for the whole process."""
+    """Get SAM on a device, one instance per process."""
     return Sam(device)
 
 
 def choose(model: str | Segmenter | Sam, hints: Hints, photo: Photo) -> Segmenter:
-    """The matter that is meant: SAM at these hints, or without any the model itself.
+    """Choose the segmenter: SAM for hints, else the model.
 
     Raises:
-        UsageError: The hints are not in the photo, or the model takes none; there is no such model.
+        UsageError: The hints are outside the photo, or do not fit the model; or there is no such model.
     """
     if hints:
         hints.check(photo.size, photo.source)

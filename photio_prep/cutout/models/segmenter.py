@@ -1,4 +1,4 @@
-"""What a segmenter gives, checked: the user's own code, or a network on a device that may fail on one picture."""
+"""Run a segmenter, which may be the user's code, and validate its alpha."""
 
 import math
 
@@ -11,24 +11,24 @@ _FIX = "Give it a --mask, or take another --model; the other photos go on"
 
 
 def segment(matter: Segmenter, image: Image.Image) -> Image.Image:
-    """The alpha (L, the size of `image`) that a segmenter finds in an RGB picture.
+    """Segment an RGB picture: returns alpha (L, the size of `image`).
 
     Raises:
-        SegmenterFailed: It raised, or gave something else.
-        PhotioError: What it raises itself, as it is.
+        SegmenterFailed: The segmenter raised another error, or returned something else.
+        PhotioError: As the segmenter raises it.
     """
     name = str(getattr(matter, "name", type(matter).__name__))
     try:
         alpha = matter(image)
         if isinstance(alpha, Image.Image):
-            alpha.load()  # of a file, its pixels come now
+            alpha.load()  # of a lazily opened file
     except PhotioError:
         raise
     except MemoryError as error:
         raise SegmenterFailed(f"the model {name} ran out of memory on it", _FIX) from error
     except Exception as error:
-        said = f"{type(error).__name__}: {error}"[:300]
-        raise SegmenterFailed(f"the model {name} failed on it ({said})", _FIX) from error
+        reason = f"{type(error).__name__}: {error}"[:300]
+        raise SegmenterFailed(f"the model {name} failed on it ({reason})", _FIX) from error
     if fault := _fault(alpha, image):
         raise SegmenterFailed(
             f"the model {name} gave {fault}", "A segmenter gives a picture of mode L and of that size"
@@ -37,18 +37,18 @@ def segment(matter: Segmenter, image: Image.Image) -> Image.Image:
 
 
 def _fault(alpha: object, image: Image.Image) -> str:
-    """What is wrong with an alpha, or nothing."""
+    """Describe what is wrong with an alpha; "" if it is valid."""
     if not isinstance(alpha, Image.Image):
-        return f"{type(alpha).__name__} in place of a picture"
+        return f"{type(alpha).__name__} instead of a picture"
     if alpha.mode != "L":
-        return f"a picture of mode {alpha.mode} in place of L"
+        return f"a picture of mode {alpha.mode} instead of L"
     if alpha.size != image.size:
         return f"an alpha of {alpha.width}x{alpha.height} for a picture of {image.width}x{image.height}"
-    grain, sure = alpha.info.get("grain", 1), alpha.info.get("confidence", 1)
+    grain, confidence = alpha.info.get("grain", 1), alpha.info.get("confidence", 1)
     if not (_is_number(grain) and grain > 0):
-        return f'{grain!r} as info["grain"], which is pixels'
-    if sure is not None and not (_is_number(sure) and 0 <= sure <= 1):
-        return f'{sure!r} as info["confidence"], which is 0 to 1'
+        return f'{grain!r} as info["grain"], which is not a positive number of pixels'
+    if confidence is not None and not (_is_number(confidence) and 0 <= confidence <= 1):
+        return f'{confidence!r} as info["confidence"], which is not a number from 0 to 1'
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Looking at a picture with a network that sees few pixels: once at the whole, once more at a small product."""
+"""Two-pass inference for small networks: the whole picture, then a crop around a small product."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ from photio_prep.imaging.tiles import Bools, Floats, box_mean, widened
 
 Network = Callable[[Image.Image], Floats]
 
-# Networks with no more pixels than this to a side look twice; with 1024 the second look lost as often as it won.
+# Networks up to this side use two passes; with 1024 px the second pass lost as often as it won.
 _FEW_PIXELS = 512
-# Of the product's longer side, around the product; and from what share of the picture on a closer look does not pay:
-# it costs as much as the first. Measured: measurements/cutouts.md.
+# Margin of the crop, as a share of the product's longer side; and the share of the picture from which on the second
+# pass does not pay. Measured: measurements/cutouts.md.
 _MARGIN = 0.1
 _CLOSE_ENOUGH = 0.3
-# Within so many of the first look's pixels along its outline, the second look is right about where the edge runs.
+# Distance from the outline, in pixels of the first pass, within which the second pass locates the edge better.
 _TRUSTED = 3.5
 _SMOOTH = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Belief:
-    """`share` (H, W), 0..1, of the picture's size; `first`, as the network gave it; `grain`, see `fast` in refine."""
+    """`share` (H, W), 0..1, of the picture's size; `first`, the network's output; `grain`, see `refine.fast`."""
 
     share: Floats
     first: Floats
@@ -33,64 +33,68 @@ class Belief:
 
 
 def belief(network: Network, image: Image.Image, enough: float, high: float = 0) -> Belief:
-    """What the network believes of each pixel, where its peak is 1.
+    """Predict each pixel's probability, scaled to a peak of 1.
 
     Args:
-        network: An RGB picture in, its belief (H, W) of its own size out.
+        network: RGB picture -> probability (H, W) of its own size.
         image: RGB.
-        enough: Without a belief as high as this there is no product, and nothing to look at twice.
-        high: By how much of its own pixel the network sees everything too high up, 0..1.
+        enough: Minimum peak for a second pass.
+        high: Upward shift of the network's prediction, in its pixels, 0..1.
     """
-    first = _lowered(_probable(network(image)), high)
-    whole = _fit(first, image.size)
+    first = _shift_down(_clean(network(image)), high)
+    first_fit = _fit(first, image.size)
     grain = max(image.size) / max(first.shape)
     if max(first.shape) > _FEW_PIXELS or first.max() < enough:
-        return Belief(whole, first, grain)
-    left, top, right, bottom = box = _around(first, image.size)
+        return Belief(first_fit, first, grain)
+    left, top, right, bottom = box = _crop_box(first, image.size)
     if (right - left) * (bottom - top) > _CLOSE_ENOUGH * image.width * image.height:
-        return Belief(whole, first, grain)
-    closer = _lowered(_probable(network(image.crop(box))), high)
+        return Belief(first_fit, first, grain)
+    closer = _shift_down(_clean(network(image.crop(box))), high)
     if closer.max() < enough:
-        return Belief(whole, first, grain)
-    both = whole.copy()
-    both[top:bottom, left:right] = _agreed(
+        return Belief(first_fit, first, grain)
+    merged = first_fit.copy()
+    merged[top:bottom, left:right] = _merge(
         np.asarray(image)[top:bottom, left:right],
-        whole[top:bottom, left:right],
+        first_fit[top:bottom, left:right],
         _fit(closer, (right - left, bottom - top)),
         round(_TRUSTED * grain),
     )
-    return Belief(both, first, max(right - left, bottom - top) / max(closer.shape))
+    return Belief(merged, first, max(right - left, bottom - top) / max(closer.shape))
 
 
-def _agreed(pixels: NDArray[np.uint8], whole: Floats, second: Floats, reach: int) -> Floats:
-    """What both looks at a box of the picture come to: along the outline the second is right, within `reach` of it."""
-    near = box_mean(_outline(whole >= 0.5, reach).astype(np.float32), _SMOOTH)
-    # Elsewhere they differ about whole parts: one that only one look sees is there more often than not.
-    both = near * second + (1 - near) * np.maximum(whole, second)
-    # Out of focus there is no more to see from nearby, and the surroundings, which tell what the product is, are less.
+def _merge(pixels: NDArray[np.uint8], first: Floats, second: Floats, reach: int) -> Floats:
+    """Merge both passes in the crop: within `reach` of the outline the second counts."""
+    near = box_mean(_outline_band(first >= 0.5, reach).astype(np.float32), _SMOOTH)
+    # Elsewhere they differ about whole parts: a part that only one pass predicts usually exists.
+    merged = near * second + (1 - near) * np.maximum(first, second)
+    # Out of focus the crop has no more detail, and less context.
     window = around(near > 0, reach)
-    both[window] += softness(pixels[window], near[window] > 0) * (whole[window] - both[window])
-    return np.asarray(both, dtype=np.float32)
+    merged[window] += softness(pixels[window], near[window] > 0) * (first[window] - merged[window])
+    return np.asarray(merged, dtype=np.float32)
 
 
-def _probable(found: Floats) -> Floats:
-    return np.clip(np.nan_to_num(found), 0, 1)
+def _clean(prediction: Floats) -> Floats:
+    return np.clip(np.nan_to_num(prediction), 0, 1)
 
 
-def _lowered(found: Floats, share: float) -> Floats:
-    """Moved down by `share` of a pixel."""
-    return found if not share else (1 - share) * found + share * np.concatenate((found[:1], found[:-1]))
+def _shift_down(prediction: Floats, share: float) -> Floats:
+    """Shift down by `share` of a pixel."""
+    return (
+        prediction
+        if not share
+        else (1 - share) * prediction + share * np.concatenate((prediction[:1], prediction[:-1]))
+    )
 
 
-def _fit(found: Floats, size: tuple[int, int]) -> Floats:
-    large = Image.fromarray(found / max(float(found.max()), 1e-6)).resize(size, Image.Resampling.BICUBIC)
+def _fit(prediction: Floats, size: tuple[int, int]) -> Floats:
+    large = Image.fromarray(prediction / max(float(prediction.max()), 1e-6)).resize(size, Image.Resampling.BICUBIC)
     return np.clip(np.asarray(large, dtype=np.float32), 0, 1)
 
 
-def _around(found: Floats, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    product = found > found.max() / 2
+def _crop_box(prediction: Floats, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    product = prediction > prediction.max() / 2
     rows, columns = np.flatnonzero(product.any(1)), np.flatnonzero(product.any(0))
-    across, down = size[0] / found.shape[1], size[1] / found.shape[0]
+    across, down = size[0] / prediction.shape[1], size[1] / prediction.shape[0]
     left, right, top, bottom = columns[0] * across, (columns[-1] + 1) * across, rows[0] * down, (rows[-1] + 1) * down
     margin = _MARGIN * max(right - left, bottom - top)
     return (
@@ -101,5 +105,5 @@ def _around(found: Floats, size: tuple[int, int]) -> tuple[int, int, int, int]:
     )
 
 
-def _outline(product: NDArray[np.bool_], reach: int) -> Bools:
+def _outline_band(product: NDArray[np.bool_], reach: int) -> Bools:
     return widened(product, reach) & widened(~product, reach)

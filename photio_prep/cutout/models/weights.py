@@ -1,4 +1,4 @@
-"""The weights on disk: a row of the catalogue -> a checked file."""
+"""Weights on disk: install, pin and verify the files of the catalogue."""
 
 import os
 import re
@@ -16,36 +16,36 @@ from photio_prep.system.files import sync, sync_folder, write_whole
 
 
 def default_folder() -> Path:
-    """Where weights lie unless told otherwise: the user's cache."""
+    """Default folder of weights, in the user's cache."""
     return platformdirs.user_cache_path("photio-prep", appauthor=False) / "models"
 
 
 def path(weights: Weights, folder: Path | None = None) -> Path:
-    """Where the weights lie, or would lie."""
+    """Path of the weights, installed or not."""
     return (folder or default_folder()) / weights.file
 
 
 def pinned(weights: Weights, folder: Path | None = None) -> str | None:
-    """The SHA-256 that the weights must have: the catalogue's, else the one recorded at the first pull."""
+    """SHA-256 of the weights: the catalogue's, else the one recorded at the first pull, else None."""
     if weights.sha256:
         return weights.sha256
     try:
-        text = _pin(path(weights, folder)).read_text(encoding="ascii")
+        text = _pin_path(path(weights, folder)).read_text(encoding="ascii")
     except (OSError, ValueError):
         return None
     return text[:64] if re.match(r"[0-9a-f]{64}\b", text) else None
 
 
 def installed(weights: Weights, folder: Path | None = None) -> bool:
-    """Whether something lies where the weights belong; only `verify` says whether it is them."""
+    """Whether anything is at the weights' path; `verify` checks it."""
     return os.path.lexists(path(weights, folder))
 
 
 def verify(weights: Weights, folder: Path | None = None, keep: list[bytes] | None = None) -> Path:
-    """The path of weights whose every byte was just compared with their pin; the bytes themselves go to `keep`.
+    """Verify the weights against their pin; returns their path, and appends their bytes to `keep`.
 
     Raises:
-        ModelUnavailable: They are not there, damaged, a symbolic link, or not pinned yet.
+        ModelUnavailable: They are missing, damaged, a symbolic link, or not pinned yet.
     """
     file, pin = path(weights, folder), pinned(weights, folder)
     again = f"Run: photio-prep models pull {weights.name}" if weights.sources else "Give the file again with --model"
@@ -53,7 +53,7 @@ def verify(weights: Weights, folder: Path | None = None, keep: list[bytes] | Non
     if not installed(weights, folder):
         raise ModelUnavailable("its weights are not installed", again, subject=subject)
     try:
-        fault = _fault(weights, pin, *measured(file, keep))
+        fault = _describe_fault(weights, pin, *measured(file, keep))
     except (OSError, ValueError) as error:
         fault = str(error)
     if fault:
@@ -64,21 +64,13 @@ def verify(weights: Weights, folder: Path | None = None, keep: list[bytes] | Non
 
 
 def read(weights: Weights, folder: Path | None = None) -> tuple[Path, bytes]:
-    """Where the weights lie, and their bytes, compared with the pin: what is loaded is exactly what was checked.
-
-    Raises:
-        ModelUnavailable: As `verify`.
-    """
-    kept: list[bytes] = []
-    return verify(weights, folder, kept), b"".join(kept)
+    """Read the weights: their path and the very bytes that `verify` checked."""
+    pieces: list[bytes] = []
+    return verify(weights, folder, pieces), b"".join(pieces)
 
 
 def best_installed(folder: Path | None = None) -> Weights:
-    """The first model in the catalogue's order that is installed; none whose licence forbids commercial use.
-
-    Raises:
-        ModelUnavailable: None is installed.
-    """
+    """Select the best installed model whose licence allows commercial use; ModelUnavailable if there is none."""
     for weights in catalog():
         if weights.commercial is not False and installed(weights, folder):
             return weights
@@ -93,14 +85,13 @@ def pull(
     accept_licence: bool = False,
     progress: Progress | None = None,
 ) -> Path:
-    """The path of the weights, fetched from their sources in order unless they are there already and whole.
+    """Download the weights from their sources in order, unless verified ones are installed; returns their path.
 
-    Any number of processes may pull the same weights at once: each writes a file of its own, and only a checked one
-    takes the name.
+    Several processes may pull the same weights at once: each writes its own file, and renames it after verification.
 
     Raises:
-        UsageError: The licence forbids commercial use and was not accepted.
-        ModelUnavailable: `offline`, or no source gave the right file; each is named with its reason.
+        UsageError: The licence forbids commercial use and is not accepted.
+        ModelUnavailable: `offline`, or no source has the right file; the message gives each source's reason.
         StorageFailed: The folder cannot be written.
     """
     return _pull(weights, folder, offline, accept_licence, progress, set())
@@ -113,16 +104,16 @@ def pull_best(
     progress: Progress | None = None,
     on_skip: Callable[[ModelUnavailable], None] | None = None,
 ) -> Weights:
-    """The best model that can be had: an installed one better than u2netp, else the first whose pull succeeds.
+    """Install the best available model: an installed one better than u2netp, else the first whose pull succeeds.
 
-    A host that did not answer once is not asked again. `on_skip` is told of each better model that could not be had.
+    A host that did not answer is not tried again. `on_skip` is called for each better model that is not available.
 
     Raises:
-        ModelUnavailable: None could be had; each is named with its reasons.
+        ModelUnavailable: None is available; the message gives each model's reasons.
         StorageFailed: The folder cannot be written.
     """
     for weights in catalog():
-        if weights.commercial is not False and weights.family != "u2net" and _ready(weights, folder):
+        if weights.commercial is not False and weights.family != "u2net" and _find_verified(weights, folder):
             return weights
     silent: set[str] = set()
     faults: list[ModelUnavailable] = []
@@ -136,11 +127,11 @@ def pull_best(
                     on_skip(error)
             else:
                 return weights
-    found = "no model could be had: " + "; ".join(f"{fault.subject}: {fault.found}" for fault in faults)
-    raise ModelUnavailable(found, _elsewhere(folder or default_folder(), "a model's file"), subject="model auto")
+    problem = "no model is available: " + "; ".join(f"{fault.subject}: {fault.found}" for fault in faults)
+    raise ModelUnavailable(problem, _manual_fix(folder or default_folder(), "a model's file"), subject="model auto")
 
 
-def _elsewhere(folder: Path, file: str) -> str:
+def _manual_fix(folder: Path, file: str) -> str:
     return f"Connect to the network, or copy {file} into {folder} and run this again"
 
 
@@ -154,16 +145,16 @@ def _pull(
 ) -> Path:
     subject = f"model {weights.name}"
     refuse_licence(weights, (weights.name,) if accept_licence else ())
-    if ready := _ready(weights, folder):
+    if ready := _find_verified(weights, folder):
         return ready
     target = path(weights, folder)
-    fix = _elsewhere(target.parent, target.name)
+    fix = _manual_fix(target.parent, target.name)
     if offline:
         raise ModelUnavailable("it would have to be fetched, and --offline forbids that", fix, subject=subject)
     faults = []
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(target.parent)
+        _remove_stale(target.parent)
         for source in weights.sources:
             if source.place in silent:
                 faults.append(f"{source.place}: did not answer before")
@@ -172,7 +163,7 @@ def _pull(
                 try:
                     return _publish(weights, source, target, Path(scratch), progress)
                 except SourceFailed as error:
-                    faults.append(f"{source.place}: {_brief(str(error))}")
+                    faults.append(f"{source.place}: {_shorten(str(error))}")
                     if error.unreachable:
                         silent.add(source.place)
     except OSError as error:
@@ -181,48 +172,48 @@ def _pull(
 
 
 def _publish(weights: Weights, source: Source, target: Path, scratch: Path, progress: Progress | None) -> Path:
-    """Fetch into `scratch`, check what is on the disk, pin it if it is the first, and give it its name."""
+    """Download into `scratch`, verify, pin at the first pull, and rename to `target`."""
     part = scratch / "part"
     with part.open("wb") as file:
         source.fetch(Sink(file, weights.size, progress), scratch)
         sync(file)
     size, sha, weak = measured(part)
-    if fault := _fault(weights, pinned(weights, target.parent), size, sha, weak):
-        raise SourceFailed(f"it gave another file: {fault}")
-    _record(weights, target, sha)
+    if fault := _describe_fault(weights, pinned(weights, target.parent), size, sha, weak):
+        raise SourceFailed(f"it has another file: {fault}")
+    _record_pin(weights, target, sha)
     part.replace(target)
     sync_folder(target.parent)
     return target
 
 
-def _ready(weights: Weights, folder: Path | None) -> Path | None:
-    """The path of whole weights; a file put there by hand whose MD5 is right is pinned first."""
+def _find_verified(weights: Weights, folder: Path | None) -> Path | None:
+    """Path of verified weights, or None; a file copied there by the user is pinned first if its MD5 matches."""
     target = path(weights, folder)
     if weights.md5 and pinned(weights, folder) is None and installed(weights, folder):
         try:
             size, sha, weak = measured(target)
         except (OSError, ValueError):
             return None
-        if not _fault(weights, None, size, sha, weak):
-            _record(weights, target, sha)
+        if not _describe_fault(weights, None, size, sha, weak):
+            _record_pin(weights, target, sha)
     try:
         return verify(weights, folder)
     except ModelUnavailable:
         return None
 
 
-def _pin(target: Path) -> Path:
+def _pin_path(target: Path) -> Path:
     return target.with_name(f"{target.name}.sha256")
 
 
-def _record(weights: Weights, target: Path, sha: str) -> None:
-    """Pin the hash of weights that the catalogue pins by MD5 only, in the form that `sha256sum -c` reads."""
+def _record_pin(weights: Weights, target: Path, sha: str) -> None:
+    """Pin weights that the catalogue pins by MD5 only, in the format of `sha256sum`."""
     if pinned(weights, target.parent) is None:
-        write_whole(_pin(target), f"{sha}  {target.name}\n".encode("ascii"))
+        write_whole(_pin_path(target), f"{sha}  {target.name}\n".encode("ascii"))
 
 
-def _fault(weights: Weights, pin: str | None, size: int, sha: str, weak: str) -> str:
-    """What is wrong with a file of these measures, or nothing."""
+def _describe_fault(weights: Weights, pin: str | None, size: int, sha: str, weak: str) -> str:
+    """Describe how size and hashes differ from the expected ones; "" if they match."""
     if weights.size is not None and size != weights.size:
         return f"{size:,} bytes instead of {weights.size:,}"
     if pin is not None and sha != pin:
@@ -235,8 +226,8 @@ def _fault(weights: Weights, pin: str | None, size: int, sha: str, weak: str) ->
 _SCRATCH = ".pull-"
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what a killed pull left a day ago, by the clock of the file system: ours may be another one."""
+def _remove_stale(folder: Path) -> None:
+    """Remove scratch folders of pulls killed a day ago, by the file system's clock, which may differ from ours."""
     with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=folder) as fresh:
         now = Path(fresh).stat().st_mtime
         for left in folder.glob(f"{_SCRATCH}*"):
@@ -244,7 +235,7 @@ def _sweep(folder: Path) -> None:
                 shutil.rmtree(left, ignore_errors=True)
 
 
-def _brief(text: str) -> str:
-    """The first 200 characters, without a name and password in a URL."""
+def _shorten(text: str) -> str:
+    """Shorten to 200 characters and remove user name and password from URLs."""
     text = re.sub(r"//[^/@\s]+@", "//", text)
     return text if len(text) <= 200 else f"{text[:199]}…"

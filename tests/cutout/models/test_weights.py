@@ -466,7 +466,7 @@ def test_pull_best_keeps_a_good_one_and_looks_for_better_than_the_last_resort(
 
 def test_pull_best_with_nothing_in_reach_names_all(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     _catalogue(monkeypatch, *(model(name=name) for name in "ab"))
-    with pytest.raises(ModelUnavailable, match=r"no model could be had: model a: .*; model b: .*--offline"):
+    with pytest.raises(ModelUnavailable, match=r"no model is available: model a: .*; model b: .*--offline"):
         weights.pull_best(folder, offline=True)
 
 
