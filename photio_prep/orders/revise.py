@@ -1,4 +1,4 @@
-"""Order -> the same picture asked for with other words, or of somebody else."""
+"""Derive an order with the same canvas from another one, with other words or another endpoint."""
 
 from dataclasses import replace
 from typing import TypedDict, Unpack
@@ -9,7 +9,7 @@ from photio_prep.orders.store import Order
 
 
 class Changes(TypedDict, total=False):
-    """What `reworded` and `revise` change."""
+    """The fields that `reworded` and `revise` change."""
 
     endpoint: str | None
     description: str | None
@@ -27,13 +27,13 @@ def reworded(
     negative_prompt: str | None = None,
     append_negative: str | None = None,
 ) -> Order:
-    """The same picture asked for with other words, or of somebody else: another order, in memory, with another key.
+    """The same canvas with other words or another endpoint: an order in memory, with another key.
 
     Raises:
-        UsageError: A seed or prompt that cannot be meant.
+        UsageError: The seed or a prompt is invalid.
     """
     old = order.request
-    asked = request(
+    revised = request(
         old.canvas,
         old.description if description is None else description,
         seed=old.seed if seed is None else seed,
@@ -42,16 +42,16 @@ def reworded(
         image_url=old.image_url,
     )
     if seed is None:
-        asked = replace(asked, seed_drawn=old.seed_drawn)
-    new = replace(order, request=asked, endpoint=endpoint or order.endpoint, folder=None)
+        revised = replace(revised, seed_drawn=old.seed_drawn)
+    new = replace(order, request=revised, endpoint=endpoint or order.endpoint, folder=None)
     return order if new.key == order.key else new
 
 
 def revise(order: Order, **changes: Unpack[Changes]) -> Order:
-    """The order of `reworded`; of an order on disk it gets a folder of its own beside the old one.
+    """The order of `reworded`; if `order` is on disk, the new one gets a folder beside it.
 
     Raises:
-        UsageError: A seed or prompt that cannot be meant.
+        UsageError: The seed or a prompt is invalid.
         StorageFailed: The new folder cannot be written.
     """
     new = reworded(order, **changes)
