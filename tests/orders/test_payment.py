@@ -160,10 +160,10 @@ def test_a_retry_is_sent_once_more_and_lost_is_not(tmp_path: Path):
 PAYING = """
 import sys
 from pathlib import Path
-from photio_prep import orders, pay
+from photio_prep.orders import payment, store
 from photio_prep.api.client import InstantClient
 sender = InstantClient("pt-canary-5c1e77b0a9d4", api_url=sys.argv[2], endpoint="https://api.example/x")
-pay.pay(orders.read(Path(sys.argv[1])), sender)
+payment.pay(store.read(Path(sys.argv[1])), sender)
 """
 
 
