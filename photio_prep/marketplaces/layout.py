@@ -1,4 +1,4 @@
-"""A picture and a preset -> the picture as the marketplace wants it: cropped or padded, scaled, never distorted."""
+"""Lay out a picture for a preset: cropped or padded, scaled, never distorted."""
 
 from collections.abc import Collection
 from fractions import Fraction
@@ -9,21 +9,21 @@ from PIL import Image, ImageStat
 from photio_prep.geometry import Box, Size, box_in
 from photio_prep.marketplaces.presets import Preset
 
-# A photo is enlarged so many times without a word. Beyond, the file is made smaller than the preset's size, as far as
-# its rules allow, and what has to be enlarged further is said.
+# The largest enlargement without a note. Beyond it the file is made smaller than the preset's size, as far as the rules
+# allow; a larger enlargement is noted.
 ENLARGED = 1.5
-# Below this a resampled alpha is an overshoot of Lanczos, and white paper has to stay white.
+# A resampled alpha below this is an overshoot of Lanczos: set to 0, so that white paper stays white.
 _HAZE = 4
-# What is enlarged to a least side is enlarged by so much more: rounding must not miss it by a pixel.
-_ROUGHLY = 0.002
-# Air that a crop leaves around the product, as a share of its longer side.
+# Added to an enlargement to a least side, so that rounding does not miss the side by a pixel.
+_MARGIN = 0.002
+# Space that a crop leaves around the product, as a share of its longer side.
 _AIR = 0.03
 
 
-class Laid(NamedTuple):
-    """A picture laid out: RGB, the product's share of the frame (None: not known), and notes.
+class Layout(NamedTuple):
+    """A picture (RGB) as laid out, the product's share of the frame (None if unknown), and notes.
 
-    `product` is the alpha (L) of a packshot.
+    `product` is the alpha (L) of a packshot's product.
     """
 
     image: Image.Image
@@ -32,19 +32,19 @@ class Laid(NamedTuple):
     product: Image.Image | None = None
 
 
-def packshot(product: Image.Image, preset: Preset, cut: Collection[str] = (), *, already: float = 1.0) -> Laid:
-    """The product (RGBA, nothing but its own box) on pure white: exactly 255 wherever its alpha is 0.
+def packshot(product: Image.Image, preset: Preset, cut: Collection[str] = (), *, prior_upscale: float = 1.0) -> Layout:
+    """Put the product (RGBA, cropped to its box) on pure white: exactly 255 wherever its alpha is 0.
 
-    Its longer side gets the preset's share of the frame. At the sides in `cut`, where the photo's own frame cut it off,
-    it stays flush with the frame: a cut must not hang in the air. `already` is how many times it has been enlarged.
+    Its longer side gets the preset's share of the frame. It stays flush with the frame at the sides in `cut`, where the
+    photo's own frame cuts it off. `prior_upscale` is its enlargement so far.
     """
     own, frame = Size(*product.size), preset.size
     scale = preset.aim * min(frame.width / own.width, frame.height / own.height)
     if {"left", "right"} <= {*cut} or {"top", "bottom"} <= {*cut}:
         scale /= preset.aim
-    shrink = min(1.0, max(ENLARGED / (scale * already), preset.least(frame)))
-    frame, scale = _times(frame, shrink), scale * shrink
-    size = Size(*(min(side, room) for side, room in zip(_times(own, scale), frame, strict=True)))
+    shrink = min(1.0, max(ENLARGED / (scale * prior_upscale), preset.least(frame)))
+    frame, scale = _scale_size(frame, shrink), scale * shrink
+    size = Size(*(min(side, room) for side, room in zip(_scale_size(own, scale), frame, strict=True)))
     scaled = product.resize(size, Image.Resampling.LANCZOS)
     scaled.putalpha(scaled.getchannel("A").point([0] * _HAZE + list(range(_HAZE, 256))))
     left, top, *_ = box_in(size, frame)
@@ -57,110 +57,109 @@ def packshot(product: Image.Image, preset: Preset, cut: Collection[str] = (), *,
     alpha = Image.new("L", frame)
     alpha.paste(scaled.getchannel("A"), (left, top))
     fill = max(size.width / frame.width, size.height / frame.height)
-    notes = [*_enlarged(scale * already)]
+    notes = [*_enlargement_notes(scale * prior_upscale)]
     if cut:
         notes.append(f"the photo's own frame cuts the product off ({', '.join(cut)}); photograph all of it")
-    return Laid(paper, fill, tuple(notes), alpha)
+    return Layout(paper, fill, tuple(notes), alpha)
 
 
-def scene(final: Image.Image, preset: Preset, product: Box | None = None) -> Laid:
-    """A final in the preset's shape and size.
+def scene(final: Image.Image, preset: Preset, product: Box | None = None) -> Layout:
+    """Lay out a final in the preset's shape and size.
 
-    Where the marketplace takes any shape, the final keeps its own. Where it does not, the largest crop of the wanted
-    shape that holds all of the product is taken, or of the nearest allowed shape that does; a product that fits into
-    none is not cut: the final gets bands of its own border's colour.
+    Without a rule on the ratio, the final keeps its shape. Otherwise it is cropped to the largest box of the preset's
+    shape that holds all of the product, or of the nearest allowed shape that does. A product is never cut: if it fits
+    into no crop, the final gets bands in the colour of its border.
     """
-    whole = Size(*final.size)
+    frame = Size(*final.size)
     rule = preset.rule("ratio")
-    keep = product or Box(0, 0, *whole)
+    keep = product or Box(0, 0, *frame)
     notes: list[str] = []
-    region, shape = Box(0, 0, *whole), Fraction(*whole)
+    region, shape = Box(0, 0, *frame), Fraction(*frame)
     if rule is not None:
         shape = Fraction(*preset.size)
-        region = _crop(whole, shape, keep)
-        if not _holds(region, keep):
-            airy = _aired(keep, whole)
+        region = _crop_box(frame, shape, keep)
+        if not _contains(region, keep):
+            airy = _add_air(keep, frame)
             low, high = (0, 1000) if rule.advice else (rule.least or 0, rule.most or 1000)
-            shape = min(max(shape, Fraction(airy.size.width, whole.height)), Fraction(whole.width, airy.size.height))
+            shape = min(max(shape, Fraction(airy.size.width, frame.height)), Fraction(frame.width, airy.size.height))
             shape = min(max(shape, Fraction(str(low))), Fraction(str(high)))
-            region = _crop(whole, shape, keep)
-            if _holds(region, keep):
+            region = _crop_box(frame, shape, keep)
+            if _contains(region, keep):
                 notes.append(f"{float(shape):.2f} wide to 1 high, since the product does not fit into {preset.size}")
-    padded = not _holds(region, keep)
+    padded = not _contains(region, keep)
     if padded:
         notes.append(f"the product does not fit into a crop of {preset.size}: bands were added; prepare it with --size")
-        region = Box(0, 0, *whole)
+        region = Box(0, 0, *frame)
     picture = final.crop(region)
-    filled = _share(product, region) if product else None
-    natural = _around(region.size, shape) if padded else region.size
-    wanted = _within(shape, preset.size)
-    scale = _scale(wanted.width / natural.width, natural, preset)
-    size = wanted if abs(scale * natural.width - wanted.width) < 0.5 else _shaped(natural, scale, shape)
-    inner = _times(region.size, scale) if padded else size
+    fill = _fill_share(product, region) if product else None
+    natural = _enclosing_size(region.size, shape) if padded else region.size
+    target = _largest_within(shape, preset.size)
+    scale = _limit_scale(target.width / natural.width, natural, preset)
+    size = target if abs(scale * natural.width - target.width) < 0.5 else _scale_to_shape(natural, scale, shape)
+    inner = _scale_size(region.size, scale) if padded else size
     picture = picture.resize(inner, Image.Resampling.LANCZOS) if picture.size != inner else picture
     if padded:
         ground = Image.new("RGB", size, _border_colour(final))
         ground.paste(picture, box_in(inner, size)[:2])
         picture = ground
-    return Laid(picture, filled, (*notes, *_enlarged(scale)))
+    return Layout(picture, fill, (*notes, *_enlargement_notes(scale)))
 
 
-def _aired(product: Box, whole: Size) -> Box:
-    """The product's box with a little air around it, as far as there is any."""
+def _add_air(product: Box, frame: Size) -> Box:
+    """The product's box with some space around it, clipped to the frame."""
     air = round(_AIR * max(product.size))
     left, top, right, bottom = product
-    return Box(max(left - air, 0), max(top - air, 0), min(right + air, whole.width), min(bottom + air, whole.height))
+    return Box(max(left - air, 0), max(top - air, 0), min(right + air, frame.width), min(bottom + air, frame.height))
 
 
-def _crop(whole: Size, shape: Fraction, keep: Box) -> Box:
-    """The largest box of `shape` in `whole`, as near to the middle of `keep` as it can be."""
-    width = min(whole.width, round(whole.height * shape))
-    height = min(whole.height, round(whole.width / shape))
-    left = min(max((keep.left + keep.right - width) // 2, 0), whole.width - width)
-    top = min(max((keep.top + keep.bottom - height) // 2, 0), whole.height - height)
+def _crop_box(frame: Size, shape: Fraction, keep: Box) -> Box:
+    """The largest box of `shape` in `frame`, as close to the centre of `keep` as possible."""
+    width = min(frame.width, round(frame.height * shape))
+    height = min(frame.height, round(frame.width / shape))
+    left = min(max((keep.left + keep.right - width) // 2, 0), frame.width - width)
+    top = min(max((keep.top + keep.bottom - height) // 2, 0), frame.height - height)
     return Box(left, top, left + width, top + height)
 
 
-def _holds(region: Box, keep: Box) -> bool:
+def _contains(region: Box, keep: Box) -> bool:
     left, top = region.left <= keep.left, region.top <= keep.top
     return left and top and region.right >= keep.right and region.bottom >= keep.bottom
 
 
-def _share(keep: Box, region: Box) -> float:
+def _fill_share(keep: Box, region: Box) -> float:
     return max(keep.size.width / region.size.width, keep.size.height / region.size.height)
 
 
-def _within(shape: Fraction, room: Size) -> Size:
+def _largest_within(shape: Fraction, room: Size) -> Size:
     """The largest size of `shape` in `room`."""
     if shape >= Fraction(*room):
         return Size(room.width, max(1, round(room.width / shape)))
     return Size(max(1, round(room.height * shape)), room.height)
 
 
-def _around(inner: Size, shape: Fraction) -> Size:
-    """The smallest size of `shape` around `inner`."""
+def _enclosing_size(inner: Size, shape: Fraction) -> Size:
+    """The smallest size of `shape` that holds `inner`."""
     return Size(max(inner.width, round(inner.height * shape)), max(inner.height, round(inner.width / shape)))
 
 
-def _shaped(natural: Size, scale: float, shape: Fraction) -> Size:
-    """`natural` times `scale`, and so many pixels high that the shape is kept to the pixel."""
+def _scale_to_shape(natural: Size, scale: float, shape: Fraction) -> Size:
+    """`natural` times `scale`; the height follows from the width and the exact shape."""
     width = max(1, round(natural.width * scale))
     return Size(width, max(1, round(width / shape)))
 
 
-def _scale(wanted: float, natural: Size, preset: Preset) -> float:
-    if wanted <= ENLARGED:
-        return wanted
-    return min(wanted, max(ENLARGED, preset.least(natural) + _ROUGHLY))
+def _limit_scale(scale: float, natural: Size, preset: Preset) -> float:
+    """At most `ENLARGED`, or the enlargement that the preset's rules require."""
+    return scale if scale <= ENLARGED else min(scale, max(ENLARGED, preset.least(natural) + _MARGIN))
 
 
-def _times(size: Size, scale: float) -> Size:
+def _scale_size(size: Size, scale: float) -> Size:
     return Size(*(max(1, round(side * scale)) for side in size))
 
 
-def _enlarged(scale: float) -> list[str]:
-    many = f"the photo has too few pixels and was enlarged {scale:.1f} times: use a larger one"
-    return [many] if scale > ENLARGED + 0.01 else []
+def _enlargement_notes(scale: float) -> list[str]:
+    note = f"the photo has too few pixels and was enlarged {scale:.1f} times: use a larger one"
+    return [note] if scale > ENLARGED + 0.01 else []
 
 
 def _border_colour(image: Image.Image) -> tuple[int, ...]:
@@ -176,4 +175,4 @@ def _border_colour(image: Image.Image) -> tuple[int, ...]:
     band = Image.new("RGB", (256, len(strips)))
     for row, strip in enumerate(strips):
         band.paste(strip, (0, row))
-    return tuple(int(each) for each in ImageStat.Stat(band).median)
+    return tuple(int(channel) for channel in ImageStat.Stat(band).median)

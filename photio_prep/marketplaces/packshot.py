@@ -1,4 +1,4 @@
-"""Order -> its product alone, with as many of the photo's own pixels as can be had."""
+"""The product of an order alone, at the photo's own resolution where the photo still exists."""
 
 from typing import NamedTuple
 
@@ -14,35 +14,35 @@ from photio_prep.orders.store import Order, cutout_of
 from photio_prep.types import Photo
 
 
-class Product(NamedTuple):
-    """A product alone: RGBA, no larger than its box.
+class Packshot(NamedTuple):
+    """A product alone: RGBA, cropped to its box.
 
-    `cut` are the sides where the photo's frame cuts it off; `original` says that it has the photo's own pixels, and not
-    only those of the canvas; `already` is how many times it is larger than in the photo, at least 1.
+    `cut` lists the sides where the photo's frame cuts it off. `original` is true if the photo was found, false if only
+    the canvas's pixels are available. `prior_upscale` is its size as a multiple of that in the photo, at least 1.
     """
 
     image: Image.Image
     cut: tuple[str, ...]
     original: bool
-    already: float = 1.0
+    prior_upscale: float = 1.0
 
 
-def product(order: Order, *, limits: Limits = DEFAULT_LIMITS) -> Product:
-    """The product of an order: at the photo's own resolution where the very same photo is still there, else as sent."""
+def extract_product(order: Order, *, limits: Limits = DEFAULT_LIMITS) -> Packshot:
+    """Crop the product out of the order's photo, or out of the canvas if the photo is gone or changed."""
     cutout = cutout_of(order)
     box = box_of(cutout)
     cut = cut_sides(cutout)
-    photo = photo_of(order, limits)
+    photo = find_photo(order, limits)
     if photo is None or photo.size.area <= Size(*cutout.size).area:
-        already = max(1.0, cutout.width / order.placement.source.width)
-        return Product(cutout.crop(box), cut, original=photo is not None, already=already)
+        prior_upscale = max(1.0, cutout.width / order.placement.source.width)
+        return Packshot(cutout.crop(box), cut, original=photo is not None, prior_upscale=prior_upscale)
     across, down = photo.size.width / cutout.width, photo.size.height / cutout.height
-    there = Box(*(round(side * by) for side, by in zip(box, (across, down, across, down), strict=True)))
-    return Product(product_layer(order, photo, photo.size).crop(there), cut, original=True)
+    photo_box = Box(*(round(side * by) for side, by in zip(box, (across, down, across, down), strict=True)))
+    return Packshot(product_layer(order, photo, photo.size).crop(photo_box), cut, original=True)
 
 
-def photo_of(order: Order, limits: Limits = DEFAULT_LIMITS) -> Photo | None:
-    """The photo of an order in the frame of its placement, if the very same one can be found again."""
+def find_photo(order: Order, limits: Limits = DEFAULT_LIMITS) -> Photo | None:
+    """The order's photo in the frame of its placement; None if the same bytes cannot be found."""
     try:
         photo = original_photo.found(order, limits=limits)
     except PhotioError:

@@ -1,4 +1,4 @@
-"""The marketplaces: what each asks of a picture, rule by rule, with the source of each rule."""
+"""The marketplaces: the rules of each for a picture, with the source of each rule."""
 
 import tomllib
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from photio_prep.geometry import Size
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a rule was read, and when; `how` is "own page", "quoted" (by others) or "ours"."""
+    """Where and when a rule was read; `how` is the marketplace's "own page", "quoted" by others, or "ours"."""
 
     title: str
     url: str
@@ -24,11 +24,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule. Below `least` or above `most` a file breaks it, below `good` there is a note.
+    """One rule. A file below `least` or above `most` breaks it; below `good` there is a note.
 
-    `name` says what is measured: weight in bytes; width, longest and shortest side in pixels; pixels in all; ratio as
+    `name` is the measurement: weight in bytes; width, longest and shortest side in pixels; pixels in total; ratio as
     width over height; fill as the product's share of the frame, 0..1. format, background and generated are one of
-    `any`. An `advice` is never broken, only noted.
+    `any`. A rule with `advice` gives notes only.
     """
 
     name: str
@@ -55,8 +55,8 @@ _NUMBERS["shortest"] = _NUMBERS["longest"]
 class Preset:
     """One kind of picture for one marketplace.
 
-    `picture`: "packshot" is the product on pure white, made without the API; "scene" is the final, laid out. `size` is
-    what is made where the photo has the pixels; `aim` the share of the frame that a packshot's product is given.
+    `picture`: "packshot" is the product on pure white, made without the API; "scene" is the final, laid out.
+    `size` is the file's size where the photo has enough pixels; `aim` is the product's share of a packshot's frame.
     """
 
     name: str
@@ -68,26 +68,26 @@ class Preset:
 
     @property
     def white(self) -> bool:
-        """Whether it is made of the photo alone: free, no API, nothing generated."""
+        """Whether it is made from the photo alone: free, without the API, nothing generated."""
         return self.picture == "packshot"
 
     def rule(self, name: str) -> Rule | None:
-        """The rule of that name, if there is one."""
-        return next((each for each in self.rules if each.name == name), None)
+        """The rule of that name, or None."""
+        return next((rule for rule in self.rules if rule.name == name), None)
 
     def least(self, size: Size) -> float:
-        """How many times a picture of `size` has to be enlarged at least to keep the rules on its sides."""
+        """The smallest enlargement of a picture of `size` that satisfies the rules on its sides."""
         sides = {"longest": max(size), "shortest": min(size), "width": size.width}
-        wanted = ((self.rule(name), side) for name, side in sides.items())
-        return max((rule.least / side for rule, side in wanted if rule and rule.least), default=0.0)
+        rules = ((self.rule(name), side) for name, side in sides.items())
+        return max((rule.least / side for rule, side in rules if rule and rule.least), default=0.0)
 
 
 @cache
 def catalogue() -> tuple[Preset, ...]:
     """The presets, sorted by name."""
-    told = tomllib.loads((resources.files("photio_prep.marketplaces") / "presets.toml").read_text(encoding="utf-8"))
-    sources = {key: Source(**row) for key, row in told["sources"].items()}
-    return tuple(_preset(row, sources) for row in sorted(told["preset"], key=lambda row: str(row["name"])))
+    document = tomllib.loads((resources.files("photio_prep.marketplaces") / "presets.toml").read_text(encoding="utf-8"))
+    sources = {key: Source(**row) for key, row in document["sources"].items()}
+    return tuple(_preset(row, sources) for row in sorted(document["preset"], key=lambda row: str(row["name"])))
 
 
 def _preset(row: dict[str, Any], sources: dict[str, Source]) -> Preset:
@@ -100,25 +100,17 @@ def _preset(row: dict[str, Any], sources: dict[str, Source]) -> Preset:
 
 def names() -> tuple[str, ...]:
     """The names of all presets."""
-    return tuple(each.name for each in catalogue())
+    return tuple(preset.name for preset in catalogue())
 
 
 def by_name(name: str) -> Preset:
-    """The preset called `name`.
-
-    Raises:
-        UsageError: There is none of that name.
-    """
-    for each in catalogue():
-        if each.name == name:
-            return each
+    """The preset called `name`; UsageError for an unknown name."""
+    for preset in catalogue():
+        if preset.name == name:
+            return preset
     raise UsageError(f"there is no preset {name!r}", f"Choose from: {', '.join(names())}", subject="--preset")
 
 
-def chosen(wanted: Iterable[str]) -> tuple[Preset, ...]:
-    """The presets of these names, each once, in this order.
-
-    Raises:
-        UsageError: There is none of a name.
-    """
-    return tuple(by_name(name) for name in dict.fromkeys(wanted))
+def chosen(names: Iterable[str]) -> tuple[Preset, ...]:
+    """The presets of these names, each once, in this order; UsageError for an unknown name."""
+    return tuple(by_name(name) for name in dict.fromkeys(names))

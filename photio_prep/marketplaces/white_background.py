@@ -1,4 +1,4 @@
-"""A picture on white paper -> how white the paper is, and how much of the frame the product fills."""
+"""Measure how white a background is, and how much of the frame the product fills."""
 
 from typing import NamedTuple
 
@@ -6,22 +6,22 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-# From this darkest channel on a pixel may be paper, dirty or clean; below it something is there.
+# A pixel whose darkest channel is below this belongs to the product; from it on it may be paper, clean or dirty.
 _LIGHT = 244
-# Of the frame's outermost pixels, this share must be clean paper, or it is no packshot at all; a product may touch it.
+# Of the frame's outermost pixels, this share must be clean paper in a packshot; the product may touch the frame.
 _PAPER = 0.5
-# Where nobody said what the product is, dirt is dirt from this share of the paper on.
+# Without the product's alpha, the background is dirty when less than this share of the paper is clean.
 _ALL = 0.999
-# Around the product a JPEG rings, and its own rim is soft: nearer than this share of the longer side, and than two
-# blocks of a JPEG, nothing is said about the paper.
+# Around the product a JPEG rings, and its own edge is soft: paper nearer than this share of the longer side, or than
+# two JPEG blocks, is not judged.
 _NEAR, _BLOCKS = 0.01, 16
 
 
-class Seen(NamedTuple):
-    """What white paper shows.
+class BackgroundReport(NamedTuple):
+    """The background of a picture.
 
-    `white`: it is white paper at all. `share` of the paper that is exactly (255, 255, 255), away from the product.
-    `fill` is the product's longer side as a share of the frame, that of the axis which it fills most.
+    `white` says whether it is white paper; `share` is the part of the paper, away from the product, that is exactly
+    (255, 255, 255). `fill` is the product's extent as a share of the frame, along the axis that it fills most.
     """
 
     white: bool
@@ -31,28 +31,25 @@ class Seen(NamedTuple):
     notes: tuple[str, ...]
 
 
-def seen(image: Image.Image, product: Image.Image | None = None) -> Seen:
-    """What an RGB picture shows, if it is a product on white paper.
+def inspect_background(image: Image.Image, product: Image.Image | None = None) -> BackgroundReport:
+    """Inspect the background of an RGB picture, as decoded from its file.
 
-    Args:
-        image: As it was read back from its file.
-        product: Where the product is known to lie: mode L of the same size, above 0 there. Without it, what is not
-            light is the product; then a few light pixels may be its own rim or a highlight, and are noted only.
+    `product` is the product's alpha (L, same size). Without it, all that is not light counts as the product; a few
+    light pixels may then be its edge or a highlight, and are noted only.
     """
     from scipy import ndimage
 
     darkest = np.asarray(image).min(axis=2)
     clean, light = darkest == 255, darkest >= _LIGHT
-    edge = _frame(light)
+    edge = _frame_mask(light)
     if product is not None:
         light &= np.asarray(product) == 0
-    fill = _fill(~light)
+    fill = _measure_fill(~light)
     if clean[edge].mean() < _PAPER:
         dirty = light[edge].mean() >= _PAPER
-        found = f"not pure white but about {_colour(image, edge)}" if dirty else "no white paper"
-        return Seen(
-            False, float(clean[edge].mean()), fill, (f"its background is {found}; 255, 255, 255 is asked for",), ()
-        )
+        colour = f"about {_edge_colour(image, edge)}, not pure white" if dirty else "not white paper"
+        fault = f"its background is {colour}; 255, 255, 255 is required"
+        return BackgroundReport(False, float(clean[edge].mean()), fill, (fault,), ())
     parts, _ = ndimage.label(light)
     paper = np.isin(parts, np.unique(parts[edge & light]))
     near = max(_BLOCKS, round(_NEAR * max(image.size)))
@@ -61,16 +58,15 @@ def seen(image: Image.Image, product: Image.Image | None = None) -> Seen:
     faults: list[str] = []
     notes: list[str] = []
     if share < 1:
-        many = int((away & ~clean).sum())
-        found = f"{many:,} pixels of its background are not pure white ({share:.3%} are)"
-        (faults if product is not None or share < _ALL else notes).append(found)
+        text = f"{int((away & ~clean).sum()):,} pixels of its background are not pure white ({share:.3%} are)"
+        (faults if product is not None or share < _ALL else notes).append(text)
     touching = [side for side, line in _sides(light) if (~line).any()]
     if touching:
         notes.append(f"the product touches the frame ({', '.join(touching)}); all of it should be in the picture")
-    return Seen(True, share, fill, tuple(faults), tuple(notes))
+    return BackgroundReport(True, share, fill, tuple(faults), tuple(notes))
 
 
-def _frame(like: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _frame_mask(like: NDArray[np.bool_]) -> NDArray[np.bool_]:
     frame = np.ones(like.shape, dtype=bool)
     frame[1:-1, 1:-1] = False
     return frame
@@ -80,14 +76,14 @@ def _sides(light: NDArray[np.bool_]) -> tuple[tuple[str, NDArray[np.bool_]], ...
     return (("left", light[:, 0]), ("right", light[:, -1]), ("top", light[0]), ("bottom", light[-1]))
 
 
-def _colour(image: Image.Image, edge: NDArray[np.bool_]) -> str:
-    return ", ".join(str(int(each)) for each in np.median(np.asarray(image)[edge], axis=0))
+def _edge_colour(image: Image.Image, edge: NDArray[np.bool_]) -> str:
+    return ", ".join(str(int(channel)) for channel in np.median(np.asarray(image)[edge], axis=0))
 
 
-def _fill(there: NDArray[np.bool_]) -> float:
-    """The longer side of what is there, as a share of the frame; a line of one or two pixels is a speck."""
+def _measure_fill(product: NDArray[np.bool_]) -> float:
+    """The larger extent of the product, as a share of the frame; rows and columns of one or two pixels are specks."""
     shares = []
     for axis in (0, 1):
-        lines = np.flatnonzero(there.sum(axis=axis) > 2)
-        shares.append((lines[-1] - lines[0] + 1) / there.shape[1 - axis] if lines.size else 0.0)
+        lines = np.flatnonzero(product.sum(axis=axis) > 2)
+        shares.append((lines[-1] - lines[0] + 1) / product.shape[1 - axis] if lines.size else 0.0)
     return float(max(shares))

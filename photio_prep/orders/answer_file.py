@@ -1,9 +1,9 @@
-"""Keep the raw answer of a paid call on disk, whatever happens to the disk.
+"""Keep the raw answer of a paid call on disk, even if the disk or the folder fails.
 
-answer.part             in the order's folder: an answer that is arriving
+answer.part             in the order's folder: an answer that is being received
 answer.raw              a whole answer, synced before it is parsed
 attempt-N/answer.raw    a whole answer that came after the user had resolved its call as "retry"
-rescued/KEY-PATH-CLAIM.raw   in the user's state folder: a whole answer whose own folder failed
+rescued/KEY-PATH-CLAIM.raw   in the user's state folder: a whole answer whose order folder failed
 """
 
 import contextlib
@@ -23,15 +23,15 @@ from photio_prep.orders.claims import Claim
 from photio_prep.system import files
 
 PART, RAW = "answer.part", "answer.raw"
-# An answer is about 2 MiB; with less room than this nothing is paid for.
+# An answer is about 2 MiB; with less free space than this nothing is sent.
 _ROOM = 16 * 2**20
 
 
 class AnswerFile:
-    """Keeps a raw answer in its order's folder: opened before anything is sent, durable before anybody parses it.
+    """Writes a raw answer to its order's folder: opened before the request is sent, durable before it is parsed.
 
     Raises:
-        StorageFailed: There is no room for an answer, or no file can be opened. Nothing must be sent then.
+        StorageFailed: Too little space is free, or the file cannot be opened. Nothing must be sent then.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -48,14 +48,14 @@ class AnswerFile:
                     "Free some space",
                     subject=str(folder),
                 )
-            # Never through a link, and never into a pipe or a device that lies in its place.
+            # Never through a link, and never into a pipe or a device of that name.
             if self._part.is_symlink() or (self._part.exists() and not self._part.is_file()):
-                raise OSError(errno.EINVAL, "no regular file")
+                raise OSError(errno.EINVAL, "not a regular file")
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
             self._file = open(os.open(self._part, flags, 0o666), "wb", buffering=0)  # noqa: SIM115  closed by commit or close
 
     def write(self, chunk: bytes, /) -> None:
-        """Append a piece; a disk that fails now must not lose an answer that is paid, so it goes on in memory."""
+        """Append a chunk. The answer is paid for: if the disk fails, it is kept in memory."""
         self._chunks.append(chunk)
         if self._fault is None:
             try:
@@ -64,10 +64,10 @@ class AnswerFile:
                 self._fault = error
 
     def commit(self) -> None:
-        """The answer is whole: sync it, name it `answer.raw`, sync the folder.
+        """Sync the complete answer, rename it to `answer.raw`, and sync the folder.
 
         Raises:
-            StorageFailed: The disk failed. The answer was written anew, here or in the folder of rescue.
+            StorageFailed: The disk failed. `safe` says whether the answer is stored, here or in the rescue folder.
         """
         if self._fault is None:
             try:
@@ -76,7 +76,7 @@ class AnswerFile:
                 ours = home is not None and os.path.samestat(os.fstat(self._file.fileno()), (home / PART).lstat())
                 self._file.close()
                 if home is None or not ours:
-                    raise FileNotFoundError(errno.ENOENT, "the file was taken away while the answer arrived")
+                    raise FileNotFoundError(errno.ENOENT, "the file was removed while the answer was received")
                 (home / PART).replace(home / RAW)
                 files.sync_folder(home)
             except OSError as error:
@@ -86,40 +86,40 @@ class AnswerFile:
         self.safe = True
 
     def _home(self) -> Path | None:
-        """Where the answer belongs now: the user may have resolved its call meanwhile."""
+        """The folder of the answer; it changes if the user resolves the call meanwhile."""
         return self._folder if self._claim is None else claims.home(self._folder, self._claim)
 
     def _rescue(self) -> None:
-        """Write the whole answer to a new file: a failed sync is never tried again on the same one."""
-        whole, why = b"".join(self._chunks), self._fault
+        """Write the answer to a new file: a failed sync is never repeated on the same file."""
+        data, why = b"".join(self._chunks), self._fault
         with contextlib.suppress(OSError):
             self._file.close()
         home = None
-        # A folder that has vanished is not made again: without its plan nobody would look for the answer there.
+        # A folder that was removed is not recreated: without its order.json the answer would not be found there.
         if (self._folder / "order.json").exists():
             with contextlib.suppress(StorageFailed):
                 home = self._home()
         for path in filter(None, (home and home / RAW, rescue_path(self._folder, self._claim))):
             try:
-                files.write_whole(path, whole)
+                files.write_whole(path, data)
             except StorageFailed:
                 continue
             self.safe = True
             raise StorageFailed(
-                f"the disk failed while a paid answer was kept ({why}); it is safe in {path}",
-                "Free some space and run again: it is finished from there without another call",
+                f"the disk failed while a paid answer was written ({why}); it is safe in {path}",
+                "Free some space and run again: that answer is used, without another call",
                 subject=str(self._folder),
             ) from why
-        # Named already, and only its folder could not be synced: it is whole, and there unless the power fails now.
+        # Renamed already, and only the folder sync failed: it is complete, unless the power fails now.
         self.safe = (self._folder / RAW).exists()
         raise StorageFailed(
             f"a PAID ANSWER COULD NOT BE {'SYNCED' if self.safe else 'KEPT anywhere'} ({why})",
-            "Mend the disk before you go on",
+            "Repair the disk before you continue",
             subject=str(self._folder),
         ) from why
 
     def close(self) -> None:
-        """Leave a partial answer for support; an empty one goes."""
+        """Close the file; a partial answer stays for support, an empty one is removed."""
         with contextlib.suppress(OSError):
             if not self._file.closed:
                 self._file.close()
@@ -128,7 +128,7 @@ class AnswerFile:
 
 
 def rescue_path(folder: Path, claim: Claim | None) -> Path:
-    """Where the answer of an order goes if its own folder fails: named by its key, its folder and its claim."""
+    """The rescue file of an order: named by its key, its folder and its claim."""
     return _rescue_folder() / f"{_rescue_prefix(folder)}{claim.id if claim else ''}.raw"
 
 
@@ -137,23 +137,23 @@ def _rescue_prefix(folder: Path) -> str:
 
 
 def find_rescued(folder: Path, claim: Claim | None) -> Path | None:
-    """The rescued answer of the order in `folder`, found by its folder, or, where that was moved, by its claim.
+    """The rescued answer of the order in `folder`: by its claim, which also finds that of a moved folder, or its path.
 
     One of the same key in another folder belongs to that folder.
     """
-    place, key = _rescue_folder(), folder.resolve().name
-    if not place.is_dir():
+    root, key = _rescue_folder(), folder.resolve().name
+    if not root.is_dir():
         return None
-    if claim is not None and (old := place / f"{key}.raw").exists():
-        return old  # of version 0.1 before November 2026, which named it by the key alone
-    with files.storage(place):
-        rescued = sorted(path for path in place.iterdir() if path.name.startswith(f"{key}-") and path.suffix == ".raw")
+    if claim is not None and (old := root / f"{key}.raw").exists():
+        return old  # version 0.1 before November 2026 named it by the key alone
+    with files.storage(root):
+        rescued = sorted(path for path in root.iterdir() if path.name.startswith(f"{key}-") and path.suffix == ".raw")
     by_claim = [path for path in rescued if claim and claim.id and path.stem.endswith(f"-{claim.id}")]
     return next(iter([*by_claim, *(path for path in rescued if path.name.startswith(_rescue_prefix(folder)))]), None)
 
 
 def answer_path(folder: Path, claim: Claim | None) -> Path | None:
-    """Where the whole answer of an order lies: in its folder, or where it was rescued to; None where there is none."""
+    """The complete answer of an order, in its folder or rescued; None if there is none."""
     raw = folder / RAW
     return raw if raw.exists() else find_rescued(folder, claim)
 
@@ -163,7 +163,7 @@ def _rescue_folder() -> Path:
 
 
 def is_usable(raw: Path, folder: Path) -> bool:
-    """Whether the file `raw` holds the whole answer that the order in `folder` asks for, with a usable picture."""
+    """Whether `raw` holds a complete answer with a picture of the size that the order in `folder` needs."""
     try:
         width, height = records.read(folder / "order.json")["canvas"]["size"]
         wire.answer(files.read_own(raw, wire.LONGEST_ANSWER), Size(width, height))
@@ -173,20 +173,20 @@ def is_usable(raw: Path, folder: Path) -> bool:
 
 
 def late_answer(folder: Path) -> Path | None:
-    """The attempt whose answer arrived after the user had given its call up for another one; None for none."""
+    """The attempt folder whose answer arrived after the user had resolved its call as "retry", or None."""
     return next((path for path in claims.attempts(folder) if is_usable(path / RAW, folder)), None)
 
 
 def restore(folder: Path) -> None:
-    """Put an answer that was rescued, or that came late, where the order looks for it.
+    """Move a rescued or late answer into the order's folder.
 
-    A late one only where no other call has begun since: its claim comes back first, by exclusive creation.
+    A late one only if no other call has begun since: its claim is restored first, by exclusive creation.
     """
     if (folder / RAW).exists():
         return
     claim = claims.read(folder / claims.NAME)
     if (rescued := find_rescued(folder, claim)) is not None:
-        with files.storage(rescued), contextlib.suppress(FileNotFoundError):  # of two processes, one was faster
+        with files.storage(rescued), contextlib.suppress(FileNotFoundError):  # another process moved it first
             files.write_whole(folder / RAW, files.read_own(rescued, wire.LONGEST_ANSWER))
             rescued.unlink()
     elif (late := late_answer(folder)) is not None:

@@ -1,9 +1,9 @@
-"""Who pays for an order: a claim made by exclusive creation, and whether the process that made it still lives.
+"""Who pays for an order: a claim, made by exclusive creation, and whether the process that made it is alive.
 
 ours       this process made it
 alive      another process, listed by this system
-dead       a process of this system that has ended, or of its last boot
-elsewhere  another machine or container: it cannot be seen from here, so it is never called dead
+dead       a process of this system that has ended, or of an earlier boot
+elsewhere  another machine or container: not visible from here, so never reported as dead
 """
 
 import contextlib
@@ -24,7 +24,7 @@ _TEXTS = ("host", "boot", "started", "time", "namespace", "machine", "id")
 Holder = Literal["ours", "alive", "dead", "elsewhere"]
 
 NAME = "claim.json"
-# Seconds in which a claim that is being written becomes whole, on a file system without hard links.
+# Seconds to wait for a claim that is being written, on a file system without hard links.
 _WRITING = 1.0
 
 
@@ -32,8 +32,8 @@ _WRITING = 1.0
 class Claim:
     """Who claimed an order, and when.
 
-    A process is known by its number, its start, the boot that it started in and its PID namespace. `machine` outlives a
-    boot. `id` is this claim's own. The last three are "" in claims of version 0.1 before November 2026.
+    A process is identified by its number, its start time, the boot it started in and its PID namespace. `machine`
+    outlives a boot. `id` is unique per claim. The last three are "" in claims of version 0.1 before November 2026.
     """
 
     host: str
@@ -44,45 +44,41 @@ class Claim:
     namespace: str = ""
     machine: str = ""
     id: str = ""
-    # Of its file, as this process saw it last: found again without opening anything, wherever it was moved.
+    # Inode of its file when last read: identifies it after a move, without opening it.
     inode: int = field(default=0, compare=False)
 
     @property
     def where(self) -> str:
-        """The process, as far as its number says something."""
+        """The process, for messages."""
         return f"pid {self.pid}" + (f" of {self.namespace}" if self.namespace else "")
 
 
 def claim(path: Path) -> Claim | None:
-    """Claim for this process, durable before it returns; None when another claim lies there.
+    """Write a claim for this process, durable on return; None if another claim exists.
 
     Raises:
         StorageFailed: It cannot be written; no claim is left.
     """
     now = datetime.now(UTC).isoformat(timespec="microseconds")
     with files.storage(path):
-        who = platform.node(), processes.boot(), os.getpid(), processes.started("self") or ""
-        mine = Claim(*who, now, processes.namespace(), processes.machine(), secrets.token_hex(8))
+        process = platform.node(), processes.boot(), os.getpid(), processes.started("self") or ""
+        mine = Claim(*process, now, processes.namespace(), processes.machine(), secrets.token_hex(8))
     members = {name: value for name, value in asdict(mine).items() if name != "inode"}
     try:
         files.write_whole(path, json.dumps(members).encode(), overwrite=False)
     except FileExistsError:
         return None
-    return _seen_at(path, mine)
+    return _add_inode(path, mine)
 
 
-def _seen_at(path: Path, claim: Claim) -> Claim:
+def _add_inode(path: Path, claim: Claim) -> Claim:
     with contextlib.suppress(OSError):
         return replace(claim, inode=path.stat(follow_symlinks=False).st_ino)
     return claim
 
 
 def read(path: Path) -> Claim | None:
-    """The claim at `path`; None where there is none.
-
-    Raises:
-        StorageFailed: It cannot be read.
-    """
+    """The claim at `path`, or None; StorageFailed if it cannot be read."""
     end = time.monotonic() + _WRITING
     while True:
         try:
@@ -91,16 +87,16 @@ def read(path: Path) -> Claim | None:
             return None
         except OSError as error:
             raise StorageFailed(f"cannot be read ({error.strerror or error})", "Check the disk", str(path)) from error
-        if (parsed := _parsed(raw)) is not None:
-            return _seen_at(path, parsed)
+        if (parsed := _parse(raw)) is not None:
+            return _add_inode(path, parsed)
         if time.monotonic() >= end:
-            # Only a crash leaves it so: its process is dead, and may have paid.
+            # Only a crash leaves a partial claim: its process is dead, and may have paid.
             return Claim("", "", 0, "", "")
         time.sleep(0.05)
 
 
-def _parsed(raw: bytes) -> Claim | None:
-    """The claim in `raw`; None for one that is not whole. Members that a later version adds are passed over."""
+def _parse(raw: bytes) -> Claim | None:
+    """Parse a claim; None for a partial one. Members added by later versions are ignored."""
     try:
         members = json.loads(raw)
         parsed = Claim(**{name: members[name] for name in (*_TEXTS, "pid") if name in members})
@@ -111,21 +107,21 @@ def _parsed(raw: bytes) -> Claim | None:
 
 
 def holder(claim: Claim) -> Holder:
-    """Whether the process that made a claim is this one, lives, is dead, or cannot be seen from here.
+    """Whether the process of a claim is this one, alive, dead, or not visible from here.
 
     Raises:
-        StorageFailed: The system does not tell. It must not be taken for dead then.
+        StorageFailed: The system does not list its processes; the process must not be treated as dead then.
     """
     if claim.host not in ("", platform.node()) or (claim.namespace and claim.namespace != processes.namespace()):
         return "elsewhere"
     with files.storage(Path("/proc")):
         if claim.boot != processes.boot():
-            # The same name after another boot: this machine was restarted, or another one has its name.
+            # The same host name, another boot: this machine was restarted, or another one has the same name.
             rebooted = not processes.contained() and claim.machine in ("", processes.machine())
             return "dead" if rebooted or not claim.namespace else "elsewhere"
         if claim.pid == os.getpid() and processes.started("self") == claim.started:
             return "ours"
-        # A claim of early version 0.1 names no namespace: in a container it may be of another one.
+        # A claim of early version 0.1 has no namespace: in a container it may come from another one.
         unnamed = not claim.namespace and processes.contained() and processes.started(claim.pid) != claim.started
         if unnamed or not processes.lists_ours():
             return "elsewhere"
@@ -133,7 +129,7 @@ def holder(claim: Claim) -> Holder:
 
 
 def attempts(folder: Path) -> list[Path]:
-    """The folders of calls that the user resolved as "retry", the newest first; each holds the claim of its call."""
+    """The folders of calls that the user resolved as "retry", newest first; each holds the claim of its call."""
     with files.storage(folder):
         numbered = {
             int(path.name.removeprefix("attempt-")): path
@@ -144,9 +140,9 @@ def attempts(folder: Path) -> list[Path]:
 
 
 def home(folder: Path, claim: Claim) -> Path | None:
-    """Where the files of a call belong now: the order's folder, or the attempt that the user made of it meanwhile.
+    """The folder of a call now: the order's, or its attempt folder if the user has resolved the call meanwhile.
 
-    None where its claim has gone, and with it the right to write there.
+    None if its claim is gone; its process must not write anywhere then.
     """
     if _is_at(folder, claim):
         return folder
@@ -157,5 +153,5 @@ def _is_at(folder: Path, claim: Claim) -> bool:
     with contextlib.suppress(OSError):
         if claim.inode and (folder / NAME).stat(follow_symlinks=False).st_ino == claim.inode:
             return True
-    there = read(folder / NAME)
-    return there is not None and there.id == claim.id
+    current = read(folder / NAME)
+    return current is not None and current.id == claim.id

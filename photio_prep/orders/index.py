@@ -1,7 +1,7 @@
-"""Every photo of every order below a folder, read once and kept up to date.
+"""An index of every photo of every order below a folder.
 
-Answers what one order's folder cannot: was this photo paid for as other bytes, whose final lies there, which name is
-given already. Reads the disk; a damaged order is passed over, since whoever reads it for its own sake names it.
+For questions across orders: whether a photo was paid for with other bytes, which photo a final belongs to, which output
+names are in use. Damaged orders are skipped; the commands that process one report it.
 """
 
 import errno
@@ -23,7 +23,7 @@ from photio_prep.system import files
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One photo of one order: its folder, what order.json holds, and the photo."""
+    """One photo of one order: its folder, the content of order.json, and the photo."""
 
     folder: Path
     plan: Mapping[str, Any]
@@ -31,15 +31,15 @@ class Entry:
 
     @property
     def sandbox(self) -> bool:
-        """Whether the order never costs anything."""
+        """Whether the order is for the sandbox, and never billed."""
         return self.plan.get("endpoint") == SANDBOX
 
 
 class OrderIndex:
     """The photos of all orders below `root`; use `of`, which shares one index per folder and process.
 
-    It holds only digests that lead to folders, a few hundred bytes an order: what it answers is read anew. Orders that
-    are written while a command runs come in with the next `refresh`.
+    It holds only hashes that lead to folders, a few hundred bytes per order; every query reads the records from disk.
+    Orders written while a command runs are included by the next `refresh`.
     """
 
     def __init__(self, root: Path) -> None:
@@ -49,10 +49,10 @@ class OrderIndex:
         self._folders: dict[int, str] = {}  # names with slashes between them
 
     def refresh(self) -> "OrderIndex":
-        """Read the orders that came since the last time.
+        """Read the orders that were added since the last refresh.
 
         Raises:
-            StorageFailed: The folder cannot be listed, or an order not be opened: what was paid for is not known then.
+            StorageFailed: The folder cannot be listed, or an order cannot be opened: paid orders may be missed then.
         """
         with self._lock, files.storage(self._root):
             names = {path.name for path in self._root.iterdir()} if self._root.is_dir() else set()
@@ -64,7 +64,7 @@ class OrderIndex:
         return self
 
     def _add(self, name: str, origin: Origin) -> None:
-        keys = {("wish", *origin.identity), ("source", origin.source), ("path", origin.path)}
+        keys = {("cutout", *origin.identity), ("source", origin.source), ("path", origin.path)}
         for key in keys | {("base", fold(base)) for base in (origin.base, origin.place, _plain(origin.base))}:
             names = self._folders.get(hash(key))
             if names is None:
@@ -80,7 +80,7 @@ class OrderIndex:
                 yield from self._read(name)
 
     def _read(self, name: str) -> list[Entry]:
-        """The photos of one order; none for a damaged one."""
+        """The photos of one order; empty if it is damaged."""
         folder = self._root / name
         try:
             plan = records.read(folder / "order.json")
@@ -92,98 +92,94 @@ class OrderIndex:
             return []
 
     def with_output(self, base: str) -> list[Entry]:
-        """All whose final, or whose photo's, belongs at `base`, by names with case and accents folded."""
+        """Entries with the output name `base`, their own or their photo's; case and accents are folded."""
         entries = self._entries("base", fold(base))
         return [entry for entry in entries if fold(base) in (fold(entry.origin.base), fold(entry.origin.place))]
 
     def with_digits(self, base: str) -> list[Entry]:
-        """All whose photo's final belongs at `base`, or there with digits behind it that keep photos apart."""
+        """Entries whose photo has the output name `base`, with or without distinguishing digits."""
         return [entry for entry in self._entries("base", fold(base)) if fold(_plain(entry.origin.base)) == fold(base)]
 
     def with_wish(self, order: Order) -> list[Entry]:
-        """All other orders of the same bytes, cut out in the same way."""
-        wish = order.origin.identity
-        return [entry for entry in self._entries("wish", *wish, but=order.key[:32]) if entry.origin.identity == wish]
+        """Other orders of the same bytes with the same cutout options."""
+        key = order.origin.identity
+        return [entry for entry in self._entries("cutout", *key, but=order.key[:32]) if entry.origin.identity == key]
 
     def with_source(self, source: str) -> list[Entry]:
-        """All of an input as it was given."""
+        """Entries of an input, by its source as the user named it."""
         return [entry for entry in self._entries("source", source) if entry.origin.source == source]
 
     def of_folder(self, name: str) -> list[Entry]:
-        """The photos of the order in the folder of this name; none where there is none."""
+        """The photos of the order in the folder of this name; empty if there is none."""
         return self._read(Path(name).name)
 
     def with_path(self, path: str) -> list[Entry]:
-        """All of the photo at an absolute path."""
+        """Entries of the photo at an absolute path."""
         return [entry for entry in self._entries("path", path) if entry.origin.path == path]
 
     def of_photo(self, order: Order) -> list[Entry]:
-        """All other orders of the same photo: whatever its bytes, its words or its variant."""
+        """Other orders of the same photo, with any bytes, words or variant."""
         entries = self._entries("base", fold(order.origin.base), but=order.key[:32])
         return [entry for entry in entries if is_same_photo(entry.origin, order.origin)]
 
 
 def _old_choices(folder: Path, origins: list[Origin]) -> list[Origin]:
-    """Finals that early version 0.1 kept of a variant: noted as finished, without a record of the photo."""
+    """Finals of variants that the user kept with early version 0.1: finished marks without a photo record."""
     chosen = [replace(origin, output=origin.base, variant=None, record="") for origin in origins if origin.variant]
     ids = {origin.id for origin in origins}
-    return [each for each in chosen if each.id not in ids and (folder / f"finished-{each.id}.json").is_file()]
+    return [choice for choice in chosen if choice.id not in ids and (folder / f"finished-{choice.id}.json").is_file()]
 
 
 def read_order(entry: Entry) -> Order:
-    """The order of an entry, for its photo.
-
-    Raises:
-        StorageFailed: It is damaged.
-    """
+    """The order of an entry, for its photo; StorageFailed if it is damaged."""
     if (entry.folder / f"photo-{entry.origin.id}.json").exists():
         return store.read(entry.folder, origin=entry.origin)
     order = store.read(entry.folder)
     return replace(order, origin=replace(entry.origin, gate=order.origin.gate, warnings=order.origin.warnings))
 
 
-# Not the order's fault: too many open files, no memory, a failing disk.
+# Errors of the system, not of the order: too many open files, no memory, a failing disk.
 _PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE})
 _INDEXES: dict[Path, OrderIndex] = {}
 _GUARD = threading.Lock()
 
 
 def of(root: Path) -> OrderIndex:
-    """The index of the orders below `root`; it was brought up to date by its first use, or the last `refresh`."""
+    """The index of the orders below `root`, as of its first use or its last `refresh`."""
     with _GUARD:
-        place = root.resolve()
-        if place not in _INDEXES:
-            _INDEXES[place] = OrderIndex(root).refresh()
-        return _INDEXES[place]
+        path = root.resolve()
+        if path not in _INDEXES:
+            _INDEXES[path] = OrderIndex(root).refresh()
+        return _INDEXES[path]
 
 
 def _plain(base: str) -> str:
-    """A name without the digits that keep it apart from another photo's."""
+    """An output name without the digits that distinguish photos of the same name."""
     return re.sub(r"~[0-9a-f]{6}(?:[0-9a-f]{6})?$", "", base)
 
 
 def is_same_photo(one: Origin, other: Origin) -> bool:
-    """Whether two records are of one photo: the same path, name, or bytes; and the same place of its final."""
+    """Whether two records are of one photo: the same output name, and the same path, source or bytes."""
     if fold(one.base) != fold(other.base):
         return False
     if (one.path and one.path == other.path) or one.digest == other.digest:
         return True
-    # A record of version 0.1 before November 2026 has no path; a URL and a pipe have none at all.
+    # Records of version 0.1 before November 2026 have no path; neither has a URL or a pipe.
     return one.source == other.source and one.source != "-" and not (one.path and other.path)
 
 
 def paid_at(folder: Path) -> float:
-    """When the call of an order was made, in seconds since 1970 by the clock of whoever made it; 0 for none."""
+    """Time of the call of an order, in seconds since 1970 by the clock of the payer; 0 if there was none."""
     return _seconds(getattr(claims.read(folder / claims.NAME), "time", None))
 
 
 def since(folder: Path, origin: Origin) -> float:
-    """Since when an order's answer makes its photo's final, in seconds since 1970: it was paid for, or chosen, then."""
+    """Time of the call, or of the user's choice if later, in seconds since 1970: the latest order makes the final."""
     return max(paid_at(folder), chosen_at(folder, origin))
 
 
 def chosen_at(folder: Path, origin: Origin) -> float:
-    """When this order's final was chosen for its photo (`keep`), in seconds since 1970; 0 for never."""
+    """Time at which the user chose this order's final for its photo (`keep`), in seconds since 1970; 0 for never."""
     return _seconds(state.chosen(folder, origin).get("time"))
 
 

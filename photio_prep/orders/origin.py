@@ -1,4 +1,4 @@
-"""The photo that an order was made from: its record in the order's folder, and which of several orders it has."""
+"""The photo that an order was made from: its record in the order's folder, and its variant."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from photio_prep.types import UNCREDITED, Credit
 
 
 class Variant(NamedTuple):
-    """One of several orders of a photo, each with a seed of its own: its number, and the place of the photo's final."""
+    """One of several orders of a photo, each with its own seed: its number, and the photo's output name."""
 
     number: int
     of: str
@@ -28,12 +28,12 @@ class Variant(NamedTuple):
 class Origin:
     """The photo that an order was made from.
 
-    `source` is the input as given; `digest` the SHA-256 of its bytes; `format` its Pillow format; `output` where its
-    final belongs below the output folder, without suffix, with slashes; `options` how it was asked to be cut out, as
-    `PrepareOptions.describe` writes it; `credit` whose it is, which a final may carry on; `gate` what the gate thinks
-    of its cutout, None where it was not judged; `path` its absolute path, "" where it is no file; `variant` which of
-    several orders of the photo this is, None for its only one; `frame` which frame or page of a file with several, None
-    for the only one; `record` the digits of its files in the order's folder, where those are written already.
+    `source` is the input as the user named it; `digest` the SHA-256 of its bytes; `format` its Pillow format; `output`
+    the path of its final below the output folder, with slashes, without suffix; `options` the cutout options as
+    `PrepareOptions.describe` writes them; `credit` its copyright and artist; `gate` the gate's judgement, None if not
+    judged; `path` its absolute path, "" if it is not a file; `variant` None for the only order of a photo; `frame` the
+    frame or page of a file with several, None for the only one; `record` the digits in the names of its records, ""
+    until they are written.
     """
 
     source: str
@@ -51,12 +51,12 @@ class Origin:
 
     @property
     def place(self) -> str:
-        """Where its final belongs: `output`, or without one (in the library) the name of the photo."""
+        """The output name of its final: `output`, or the photo's name if that is empty (library)."""
         return self.output or portable(Path(self.source).stem)
 
     @property
     def base(self) -> str:
-        """The place of the photo's final below the output folder, of whichever variant that is made."""
+        """The output name of the photo's final, the same for all variants."""
         return self.variant.of if self.variant else self.place
 
     @property
@@ -69,61 +69,61 @@ class Origin:
 
     @property
     def number(self) -> int:
-        """Which variant it is; the photo's only order is its first."""
+        """The number of its variant; 1 for the only order of a photo."""
         return self.variant.number if self.variant else 1
 
     @property
     def id(self) -> str:
-        """Twelve hex digits that tell the photos of one order apart."""
+        """Twelve hex digits that identify a photo within its order."""
         if self.record:
             return self.record
-        told = f"{self.source}\0{self.digest}\0{self.output}"
-        return sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+        identity = f"{self.source}\0{self.digest}\0{self.output}"
+        return sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
 def file_path(source: str) -> str:
-    """The absolute path of an input that is a file, without links; "" for a URL, a pipe or a picture in memory."""
+    """The absolute path of an input file, links resolved; "" for a URL, a pipe or a picture in memory."""
     return os.path.realpath(source) if "://" not in source and os.path.isfile(source) else ""  # noqa: PTH113
 
 
 def placed_as(output: str, *, variants: bool) -> dict[str, Any]:
-    """The members of an `Origin` that say where the final of a photo's order belongs, by that of the photo."""
+    """The fields `output` and `variant` of an `Origin`, for the output name of its photo."""
     variant = Variant(1, output) if variants else None
     return {"output": variant_output(output, 1) if variants else output, "variant": variant}
 
 
-def read_origin(path: Path, facts: dict[str, Any], plan: Mapping[str, Any] | None) -> Origin:
-    """The photo in a record, which lies at `path`; `plan` is what its order.json holds, where that is at hand."""
-    record_checks.check_photo(facts)
-    noted = facts.get("credit", {})
+def read_origin(path: Path, record: dict[str, Any], plan: Mapping[str, Any] | None) -> Origin:
+    """Parse a photo's record, read from `path`; `plan` is the content of its order.json, if already read."""
+    record_checks.check_photo(record)
+    credit = record.get("credit", {})
     return Origin(
-        facts["source"],
-        facts["sha256"],
-        facts["format"],
-        facts["output"],
-        facts["options"],
-        credit=Credit(**{name: clean(str(noted.get(name, ""))) for name in Credit._fields}),
-        path=facts.get("path", ""),
-        variant=_variant(path, facts, plan),
-        frame=_frame(facts),
+        record["source"],
+        record["sha256"],
+        record["format"],
+        record["output"],
+        record["options"],
+        credit=Credit(**{name: clean(str(credit.get(name, ""))) for name in Credit._fields}),
+        path=record.get("path", ""),
+        variant=_read_variant(path, record, plan),
+        frame=_read_frame(record),
         record=path.stem.partition("-")[2],
     )
 
 
-def _frame(facts: dict[str, Any]) -> int | None:
-    """Which frame of a file with several; a record of early version 0.1 has it among the options only."""
-    noted: int | None = facts.get("frame")
-    old = None if "frame" in facts else re.search(r", frame (\d+)(?:,|$)", facts["options"])
-    return int(old[1]) if old else noted
+def _read_frame(record: dict[str, Any]) -> int | None:
+    """The frame of a file with several; a record of early version 0.1 has it among the options only."""
+    frame: int | None = record.get("frame")
+    match = None if "frame" in record else re.search(r", frame (\d+)(?:,|$)", record["options"])
+    return int(match[1]) if match else frame
 
 
-def _variant(path: Path, facts: dict[str, Any], plan: Mapping[str, Any] | None) -> Variant | None:
-    """Which variant a photo's order is; where that is not noted (early version 0.1), by its seed and its place."""
-    if "variant" in facts:
-        noted = facts["variant"]
-        return None if noted is None else Variant(noted["number"], noted["of"])
-    if (place := re.fullmatch(r"(.+)-seeds/([0-9]{1,2})", facts["output"])) is None:
+def _read_variant(path: Path, record: dict[str, Any], plan: Mapping[str, Any] | None) -> Variant | None:
+    """The variant in a record; records of early version 0.1 have none, and their seed and output name decide."""
+    if "variant" in record:
+        variant = record["variant"]
+        return None if variant is None else Variant(variant["number"], variant["of"])
+    if (match := re.fullmatch(r"(.+)-seeds/([0-9]{1,2})", record["output"])) is None:
         return None
     plan = read_facts(path.parent / "order.json") if plan is None else plan
-    number, base = int(place[2]), seeds.drawn(plan["canvas"]["sha256"])
-    return Variant(number, place[1]) if plan["seed"] == seeds.derived(base, number) else None
+    number, base = int(match[2]), seeds.drawn(plan["canvas"]["sha256"])
+    return Variant(number, match[1]) if plan["seed"] == seeds.derived(base, number) else None

@@ -1,4 +1,4 @@
-"""Find the original photo of an order again: in memory, at its path, among the user's files, or kept in the order."""
+"""Find the photo of an order again: in memory, at its path, among the user's files, or in the order's folder."""
 
 import re
 from contextlib import suppress
@@ -15,64 +15,58 @@ from photio_prep.orders.store import Order
 from photio_prep.system import files
 from photio_prep.types import Photo
 
-_HELP = "Name it, or the folder it lies in, with --originals; or use --product generated"
+_HELP = "Name it, or its folder, with --originals; or use --product generated"
 
 
 def found(
-    order: Order, given: Source | Photo | None = None, *, photos: Path | None = None, limits: Limits = DEFAULT_LIMITS
+    order: Order, source: Source | Photo | None = None, *, photos: Path | None = None, limits: Limits = DEFAULT_LIMITS
 ) -> Photo:
-    """The very photo that `order` was made from, by the SHA-256 of its bytes.
+    """The photo that `order` was made from, identified by the SHA-256 of its bytes.
 
-    Looked for in this order: what is given; the order in memory; `photos`; the order's folder; where it lay.
-
-    Args:
-        order: Whose photo.
-        given: The photo, or its source.
-        photos: The file, or a folder that holds it under its own name, at any depth.
-        limits: What it may be at most.
+    Searched in turn: `source`; the order in memory; the order's folder; `photos`, a file, or a folder that holds it at
+    any depth under its own name; the recorded source.
 
     Raises:
-        PhotoRefused: It is not there, or not the same any more.
+        PhotoRefused: It is missing or changed.
     """
-    photo = _whole(order, given, photos, limits)
+    photo = _find_uncropped(order, source, photos, limits)
     return cropped(photo, order.placement.crop) if order.placement.crop else photo
 
 
-def _whole(order: Order, given: Source | Photo | None, photos: Path | None, limits: Limits) -> Photo:
+def _find_uncropped(order: Order, source: Source | Photo | None, photos: Path | None, limits: Limits) -> Photo:
     origin = order.origin
-    if given is not None:
-        return _same(order, given if isinstance(given, Photo) else load(given, limits=limits, frame=order.origin.frame))
+    if source is not None:
+        photo = source if isinstance(source, Photo) else load(source, limits=limits, frame=order.origin.frame)
+        return _check_same(order, photo)
     if isinstance(order.photo, Photo):
         return order.photo
     if order.photo is not None:
         return load(order.photo, name=origin.source, limits=limits, frame=order.origin.frame)
     name = Path(origin.source).name
-    places: list[Path] = []
+    paths: list[Path] = []
     if photos is not None:
-        places = sorted(photos.rglob(_literal(name))) if photos.is_dir() else [photos]
-    kept = _kept(order, limits)
-    if kept is not None:
-        return replace(load(kept, limits=limits), source=origin.source, digest=origin.digest, format=origin.format)
-    places += [Path(origin.source)] if "://" not in origin.source else []
+        paths = sorted(photos.rglob(_literal(name))) if photos.is_dir() else [photos]
+    stored = _read_stored(order, limits)
+    if stored is not None:
+        return replace(load(stored, limits=limits), source=origin.source, digest=origin.digest, format=origin.format)
+    paths += [Path(origin.source)] if "://" not in origin.source else []
     changed = None
-    for place in places:
+    for path in paths:
         try:
-            data = files.read_input(place, limits.file_bytes)
+            data = files.read_input(path, limits.file_bytes)
         except PhotoRefused:
             continue
         if sha256(data).hexdigest() == origin.digest:
             return load(data, name=origin.source, limits=limits, frame=order.origin.frame)
-        changed = place
+        changed = path
     if changed is not None:
-        raise PhotoRefused(f"{changed} is another file than when the order was prepared", _HELP, subject=origin.source)
-    raise PhotoRefused("the photo cannot be found any more", _HELP, subject=origin.source)
+        raise PhotoRefused(f"{changed} has changed since the order was prepared", _HELP, subject=origin.source)
+    raise PhotoRefused("the photo cannot be found", _HELP, subject=origin.source)
 
 
-def _same(order: Order, photo: Photo) -> Photo:
+def _check_same(order: Order, photo: Photo) -> Photo:
     if photo.digest != order.origin.digest:
-        raise PhotoRefused(
-            "this is another photo than the order was prepared from", "Give that very file", subject=photo.source
-        )
+        raise PhotoRefused("the order was prepared from another photo", "Name that file", subject=photo.source)
     return replace(photo, source=order.origin.source)
 
 
@@ -81,16 +75,16 @@ def _literal(name: str) -> str:
 
 
 def keep(order: Order, photo: Photo | bytes, *, limits: Limits = DEFAULT_LIMITS) -> None:
-    """Keep the photo's pixels, and nothing else of it, in the order's folder: nobody could read it again."""
+    """Store the photo's pixels, without metadata, in the order's folder: its source cannot be read again."""
     if order.folder is not None:
         photo = photo if isinstance(photo, Photo) else load(photo, limits=limits, frame=order.origin.frame)
         data = quick_png(photo.image)
-        files.create_same(order.folder / f"{_name(order)}{sha256(data).hexdigest()[:16]}.png", data)
+        files.create_same(order.folder / f"{_prefix(order)}{sha256(data).hexdigest()[:16]}.png", data)
 
 
-def _kept(order: Order, limits: Limits) -> bytes | None:
-    """The PNG of the photo as it was kept in the order's folder, where it was, and is still what was written."""
-    for path in sorted(order.folder.glob(f"{_name(order)}*")) if order.folder else ():
+def _read_stored(order: Order, limits: Limits) -> bytes | None:
+    """The PNG of the photo in the order's folder; None if there is none, or it has changed."""
+    for path in sorted(order.folder.glob(f"{_prefix(order)}*")) if order.folder else ():
         with suppress(OSError):
             data = files.read_own(path, limits.file_bytes)
             if path.stem.endswith(sha256(data).hexdigest()[:16]):
@@ -98,5 +92,5 @@ def _kept(order: Order, limits: Limits) -> bytes | None:
     return None
 
 
-def _name(order: Order) -> str:
+def _prefix(order: Order) -> str:
     return f"source-{order.origin.digest[:16]}-"

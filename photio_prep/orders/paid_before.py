@@ -1,7 +1,7 @@
 """Refuse a request that was already billed under another order key.
 
-The same photo with the same words has another key where its canvas has other bytes: of an older version of this tool,
-of Pillow, zlib or a model.
+The same photo with the same words has another key if its canvas has other bytes, from another version of this tool,
+Pillow, zlib or a model.
 """
 
 from collections.abc import Iterable
@@ -18,13 +18,9 @@ _PAID = state.ANSWERED | {State.UNKNOWN, State.PAID_UNUSABLE, State.CLAIMED}
 
 
 def raise_if_paid(order: Order, known: OrderIndex) -> None:
-    """Raise where the same wish was billed, or perhaps billed, as another order.
-
-    Raises:
-        PhotoRefused: It was.
-    """
+    """Raise PhotoRefused if the same request was billed, or perhaps billed, as another order."""
     for entry in known.with_wish(order):
-        if _is_same_wish(entry, order) and state.state(entry.folder) in _PAID:
+        if _is_same_request(entry, order) and state.state(entry.folder) in _PAID:
             raise PhotoRefused(
                 "the same photo with the same words was already paid for, as other bytes (of an older version), in"
                 f" {entry.folder}",
@@ -32,23 +28,18 @@ def raise_if_paid(order: Order, known: OrderIndex) -> None:
             )
 
 
-def _is_same_wish(entry: Entry, order: Order) -> bool:
+def _is_same_request(entry: Entry, order: Order) -> bool:
     plan, request = entry.plan, order.request
     words = (plan.get("description"), plan.get("negative_prompt"), plan.get("endpoint"), plan.get("image_url"))
-    if words != (
-        request.description,
-        request.negative_prompt,
-        order.endpoint,
-        request.image_url,
-    ):
+    if words != (request.description, request.negative_prompt, order.endpoint, request.image_url):
         return False
-    # A seed that the user gave is a wish of its own; one that was drawn follows the bytes, and so do its variants'.
+    # A seed that the user chose is part of the request; a default seed and its variants follow from the bytes.
     drawn = is_drawn(entry) and request.seed_drawn and entry.origin.number == order.origin.number
     return drawn or plan.get("seed") == request.seed
 
 
 def is_drawn(entry: Entry) -> bool:
-    """Whether this tool chose the seed: for the first variant, or derived from that for another one."""
+    """Whether this tool chose the seed: the default one, or derived from that for a further variant."""
     number, plan = entry.origin.number, entry.plan
     return bool(plan.get("seed_drawn")) or (
         number > 1 and plan.get("seed") == seeds.derived(seeds.drawn(plan["canvas"]["sha256"]), number)
@@ -56,20 +47,20 @@ def is_drawn(entry: Entry) -> bool:
 
 
 def is_changed(order: Order, known: OrderIndex) -> bool:
-    """Whether the photo of `order` was paid for, but never as the bytes that it has now."""
+    """Whether the photo of `order` was paid for, but not with its present bytes."""
     if order.folder is None or order.origin.source == "-" or state.state(order.folder) in _PAID:
         return False
     paid = [entry.origin for entry in known.of_photo(order) if state.state(entry.folder) in _PAID]
     return bool(paid) and all(origin.digest != order.origin.digest for origin in paid)
 
 
-def count_answered(asked: Iterable[tuple[str, str]], endpoint: str, known: OrderIndex) -> int:
-    """How many photos have an answer for their words, by name and description alone: a guess for the quote."""
+def count_answered(requests: Iterable[tuple[str, str]], endpoint: str, known: OrderIndex) -> int:
+    """Estimate how many (source, description) pairs are answered already, by name and description alone."""
     return sum(
         any(
             (entry.plan.get("description"), entry.plan.get("endpoint")) == (description, endpoint)
             and state.state(entry.folder) in state.ANSWERED
             for entry in known.with_source(source) or known.with_path(file_path(source) or source)
         )
-        for source, description in asked
+        for source, description in requests
     )

@@ -1,8 +1,8 @@
-"""One order on disk, paid for at most once.
+"""Pay for one order on disk at most once.
 
 1 claim by exclusive creation, synced       4 answer streamed to disk, synced, named, folder synced
-2 look again: is an answer there?           5 only then parsed
-3 send                                      6 outcome noted where it is no success
+2 look for an answer again                  5 only then parsed
+3 send                                      6 outcome recorded if it failed
 """
 
 import contextlib
@@ -36,20 +36,20 @@ from photio_prep.system import files
 from photio_prep.system.parallel import alone
 from photio_prep.types import Result, Sender
 
-# Nothing was billed, so the order may be sent again: by itself, or when the user has mended the cause.
+# Nothing was billed, so the order may be sent again: automatically, or after the user has removed the cause.
 _NOT_BILLED = (ApiUnavailable, BudgetReached, Rejected, KeyRefused, Interrupted, UsageError)
 
 
 def pay(order: Order, sender: Sender, preflight: Preflight | None = None) -> Result:
-    """The result of `order`: the kept answer where there is one, else that of one paid call. PAID.
+    """The result of `order`: from its stored answer, else from one call, which is PAID.
 
-    `preflight` is the user's word on what is worth paying for; None asks the settings how strict the gate is.
+    `preflight` holds the conditions for paying; None takes the gate's level from the settings.
 
     Raises:
-        GateStopped, PhotoRefused: `preflight` does.
+        GateStopped, PhotoRefused: `preflight` refuses the order.
         OrderInUse: Another process, or another machine, is paying for it.
-        OutcomeUnknown: An earlier call, or this one, left no whole answer: perhaps billed. Never sent again by itself.
-        PaidUnusable: Paid, but the answer is no usable picture.
+        OutcomeUnknown: A call left no complete answer: perhaps billed. It is never sent again automatically.
+        PaidUnusable: Paid, but the answer is not a usable picture.
         ApiUnavailable, Rejected, KeyRefused, Interrupted, UsageError: Not billed; the order stays planned or rejected.
         StorageFailed: The disk failed. Nothing is sent after that.
     """
@@ -61,39 +61,39 @@ def pay(order: Order, sender: Sender, preflight: Preflight | None = None) -> Res
         raise UsageError(
             f"an order for {order.endpoint}, not for {sender.endpoint}", "Prepare it for that", subject=str(folder)
         )
-    # Two photos of one run may want the same order: the second waits for the first one's answer.
+    # Two photos of one run may share an order: the second waits for the answer to the first.
     with alone(folder):
         files.sweep(folder)
-        kept = kept_result(order)
-        if kept is None:
+        result = kept_result(order)
+        if result is None:
             refuse_if_taken(folder)
             preflight.check(order)
             if not (folder / "order.json").exists():
                 raise StorageFailed("its folder has gone, so nothing is sent", "Prepare it again", subject=str(folder))
             if (ready := getattr(sender, "ready", None)) is not None:
-                ready()  # what a call needs is had before the claim, which would look like a call
+                ready()  # resources of the call, acquired before the claim: a claim counts as a call
             if (claim := claims.claim(folder / claims.NAME)) is not None:
                 return _send(order, folder, sender, claim)
-            # Somebody was faster: still paying, or answered by now.
+            # Another process claimed it first: it is still paying, or has an answer.
             refuse_if_taken(folder)
-            kept = kept_result(order)
-        if kept is None:
+            result = kept_result(order)
+        if result is None:
             raise OrderInUse("another process is paying for it", "Run again when it has ended", subject=str(folder))
-        return kept
+        return result
 
 
 def _send(order: Order, folder: Path, sender: Sender, claim: Claim) -> Result:
     try:
-        keep = AnswerFile(folder)
+        sink = AnswerFile(folder)
     except StorageFailed:
         release(folder, claim)
         raise
     try:
         if (folder / "outcome.json").exists():  # of an earlier refusal
             files.remove(folder / "outcome.json")
-        result = sender.send(order.request, keep)
+        result = sender.send(order.request, sink)
     except _NOT_BILLED as error:
-        keep.close()
+        sink.close()
         try:
             if isinstance(error, Rejected):
                 _note(folder, claim, State.REJECTED, str(error))
@@ -101,45 +101,45 @@ def _send(order: Order, folder: Path, sender: Sender, claim: Claim) -> Result:
             release(folder, claim)
         raise error.about(str(folder)) from None
     except OutcomeUnknown as error:
-        keep.close()
+        sink.close()
         _note(folder, claim, State.UNKNOWN, error.found)
-        raise OutcomeUnknown(error.found, _ways(folder), subject=str(folder)) from None
+        raise OutcomeUnknown(error.found, _next_steps(folder), subject=str(folder)) from None
     except PaidUnusable as error:
         _note(folder, claim, State.PAID_UNUSABLE, str(error))
         raise error.about(str(folder)) from None
     except BaseException as error:
-        # A bug, a full disk, a second Ctrl-C: whatever was sent may be billed. Say so where it can be said.
-        keep.close()
-        if not keep.safe:
+        # A bug, a full disk, a second Ctrl-C: the request may be billed. Record that if the disk permits.
+        sink.close()
+        if not sink.safe:
             with contextlib.suppress(StorageFailed):
                 _note(folder, claim, State.UNKNOWN, f"stopped while it was sent ({type(error).__name__})")
         raise
-    if not keep.safe:  # a sender of the user's own that does not know `keep`
-        keep.write(result.raw)
-        keep.commit()
+    if not sink.safe:  # a sender of the user's own that ignores its sink
+        sink.write(result.raw)
+        sink.commit()
     restore(folder)
-    _forget_doubt(folder)
+    _remove_unknown(folder)
     return result
 
 
 def _note(folder: Path, claim: Claim, ended: State, why: str) -> None:
-    """Note how a call ended, in the order's folder or where the user's word has put that call meanwhile."""
+    """Record how a call failed, in the order's folder, or in its attempt folder once the user has resolved it."""
     if (home := claims.home(folder, claim)) is not None:
         state.write_outcome(home, ended, why)
 
 
-def _forget_doubt(folder: Path) -> None:
-    """Take away an outcome that was noted while its answer was on the way, by somebody who could not see the payer."""
+def _remove_unknown(folder: Path) -> None:
+    """Remove an unknown outcome that another process, to which the payer was not visible, wrote during the call."""
     outcome = state.read_outcome(folder)
     if outcome is not None and outcome["state"] == State.UNKNOWN and (folder / RAW).exists():
         files.remove(folder / "outcome.json")
 
 
 def kept_result(order: Order) -> Result | None:
-    """The result in the folder's kept answer, without any call; None where there is no answer.
+    """The result in the folder's stored answer, without any call; None if there is no answer.
 
     Raises:
-        OutcomeUnknown, PaidUnusable: What is kept is no success.
+        OutcomeUnknown, PaidUnusable: The stored answer or outcome is a failure.
     """
     folder = order.folder
     if folder is None:
@@ -147,16 +147,16 @@ def kept_result(order: Order) -> Result | None:
     restore(folder)
     if not (folder / RAW).exists():
         return None
-    ended = state.read_outcome(folder)
-    unusable = ended is not None and ended["state"] == State.PAID_UNUSABLE
-    # A whole, usable answer says more than an outcome that was noted before it came.
-    if not unusable and not (ended is not None and is_usable(folder / RAW, folder)):
-        _refuse(folder, ended)
+    outcome = state.read_outcome(folder)
+    unusable = outcome is not None and outcome["state"] == State.PAID_UNUSABLE
+    # A usable answer overrides an outcome that was recorded before the answer arrived.
+    if not unusable and not (outcome is not None and is_usable(folder / RAW, folder)):
+        _raise_outcome(folder, outcome)
     try:
         raw = files.read_own(folder / RAW, LONGEST_ANSWER)
     except OSError as error:
         raise StorageFailed(
-            f"the kept answer cannot be read ({error.strerror})", "Check the disk", subject=str(folder)
+            f"the stored answer cannot be read ({error.strerror})", "Check the disk", subject=str(folder)
         ) from error
     try:
         result = Result(raw, answer(raw, order.request.size), order.placement)
@@ -169,45 +169,45 @@ def kept_result(order: Order) -> Result | None:
     except KeyRefused:
         _drop_refusal(folder)
         return None
-    # A later version, or a machine with more memory, reads what could not be read before.
-    if ended is not None:
+    # This version or machine reads an answer that another one could not.
+    if outcome is not None:
         files.remove(folder / "outcome.json")
     return result
 
 
 def answered(order: Order) -> Result:
-    """The result in the kept answer.
+    """The result in the stored answer.
 
     Raises:
         UsageError: There is none yet.
-        OrderInUse, OutcomeUnknown, PaidUnusable: What is kept, or its absence, is no success.
+        OrderInUse, OutcomeUnknown, PaidUnusable: The stored answer is unusable, or its absence has this reason.
     """
     result = kept_result(order)
     if result is None:
         if order.folder is not None:
-            refuse_if_taken(order.folder)  # unknown, given up, being paid for: each says so itself
-        where = str(order.folder or order.origin.source)
-        raise UsageError("it has no answer yet", "Run `photio-prep generate` on it first", subject=where)
+            refuse_if_taken(order.folder)  # unknown, lost, or being paid for: raises with that reason
+        subject = str(order.folder or order.origin.source)
+        raise UsageError("it has no answer yet", "Run `photio-prep generate` on it first", subject=subject)
     return result
 
 
 def _drop_refusal(folder: Path) -> None:
-    """A refusal was kept, and its process killed before it was read: nothing was billed, the order is planned again."""
+    """Plan the order again: its stored answer is a refusal, not billed, whose process was killed before reading it."""
     claim = claims.read(folder / claims.NAME)
     if claim is not None and claims.holder(claim) in ("alive", "elsewhere"):
-        return  # its maker is reading it at this very moment
+        return  # its process is reading it right now
     with files.storage(folder):
         try:
             (folder / "answer.raw").replace(folder / "answer.part")
         except FileNotFoundError:
-            return  # of two processes, only the one that took the answer away may take the claim away
+            return  # of two processes, only the one that moved the answer may remove the claim
     files.remove(folder / claims.NAME)
 
 
 def release(folder: Path, claim: Claim | None = None) -> None:
-    """Take the claim back: nothing was billed. What a refusal left behind goes first.
+    """Remove the claim, after the answer of a refusal: nothing was billed.
 
-    A claim that the user has resolved meanwhile stays where it was put, as one that was not billed.
+    A claim that the user has resolved meanwhile stays in its attempt folder, recorded as not billed.
     """
     home = folder if claim is None else claims.home(folder, claim)
     if home is None:
@@ -222,10 +222,10 @@ def release(folder: Path, claim: Claim | None = None) -> None:
 
 
 def refuse_if_taken(folder: Path) -> None:
-    """Raise where there is no answer and the order must not be sent: claimed, unknown, or paid and unusable.
+    """Raise if the order must not be sent: claimed without an answer, unknown, lost, or paid and unusable.
 
     Raises:
-        OrderInUse, OutcomeUnknown, PaidUnusable: As the folder says.
+        OrderInUse, OutcomeUnknown, PaidUnusable, PhotoRefused: By the state of the folder.
     """
     refuse_if_ended(folder)
     claim = claims.read(folder / claims.NAME)
@@ -233,16 +233,16 @@ def refuse_if_taken(folder: Path) -> None:
         return
     holder = claims.holder(claim)
     if (folder / RAW).exists():
-        return  # looked for after its holder: one that is dead now may have answered since the last look
+        return  # tested after its holder: a process that is dead now may have answered since the last test
     if holder == "dead":
         why = (
             f"the process that paid for it (pid {claim.pid}, since {claim.time or '?'}) died before an answer was kept"
         )
         raise note_unknown(folder, OutcomeUnknown(why))
     if holder == "alive":
-        found = f"process {claim.pid} has been paying for it since {claim.time}"
-        raise OrderInUse(found, "Run again when it has ended", subject=str(folder))
-    retry, lost = _resolving(folder)
+        message = f"process {claim.pid} has been paying for it since {claim.time}"
+        raise OrderInUse(message, "Run again when it has ended", subject=str(folder))
+    retry, lost = _resolve_commands(folder)
     raise OrderInUse(
         f"machine {claim.host!r} has been paying for it since {claim.time} ({claim.where}); what becomes of a process"
         " of another machine or container cannot be seen from here",
@@ -253,38 +253,37 @@ def refuse_if_taken(folder: Path) -> None:
 
 
 def refuse_if_ended(folder: Path) -> None:
-    """Raise where an earlier call ended badly and for good.
+    """Raise if an earlier call has a final outcome that is a failure.
 
     Raises:
-        OutcomeUnknown, PaidUnusable: As the folder says.
-        PhotoRefused: The user gave it up.
+        OutcomeUnknown, PaidUnusable: By the recorded outcome.
+        PhotoRefused: The user resolved it as lost.
     """
-    _refuse(folder, state.read_outcome(folder))
+    _raise_outcome(folder, state.read_outcome(folder))
 
 
-def _refuse(folder: Path, ended: dict[str, Any] | None) -> None:
-    if ended is None or ended["state"] == State.REJECTED:
+def _raise_outcome(folder: Path, outcome: dict[str, Any] | None) -> None:
+    if outcome is None or outcome["state"] == State.REJECTED:
         return
-    if ended.get("resolved") == "lost":
+    if outcome.get("resolved") == "lost":
         fix = f"To pay again after all: photio-prep resolve {folder} --as retry"
         raise PhotoRefused("you gave it up as lost", fix, subject=str(folder))
-    kind: type[PhotioError] = PaidUnusable if ended["state"] == State.PAID_UNUSABLE else OutcomeUnknown
-    raise kind(
-        f"{ended['why']}", _ways(folder) if kind is OutcomeUnknown else "The raw answer is kept", subject=str(folder)
-    )
+    kind: type[PhotioError] = PaidUnusable if outcome["state"] == State.PAID_UNUSABLE else OutcomeUnknown
+    fix = _next_steps(folder) if kind is OutcomeUnknown else "The raw answer is kept"
+    raise kind(outcome["why"], fix, subject=str(folder))
 
 
 def note_unknown(folder: Path, error: OutcomeUnknown) -> OutcomeUnknown:
-    """Write down that the outcome is unknown, and say what the user can do."""
+    """Record that the outcome is unknown; the error to raise, with the user's next steps."""
     state.write_outcome(folder, State.UNKNOWN, error.found)
-    return OutcomeUnknown(error.found, _ways(folder), subject=str(folder))
+    return OutcomeUnknown(error.found, _next_steps(folder), subject=str(folder))
 
 
-def _ways(folder: Path) -> str:
-    """What an unknown outcome means, what it may have cost, and the three things to do about it."""
+def _next_steps(folder: Path) -> str:
+    """Explain an unknown outcome: its possible cost, and the user's three options."""
     claim = claims.read(folder / claims.NAME)
     when = f" of {claim.time}" if claim and claim.time else ""
-    retry, lost = _resolving(folder)
+    retry, lost = _resolve_commands(folder)
     return (
         f"The call{when} was on its way and no usable answer came back, so it may have cost you one call or nothing;"
         " it is not sent again by itself. You can (1) look at your bill at Photio before you decide;"
@@ -292,7 +291,7 @@ def _ways(folder: Path) -> str:
     )
 
 
-def _resolving(folder: Path) -> tuple[str, str]:
-    """The commands that say what became of a call: to pay again, and to give it up."""
+def _resolve_commands(folder: Path) -> tuple[str, str]:
+    """The commands that resolve an unknown outcome: to pay again, and to give it up."""
     command = f"photio-prep resolve {shlex.quote(str(folder))} --as"
     return f"`{command} retry`", f"`{command} lost`"

@@ -1,4 +1,4 @@
-"""An order's photo and cutout -> pictures to look at: photo.jpg, mask.png and overlay.png."""
+"""Previews of an order: photo.jpg, mask.png and overlay.png; drift.png of its answer."""
 
 import io
 import os
@@ -20,12 +20,12 @@ _LINE = (255, 0, 170)
 
 
 def overlay(view: Image.Image, cutout: Image.Image) -> Image.Image:
-    """The photo (RGB) with the outline of the cutout (RGBA), and beside it the cutout on a checkerboard."""
+    """The photo (RGB) with the outline of the cutout (RGBA), beside the cutout on a checkerboard."""
     shrink = min(1.0, _SIDE / max(view.size))
     size = (max(round(view.width * shrink), 1), max(round(view.height * shrink), 1))
     photo, cut = view.resize(size, Image.Resampling.BOX), cutout.resize(size, Image.Resampling.BOX)
     solid = np.asarray(cut.getchannel("A")) >= 128
-    # One pixel outside the product and one inside: visible on light and on dark, and not hiding the edge.
+    # One pixel outside the product and one inside: visible on light and dark, and the edge stays visible.
     photo.paste(_LINE, mask=Image.fromarray(widened(solid, 2) & widened(~solid, 1)))
     both = Image.new("RGB", (2 * size[0], size[1]))
     both.paste(photo, (0, 0))
@@ -35,23 +35,23 @@ def overlay(view: Image.Image, cutout: Image.Image) -> Image.Image:
 
 
 def drift(canvas: Image.Image, answer: Image.Image) -> Image.Image:
-    """What was sent on grey, what came back with a line around what was sent, and how far they differ, side by side.
+    """The canvas on grey, the answer with the canvas's outline, and their difference, side by side.
 
-    The difference is black where there is none and white from 48 levels on.
+    The difference is black for 0 levels and white from 48 levels on.
     """
     shrink = min(1.0, _SIDE / max(canvas.size))
     size = (max(round(canvas.width * shrink), 1), max(round(canvas.height * shrink), 1))
-    sent, seen = canvas.resize(size, Image.Resampling.BOX), answer.resize(size, Image.Resampling.BOX)
+    sent, received = canvas.resize(size, Image.Resampling.BOX), answer.resize(size, Image.Resampling.BOX)
     sheet = Image.new("RGB", (3 * size[0], size[1]), (128, 128, 128))
     sheet.paste(sent, (0, 0), sent)
     grey = Image.new("RGB", size, (128, 128, 128))
     grey.paste(sent, (0, 0), sent)
     alpha = np.asarray(sent.getchannel("A"))
     solid, around = alpha >= 128, widened(alpha >= 12, 4)
-    apart = ImageChops.difference(grey, seen).point([min(255, level * 255 // 48) for level in range(256)] * 3)
+    apart = ImageChops.difference(grey, received).point([min(255, level * 255 // 48) for level in range(256)] * 3)
     sheet.paste(apart, (2 * size[0], 0), sent.getchannel("A"))
-    seen.paste(_LINE, mask=Image.fromarray(around & widened(~around, 1)))
-    sheet.paste(seen, (size[0], 0))
+    received.paste(_LINE, mask=Image.fromarray(around & widened(~around, 1)))
+    sheet.paste(received, (size[0], 0))
     sheet.paste(_LINE, (2 * size[0], 0), Image.fromarray(solid & widened(~solid, 1)))
     return sheet
 
@@ -64,27 +64,27 @@ def board(size: tuple[int, int]) -> Image.Image:
 
 
 def write(folder: Path, view: Image.Image, cutout: Image.Image) -> None:
-    """Put them into an order's folder, unless they lie there already: the photo at the cutout's size, and the two."""
-    made: dict[str, Callable[[], bytes]] = {
+    """Write photo.jpg (`view`, at the cutout's size), mask.png and overlay.png, unless they exist."""
+    pictures: dict[str, Callable[[], bytes]] = {
         PHOTO: lambda: _jpeg(view),
         MASK: lambda: png(cutout.getchannel("A")),
         OVERLAY: lambda: png(overlay(view, cutout)),
     }
-    for name, make in made.items():
-        place = folder / name
+    for name, encode in pictures.items():
+        path = folder / name
         # Not synced, since they can be made again: after a power cut they may be empty.
-        if not (place.exists() and place.stat().st_size):
-            files.write_whole(place, make(), durable=False)
+        if not (path.exists() and path.stat().st_size):
+            files.write_whole(path, encode(), durable=False)
 
 
 def carry(old: Path, new: Path) -> None:
-    """Copy what lies in one order's folder to that of the order in which it goes on."""
+    """Copy the previews and the stored photo of an order to the order that continues it."""
     for name in (PHOTO, MASK, OVERLAY):
         if not os.path.lexists(new / name) and (data := files.own_bytes(old / name, files.PICTURE)) is not None:
             files.write_whole(new / name, data, durable=False)
-    for each in old.glob("source-*.png"):  # nobody could read it again
-        if (data := files.own_bytes(each, DEFAULT_LIMITS.file_bytes)) is not None:
-            files.create_same(new / each.name, data)
+    for path in old.glob("source-*.png"):  # the only copy
+        if (data := files.own_bytes(path, DEFAULT_LIMITS.file_bytes)) is not None:
+            files.create_same(new / path.name, data)
 
 
 def _jpeg(picture: Image.Image) -> bytes:
@@ -98,7 +98,7 @@ def _jpeg(picture: Image.Image) -> bytes:
 
 
 def png(picture: Image.Image) -> bytes:
-    """Quickly made, for looking at."""
+    """Encode a preview as PNG, fast: in tens of milliseconds."""
     holder = io.BytesIO()
-    picture.save(holder, "PNG", compress_level=1)  # for looking at: written in tens of milliseconds
+    picture.save(holder, "PNG", compress_level=1)
     return holder.getvalue()

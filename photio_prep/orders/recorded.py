@@ -1,6 +1,6 @@
-"""Names of finals that stay: those that the orders in the output folder record. A name, once given, stays that photo's.
+"""Output names that are stable: a photo keeps the name that an order of the output folder records for it.
 
-Reads the orders of the output folder, and, where two photos want one name, the bytes of a photo.
+Reads the orders of the output folder and, where two photos collide, the bytes of a photo.
 """
 
 import os
@@ -18,12 +18,12 @@ from photio_prep.system.files import read_input
 
 
 class RecordedNames(Names):
-    """Gives names for one command, whatever the order of the inputs, the suffix of a file or the options of the run.
+    """Assigns output names for one command, independent of input order, file suffixes and options.
 
     Args:
         out: The output folder, with its orders.
-        format_: Of all finals ("jpg", "png", "webp"); None is each photo's own.
-        variants: How many orders each photo gets.
+        format_: The format of all finals ("jpg", "png", "webp"); None keeps that of each photo.
+        variants: Number of orders per photo.
     """
 
     def __init__(self, out: Path, format_: str | None = None, variants: int = 1) -> None:
@@ -32,13 +32,13 @@ class RecordedNames(Names):
         self._digests: dict[str, str] = {}
 
     def begin(self) -> None:
-        """A new look at the same inputs, and at the orders that came meanwhile."""
+        """Start over with the same inputs, and read the orders added since."""
         super().begin()
         self._orders.refresh()
 
     def _recorded(self, photo: Photo, output: str) -> list[str]:
         entries = self._orders.with_digits(output)
-        # Its own path first: a copy of the same bytes elsewhere may have a name of its own.
+        # Its own path first: a copy of the same bytes elsewhere may have another name.
         entries.sort(key=lambda entry: (entry.origin.path != photo.path, len(entry.origin.base)))
         return list(dict.fromkeys(entry.origin.base for entry in entries if self._is_of(photo, entry)))
 
@@ -52,7 +52,7 @@ class RecordedNames(Names):
         )
 
     def _files_of(self, entry: Entry) -> set[str]:
-        """The files that a recorded photo has, or will have, as names are compared."""
+        """The folded names of the files that a recorded photo has or will have."""
         origin = entry.origin
         try:
             mark = state.finished(entry.folder, origin) or {}
@@ -67,7 +67,7 @@ class RecordedNames(Names):
         return {fold(f"{origin.place}{suffix}") for suffix in suffixes} | folder
 
     def _is_of(self, photo: Photo, entry: Entry) -> bool:
-        """Whether a record is of this photo: the same path; or the same bytes, where that path is gone or has none."""
+        """Whether a record is of this photo: the same path, or the same bytes if the recorded path is gone or empty."""
         origin = entry.origin
         if not photo.path:
             return origin.source == photo.name and origin.source != "-"
@@ -78,7 +78,7 @@ class RecordedNames(Names):
         return origin.digest == self._sha256(photo) or (not origin.path and _leads_to(origin, photo.path))
 
     def _sha256(self, photo: Photo) -> str:
-        """Of the photo's bytes; "" where they cannot be read. Worked out only where names collide."""
+        """SHA-256 of the photo's bytes, "" if they cannot be read. Only computed for names that collide."""
         if photo.path not in self._digests:
             try:
                 data = read_input(Path(photo.path), DEFAULT_LIMITS.file_bytes)
@@ -89,5 +89,5 @@ class RecordedNames(Names):
 
 
 def _leads_to(origin: Origin, path: str) -> bool:
-    """Whether a record without a path (of early version 0.1) was given by a name that leads there."""
+    """Whether the source of a record without a path (early version 0.1) resolves to `path`."""
     return "://" not in origin.source and origin.source != "-" and os.path.realpath(origin.source) == path

@@ -1,4 +1,4 @@
-"""JSON facts in an order folder, read back with suspicion."""
+"""JSON records in an order folder; reading does not trust their content."""
 
 import json
 from datetime import UTC, datetime
@@ -8,12 +8,12 @@ from typing import Any
 from photio_prep.errors import StorageFailed, UsageError
 from photio_prep.system import files
 
-AGAIN = "Move the folder away and prepare the photo again; keep it if an answer.raw lies in it"
+AGAIN = "Move the folder away and prepare the photo again; keep it if it holds an answer.raw"
 
 
 def read_if_there(path: Path) -> dict[str, Any] | None:
-    """The facts at `path`, None where there are none."""
-    # Opened at once: another process may take it away between a look and the reading.
+    """The record at `path`, or None."""
+    # No test for existence first: another process may remove the file in between.
     try:
         return read(path)
     except UsageError:
@@ -21,35 +21,35 @@ def read_if_there(path: Path) -> dict[str, Any] | None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The facts at `path`.
+    """The record at `path`.
 
     Raises:
         UsageError: There is no such file.
-        StorageFailed: It cannot be read, or holds something else.
+        StorageFailed: It cannot be read, or is not a JSON object.
     """
     try:
-        facts = json.loads(files.read_own(path, files.FACTS))
+        record = json.loads(files.read_own(path, files.FACTS))
     except FileNotFoundError:
         raise UsageError(
-            "this is no order folder (no order.json)", "Name a folder below orders/", subject=str(path.parent)
+            "this is not an order folder (no order.json)", "Name a folder below orders/", subject=str(path.parent)
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise StorageFailed(f"cannot be read back ({str(error)[:80]})", AGAIN, subject=str(path)) from error
-    if not isinstance(facts, dict):
-        raise StorageFailed("not what was written there", AGAIN, subject=str(path))
-    return facts
+    if not isinstance(record, dict):
+        raise StorageFailed("is not a JSON object", AGAIN, subject=str(path))
+    return record
 
 
-def written(facts: dict[str, Any]) -> bytes:
-    """The bytes of facts."""
-    return json.dumps(facts, indent=1, ensure_ascii=True).encode() + b"\n"
+def written(record: dict[str, Any]) -> bytes:
+    """Encode a record as JSON."""
+    return json.dumps(record, indent=1, ensure_ascii=True).encode() + b"\n"
 
 
 def exact_now() -> str:
-    """The time, in UTC, to the microsecond: what is compared with the times of calls."""
+    """The time in UTC, to the microsecond, for comparison with the times of calls."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def now() -> str:
-    """The time, in UTC, to the second."""
+    """The time in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")

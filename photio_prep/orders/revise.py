@@ -1,4 +1,4 @@
-"""Order -> the same picture asked for with other words, or of somebody else."""
+"""Derive an order with the same canvas from another one, with other words or another endpoint."""
 
 from dataclasses import dataclass, replace
 
@@ -21,10 +21,10 @@ SAME_WORDS = Wording()
 
 
 def reworded(order: Order, wording: Wording = SAME_WORDS, *, endpoint: str | None = None) -> Order:
-    """The same picture asked for with other words, or of somebody else: another order, in memory, with another key.
+    """The same canvas with other words or another endpoint: an order in memory, with another key.
 
     Raises:
-        UsageError: A seed or prompt that cannot be meant.
+        UsageError: The seed or a prompt is invalid.
     """
     old = order.request
     same_negative = wording.negative_prompt is None and wording.append_negative is None
@@ -51,10 +51,10 @@ def revise(
     append_negative: str | None = None,
     seed: int | None = None,
 ) -> Order:
-    """The order of `reworded`; of an order on disk it gets a folder of its own beside the old one.
+    """The order of `reworded`; if `order` is on disk, the new one gets a folder beside it.
 
     Raises:
-        UsageError: A seed or prompt that cannot be meant.
+        UsageError: The seed or a prompt is invalid.
         StorageFailed: The new folder cannot be written.
     """
     new = reworded(order, Wording(description, negative_prompt, append_negative, seed), endpoint=endpoint)

@@ -1,4 +1,4 @@
-"""How far an order got, by what lies in its folder."""
+"""The state of an order, derived from the files in its folder, and the marks of its finals."""
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
@@ -15,7 +15,7 @@ from photio_prep.system import files
 
 
 class State(StrEnum):
-    """How far an order got. `refused` is a photo that never became one."""
+    """How far an order got. `refused` is a photo that no order was made of."""
 
     PLANNED = "planned"
     CLAIMED = "claimed"
@@ -27,28 +27,28 @@ class State(StrEnum):
     REFUSED = "refused"
 
 
-# A whole answer with a usable picture is kept.
+# A complete answer with a usable picture is in the folder.
 ANSWERED = frozenset({State.ANSWERED, State.FINISHED})
-# Each of these was billed, unless it is of the sandbox.
+# Billed, except by the sandbox.
 BILLED = ANSWERED | {State.PAID_UNUSABLE}
-# Why an order is unknown whose claim is that of a dead process, before anybody has noted it.
+# The reason for an unknown order with the claim of a dead process and no outcome.json.
 DIED = "its process died while it paid"
-# What outcome.json may say.
+# The states in outcome.json.
 ENDED = frozenset({State.UNKNOWN, State.REJECTED, State.PAID_UNUSABLE})
 
 
 def tally(counts: Mapping[State, int]) -> str:
-    """How many ended how, for people."""
-    return ", ".join(f"{counts[each]} {each.replace('_', ' ')}" for each in State if each in counts)
+    """Number of orders per state, as text."""
+    return ", ".join(f"{counts[state]} {state.replace('_', ' ')}" for state in State if state in counts)
 
 
 def state(folder: Path) -> State:
-    """How far the order in `folder` got, by what lies in it."""
+    """The state of the order in `folder`."""
     outcome = read_outcome(folder)
     claim = claims.read(folder / claims.NAME)
     answer = answer_file.answer_path(folder, claim)
     if outcome is not None:
-        # A whole, usable answer says more than an outcome that was noted without it: its process was called dead.
+        # A usable answer overrides an unknown outcome: that was recorded by a process that took the payer for dead.
         answered = outcome["state"] == State.UNKNOWN and answer is not None and answer_file.is_usable(answer, folder)
         if not answered:
             return State(outcome["state"])
@@ -62,47 +62,43 @@ def state(folder: Path) -> State:
 
 
 def read_outcome(folder: Path) -> dict[str, Any] | None:
-    """How the order ended, where that was no success.
-
-    Raises:
-        StorageFailed: It cannot be read back.
-    """
+    """How a call failed: the content of outcome.json, or None; StorageFailed if it cannot be read."""
     outcome = read_if_there(folder / "outcome.json")
     if outcome is not None and not (outcome.get("state") in list(ENDED) and isinstance(outcome.get("why"), str)):
-        raise StorageFailed("holds no outcome of a call", AGAIN, subject=str(folder / "outcome.json"))
+        raise StorageFailed("is not the outcome of a call", AGAIN, subject=str(folder / "outcome.json"))
     return outcome
 
 
 def write_outcome(folder: Path, ended: State, why: str) -> None:
-    """Note that the order ended without success."""
+    """Record that the call failed."""
     files.write_whole(folder / "outcome.json", written({"state": ended, "why": why, "time": now()}))
 
 
 def resolve(folder: Path, *, retry: bool) -> None:
-    """The user's word on a call whose end is not known: planned again (`retry`), or given up.
+    """Apply the user's decision on a call with an unknown outcome: `retry` plans the order again, else it is lost.
 
-    It is taken on a call of another machine or container, too, which cannot be seen from here. What the call left is
-    set aside, and stays counted as perhaps billed.
+    A call of another machine or container, not visible from here, can be resolved too. Its files move to an attempt
+    folder and stay counted as perhaps billed.
 
     Raises:
-        UsageError: The end is known, or the process that pays is alive on this machine.
+        UsageError: The outcome is known, or the paying process is alive on this machine.
     """
     claim, current = claims.read(folder / claims.NAME), state(folder)
     unseen = current is State.CLAIMED and claim is not None and claims.holder(claim) == "elsewhere"
     if current is State.CLAIMED and not unseen and claim is not None:
-        found = f"it is claimed: process {claim.pid} of this machine is paying for it right now"
-        raise UsageError(found, "Wait for it, or stop it first", subject=str(folder))
+        message = f"it is claimed: process {claim.pid} of this machine is paying for it right now"
+        raise UsageError(message, "Wait for it, or stop it first", subject=str(folder))
     if current is not State.UNKNOWN and not unseen:
         raise UsageError(f"its outcome is not unknown, it is {current}", "Nothing to resolve", subject=str(folder))
     if not retry:
-        why = f"claimed by {claim.where} on {claim.host!r}, whose end was not seen" if unseen and claim else DIED
+        why = f"claimed by {claim.where} on {claim.host!r}, not visible from here" if unseen and claim else DIED
         ended = read_outcome(folder) or {"why": why}
         files.write_whole(folder / "outcome.json", written({**ended, "state": State.UNKNOWN, "resolved": "lost"}))
         return
     with files.storage(folder):
         aside = next(path for number in count(1) if not (path := folder / f"attempt-{number}").exists())
         aside.mkdir()
-        # The claim goes last: until then the order is not planned again.
+        # The claim moves last: until then the order is not planned again.
         for name in (answer_file.PART, answer_file.RAW, "outcome.json", claims.NAME):
             if (folder / name).exists():
                 (folder / name).replace(aside / name)
@@ -111,91 +107,88 @@ def resolve(folder: Path, *, retry: bool) -> None:
 
 
 def given_up(folder: Path) -> bool:
-    """Whether the user gave an unknown outcome up as lost."""
+    """Whether the user resolved an unknown outcome as lost."""
     return (read_outcome(folder) or {}).get("resolved") == "lost"
 
 
 def resolved(folder: Path) -> int:
-    """How many calls of this order were given up and then tried again: each perhaps billed."""
-    return sum(_attempt(path) is State.UNKNOWN for path in claims.attempts(folder))
+    """Number of calls resolved as "retry" without a known outcome: each perhaps billed."""
+    return sum(_attempt_state(path) is State.UNKNOWN for path in claims.attempts(folder))
 
 
 def paid_attempts(folder: Path) -> int:
-    """How many of them turned out to be billed: their answers came after all, and too late to be the order's own."""
+    """Number of calls resolved as "retry" that were billed: their answers arrived later, not as the order's own."""
     attempts = claims.attempts(folder)
     if not attempts:
         return 0
-    own = (
-        None
-        if (folder / answer_file.RAW).exists() or (folder / claims.NAME).exists()
-        else answer_file.late_answer(folder)
-    )
-    return sum(_attempt(path) in BILLED for path in attempts if path != own)
+    current = (folder / answer_file.RAW).exists() or (folder / claims.NAME).exists()
+    own = None if current else answer_file.late_answer(folder)
+    return sum(_attempt_state(path) in BILLED for path in attempts if path != own)
 
 
-def _attempt(path: Path) -> State:
-    """How a call ended that the user resolved as "retry", as far as it is known by now."""
+def _attempt_state(path: Path) -> State:
+    """The state of a call that the user resolved as "retry", as far as it is known now."""
     if answer_file.is_usable(path / answer_file.RAW, path.parent):
         return State.ANSWERED
     return State((read_outcome(path) or {"state": State.UNKNOWN})["state"])
 
 
-def mark_finished(folder: Path, origin: Origin, path: Path, data: bytes, made: str = "", by: str = "") -> None:
-    """Note where the final of `origin` lies, with its digest and size, and by which options it was made.
+def mark_finished(folder: Path, origin: Origin, path: Path, data: bytes, options: str = "", by: str = "") -> None:
+    """Record the path, digest and size of the final of `origin`, and the options that it was made with.
 
-    `by` names the order whose final it is, where that is a newer one of the same photo, or one that the user chose.
-    What was noted of finals in other formats stays noted.
+    `by` names the order of that final if it is another one of the same photo: newer, or chosen by the user. Marks of
+    finals in other formats stay.
     """
-    mark = _facts(path, data, made=made, **({"by": by} if by else {}))
+    mark = _file_record(path, data, made=options, **({"by": by} if by else {}))
     formats = {**((finished(folder, origin) or {}).get("formats") or {}), path.suffix: mark}
     files.write_whole(folder / f"finished-{origin.id}.json", written({**mark, "formats": formats}))
 
 
 def mark_chosen(folder: Path, origin: Origin, *, by: str) -> None:
-    """Note that this order's final was chosen for its photo, by "keep", or by "overwrite"."""
+    """Record that the user chose this order's final for its photo, `by` "keep" or "overwrite"."""
     files.write_whole(folder / f"kept-{origin.id}.json", written({"time": exact_now(), "by": by}))
 
 
 def chosen(folder: Path, origin: Origin) -> dict[str, Any]:
-    """When and by what this order's final was chosen for its photo; empty for one that was not."""
+    """When and how the user chose this order's final for its photo; empty if not chosen."""
     choice = read_if_there(folder / f"kept-{origin.id}.json")
     if choice is None and not (folder / f"photo-{origin.id}.json").exists():
-        mark = finished(folder, origin) or {}  # early version 0.1 noted a choice so
+        mark = finished(folder, origin) or {}  # the format of early version 0.1
         return {"time": mark["time"], "by": "keep"} if "time" in mark else {}
     return choice or {}
 
 
 def mark_shops(folder: Path, origin: Origin, presets: Iterable[str]) -> None:
-    """Note the presets whose files are made when this variant is kept."""
+    """Record the presets whose files are made when the user keeps this variant."""
     files.write_whole(folder / f"shops-{origin.id}.json", written({"presets": [*presets]}))
 
 
 def shops(folder: Path, origin: Origin) -> tuple[str, ...]:
-    """The presets whose files are made when this variant is kept."""
+    """The presets whose files are made when the user keeps this variant."""
     return tuple(map(str, (read_if_there(folder / f"shops-{origin.id}.json") or {}).get("presets", ())))
 
 
 def mark_shelved(folder: Path, origin: Origin, preset: str, path: Path, data: bytes) -> None:
-    """Note where the file of `origin` for a preset lies, with its digest and size."""
-    files.write_whole(folder / f"shelf-{origin.id}-{preset}.json", written(_facts(path, data)))
+    """Record the path, digest and size of the file of `origin` for a preset."""
+    files.write_whole(folder / f"shelf-{origin.id}-{preset}.json", written(_file_record(path, data)))
 
 
 def shelved(folder: Path, origin: Origin, preset: str) -> dict[str, Any] | None:
-    """The mark of the file of `origin` for a preset, if there is one."""
+    """The mark of the file of `origin` for a preset, or None."""
     return read_if_there(folder / f"shelf-{origin.id}-{preset}.json")
 
 
-def _facts(path: Path, data: bytes, **more: str) -> dict[str, Any]:
+def _file_record(path: Path, data: bytes, **more: str) -> dict[str, Any]:
     return {"path": str(path), "sha256": sha256(data).hexdigest(), "bytes": len(data), "time": now(), **more}
 
 
 def same(path: Path, mark: dict[str, Any]) -> bool:
-    """Whether the file at `path` is, byte for byte, the one that was noted."""
+    """Whether the file at `path` has the recorded size and digest."""
     return path.stat().st_size == mark.get("bytes") and files.own_digest(path) == mark.get("sha256", "missing")
 
 
 def finished(folder: Path, origin: Origin, suffix: str = "") -> dict[str, Any] | None:
-    """The finished mark of `origin`, if there is one: the last, or that of its final with this suffix."""
+    """The finished mark of `origin`, or None: that of its final with this suffix if there is one, else the last."""
     mark = read_if_there(folder / f"finished-{origin.id}.json")
     formats = (mark or {}).get("formats")
     own = formats.get(suffix) if isinstance(formats, dict) else None

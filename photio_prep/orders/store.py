@@ -1,24 +1,24 @@
 """The order folder is the state: planned, claimed, answered, finished.
 
-order.json      what will be sent, but for the picture; written once
-canvas.png      the very bytes of the picture
+order.json      the request, without the picture; written once
+canvas.png      the exact bytes of the picture sent
 cutout.png      the product, in the photo's own frame at the canvas's scale
-photo-*.json    each photo that wants this order's answer, and its way back; written once each
-gate-*.json     what the gate thinks of each photo's cutout; its last word
-photo.jpg, mask.png, overlay.png  to look at
-claim.json      who is paying, or paid; made by exclusive creation before anything is sent
-answer.part     an answer that is arriving, or never arrived whole
-answer.raw      the body of a whole HTTP 200 answer, untouched
-outcome.json    how it ended, where that was no success: rejected, unknown, paid_unusable
-finished-*.json per photo: where its final lies, with digest and size
+photo-*.json    each photo that uses this order's answer, and its placement; written once each
+gate-*.json     the gate's latest judgement of each photo's cutout
+photo.jpg, mask.png, overlay.png  previews
+claim.json      the process that pays or paid; made by exclusive creation before anything is sent
+answer.part     an answer that is being received, or was never completed
+answer.raw      the body of a complete HTTP 200 answer, unchanged
+outcome.json    how the call failed: rejected, unknown, paid_unusable
+finished-*.json per photo: path, digest and size of its final
 kept-*.json     per photo: that the user chose this order's final, and when
-shelf-*.json    per photo and preset: where the file for that marketplace lies, with digest and size
-shops-*.json    per variant: the presets whose files are made when it is kept
-final-*         per photo, and photo and preset: its file there, when a newer one of that photo took its place
-proof-*.json    per photo: whose pixels the product of its final has
+shelf-*.json    per photo and preset: path, digest and size of the file for that marketplace
+shops-*.json    per variant: the presets whose files are made when the user keeps it
+final-*         per photo, and per photo and preset: its file, once a newer one has replaced it in the output folder
+proof-*.json    per photo: how much of the product in its final is the photo's own pixels
 drift.json, drift.png  how far the answer changed the product
-source-*.png    the photo's pixels, only where they lie nowhere else: from standard input, a URL, or memory
-attempt-*/      what an attempt left that the user resolved
+source-*.png    the photo's pixels, only for a photo from standard input, a URL or memory
+attempt-*/      the files of a call that the user resolved as "retry"
 """
 
 import shutil
@@ -45,18 +45,17 @@ from photio_prep.types import Canvas, Photo, Request
 
 SCHEMA = 1
 
-
-# An order for the stand-in never has the key of a paid one, whatever port it listens on.
+# The endpoint of a sandbox order, whatever port the sandbox listens on: its key never equals that of a paid order.
 SANDBOX = "sandbox"
 
 
 @dataclass(frozen=True)
 class Order:
-    """One photo, ready to be paid for: exactly what is sent, to whom, and the way back.
+    """One photo, ready to be paid for: the exact request, its endpoint, and the placement of the photo.
 
-    `device` is where the model ran, "" where none did.
-    `cutout` is None for an order read back from its folder (`cutout.png` lies there); `folder` is None in memory.
-    `photo` is what an order in memory was made from, as the bytes of its file if it had one. `fresh`: in a new folder.
+    `device` is where the model ran, "" without a model. `cutout` is None for an order read from its folder, which holds
+    `cutout.png`; `folder` is None in memory. `photo` is the source of an order in memory, as the bytes of its file if
+    it had one. `fresh`: its folder is new.
     """
 
     request: Request
@@ -71,32 +70,32 @@ class Order:
 
     @cached_property
     def key(self) -> str:
-        """SHA-256 over the endpoint, the request's fields and the exact bytes of the canvas."""
+        """SHA-256 of the endpoint, the fields of the request and the exact bytes of the canvas."""
         return key(self.request, self.endpoint)
 
     @property
     def canvas(self) -> Canvas:
-        """Exactly what is sent."""
+        """The canvas that is sent."""
         return self.request.canvas
 
     @property
     def placement(self) -> Placement:
-        """Where the photo lies on the canvas."""
+        """The placement of the photo on the canvas."""
         return self.request.canvas.placement
 
     @property
     def sandbox(self) -> bool:
-        """Whether it is for the stand-in and never costs anything."""
+        """Whether it is for the sandbox, and never billed."""
         return self.endpoint == SANDBOX
 
 
 def write(order: Order, root: Path, *, revised: bool = False) -> Order:
-    """`order` with its folder below `root`, whole on disk; the folder of the same order is used again.
+    """Write the order's folder below `root`, or add its photo to the existing folder of the same order.
 
-    `revised`: it was made of another order (see wanted.py).
+    `revised`: it was made from another order, see selection.py.
 
     Raises:
-        StorageFailed: It cannot be written, or another order's folder stands there damaged.
+        StorageFailed: It cannot be written, or the existing folder is damaged.
     """
     folder = root / order.key[:32]
     fresh = not (folder / "order.json").exists() and _publish(order, folder, revised)
@@ -106,9 +105,9 @@ def write(order: Order, root: Path, *, revised: bool = False) -> Order:
 
 
 def _publish(order: Order, folder: Path, revised: bool) -> bool:
-    """Write the folder beside its place and move it there: it is never seen half-written.
+    """Write a temporary folder and rename it, so that a partial order is never visible.
 
-    Gives False where somebody else published the same order first.
+    False if another process published the same order first.
     """
     sent = order.request
     plan = {
@@ -136,7 +135,7 @@ def _publish(order: Order, folder: Path, revised: bool) -> bool:
             if order.cutout is not None:
                 files.write_new(temporary / "cutout.png", _cutout_png(order.cutout, sent.canvas))
             files.write_new(temporary / "order.json", written(plan))
-            files.write_new(temporary / f"photo-{order.origin.id}.json", written(_wanted(order)))
+            files.write_new(temporary / f"photo-{order.origin.id}.json", written(_photo_record(order)))
             if order.origin.gate is not None:
                 files.write_new(temporary / f"gate-{order.origin.id}.json", written(order.origin.gate.facts()))
             files.sync_folder(temporary)
@@ -153,42 +152,42 @@ def _publish(order: Order, folder: Path, revised: bool) -> bool:
 
 
 def _cutout_png(cutout: Image.Image, canvas: Canvas) -> bytes:
-    """The cutout as a PNG: the canvas's own, where the photo fills that and nothing was padded."""
+    """The cutout as a PNG; the bytes of the canvas if nothing was padded."""
     same = cutout.size == canvas.placement.canvas and cutout.tobytes() == canvas.image.tobytes()
     return canvas.png if same else quick_png(cutout)
 
 
 def add_photo(order: Order, folder: Path) -> Order:
-    """Note that the order's photo wants its answer, unless that is noted; the order with that note's photo.
+    """Add the order's photo to its folder, unless it is recorded; the order with that record.
 
-    The same bytes with the same place of their final are the same photo, under whatever path they are named.
+    The same bytes with the same output name are the same photo, under any path.
     """
     order = with_record(order, folder)
     origin = order.origin
-    files.create_same(folder / f"photo-{origin.id}.json", written(_wanted(order)))
+    files.create_same(folder / f"photo-{origin.id}.json", written(_photo_record(order)))
     if origin.gate is not None:
         files.write_whole(folder / f"gate-{origin.id}.json", written(origin.gate.facts()))
     return order
 
 
 def with_record(order: Order, folder: Path) -> Order:
-    """The order, its photo known by the files that it has in `folder` already, if there are any."""
-    for noted in origins(folder):
-        if (noted.digest, noted.output) == (order.origin.digest, order.origin.output):
-            return replace(order, origin=replace(order.origin, record=noted.id))
+    """The order, with the record that its photo has in `folder` already, if any."""
+    for recorded in origins(folder):
+        if (recorded.digest, recorded.output) == (order.origin.digest, order.origin.output):
+            return replace(order, origin=replace(order.origin, record=recorded.id))
     return order
 
 
-def _wanted(order: Order) -> dict[str, Any]:
-    way, origin = order.placement, order.origin
-    placed = {"source": list(way.source), "canvas": list(way.canvas), "box": list(way.box)}
+def _photo_record(order: Order) -> dict[str, Any]:
+    placement, origin = order.placement, order.origin
+    boxes = {"source": list(placement.source), "canvas": list(placement.canvas), "box": list(placement.box)}
     return {
         "source": origin.source,
         "sha256": origin.digest,
         "format": origin.format,
         "output": origin.output,
         "options": origin.options,
-        "placement": {**placed, **({"crop": list(way.crop)} if way.crop else {})},
+        "placement": {**boxes, **({"crop": list(placement.crop)} if placement.crop else {})},
         "warnings": list(origin.warnings),
         "path": origin.path,
         "variant": origin.variant._asdict() if origin.variant else None,
@@ -203,18 +202,14 @@ def cutout_of(order: Order) -> Image.Image:
     Raises:
         StorageFailed: Its `cutout.png` is missing or damaged.
     """
-    found = order.cutout or (None if order.folder is None else cutout(order.folder))
-    if found is None:
+    image = order.cutout or (None if order.folder is None else cutout(order.folder))
+    if image is None:
         raise StorageFailed("its cutout is missing", AGAIN, subject=str(order.folder or order.origin.source))
-    return found
+    return image
 
 
 def cutout(folder: Path) -> Image.Image | None:
-    """The kept cutout (RGBA) of an order; None where there is none.
-
-    Raises:
-        StorageFailed: It is damaged.
-    """
+    """The stored cutout (RGBA) of an order, or None; StorageFailed if it is damaged."""
     path = folder / "cutout.png"
     if not path.exists():
         return None
@@ -225,11 +220,11 @@ def cutout(folder: Path) -> Image.Image | None:
 
 
 def read(folder: Path, *, origin: Origin | None = None) -> Order:
-    """The order in `folder`, for its first photo or that of `origin`, checked against its own key.
+    """Read the order in `folder`, for its first photo or that of `origin`, and verify it against its key.
 
     Raises:
-        UsageError: This is no order folder.
-        StorageFailed: It is damaged, or of another version of this tool.
+        UsageError: This is not an order folder.
+        StorageFailed: It is damaged, or was written by another version of this tool.
     """
     plan = read_facts(folder / "order.json")
     try:
@@ -241,20 +236,20 @@ def read(folder: Path, *, origin: Origin | None = None) -> Order:
             )
         photos = sorted(folder.glob("photo-*.json"))
         chosen = folder / f"photo-{origin.id}.json" if origin else photos[0]
-        facts = read_facts(chosen)
+        record = read_facts(chosen)
         record_checks.check_plan(plan)
         canvas = Canvas(
-            files.read_own(folder / "canvas.png", files.PICTURE), record_checks.placement(facts["placement"])
+            files.read_own(folder / "canvas.png", files.PICTURE), record_checks.placement(record["placement"])
         )
         words = (plan["description"], plan["seed"], plan["negative_prompt"], plan["image_url"], plan["seed_drawn"])
         sent = Request(canvas, *words)
-        warnings = tuple(map(str, list(facts["warnings"])))
+        warnings = tuple(map(str, list(record["warnings"])))
         judged = read_if_there(folder / chosen.name.replace("photo-", "gate-", 1))
-        of = read_origin(chosen, facts, plan)
+        of = read_origin(chosen, record, plan)
         of = replace(of, warnings=warnings, gate=judgement(judged) if judged is not None else None)
         order = Order(sent, plan["endpoint"], of, plan["model"], folder=folder, device=plan.get("device", ""))
         if order.key != plan["key"] or not order.key.startswith(folder.name):
-            raise StorageFailed("its plan or canvas.png was changed since it was made", AGAIN, subject=str(folder))
+            raise StorageFailed("order.json or canvas.png was changed since it was made", AGAIN, subject=str(folder))
         record_checks.check_canvas(canvas.png, canvas.placement.canvas)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OSError) as error:
         raise StorageFailed(
@@ -264,10 +259,10 @@ def read(folder: Path, *, origin: Origin | None = None) -> Order:
 
 
 def origins(folder: Path, plan: Mapping[str, Any] | None = None) -> list[Origin]:
-    """Every photo that wants this order's answer; `plan` is what its order.json holds, where that is at hand.
+    """The photos that use this order's answer; `plan` is the content of its order.json, if already read.
 
     Raises:
-        StorageFailed: The record of one is damaged.
+        StorageFailed: A photo's record is damaged.
     """
     try:
         return [read_origin(path, read_facts(path), plan) for path in sorted(folder.glob("photo-*.json"))]
@@ -276,9 +271,9 @@ def origins(folder: Path, plan: Mapping[str, Any] | None = None) -> list[Origin]
 
 
 def below(root: Path) -> list[Path]:
-    """The order folders in an output folder, or in its `orders` folder; `root` itself if it is one."""
+    """The order folders in `root` or in its `orders` folder; `root` itself if it is an order folder."""
     if (root / "order.json").exists():
         return [root]
     orders = root / "orders" if (root / "orders").is_dir() else root
-    # One that is a link lies elsewhere, where nothing of this folder is written: who means it names it.
-    return sorted(each.parent for each in orders.glob("*/order.json") if not each.parent.is_symlink())
+    # Links are skipped: their target lies outside, and an operation on this folder must not write there.
+    return sorted(path.parent for path in orders.glob("*/order.json") if not path.parent.is_symlink())

@@ -384,7 +384,7 @@ def test_a_copied_order_folder_is_named_and_the_others_go_on(keyed: Command, run
     assert run("a.png").code == 0
     said = keyed("status", "photio-out")
     assert said.code == 7
-    assert "its plan or canvas.png was changed" in said.err
+    assert "order.json or canvas.png was changed" in said.err
     assert api.calls == 1
 
 

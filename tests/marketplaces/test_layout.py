@@ -68,7 +68,7 @@ def test_small_products_make_smaller_files_and_beyond_the_rules_it_is_said():
     laid = layout.packshot(product((600, 300)), walmart)
     assert laid.image.size == (1500, 1500)  # its least
     assert laid.notes == ("the photo has too few pixels and was enlarged 2.2 times: use a larger one",)
-    laid = layout.packshot(product((600, 300)), amazon, already=3.0)
+    laid = layout.packshot(product((600, 300)), amazon, prior_upscale=3.0)
     assert laid.image.size == (500, 500)
     assert "2.2 times" in laid.notes[0]
 

@@ -9,7 +9,7 @@ from PIL import Image
 from photio_prep import pipeline
 from photio_prep.cutout.framing import Framing
 from photio_prep.errors import StorageFailed
-from photio_prep.marketplaces.packshot import photo_of, product
+from photio_prep.marketplaces.packshot import extract_product, find_photo
 from photio_prep.orders import store
 from photio_prep.orders.store import Order, cutout_of
 from tests.support import photos
@@ -33,7 +33,7 @@ def prepared(root: Path, *, framing: Framing | None = None) -> Order:
 
 
 def test_the_core_has_the_photos_own_pixels(tmp_path: Path):
-    found = product(prepared(tmp_path))
+    found = extract_product(prepared(tmp_path))
     assert found.original
     assert found.cut == ()
     own = grainy().crop((750, 600, 2250, 1800))
@@ -57,10 +57,10 @@ def test_the_core_has_the_photos_own_pixels(tmp_path: Path):
 def test_a_photo_that_was_framed_anew_lends_its_pixels_too(tmp_path: Path):
     order = prepared(tmp_path, framing=Framing(10))
     assert order.placement.crop
-    photo = photo_of(order)
+    photo = find_photo(order)
     assert photo
     assert photo.size == order.placement.source
-    found = product(order)
+    found = extract_product(order)
     assert found.original
     assert found.image.width == pytest.approx(1500, abs=6)
 
@@ -74,8 +74,8 @@ def test_without_the_very_photo_it_has_the_canvas_resolution(tmp_path: Path, wha
         photos.saved(path, photos.photo(LARGE))
     elif what == "a folder":
         path.mkdir()
-    assert photo_of(order) is None
-    found = product(order)
+    assert find_photo(order) is None
+    found = extract_product(order)
     assert not found.original
     assert found.image.width == pytest.approx(1500 * order.placement.scale, abs=4)
 
@@ -83,9 +83,9 @@ def test_without_the_very_photo_it_has_the_canvas_resolution(tmp_path: Path, wha
 def test_of_a_small_photo_the_cutout_is_taken_and_how_far_it_was_enlarged(tmp_path: Path):
     path = photos.saved(tmp_path / "a.png", photos.photo((300, 200)))
     made = pipeline.prepare(path, mask=photos.mask((300, 200)), orders=tmp_path / "orders")
-    found = product(made)
-    assert found.already == pytest.approx(made.placement.scale, rel=0.01)
-    assert found.already > 3
+    found = extract_product(made)
+    assert found.prior_upscale == pytest.approx(made.placement.scale, rel=0.01)
+    assert found.prior_upscale > 3
 
 
 @pytest.mark.soak
@@ -97,4 +97,4 @@ def test_a_damaged_cutout_is_told(tmp_path: Path):
         cutout_of(order)
     (order.folder / "cutout.png").unlink()
     with pytest.raises(StorageFailed):
-        product(order)
+        extract_product(order)

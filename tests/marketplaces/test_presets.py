@@ -92,7 +92,7 @@ def test_the_verb_checks_any_file(command: Command):
     said = command("presets", "check", "dark.jpg", "--preset", "ebay", "--preset", "amazon-main")
     assert said.code == 3
     assert [line.split()[:2] for line in said.lines] == [["ok", "ebay"], ["NO", "amazon-main"]]
-    assert "its background is no white paper" in said.err
+    assert "its background is not white paper" in said.err
     good = command("presets", "check", "dark.jpg", "--preset", "ebay", "--json")
     assert good.code == 0
     assert good.facts[0]["ok"]

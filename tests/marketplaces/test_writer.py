@@ -13,7 +13,7 @@ from photio_prep.errors import OutputExists, PresetFailed, StorageFailed, UsageE
 from photio_prep.final.provenance import source_type
 from photio_prep.imaging.encode import SANDBOX_MARK, encoded
 from photio_prep.marketplaces import presets
-from photio_prep.marketplaces.writer import QUALITIES, Shelf, Shelved, _light_enough
+from photio_prep.marketplaces.writer import QUALITIES, Shelf, Shelved, _encode_within_weight
 from photio_prep.orders import state, store
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
@@ -142,7 +142,7 @@ def test_two_photos_never_share_a_file(tmp_path: Path):
     made(shelf, one, tmp_path / "out")
     again = replace(other, origin=replace(other.origin, output="x/b"))
     made(shelf, again, tmp_path / "out")
-    with pytest.raises(OutputExists, match=r"a\.jpg too"):
+    with pytest.raises(OutputExists, match=r"also that of .*a\.jpg"):
         made(shelf, other, tmp_path / "out")
 
 
@@ -166,14 +166,14 @@ def test_scenes_of_the_sandbox_are_marked_and_never_replace_others(tmp_path: Pat
         made(Shelf(presets.chosen(["ebay"]), overwrite=True), order, tmp_path / "out")
 
 
-def test_quality_goes_down_until_the_file_is_light_enough():
+def test_quality_goes_down_until_the_file_is_encode_within_weight():
     wild = Image.effect_noise((700, 700), 120).convert("RGB")
     walmart = presets.by_name("walmart")
     at = {quality: encoded(wild, "JPEG", credit=UNCREDITED, quality=quality) for quality in QUALITIES}
     assert len(at[95]) > len(at[84]) > len(at[70])
     for most, chosen in ((10**7, 95), (len(at[84]), 84), (len(at[84]) - 1, 80), (10, 70)):
         rules = tuple(replace(each, most=most) if each.name == "weight" else each for each in walmart.rules)
-        assert _light_enough(wild, replace(walmart, rules=rules), UNCREDITED, None, sandbox=False) == at[chosen]
+        assert _encode_within_weight(wild, replace(walmart, rules=rules), UNCREDITED, None, sandbox=False) == at[chosen]
 
 
 def test_a_file_that_breaks_the_rules_is_kept_and_said(tmp_path: Path):

@@ -212,7 +212,7 @@ def test_a_folder_that_was_renamed_to_another_order_is_refused(tmp_path: Path):
 
 
 def test_what_is_no_order_is_a_mistake_of_the_user(tmp_path: Path):
-    with pytest.raises(UsageError, match="no order folder"):
+    with pytest.raises(UsageError, match="not an order folder"):
         store.read(tmp_path)
 
 
