@@ -25,7 +25,7 @@ def sample(file: Path, **given: Any) -> int:  # noqa: ANN401
     try:
         files.write_whole(file, sample_photo(), overwrite=False)
     except FileExistsError as error:
-        raise OutputExists("it exists already", "Name another file", subject=str(file)) from error
+        raise OutputExists("the file exists", "Name another file", subject=str(file)) from error
     if talk.as_json:
         talk.line({"photo": str(file)})
     else:
