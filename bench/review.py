@@ -101,9 +101,9 @@ def main() -> None:
             print(f"{what:<14} {took:.1f} s, CPU {1000 * (time.process_time() - used) / count:.1f} ms an order")
         small = sum(each.stat().st_size for each in (out / thumbnails.FILES).iterdir())
         print(f"size           {place.stat().st_size / 1e6:.2f} MB, small pictures {small / 1e6:.1f} MB")
-        first = entries.rows(out)[:10]
+        first = entries.load_entries(out)[:10]
         ten = out / "ten.html"
-        ten.write_bytes(html.page(first, thumbnails.pictures(first), ten))
+        ten.write_bytes(html.render_page(first, thumbnails.collect_pictures(first), ten))
         with browser() as chrome:
             found, few = [], []
             for _ in range(RUNS):  # in turns, so that a slow minute of the machine hits both

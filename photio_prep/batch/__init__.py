@@ -1,1 +1,9 @@
-"""batch: see docs/design/architecture.md."""
+"""Many photos at once, and the report of a command.
+
+scheduler.py    prepare, pay and finish concurrently, results in order
+run_many.py     the library's `run_many`
+report.py       report.json, report.csv, results of job tables
+ray_driver.py   start and follow a run on a Ray cluster
+ray_worker.py   prepare and finish in a Ray worker
+ray_budget.py   the budget of calls that all workers share
+"""

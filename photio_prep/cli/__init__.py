@@ -1,4 +1,21 @@
-"""The command line: verbs, printing, exit codes."""
+"""The command line: one file per verb, printing, exit codes.
+
+run, generate, finish (with prepare), keep, status, resolve, review, models, presets, sizes, sample, check, sandbox:
+    one verb each
+options.py       options that several verbs share
+inputs.py        photos and job tables that a command names
+preparation.py   model and cutout options of the verbs that prepare
+client.py        the sender that the options name
+payment.py       quote, confirmation and stop of paid calls
+finishing.py     options and errors of finals
+outputs.py       files for marketplaces
+ray.py           `run` on a cluster
+reporting.py     totals and report at the end of a command
+console.py       stdout and stderr
+progress.py      progress bar
+signals.py       stop signals in a thread
+streams.py       closed standard streams
+"""
 
 import sys
 from typing import TYPE_CHECKING, ClassVar
@@ -14,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class _Lazy(click.Group):
-    """Verbs by name; the file of a verb is loaded when it is called, so that --help and --version answer at once."""
+    """Load the file of a verb when it is called, so that --help and --version answer at once."""
 
     verbs: ClassVar[dict[str, tuple[str, str]]] = {
         "prepare": ("finish", "Dry run: cut out and pad; one order per photo. Free, no network, no key."),
@@ -23,14 +40,14 @@ class _Lazy(click.Group):
         "run": ("run", "PAYS: prepare, generate and finish in a row."),
         "keep": ("keep", "Choose one of several seeds (run --seeds) as the photo's final."),
         "status": ("status", "States and spend of an output folder."),
-        "resolve": ("status", "Say what became of an order whose outcome is unknown."),
+        "resolve": ("resolve", "Say what became of an order whose outcome is unknown."),
         "review": ("review", "A static page to look at: before you pay, before you publish."),
         "models": ("models", "The models that cut out: list, pull, verify, path."),
         "presets": ("presets", "What marketplaces ask of a picture; whether a file keeps to it."),
         "sizes": ("sizes", "The recommended sizes; what a photo snaps to, and why."),
         "sample": ("sample", "Write a sample product photo, to try the other verbs with."),
         "check": ("check", "Key, model, folders, versions: what works, what does not, what to do."),
-        "sandbox": ("check", "A local stand-in of the Instant API over real HTTP."),
+        "sandbox": ("sandbox", "A local stand-in of the Instant API over real HTTP."),
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
@@ -41,13 +58,13 @@ class _Lazy(click.Group):
             return None
         from importlib import import_module
 
-        found = getattr(import_module(f"photio_prep.cli.{self.verbs[cmd_name][0]}"), cmd_name)
-        assert isinstance(found, click.Command)  # noqa: S101  for the type checker
-        return found
+        command = getattr(import_module(f"photio_prep.cli.{self.verbs[cmd_name][0]}"), cmd_name)
+        assert isinstance(command, click.Command)  # noqa: S101  for the type checker
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Verbs"):
-            formatter.write_dl([(name, told) for name, (_, told) in self.verbs.items()])
+            formatter.write_dl([(name, text) for name, (_, text) in self.verbs.items()])
 
 
 @click.group(

@@ -1,4 +1,4 @@
-"""What is printed: results on stdout, everything else on stderr."""
+"""The console: results on stdout, everything else on stderr."""
 
 import json
 import os
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 
 class Talk:
-    """The voice of one command: collects exit codes, counts states, prints each result once.
+    """The console of one command: prints results and messages, collects exit codes, counts states.
 
     Args:
-        as_json: One JSON object a line on stdout in place of a path.
-        quiet: Only errors on stderr.
-        verbose: Where an error came from, too.
+        as_json: Print results as one JSON object a line instead of paths.
+        quiet: Print only errors on stderr.
+        verbose: Print tracebacks of errors.
     """
 
     def __init__(self, *, as_json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
@@ -44,26 +44,26 @@ class Talk:
 
     @property
     def exit_code(self) -> int:
-        """The one code that speaks for everything that happened."""
+        """The exit code of the command: the worst of all."""
         return worst(self.codes)
 
     def say(self, text: str) -> None:
-        """Talk: on stderr, unless quiet."""
+        """Print a message on stderr, unless quiet."""
         if not self.quiet:
             self._print(text)
 
     def fault(self, text: str) -> None:
-        """What has gone wrong without being an error: on stderr always."""
+        """Print a warning on stderr, also when quiet."""
         self._print(text)
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Nobody else's lines come between those that are said in here."""
+        """Print the lines of the block without lines of other threads between them."""
         with self._lock:
             yield
 
     def fail(self, error: PhotioError) -> None:
-        """An error: on stderr always; its exit code counts."""
+        """Print an error on stderr, also when quiet, and collect its exit code."""
         self.codes.append(error.exit_code)
         for line in str(error).splitlines() if isinstance(error, Mistakes) else [str(error)]:
             self._print(f"error: {line}")
@@ -81,103 +81,101 @@ class Talk:
         level: Level | None = None,
         more: dict[str, Any] | None = None,
     ) -> None:
-        """One order's result: the path `result` (or the final), or the whole line as JSON, with `more` at its end.
+        """Print one order's result: the path of its final or `result`, or a JSON line with `more` at its end.
 
-        With `level`, one that the gate would stop is said to be stopped, and counts as exit code 3.
+        With `level`, an order that the gate stops is printed as stopped and counts as exit code 3.
         """
         with self._lock:
             for warning in order.origin.warnings:
                 self.say(f"warning: {order.origin.source}: {warning}")
-            stopped = self._judged(order, level)
+            stopped = self._print_gate(order, level)
             if self.report:
                 self.report.done(order, state, final, GateStopped.exit_code if stopped else 0)
-            self._counted(state, worked=self.report is None or self.report.worked(order))
+            self._count(state, worked=self.report is None or self.report.worked(order))
             if self.as_json:
                 self.line({**described(order, state, final), **(more or {})})
             elif path := final or result:
                 self.out(str(path))
 
-    def _judged(self, order: Order, level: Level | None) -> bool:
-        judged = order.origin.gate
-        if judged is None:
+    def _print_gate(self, order: Order, level: Level | None) -> bool:
+        """Print the gate's reasons; return whether the gate stops the order."""
+        gate = order.origin.gate
+        if gate is None:
             return False
-        for reason in judged.reasons:
+        for reason in gate.reasons:
             self.say(f"{reason.verdict}: {order.origin.source}: {reason.text}")
-        if level is not None and level.stops(judged.verdict):
-            self.codes.append(GateStopped.exit_code)
-            self._print(f"stopped: {order.origin.source}: planned, and not paid for unless --gate off is given")
-            return True
-        return False
+        if level is None or not level.stops(gate.verdict):
+            return False
+        self.codes.append(GateStopped.exit_code)
+        self._print(f"stopped: {order.origin.source}: planned, and not paid for unless --gate off is given")
+        return True
 
     def begun(self, source: str) -> None:
-        """The first step of a photo, for the report."""
+        """Note the start of a photo in the report."""
         if self.report:
             self.report.begun(source)
 
     def changed(self, order: Order) -> None:
-        """A photo that was paid for before is another picture now."""
-        self.say(f"changed since: {order.origin.source} was paid for as other bytes; as it is now it is a new order")
+        """Print and report that a photo has changed since it was paid for."""
+        self.say(f"changed since: {order.origin.source} was paid for as other bytes; the changed photo is a new order")
         if self.report:
             self.report.changed(order)
 
     def refused(
         self, source: str, error: PhotioError, order: Order | None = None, state: State = State.REFUSED
     ) -> None:
-        """One photo or order that went wrong."""
+        """Print and report the error of one photo or order."""
         with self._lock:
             self.fail(error.about(source))
             if self.report:
                 self.report.failed(source, error, order, state)
-            self._counted(state)
+            self._count(state)
             if self.as_json:
                 line = described(order, state, None) if order else {**_EMPTY, "source": source, "state": state}
-                what = {"type": type(error).__name__, "message": str(error), "exit_code": error.exit_code}
-                self.line({**line, "error": what})
+                details = {"type": type(error).__name__, "message": str(error), "exit_code": error.exit_code}
+                self.line({**line, "error": details})
 
-    def held_back(self, order: Order, state: State, word: str) -> None:
-        """One order that the user did not approve."""
+    def skip_unapproved(self, order: Order, state: State, decision: str) -> None:
+        """Print and count an order that the user did not approve."""
         with self._lock:
             self.states[state] = self.states.get(state, 0) + 1
-            self.say(f"not approved ({word}), so not sent: {order.origin.source}")
+            self.say(f"not approved ({decision}), so not sent: {order.origin.source}")
             if self.as_json:
-                self.line({**described(order, state, None), "decision": word})
+                self.line({**described(order, state, None), "decision": decision})
 
     def damaged(self, error: PhotioError) -> None:
-        """An order that cannot be read."""
+        """Print and report an order that cannot be read."""
         self.refused(error.subject, error)
 
     def passed_over(self, why: PhotoRefused, by_choice: bool) -> None:
-        """Something in a folder that is no photo to us."""
+        """Print a skipped file of a folder: an error unless it was skipped on purpose (`by_choice`)."""
         if by_choice:
             self.say(f"skipped: {why}")
         else:
             self.refused(why.subject, why)
 
     @contextmanager
-    def progress(self, total: int, what: str) -> Iterator[None]:
-        """Count results on stderr as they come, with how they ended, the money of this command and the time left.
-
-        On a terminal one line that stays; elsewhere a plain line every half minute; nothing for a single photo.
-        """
+    def progress(self, total: int, command: str) -> Iterator[None]:
+        """Show results, spend and time left on stderr while the block runs; nothing for a single photo."""
         if self.quiet or total < 2:
             yield
             return
         from photio_prep.cli.progress import Progress
 
-        self._bar = Progress(total, what, self.say)
+        self._bar = Progress(total, command, self.say)
         try:
             yield
         finally:
             self._bar.close()
             self._bar = None
 
-    def _counted(self, state: State, *, worked: bool = True) -> None:
+    def _count(self, state: State, *, worked: bool = True) -> None:
         self.states[state] = self.states.get(state, 0) + 1
         if self._bar is not None:
             self._bar.step(self.states, self.report.spent if self.report else None, worked=worked)
 
     def summary(self) -> None:
-        """How many ended how, where there were several."""
+        """Print the number of results by state, if there are several."""
         if sum(self.states.values()) > 1:
             self.say(tally(self.states))
 
@@ -188,15 +186,15 @@ class Talk:
                     self._bar.clear()
                 print(escaped(text), file=sys.stderr, flush=True)
             except OSError:
-                _to_nowhere(sys.stderr)
+                _redirect_to_null(sys.stderr)
 
-    def line(self, facts: dict[str, Any]) -> None:
-        """One JSON object on stdout."""
-        self.out(json.dumps(facts, ensure_ascii=True))
+    def line(self, record: dict[str, Any]) -> None:
+        """Print one JSON object on stdout."""
+        self.out(json.dumps(record, ensure_ascii=True))
 
     @contextmanager
     def alone_on_stdout(self) -> Iterator[None]:
-        """While entered, what a library prints goes to stderr: stdout carries results only."""
+        """While entered, redirect prints of libraries to stderr: stdout carries results only."""
         with self._lock:
             self._stdout, sys.stdout = sys.stdout, sys.stderr
         try:
@@ -206,45 +204,41 @@ class Talk:
                 sys.stdout, self._stdout = self._stdout, None
 
     def out(self, text: str) -> None:
-        """A line on stdout, as it is."""
+        """Print a line on stdout, with control characters escaped on a terminal only."""
         with self._lock:
             stdout = self._stdout or sys.stdout
             if self._bar is not None:
                 self._bar.clear()
             if stdout.isatty():
                 text = escaped(text)
-            # A file name may hold bytes that are no UTF-8; a program gets them back as they were.
+            # A file name may hold bytes that are not UTF-8: a program gets them unchanged.
             try:
                 stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
                 stdout.buffer.flush()
             except OSError as error:
-                _to_nowhere(stdout)
+                _redirect_to_null(stdout)
                 if not isinstance(error, BrokenPipeError):
-                    said = f"the list of results cannot be written ({error.strerror})"
-                    self.fail(StorageFailed(said, "The results themselves are in the output folder"))
+                    message = f"the list of results cannot be written ({error.strerror})"
+                    self.fail(StorageFailed(message, "The results themselves are in the output folder"))
 
 
-def _to_nowhere(stream: TextIO) -> None:
-    """Whoever read along has gone (| head, a closed terminal). The work goes on: an answer in flight is paid for."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
+def _redirect_to_null(stream: TextIO) -> None:
+    """Discard further output: the reader closed it (| head, a terminal). The work goes on, since it is paid for."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
 
 
 _NAMES = "source order key state model device size canvas tag seed description final sandbox gate product"
-_EMPTY: dict[str, Any] = {
-    **dict.fromkeys([*_NAMES.split(), "proof", "drift"]),
-    "reasons": [],
-    "warnings": [],
-}
+_EMPTY: dict[str, Any] = {**dict.fromkeys([*_NAMES.split(), "proof", "drift"]), "reasons": [], "warnings": []}
 
 
 def described(order: Order, state: State, final: Path | None) -> dict[str, Any]:
-    """The JSON line of an order: `size` and `canvas` are [width, height] of the photo and of what is sent."""
+    """Return the JSON record of an order: `size` and `canvas` are [width, height] of the photo and of the canvas."""
     from photio_prep.final import writer
 
-    made = writer.proof(order) if final else {}
-    judged = order.origin.gate.facts() if order.origin.gate else {"verdict": None, "reasons": []}
+    proof = writer.proof(order) if final else {}
+    gate = order.origin.gate.facts() if order.origin.gate else {"verdict": None, "reasons": []}
     return {
         "source": order.origin.source,
         "order": str(order.folder),
@@ -260,11 +254,11 @@ def described(order: Order, state: State, final: Path | None) -> dict[str, Any]:
         "sandbox": order.sandbox,
         "warnings": list(order.origin.warnings),
         "device": order.device,
-        "product": made.get("product"),
-        "proof": made or None,
+        "product": proof.get("product"),
+        "proof": proof or None,
         "drift": (writer.drift(order) or None) if final else None,
-        "gate": judged["verdict"],
-        "reasons": judged["reasons"],
-        # Only of an order that sends an address in place of its canvas.
+        "gate": gate["verdict"],
+        "reasons": gate["reasons"],
+        # Only of an order that sends a URL instead of its canvas.
         **({"image_url": shown(order.request.image_url)} if order.request.image_url else {}),
     }

@@ -1,4 +1,4 @@
-"""models list|pull|verify|path: the catalogue on the command line."""
+"""models list|pull|verify|path: list, download and verify segmentation models."""
 
 import io
 import sys
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def models() -> None:
-    """The models that cut out: what they are, what their licences allow, and where their weights lie."""
+    """The models that cut out: names, licences, and paths of their weights."""
 
 
 @models.command("list")
@@ -34,21 +34,21 @@ def list_(talk: Talk) -> int:
         auto = weights.best_installed(folder).name
     except ModelUnavailable:
         auto = ""
-    for each in (*catalog.catalog(), *catalog.pointed()):
-        here = weights.installed(each, folder)
+    for row in (*catalog.catalog(), *catalog.pointed()):
+        installed = weights.installed(row, folder)
         if talk.as_json:
-            facts = {"model": each.name, "family": each.family, "licence": each.licence, "commercial": each.commercial}
-            talk.line({**facts, "input": each.input, "size": each.size, "installed": here, "auto": each.name == auto})
+            record = {"model": row.name, "family": row.family, "licence": row.licence, "commercial": row.commercial}
+            talk.line(
+                {**record, "input": row.input, "size": row.size, "installed": installed, "auto": row.name == auto}
+            )
             continue
-        commercial = {True: "yes", False: "NO", None: "not stated"}[each.commercial]
-        size = f"{each.size / 2**20:.0f} MiB" if each.size else "?"
-        mark = "installed, auto" if each.name == auto else "installed" if here else ""
-        talk.out(
-            f"{each.name:<22} {size:>8}  {each.input:>4} px  commercial use: {commercial:<11} {each.licence}  {mark}"
-        )
-    talk.say("besides: rembg:NAME, any other session of rembg; its licence is unknown: ask its authors")
+        commercial = {True: "yes", False: "NO", None: "not stated"}[row.commercial]
+        size = f"{row.size / 2**20:.0f} MiB" if row.size else "?"
+        mark = "installed, auto" if row.name == auto else "installed" if installed else ""
+        talk.out(f"{row.name:<22} {size:>8}  {row.input:>4} px  commercial use: {commercial:<11} {row.licence}  {mark}")
+    talk.say("also: rembg:NAME, any other session of rembg; its licence is unknown: ask its authors")
     if not auto:
-        talk.say("none is installed: run `photio-prep models pull auto`")
+        talk.say("no model is installed: run `photio-prep models pull auto`")
     return talk.exit_code
 
 
@@ -90,12 +90,12 @@ def verify(names: tuple[str, ...], talk: Talk) -> int:
 @models.command()
 @click.argument("name", required=False)
 def path(name: str | None) -> int:
-    """Where weights lie: the folder, or the file of one model."""
+    """The path of the weights' folder, or of one model's file."""
     folder = models_folder()
     if name and is_rembg(name):
         from photio_prep.cutout.models.rembg_models import open_rembg
 
-        # Where it lies does not depend on what its licence allows.
+        # A path needs no accepted licence.
         click.echo(open_rembg(name, accepted=(name.partition(":")[2],)).place)
     else:
         click.echo(weights.path(catalog.by_name(name), folder) if name else folder)
@@ -103,41 +103,40 @@ def path(name: str | None) -> int:
 
 
 def _verify(name: str, folder: Path, talk: Talk) -> Path:
-    """The path of verified weights; says where no hash was known to compare them with."""
+    """Return the path of verified weights; warn where rembg has no hash to compare with."""
     if not is_rembg(name):
         return weights.verify(catalog.by_name(name), folder)
     from photio_prep.cutout.models.rembg_models import open_rembg
 
-    return _path(name, open_rembg(name, accepted=(name.partition(":")[2],)).file, talk)
+    return _warn_unverified(name, open_rembg(name, accepted=(name.partition(":")[2],)).file, talk)
 
 
-def _path(name: str, file: "VerifiedFile", talk: Talk) -> Path:
+def _warn_unverified(name: str, file: "VerifiedFile", talk: Talk) -> Path:
     if not file.checked:
-        talk.say(f"warning: {name}: rembg gives no hash for it, so nothing was compared")
+        talk.say(f"warning: {name}: rembg has no hash for this model, so its weights were not verified")
     return file.path
 
 
 def pulled(name: str, talk: Talk, *, offline: bool, accepted: tuple[str, ...] = ()) -> Path:
-    """The path of a model's weights, fetched with a progress bar if they are not there."""
+    """Return the path of a model's weights, downloaded with a progress bar if missing."""
     if is_rembg(name):
         return _pull_rembg(name, talk, offline=offline, accepted=accepted)
     folder = models_folder()
     with _bar(talk) as progress:
         if name != "auto":
-            wanted = catalog.by_name(name)
-            allowed = name in accepted
-            return weights.pull(wanted, folder, offline=offline, accept_licence=allowed, progress=progress)
+            row, allowed = catalog.by_name(name), name in accepted
+            return weights.pull(row, folder, offline=offline, accept_licence=allowed, progress=progress)
 
-        def skipped(error: ModelUnavailable) -> None:
-            talk.say(f"note: {error.subject} could not be had: {error.found}")
+        def report_skip(error: ModelUnavailable) -> None:
+            talk.say(f"note: {error.subject} is not available: {error.found}")
 
-        best = weights.pull_best(folder, offline=offline, progress=progress, on_skip=skipped)
+        best = weights.pull_best(folder, offline=offline, progress=progress, on_skip=report_skip)
     talk.say(f"model auto: {best.name} ({best.licence})")
     return weights.path(best, folder)
 
 
 def tell_licence(name: str, talk: Talk) -> None:
-    """Say what is known of the licence of a `rembg:NAME`; of other models the catalogue says it."""
+    """Print the licence of a `rembg:NAME`; the catalogue has those of other models."""
     if is_rembg(name):
         from photio_prep.cutout.models.rembg_models import licence
 
@@ -145,7 +144,7 @@ def tell_licence(name: str, talk: Talk) -> None:
 
 
 def _pull_rembg(name: str, talk: Talk, *, offline: bool, accepted: tuple[str, ...]) -> Path:
-    # rembg's download tells its progress on stderr in its own way.
+    # rembg's download prints its own progress on stderr.
     with redirect_stderr(io.StringIO()) if talk.quiet else nullcontext():
         from photio_prep.cutout.models.rembg_models import open_rembg
 
@@ -154,7 +153,7 @@ def _pull_rembg(name: str, talk: Talk, *, offline: bool, accepted: tuple[str, ..
             talk.say(f"rembg fetches the weights of {name} into {model.target.parent}")
         file = model.pull(offline=offline)
     tell_licence(name, talk)
-    return _path(name, file, talk)
+    return _warn_unverified(name, file, talk)
 
 
 @contextmanager

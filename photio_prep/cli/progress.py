@@ -1,4 +1,4 @@
-"""How far a long command has got, on stderr."""
+"""Progress of a long command, on stderr."""
 
 import sys
 import time
@@ -8,35 +8,32 @@ from tqdm import tqdm
 
 from photio_prep.orders.state import State, tally
 
-# Off a terminal: seconds between two plain lines.
+# Seconds between two plain lines where stderr is not a terminal.
 _PAUSE = 30.0
 
 
 class _Bar(tqdm):  # type: ignore[type-arg]
-    """Without tqdm's own thread, which warns where the system gives none."""
+    """tqdm without its monitor thread, which warns where the system has no thread left."""
 
     monitor_interval = 0
 
 
 class Progress:
-    """On a terminal one line that stays: a bar, the time left, states, money. Elsewhere a plain line now and then.
+    """A bar with states, spend and time left on a terminal, else a plain line every 30 s by `say`.
 
-    Args:
-        total: How many results are awaited.
-        what: The command.
-        say: Prints a plain line.
+    `total` is the number of expected results, `command` the name of the verb.
     """
 
-    def __init__(self, total: int, what: str, say: Callable[[str], None]) -> None:
-        self._total, self._what, self._say = total, what, say
+    def __init__(self, total: int, command: str, say: Callable[[str], None]) -> None:
+        self._total, self._command, self._say = total, command, say
         self._done, self._worked, self._work = 0, 0, 0.0
-        self._last = self._told = time.monotonic()
+        self._last = self._printed = time.monotonic()
         self._bar = None
         if sys.stderr.isatty():
             form = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
             self._bar = _Bar(
                 total=total,
-                desc=what,
+                desc=command,
                 bar_format=form,
                 file=sys.stderr,
                 leave=False,
@@ -45,9 +42,9 @@ class Progress:
             )
 
     def step(self, states: Mapping[State, int], spent: float | None = None, *, worked: bool = True) -> None:
-        """One more result; `states` counts how all of the command ended, `spent` is what it paid itself so far.
+        """Count one result; `states` counts all results so far, `spent` is what this command paid.
 
-        Unless `worked`, it was done before: how fast such results come says nothing about the rest.
+        A result without work (`worked` false) was done by an earlier command and does not count for the time left.
         """
         now = time.monotonic()
         self._done += 1
@@ -55,25 +52,25 @@ class Progress:
             self._worked += 1
             self._work += now - self._last
         self._last = now
-        told = tally(states)
+        text = tally(states)
         if spent is not None:
-            told += f", {spent:.2f} spent"
+            text += f", {spent:.2f} spent"
         if self._worked:
             left = self._work / self._worked * (self._total - self._done)
-            told += f"; about {tqdm.format_interval(left)} left"
+            text += f"; about {tqdm.format_interval(left)} left"
         if self._bar is not None:
-            self._bar.set_postfix_str(told, refresh=False)
+            self._bar.set_postfix_str(text, refresh=False)
             self._bar.update()
-        elif now - self._told >= _PAUSE and self._done < self._total:
-            self._told = now
-            self._say(f"{self._what}: {self._done} of {self._total}: {told}")
+        elif now - self._printed >= _PAUSE and self._done < self._total:
+            self._printed = now
+            self._say(f"{self._command}: {self._done} of {self._total}: {text}")
 
     def clear(self) -> None:
-        """Make room for a line of talk."""
+        """Clear the bar before a line is printed."""
         if self._bar is not None:
             self._bar.clear()
 
     def close(self) -> None:
-        """Take the line away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.close()

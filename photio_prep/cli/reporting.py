@@ -1,4 +1,4 @@
-"""The end of a command: totals for people, the report for programs, results beside the rows of job tables."""
+"""The end of a command: print totals, write the report and the results of job tables."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,26 +15,25 @@ from photio_prep.orders.state import State
 
 
 def begin(talk: Talk, command: str, price: float | None = None) -> None:
-    """From now on everything that `talk` is told goes into a report."""
+    """Report everything that `talk` prints from now on."""
     talk.report = Report(command, price)
 
 
 def refuse_foreign(out: Path, items: Sequence[Item] = (), seeds: int = 1, *, overwrite: bool) -> None:
-    """Do nothing where nothing of somebody else lies where reports, results, the page or a contact sheet will go.
+    """Check the paths of reports, results, page and contact sheets before anything is prepared or paid for.
 
     Raises:
-        OutputExists: Something does. Called before anything is prepared or paid for.
+        OutputExists: A path has a file that photio-prep did not write.
     """
-    names = [out / JSON, out / CSV, out / review.NAME, *results(out, items).values()]
-    for place in names:
-        own_files.refuse_foreign(place, overwrite=overwrite)
+    for path in [out / JSON, out / CSV, out / review.NAME, *results(out, items).values()]:
+        own_files.refuse_foreign(path, overwrite=overwrite)
     for item in items if seeds > 1 else ():
         choose.refuse_foreign(choose.sheet_path(out, item.output), overwrite=overwrite)
 
 
 @contextmanager
 def kept(talk: Talk) -> Iterator[None]:
-    """What ends the command is told in here, once there is anything to report: the rest must not be lost with it."""
+    """Print an error that ends the command instead of raising it, once the report has lines: it is still written."""
     try:
         yield
     except Exception as error:
@@ -44,17 +43,15 @@ def kept(talk: Talk) -> Iterator[None]:
 
 
 def close(talk: Talk, out: Path | None, items: Sequence[Item] = (), seeds: int = 1, *, overwrite: bool = False) -> int:
-    """Say how it ended and write the report below `out`, of `items` with so many `seeds` each; the exit code.
+    """Print totals, write the report below `out` (`items` with `seeds` variants each) and return the exit code.
 
-    A report that cannot be written changes nothing of what was done: it is an error only where there is no other.
+    A report that cannot be written is a warning if the command has failed already, else an error.
     """
     report = talk.report
     if report is not None and (left := report.rest(items, talk.exit_code, seeds)):
         talk.states[State.PLANNED] = talk.states.get(State.PLANNED, 0) + left
     talk.summary()
-    if report is None or out is None:
-        return talk.exit_code
-    if not report.lines:
+    if report is None or out is None or not report.lines:
         return talk.exit_code
     if len(report.lines) > 1:
         for line in report.table():

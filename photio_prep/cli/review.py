@@ -1,4 +1,4 @@
-"""review: the page to look at, contact sheets, and what the decisions made in the page mean for `generate`."""
+"""review: write the review page and contact sheets; apply the decisions of the page in `generate`."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from photio_prep.orders import state as states
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.review import decisions, write_contact_sheets, write_review
-from photio_prep.review.decisions import Word
+from photio_prep.review.decisions import Decision
 
 
 @click.command()
@@ -23,7 +23,9 @@ from photio_prep.review.decisions import Word
 @click.option("--sheet", type=click.Path(path_type=Path, dir_okay=False), help="A contact sheet too: FILE.png.")
 @options.replacing
 @click.option("--open", "open_", is_flag=True, help="Open the page in the browser.")
-@click.option("--price", type=click.FloatRange(0, 1000), default=None, metavar="X", help="Of one call, for the costs.")
+@click.option(
+    "--price", type=click.FloatRange(0, 1000), default=None, metavar="X", help="Price per call, for the costs."
+)
 @options.talking
 def review(
     folder: Path,
@@ -41,73 +43,69 @@ def review(
     `photio-prep generate DIR --approved decisions.json`. The page works from file://, holds no key and talks to nobody.
     """
     if not folder.exists():
-        raise UsageError(
-            "nothing is there yet", "Run prepare or run first, or name an output folder", subject=str(folder)
-        )
+        raise UsageError("no such folder", "Run prepare or run first, or name an output folder", subject=str(folder))
     if sheet is not None and sheet.suffix.lower() != ".png":
-        raise UsageError(f"{sheet.name!r} is no PNG", "Name the sheet FILE.png", subject="--sheet")
-    made = write_review(folder, output, embed=embed, price=price, overwrite=overwrite)
-    paths = {
-        "page": [made],
-        "sheet": write_contact_sheets(folder, sheet, overwrite=overwrite) if sheet is not None else [],
-    }
-    for kind, found in paths.items():
-        for path in found:
-            if talk.as_json:
-                talk.line({kind: str(path)})
-            else:
-                talk.out(str(path))
-    if open_ and not _opened(made):
-        talk.say(f"no browser was found; open {made} yourself")
+        raise UsageError(f"{sheet.name!r} is not a PNG", "Name the sheet FILE.png", subject="--sheet")
+    page = write_review(folder, output, embed=embed, price=price, overwrite=overwrite)
+    paths = [("page", page)]
+    if sheet is not None:
+        paths += [("sheet", path) for path in write_contact_sheets(folder, sheet, overwrite=overwrite)]
+    for kind, path in paths:
+        if talk.as_json:
+            talk.line({kind: str(path)})
+        else:
+            talk.out(str(path))
+    if open_ and not _open_browser(page):
+        talk.say(f"no browser was found; open {page} yourself")
     return talk.exit_code
 
 
-def _opened(path: Path) -> bool:
+def _open_browser(path: Path) -> bool:
     import webbrowser
 
     return webbrowser.open(path.resolve().as_uri())
 
 
 class Decided:
-    """The user's decisions, and what becomes of the orders that `generate` finds.
+    """The decisions of the review page, applied to the orders of `generate`.
 
     Raises:
-        UsageError: The file is not as the page writes it, or approves an order that is not there.
+        UsageError: The file is malformed, or approves an order that does not exist.
     """
 
-    def __init__(self, file: Path, found: list[Path], talk: Talk) -> None:
-        self._decisions, gone = decisions.read(file, found)
+    def __init__(self, file: Path, folders: list[Path], talk: Talk) -> None:
+        self._decisions, missing = decisions.load_decisions(file, folders)
         self._talk = talk
-        self._told: set[str] = set()
-        for key in gone:
-            talk.say(f"note: {file} rejects order {key[:32]}, which is not there")
+        self._printed: set[str] = set()
+        for key in missing:
+            talk.say(f"note: {file} rejects order {key[:32]}, which does not exist")
 
     def allows(self, order: Order, old: Order) -> bool:
-        """Whether `order`, made of `old`, may be paid for; one that may not is listed, and stays planned.
+        """Whether `order`, made of `old`, may be paid for; prints one that may not.
 
-        What is answered already costs nothing, so nothing holds it back.
+        An answered order is always allowed: it costs nothing.
         """
-        word = self._decisions.word(order, old)
-        if word is Word.APPROVED:
+        decision = self._decisions.decide(order, old)
+        if decision is Decision.APPROVED:
             return True
         folder = order.folder or old.folder
         state = states.state(folder) if folder else State.PLANNED
         if state in states.ANSWERED and order is old:
             return True
-        if order.key not in self._told:
-            self._told.add(order.key)
-            self._talk.held_back(order if order.folder else old, state, word)
+        if order.key not in self._printed:
+            self._printed.add(order.key)
+            self._talk.skip_unapproved(order if order.folder else old, state, decision)
         return False
 
 
-# Up to so many orders `prepare` and `run` make the page anew at their end; measurements/review.md has the cost.
+# Up to this number of orders `prepare` and `run` write the page at their end; measurements/review.md has the cost.
 MOST = 300
 
 
 def offer(out: Path, talk: Talk, *, overwrite: bool = False) -> None:
-    """Make the page of a small output folder and say where it lies; of a big one, say how to make it.
+    """Write the page of a small output folder and print its path; of a big one, print the command that writes it.
 
-    A page is no result: what goes wrong with it is said, and changes no exit code.
+    A failure is printed as a note and does not change the exit code.
     """
     if talk.quiet:
         return

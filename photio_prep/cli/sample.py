@@ -23,7 +23,7 @@ def sample(file: Path, talk: Talk) -> int:
     try:
         files.write_whole(file, sample_photo(), overwrite=False)
     except FileExistsError as error:
-        raise OutputExists("it exists already", "Name another file", subject=str(file)) from error
+        raise OutputExists("the file exists", "Name another file", subject=str(file)) from error
     if talk.as_json:
         talk.line({"photo": str(file)})
     else:

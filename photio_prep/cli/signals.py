@@ -13,38 +13,38 @@ _STOP = ("SIGINT", "SIGTERM", "SIGHUP")
 
 @contextmanager
 def heard(stop: Callable[[int], None]) -> Iterator[None]:
-    """While entered, `stop` is called with the number of every signal that means "stop", in a thread of its own.
+    """While entered, call `stop` with the number of each stop signal, in a listener thread.
 
-    A handler would run in the main thread, and only between two steps of Python: that thread may be inside a model for
-    seconds, while others go on paying. A signal that the caller chose to ignore (nohup) stays ignored.
+    A Python handler runs in the main thread between two bytecodes: that thread may be inside a model for seconds while
+    other threads pay. A signal that the caller ignores (nohup) stays ignored.
     """
-    found = [getattr(signal, name) for name in _STOP if hasattr(signal, name)]
-    before = {each: signal.getsignal(each) for each in found if signal.getsignal(each) != signal.SIG_IGN}
+    numbers = [getattr(signal, name) for name in _STOP if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers if signal.getsignal(number) != signal.SIG_IGN}
     reader, writer = socket.socketpair()
     writer.setblocking(False)
 
     def listen() -> None:
-        while numbers := reader.recv(64):
-            for number in numbers:
+        while received := reader.recv(64):
+            for number in received:
                 if number in before:
                     stop(number)
 
     try:
-        ears = threads.start(listen, "signals")
+        listener = threads.start(listen, "signals")
     except UsageError:
         reader.close()
         writer.close()
         raise
-    # The system's own handler writes the number; the one of Python has nothing to do, but must be there.
-    for each in before:
-        signal.signal(each, lambda *_: None)
+    # The handler in C writes the number to the socket, but only where a Python handler is set, even an empty one.
+    for number in before:
+        signal.signal(number, lambda *_: None)
     earlier = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     try:
         yield
     finally:
         signal.set_wakeup_fd(earlier)
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         writer.close()
-        ears.join()
+        listener.join()
         reader.close()

@@ -1,4 +1,4 @@
-"""sizes: the recommended sizes, and what each would do to a photo."""
+"""sizes: list the recommended sizes, and what each does to a photo."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ from photio_prep.cutout.advice import Advice, Product, advice, product_of
 from photio_prep.cutout.framing import Framing
 from photio_prep.cutout.options import DEFAULT_CUTOUT
 from photio_prep.errors import ModelUnavailable, NoProduct
-from photio_prep.geometry import Size
+from photio_prep.geometry import Recommended, Size
 from photio_prep.types import Photo
 
 
@@ -36,85 +36,83 @@ def sizes(what: str | None, model: str, mask: Path | None, margin: str, talk: Ta
     many it would see with `prepare --reframe`.
     """
     framing = Framing.of(margin)
-    source = _source(what) if what else None
+    source = _parse_source(what) if what else None
     if source is None:
-        for each in geometry.offered(undocumented=True):
-            facts = {"tag": each.tag, "ratio": each.ratio, "size": list(each.size), "documented": each.documented}
+        for offer in geometry.offered(undocumented=True):
             if talk.as_json:
-                talk.line(facts)
+                talk.line(_size_record(offer))
             else:
-                talk.out(f"   {each.tag:<26} {each.ratio:>5}  {each.size!s:>9}")
+                talk.out(f"   {offer.tag:<26} {offer.ratio:>5}  {offer.size!s:>9}")
         return talk.exit_code
     size = source.size if isinstance(source, Photo) else source
-    product = _product(source, model, mask, talk) if isinstance(source, Photo) else None
-    found = advice(size, product, framing)
+    product = _find_product(source, model, mask, talk) if isinstance(source, Photo) else None
+    advices = advice(size, product, framing)
     if not talk.as_json and product:
         talk.out(f"   {'':<26} {'':>5}  {'':>9}  {'the whole photo':<39}  --reframe")
-    for one in found:
-        _told(one, talk)
-    _why(size, found, talk)
+    for line in advices:
+        _print_advice(line, talk)
+    _print_reasons(size, advices, talk)
     return talk.exit_code
 
 
-def _told(each: Advice, talk: Talk) -> None:
-    size, way = each.size, each.way
+def _size_record(size: Recommended) -> dict[str, Any]:
+    return {"tag": size.tag, "ratio": size.ratio, "size": list(size.size), "documented": size.documented}
+
+
+def _print_advice(line: Advice, talk: Talk) -> None:
+    size, placement, reframed = line.size, line.way, line.reframed
     if talk.as_json:
-        facts: dict[str, Any] = {"tag": size.tag, "ratio": size.ratio, "size": list(size.size)}
-        facts |= {"documented": size.documented, "scale": way.scale, "used": way.used, "padding": each.padding}
-        facts |= {"box": list(way.box), "chosen": each.chosen, "product": each.product}
-        again = each.reframed
-        new = {"crop": list(again.source), "scale": again.scale, "product": each.reframed_product} if again else None
-        talk.line({**facts, "reframed": new, "gain": each.gain})
+        record = _size_record(size) | {"scale": placement.scale, "used": placement.used, "padding": line.padding}
+        record |= {"box": list(placement.box), "chosen": line.chosen, "product": line.product, "reframed": None}
+        if reframed:
+            crop = {"crop": list(reframed.source), "scale": reframed.scale, "product": line.reframed_product}
+            record["reframed"] = crop
+        talk.line({**record, "gain": line.gain})
         return
-    told = f"padding {each.padding:6.1%}, scaled by {way.scale:.3f}"
-    if each.reframed and each.reframed_product is not None and each.product is not None:
-        told += f", {each.product:>7,} px  {each.reframed_product:>7,} px of the product"
-        told += f" ({each.gain or 0:.1f}x), scaled by {each.reframed.scale:.3f}"
-    talk.out(f"{'->' if each.chosen else '  '} {size.tag:<26} {size.ratio:>5}  {size.size!s:>9}  {told}")
+    text = f"padding {line.padding:6.1%}, scaled by {placement.scale:.3f}"
+    if reframed and line.reframed_product is not None and line.product is not None:
+        text += f", {line.product:>7,} px  {line.reframed_product:>7,} px of the product"
+        text += f" ({line.gain or 0:.1f}x), scaled by {reframed.scale:.3f}"
+    talk.out(f"{'->' if line.chosen else '  '} {size.tag:<26} {size.ratio:>5}  {size.size!s:>9}  {text}")
 
 
-def _why(source: Size, found: tuple[Advice, ...], talk: Talk) -> None:
-    chosen = next(each for each in found if each.chosen)
+def _print_reasons(source: Size, advices: tuple[Advice, ...], talk: Talk) -> None:
+    chosen = next(line for line in advices if line.chosen)
     ratio, own = source.width / source.height, chosen.size.size.width / chosen.size.size.height
     talk.say(f"{source} has the ratio {ratio:.3f}; the nearest is {chosen.size.tag} with {own:.3f}")
     best = geometry.snap(source, geometry.offered(undocumented=True))
     if best != chosen.size:
         used = geometry.place(source, best.size).used
         talk.say(f"--size {best.size} would fit better ({used:.1%}), but Photio does not list it")
-    again = [each for each in found if each.reframed_product is not None and each.size.documented]
-    if again and chosen.product:
-        most = max(again, key=lambda each: each.reframed_product or 0)
+    reframed = [line for line in advices if line.reframed_product is not None and line.size.documented]
+    if reframed and chosen.product:
+        most = max(reframed, key=lambda line: line.reframed_product or 0)
         times = (most.reframed_product or 0) / chosen.product
         talk.say(
             f"--reframe --size {most.size.size} would show the generator {times:.1f} times as many pixels of the"
             f" product; the final would be {most.reframed.source if most.reframed else ''}"
         )
         if most.reframed and most.reframed.scale > 1:
-            talk.say(
-                f"of these, {most.reframed.scale**2:.1f} for each of the photo's: more than the photo has is no gain"
-            )
+            talk.say(f"{most.reframed.scale**2:.1f} for each pixel of the photo: above 1 the product gains no detail")
 
 
-def _product(photo: Photo, model: str, mask: Path | None, talk: Talk) -> Product | None:
+def _find_product(photo: Photo, model: str, mask: Path | None, talk: Talk) -> Product | None:
+    from photio_prep.cutout import reframe
     from photio_prep.cutout.models.registry import get_model
-    from photio_prep.cutout.reframe import found
     from photio_prep.intake.load import load
 
-    drawn = load(mask, limits=settings.limits()).image if mask else None
+    user_mask = load(mask, limits=settings.limits()).image if mask else None
     try:
-        cutout = found(photo, get_model(model), mask=drawn, alpha="auto", options=DEFAULT_CUTOUT)
-    except ModelUnavailable as error:
-        talk.say(f"what the generator sees of the product is not told: {error}")
-        return None
-    except NoProduct as error:
-        talk.say(f"what the generator sees of the product is not told: {error.found}")
+        cutout = reframe.found(photo, get_model(model), mask=user_mask, alpha="auto", options=DEFAULT_CUTOUT)
+    except (ModelUnavailable, NoProduct) as error:
+        talk.say(f"no product estimate: {error.found if isinstance(error, NoProduct) else error}")
         return None
     return product_of(cutout, photo.size)
 
 
-def _source(what: str) -> Photo | Size:
-    if found := re.fullmatch(r"(\d{1,6})[x×](\d{1,6})", what):
-        size = Size(int(found[1]), int(found[2]))
+def _parse_source(what: str) -> Photo | Size:
+    if match := re.fullmatch(r"(\d{1,6})[x×](\d{1,6})", what):
+        size = Size(int(match[1]), int(match[2]))
         if min(size) > 0:
             return size
     from photio_prep.intake.load import load

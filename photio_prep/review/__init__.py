@@ -1,10 +1,10 @@
-"""The review page: look before you pay, look before you publish.
+"""The static review page: photos, requests and results, to approve or reject.
 
-rows.py       order folders -> what is known of each photo, worst first
-pictures.py   where their pictures lie; small ones and answers are made
-build.py      rows -> one static HTML file, from template/
-sheet.py      rows -> numbered contact sheets
-decisions.py  what the user decided in the page, as `generate --approved` obeys it
+entries.py        order folders -> one entry for each photo, the most urgent first
+thumbnails.py     entry -> paths of its pictures; makes thumbnails and decoded answers
+html.py           entries -> one static HTML file, from template/
+contact_sheet.py  entries -> numbered contact sheets
+decisions.py      decisions.json, which the page saves and `generate --approved` reads
 """
 
 import os
@@ -29,54 +29,56 @@ def write_review(
     price: float | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """The path of a static page that shows what will be, or was, sent for each order, and what came of it.
+    """Write the static review page of orders and return its path.
 
-    Small pictures for it lie in `review-files` beside it; all is made from the order folders and may be deleted.
+    Its thumbnails go to `review-files` beside it. Everything is derived from the order folders and may be deleted.
 
     Args:
         orders: An output folder, its `orders` folder, one order's folder, or orders that have folders.
-        output: Where the page goes; None is `review.html` in the output folder, `review-<digits>.html` for one order.
-        embed: Small copies of all pictures lie in the page itself, which then is one file to send.
-        price: Of one call, for the page's costs.
-        overwrite: Replace a file that is no review page.
+        output: Path of the page; None is `review.html` in the output folder, `review-<digits>.html` for one order.
+        embed: Embed small copies of all pictures, so that the page is one file.
+        price: Price per call.
+        overwrite: Replace a file that is not a review page.
 
     Raises:
         UsageError: There is no order, or there are too many for one file.
-        OutputExists: A file that is no review page lies there.
+        OutputExists: The path has a file that is not a review page.
         StorageFailed: The page cannot be written.
     """
-    named = _named(orders)
-    found = entries.rows(named)
-    alone = isinstance(named, Path) and found[0].folder == named
-    name = f"review-{found[0].folder.name[:8]}.html" if alone else NAME
-    place = Path(output) if output is not None else entries.home(found[0].folder) / name
-    if place.is_dir():
-        raise UsageError("a folder lies where the page would go", "Name a file with -o", subject=str(place))
-    own_files.refuse_foreign(place, overwrite=overwrite)
-    with tempfile.TemporaryDirectory() as nowhere:
-        seen = thumbnails.pictures(found, Path(nowhere) if embed else None)
-        files.write_whole(place, html.page(found, seen, place, embed=embed, price=price))
-    return place
+    source = _parse_orders(orders)
+    listed = entries.load_entries(source)
+    folder = listed[0].folder
+    name = f"review-{folder.name[:8]}.html" if isinstance(source, Path) and source == folder else NAME
+    path = Path(output) if output is not None else entries.output_root(folder) / name
+    if path.is_dir():
+        raise UsageError("the page's path is a folder", "Name a file with -o", subject=str(path))
+    own_files.refuse_foreign(path, overwrite=overwrite)
+    with tempfile.TemporaryDirectory() as scratch:
+        pictures = thumbnails.collect_pictures(listed, Path(scratch) if embed else None)
+        files.write_whole(path, html.render_page(listed, pictures, path, embed=embed, price=price))
+    return path
 
 
 def write_contact_sheets(
     orders: str | os.PathLike[str] | Iterable[Order], output: str | os.PathLike[str], *, overwrite: bool = False
 ) -> list[Path]:
-    """The paths of PNG files that show each photo small, with its number in the page, its name, state and flags.
+    """Write PNG sheets with each photo's thumbnail, number in the page, name, state and flags; return their paths.
 
     Args:
-        orders: As in `review`.
-        output: The first sheet; where one does not hold all, `<name>-2.png` and so on lie beside it.
-        overwrite: Replace files that are no contact sheets.
+        orders: As in `write_review`.
+        output: The first sheet; further ones are `<name>-2.png` and so on beside it.
+        overwrite: Replace files that are not contact sheets.
 
     Raises:
         UsageError: There is no order.
-        OutputExists: A file that is no contact sheet lies there; none is written.
+        OutputExists: A sheet's path has another file; none is written.
         StorageFailed: They cannot be written.
     """
-    found = entries.rows(_named(orders))
-    return contact_sheet.sheets(found, list(thumbnails.pictures(found)), Path(output), overwrite=overwrite)
+    listed = entries.load_entries(_parse_orders(orders))
+    return contact_sheet.write_sheets(
+        listed, list(thumbnails.collect_pictures(listed)), Path(output), overwrite=overwrite
+    )
 
 
-def _named(orders: str | os.PathLike[str] | Iterable[Order]) -> Path | list[Order]:
+def _parse_orders(orders: str | os.PathLike[str] | Iterable[Order]) -> Path | list[Order]:
     return Path(orders) if isinstance(orders, (str, os.PathLike)) else list(orders)

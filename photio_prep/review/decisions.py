@@ -1,4 +1,4 @@
-"""decisions.json -> which orders the user approved."""
+"""decisions.json -> the orders that the user approved."""
 
 import json
 import re
@@ -17,13 +17,13 @@ SCHEMA = 1
 _MEMBERS = {"schema", "approved", "rejected"}
 _KEY = re.compile(r"[0-9a-f]{64}")
 # Half a million orders.
-_LONGEST = 64 * 2**20
-_AGAIN = "Save it again from the review page"
-_NAMED = 5
+_MAX_BYTES = 64 * 2**20
+_FIX = "Save it again from the review page"
+_MAX_LISTED = 5
 
 
-class Word(StrEnum):
-    """What the user said of an order."""
+class Decision(StrEnum):
+    """What the user decided about an order."""
 
     APPROVED = "approved"
     REJECTED = "rejected"
@@ -32,117 +32,117 @@ class Word(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """Keys of orders, and what those orders ask for, whoever is asked."""
+    """Keys of orders, and the contents of their requests (canvas, words, seed, URL), whatever the endpoint."""
 
     approved: frozenset[str]
     rejected: frozenset[str]
-    wanted: frozenset[str] = frozenset()
-    unwanted: frozenset[str] = frozenset()
+    approved_requests: frozenset[str] = frozenset()
+    rejected_requests: frozenset[str] = frozenset()
 
-    def word(self, order: Order, old: Order) -> Word:
-        """What the user said of `order`, which was made of `old` or is it.
+    def decide(self, order: Order, old: Order) -> Decision:
+        """Return the decision about `order`, which is `old` or was made of it with new words or another endpoint.
 
-        An order is the one that was looked at; the same with words given only now; or the same asked of somebody else:
-        who approves what the sandbox made approves the order that asks Photio for it.
+        The same request to another endpoint shares its decision: approving an order of the sandbox approves the order
+        that sends it to Photio.
         """
-        keys, asked = {order.key, old.key}, {_asked(order), _asked(old)}
+        keys, requests = {order.key, old.key}, {_request_of(order), _request_of(old)}
         if keys & self.rejected:
-            return Word.REJECTED
+            return Decision.REJECTED
         if keys & self.approved:
-            return Word.APPROVED
-        return Word.REJECTED if asked & self.unwanted else Word.APPROVED if asked & self.wanted else Word.UNDECIDED
+            return Decision.APPROVED
+        if requests & self.rejected_requests:
+            return Decision.REJECTED
+        return Decision.APPROVED if requests & self.approved_requests else Decision.UNDECIDED
 
 
-def read(path: Path, folders: Iterable[Path]) -> tuple[Decisions, list[str]]:
-    """The decisions in `path` about the orders in `folders` and beside them; and rejected keys that are not there.
+def load_decisions(path: Path, folders: Iterable[Path]) -> tuple[Decisions, list[str]]:
+    """Return the decisions in `path` about the orders in and beside `folders`, and rejected keys without an order.
 
     Raises:
-        UsageError: The file is not as the page writes it, or approves an order that is not there.
+        UsageError: The file is malformed, or approves an order that does not exist.
     """
-    approved, rejected = _parsed(path)
-    wishes = _wishes({each.parent for each in folders})
-    if missing := sorted(approved - wishes.keys()):
+    approved, rejected = _parse(path)
+    requests = _load_requests({folder.parent for folder in folders})
+    if missing := sorted(approved - requests.keys()):
         raise UsageError(
-            f"it approves {_listed(missing)}, which {'is' if len(missing) == 1 else 'are'} not there",
+            f"it approves {_list_keys(missing)}, which {'does' if len(missing) == 1 else 'do'} not exist",
             "Name the output folder that the page was made of, or save it again from a new page",
             subject=str(path),
         )
-    told = (frozenset(wishes[key] for key in keys if key in wishes) for keys in (approved, rejected))
-    return Decisions(approved, rejected, *told), sorted(rejected - wishes.keys())
+    contents = (frozenset(requests[key] for key in keys if key in requests) for keys in (approved, rejected))
+    return Decisions(approved, rejected, *contents), sorted(rejected - requests.keys())
 
 
-def _listed(keys: list[str]) -> str:
-    more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
-    return f"{'order' if len(keys) == 1 else 'orders'} {', '.join(each[:32] for each in keys[:_NAMED])}{more}"
+def _list_keys(keys: list[str]) -> str:
+    more = f" and {len(keys) - _MAX_LISTED} more" if len(keys) > _MAX_LISTED else ""
+    return f"{'order' if len(keys) == 1 else 'orders'} {', '.join(key[:32] for key in keys[:_MAX_LISTED])}{more}"
 
 
-def _parsed(path: Path) -> tuple[frozenset[str], frozenset[str]]:
+def _parse(path: Path) -> tuple[frozenset[str], frozenset[str]]:
     try:
-        found = json.loads(files.read_input(path, _LONGEST), object_pairs_hook=_no_twins, parse_constant=_no_constant)
+        text = files.read_input(path, _MAX_BYTES)
     except PhotoRefused as error:
         raise UsageError(error.found, error.fix, subject=str(path)) from None
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"not the JSON of decisions ({str(error)[:120]})", _AGAIN, subject=str(path)) from None
-
     try:
-        return _checked(found)
+        record = json.loads(text, object_pairs_hook=_unique_names, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"not the JSON of decisions ({str(error)[:120]})", _FIX, subject=str(path)) from None
+    try:
+        return _check_record(record)
     except ValueError as error:
-        raise UsageError(str(error), _AGAIN, subject=str(path)) from None
+        raise UsageError(str(error), _FIX, subject=str(path)) from None
 
 
-def _checked(found: object) -> tuple[frozenset[str], frozenset[str]]:
-    """The two sets of keys; ValueError says what else was found."""
-    if not isinstance(found, dict) or set(found) != _MEMBERS:
-        names = ", ".join(sorted(map(str, found))) if isinstance(found, dict) else type(found).__name__
+def _check_record(record: object) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the approved and the rejected keys; raise ValueError for anything else."""
+    if not isinstance(record, dict) or set(record) != _MEMBERS:
+        names = ", ".join(sorted(map(str, record))) if isinstance(record, dict) else type(record).__name__
         raise ValueError(f"decisions hold schema, approved and rejected; this holds {names[:120] or 'nothing'}")
-    if type(found["schema"]) is not int or found["schema"] != SCHEMA:
-        raise ValueError(f"decisions of schema {str(found['schema'])[:20]}, this version reads {SCHEMA}")
-    approved, rejected = (_keys(name, found[name]) for name in ("approved", "rejected"))
+    if type(record["schema"]) is not int or record["schema"] != SCHEMA:
+        raise ValueError(f"decisions of schema {str(record['schema'])[:20]}, this version reads {SCHEMA}")
+    approved, rejected = (_check_keys(name, record[name]) for name in ("approved", "rejected"))
     if both := sorted(approved & rejected):
-        raise ValueError(f"it both approves and rejects {_listed(both)}")
+        raise ValueError(f"it both approves and rejects {_list_keys(both)}")
     return approved, rejected
 
 
-def _keys(name: str, told: object) -> frozenset[str]:
-    if not isinstance(told, list):
-        raise ValueError(f"{name} is no list")  # noqa: TRY004  of the file, not of ours
-    for each in told:
-        if not isinstance(each, str) or not _KEY.fullmatch(each):
-            raise ValueError(f"{name} holds {str(each)[:70]!r}, which is no key of an order (64 of 0-9 and a-f)")
-    if len(set(told)) != len(told):
+def _check_keys(name: str, keys: object) -> frozenset[str]:
+    if not isinstance(keys, list):
+        raise ValueError(f"{name} is not a list")  # noqa: TRY004  of the file, not of ours
+    for key in keys:
+        if not isinstance(key, str) or not _KEY.fullmatch(key):
+            raise ValueError(f"{name} holds {str(key)[:70]!r}, which is not an order key (64 digits of 0-9 and a-f)")
+    if len(set(keys)) != len(keys):
         raise ValueError(f"{name} holds a key twice")
-    return frozenset(told)
+    return frozenset(keys)
 
 
-def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice in it")
-    return found
+def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) != len(pairs):
+        raise ValueError("a name occurs twice")
+    return record
 
 
-def _no_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no JSON")
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not JSON")
 
 
-def _asked(order: Order) -> str:
+def _request_of(order: Order) -> str:
     sent = order.request
-    return _wish([sent.canvas.digest, sent.description, sent.negative_prompt, sent.seed, sent.image_url])
+    return json.dumps([sent.canvas.digest, sent.description, sent.negative_prompt, sent.seed, sent.image_url])
 
 
-def _wish(asked: list[object]) -> str:
-    return json.dumps(asked)
-
-
-def _wishes(roots: set[Path]) -> dict[str, str]:
-    """What each order below `roots` asks for, by its key."""
-    found: dict[str, str] = {}
+def _load_requests(roots: set[Path]) -> dict[str, str]:
+    """Return the request content of each order below `roots`, by its key; damaged orders are left out."""
+    requests: dict[str, str] = {}
     for root in roots:
         for path in root.glob("*/order.json"):
             try:
-                plan = records.read(path)
+                record = records.read(path)
                 names = ("description", "negative_prompt", "seed", "image_url")
-                found[str(plan["key"])] = _wish([plan["canvas"]["sha256"], *(plan[name] for name in names)])
+                content = [record["canvas"]["sha256"], *(record[name] for name in names)]
+                requests[str(record["key"])] = json.dumps(content)
             except (PhotioError, KeyError, TypeError):
-                continue  # a damaged order is named by whoever reads it for its own sake
-    return found
+                continue
+    return requests

@@ -1,20 +1,19 @@
-"""Order folders -> the rows of the review page: what is known of each photo, worst first.
+"""Order folders -> the entries of the review page, one for each photo, the most urgent first.
 
-A folder may have been edited, or come from somebody else: whatever is not as this tool writes it makes a row that says
-so, and every text stays a text.
+Order folders are untrusted: one that differs from what photio-prep writes becomes an entry that names the fault.
 """
 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.geometry import Placement, snap
 from photio_prep.intake.url_guard import shown
-from photio_prep.orders import record_checks, selection
-from photio_prep.orders import records as facts
+from photio_prep.orders import record_checks, records, selection
 from photio_prep.orders import state as states
 from photio_prep.orders.preflight import image_url_note
 from photio_prep.orders.state import State
@@ -22,18 +21,18 @@ from photio_prep.orders.store import SANDBOX, Order, below
 from photio_prep.quality import Judgement, Verdict, judgement
 from photio_prep.system import files
 
-# What a row may be filtered by besides its state; the gate's reasons come by their own names.
-DAMAGED, REHEARSED, ALTERED, WARNED = "damaged", "sandbox", "drift", "warning"
 _LONGEST = 4000  # letters of one text: a server's error, a scene description
 _KEY = re.compile(r"[0-9a-f]{64}")
+_STATE_SEVERITY = {None: 9, State.UNKNOWN: 8, State.PAID_UNUSABLE: 7, State.REJECTED: 6}
+_VERDICT_SEVERITY = {Verdict.STOP: 5, Verdict.WARN: 3}
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One photo of one order. `state` is None for an order that cannot be read; `why` then says what was found.
+class ReviewEntry:
+    """One photo of one order. `state` is None for a damaged order; `why` then names the fault.
 
-    `photo` is the photo's twelve digits, `output` the place of its final, `final` where it was put.
-    `measured` are further facts about the final, as names and values.
+    `photo` is the first twelve digits of the photo's digest, `output` the final's name, `final` its path when it was
+    written, `measured` pairs of name and value about the final.
     """
 
     folder: Path
@@ -67,42 +66,40 @@ class Row:
 
     @property
     def sandbox(self) -> bool:
-        """Whether it never cost anything, and never will."""
+        """Whether the order belongs to the free sandbox."""
         return self.endpoint == SANDBOX
 
     @property
     def billed(self) -> int:
-        """How many calls were surely billed."""
+        """Number of calls that were billed for certain."""
         return 0 if self.sandbox else (self.state in states.BILLED) + self.paid_attempts
 
     @property
     def perhaps(self) -> int:
-        """How many calls were perhaps billed."""
+        """Number of calls that were perhaps billed."""
         return 0 if self.sandbox else (self.state in (State.UNKNOWN, State.CLAIMED)) + self.attempts
 
     @property
     def tag(self) -> str:
-        """The name of the size that is sent."""
+        """Name of the recommended size that is sent."""
         return snap(self.placement.canvas).tag if self.placement else ""
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """What it may be filtered by, the worst first."""
-        found = [each.name for each in self.gate.reasons] if self.gate else []
-        marks = {DAMAGED: self.state is None, ALTERED: self.altered, WARNED: bool(self.warnings)}
-        return (*(name for name, is_so in marks.items() if is_so), *found, *([REHEARSED] if self.sandbox else []))
+        """What the page can filter by besides the state, the worst first; the gate's reasons by their names."""
+        marks = {"damaged": self.state is None, "drift": self.altered, "warning": bool(self.warnings)}
+        reasons = [reason.name for reason in self.gate.reasons] if self.gate else []
+        return (*(name for name, is_set in marks.items() if is_set), *reasons, *(["sandbox"] if self.sandbox else []))
 
     @property
-    def badness(self) -> int:
-        """How soon somebody should look at it: 0 for nothing to see."""
-        verdict = self.gate.verdict if self.gate else Verdict.OK
-        judged = {Verdict.STOP: 5, Verdict.WARN: 3}.get(verdict, 0)
-        ended = {None: 9, State.UNKNOWN: 8, State.PAID_UNUSABLE: 7, State.REJECTED: 6}.get(self.state, 0)
-        return max(ended, judged, 4 if self.altered else 0, 1 if self.warnings else 0)
+    def severity(self) -> int:
+        """How urgently the user should look at it, from 0 (not at all) to 9."""
+        gate = _VERDICT_SEVERITY.get(self.gate.verdict, 0) if self.gate else 0
+        return max(_STATE_SEVERITY.get(self.state, 0), gate, 4 if self.altered else 0, 1 if self.warnings else 0)
 
 
-def rows(orders: Path | Iterable[Order]) -> list[Row]:
-    """A row for each photo of each order, worst first; an order that went on as another is left to that one.
+def load_entries(orders: Path | Iterable[Order]) -> list[ReviewEntry]:
+    """Return an entry for each photo of each order, the most urgent first; superseded orders only when named.
 
     Args:
         orders: An output folder, its `orders` folder, one order's folder, or orders that have folders.
@@ -110,118 +107,113 @@ def rows(orders: Path | Iterable[Order]) -> list[Row]:
     Raises:
         UsageError: There is none.
     """
+    subject = ""
     if isinstance(orders, Path):
-        named = below(orders)
-        folders = [each for each in named if _shown(each)] if named != [orders] else named
+        subject, folders = str(orders), below(orders)
+        if folders != [orders]:
+            folders = [folder for folder in folders if not _is_superseded(folder)]
     else:
-        folders = [each.folder for each in orders if each.folder is not None]
+        folders = [order.folder for order in orders if order.folder is not None]
     if not folders:
-        raise UsageError("no order lies there", "Name an output folder: run `prepare` first", subject=_told(orders))
-    found = [row for each in dict.fromkeys(folders) for row in _of(each)]
-    return sorted(found, key=lambda row: (-row.badness, -len(row.flags), row.source, row.folder.name))
+        raise UsageError("no orders found", "Name an output folder: run `prepare` first", subject=subject)
+    entries = [entry for folder in dict.fromkeys(folders) for entry in _read_order(folder)]
+    return sorted(entries, key=lambda entry: (-entry.severity, -len(entry.flags), entry.source, entry.folder.name))
 
 
-def _told(orders: Path | Iterable[Order]) -> str:
-    return str(orders) if isinstance(orders, Path) else ""
-
-
-def _shown(folder: Path) -> bool:
-    """Whether the order stands for itself; a damaged one does."""
+def _is_superseded(folder: Path) -> bool:
     try:
-        return not selection.went_on(folder)
+        return selection.went_on(folder)
     except PhotioError:
-        return True
+        return False  # a damaged order gets an entry
 
 
-def _of(folder: Path) -> Iterator[Row]:
+def _read_order(folder: Path) -> Iterator[ReviewEntry]:
     source = ""
     try:
-        plan, state = facts.read(folder / "order.json"), states.state(folder)
-        photos = sorted(folder.glob("photo-*.json"))
-        for each in photos or [folder / "photo-.json"]:  # no photo at all is found missing
-            seen = facts.read(each)
-            source = _text(seen["source"])
-            yield _row(folder, plan, state, each.stem.partition("-")[2], seen)
+        order, state = records.read(folder / "order.json"), states.state(folder)
+        # Without any photo record the name of a missing one gives the error.
+        for path in sorted(folder.glob("photo-*.json")) or [folder / "photo-.json"]:
+            photo = records.read(path)
+            source = _text(photo["source"])
+            yield _build_entry(folder, order, state, path.stem.partition("-")[2], photo)
     except PhotioError as error:
-        yield Row(folder, None, source or folder.name, f"{error.found}. {error.fix}")
+        yield ReviewEntry(folder, None, source or folder.name, f"{error.found}. {error.fix}")
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OSError) as error:
-        found = f"a damaged order ({type(error).__name__}: {str(error)[:80]})"
-        yield Row(folder, None, source or folder.name, f"{found}. {facts.AGAIN}")
+        fault = f"a damaged order ({type(error).__name__}: {str(error)[:80]})"
+        yield ReviewEntry(folder, None, source or folder.name, f"{fault}. {records.AGAIN}")
 
 
-def _row(folder: Path, plan: dict[str, Any], state: State, photo: str, seen: dict[str, Any]) -> Row:
-    if not _KEY.fullmatch(plan["key"]) or not plan["key"].startswith(folder.name):
+def _build_entry(
+    folder: Path, order: dict[str, Any], state: State, photo_id: str, photo: dict[str, Any]
+) -> ReviewEntry:
+    if not _KEY.fullmatch(order["key"]) or not order["key"].startswith(folder.name):
         raise ValueError("its key is not that of its folder")
-    way = seen["placement"]
-    placement = record_checks.placement(way)
-    judged = facts.read_if_there(folder / f"gate-{photo}.json")
-    ended = states.read_outcome(folder) or {}
-    mark = facts.read_if_there(folder / f"finished-{photo}.json") or {}
-    measured, altered = _measured(folder, photo)
-    url = None if plan.get("image_url") is None else _text(plan["image_url"])
-    dead = states.DIED if state is State.UNKNOWN else ""
-    return Row(
+    gate = records.read_if_there(folder / f"gate-{photo_id}.json")
+    outcome = states.read_outcome(folder) or {}
+    finished = records.read_if_there(folder / f"finished-{photo_id}.json") or {}
+    measured, altered = _read_measures(folder, photo_id)
+    url = None if order.get("image_url") is None else _text(order["image_url"])
+    died = states.DIED if state is State.UNKNOWN else ""
+    return ReviewEntry(
         folder=folder,
         state=state,
-        source=_text(seen["source"]),
-        why=_text(ended.get("why", dead)),
-        key=plan["key"],
-        photo=photo,
-        digest=_text(seen["sha256"]),
-        format=_text(seen["format"]),
-        output=_text(seen["output"]),
-        endpoint=_text(plan["endpoint"]),
-        model=_text(plan["model"]),
-        device=_text(plan.get("device", "")),
-        description=_text(plan["description"]),
-        negative_prompt=None if plan["negative_prompt"] is None else _text(plan["negative_prompt"]),
-        seed=int(plan["seed"]),
-        seed_drawn=bool(plan["seed_drawn"]),
-        created=_text(plan.get("created", "")),
-        placement=placement,
-        gate=None if judged is None else judgement(judged),
-        warnings=tuple(filter(None, (image_url_note(url), *(_text(each) for each in seen["warnings"])))),
+        source=_text(photo["source"]),
+        why=_text(outcome.get("why", died)),
+        key=order["key"],
+        photo=photo_id,
+        digest=_text(photo["sha256"]),
+        format=_text(photo["format"]),
+        output=_text(photo["output"]),
+        endpoint=_text(order["endpoint"]),
+        model=_text(order["model"]),
+        device=_text(order.get("device", "")),
+        description=_text(order["description"]),
+        negative_prompt=None if order["negative_prompt"] is None else _text(order["negative_prompt"]),
+        seed=int(order["seed"]),
+        seed_drawn=bool(order["seed_drawn"]),
+        created=_text(order.get("created", "")),
+        placement=record_checks.placement(photo["placement"]),
+        gate=None if gate is None else judgement(gate),
+        warnings=tuple(filter(None, (image_url_note(url), *map(_text, photo["warnings"])))),
         image_url=shown(url) if url else "",
-        lost=ended.get("resolved") == "lost",
+        lost=outcome.get("resolved") == "lost",
         attempts=states.resolved(folder),
         paid_attempts=states.paid_attempts(folder),
-        final=_text(mark.get("path", "")),
-        final_digest=_text(mark.get("sha256", "")),
+        final=_text(finished.get("path", "")),
+        final_digest=_text(finished.get("sha256", "")),
         measured=measured,
         altered=altered,
     )
 
 
-def _measured(folder: Path, photo: str) -> tuple[tuple[tuple[str, str], ...], bool]:
-    """What is recorded of how the product was changed, and of the final; and whether the change is one to see."""
-    found: list[tuple[str, str]] = []
+def _read_measures(folder: Path, photo_id: str) -> tuple[tuple[tuple[str, str], ...], bool]:
+    """Return the recorded drift and proof as pairs of name and value, and whether the drift is visible (score > 1)."""
+    measures: list[tuple[str, str]] = []
     altered = False
-    for name in ("drift.json", f"drift-{photo}.json", f"proof-{photo}.json"):
+    for name in ("drift.json", f"drift-{photo_id}.json", f"proof-{photo_id}.json"):
         kind = name[:5]
-        said = facts.read_if_there(folder / name) or {}
-        score = said.get("score")
+        record = records.read_if_there(folder / name) or {}
+        score = record.get("score")
         altered |= kind == "drift" and isinstance(score, (int, float)) and score > 1
-        for about, value in said.items():
+        for field, value in record.items():
             if isinstance(value, (str, int, float)) and value != "":
-                told = f"{value:.4g}" if isinstance(value, float) else _text(value)
-                found.append((kind if about == "sentence" else _text(about).replace("_", " "), told))
-    return tuple(found), altered
+                text = f"{value:.4g}" if isinstance(value, float) else _text(value)
+                measures.append((kind if field == "sentence" else _text(field).replace("_", " "), text))
+    return tuple(measures), altered
 
 
 def _text(value: object) -> str:
     return str(value)[:_LONGEST]
 
 
-def home(order: Path) -> Path:
-    """The output folder of an order's folder: the one in which `orders` lies, or the one that holds orders itself."""
-    root = order.parent
+def output_root(folder: Path) -> Path:
+    """Return the output folder of an order's folder: the parent of `orders`, or the folder that holds the orders."""
+    root = folder.parent
     return root.parent if root.name == "orders" or root.resolve().name == "orders" else root
 
 
 def digest_is(path: Path, digest: str, limit: int) -> bool:
-    """Whether the photo at `path` is still the one that the order was made from."""
-    from hashlib import sha256
-
+    """Whether the file at `path`, of up to `limit` bytes, has this SHA-256."""
     try:
         return sha256(files.read_input(path, limit)).hexdigest() == digest
     except PhotioError:

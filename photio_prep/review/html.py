@@ -1,7 +1,7 @@
-"""Rows -> the review page: one static HTML file that talks to nobody.
+"""Entries -> the review page: one static HTML file without network access.
 
-Whatever a photo, a name, a server or an edited folder says reaches the page as JSON only, and the page's scripts make
-nothing but text of it. Its policy allows the two texts below by their digests, and pictures; nothing else, and no net.
+Untrusted text (file names, server messages, edited records) reaches the page as JSON only, and its scripts insert it as
+text. The page's Content-Security-Policy allows its style and its script by their digests, and pictures; nothing else.
 """
 
 import base64
@@ -25,8 +25,8 @@ from PIL import Image
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.imaging.limits import DEFAULT_LIMITS
 from photio_prep.orders.state import State
-from photio_prep.review.entries import Row, home
-from photio_prep.review.thumbnails import Pictures, read
+from photio_prep.review.entries import ReviewEntry, output_root
+from photio_prep.review.thumbnails import Pictures, read_picture
 from photio_prep.system.text import escaped
 from photio_prep.system.threads import Pool
 
@@ -34,205 +34,204 @@ from photio_prep.system.threads import Pool
 _SIDES = ((60, 960), (200, 640), (500, 400), (1000, 280))
 _WORKERS = 4
 _GUARD = threading.Lock()
-# What no two rows have in common.
+# Fields that differ in every row.
 _OWN = frozenset({"n", "key", "name", "folder", "seed", "pictures", "figures", "here"})
 _NAMES = ("photo", "shown", "overlay", "cutout", "canvas", "answer", "final", "drift", "thumb")
 
 
-def page(
-    found: list[Row],
+def render_page(
+    entries: list[ReviewEntry],
     pictures: Iterable[Pictures],
-    place: Path,
+    path: Path,
     *,
     embed: bool = False,
     price: float | None = None,
 ) -> bytes:
-    """The whole page.
+    """Return the HTML of the page.
 
     Args:
-        found: The rows, in the order in which they are numbered.
-        pictures: Those of each row.
-        place: Where the page will lie: its pictures are named from there.
-        embed: Small copies of all pictures lie in the page itself.
-        price: Of one call.
+        entries: In the order of their numbers.
+        pictures: Those of each entry.
+        path: The page's path: the URLs of pictures are relative to it.
+        embed: Embed small copies of all pictures in the page.
+        price: Price per call.
 
     Raises:
         UsageError: More photos than fit into one file.
     """
-    side = _side(len(found)) if embed else None
+    side = _embedded_side(len(entries)) if embed else None
 
-    def say(each: tuple[int, Row, Pictures]) -> dict[str, Any]:
-        number, row, seen = each
-        return _told(number, row, seen, place, side, price)
+    def build_row(numbered: tuple[int, ReviewEntry, Pictures]) -> dict[str, Any]:
+        return _build_row(*numbered, path, side, price)
 
     with Pool(_WORKERS, "page") as pool:
         pool.fill()
-        told = list(pool.map(say, zip(count(1), found, pictures, strict=False)))
-    root = home(found[0].folder.resolve())
-    data = {
-        **_packed(told),
-        "place": escaped(root.name),
-        "totals": totals(found, price),
-        "embedded": embed,
-    }
-    style, script = _template(".css"), f'(() => {{\n"use strict";\n{_template(".js")}}})();\n'
-    shown = "data:" if embed else "'self' file:"
+        rows = list(pool.map(build_row, zip(count(1), entries, pictures, strict=False)))
+    title = escaped(output_root(entries[0].folder.resolve()).name)
+    data = {**_pack(rows), "place": title, "totals": summarize(entries, price), "embedded": embed}
+    style, script = _read_template(".css"), f'(() => {{\n"use strict";\n{_read_template(".js")}}})();\n'
+    sources = "data:" if embed else "'self' file:"
     policy = (
-        f"default-src 'none'; img-src {shown}; style-src {_allowed(style)};"
-        f" script-src {_allowed(script)}; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; img-src {sources}; style-src {_csp_hash(style)};"
+        f" script-src {_csp_hash(script)}; base-uri 'none'; form-action 'none'"
     )
     parts = {
         "policy": policy,
-        "title": html.escape(f"Review of {escaped(root.name)}"),
+        "title": html.escape(f"Review of {title}"),
         "style": style,
         "script": script,
-        "data": _json(data),
+        "data": _dump_json(data),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _template(".html")).encode("utf-8", "replace")
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _read_template(".html")).encode("utf-8", "replace")
 
 
-def _packed(told: list[dict[str, Any]]) -> dict[str, Any]:
-    """The rows as lists, and what many of them share once: less than half the text for a browser to read."""
+def _pack(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the rows as lists, with shared values stored once: less than half the JSON."""
     shared: dict[str, int] = {}
 
-    def kept(name: str, value: object) -> object:
+    def pack(name: str, value: object) -> object:
         return value if name in _OWN else shared.setdefault(json.dumps(value), len(shared))
 
-    rows = [[kept(*each) for each in row.items()] for row in told]
-    names = list(told[0])
+    packed = [[pack(name, value) for name, value in row.items()] for row in rows]
+    names = list(rows[0])
     own = [name in _OWN for name in names]
-    return {"names": names, "own": own, "shared": [json.loads(each) for each in shared], "rows": rows}
+    return {"names": names, "own": own, "shared": [json.loads(value) for value in shared], "rows": packed}
 
 
-def totals(found: list[Row], price: float | None = None) -> str:
-    """How many photos are in which state, and what they cost, in one line."""
-    orders = {row.folder: row for row in found}.values()
-    counts = Counter(state_of(row) for row in orders)
-    paid, perhaps = sum(row.billed for row in orders), sum(row.perhaps for row in orders)
-    parts = [f"{len(found)} photos" if len(found) != 1 else "1 photo"]
+def summarize(entries: list[ReviewEntry], price: float | None = None) -> str:
+    """Return one line: photos by state, paid and perhaps billed calls."""
+    orders = {entry.folder: entry for entry in entries}.values()
+    counts = Counter(state_label(entry) for entry in orders)
+    paid, perhaps = sum(entry.billed for entry in orders), sum(entry.perhaps for entry in orders)
+    parts = [f"{len(entries)} photos" if len(entries) != 1 else "1 photo"]
     parts += [f"{number} {name}" for name, number in counts.most_common()]
     parts += [f"paid calls: {paid}" + (f" ({paid * price:.2f})" if price else "")]
     parts += [f"perhaps billed: {perhaps}"] if perhaps else []
     return " · ".join(parts)
 
 
-def state_of(row: Row) -> str:
-    """The state as people read it."""
-    if row.state is None:
+def state_label(entry: ReviewEntry) -> str:
+    """Return the state in words."""
+    if entry.state is None:
         return "damaged"
-    return "given up" if row.lost and row.state is State.UNKNOWN else row.state.replace("_", " ")
+    return "given up" if entry.lost and entry.state is State.UNKNOWN else entry.state.replace("_", " ")
 
 
-def _side(photos: int) -> int:
-    for most, side in _SIDES:
-        if photos <= most:
+def _embedded_side(photos: int) -> int:
+    for limit, side in _SIDES:
+        if photos <= limit:
             return side
-    found = f"{photos} photos are too many for one file (at most {_SIDES[-1][0]})"
-    raise UsageError(found, "Leave --embed out: the page then shows the pictures in the output folder")
+    raise UsageError(
+        f"{photos} photos are too many for one file (at most {_SIDES[-1][0]})",
+        "Leave --embed out: the page then shows the pictures in the output folder",
+    )
 
 
-def _told(number: int, row: Row, seen: Pictures, place: Path, side: int | None, price: float | None) -> dict[str, Any]:
-    """What the page knows of a row. Texts that steer (direction overrides and the like) are spelled out."""
-    here = f"{_url(row.folder, place, None)}/"
-    urls = {name: _url(path, place, side) for name in _NAMES if (path := getattr(seen, name)) is not None}
+def _build_row(
+    number: int, entry: ReviewEntry, pictures: Pictures, path: Path, side: int | None, price: float | None
+) -> dict[str, Any]:
+    """Return the page's data of an entry, with control characters in texts escaped."""
+    here = f"{_url(entry.folder, path, None)}/"
+    urls = {name: _url(file, path, side) for name in _NAMES if (file := getattr(pictures, name)) is not None}
     urls = {name: url.replace(here, "~/", 1) if url.startswith(here) else url for name, url in urls.items()}
     if side:
         urls.pop("shown" if "photo" in urls else "overlay", None)
-    way, judged = row.placement, row.gate
+    placement, gate = entry.placement, entry.gate
+    reasons, figures = (gate.reasons, gate.figures) if gate else ((), {})
     return {
         "n": number,
-        "key": row.key,
-        "name": escaped(row.source),
-        "state": state_of(row),
-        "why": escaped(row.why),
-        "flags": row.flags,
-        "sandbox": row.sandbox,
-        "provider": "sandbox" if row.sandbox else escaped(row.endpoint),
-        "folder": escaped(_relative(row.folder, place)),
+        "key": entry.key,
+        "name": escaped(entry.source),
+        "state": state_label(entry),
+        "why": escaped(entry.why),
+        "flags": entry.flags,
+        "sandbox": entry.sandbox,
+        "provider": "sandbox" if entry.sandbox else escaped(entry.endpoint),
+        "folder": escaped(_relative_path(entry.folder, path)),
         "here": here,
-        "model": escaped(row.model),
-        "device": escaped(row.device),
-        "description": escaped(row.description),
-        "negative": escaped(row.negative_prompt or ""),
-        "seed": row.seed,
-        "url": escaped(row.image_url),
-        "drawn": row.seed_drawn,
-        "created": escaped(row.created),
-        "format": escaped(row.format),
-        "tag": row.tag,
-        "cost": cost(row, price),
-        "size": list(way.source) if way else [1, 1],
-        "canvas": list(way.canvas) if way else [1, 1],
-        "box": list(way.box) if way else [0, 0, 1, 1],
-        "lost": f"{1 - way.used:.1%}" if way and way.used < 0.9995 else "",
-        "product": list(seen.product) if seen.product else None,
-        "judged": judged is not None,
+        "model": escaped(entry.model),
+        "device": escaped(entry.device),
+        "description": escaped(entry.description),
+        "negative": escaped(entry.negative_prompt or ""),
+        "seed": entry.seed,
+        "url": escaped(entry.image_url),
+        "drawn": entry.seed_drawn,
+        "created": escaped(entry.created),
+        "format": escaped(entry.format),
+        "tag": entry.tag,
+        "cost": describe_cost(entry, price),
+        "size": list(placement.source) if placement else [1, 1],
+        "canvas": list(placement.canvas) if placement else [1, 1],
+        "box": list(placement.box) if placement else [0, 0, 1, 1],
+        "lost": f"{1 - placement.used:.1%}" if placement and placement.used < 0.9995 else "",
+        "product": list(pictures.product) if pictures.product else None,
+        "judged": gate is not None,
         "reasons": [
-            {"name": escaped(each.name), "verdict": each.verdict, "text": escaped(each.text)} for each in judged.reasons
-        ]
-        if judged
-        else [],
-        "measures": [escaped(name) for name in judged.figures] if judged else [],
-        "figures": [f"{value:.4g}" for value in judged.figures.values()] if judged else [],
-        "warnings": [escaped(each) for each in row.warnings],
-        "measured": [[escaped(name), escaped(value)] for name, value in row.measured],
+            {"name": escaped(reason.name), "verdict": reason.verdict, "text": escaped(reason.text)}
+            for reason in reasons
+        ],
+        "measures": [escaped(name) for name in figures],
+        "figures": [f"{value:.4g}" for value in figures.values()],
+        "warnings": [escaped(warning) for warning in entry.warnings],
+        "measured": [[escaped(name), escaped(value)] for name, value in entry.measured],
         "pictures": urls,
     }
 
 
-def cost(row: Row, price: float | None = None) -> str:
-    """What a row cost so far, in words."""
-    if row.sandbox:
+def describe_cost(entry: ReviewEntry, price: float | None = None) -> str:
+    """Return in words what an entry's calls cost so far."""
+    if entry.sandbox:
         return "free (sandbox)"
-    worth = f" ({row.billed * price:g})" if price else ""
-    paid = "one paid call" if row.billed == 1 else f"{row.billed} paid calls"
-    parts = [f"{paid}{worth}"] if row.billed else []
-    if row.perhaps:
-        parts.append(f"{row.perhaps} {'call' if row.perhaps == 1 else 'calls'} perhaps billed")
+    amount = f" ({entry.billed * price:g})" if price else ""
+    paid = "one paid call" if entry.billed == 1 else f"{entry.billed} paid calls"
+    parts = [f"{paid}{amount}"] if entry.billed else []
+    if entry.perhaps:
+        parts.append(f"{entry.perhaps} {'call' if entry.perhaps == 1 else 'calls'} perhaps billed")
     return ", ".join(parts) or "nothing yet"
 
 
-def _relative(path: Path, place: Path) -> str:
+def _relative_path(path: Path, page: Path) -> str:
     try:
-        return os.path.relpath(path.resolve(), place.resolve().parent)
+        return os.path.relpath(path.resolve(), page.resolve().parent)
     except ValueError:  # another drive of Windows
         return str(path.resolve())
 
 
-def _url(path: Path, place: Path, side: int | None) -> str:
-    """From the page's place, with every letter that a URL could take for more than a name spelled out."""
+def _url(path: Path, page: Path, side: int | None) -> str:
+    """Return the percent-encoded URL of `path` relative to the page; with `side` a data URL of a small copy."""
     if side:
-        return _embedded(path, side)
-    told = _relative(path, place)
-    if Path(told).is_absolute():
+        return _embed(path, side)
+    relative = _relative_path(path, page)
+    if Path(relative).is_absolute():
         return path.resolve().as_uri()
-    return "./" + quote(os.fsencode(told.replace(os.sep, "/")))
+    return "./" + quote(os.fsencode(relative.replace(os.sep, "/")))
 
 
-def _embedded(path: Path, side: int) -> str:
-    """A small copy as a data URL; empty where it cannot be read."""
+def _embed(path: Path, side: int) -> str:
+    """Return a small copy as a data URL; empty where the picture cannot be read."""
     try:
-        with _GUARD:  # a photo or a final may take 150 MB while it is made small
-            image = read(path, DEFAULT_LIMITS)
+        with _GUARD:  # a photo or a final takes up to 150 MB while it is downscaled
+            image = read_picture(path, DEFAULT_LIMITS)
             image.thumbnail((side, side), Image.Resampling.BOX, reducing_gap=2)
     except (PhotioError, OSError):
         return ""
-    holder = io.BytesIO()
-    image.save(holder, "WEBP", quality=78, method=2)
-    return f"data:image/webp;base64,{base64.b64encode(holder.getvalue()).decode()}"
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=78, method=2)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def _json(facts: dict[str, Any]) -> str:
-    """JSON that no HTML parser takes for anything else, in ASCII."""
-    text = json.dumps(facts, ensure_ascii=True, separators=(",", ":"))
+def _dump_json(data: dict[str, Any]) -> str:
+    """Return ASCII JSON without characters that an HTML parser acts on."""
+    text = json.dumps(data, ensure_ascii=True, separators=(",", ":"))
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def _template(suffix: str) -> str:
-    """The template files of one kind, in the order of their names."""
-    there = sorted((resources.files("photio_prep") / "review" / "template").iterdir(), key=lambda each: each.name)
-    return "".join(each.read_text(encoding="utf-8") for each in there if each.name.endswith(suffix))
+def _read_template(suffix: str) -> str:
+    """Return the template files of one kind, joined in the order of their names."""
+    folder = resources.files("photio_prep") / "review" / "template"
+    parts = sorted(folder.iterdir(), key=lambda part: part.name)
+    return "".join(part.read_text(encoding="utf-8") for part in parts if part.name.endswith(suffix))
 
 
-def _allowed(text: str) -> str:
+def _csp_hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(sha256(text.encode()).digest()).decode()}'"

@@ -1,7 +1,7 @@
-"""A row -> where its pictures lie, and those that have to be made: a small pair for the list, the answer as a picture.
+"""Entry -> paths of its pictures; makes the before-after thumbnail and the decoded answer.
 
-What is made carries in its name what it was made from, so it is made once, and never out of date; and the mark of a
-final, so that it is never taken for a photo.
+The name of a made file holds a checksum of its sources, so it is made once and never stale; and the suffix of a final,
+so that photio-prep never takes it for a photo.
 """
 
 import io
@@ -17,7 +17,7 @@ from PIL import Image
 
 from photio_prep.api import wire
 from photio_prep.errors import PhotioError, UsageError
-from photio_prep.final.publish import place as place_of
+from photio_prep.final import publish
 from photio_prep.geometry import Box, Placement
 from photio_prep.imaging.decode import DEFAULT_LIMITS, picture
 from photio_prep.imaging.encode import SUFFIXES
@@ -25,22 +25,22 @@ from photio_prep.imaging.limits import Limits
 from photio_prep.intake.item import MARK
 from photio_prep.orders import answer_file, claims, previews
 from photio_prep.orders.record_checks import CANVAS
-from photio_prep.review.entries import Row, digest_is, home
+from photio_prep.review.entries import ReviewEntry, digest_is, output_root
 from photio_prep.system import files
 from photio_prep.system.threads import Pool
 
-# Each half of a small pair, in pixels: twice what the page shows.
+# Size of each half of a thumbnail, in pixels: twice what the page shows.
 _HALF = (144, 120)
-_MADE = re.compile(r"[0-9a-f]{32}-[0-9a-f]{8}-(?:(\d+)\.(\d+)\.(\d+)\.(\d+)-photio\.webp|answer-photio\.jpg)")
-# What every browser shows by itself, turned by its EXIF. The others are shown as the order keeps them.
-_SHOWN = frozenset({"JPEG", "PNG", "WEBP", "AVIF"})
+_NAME = re.compile(r"[0-9a-f]{32}-[0-9a-f]{8}-(?:(\d+)\.(\d+)\.(\d+)\.(\d+)-photio\.webp|answer-photio\.jpg)")
+# Formats that every browser shows, turned by their EXIF. Photos in others are shown by the order's own copy.
+_BROWSER_FORMATS = frozenset({"JPEG", "PNG", "WEBP", "AVIF"})
 _WORKERS = 4
 FILES = "review-files"
 
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """Paths of pictures, None where there is none; `product` is its box on the canvas."""
+    """Paths of an entry's pictures, None where one does not exist; `product` is the product's box on the canvas."""
 
     photo: Path | None = None
     shown: Path | None = None
@@ -54,177 +54,168 @@ class Pictures:
     product: Box | None = None
 
 
-def pictures(found: list[Row], folder: Path | None = None) -> Iterator[Pictures]:
-    """The pictures of each row.
-
-    Args:
-        found: The rows.
-        folder: Where those that have to be made lie afterwards; None is `review-files` in its output folder.
+def collect_pictures(entries: list[ReviewEntry], folder: Path | None = None) -> Iterator[Pictures]:
+    """Yield the pictures of each entry; made ones go to `folder`, by default `review-files` in its output folder.
 
     Raises:
-        StorageFailed: That cannot be written.
+        StorageFailed: That folder cannot be written.
     """
-    first = {row.folder: row for row in reversed(found) if row.state is not None}
-    places = {folder or home(each) / FILES for each in first}
-    there = {place: _there(place) for place in places}
+    first = {entry.folder: entry for entry in reversed(entries) if entry.state is not None}
+    folders = {order: folder or output_root(order) / FILES for order in first}
+    existing = {target: _list_existing(target) for target in set(folders.values())}
 
-    def make(row: Row) -> tuple[Path, ...]:
-        place = folder or home(row.folder) / FILES
-        return tuple(place / name for name in _made(row, place, there[place]))
+    def ensure(entry: ReviewEntry) -> tuple[Path, ...]:
+        target = folders[entry.folder]
+        return tuple(target / name for name in _ensure_thumbnails(entry, target, existing[target]))
 
     with Pool(_WORKERS, "page") as pool:
         pool.fill()
-        made = dict(zip(first, pool.map(make, first.values()), strict=True))
-    for row in found:
-        yield _pictures(row, made.get(row.folder, ()))
+        thumbnails = dict(zip(first, pool.map(ensure, first.values()), strict=True))
+    for entry in entries:
+        yield _find_pictures(entry, thumbnails.get(entry.folder, ()))
 
 
-def _there(place: Path) -> dict[str, list[str]]:
-    """What was made earlier, by the order."""
-    with files.storage(place):
-        files.make_folder(place)
-        refuse_link(place)
-        names = [each.name for each in os.scandir(place) if _MADE.fullmatch(each.name) and _whole(each)]
-    found: dict[str, list[str]] = {}
+def _list_existing(folder: Path) -> dict[str, list[str]]:
+    """Return the names of files made earlier, by the first 32 digits of their order's key."""
+    with files.storage(folder):
+        files.make_folder(folder)
+        raise_if_link(folder)
+        names = [file.name for file in os.scandir(folder) if _NAME.fullmatch(file.name) and _has_content(file)]
+    existing: dict[str, list[str]] = {}
     for name in sorted(names):
-        found.setdefault(name[:32], []).append(name)
-    return found
+        existing.setdefault(name[:32], []).append(name)
+    return existing
 
 
-def refuse_link(place: Path) -> None:
-    """Do nothing for a folder that lies where it seems to.
-
-    Raises:
-        UsageError: It is a link: what is made would lie elsewhere.
-    """
-    if place.is_symlink():
-        raise UsageError("a link lies where small pictures go", "Take it away", subject=str(place))
+def raise_if_link(folder: Path) -> None:
+    """Raise UsageError for a symbolic link: files would be written to another folder."""
+    if folder.is_symlink():
+        raise UsageError("the folder of thumbnails is a symbolic link", "Remove it", subject=str(folder))
 
 
-def _whole(entry: os.DirEntry[str]) -> bool:
+def _has_content(entry: os.DirEntry[str]) -> bool:
     return entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_size > 0
 
 
-def _pictures(row: Row, made: tuple[Path, ...]) -> Pictures:
-    def there(name: str) -> Path | None:
-        path = row.folder / name
+def _find_pictures(entry: ReviewEntry, thumbnails: tuple[Path, ...]) -> Pictures:
+    def find(name: str) -> Path | None:
+        path = entry.folder / name
         return path if path.is_file() and not path.is_symlink() else None
 
-    if row.state is None:
+    if entry.state is None:
         return Pictures()
-    answer = next((each for each in made if each.suffix == ".jpg"), None)
-    thumb = next((each for each in made if each.suffix == ".webp"), None)
+    thumb = next((path for path in thumbnails if path.suffix == ".webp"), None)
     return Pictures(
-        photo=_original(row),
-        shown=there(previews.PHOTO),
-        overlay=there(previews.OVERLAY),
-        cutout=there("cutout.png"),
-        canvas=there("canvas.png"),
-        answer=answer,
-        final=_final(row),
-        drift=there(f"drift-{row.photo}.png") or there("drift.png"),
+        photo=_find_original(entry),
+        shown=find(previews.PHOTO),
+        overlay=find(previews.OVERLAY),
+        cutout=find("cutout.png"),
+        canvas=find("canvas.png"),
+        answer=next((path for path in thumbnails if path.suffix == ".jpg"), None),
+        final=_find_final(entry),
+        drift=find(f"drift-{entry.photo}.png") or find("drift.png"),
         thumb=thumb,
-        product=_product(thumb),
+        product=_parse_product(thumb),
     )
 
 
-def _original(row: Row) -> Path | None:
-    """The photo itself, where it still lies at its place unchanged and a browser can show it."""
-    path = Path(row.source)
-    if row.format not in _SHOWN or "://" in row.source or not path.is_file():
+def _find_original(entry: ReviewEntry) -> Path | None:
+    """Return the photo's path if the file is unchanged and a browser can show it."""
+    path = Path(entry.source)
+    if entry.format not in _BROWSER_FORMATS or "://" in entry.source or not path.is_file():
         return None
-    return path if digest_is(path, row.digest, DEFAULT_LIMITS.file_bytes) else None
+    return path if digest_is(path, entry.digest, DEFAULT_LIMITS.file_bytes) else None
 
 
-def _final(row: Row) -> Path | None:
-    """The final: at its place in the output folder, wherever that is now, or where else it was put.
+def _find_final(entry: ReviewEntry) -> Path | None:
+    """Return the final's path: in the output folder, which may have been moved, or where it was written.
 
-    Elsewhere only the very bytes that were put there: an order's folder that somebody made up must not show, or embed,
-    a picture of ours that it names.
+    A path outside of the output folder counts only with the recorded digest: a forged order must not show or embed
+    another picture that it names.
     """
-    if not row.final:
+    if not entry.final:
         return None
-    out, there = row.folder.resolve().parent.parent, Path(row.final)
+    out, recorded = entry.folder.resolve().parent.parent, Path(entry.final)
     with suppress(UsageError):
-        here = place_of(out, row.output, f"{MARK}{there.suffix}")
-        if here.is_file() and not here.is_symlink():
-            return here
-    same = there.suffix in SUFFIXES.values() and files.own_digest(there) == row.final_digest
-    return there if same else None
+        path = publish.place(out, entry.output, f"{MARK}{recorded.suffix}")
+        if path.is_file() and not path.is_symlink():
+            return path
+    same = recorded.suffix in SUFFIXES.values() and files.own_digest(recorded) == entry.final_digest
+    return recorded if same else None
 
 
-def _product(thumb: Path | None) -> Box | None:
-    found = _MADE.fullmatch(thumb.name) if thumb else None
-    numbers = [int(each) for each in found.groups()] if found else []
+def _parse_product(thumb: Path | None) -> Box | None:
+    match = _NAME.fullmatch(thumb.name) if thumb else None
+    numbers = [int(number) for number in match.groups()] if match else []
     return Box(*numbers) if any(numbers) else None
 
 
-def _made(row: Row, place: Path, there: dict[str, list[str]]) -> list[str]:
-    """The names of what was made for an order, now or earlier."""
-    head = f"{row.key[:32]}-{_stamp(row.folder)}-"
-    old = there.get(row.key[:32], [])
-    kept = [name for name in old if name.startswith(head)]
-    if any(name.endswith(".webp") for name in kept) or row.placement is None:
-        return kept
+def _ensure_thumbnails(entry: ReviewEntry, folder: Path, existing: dict[str, list[str]]) -> list[str]:
+    """Make the files of an order that are missing or stale; return the names of all of them."""
+    head = f"{entry.key[:32]}-{_checksum_sources(entry.folder)}-"
+    old = existing.get(entry.key[:32], [])
+    current = [name for name in old if name.startswith(head)]
+    if any(name.endswith(".webp") for name in current) or entry.placement is None:
+        return current
     names = []
-    answer = _answer(row.folder, row.placement)
+    answer = _read_answer(entry.folder, entry.placement)
     if answer is not None:
         names.append(f"{head}answer-photio.jpg")
-        files.write_whole(place / names[0], _encoded(answer, "JPEG", quality=90), durable=False)
+        files.write_whole(folder / names[0], _encode(answer, "JPEG", quality=90), durable=False)
     try:
-        pair, box = _pair(row.folder, row.placement, answer)
+        pair, box = _before_after(entry.folder, entry.placement, answer)
     except (PhotioError, OSError):
-        return names  # a damaged order: its row says what is wrong
+        return names  # a damaged order: its entry names the fault
     names.append(f"{head}{'.'.join(map(str, box))}-photio.webp")
-    files.write_whole(place / names[-1], _encoded(pair, "WEBP", quality=80, method=2), durable=False)
+    files.write_whole(folder / names[-1], _encode(pair, "WEBP", quality=80, method=2), durable=False)
     for name in set(old) - set(names):
-        files.remove_quietly(place / name)
+        files.remove_quietly(folder / name)
     return names
 
 
-def _stamp(folder: Path) -> str:
-    """Eight digits that change when what pictures are made from changes."""
-    told = [str(_answer_path(folder))]
+def _checksum_sources(folder: Path) -> str:
+    """Return eight digits that change with the sources of an order's thumbnails."""
+    sources = [str(_answer_path(folder))]
     for name in (previews.PHOTO, "cutout.png", "answer.raw"):
         if (folder / name).exists():
-            found = (folder / name).stat()
-            told.append(f"{name} {found.st_size} {found.st_mtime_ns}")
-    return f"{zlib.crc32(' '.join(told).encode()):08x}"
+            status = (folder / name).stat()
+            sources.append(f"{name} {status.st_size} {status.st_mtime_ns}")
+    return f"{zlib.crc32(' '.join(sources).encode()):08x}"
 
 
 def _answer_path(folder: Path) -> Path | None:
     return answer_file.answer_path(folder, claims.read(folder / claims.NAME))
 
 
-def _answer(folder: Path, placement: Placement) -> Image.Image | None:
-    """The picture in the kept answer; None where there is no usable one."""
+def _read_answer(folder: Path, placement: Placement) -> Image.Image | None:
+    """Return the picture of the stored answer; None without a usable one."""
     try:
-        raw = _answer_path(folder)
-        return wire.answer(files.read_own(raw, wire.LONGEST_ANSWER), placement.canvas) if raw else None
+        path = _answer_path(folder)
+        return wire.answer(files.read_own(path, wire.LONGEST_ANSWER), placement.canvas) if path else None
     except (PhotioError, OSError):
         return None
 
 
-def read(path: Path, limits: Limits = CANVAS) -> Image.Image:
-    """A picture that lies in an order's folder, which anybody may have edited.
+def read_picture(path: Path, limits: Limits = CANVAS) -> Image.Image:
+    """Decode an untrusted picture, by default within the limits of a canvas.
 
     Raises:
-        PhotoRefused: It is none, or outside the limits, which are those of a canvas.
-        OSError: It is not there.
+        PhotoRefused: It is not a picture, or outside the limits.
+        OSError: It cannot be opened.
     """
     return picture(files.read_own(path, min(limits.file_bytes, files.OUTPUT)), limits).image
 
 
-def _pair(folder: Path, placement: Placement, answer: Image.Image | None) -> tuple[Image.Image, Box]:
-    """The photo, and beside it what became of it so far; and the product's box on the canvas."""
-    cutout = read(folder / "cutout.png").convert("RGBA")
-    seen = cutout.getchannel("A").point([0] * 8 + [255] * 248).getbbox() or (0, 0, 0, 0)
+def _before_after(folder: Path, placement: Placement, answer: Image.Image | None) -> tuple[Image.Image, Box]:
+    """Return the photo beside its answer, or beside its cutout without one; and the product's box on the canvas."""
+    cutout = read_picture(folder / "cutout.png").convert("RGBA")
+    extent = cutout.getchannel("A").point([0] * 8 + [255] * 248).getbbox()
     left, top = placement.box[:2]
-    product = Box(left + seen[0], top + seen[1], left + seen[2], top + seen[3]) if any(seen) else Box(0, 0, 0, 0)
+    product = Box(left + extent[0], top + extent[1], left + extent[2], top + extent[3]) if extent else Box(0, 0, 0, 0)
     if (folder / previews.PHOTO).exists():
-        photo = read(folder / previews.PHOTO).convert("RGB")
+        photo = read_picture(folder / previews.PHOTO).convert("RGB")
     else:
-        both = read(folder / previews.OVERLAY).convert("RGB")
+        both = read_picture(folder / previews.OVERLAY).convert("RGB")
         photo = both.crop((0, 0, both.width // 2, both.height))
     shrink = min(_HALF[0] / cutout.width, _HALF[1] / cutout.height)
     size = (max(round(cutout.width * shrink), 1), max(round(cutout.height * shrink), 1))
@@ -239,7 +230,7 @@ def _pair(folder: Path, placement: Placement, answer: Image.Image | None) -> tup
     return pair, product
 
 
-def _encoded(image: Image.Image, format_: str, **options: int) -> bytes:
-    holder = io.BytesIO()
-    image.save(holder, format_, **options)
-    return holder.getvalue()
+def _encode(image: Image.Image, format_: str, **options: int) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format_, **options)
+    return buffer.getvalue()

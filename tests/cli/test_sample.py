@@ -35,7 +35,7 @@ def test_it_replaces_nothing(kind: str, command: Command) -> None:
         file.symlink_to("nowhere.jpg")
     refused = command("sample")
     assert (refused.code, refused.out) == (3, "")
-    assert "sample.jpg: it exists already" in refused.err
+    assert "sample.jpg: the file exists" in refused.err
     assert not Path("nowhere.jpg").exists()
     assert kind != "file" or file.read_bytes() == b"mine"
 

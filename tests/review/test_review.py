@@ -26,8 +26,8 @@ from photio_prep.orders.state import State
 from photio_prep.quality import Judgement, Reason, Verdict
 from photio_prep.review import contact_sheet, write_contact_sheets, write_review
 from photio_prep.review import html as review_html
-from photio_prep.review.entries import Row, rows
-from photio_prep.review.thumbnails import FILES, Pictures, pictures
+from photio_prep.review.entries import ReviewEntry, load_entries
+from photio_prep.review.thumbnails import FILES, Pictures, collect_pictures
 from tests.support.batches import TINY
 from tests.support.commands import KEY
 from tests.support.hostile import HostileServer
@@ -70,7 +70,7 @@ def told(place: Path) -> dict[str, Any]:
 
 def test_a_row_says_everything_about_an_order(tmp_path: Path) -> None:
     order = planned(tmp_path / "out", seed=7, negative_prompt="blurry")
-    (row,) = rows(tmp_path / "out")
+    (row,) = load_entries(tmp_path / "out")
     assert (row.key, row.state, row.source) == (order.key, State.PLANNED, str(tmp_path / "a.png"))
     assert (row.seed, row.seed_drawn, row.description, row.negative_prompt) == (7, False, SCENE, "blurry")
     assert (row.placement, row.model, row.format) == (order.placement, "alpha", "PNG")
@@ -84,23 +84,23 @@ def test_an_order_that_went_on_is_shown_as_what_it_went_on_as(tmp_path: Path) ->
     order = planned(tmp_path / "out", description="")
     first = revise(order, description="on oak")
     second = revise(order, description="on marble")
-    assert {row.key for row in rows(tmp_path / "out")} == {first.key, second.key}
+    assert {row.key for row in load_entries(tmp_path / "out")} == {first.key, second.key}
     assert order.folder
-    (alone,) = rows(order.folder)  # named by itself it is shown all the same
+    (alone,) = load_entries(order.folder)  # named by itself it is shown all the same
     assert alone.key == order.key
 
 
 def test_two_photos_of_one_order_are_two_rows_and_one_call(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         pipeline.prepare(cutout(), description=SCENE, seed=1, orders=tmp_path / "orders", name=name, output=name)
-    found = rows(tmp_path)
+    found = load_entries(tmp_path)
     assert [row.source for row in found] == ["a.png", "b.png"]
     assert len({row.folder for row in found}) == 1
     assert told(write_review(tmp_path))["totals"] == "2 photos · 1 planned · paid calls: 0"
 
 
 def test_a_folder_without_orders_is_a_mistake(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no order lies there"):
+    with pytest.raises(UsageError, match="no orders found"):
         write_review(tmp_path)
 
 
@@ -134,7 +134,7 @@ def test_a_damaged_order_is_a_row_that_says_so_and_the_others_are_shown(tmp_path
     order, _ = planned(tmp_path, seed=1), planned(tmp_path, seed=2)
     assert order.folder
     SPOILED[how](order.folder)
-    first, second = rows(tmp_path)
+    first, second = load_entries(tmp_path)
     assert (first.state, second.state) == (None, State.PLANNED)
     assert first.flags == ("damaged",)
     assert first.why
@@ -151,7 +151,7 @@ def test_odd_facts_stay_texts(tmp_path: Path) -> None:
     (order.folder / path.name.replace("photo", "drift")).write_text(
         '{"share": 0.123456, "sentence": "</script>", "x": []}'
     )
-    (row,) = rows(tmp_path)
+    (row,) = load_entries(tmp_path)
     assert (row.description, row.model) == ("['<script>']", "{'a': 1}")
     assert row.measured == (("share", "0.1235"), ("drift", "</script>"))
     assert not row.altered
@@ -166,7 +166,7 @@ def test_what_drift_and_proof_say_is_shown_and_flagged(tmp_path: Path, score: ob
     name = next(order.folder.glob("photo-*.json")).name
     (order.folder / name.replace("photo", "proof")).write_text(json.dumps({"product": "original", "equal": 1.0}))
     (order.folder / "drift.png").write_bytes((order.folder / "cutout.png").read_bytes())
-    (row,) = rows(tmp_path)
+    (row,) = load_entries(tmp_path)
     assert ("drift" in row.flags) is altered
     assert row.measured == (
         ("score", str(score)),
@@ -174,13 +174,13 @@ def test_what_drift_and_proof_say_is_shown_and_flagged(tmp_path: Path, score: ob
         ("product", "original"),
         ("equal", "1"),
     )
-    (seen,) = pictures([row])
+    (seen,) = collect_pictures([row])
     assert seen.drift == order.folder / "drift.png"
 
 
 def test_the_worst_comes_first() -> None:
     judged = {each: Judgement((Reason("cut", each, "x"),)) for each in (Verdict.WARN, Verdict.STOP)}
-    plain = Row(Path("x"), State.PLANNED, "a")
+    plain = ReviewEntry(Path("x"), State.PLANNED, "a")
     worst_first = [
         replace(plain, state=None),
         replace(plain, state=State.UNKNOWN),
@@ -192,7 +192,7 @@ def test_the_worst_comes_first() -> None:
         replace(plain, warnings=("odd",)),
         plain,
     ]
-    scores = [row.badness for row in worst_first]
+    scores = [row.severity for row in worst_first]
     assert scores == sorted(scores, reverse=True)
     assert len(set(scores)) == len(scores)
 
@@ -202,16 +202,16 @@ def test_the_worst_comes_first() -> None:
 
 def test_pictures_are_made_once_and_anew_when_an_answer_comes(tmp_path: Path, identity: Sandbox) -> None:
     order = planned(tmp_path, endpoint=identity.url, size=TINY)
-    (row,) = rows(tmp_path)
-    (first,) = pictures([row])
+    (row,) = load_entries(tmp_path)
+    (first,) = collect_pictures([row])
     assert (first.thumb and first.thumb.parent, first.answer) == (tmp_path / FILES, None)
     made = {each: each.stat().st_mtime_ns for each in (tmp_path / FILES).iterdir()}
     assert list(made) == [first.thumb]
-    list(pictures([row]))
+    list(collect_pictures([row]))
     assert {each: each.stat().st_mtime_ns for each in (tmp_path / FILES).iterdir()} == made
     pipeline.generate(order, client=InstantClient(KEY, api_url=identity.url), gate="off")
-    (row,) = rows(tmp_path)
-    (second,) = pictures([row])
+    (row,) = load_entries(tmp_path)
+    (second,) = collect_pictures([row])
     assert second.answer
     assert {second.thumb, second.answer} == set((tmp_path / FILES).iterdir())
     with Image.open(second.answer) as answer:
@@ -220,7 +220,7 @@ def test_pictures_are_made_once_and_anew_when_an_answer_comes(tmp_path: Path, id
 
 def test_the_products_box_is_that_of_the_canvas(tmp_path: Path) -> None:
     order = planned(tmp_path)
-    (seen,) = pictures(rows(tmp_path))
+    (seen,) = collect_pictures(load_entries(tmp_path))
     assert seen.product
     alpha = np.asarray(order.canvas.image)[..., 3] >= 8
     down, across = np.flatnonzero(alpha.any(1)), np.flatnonzero(alpha.any(0))
@@ -246,7 +246,7 @@ def test_a_photo_that_is_not_the_one_any_more_is_not_shown(tmp_path: Path, gone:
         path.unlink()
     elif gone == "changed":
         saved(path, cutout(shade=90))
-    (seen,) = pictures(rows(tmp_path / "out"))
+    (seen,) = collect_pictures(load_entries(tmp_path / "out"))
     assert seen.photo == (path if gone == "link" else None)
     assert seen.shown
 
@@ -256,7 +256,7 @@ def test_a_link_in_an_orders_folder_is_not_followed(tmp_path: Path) -> None:
     assert order.folder
     (order.folder / "canvas.png").unlink()
     (order.folder / "canvas.png").symlink_to(tmp_path / "a.png")
-    (seen,) = pictures(rows(tmp_path))
+    (seen,) = collect_pictures(load_entries(tmp_path))
     assert seen.canvas is None
 
 
@@ -264,11 +264,11 @@ def test_a_final_is_found_where_it_was_put_and_where_it_was_moved(tmp_path: Path
     order = planned(tmp_path / "out", endpoint=identity.url, size=TINY)
     pipeline.generate(order, client=InstantClient(KEY, api_url=identity.url), gate="off")
     away = write_final(order, tmp_path / "elsewhere")
-    (seen,) = pictures(rows(tmp_path / "out"))
+    (seen,) = collect_pictures(load_entries(tmp_path / "out"))
     assert seen.final == away
     here = write_final(order, tmp_path / "out")
     (tmp_path / "out").rename(tmp_path / "moved")
-    (seen,) = pictures(rows(tmp_path / "moved"))
+    (seen,) = collect_pictures(load_entries(tmp_path / "moved"))
     assert seen.final == tmp_path / "moved" / here.name
 
 
@@ -282,7 +282,7 @@ def test_an_order_that_somebody_made_up_shows_no_picture_that_it_names(tmp_path:
     spoil({"source": str(private), "output": "../private"}, "photo-*.json")(order.folder)
     private.rename(tmp_path / "private-photio.png")
     saved(private, cutout(shade=90))
-    (seen,) = pictures(rows(tmp_path / "out"))
+    (seen,) = collect_pictures(load_entries(tmp_path / "out"))
     assert (seen.final, seen.photo) == (None, None)
 
 
@@ -317,26 +317,26 @@ def test_urls_are_spelled_out(tmp_path: Path) -> None:
 @pytest.mark.soak
 def test_thousand_rows_are_a_page_below_three_megabytes_and_too_many_are_not_embedded(tmp_path: Path) -> None:
     order = planned(tmp_path, description=SCENE * 5)
-    (row,) = rows(tmp_path)
-    (seen,) = pictures([row])
+    (row,) = load_entries(tmp_path)
+    (seen,) = collect_pictures([row])
     assert row.gate
     worse = Judgement(row.gate.reasons * 4, row.gate.figures)
     many = [replace(row, key=f"{n:064x}", source=f"in/shop/{n:05}.jpg", gate=worse) for n in range(1000)]
-    made = review_html.page(many, [seen] * 1000, tmp_path / "review.html")
+    made = review_html.render_page(many, [seen] * 1000, tmp_path / "review.html")
     assert len(made) < 3 * 10**6
     with pytest.raises(UsageError, match="too many for one file"):
-        review_html.page([*many, row], [seen] * 1001, tmp_path / "review.html", embed=True)
+        review_html.render_page([*many, row], [seen] * 1001, tmp_path / "review.html", embed=True)
     assert order.folder
 
 
 def test_costs_are_told_and_never_counted_twice(tmp_path: Path) -> None:
-    plain = Row(Path("x"), State.ANSWERED, "a")
-    assert review_html.cost(plain, 0.04) == "one paid call (0.04)"
-    assert review_html.cost(replace(plain, state=State.UNKNOWN, attempts=1)) == "2 calls perhaps billed"
-    assert review_html.cost(replace(plain, endpoint="sandbox")) == "free (sandbox)"
-    assert review_html.cost(replace(plain, state=State.PLANNED)) == "nothing yet"
+    plain = ReviewEntry(Path("x"), State.ANSWERED, "a")
+    assert review_html.describe_cost(plain, 0.04) == "one paid call (0.04)"
+    assert review_html.describe_cost(replace(plain, state=State.UNKNOWN, attempts=1)) == "2 calls perhaps billed"
+    assert review_html.describe_cost(replace(plain, endpoint="sandbox")) == "free (sandbox)"
+    assert review_html.describe_cost(replace(plain, state=State.PLANNED)) == "nothing yet"
     both = [plain, replace(plain, source="b")]
-    assert review_html.totals(both, 0.04) == "2 photos · 1 answered · paid calls: 1 (0.04)"
+    assert review_html.summarize(both, 0.04) == "2 photos · 1 answered · paid calls: 1 (0.04)"
 
 
 def test_the_library_reviews_folders_and_orders(tmp_path: Path) -> None:
@@ -361,8 +361,8 @@ def test_contact_sheets_show_every_photo_by_its_number(tmp_path: Path) -> None:
         colours = shown.getcolors(1 << 24)
         assert colours
         assert len(colours) > 100  # pictures, not only paper
-    found = rows(tmp_path)
-    many = contact_sheet.sheets(found * 15, [Pictures()] * 45, tmp_path / "many.png")
+    found = load_entries(tmp_path)
+    many = contact_sheet.write_sheets(found * 15, [Pictures()] * 45, tmp_path / "many.png")
     assert [each.name for each in many] == ["many.png", "many-2.png"]
 
 
@@ -506,7 +506,7 @@ def test_approved_orders_that_are_not_there_are_named(keyed: Command, identity: 
     assert "and 2 more" in said.err
     gone = keyed("generate", "photio-out", "--api-url", identity.url, "--approved", decide([], missing[:1]))
     assert (gone.code, identity.calls) == (0, 0)
-    assert f"rejects order {missing[0][:32]}, which is not there" in gone.err
+    assert f"rejects order {missing[0][:32]}, which does not exist" in gone.err
 
 
 def test_json_lines_tell_what_was_not_approved(keyed: Command, identity: Sandbox) -> None:
@@ -597,10 +597,10 @@ def test_status_sums_up_and_says_what_to_do(keyed: Command) -> None:
     assert table["state"] == ["gate", "order", "photo"]
     assert table["unknown"] == ["1", "-", "1"]
     assert table["answered"] == ["1", "1", "-"]
-    assert table["in"] == ["all", "4", "1", "1"]
+    assert table["total"] == ["4", "1", "1"]
     assert "Paid calls: 1, perhaps billed: 1" in said.err
     assert "spend: 0.50 at 0.5 a call, and perhaps 0.50 more" in said.err
-    assert "1 of them of the sandbox: free" in said.err
+    assert "1 of them in the sandbox: free" in said.err
     (lost,) = (each for each in store.below(Path("photio-out")) if state.state(each) is State.UNKNOWN)
     assert f"\n    photio-prep resolve {lost} --as retry " in said.err
     assert f"\n    photio-prep resolve {lost} --as lost " in said.err
@@ -613,7 +613,7 @@ def test_status_does_not_count_an_order_that_went_on_as_planned(keyed: Command, 
     batch(keyed, identity.url, 1, "--seed", "5")
     keyed("generate", "photio-out", "-d", SCENE, "--api-url", identity.url)
     said = keyed("status")
-    assert "1 went on" in said.err
+    assert "1 superseded" in said.err
     assert "look first" not in said.err
     assert sorted(each["state"] for each in keyed("status", "--json").facts) == ["answered", "planned"]
 
