@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=0)
     asked = parser.parse_args()
     folder = models_folder()
-    models = [each for each in asked.models.split(",") if weights.installed(catalog.by_name(each), folder)]
+    models = [each for each in asked.models.split(",") if weights.is_installed(catalog.find_weights(each), folder)]
     machine = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}"
     print(machine, measure.HEAD, sep="\n", flush=True)
     found = []

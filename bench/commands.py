@@ -74,7 +74,7 @@ def batch(rembg: str, size: int, count: int, models: list[str], folder: Path) ->
         return command([rembg, "p", "-m", THEIRS[model], str(photos), str(cut)], there)
 
     for model in models:
-        for device in [each for each in ("cpu", "openvino") if each in devices.offered()]:
+        for device in [each for each in ("cpu", "openvino") if each in devices.available_devices()]:
             yield paired(
                 f"{model}, {count} of {size} MP, {device}: prepare FOLDER / rembg p",
                 lambda model=model, device=device: ours(model, device),

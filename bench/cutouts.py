@@ -147,9 +147,9 @@ def main() -> None:
     import rembg
 
     for found in catalog.catalog():
-        if (asked.model and found.name not in asked.model) or not weights.installed(found, models_folder()):
+        if (asked.model and found.name not in asked.model) or not weights.is_installed(found, models_folder()):
             continue
-        matter = OnnxSegmenter(weights.verify(found, models_folder()), found.family, found.name)
+        matter = OnnxSegmenter(weights.verify_weights(found, models_folder()), found.family, found.name)
         sets: dict[str, list[tuple[Row, Row]]] = {}
         spent = [0.0, 0.0]
         print(f"\n{found.name}: rembg {rembg.__version__} | ours, refine {asked.refine}")

@@ -22,8 +22,8 @@ from PIL import Image
 
 from photio_prep import pipeline
 from photio_prep.api.client import InstantClient
-from photio_prep.api.spending_guard import Till
-from photio_prep.cli.console import Talk
+from photio_prep.api.spending_guard import SpendingGuard
+from photio_prep.cli.console import Console
 from photio_prep.cli.payment import each
 from photio_prep.final import writer
 from photio_prep.geometry import Recommended, Size
@@ -88,8 +88,8 @@ def peak() -> float:
 
 def batch(url: str, out: Path, count: int, workers: int) -> Figures:
     """Prepare, pay and finish `count` orders, as `run` does."""
-    talk = Talk()
-    till = Till(InstantClient("pt-bench-load", api_url=url), warn=talk.say)
+    talk = Console()
+    till = SpendingGuard(InstantClient("pt-bench-load", api_url=url), warn=talk.say)
     early = [0.0]
     done = 0
 
@@ -105,7 +105,7 @@ def batch(url: str, out: Path, count: int, workers: int) -> Figures:
         prepared(count, out, till.endpoint), partial(payment.pay, sender=till), finish, till, talk, workers, total=count
     )
     took = time.monotonic() - started
-    found = [state.state(folder) for folder in store.below(out)]
+    found = [state.read_state(folder) for folder in store.find_orders(out)]
     finished = found.count(State.FINISHED)
     cpu = 1000 * time.process_time() / count
     return Figures(count, took, count / took, early[0], resident(), peak(), cpu, finished, talk.exit_code)
@@ -113,35 +113,35 @@ def batch(url: str, out: Path, count: int, workers: int) -> Figures:
 
 def paid(url: str, out: Path, count: int, workers: int) -> Figures:
     """Pay for `count` orders that were prepared before, as `generate` does: only that is timed."""
-    talk = Talk()
-    till = Till(InstantClient("pt-bench-load", api_url=url), warn=talk.say)
+    talk = Console()
+    till = SpendingGuard(InstantClient("pt-bench-load", api_url=url), warn=talk.say)
     found = [order.folder for order in prepared(count, out, till.endpoint, 10**6) if order.folder]
 
     def finish(_: Order, __: Result) -> None:
         """Only what is paid is timed."""
 
     started, spent = time.monotonic(), time.process_time()
-    each(map(store.read, found), partial(payment.pay, sender=till), finish, till, talk, workers, total=count)
+    each(map(store.load_order, found), partial(payment.pay, sender=till), finish, till, talk, workers, total=count)
     took, cpu = time.monotonic() - started, 1000 * (time.process_time() - spent) / count
-    answered = [state.state(folder) for folder in found].count(State.ANSWERED)
+    answered = [state.read_state(folder) for folder in found].count(State.ANSWERED)
     return Figures(count, took, count / took, 0, resident(), peak(), cpu, answered, talk.exit_code)
 
 
 def again(url: str, out: Path, workers: int) -> Figures:
     """A second run over what is finished: `generate` and `finish` on the output folder."""
-    talk = Talk()
-    till = Till(InstantClient("pt-bench-load", api_url=url))
+    talk = Console()
+    till = SpendingGuard(InstantClient("pt-bench-load", api_url=url))
     started = time.monotonic()
-    found = store.below(out)
+    found = store.find_orders(out)
 
     def call(order: Order) -> None:
-        if order.folder is not None and state.state(order.folder) is not State.FINISHED:
+        if order.folder is not None and state.read_state(order.folder) is not State.FINISHED:
             payment.pay(order, till)
 
     def finish(order: Order, _: None) -> None:
         writer.write_final(order, out)
 
-    each(map(store.read, found), call, finish, till, talk, workers, total=len(found))
+    each(map(store.load_order, found), call, finish, till, talk, workers, total=len(found))
     took = time.monotonic() - started
     cpu = 1000 * time.process_time() / len(found)
     return Figures(len(found), took, len(found) / took, 0, resident(), peak(), cpu, len(found), talk.exit_code)

@@ -38,7 +38,7 @@ def night(photos: Path, out: Path, url: str, *options: str) -> float:
 
 def made(out: Path) -> tuple[set[str], dict[str, str]]:
     """What a run came to: a digest of each order's canvas, and of each final by its name."""
-    canvases = {_digest(folder / "canvas.png") for folder in store.below(out)}
+    canvases = {_digest(folder / "canvas.png") for folder in store.find_orders(out)}
     return canvases, {each.name: _digest(each) for each in out.glob("*.jpg")}
 
 

@@ -48,7 +48,7 @@ def plain_matter(model: str) -> OnnxSegmenter:
     """Our weights in rembg's session on onnxruntime's own defaults: what rembg would make of them."""
     import onnxruntime
 
-    found = catalog.by_name(model)
+    found = catalog.find_weights(model)
     matter = OnnxSegmenter(weights_of(model), found.family, model, device="cpu")
     matter.session.inner_session = onnxruntime.InferenceSession(
         weights_of(model).read_bytes(), providers=["CPUExecutionProvider"]
@@ -72,9 +72,9 @@ def obvious(photo: Path, matter: OnnxSegmenter) -> bytes:
 
 def floor(matter: OnnxSegmenter) -> Callable[[Path], object]:
     """One bare inference, and the decoding of the JPEG."""
-    family = catalog.by_name(matter.name).family
+    family = catalog.find_weights(matter.name).family
     mean, deviation, side = _FEEDS[family]
-    session, _, _ = devices.session(weights_of(matter.name).read_bytes(), "cpu")
+    session, _, _ = devices.open_session(weights_of(matter.name).read_bytes(), "cpu")
 
     @cache
     def feed(photo: Path) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def rows(sizes: list[int], models: list[str], folder: Path, runs: int) -> Iterat
             what = f"{model}, {size} MP"
             both = in_turn(photos, ours), in_turn(photos, theirs)
             yield paired(f"{what}: prepare / rembg's library", *both, runs)
-            if "openvino" in devices.offered():
+            if "openvino" in devices.available_devices():
                 quick = partial(ordered, matter=get_model(model, device="openvino"))
                 both = in_turn(photos, quick), in_turn(photos, theirs)
                 yield paired(f"{what}: on OpenVINO / rembg's library", *both, runs)

@@ -42,7 +42,7 @@ def one(data: bytes) -> None:
     inside = json.dumps({"status_code": 200, "body": base64.b64encode(data).decode()}).encode()
     for raw in (data, inside):
         try:
-            image = wire.answer(raw, SIZE)
+            image = wire.parse_answer(raw, SIZE)
         except TOLD as error:
             assert error.found
         else:

@@ -18,7 +18,7 @@ with atheris.instrument_imports(include=["photio_prep", "PIL"]):
     from PIL import Image
 
     from photio_prep.errors import PhotoRefused
-    from photio_prep.imaging.decode import Limits, picture
+    from photio_prep.imaging.decode import Limits, decode_picture
 
 LIMITS = replace(Limits(), pixels=250_000, isolate="none")
 
@@ -39,7 +39,7 @@ def one(data: bytes) -> None:
     """Judge one file."""
     frame = data[-1] % 4 if data and data[-1] > 200 else None
     try:
-        found = picture(data, LIMITS, frame)
+        found = decode_picture(data, LIMITS, frame)
     except PhotoRefused as error:
         assert error.found
         assert error.fix

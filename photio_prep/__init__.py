@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from photio_prep.api.client import InstantClient
-    from photio_prep.batch.run_many import Outcome, run_many
+    from photio_prep.batch.run_many import PhotoOutcome, run_many
     from photio_prep.errors import PhotioError
     from photio_prep.final.options import FinishOptions
     from photio_prep.geometry import Box, Placement, Size
@@ -39,11 +39,11 @@ __all__ = [
     "InstantClient",
     "Matter",
     "Order",
-    "Outcome",
     "OutputOptions",
     "PayOptions",
     "PhotioError",
     "Photo",
+    "PhotoOutcome",
     "Placement",
     "PrepareOptions",
     "Request",
@@ -68,7 +68,7 @@ _HOMES = {
     "final.options": ("FinishOptions",),
     "pipeline": ("finish", "generate", "prepare", "run"),
     "geometry": ("Box", "Placement", "Size"),
-    "batch.run_many": ("Outcome", "run_many"),
+    "batch.run_many": ("PhotoOutcome", "run_many"),
     "options": ("OutputOptions", "RunOptions"),
     "orders.options": ("PayOptions", "PrepareOptions"),
     "orders.store": ("Order",),

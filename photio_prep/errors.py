@@ -81,7 +81,7 @@ class UsageError(PhotioError):
     stops_batch = True
 
 
-class Mistakes(UsageError):
+class TableErrors(UsageError):
     """All errors of the job tables of one command, in `each`; no photo was processed."""
 
     def __init__(self, found: str, fix: str = "", subject: str = "", *, each: Sequence[UsageError] = ()) -> None:
@@ -188,6 +188,6 @@ class Terminated(Interrupted):
 _PRECEDENCE = (1, 130, 143, 4, 10, 7, 5, 6, 9, 8, 11, 2, 3, 0)
 
 
-def worst(codes: Iterable[int]) -> int:
+def worst_exit_code(codes: Iterable[int]) -> int:
     """The most important of several exit codes, 4 > 10 > 7 > 5 > 6 > 9 > 3; 0 for none."""
     return min(codes, key=_PRECEDENCE.index, default=0)

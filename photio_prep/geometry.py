@@ -85,7 +85,7 @@ SIZES = (
 )
 
 
-def offered(*, undocumented: bool = False) -> tuple[Recommended, ...]:
+def list_sizes(*, undocumented: bool = False) -> tuple[Recommended, ...]:
     """The documented sizes, or with `undocumented` all of them."""
     return tuple(offer for offer in SIZES if offer.documented or undocumented)
 
@@ -100,10 +100,10 @@ def snap(source: Size, sizes: Sequence[Recommended] | None = None) -> Recommende
         times = Fraction(source.width * offer.size.height, source.height * offer.size.width)
         return max(times, 1 / times), -offer.size.area
 
-    return min(sizes or offered(), key=distance)
+    return min(sizes or list_sizes(), key=distance)
 
 
-def named(text: str) -> Recommended:
+def parse_size(text: str) -> Recommended:
     """The size called `text`: a tag ("Square", any case), a ratio ("1:1") or pixels ("1024x1024").
 
     Naming an undocumented size by its pixels or ratio is the opt-in.
@@ -115,7 +115,7 @@ def named(text: str) -> Recommended:
     for offer in SIZES:
         if name in (offer.tag.lower(), offer.tag.lower().partition(" (")[0], offer.ratio, str(offer.size)):
             return offer
-    choices = ", ".join(f"{offer.tag} {offer.size}" for offer in offered())
+    choices = ", ".join(f"{offer.tag} {offer.size}" for offer in list_sizes())
     near = _find_near_size(name)
     fix = f"Did you mean {near.tag} {near.size}? " if near else ""
     raise UsageError(f"size {text!r} is not offered by the API", f"{fix}Choose one of: {choices}", subject="--size")
@@ -125,7 +125,7 @@ def _find_near_size(text: str) -> Recommended | None:
     """The size with the nearest shape, for pixels, or the nearest name; None if no name is near."""
     if (pixels := re.fullmatch(r"([1-9][0-9]{0,4}) ?x ?([1-9][0-9]{0,4})", text, re.ASCII)) is not None:
         return snap(Size(int(pixels[1]), int(pixels[2])))
-    names = {name: offer for offer in offered() for name in (offer.tag.lower(), offer.ratio)}
+    names = {name: offer for offer in list_sizes() for name in (offer.tag.lower(), offer.ratio)}
     near = difflib.get_close_matches(text, names, 1)
     return names[near[0]] if near else None
 

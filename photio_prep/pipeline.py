@@ -11,20 +11,19 @@ from typing import Unpack
 from PIL import Image
 
 from photio_prep.api.client import API_URL
-from photio_prep.api.request import by_url as by_url
-from photio_prep.api.request import doubts
+from photio_prep.api.request import description_warnings
 from photio_prep.cutout import gate as gate_
 from photio_prep.cutout.matte import Alpha, matte
 from photio_prep.cutout.models import sam
 from photio_prep.cutout.models.prompts import Hints
 from photio_prep.cutout.pad import pad
-from photio_prep.cutout.reframe import Reframed, reframed
+from photio_prep.cutout.reframe import Reframed, reframe
 from photio_prep.errors import NoProduct, UsageError
-from photio_prep.final.assemble import assembled, finish_order
+from photio_prep.final.assemble import assemble_final, finish_order
 from photio_prep.final.options import DEFAULT_FINISH, FinishKeywords, FinishOptions
 from photio_prep.geometry import Size, box_on, place, snap
 from photio_prep.imaging.encode import final_format
-from photio_prep.intake.load import Source, fitted, load, name_of, unread
+from photio_prep.intake.load import Source, display_name, downscale, load, read_source
 from photio_prep.options import DEFAULT_RUN, RunKeywords, RunOptions
 from photio_prep.orders import index, original_photo, payment, previews, recall
 from photio_prep.orders import store as orders_
@@ -39,7 +38,7 @@ from photio_prep.orders.options import (
 )
 from photio_prep.orders.origin import Origin, file_path, placed_as
 from photio_prep.orders.store import Order
-from photio_prep.system.parallel import alone, both
+from photio_prep.system.parallel import path_lock, run_both
 from photio_prep.types import Cutout, Final, Matter, Photo, Request, Result, Sender
 
 # Pixels of a canvas that is worked on in one go.
@@ -80,12 +79,12 @@ def prepare(
 
 def _prepare(source: Source | Photo, options: PrepareOptions, target: OrderPlace) -> Order:
     """The order of a photo: one prepared earlier from the same bytes and options, or a new one."""
-    target = replace(target, name=target.name or ("" if isinstance(source, Photo) else name_of(source)))
+    target = replace(target, name=target.name or ("" if isinstance(source, Photo) else display_name(source)))
     mask = options.load_mask()
     entry = recall.find_entry(source, options, target, mask)
     if entry is None:
         return _prepare_new(source, options, target, mask)
-    with alone(entry.note):  # of twins only the first is prepared
+    with path_lock(entry.note):  # of twins only the first is prepared
         order = recall.reuse_prepared(entry, options, target)
         return order or recall.remember(entry, _prepare_new(entry.data, options, target, mask))
 
@@ -94,9 +93,9 @@ def _prepare_new(
     source: Source | Photo, options: PrepareOptions, target: OrderPlace, mask: Image.Image | None
 ) -> Order:
     """Load, frame, cut out, pad and assess one photo, and keep the order."""
-    original = unread(source, options.limits, target.name)
+    original = read_source(source, options.limits, target.name)
     photo = _load(original, options, target.name)
-    matter = sam.choose(options.model, _check_hints(options, photo, mask), photo)
+    matter = sam.select_model(options.model, _check_hints(options, photo, mask), photo)
     framed = _frame(photo, matter, options, mask)
     photo, size = framed.photo, framed.chosen.size
     cutout = matte(
@@ -107,9 +106,9 @@ def _prepare_new(
         alpha=framed.alpha,
         options=options.cutting,
     )
-    canvas, judgement = both(
+    canvas, judgement = run_both(
         lambda: pad(cutout, framed.placement),
-        lambda: gate_.judge(photo, cutout, _agreement(photo, cutout, options)),
+        lambda: gate_.assess(photo, cutout, _agreement(photo, cutout, options)),
         worth=size.area > _SMALL,
     )
     request = options.request(canvas)
@@ -117,7 +116,7 @@ def _prepare_new(
     model = cutout.model if cutout.model in ("mask", "alpha") else getattr(matter, "asked", cutout.model)
     drawing = "none" if mask is None else sha256(mask.tobytes()).hexdigest()[:16]
     unlisted = () if framed.chosen.documented else (f"{size} is not on Photio's list of sizes (undocumented)",)
-    warnings = (*photo.notes, *cutout.notes, *unlisted, *doubts(request.description))
+    warnings = (*photo.notes, *cutout.notes, *unlisted, *description_warnings(request.description))
     origin = Origin(
         photo.source,
         photo.digest,
@@ -142,7 +141,7 @@ def _load(original: Photo | bytes, options: PrepareOptions, name: str) -> Photo:
     # No later stage sees more of the photo than the canvas can show; a new frame shows more of less.
     at = None if options.framing else box_on(size.size if size else None)
     if isinstance(original, Photo):
-        return fitted(original, at)
+        return downscale(original, at)
     return load(original, name=name, limits=options.limits, frame=options.frame, at=at)
 
 
@@ -161,9 +160,7 @@ def _frame(photo: Photo, matter: Matter, options: PrepareOptions, mask: Image.Im
     if options.framing is None:
         size = options.recommended or snap(photo.size)
         return Reframed(photo, size, place(photo.size, size.size), matter, mask, alpha)
-    return reframed(
-        photo, options.recommended, matter, options.framing, mask=mask, alpha=alpha, options=options.cutting
-    )
+    return reframe(photo, options.recommended, matter, options.framing, mask=mask, alpha=alpha, options=options.cutting)
 
 
 def _agreement(photo: Photo, cutout: Cutout, options: PrepareOptions) -> float | None:
@@ -172,18 +169,18 @@ def _agreement(photo: Photo, cutout: Cutout, options: PrepareOptions) -> float |
         return None
     try:
         other = matte(photo, Size(*cutout.image.size), options.second, alpha="ignore", options=options.cutting)
-        return gate_.agreement(cutout, other)
+        return gate_.mask_iou(cutout, other)
     except NoProduct:
         return 0.0
 
 
 def _keep(order: Order, root: Path, original: Photo | bytes, photo: Photo, options: PrepareOptions) -> Order:
     """The order in a folder below `root`, with pictures to look at, and with a photo that lies nowhere else."""
-    order = orders_.write(order, root)
+    order = orders_.write_order(order, root)
     if not order.origin.path:
-        original_photo.keep(order, original, limits=options.limits)  # from a pipe, a URL or memory
+        original_photo.store_original(order, original, limits=options.limits)  # from a pipe, a URL or memory
     if order.folder is not None and order.cutout is not None:
-        previews.write(order.folder, gate_.shown(photo, order.cutout.size), order.cutout)
+        previews.write_previews(order.folder, gate_.flatten_to(photo, order.cutout.size), order.cutout)
     return order
 
 
@@ -213,11 +210,11 @@ def generate(
     if isinstance(order, Request):
         return client.send(order)
     if (
-        answer := payment.kept_result(order)
+        answer := payment.load_answer(order)
     ) is not None:  # an answer that is there costs nothing, whoever is asked now
         return answer
     if order.folder is not None:
-        index.of(order.folder.parent).refresh()
+        index.index_of(order.folder.parent).refresh()
     return payment.pay(order, client, replace(options, **keywords).preflight)
 
 
@@ -270,7 +267,7 @@ def run(
     """
     options = options.changed(description=description, **keywords)  # a mistake in it must not cost a call
     order = begin(source, options, client)
-    return assembled(order, generate(order, client=client, options=options.pay), options.finish)
+    return assemble_final(order, generate(order, client=client, options=options.pay), options.finish)
 
 
 def begin(source: Source | Photo, options: RunOptions, client: Sender) -> Order:

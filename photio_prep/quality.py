@@ -57,7 +57,7 @@ class Judgement:
         }
 
 
-def judgement(facts: Mapping[str, Any]) -> Judgement:
+def judgement_from_dict(facts: Mapping[str, Any]) -> Judgement:
     """Read the record of `Judgement.facts`."""
     reasons = tuple(
         Reason(str(item["reason"]), Verdict(item["verdict"]), str(item["text"])) for item in facts["reasons"]
@@ -65,7 +65,7 @@ def judgement(facts: Mapping[str, Any]) -> Judgement:
     return Judgement(reasons, {str(name): float(value) for name, value in facts["figures"].items()})
 
 
-class Figures(NamedTuple):
+class DriftMetrics(NamedTuple):
     """Difference between the product of an answer and the one that was sent; lengths in pixels of the canvas.
 
     `right`, `down`: shift. `rim`: how far at least half of its outline moved outwards; negative if it shrank. `grown`:
@@ -128,7 +128,7 @@ ADDED, MISSING = 0.03, 0.2
 class Drift:
     """Changes of the product by the generator. `outline` is None if no model compared the outlines."""
 
-    figures: Figures
+    figures: DriftMetrics
     outline: Outline | None = None
 
     @property

@@ -83,7 +83,7 @@ def limits() -> bounds.Limits:
         raise UsageError(f"limits = {str(table)[:40]}", "Give a table: [limits]", subject=str(config_file()))
     try:
         for name, value in table.items():
-            bounds.checked(name, value)
+            bounds.check_limit(name, value)
     except UsageError as error:
         raise UsageError(error.found, error.fix, subject=f"{config_file()}: [limits]") from None
     return bounds.Limits(**table)

@@ -142,7 +142,7 @@ class Segmenter(Protocol):
 Matter = Segmenter
 
 
-class Keep(Protocol):
+class AnswerSink(Protocol):
     """Sink for the raw bytes of an answer, before they are parsed."""
 
     def write(self, chunk: bytes, /) -> object:
@@ -166,6 +166,6 @@ class Sender(Protocol):
         """The URL, or "sandbox"."""
         ...
 
-    def send(self, request: Request, keep: Keep | None = None) -> Result:
+    def send(self, request: Request, keep: AnswerSink | None = None) -> Result:
         """Send `request`; write the raw answer to `keep` and commit it before it is parsed."""
         ...

@@ -35,7 +35,7 @@ MODELS = {"model": "u2netp", "isnet": "isnet-imgly"}
 def missing(model: str) -> str:
     """Why the weights of `model` cannot be used; empty when they can."""
     try:
-        weights.verify(catalog.by_name(model), models_folder())
+        weights.verify_weights(catalog.find_weights(model), models_folder())
     except ModelUnavailable as error:
         return str(error)
     return ""

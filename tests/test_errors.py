@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from photio_prep import errors
-from photio_prep.errors import NoProduct, OutcomeUnknown, PhotioError, PhotoRefused, worst
+from photio_prep.errors import NoProduct, OutcomeUnknown, PhotioError, PhotoRefused, worst_exit_code
 
 CODES = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 130, 143)
 
@@ -63,23 +63,23 @@ def test_an_error_is_told_once_what_it_is_about() -> None:
     ],
 )
 def test_the_worst_code_speaks(codes: list[int], speaks: int) -> None:
-    assert worst(codes) == speaks
+    assert worst_exit_code(codes) == speaks
 
 
 def test_the_promised_order_of_codes() -> None:
     for more, less in itertools.pairwise([4, 10, 7, 5, 6, 9, 3, 0]):
-        assert worst([less, more]) == worst([more, less]) == more
+        assert worst_exit_code([less, more]) == worst_exit_code([more, less]) == more
 
 
 @given(st.lists(st.sampled_from(CODES), min_size=1))
 def test_a_batch_in_which_anything_failed_never_ends_with_zero(codes: list[int]) -> None:
-    assert worst(codes) in codes
-    assert (worst(codes) == 0) == (set(codes) == {0})
+    assert worst_exit_code(codes) in codes
+    assert (worst_exit_code(codes) == 0) == (set(codes) == {0})
 
 
 def test_every_error_of_ours_can_speak_for_a_batch() -> None:
     for each in every()[1:]:
-        assert worst([0, each.exit_code]) == each.exit_code
+        assert worst_exit_code([0, each.exit_code]) == each.exit_code
 
 
 def test_an_unknown_outcome_is_no_refusal() -> None:

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from photio_prep.errors import UsageError
-from photio_prep.geometry import SIZES, Box, Placement, Recommended, Size, box_in, named, offered, place, snap
+from photio_prep.geometry import SIZES, Box, Placement, Recommended, Size, box_in, list_sizes, parse_size, place, snap
 
 SOURCES = st.builds(Size, st.integers(16, 6000), st.integers(16, 4000))
 CANVASES = st.sampled_from([each.size for each in SIZES])
@@ -25,8 +25,8 @@ DOCUMENTED = {
 
 
 def test_the_table_is_photios_own() -> None:
-    assert {each.tag: (each.ratio, each.size) for each in offered()} == DOCUMENTED
-    extra = [each.size for each in offered(undocumented=True) if not each.documented]
+    assert {each.tag: (each.ratio, each.size) for each in list_sizes()} == DOCUMENTED
+    extra = [each.size for each in list_sizes(undocumented=True) if not each.documented]
     assert extra == [(896, 1152), (640, 1536)]
 
 
@@ -35,7 +35,7 @@ def test_snap_takes_the_nearest_log_ratio(source: Size) -> None:
     def distance(size: Size) -> float:
         return abs(math.log(source.width / source.height) - math.log(size.width / size.height))
 
-    nearest = min(distance(each.size) for each in offered())
+    nearest = min(distance(each.size) for each in list_sizes())
     assert distance(snap(source).size) == pytest.approx(nearest, abs=1e-9)
 
 
@@ -50,7 +50,7 @@ def test_snap_turns_with_the_photo_where_both_shapes_are_offered(source: Size) -
     assert snap(Size(*source[::-1]), both).size == snap(source, both).size[::-1]
 
 
-@pytest.mark.parametrize("each", offered(), ids=str)
+@pytest.mark.parametrize("each", list_sizes(), ids=str)
 def test_a_recommended_size_snaps_to_itself(each: Recommended) -> None:
     assert snap(each.size) == each
 
@@ -75,7 +75,7 @@ def test_snap_of_sizes_that_sellers_meet(source: Size, tag: str) -> None:
 def test_four_to_five_fits_better_with_the_opt_in() -> None:
     source = Size(800, 1000)
     assert place(source, snap(source).size).used == pytest.approx(0.855, abs=1e-3)
-    best = snap(source, offered(undocumented=True))
+    best = snap(source, list_sizes(undocumented=True))
     assert best.size == (896, 1152)
     assert place(source, best.size).used == pytest.approx(0.972, abs=1e-3)
 
@@ -93,7 +93,7 @@ def test_every_spelling_of_a_size_is_understood(each: Recommended) -> None:
     width, height = each.size
     spellings = [each.tag, each.tag.upper(), f"  {each.tag} ", each.tag.replace(" ", "_"), each.tag.replace(" ", "-")]
     for text in [*spellings, each.ratio, f"{width}x{height}", f"{width}X{height}", f"{width}×{height}"]:
-        assert named(text) == each
+        assert parse_size(text) == each
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_every_spelling_of_a_size_is_understood(each: Recommended) -> None:
 )
 def test_a_size_that_is_not_offered_is_refused_with_the_choices(text: str) -> None:
     with pytest.raises(UsageError) as caught:
-        named(text)
+        parse_size(text)
     assert "Square 1024x1024" in str(caught.value)
     assert caught.value.subject == "--size"
 
@@ -192,5 +192,5 @@ def test_sizes_and_boxes_are_plain_tuples() -> None:
 )
 def test_a_size_that_is_nearly_right_is_answered_with_the_one_that_was_meant(text: str, meant: str) -> None:
     with pytest.raises(UsageError) as refused:
-        named(text)
+        parse_size(text)
     assert refused.value.fix.startswith(f"Did you mean {meant}? Choose one of: ")

@@ -14,13 +14,12 @@ from PIL import Image
 
 import photio_prep
 from photio_prep import InstantClient, Order, Size, finish, generate, prepare, run
-from photio_prep.api.request import DEFAULT_NEGATIVE
+from photio_prep.api.request import DEFAULT_NEGATIVE, request_from_url
 from photio_prep.errors import NoProduct, OutcomeUnknown, PhotioError, PhotoRefused, UsageError
 from photio_prep.intake.load import load
 from photio_prep.orders import selection, state, store
 from photio_prep.orders.revise import revise
 from photio_prep.orders.state import State
-from photio_prep.pipeline import by_url
 from photio_prep.sandbox import Sandbox
 from tests.support.fakes import BrightMatter
 from tests.support.hostile import HostileServer
@@ -123,7 +122,7 @@ def test_an_orders_folder_is_paid_for_once(tmp_path: Path, identity: Sandbox):
     assert identity.calls == 1
     assert len({each.image.tobytes() for each in finals}) == 1
     (folder,) = tmp_path.iterdir()
-    assert state.state(folder) is State.ANSWERED
+    assert state.read_state(folder) is State.ANSWERED
 
 
 @pytest.mark.soak
@@ -144,7 +143,7 @@ def test_two_photos_with_the_same_pixels_share_one_call(tmp_path: Path, identity
     assert identity.calls == 1
     assert [each.source for each in finals] == [str(first), str(second)]
     (folder,) = (tmp_path / "orders").iterdir()
-    assert {each.source for each in store.origins(folder)} == {str(first), str(second)}
+    assert {each.source for each in store.photos_of(folder)} == {str(first), str(second)}
 
 
 @pytest.mark.soak
@@ -200,7 +199,7 @@ def test_without_a_scene_nothing_is_sent(description: str, tmp_path: Path):
             with pytest.raises(UsageError, match="description"):
                 send()
         assert server.connections == 0
-    assert state.state(at(order)) is State.PLANNED
+    assert state.read_state(at(order)) is State.PLANNED
 
 
 @sampled("seed", [0, -2, 2**32 + 1, 10**30, True, 1.5, "7"], 2)
@@ -321,11 +320,11 @@ def test_both_ways_of_the_negative_prompt_exclude_each_other():
 
 def test_other_words_are_another_order_with_the_same_picture(tmp_path: Path):
     old = prepare(photo(), model=BrightMatter(), orders=tmp_path)
-    new = revise(store.read(at(old)), description=SCENE)
+    new = revise(store.load_order(at(old)), description=SCENE)
     assert at(new) != at(old)
     assert (at(new) / "canvas.png").read_bytes() == (at(old) / "canvas.png").read_bytes()
     assert new.request.seed == old.request.seed
-    assert selection.followed(at(old)) == at(new)
+    assert selection.resolve_successor(at(old)) == at(new)
     assert revise(new, description=SCENE).folder == new.folder  # nothing new, nothing written
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -341,7 +340,7 @@ def test_other_words_in_memory_stay_there():
 
 
 def test_an_image_url_is_sent_as_it_is():
-    asked = by_url('https://cdn.example/shoe.png?sig=a%2Fb&c="', "Square", SCENE, seed=3)
+    asked = request_from_url('https://cdn.example/shoe.png?sig=a%2Fb&c="', "Square", SCENE, seed=3)
     with HostileServer(ok()) as server:
         result = generate(asked, client=InstantClient(KEY, api_url=server.url))
         sent = server.requests[0].json()
@@ -354,7 +353,7 @@ def test_an_image_url_is_sent_as_it_is():
 
 
 def test_an_answer_to_an_image_url_must_have_the_asked_size():
-    asked = by_url("https://cdn.example/shoe.png", "1216x832", SCENE)
+    asked = request_from_url("https://cdn.example/shoe.png", "1216x832", SCENE)
     with HostileServer(ok()) as server, pytest.raises(PhotioError, match="1024x1024 instead of 1216x832"):
         generate(asked, client=InstantClient(KEY, api_url=server.url))
 
@@ -364,7 +363,7 @@ def test_an_answer_to_an_image_url_must_have_the_asked_size():
 )
 def test_what_is_no_http_url_is_refused(url: str):
     with pytest.raises(UsageError, match="not an http"):
-        by_url(url, "Square", SCENE)
+        request_from_url(url, "Square", SCENE)
 
 
 # The package.

@@ -18,7 +18,7 @@ from photio_prep.errors import PhotoRefused
 from photio_prep.final.options import FinishOptions, Metadata
 from photio_prep.final.writer import write_final
 from photio_prep.imaging.colour import SRGB_PROFILE, is_plain
-from photio_prep.imaging.encode import encoded
+from photio_prep.imaging.encode import encode_picture
 from photio_prep.intake.load import load
 from photio_prep.orders import store
 from photio_prep.pipeline import prepare
@@ -177,7 +177,7 @@ def test_i21_a_final_holds_nothing_of_the_photos_metadata(kind: str, wanted: str
 @sampled("kind", ["PNG", "JPEG", "WEBP", "TIFF", "AVIF"], 1)
 def test_i21_keep_safe_keeps_copyright_and_artist_and_nothing_else(kind: str, wanted: str, tmp_path: Path) -> None:
     order = taken(kind, tmp_path)
-    again = store.read(order.folder) if order.folder else order
+    again = store.load_order(order.folder) if order.folder else order
     assert again.origin.credit == Credit(ARTIST, COPYRIGHT)
     data = final_of(again, tmp_path, wanted, metadata="keep-safe")
     clean(data)
@@ -193,13 +193,13 @@ def test_i21_keep_safe_keeps_copyright_and_artist_and_nothing_else(kind: str, wa
 
 def test_keep_safe_without_anything_to_keep_is_a_profile() -> None:
     for kind in ("JPEG", "PNG", "WEBP"):
-        data = encoded(photo(), kind, credit=Credit())
-        assert data == encoded(photo(), kind, credit=Credit())
+        data = encode_picture(photo(), kind, credit=Credit())
+        assert data == encode_picture(photo(), kind, credit=Credit())
         with Image.open(io.BytesIO(data)) as opened:
             assert opened.info["icc_profile"] == SRGB_PROFILE
             assert not dict(opened.getexif())
     assert is_plain(SRGB_PROFILE)
-    shown = load(encoded(photo(), "PNG", credit=Credit()))
+    shown = load(encode_picture(photo(), "PNG", credit=Credit()))
     assert shown.notes == ()
     assert np.array_equal(np.asarray(shown.image), np.asarray(photo()))
 
@@ -235,14 +235,14 @@ def test_a_credit_is_one_plain_line_wherever_it_comes_from(tmp_path: Path) -> No
     facts = json.loads(path.read_bytes())
     facts["credit"] = {"artist": "e\x1b[2J\nvil" * 100, "owner": "x"}
     path.write_text(json.dumps(facts))
-    assert store.read(order.folder).origin.credit.artist.isprintable()
+    assert store.load_order(order.folder).origin.credit.artist.isprintable()
 
 
 def test_an_order_of_an_earlier_version_has_no_credit(tmp_path: Path) -> None:
     order = prepare(cutout(), description=SCENE, orders=tmp_path)
     assert order.folder
     assert b"credit" not in min(order.folder.glob("photo-*.json")).read_bytes()
-    assert store.read(order.folder).origin.credit == Credit()
+    assert store.load_order(order.folder).origin.credit == Credit()
 
 
 def test_i22_text_of_a_file_never_reaches_a_note_as_it_is() -> None:

@@ -160,19 +160,19 @@ def key_file(tmp_path: Path) -> Path:
 
 def test_the_key_from_the_environment(configured: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PHOTIO_API_KEY", KEY)
-    assert credentials.key().reveal() == KEY
+    assert credentials.load_key().reveal() == KEY
     assert credentials.has_key()
 
 
 def test_no_key(configured: Write) -> None:
     with pytest.raises(KeyRefused, match="PHOTIO_API_KEY"):
-        credentials.key()
+        credentials.load_key()
 
 
 def test_an_empty_key(configured: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PHOTIO_API_KEY", "")
     with pytest.raises(KeyRefused, match="empty"):
-        credentials.key()
+        credentials.load_key()
     assert not credentials.has_key()
 
 
@@ -180,14 +180,14 @@ def test_the_key_from_a_file_comes_before_the_environment(
     configured: Write, key_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PHOTIO_API_KEY", "pt-another-key")
-    assert credentials.key(key_file).reveal() == KEY
+    assert credentials.load_key(key_file).reveal() == KEY
 
 
 def test_the_key_from_standard_input(configured: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"{KEY}\nmore\n".encode())))
-    assert credentials.key(from_stdin=True).reveal() == KEY
+    assert credentials.load_key(from_stdin=True).reveal() == KEY
     with pytest.raises(KeyRefused):
-        credentials.key(from_stdin=True)  # the second line is no key
+        credentials.load_key(from_stdin=True)  # the second line is no key
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes as POSIX has them")
@@ -195,7 +195,7 @@ def test_the_key_from_standard_input(configured: Write, monkeypatch: pytest.Monk
 def test_a_file_that_others_may_use_is_refused(configured: Write, key_file: Path, mode: int) -> None:
     key_file.chmod(mode)
     with pytest.raises(KeyRefused, match="chmod 600") as caught:
-        credentials.key(key_file)
+        credentials.load_key(key_file)
     assert KEY not in str(caught.value)
 
 
@@ -203,7 +203,7 @@ def test_a_file_that_others_may_use_is_refused(configured: Write, key_file: Path
 @pytest.mark.parametrize("mode", [0o600, 0o400, 0o700])
 def test_a_file_of_ones_own_is_read(configured: Write, key_file: Path, mode: int) -> None:
     key_file.chmod(mode)
-    assert credentials.key(key_file).reveal() == KEY
+    assert credentials.load_key(key_file).reveal() == KEY
 
 
 def test_a_key_file_that_is_none(
@@ -211,7 +211,7 @@ def test_a_key_file_that_is_none(
 ) -> None:
     def refused(path: Path) -> None:
         with pytest.raises(KeyRefused) as caught:
-            credentials.key(path)
+            credentials.load_key(path)
         assert str(path) in str(caught.value)
 
     refused(tmp_path / "none")
@@ -226,7 +226,7 @@ def test_a_key_file_that_is_none(
 def test_a_key_file_without_a_key(configured: Write, key_file: Path, text: bytes) -> None:
     key_file.write_bytes(text)
     with pytest.raises(KeyRefused):
-        credentials.key(key_file)
+        credentials.load_key(key_file)
 
 
 @pytest.mark.parametrize(("told", "threads"), [("", 0), ("1", 1), ("16", 16), ("4,2", 0), ("-1", 0), ("many", 0)])
@@ -234,4 +234,4 @@ def test_a_network_uses_as_many_threads_as_the_scheduler_says(
     monkeypatch: pytest.MonkeyPatch, told: str, threads: int
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", told)
-    assert environment.threads() == threads
+    assert environment.thread_limit() == threads

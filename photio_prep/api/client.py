@@ -13,11 +13,11 @@ import requests
 import urllib3
 
 from photio_prep.api import retry, transport
-from photio_prep.api.key import Key, RedactingSink
-from photio_prep.api.rate_limiter import Pace
-from photio_prep.api.retry import Outcome
+from photio_prep.api.key import ApiKey, RedactingSink
+from photio_prep.api.rate_limiter import RateLimiter
+from photio_prep.api.retry import AttemptClass
 from photio_prep.api.transport import Adapter, Session, Upload
-from photio_prep.api.wire import LONGEST_ANSWER, answer, body
+from photio_prep.api.wire import LONGEST_ANSWER, encode_request, parse_answer
 from photio_prep.errors import (
     ApiUnavailable,
     Interrupted,
@@ -29,7 +29,7 @@ from photio_prep.errors import (
 )
 from photio_prep.system import threads
 from photio_prep.system.deadline import Timeouts, Watch
-from photio_prep.types import Keep, Request, Result
+from photio_prep.types import AnswerSink, Request, Result
 
 API_URL = "https://api.photio.io/v1/inference/instant"
 
@@ -37,7 +37,7 @@ API_URL = "https://api.photio.io/v1/inference/instant"
 class Attempt(NamedTuple):
     """The class of one try and a sentence of evidence; of a complete answer its status, Retry-After (s) and bytes."""
 
-    outcome: Outcome
+    outcome: AttemptClass
     evidence: str
     http_status: int | None = None
     retry_after: float | None = None
@@ -66,7 +66,7 @@ class InstantClient:
 
     def __init__(
         self,
-        key: Key | str,
+        key: ApiKey | str,
         *,
         api_url: str = API_URL,
         endpoint: str | None = None,
@@ -74,14 +74,14 @@ class InstantClient:
         proxy: str | None = None,
         ca_bundle: str | None = None,
         server_error_is_free: bool = False,
-        pace: Pace | None = None,
+        pace: RateLimiter | None = None,
     ) -> None:
-        self._key = key if isinstance(key, Key) else Key(key)
-        self.api_url = checked_url(api_url)
+        self._key = key if isinstance(key, ApiKey) else ApiKey(key)
+        self.api_url = check_url(api_url)
         self.endpoint = endpoint or self.api_url
         self.timeouts = timeouts or Timeouts()
         self.stopped = threading.Event()
-        self._pace = pace or Pace()
+        self._pace = pace or RateLimiter()
         # No proxy for plain http, which is for localhost only: the key would leave the machine unencrypted.
         self._proxies = {"https": proxy} if proxy else {}
         if ca_bundle and not Path(ca_bundle).exists():
@@ -100,7 +100,7 @@ class InstantClient:
         """Start the thread that enforces deadlines; UsageError if the system has none. Called before a claim."""
         threads.ready()
 
-    def send(self, request: Request, keep: Keep | None = None) -> Result:
+    def send(self, request: Request, keep: AnswerSink | None = None) -> Result:
         """Send a request and return the answer. PAID.
 
         Repeats a try only if it provably was not billed: never sent, or refused as too busy.
@@ -120,7 +120,7 @@ class InstantClient:
         """
         if not request.description:
             raise UsageError("the scene description is empty", 'Give one, for instance -d "on a marble table"')
-        data = body(request)
+        data = encode_request(request)
         tries = 0
         while True:
             self._pace.wait(self.stopped)
@@ -128,13 +128,13 @@ class InstantClient:
                 raise Interrupted("stopped before it was sent")
             attempt = self._post(data, keep)
             tries += 1
-            if attempt.outcome is Outcome.SUCCESS:
+            if attempt.outcome is AttemptClass.SUCCESS:
                 self._pace.well()
                 return self._parse(attempt, request)
             delay = retry.retry_delay(attempt.outcome, attempt.http_status, tries, attempt.retry_after)
             if delay is None or attempt.final:
                 raise self._error(attempt, tries)
-            if attempt.outcome is Outcome.REJECTED:
+            if attempt.outcome is AttemptClass.REJECTED:
                 self._pace.busy(delay)
             else:
                 self.stopped.wait(delay)
@@ -142,7 +142,7 @@ class InstantClient:
     def _parse(self, attempt: Attempt, request: Request) -> Result:
         try:
             free = self._server_error_is_free
-            image = answer(attempt.raw, request.size, clean=self._key.redact, server_error_is_free=free)
+            image = parse_answer(attempt.raw, request.size, clean=self._key.redact, server_error_is_free=free)
             return Result(attempt.raw, image, request.canvas.placement)
         except PhotioError as error:
             redacted = type(error)(self._key.redact(error.found), error.fix, subject=error.subject)
@@ -154,9 +154,9 @@ class InstantClient:
         status = attempt.http_status
         if attempt.setting:
             return UsageError(f"not sent, nothing billed: {attempt.setting}", "Check PHOTIO_PROXY", subject="proxy")
-        if attempt.outcome is Outcome.NOT_SENT:
+        if attempt.outcome is AttemptClass.NOT_SENT:
             return ApiUnavailable(f"not sent, nothing billed: {evidence} ({tries} tries)", "Try again later")
-        if attempt.outcome is Outcome.UNKNOWN:
+        if attempt.outcome is AttemptClass.UNKNOWN:
             return OutcomeUnknown(evidence, _PERHAPS)
         if status == 402:
             return KeyRefused(f"the credit is used up: {evidence}", "Top it up and run again")
@@ -170,7 +170,7 @@ class InstantClient:
         fix = "A smaller --size may help" if status == 413 else "Nothing was billed; change the order and try again"
         return Rejected(f"the API refused the request: {evidence}", fix)
 
-    def _post(self, data: bytes, keep: Keep | None) -> Attempt:
+    def _post(self, data: bytes, keep: AnswerSink | None) -> Attempt:
         """Send one try and classify it. Raises only bugs and errors of the disk."""
         watch = Watch(self.timeouts)
         upload = Upload(data)
@@ -207,16 +207,16 @@ class InstantClient:
             setting = transport.proxy_error(error, message)
             handshake = isinstance(error, (requests.exceptions.SSLError, requests.exceptions.ProxyError))
             final = bool(setting) or (handshake and transport.is_permanent_tls_error(message))
-            return Attempt(Outcome.NOT_SENT, message, final=final, setting=setting)
+            return Attempt(AttemptClass.NOT_SENT, message, final=final, setting=setting)
         reason = f"no answer within {self.timeouts.overall:.0f} s" if watch.expired else message
-        return Attempt(Outcome.UNKNOWN, f"{upload.sent} of {len(upload)} bytes were sent, then {reason}")
+        return Attempt(AttemptClass.UNKNOWN, f"{upload.sent} of {len(upload)} bytes were sent, then {reason}")
 
-    def _read_answer(self, response: requests.Response, watch: Watch, keep: Keep | None) -> Attempt:
+    def _read_answer(self, response: requests.Response, watch: Watch, keep: AnswerSink | None) -> Attempt:
         status = response.status_code
         header = response.headers.get("Retry-After")
         free = self._server_error_is_free
         outcome = retry.classify_status(status, has_retry_after=header is not None, server_error_is_free=free)
-        store = outcome in (Outcome.SUCCESS, Outcome.UNKNOWN)
+        store = outcome in (AttemptClass.SUCCESS, AttemptClass.UNKNOWN)
         answer_sink = _AnswerBuffer(keep if store else None)
         # Redacted before it is stored, quoted or cut: half a key would not be recognised any more.
         sink = RedactingSink(self._key, answer_sink)
@@ -232,11 +232,11 @@ class InstantClient:
         sink.flush()
         if watch.expired and (failure or not _has_length(response)):
             failure = f"nothing more came within {self.timeouts.overall:.0f} s"
-        if failure and outcome is not Outcome.REJECTED:
+        if failure and outcome is not AttemptClass.REJECTED:
             evidence = f"HTTP {status}, {len(answer_sink.raw)} bytes of an answer came, then {failure}"
-            return Attempt(Outcome.UNKNOWN, evidence, status)
+            return Attempt(AttemptClass.UNKNOWN, evidence, status)
         raw = bytes(answer_sink.raw)
-        if outcome is Outcome.SUCCESS:
+        if outcome is AttemptClass.SUCCESS:
             answer_sink.commit()
             return Attempt(outcome, "", status, raw=raw)
         evidence = f"HTTP {status}"
@@ -254,7 +254,7 @@ _PERHAPS = "It was sent, so it may be billed; it is not sent again automatically
 class _AnswerBuffer:
     """Collects an answer as it arrives, and passes it on to a Keep."""
 
-    def __init__(self, keep: Keep | None) -> None:
+    def __init__(self, keep: AnswerSink | None) -> None:
         self.raw = bytearray()
         self._keep = keep
 
@@ -275,7 +275,7 @@ def _has_length(response: requests.Response) -> bool:
     return "Content-Length" in response.headers or "Transfer-Encoding" in response.headers
 
 
-def checked_url(url: str) -> str:
+def check_url(url: str) -> str:
     """Check that a key may be sent to a URL: https, or http to localhost.
 
     Raises:

@@ -5,30 +5,30 @@ import stat
 import sys
 from pathlib import Path
 
-from photio_prep.api.key import Key
+from photio_prep.api.key import ApiKey
 from photio_prep.errors import KeyRefused
 from photio_prep.system import environment
 
 KEY_NAME = "PHOTIO_API_KEY"
 
 
-def key(key_file: Path | None = None, *, from_stdin: bool = False, from_keyring: bool = False) -> Key:
+def load_key(key_file: Path | None = None, *, from_stdin: bool = False, from_keyring: bool = False) -> ApiKey:
     """Load the API key from --key-file (mode 0600), --key-stdin, --keyring, or PHOTIO_API_KEY.
 
     Raises:
         KeyRefused: The key is missing or malformed, or others may read its file.
     """
     if key_file is not None:
-        return Key(_read_key_file(key_file))
+        return ApiKey(_read_key_file(key_file))
     if from_stdin:
-        return Key(_read_stdin())
+        return ApiKey(_read_stdin())
     if from_keyring:
-        return Key(_read_keyring())
+        return ApiKey(_read_keyring())
     text = environment.variable(KEY_NAME)
     if text is None:
         fix = f"Set {KEY_NAME}, or use --key-file or --key-stdin; --sandbox needs none"
         raise KeyRefused("there is no API key", fix)
-    return Key(text)
+    return ApiKey(text)
 
 
 def has_key() -> bool:

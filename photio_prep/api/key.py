@@ -7,12 +7,12 @@ import urllib.parse
 from functools import cached_property
 
 from photio_prep.errors import KeyRefused
-from photio_prep.types import Keep
+from photio_prep.types import AnswerSink
 
 _LONGEST = 512
 
 
-class Key:
+class ApiKey:
     """An API key that prints as `***` everywhere; only `reveal` returns the text.
 
     Raises:
@@ -131,7 +131,7 @@ class _HiddenStr(str):
 class RedactingSink:
     """Writes an answer to another sink without the key, in case the server echoes it."""
 
-    def __init__(self, key: Key, keep: Keep) -> None:
+    def __init__(self, key: ApiKey, keep: AnswerSink) -> None:
         self._key = key
         self._keep = keep
         self._held = b""

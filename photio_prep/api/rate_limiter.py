@@ -7,7 +7,7 @@ import time
 _FIRST_GAP, _LONGEST_GAP, _GROWTH, _DECAY = 0.05, 10.0, 2.0, 0.93
 
 
-class Pace:
+class RateLimiter:
     """A rate limiter: no spacing at first, spaced requests after the API said "too busy".
 
     Without spacing, all waiting workers would send in the same instant, and most would be refused again.

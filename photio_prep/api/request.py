@@ -4,7 +4,7 @@ import re
 import secrets
 
 from photio_prep.errors import UsageError
-from photio_prep.geometry import named, place
+from photio_prep.geometry import parse_size, place
 from photio_prep.system import seeds
 from photio_prep.types import Canvas, Request
 
@@ -12,7 +12,7 @@ from photio_prep.types import Canvas, Request
 DEFAULT_NEGATIVE = "worst quality, low quality, illustration, 3d, 2d, painting, cartoons, sketch"
 
 
-def request(
+def build_request(
     canvas: Canvas,
     description: str,
     *,
@@ -44,13 +44,13 @@ def request(
         raise UsageError(f"{image_url[:80]!r} is not an http(s) URL", "Give the address of a PNG", subject="image_url")
     drawn = seed is None
     if seed is None:
-        seed = seeds.drawn(canvas.digest)
+        seed = seeds.seed_from_canvas(canvas.digest)
     elif seed == -1:
         seed = 1 + secrets.randbelow(seeds.LAST - 1)
-    return Request(canvas, description.strip(), checked_seed(seed), negative_prompt, image_url, drawn)
+    return Request(canvas, description.strip(), validate_seed(seed), negative_prompt, image_url, drawn)
 
 
-def checked_seed(seed: int) -> int:
+def validate_seed(seed: int) -> int:
     """Check that a seed is 1 … 4,294,967,296, the API's range.
 
     Raises:
@@ -61,7 +61,7 @@ def checked_seed(seed: int) -> int:
     return seed
 
 
-def by_url(
+def request_from_url(
     image_url: str, size: str, description: str, *, seed: int | None = None, negative_prompt: str | None = None
 ) -> Request:
     """Build the request of a PNG that the server downloads: a recommended size, alpha 0 outside the product.
@@ -76,12 +76,12 @@ def by_url(
     Raises:
         UsageError: The size, seed, prompt or address is invalid.
     """
-    pixels = named(size).size
+    pixels = parse_size(size).size
     canvas = Canvas(b"", place(pixels, pixels))
-    return request(canvas, description, seed=seed, negative_prompt=negative_prompt, image_url=image_url)
+    return build_request(canvas, description, seed=seed, negative_prompt=negative_prompt, image_url=image_url)
 
 
-def doubts(description: str) -> list[str]:
+def description_warnings(description: str) -> list[str]:
     """Return warnings about a scene description, for the user."""
     if not description:
         return []

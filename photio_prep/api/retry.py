@@ -21,7 +21,7 @@ _FIRST_WAIT, _LAST_WAIT = 0.5, 8.0
 _REFUSED = frozenset({400, 401, 402, 403, 404, 413, 415, 422})
 
 
-class Outcome(StrEnum):
+class AttemptClass(StrEnum):
     """The five classes of an attempt."""
 
     NOT_SENT = "not_sent"
@@ -31,7 +31,7 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
-def classify_status(http_status: int, *, has_retry_after: bool, server_error_is_free: bool = False) -> Outcome:
+def classify_status(http_status: int, *, has_retry_after: bool, server_error_is_free: bool = False) -> AttemptClass:
     """Classify a complete answer by its HTTP status alone. After SUCCESS its body decides.
 
     Args:
@@ -40,12 +40,12 @@ def classify_status(http_status: int, *, has_retry_after: bool, server_error_is_
         server_error_is_free: The vendor confirmed that a 5xx is never billed. Otherwise a 5xx is UNKNOWN.
     """
     if http_status == 200:
-        return Outcome.SUCCESS
+        return AttemptClass.SUCCESS
     if http_status == 429 or (http_status == 503 and has_retry_after) or http_status in _REFUSED:
-        return Outcome.REJECTED
+        return AttemptClass.REJECTED
     if server_error_is_free and 500 <= http_status < 600:
-        return Outcome.REJECTED
-    return Outcome.UNKNOWN
+        return AttemptClass.REJECTED
+    return AttemptClass.UNKNOWN
 
 
 def is_account_error(http_status: int) -> bool:
@@ -71,7 +71,7 @@ def retry_after(header: str | None, now: datetime | None = None) -> float | None
     return max(seconds, 0.0) if math.isfinite(seconds) else None
 
 
-def retry_delay(outcome: Outcome, http_status: int | None, tries: int, requested: float | None) -> float | None:
+def retry_delay(outcome: AttemptClass, http_status: int | None, tries: int, requested: float | None) -> float | None:
     """Return the seconds before the next try; None forbids one.
 
     Args:
@@ -80,11 +80,11 @@ def retry_delay(outcome: Outcome, http_status: int | None, tries: int, requested
         tries: Number of tries so far.
         requested: Retry-After in seconds.
     """
-    if outcome is Outcome.NOT_SENT and tries < NOT_SENT_TRIES:
+    if outcome is AttemptClass.NOT_SENT and tries < NOT_SENT_TRIES:
         return backoff_delay(tries)
     busy = http_status in (429, 503)
     broken = http_status is not None and 500 <= http_status < 600
-    if outcome is Outcome.REJECTED and ((busy and tries < BUSY_TRIES) or (broken and tries < BROKEN_TRIES)):
+    if outcome is AttemptClass.REJECTED and ((busy and tries < BUSY_TRIES) or (broken and tries < BROKEN_TRIES)):
         delay = requested if requested is not None else backoff_delay(tries)
         return delay if delay <= LONGEST_WAIT else None
     return None

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from hashlib import sha256
 
-from photio_prep.api.wire import key
+from photio_prep.api.wire import order_key
 from photio_prep.errors import (
     ApiUnavailable,
     BudgetReached,
@@ -15,20 +15,20 @@ from photio_prep.errors import (
     Rejected,
     UsageError,
 )
-from photio_prep.types import Keep, Request, Result, Sender
+from photio_prep.types import AnswerSink, Request, Result, Sender
 
 # Calls in a row without a complete answer, after which further calls would probably be paid for nothing too.
 UNKNOWNS_IN_A_ROW = 10
 
 
-def ended(error: Exception) -> PhotioError:
+def wait_for_calls(error: Exception) -> PhotioError:
     """Turn the exception of a call into its outcome. After a bug in the sender the outcome is unknown."""
     if isinstance(error, PhotioError):
         return error
     return OutcomeUnknown(f"stopped while it was sent ({type(error).__name__})")
 
 
-class Till:
+class SpendingGuard:
     """Allows at most `max_calls` calls that were or may have been billed; exact under any number of threads.
 
     After a refused key, a full disk, an unreachable API, or ten unknown outcomes in a row, it allows no further call:
@@ -58,15 +58,15 @@ class Till:
         """The sender's endpoint, a part of every order key."""
         return self._sender.endpoint
 
-    def send(self, request: Request, keep: Keep | None = None) -> Result:
+    def send(self, request: Request, keep: AnswerSink | None = None) -> Result:
         """Send a request if the budget allows it. PAID."""
-        order = key(request, self.endpoint)[:32]
+        order = order_key(request, self.endpoint)[:32]
         self.take(order)
         try:
             result = self._sender.send(request, keep)
             digest = sha256(result.raw).digest()
         except Exception as error:
-            self.settle(ended(error), order)
+            self.settle(wait_for_calls(error), order)
             raise
         self.settle(None, order)
         self.compare(order, digest)

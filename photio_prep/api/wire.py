@@ -14,7 +14,7 @@ from PIL import Image
 
 from photio_prep.errors import KeyRefused, OutcomeUnknown, PaidUnusable, PhotoRefused, Rejected
 from photio_prep.geometry import Size
-from photio_prep.imaging.decode import DEFAULT_LIMITS, picture
+from photio_prep.imaging.decode import DEFAULT_LIMITS, decode_picture
 from photio_prep.types import Request
 
 # An answer is the base64 of a picture of about one megapixel; 64 MiB is twenty times the largest sensible answer.
@@ -22,21 +22,21 @@ LONGEST_ANSWER = 64 * 2**20
 _ANSWER_LIMITS = replace(DEFAULT_LIMITS, file_bytes=LONGEST_ANSWER, pixels=20_000_000)
 
 
-def key(request: Request, endpoint: str) -> str:
+def order_key(request: Request, endpoint: str) -> str:
     """Compute the order key: SHA-256 (hex) of the endpoint, the request's fields and the exact bytes of the canvas."""
     prompts = [request.description, request.negative_prompt]
     fields = [endpoint, *prompts, request.seed, request.image_url, request.canvas.digest, list(request.size)]
     return sha256(json.dumps(fields, ensure_ascii=True).encode()).hexdigest()
 
 
-def body(request: Request) -> bytes:
+def encode_request(request: Request) -> bytes:
     """Encode the body of the POST: JSON with the picture last, as base64 without a prefix."""
     if request.image_url is not None:
-        return head(request)[:-1] + json.dumps(request.image_url).encode() + b"}"
-    return b"".join((head(request), base64.b64encode(request.canvas.png), b'"}'))
+        return request_prefix(request)[:-1] + json.dumps(request.image_url).encode() + b"}"
+    return b"".join((request_prefix(request), base64.b64encode(request.canvas.png), b'"}'))
 
 
-def head(request: Request) -> bytes:
+def request_prefix(request: Request) -> bytes:
     """Encode the JSON up to and including the quotation mark before the picture."""
     fields: dict[str, Any] = {"product_description": request.description, "seed": request.seed}
     if request.negative_prompt is not None:
@@ -44,7 +44,7 @@ def head(request: Request) -> bytes:
     return json.dumps(fields, ensure_ascii=True)[:-1].encode() + b', "product_image": "'
 
 
-def answer(
+def parse_answer(
     raw: bytes, size: Size, *, clean: Callable[[str], str] = str, server_error_is_free: bool = False
 ) -> Image.Image:
     """Parse the body of a complete HTTP 200 answer into its picture (RGB).
@@ -133,7 +133,7 @@ def _decode_picture(text: object, size: Size) -> Image.Image:
     except (binascii.Error, ValueError) as error:
         raise PaidUnusable(f"the answer's picture is not base64 ({error})", _SUPPORT) from None
     try:
-        image = picture(data, _ANSWER_LIMITS).image
+        image = decode_picture(data, _ANSWER_LIMITS).image
     except PhotoRefused as error:
         raise PaidUnusable(f"the answer's picture cannot be used: {error.found}", _SUPPORT) from None
     if image.size != size and not _is_enlarged(Size(*image.size), size):

@@ -4,39 +4,39 @@ import contextlib
 from hashlib import sha256
 from typing import Any
 
-from photio_prep.api.rate_limiter import Pace
-from photio_prep.api.spending_guard import Till, ended
-from photio_prep.api.wire import key
+from photio_prep.api.rate_limiter import RateLimiter
+from photio_prep.api.spending_guard import SpendingGuard, wait_for_calls
+from photio_prep.api.wire import order_key
 from photio_prep.errors import ApiUnavailable, BudgetReached, Interrupted, PhotioError
-from photio_prep.types import Keep, Request, Result, Sender
+from photio_prep.types import AnswerSink, Request, Result, Sender
 
 # Seconds that a worker waits for a permit. The actor answers in a millisecond; its node may have gone.
 _PATIENCE = 30.0
 LOST = ApiUnavailable("the actor that hands out permits to pay has gone, so nothing more is paid", "Run the same again")
 
 
-class Nobody:
+class NullSender:
     """A sender that must not be asked: its till only counts."""
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
 
-    def send(self, request: Request, keep: Keep | None = None) -> Result:
+    def send(self, request: Request, keep: AnswerSink | None = None) -> Result:
         """Nothing."""
         raise NotImplementedError
 
 
-class Permits:
+class SharedBudget:
     """The body of the actor: a till and a pace that all share. Errors are given, not raised: Ray wraps those."""
 
     def __init__(self, endpoint: str, max_calls: int | None, why: BudgetReached | None) -> None:
         self._warnings: list[str] = []
-        self._till = Till(Nobody(endpoint), None, warn=self._warnings.append)
+        self._till = SpendingGuard(NullSender(endpoint), None, warn=self._warnings.append)
         if max_calls is not None:
             self._till.limit(
                 max_calls, why or BudgetReached("the budget of --max-calls is used up", "Run again for more")
             )
-        self._pace = Pace()
+        self._pace = RateLimiter()
         self._taken: dict[str, str] = {}
 
     def taken(self, path: str, whose: str) -> str:
@@ -84,7 +84,7 @@ class Permits:
         return self._till.closed, self._till.calls
 
 
-class Asking:
+class ActorClient:
     """The actor as others see it."""
 
     def __init__(self, actor: Any) -> None:  # noqa: ANN401  Ray's handles have no type
@@ -112,10 +112,10 @@ class Asking:
         return None
 
 
-class SharedPace(Pace):
+class SharedRateLimiter(RateLimiter):
     """The pace of all workers, for a client of one."""
 
-    def __init__(self, permits: Asking) -> None:
+    def __init__(self, permits: ActorClient) -> None:
         super().__init__()
         self._permits = permits
 
@@ -132,10 +132,10 @@ class SharedPace(Pace):
         self._permits.tell("well")
 
 
-class SharedTill:
+class SharedSpendingGuard:
     """A sender that sends only by a permit."""
 
-    def __init__(self, sender: Sender, permits: Asking) -> None:
+    def __init__(self, sender: Sender, permits: ActorClient) -> None:
         self._sender = sender
         self._permits = permits
         self.warnings: list[str] = []
@@ -151,9 +151,9 @@ class SharedTill:
         if have is not None:
             have()
 
-    def send(self, request: Request, keep: Keep | None = None) -> Result:
+    def send(self, request: Request, keep: AnswerSink | None = None) -> Result:
         """The answer to `request`, if the budget of all allows. PAID."""
-        order = key(request, self.endpoint)[:32]
+        order = order_key(request, self.endpoint)[:32]
         (refused,) = self._permits.ask("take", order)
         if refused is not None:
             raise refused
@@ -161,7 +161,7 @@ class SharedTill:
             result = self._sender.send(request, keep)
             digest = sha256(result.raw).digest()
         except Exception as error:
-            self._permits.tell("settle", ended(error), order)
+            self._permits.tell("settle", wait_for_calls(error), order)
             raise
         self.warnings += self._permits.tell("settle", None, order, digest) or []
         return result

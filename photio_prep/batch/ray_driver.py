@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from photio_prep.batch.ray_budget import LOST, Asking, Permits
+from photio_prep.batch.ray_budget import LOST, ActorClient, SharedBudget
 from photio_prep.batch.ray_worker import Preparing, RayJobOptions, finished, paid, row_of
 from photio_prep.errors import BudgetReached, Interrupted, PhotioError, PhotoRefused, UsageError
 from photio_prep.intake.item import Item
@@ -83,7 +83,7 @@ def started(
     why: BudgetReached | None = None,
 ) -> Iterator["Cluster"]:
     """A cluster to run photos on, with its permits; a Ray that was started for it ends with it."""
-    environment.tell_ray()
+    environment.set_ray_defaults()
     try:
         import ray
         import ray.data
@@ -104,8 +104,8 @@ def started(
     if not options.sandbox_url:  # said here, once: a worker's environment may name another
         options = replace(options, pay=replace(options.pay, api_url=options.endpoint))
     try:
-        actor = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(Permits)
-        yield Cluster(options, Asking(actor.remote(options.endpoint, max_calls, why)), workers, calls)
+        actor = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(SharedBudget)
+        yield Cluster(options, ActorClient(actor.remote(options.endpoint, max_calls, why)), workers, calls)
     finally:
         if ours:
             ray.shutdown()
@@ -114,7 +114,7 @@ def started(
 class Cluster:
     """Workers that share one order folder, one budget and one pace."""
 
-    def __init__(self, options: RayJobOptions, permits: Asking, workers: int, calls: int) -> None:
+    def __init__(self, options: RayJobOptions, permits: ActorClient, workers: int, calls: int) -> None:
         self._options, self._permits = options, permits
         self._workers, self._calls = workers, calls
 
@@ -227,9 +227,9 @@ def _ended(row: Mapping[str, Any], item: Item, out: Path) -> Ended | None:
     if folder is None:
         return Ended(item, None, State.REFUSED, error=error)
     try:
-        order = replace(store.read(folder, origin=pickle.loads(row["origin"])), fresh=row["fresh"])  # noqa: S301
+        order = replace(store.load_order(folder, origin=pickle.loads(row["origin"])), fresh=row["fresh"])  # noqa: S301
     except PhotioError as damaged:
         return Ended(item, None, State.REFUSED, error=error or damaged)
     if error is not None:
-        return Ended(item, order, states.state(folder), None, error, warnings, row["changed"])
+        return Ended(item, order, states.read_state(folder), None, error, warnings, row["changed"])
     return Ended(item, order, State.FINISHED, out / row["final"], None, warnings, row["changed"])

@@ -14,7 +14,7 @@ from typing import Any
 from photio_prep import pipeline, settings
 from photio_prep.api import credentials
 from photio_prep.api.client import API_URL, InstantClient
-from photio_prep.batch.ray_budget import Asking, SharedPace, SharedTill
+from photio_prep.batch.ray_budget import ActorClient, SharedRateLimiter, SharedSpendingGuard
 from photio_prep.cutout.models.registry import DEFAULT_MODEL, ModelOptions
 from photio_prep.errors import Interrupted, of_photo
 from photio_prep.final import writer
@@ -23,7 +23,7 @@ from photio_prep.final.provenance import packet
 from photio_prep.intake import read
 from photio_prep.intake.item import Item
 from photio_prep.marketplaces import presets
-from photio_prep.marketplaces.writer import Shelf
+from photio_prep.marketplaces.writer import MarketplaceWriter
 from photio_prep.options import OutputOptions
 from photio_prep.orders import index, paid_before, payment, state, store
 from photio_prep.orders.options import DEFAULT_PAY, DEFAULT_PREPARE, PayOptions, PrepareOptions
@@ -70,7 +70,7 @@ def row_of(number: int, item: Item) -> dict[str, Any]:
     return {"index": number, "item": packed, **_EMPTY}
 
 
-def _step(row: dict[str, Any], permits: Asking, work: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+def _step(row: dict[str, Any], permits: ActorClient, work: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
     """The row after a step; what went wrong is part of it, and no step comes after."""
     if row["ended"]:
         return row
@@ -80,7 +80,7 @@ def _step(row: dict[str, Any], permits: Asking, work: Callable[[], Mapping[str, 
         return _failed(row, permits, error)
 
 
-def _failed(row: dict[str, Any], permits: Asking, error: Exception) -> dict[str, Any]:
+def _failed(row: dict[str, Any], permits: ActorClient, error: Exception) -> dict[str, Any]:
     """The row with what went wrong; everything is stopped where each other photo would meet the same."""
     outcome = of_photo(error)
     if outcome is not error:
@@ -93,13 +93,15 @@ def _failed(row: dict[str, Any], permits: Asking, error: Exception) -> dict[str,
 class Preparing:
     """An actor that prepares, with one session of the model for its whole life."""
 
-    def __init__(self, options: RayJobOptions, permits: Asking) -> None:
+    def __init__(self, options: RayJobOptions, permits: ActorClient) -> None:
         self._options, self._permits = options, permits
         self._matter = options.model.load()
         self._preflight = options.pay.preflight
-        index.of(options.orders).refresh()
+        index.index_of(options.orders).refresh()
         output = options.output
-        self._shelf = Shelf(presets.chosen(output.presets), overwrite=output.overwrite, taken=self._taken)
+        self._shelf = MarketplaceWriter(
+            presets.find_presets(output.presets), overwrite=output.overwrite, taken=self._taken
+        )
 
     def _taken(self, path: Path, whose: str) -> str:
         """Whose a path is, of the photos of all workers."""
@@ -113,7 +115,7 @@ class Preparing:
             origin = pickle.dumps(replace(order.origin, options="", warnings=(), gate=None))
             row = {**row, "folder": order.key[:32], "fresh": order.fresh, "origin": origin}
             self._check(order)
-            return {**row, "changed": paid_before.is_changed(order, index.of(self._options.orders))}
+            return {**row, "changed": paid_before.is_changed_photo(order, index.index_of(self._options.orders))}
         except Exception as error:  # noqa: BLE001  a bug must not look like a worker that died
             return _failed(row, self._permits, error)
 
@@ -124,9 +126,9 @@ class Preparing:
             raise Interrupted(f"not prepared: stopped after {stopped.found}")
         item, of_row, own_presets = pickle.loads(row["item"])  # noqa: S301  from our own driver
         if own_presets:
-            self._shelf.choose(item.name, item.output, presets.chosen(own_presets))
+            self._shelf.choose(item.name, item.output, presets.find_presets(own_presets))
         return pipeline.prepare(
-            read.read(item, offline=options.model.offline),
+            read.read_item(item, offline=options.model.offline),
             options.prepare.with_row(of_row),
             model=self._matter,
             second=options.model.load_second(self._matter),
@@ -142,33 +144,33 @@ class Preparing:
         options, output = self._options, self._options.output
         target = writer.final_path(order, output.out, options.finish.format)
         options.finish.fits(order.placement)
-        if state.state(options.orders / order.key[:32]) in SENDABLE:
+        if state.read_state(options.orders / order.key[:32]) in SENDABLE:
             writer.refuse_if_in_the_way(order, target, overwrite=output.overwrite)
             self._shelf.refuse_if_in_the_way(order, output.out)
         self._preflight.check(order)
 
 
 def _order(row: Mapping[str, Any], options: RayJobOptions) -> Order:
-    return store.read(options.orders / row["folder"], origin=pickle.loads(row["origin"]))  # noqa: S301
+    return store.load_order(options.orders / row["folder"], origin=pickle.loads(row["origin"]))  # noqa: S301
 
 
-def paid(row: dict[str, Any], options: RayJobOptions, permits: Asking) -> dict[str, Any]:
+def paid(row: dict[str, Any], options: RayJobOptions, permits: ActorClient) -> dict[str, Any]:
     """The row with its answer on disk. Never run twice by Ray; a second time would find the claim."""
 
     def work() -> Mapping[str, Any]:
-        till = SharedTill(_client(options, SharedPace(permits)), permits)
+        till = SharedSpendingGuard(_client(options, SharedRateLimiter(permits)), permits)
         payment.pay(_order(row, options), till, options.pay.preflight)
         return {"warnings": pickle.dumps(till.warnings)} if till.warnings else {}
 
     return _step(row, permits, work)
 
 
-def _client(options: RayJobOptions, pace: SharedPace) -> InstantClient:
+def _client(options: RayJobOptions, pace: SharedRateLimiter) -> InstantClient:
     """The client of one worker: the key is read here, from where the options say that it is kept."""
     if options.sandbox_url:
         return InstantClient("pt-sandbox", api_url=options.sandbox_url, endpoint=SANDBOX, pace=pace)
     return InstantClient(
-        credentials.key(options.pay.key_file, from_keyring=options.pay.keyring),
+        credentials.load_key(options.pay.key_file, from_keyring=options.pay.keyring),
         api_url=options.endpoint,
         timeouts=Timeouts(**settings.timeouts()),
         proxy=settings.proxy(),
@@ -178,7 +180,7 @@ def _client(options: RayJobOptions, pace: SharedPace) -> InstantClient:
     )
 
 
-def finished(row: dict[str, Any], options: RayJobOptions, permits: Asking) -> dict[str, Any]:
+def finished(row: dict[str, Any], options: RayJobOptions, permits: ActorClient) -> dict[str, Any]:
     """The row with its final written."""
 
     def work() -> Mapping[str, Any]:

@@ -17,20 +17,20 @@ from photio_prep.intake import own_files
 from photio_prep.intake.item import Item
 from photio_prep.intake.job_table import RESULTS
 from photio_prep.intake.names import variant_output
-from photio_prep.intake.table_reader import Fault, Table, cells
+from photio_prep.intake.table_reader import RowError, Table, iter_rows
 from photio_prep.orders import records
 from photio_prep.orders import state as states
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.system import files
-from photio_prep.system.spreadsheet import cell, separated
+from photio_prep.system.spreadsheet import cell, encode_rows
 
 JSON, CSV = "report.json", "report.csv"
 Billed = Literal["no", "yes", "perhaps", "shared", "sandbox"]
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ReportRow:
     """One photo of one command.
 
     `billed` counts calls of this command: "perhaps" without a complete answer, "shared" if another photo paid for the
@@ -61,13 +61,13 @@ class Line:
         return "; ".join([*self.reasons, *changed, *([self.error] if self.error else [])])
 
 
-class Report:
+class RunReport:
     """Collects lines while a command runs; thread-safe."""
 
     def __init__(self, command: str, price: float | None = None) -> None:
         self.command, self.price = command, price
-        self.lines: list[Line] = []
-        self._time, self._clock = records.now(), time.monotonic()
+        self.lines: list[ReportRow] = []
+        self._time, self._clock = records.timestamp(), time.monotonic()
         self._begun: dict[str, float] = {}
         self._changed: set[str] = set()
         self._paid: set[str] = set()
@@ -106,7 +106,7 @@ class Report:
         if order is not None:
             self._add_order(order, state, error.exit_code, error=error.found)
         else:
-            line = Line(source, "", state, exit_code=error.exit_code, error=error.found)
+            line = ReportRow(source, "", state, exit_code=error.exit_code, error=error.found)
             self._add(line, self._begun.get(source))
 
     def rest(self, items: Iterable[Item], exit_code: int, seeds: int = 1) -> int:
@@ -122,7 +122,7 @@ class Report:
                 continue
             for output in [variant_output(item.output, number) for number in numbers]:
                 if (item.name, output) not in reported:
-                    self._add(Line(item.name, output, State.PLANNED, exit_code=exit_code, error=error))
+                    self._add(ReportRow(item.name, output, State.PLANNED, exit_code=exit_code, error=error))
         return len(self.lines) - count
 
     def _add_order(
@@ -137,7 +137,7 @@ class Report:
         cost = self.price if billed in ("yes", "perhaps") else 0.0
         verdict, reasons = (gate.verdict, tuple(reason.text for reason in gate.reasons)) if gate else (None, ())
         folder = str(order.folder) if order.folder else None
-        line = Line(origin.source, origin.output, state, folder, final, exit_code, error, billed, cost)
+        line = ReportRow(origin.source, origin.output, state, folder, final, exit_code, error, billed, cost)
         line = replace(line, gate=verdict, reasons=reasons, warnings=origin.warnings, changed=changed)
         self._add(line, self._begun.get(origin.source))
 
@@ -156,7 +156,7 @@ class Report:
         """Whether this command prepared the order or sent it; else an earlier command did all of it."""
         return order.fresh or self._sent(order.key[:32])
 
-    def _add(self, line: Line, start: float | None = None) -> None:
+    def _add(self, line: ReportRow, start: float | None = None) -> None:
         if start is not None:
             line = replace(line, seconds=round(time.monotonic() - start, 3))
         with self._lock:
@@ -189,7 +189,7 @@ class Report:
             yield self._format_totals(state.replace("_", " "), [line for line in self.lines if line.state == state])
         yield self._format_totals("total", self.lines)
 
-    def _format_totals(self, name: str, lines: list[Line]) -> str:
+    def _format_totals(self, name: str, lines: list[ReportRow]) -> str:
         called = [line for line in lines if line.billed in ("yes", "perhaps", "sandbox")]
         paid = sum(line.cost or 0 for line in called)
         free = all(line.billed == "sandbox" for line in called)
@@ -205,15 +205,15 @@ class Report:
             StorageFailed: They cannot be written.
         """
         for name in (JSON, CSV):
-            own_files.refuse_foreign(out / name, overwrite=overwrite)
+            own_files.check_not_foreign(out / name, overwrite=overwrite)
         record: dict[str, Any] = {"generator": own_files.GENERATOR, "schema": 1, "command": self.command}
         record |= {"started": self._time, "exit_code": exit_code}
         record |= {"seconds": round(time.monotonic() - self._clock, 3), "price": self.price}
         record |= {"totals": self.totals(), "photos": [asdict(line) for line in self.lines]}
-        files.write_whole(out / JSON, records.written(record))
-        names = [field.name for field in fields(Line)]
+        files.write_atomic(out / JSON, records.encode_record(record))
+        names = [field.name for field in fields(ReportRow)]
         rows = ([cell(getattr(line, name)) for name in names] for line in self.lines)
-        files.write_whole(out / CSV, separated([names, *rows], ",", marked=True))
+        files.write_atomic(out / CSV, encode_rows([names, *rows], ",", marked=True))
 
     def write_results(self, out: Path, items: Iterable[Item], *, overwrite: bool = False) -> list[Path]:
         """Write a copy of each job table of `items`, with columns of results, to the output folder; return the paths.
@@ -223,25 +223,25 @@ class Report:
             StorageFailed: One cannot be written.
         """
         items = list(items)
-        by_photo: dict[tuple[str, str], list[Line]] = {}
+        by_photo: dict[tuple[str, str], list[ReportRow]] = {}
         with self._lock:
             for line in self.lines:
                 base = self._bases.get((line.source, line.output), line.output)
                 by_photo.setdefault((line.source, base), []).append(line)
-        by_table: dict[Table, dict[int, Line]] = {}
+        by_table: dict[Table, dict[int, ReportRow]] = {}
         for item in items:
             if item.job is not None:
                 rows = by_table.setdefault(item.job.table, {})
                 if lines := by_photo.get((item.name, item.output)) or by_photo.get((item.name, "")):
                     rows[item.job.row.line] = _merge_variants(lines)
-        copies = results(out, items)
+        copies = results_paths(out, items)
         for table, path in copies.items():
-            own_files.refuse_foreign(path, overwrite=overwrite)
-            files.write_whole(path, _encode_results(table, by_table[table]))
+            own_files.check_not_foreign(path, overwrite=overwrite)
+            files.write_atomic(path, _encode_results(table, by_table[table]))
         return [*copies.values()]
 
 
-def results(out: Path, items: Iterable[Item]) -> dict[Table, Path]:
+def results_paths(out: Path, items: Iterable[Item]) -> dict[Table, Path]:
     """Return the path of the results of each job table of `items`."""
     paths: dict[Table, Path] = {}
     for table in dict.fromkeys(item.job.table for item in items if item.job is not None):
@@ -256,7 +256,7 @@ def results(out: Path, items: Iterable[Item]) -> dict[Table, Path]:
 _CALLED = states.ANSWERED | {State.UNKNOWN, State.CLAIMED, State.PAID_UNUSABLE}
 
 
-def _merge_variants(lines: list[Line]) -> Line:
+def _merge_variants(lines: list[ReportRow]) -> ReportRow:
     """Return one line for the variants of a row: the first failed one, with all finals and the sum of costs."""
     lines = sorted(lines, key=lambda line: (len(line.output), line.output))
     worst = next((line for line in lines if line.error), lines[0])
@@ -267,16 +267,16 @@ def _merge_variants(lines: list[Line]) -> Line:
     return replace(worst, cost=cost, final=finals or None, presets=presets)
 
 
-def _encode_results(table: Table, lines: dict[int, Line]) -> bytes:
-    rows = [row for row in cells(table) if not isinstance(row, Fault)]
+def _encode_results(table: Table, lines: dict[int, ReportRow]) -> bytes:
+    rows = [row for row in iter_rows(table) if not isinstance(row, RowError)]
     if not table.columns:
         entries = ({**row.cells, **_result_cells(lines.get(row.line))} for row in rows)
         return b"".join(json.dumps(record, ensure_ascii=True).encode() + b"\n" for record in entries)
     texts = ([*map(str, row.cells.values()), *_result_cells(lines.get(row.line)).values()] for row in rows)
-    return separated([[*table.columns, *RESULTS], *texts], table.delimiter, marked=table.marked)
+    return encode_rows([[*table.columns, *RESULTS], *texts], table.delimiter, marked=table.marked)
 
 
-def _result_cells(line: Line | None) -> dict[str, str]:
+def _result_cells(line: ReportRow | None) -> dict[str, str]:
     """Return the cells of a row's results; blank for a row that was not used."""
     if line is None:
         return dict.fromkeys(RESULTS, "")

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Required, Unpack, cast
 
 from photio_prep import pipeline
-from photio_prep.api.spending_guard import Till
+from photio_prep.api.spending_guard import SpendingGuard
 from photio_prep.batch.scheduler import map_ordered, pay_and_finish
 from photio_prep.errors import Interrupted, PhotioError, UsageError
 from photio_prep.intake.load import Source
@@ -25,7 +25,7 @@ class Job(JobKeywords, total=False):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class PhotoOutcome:
     """What became of one photo of many.
 
     `source` is the source as it was given; `order` None where the photo was refused; `final` None where anything
@@ -46,10 +46,10 @@ def run_many(
     max_calls: int | None = None,
     jobs: int | None = None,
     threads: int | None = None,
-    progress: Callable[[Outcome], None] | None = None,
+    progress: Callable[[PhotoOutcome], None] | None = None,
     options: RunOptions = DEFAULT_RUN,
     **keywords: Unpack[RunKeywords],
-) -> Iterator[Outcome]:
+) -> Iterator[PhotoOutcome]:
     """What became of each photo, as they finish: prepare, generate, finish. PAID.
 
     Takes no more sources than it needs, so that they may be endless. Closing the iterator starts nothing new and
@@ -71,7 +71,7 @@ def run_many(
             `progress` raise. Raised when everything that was taken has ended and was given.
     """
     for_all = options.changed(description=description, **keywords)
-    till = Till(client, for_all.pay.max_calls if max_calls is None else max_calls)
+    till = SpendingGuard(client, for_all.pay.max_calls if max_calls is None else max_calls)
     failed: list[Exception] = []
     try:
         prepared = map_ordered(sources, partial(_prepare, for_all, till), threads=threads)
@@ -79,7 +79,7 @@ def run_many(
         for (source, photo), ended in pay_and_finish(prepared, partial(_pay, till), _finish, till, jobs):
             order = None if isinstance(photo, PhotioError) else photo.order
             error = ended if isinstance(ended, PhotioError) else None
-            outcome = Outcome(source, order, None if isinstance(ended, PhotioError) else ended, error)
+            outcome = PhotoOutcome(source, order, None if isinstance(ended, PhotioError) else ended, error)
             if progress is not None and not failed:
                 try:
                     progress(outcome)
@@ -102,7 +102,7 @@ class _Prepared:
     options: RunOptions
 
 
-def _prepare(for_all: RunOptions, till: Till, source: Source | Photo | Job) -> _Prepared:
+def _prepare(for_all: RunOptions, till: SpendingGuard, source: Source | Photo | Job) -> _Prepared:
     options = for_all
     if isinstance(source, Mapping):
         job = cast("Mapping[str, object]", source)
@@ -115,7 +115,7 @@ def _prepare(for_all: RunOptions, till: Till, source: Source | Photo | Job) -> _
     return _Prepared(pipeline.begin(source, options, till), options)
 
 
-def _pay(till: Till, photo: tuple[object, _Prepared | PhotioError]) -> Result:
+def _pay(till: SpendingGuard, photo: tuple[object, _Prepared | PhotioError]) -> Result:
     if isinstance(photo[1], PhotioError):  # refused while it was prepared
         raise photo[1]
     return pipeline.generate(photo[1].order, client=till, options=photo[1].options.pay)

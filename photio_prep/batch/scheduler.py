@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from typing import Any, Generic, TypeVar
 
-from photio_prep.api.spending_guard import Till
+from photio_prep.api.spending_guard import SpendingGuard
 from photio_prep.errors import PhotioError, StorageFailed, Unexpected, of_photo
 from photio_prep.system.parallel import CORES
 from photio_prep.system.threads import Pool
@@ -89,7 +89,7 @@ def pay_and_finish(
     items: Iterable[T],
     pay: Callable[[T], U],
     finish: Callable[[T, U], V],
-    till: Till,
+    till: SpendingGuard,
     jobs: int,
 ) -> Iterator[tuple[T, V | PhotioError]]:
     """Each item with what `finish` made of what `pay` gave, as they finish: `jobs` calls at a time.
@@ -135,7 +135,7 @@ class PaymentQueue(Generic[T, U, V]):
         self,
         pay: Callable[[T], U],
         finish: Callable[[T, U], V],
-        till: Till,
+        till: SpendingGuard,
         paying: Executor,
         finishing: Executor,
     ) -> None:

@@ -27,7 +27,7 @@ from photio_prep.cli.streams import open_closed
 from photio_prep.errors import PhotioError
 
 if TYPE_CHECKING:
-    from photio_prep.cli.console import Talk
+    from photio_prep.cli.console import Console
 
 
 class _Lazy(click.Group):
@@ -99,7 +99,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(130)
 
 
-def _talk() -> "Talk":
-    from photio_prep.cli.console import Talk
+def _talk() -> "Console":
+    from photio_prep.cli.console import Console
 
-    return Talk()
+    return Console()

@@ -13,11 +13,11 @@ import click
 from photio_prep import settings
 from photio_prep.api import credentials
 from photio_prep.cli import client, options
-from photio_prep.cli.console import Talk
+from photio_prep.cli.console import Console
 from photio_prep.cutout.models import catalog, weights
 from photio_prep.cutout.models.devices import Device
 from photio_prep.errors import ModelUnavailable, PhotioError
-from photio_prep.system.text import escaped
+from photio_prep.system.text import escape_controls
 
 
 @click.command()
@@ -32,7 +32,7 @@ from photio_prep.system.text import escaped
 @click.option("--key-file", type=click.Path(path_type=Path), help="The key's file to check.")
 @options.out
 @options.talking
-def check(model: str, device: Device, api_url: str | None, key_file: Path | None, out: Path, talk: Talk) -> int:
+def check(model: str, device: Device, api_url: str | None, key_file: Path | None, out: Path, talk: Console) -> int:
     """What works, what does not, and what to do. Sends nothing; costs nothing."""
 
     def report(name: str, run_check: Callable[[], str]) -> None:
@@ -44,7 +44,7 @@ def check(model: str, device: Device, api_url: str | None, key_file: Path | None
         if talk.as_json:
             talk.line({"check": name, "ok": ok, "found": message})
         else:
-            talk.out(f"{'ok ' if ok else 'NO '} {name:<9} {escaped(message)}")
+            talk.out(f"{'ok ' if ok else 'NO '} {name:<9} {escape_controls(message)}")
 
     report("versions", _list_versions)
     report("model", lambda: _check_model(model, device))
@@ -71,7 +71,7 @@ def _check_model(name: str, device: Device) -> str:
     folder = settings.models_folder()
     if not catalog.is_rembg(name):
         name = weights.best_installed(folder).name if name == "auto" else name
-        weights.verify(catalog.by_name(name), folder)
+        weights.verify_weights(catalog.find_weights(name), folder)
     model = get_model(name, device=device, accepted=(name.removeprefix(catalog.PREFIX),))
     seconds = []
     for _ in range(2):  # the first loads it
@@ -91,7 +91,7 @@ def _check_out(out: Path) -> str:
 
     new_folders = [folder for folder in (out, *out.parents) if not folder.exists()]
     probe = out / ".photio-check"
-    files.write_whole(probe, b"")
+    files.write_atomic(probe, b"")
     files.remove(probe)
     for folder in new_folders:
         folder.rmdir()
@@ -99,5 +99,5 @@ def _check_out(out: Path) -> str:
 
 
 def _check_key(key_file: Path | None) -> str:
-    key = credentials.key(key_file)
+    key = credentials.load_key(key_file)
     return "a key is set" + ("" if key.usual else ", but it does not start with pt-, as Photio's keys do")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from photio_prep import settings
 from photio_prep.api import credentials
-from photio_prep.cli.console import Talk
+from photio_prep.cli.console import Console
 from photio_prep.errors import UsageError
 from photio_prep.orders.options import PayOptions
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def client(pay: PayOptions, talk: Talk) -> Iterator["InstantClient"]:
+def client(pay: PayOptions, talk: Console) -> Iterator["InstantClient"]:
     """The sender that the options name; the stand-in runs as long as it is needed."""
     from photio_prep.api.client import API_URL, InstantClient
     from photio_prep.system.deadline import Timeouts
@@ -30,7 +30,7 @@ def client(pay: PayOptions, talk: Talk) -> Iterator["InstantClient"]:
             yield InstantClient("pt-sandbox", api_url=stand_in.url, endpoint=SANDBOX)
         return
     url = settings.api_url(pay.api_url, API_URL)
-    key = credentials.key(pay.key_file, from_stdin=pay.key_stdin, from_keyring=pay.keyring)
+    key = credentials.load_key(pay.key_file, from_stdin=pay.key_stdin, from_keyring=pay.keyring)
     if not key.usual:
         talk.say("warning: the key does not start with pt-, as Photio's keys do")
     yield InstantClient(
@@ -45,7 +45,7 @@ def client(pay: PayOptions, talk: Talk) -> Iterator["InstantClient"]:
 
 def endpoint(*, sandbox: bool, api_url: str | None) -> str:
     """Who would be asked, for an order's key, without a key or a network."""
-    from photio_prep.api.client import API_URL, checked_url
+    from photio_prep.api.client import API_URL, check_url
     from photio_prep.orders.store import SANDBOX
 
-    return SANDBOX if sandbox else checked_url(settings.api_url(api_url, API_URL))
+    return SANDBOX if sandbox else check_url(settings.api_url(api_url, API_URL))

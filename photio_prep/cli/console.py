@@ -10,19 +10,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from photio_prep.errors import GateStopped, Mistakes, PhotioError, PhotoRefused, StorageFailed, worst
+from photio_prep.errors import GateStopped, PhotioError, PhotoRefused, StorageFailed, TableErrors, worst_exit_code
 from photio_prep.geometry import snap
-from photio_prep.intake.url_guard import shown
-from photio_prep.orders.state import State, tally
+from photio_prep.intake.url_guard import redact_url
+from photio_prep.orders.state import State, summarize
 from photio_prep.orders.store import Order
 from photio_prep.quality import Level
-from photio_prep.system.text import escaped
+from photio_prep.system.text import escape_controls
 
 if TYPE_CHECKING:
-    from photio_prep.batch.report import Report
+    from photio_prep.batch.report import RunReport
 
 
-class Talk:
+class Console:
     """The console of one command: prints results and messages, collects exit codes, counts states.
 
     Args:
@@ -37,7 +37,7 @@ class Talk:
         self.verbose = verbose
         self.codes: list[int] = []
         self.states: dict[State, int] = {}
-        self.report: Report | None = None
+        self.report: RunReport | None = None
         self._bar: Any = None
         self._stdout: TextIO | None = None
         self._lock = threading.RLock()
@@ -45,7 +45,7 @@ class Talk:
     @property
     def exit_code(self) -> int:
         """The exit code of the command: the worst of all."""
-        return worst(self.codes)
+        return worst_exit_code(self.codes)
 
     def say(self, text: str) -> None:
         """Print a message on stderr, unless quiet."""
@@ -65,7 +65,7 @@ class Talk:
     def fail(self, error: PhotioError) -> None:
         """Print an error on stderr, also when quiet, and collect its exit code."""
         self.codes.append(error.exit_code)
-        for line in str(error).splitlines() if isinstance(error, Mistakes) else [str(error)]:
+        for line in str(error).splitlines() if isinstance(error, TableErrors) else [str(error)]:
             self._print(f"error: {line}")
         if self.verbose:
             for line in "".join(traceback.format_exception(error)).splitlines():
@@ -177,14 +177,14 @@ class Talk:
     def summary(self) -> None:
         """Print the number of results by state, if there are several."""
         if sum(self.states.values()) > 1:
-            self.say(tally(self.states))
+            self.say(summarize(self.states))
 
     def _print(self, text: str) -> None:
         with self._lock:
             try:
                 if self._bar is not None:
                     self._bar.clear()
-                print(escaped(text), file=sys.stderr, flush=True)
+                print(escape_controls(text), file=sys.stderr, flush=True)
             except OSError:
                 _redirect_to_null(sys.stderr)
 
@@ -210,7 +210,7 @@ class Talk:
             if self._bar is not None:
                 self._bar.clear()
             if stdout.isatty():
-                text = escaped(text)
+                text = escape_controls(text)
             # A file name may hold bytes that are not UTF-8: a program gets them unchanged.
             try:
                 stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
@@ -237,7 +237,7 @@ def described(order: Order, state: State, final: Path | None) -> dict[str, Any]:
     """Return the JSON record of an order: `size` and `canvas` are [width, height] of the photo and of the canvas."""
     from photio_prep.final import writer
 
-    proof = writer.proof(order) if final else {}
+    proof = writer.read_proof(order) if final else {}
     gate = order.origin.gate.facts() if order.origin.gate else {"verdict": None, "reasons": []}
     return {
         "source": order.origin.source,
@@ -256,9 +256,9 @@ def described(order: Order, state: State, final: Path | None) -> dict[str, Any]:
         "device": order.device,
         "product": proof.get("product"),
         "proof": proof or None,
-        "drift": (writer.drift(order) or None) if final else None,
+        "drift": (writer.read_drift(order) or None) if final else None,
         "gate": gate["verdict"],
         "reasons": gate["reasons"],
         # Only of an order that sends a URL instead of its canvas.
-        **({"image_url": shown(order.request.image_url)} if order.request.image_url else {}),
+        **({"image_url": redact_url(order.request.image_url)} if order.request.image_url else {}),
     }

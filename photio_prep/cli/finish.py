@@ -9,7 +9,7 @@ import click
 from photio_prep import settings
 from photio_prep.batch import scheduler
 from photio_prep.cli import client, finishing, inputs, keep, options, preparation, reporting
-from photio_prep.cli.console import Talk
+from photio_prep.cli.console import Console
 from photio_prep.cli.outputs import Shelving
 from photio_prep.cli.review import offer
 from photio_prep.cutout.models.registry import ModelOptions
@@ -21,7 +21,7 @@ from photio_prep.orders import state as states
 from photio_prep.orders.options import OrderPlace, PrepareOptions
 from photio_prep.orders.origin import Origin
 from photio_prep.orders.state import State
-from photio_prep.system.parallel import CORES, alone
+from photio_prep.system.parallel import CORES, path_lock
 
 
 @click.command()
@@ -41,7 +41,7 @@ def prepare(
     choose: inputs.ChoiceOptions,
     output: OutputOptions,
     api_url: str | None,
-    talk: Talk,
+    talk: Console,
 ) -> int:
     """Dry run: one order per photo, with the exact PNG that would be sent. Free, no network, no key.
 
@@ -58,8 +58,8 @@ def prepare(
         for items in choice.batches():
             with reporting.kept(talk), talk.progress(len(items) * choice.seeds, "prepare"):
                 for order in choice.spread(preparation.prepared(items, options, model, target, talk)):
-                    folder = selection.followed(order.folder) if order.folder else None
-                    state = states.state(folder) if folder else State.PLANNED
+                    folder = selection.resolve_successor(order.folder) if order.folder else None
+                    state = states.read_state(folder) if folder else State.PLANNED
                     talk.done(order, state, result=order.folder, level=level)
     except KeyboardInterrupt:
         talk.codes.append(Interrupted.exit_code)
@@ -76,7 +76,7 @@ def prepare(
 @options.output(options.to, options.written, options.shelf)
 @options.talking
 def finish(
-    orders_: tuple[Path, ...], out: Path | None, finish: FinishOptions, output: OutputOptions, talk: Talk
+    orders_: tuple[Path, ...], out: Path | None, finish: FinishOptions, output: OutputOptions, talk: Console
 ) -> int:
     """From the kept answers: crop back, put the photo's own product in, write the finals. Free, offline.
 
@@ -85,27 +85,27 @@ def finish(
     """
     shelving = Shelving(finish, output, talk)
     swept: dict[tuple[Path, Path], set[str]] = {}
-    found = [each for place in orders_ for each in selection.finishable(place, talk.damaged)]
+    found = [each for place in orders_ for each in selection.select_finishable(place, talk.damaged)]
 
     def work(photo: tuple[Path, Origin]) -> None:
         folder, origin = photo
         order, target = None, out or out_of(folder)
         try:
-            order = store.read(folder, origin=origin)
-            with alone(target / origin.output):  # two photos may want one name: only one of them gets it
-                if output.presets and states.state(folder) not in states.ANSWERED:
-                    shelving.done(order, states.state(folder), target, final=None)
+            order = store.load_order(folder, origin=origin)
+            with path_lock(target / origin.output):  # two photos may want one name: only one of them gets it
+                if output.presets and states.read_state(folder) not in states.ANSWERED:
+                    shelving.done(order, states.read_state(folder), target, final=None)
                 else:
                     finishing.write(order, finish, replace(output, out=target), shelving, talk)
                     if order.origin.variant:
                         swept.setdefault((out_of(folder), target), set()).add(order.origin.base)
         except PhotioError as error:
-            talk.refused(origin.source, error, order, states.state(folder))
+            talk.refused(origin.source, error, order, states.read_state(folder))
 
     with talk.progress(len(found), "finish"):
         for (folder, origin), error in scheduler.map_ordered(found, work, threads=CORES):
             if error is not None:  # a bug: ours are told already
-                talk.refused(origin.source, error, None, states.state(folder))
+                talk.refused(origin.source, error, None, states.read_state(folder))
     for places, bases in swept.items():
         keep.show(bases, *places, talk, overwrite=output.overwrite)
     talk.summary()

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from photio_prep.cli.console import Talk
+from photio_prep.cli.console import Console
 from photio_prep.cli.outputs import Shelving
 from photio_prep.cutout.models import catalog
 from photio_prep.errors import PhotoRefused
@@ -21,7 +21,7 @@ def write(
     options: FinishOptions,
     output: OutputOptions,
     shelving: Shelving,
-    talk: Talk,
+    talk: Console,
     *,
     result: Result | None = None,
 ) -> Path:
@@ -48,16 +48,18 @@ def write(
 def upload(path: Path, output: OutputOptions) -> None:
     """Put a final that was written into a store too, with --upload-to, below the same name."""
     if output.upload_to:
-        data = files.read_own(path, files.OUTPUT)
-        object_store.put(output.upload_to, path.relative_to(output.out).as_posix(), data, overwrite=output.overwrite)
+        data = files.read_nofollow(path, files.OUTPUT)
+        object_store.put_object(
+            output.upload_to, path.relative_to(output.out).as_posix(), data, overwrite=output.overwrite
+        )
 
 
-def tell(order: Order, path: Path, output: OutputOptions, shelving: Shelving, talk: Talk) -> None:
+def tell(order: Order, path: Path, output: OutputOptions, shelving: Shelving, talk: Console) -> None:
     """Tell a final that was written, its drift (above the limit is exit 3), and make its files for shops."""
-    drift, most = writer.drift(order), output.max_drift
+    drift, most = writer.read_drift(order), output.max_drift
     score = drift.get("score", 0)
     score = float(score) if isinstance(score, (int, float)) else 0.0
-    notes = writer.proof(order).get("notes")
+    notes = writer.read_proof(order).get("notes")
     with talk.together():
         for note in notes if isinstance(notes, list) else ():
             talk.say(f"warning: {order.origin.source}: {note}")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from photio_prep.api.curl import curl
-from photio_prep.api.request import doubts
+from photio_prep.api.curl import format_curl
+from photio_prep.api.request import description_warnings
 from photio_prep.cli import client, options, payment, reporting
-from photio_prep.cli.console import Talk
+from photio_prep.cli.console import Console
 from photio_prep.cli.finish import out_of
 from photio_prep.cli.review import Decided
 from photio_prep.errors import GateStopped, UsageError, of_photo
@@ -18,7 +18,7 @@ from photio_prep.orders import payment as pay_
 from photio_prep.orders import state as states
 from photio_prep.orders.options import PayOptions
 from photio_prep.orders.preflight import SENDABLE, Preflight, image_url_note
-from photio_prep.orders.revise import SAME_WORDS, Wording, reworded
+from photio_prep.orders.revise import SAME_WORDS, Wording, reword
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.quality import Level
@@ -44,7 +44,7 @@ def generate(
     overwrite: bool,
     wording: Wording,
     pay: PayOptions,
-    talk: Talk,
+    talk: Console,
 ) -> int:
     """PAYS: send the planned bytes of orders that are not answered yet; keep the raw answers.
 
@@ -65,7 +65,9 @@ def generate(
     found = [
         folder
         for place in orders_
-        for folder in selection.payable(place, endpoint, left_out=left_out, described=described, reworded=is_reworded)
+        for folder in selection.select_payable(
+            place, endpoint, left_out=left_out, described=described, reworded=is_reworded
+        )
     ]
     decided = None if approved is None else Decided(approved, found, talk)
     if print_curl:
@@ -77,12 +79,12 @@ def generate(
         reporting.refuse_foreign(out_of(found[0]), overwrite=overwrite)
     with payment.client(pay, talk) as till:
         planned = list(_planned(found, wording, till.endpoint, talk, preflight, decided=decided))
-        new = [each for each in planned if each.folder and states.state(each.folder) in SENDABLE]
-        answered = sum(states.state(each.folder) in states.ANSWERED for each in planned if each.folder)
+        new = [each for each in planned if each.folder and states.read_state(each.folder) in SENDABLE]
+        answered = sum(states.read_state(each.folder) in states.ANSWERED for each in planned if each.folder)
         payment.quote(len(new), answered, pay, talk, till)
 
         def call(order: Order) -> State:
-            state = states.state(order.folder) if order.folder else State.PLANNED
+            state = states.read_state(order.folder) if order.folder else State.PLANNED
             if state is State.FINISHED:
                 return state
             pay_.pay(order, till, preflight)
@@ -100,7 +102,7 @@ def _print_curl(
     found: list[Path],
     wording: Wording,
     endpoint: str,
-    talk: Talk,
+    talk: Console,
     preflight: Preflight,
     decided: Decided | None,
 ) -> None:
@@ -117,11 +119,11 @@ def _print_curl(
 
     for order in _planned(found, wording, endpoint, talk, preflight, decided=decided, succeed=placed):
         folder = order.folder or Path()
-        state = states.state(folder)
+        state = states.read_state(folder)
         if state in SENDABLE:
-            talk.out(curl(order.request, endpoint, pictures.get(order.key, folder / "canvas.png")))
+            talk.out(format_curl(order.request, endpoint, pictures.get(order.key, folder / "canvas.png")))
         else:
-            name = "given up" if states.given_up(folder) else state.replace("_", " ")
+            name = "given up" if states.is_abandoned(folder) else state.replace("_", " ")
             talk.say(f"left out: {folder}: it is {name}, so the call may be paid for already")
 
 
@@ -129,25 +131,25 @@ def _planned(
     found: list[Path],
     wording: Wording,
     endpoint: str,
-    talk: Talk,
+    talk: Console,
     preflight: Preflight,
     *,
     decided: Decided | None,
-    succeed: Callable[[Order, Order], Order] = selection.succeed,
+    succeed: Callable[[Order, Order], Order] = selection.continue_as,
 ) -> Iterator[Order]:
     """The orders to pay for: with the words given now, for the one who is asked, each once.
 
     `succeed` gives an order with other words its folder beside the old one.
     """
-    for doubt in doubts(wording.description or ""):
+    for doubt in description_warnings(wording.description or ""):
         talk.say(f"warning: {doubt}")
     seen = set()
     for root in {folder.parent for folder in found}:
-        index.of(root).refresh()
+        index.index_of(root).refresh()
     for folder in found:
         try:
-            old = store.read(folder)
-            order = reworded(old, wording, endpoint=endpoint)
+            old = store.load_order(folder)
+            order = reword(old, wording, endpoint=endpoint)
             if decided is not None and not decided.allows(order, old):
                 continue
             if order is not old and order.request.description:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from photio_prep.api.spending_guard import Till
+from photio_prep.api.spending_guard import SpendingGuard
 from photio_prep.cli import payment as paying_
-from photio_prep.cli.console import Talk
+from photio_prep.cli.console import Console
 from photio_prep.cli.options import Renamed, typed
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.final import choose
@@ -119,7 +119,7 @@ class Choice:
         self,
         named: tuple[str, ...],
         out: Path,
-        talk: Talk,
+        talk: Console,
         options: ChoiceOptions,
         *,
         format_: str | None = None,
@@ -143,13 +143,13 @@ class Choice:
         if options.watch:
             self._refuse_unwatchable(engine)
             return
-        expanded = inputs.expand(
+        expanded = inputs.expand_inputs(
             named,
             out,
             passed_over=talk.passed_over,
             described=bool(description),
             names=self._names,
-            check_preset=presets.by_name,
+            check_preset=presets.find_preset,
         )
         self.items = list(islice(expanded, options.limit))
         if options.limit is not None:
@@ -162,7 +162,7 @@ class Choice:
                 undescribed.about(item.name)
                 raise undescribed
 
-    def quote(self, description: str, till: Till) -> None:
+    def quote(self, description: str, till: SpendingGuard) -> None:
         """Say what it will cost at most before it starts; ask before a big one."""
         if self._options.watch:
             if not self._pay.sandbox and self._pay.max_calls is not None:
@@ -170,7 +170,7 @@ class Choice:
             return
         # By name only: a photo or an option that changed is a new call after all.
         asked = [(item.name, (item.options.description or description).strip()) for item in self.items]
-        known = paid_before.count_answered(asked, till.endpoint, index.of(self._out / "orders"))
+        known = paid_before.count_answered(asked, till.endpoint, index.index_of(self._out / "orders"))
         paying_.quote(len(self.items) * self.seeds, known, self._pay, self._talk, till, at_most=True)
 
     def batches(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[list[inputs.Item]]:
@@ -186,15 +186,15 @@ class Choice:
                 self._talk.passed_over(why, by_choice)
 
         def look() -> Iterable[inputs.Item]:
-            return inputs.expand(
-                self._named, self._out, passed_over=once, names=self._names, check_preset=presets.by_name
+            return inputs.expand_inputs(
+                self._named, self._out, passed_over=once, names=self._names, check_preset=presets.find_preset
             )
 
         where = ", ".join(self._named)
         self._talk.say(
             f"watching {where}: a photo is taken when it stood still for {self._options.settle:g} s; Ctrl-C ends"
         )
-        yield from hot_folder.settled(look, stopped, quiet=self._options.settle)
+        yield from hot_folder.iter_settled(look, stopped, quiet=self._options.settle)
 
     def spread(self, made: Iterable[Order]) -> Iterable[Order]:
         """The orders with those of their other seeds."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from photio_prep.cli import options
-from photio_prep.cli.console import Talk
+from photio_prep.cli.console import Console
 from photio_prep.cli.outputs import Shelving
 from photio_prep.errors import PhotioError
 from photio_prep.final import choose
@@ -26,23 +26,23 @@ from photio_prep.orders.state import State
     click.option("--overwrite", is_flag=True, help="Replace a file that lies where the final goes."),
 )
 @options.talking
-def keep(photo: str, number: int, output: OutputOptions, talk: Talk) -> int:
+def keep(photo: str, number: int, output: OutputOptions, talk: Console) -> int:
     """Make one variant (`run --seeds 4`) the photo's final. Free; another number may be kept later.
 
     PHOTO is named as it was in the run, or by its final below --out; or name any ORDER of its variants. Makes the files
     of the --preset that the run was given, or of those given here. Prints the final, and each of these files.
     """
     shelving = Shelving(DEFAULT_FINISH, output, talk)
-    kept = choose.keep(photo, number, output.out, overwrite=output.overwrite)
+    kept = choose.keep_variant(photo, number, output.out, overwrite=output.overwrite)
     for note in kept.notes:
         talk.say(f"note: {kept.order.origin.source}: {note}")
     if not output.presets:
-        shelving.choose_for(kept.order, presets.chosen(kept.presets))
+        shelving.choose_for(kept.order, presets.find_presets(kept.presets))
     shelving.done(kept.order, State.FINISHED, output.out, final=kept.final)
     return talk.exit_code
 
 
-def show(bases: Iterable[str], root: Path, out: Path, talk: Talk, *, overwrite: bool = False) -> None:
+def show(bases: Iterable[str], root: Path, out: Path, talk: Console, *, overwrite: bool = False) -> None:
     """A contact sheet below `out` for each photo with variants, by the place of its final, and how to keep one.
 
     `root` is the output folder that holds their orders.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from photio_prep.cli import options
-from photio_prep.cli.console import Talk
+from photio_prep.cli.console import Console
 from photio_prep.cutout.models import catalog, weights
 from photio_prep.cutout.models.catalog import is_rembg
 from photio_prep.errors import ModelUnavailable, PhotioError
@@ -27,15 +27,15 @@ def models() -> None:
 
 @models.command("list")
 @options.talking
-def list_(talk: Talk) -> int:
+def list_(talk: Console) -> int:
     """The catalogue, best first; what is installed, and what --model auto takes."""
     folder = models_folder()
     try:
         auto = weights.best_installed(folder).name
     except ModelUnavailable:
         auto = ""
-    for row in (*catalog.catalog(), *catalog.pointed()):
-        installed = weights.installed(row, folder)
+    for row in (*catalog.catalog(), *catalog.sam_weights()):
+        installed = weights.is_installed(row, folder)
         if talk.as_json:
             record = {"model": row.name, "family": row.family, "licence": row.licence, "commercial": row.commercial}
             talk.line(
@@ -63,7 +63,7 @@ def list_(talk: Talk) -> int:
 )
 @click.option("--offline", is_flag=True, help="Never use the network.")
 @options.talking
-def pull(names: tuple[str, ...], accepted: tuple[str, ...], offline: bool, talk: Talk) -> int:
+def pull(names: tuple[str, ...], accepted: tuple[str, ...], offline: bool, talk: Console) -> int:
     """Fetch weights and check them; `auto` fetches the best that can be reached. Prints their paths."""
     for name in names:
         talk.out(str(pulled(name, talk, offline=offline, accepted=accepted)))
@@ -73,10 +73,12 @@ def pull(names: tuple[str, ...], accepted: tuple[str, ...], offline: bool, talk:
 @models.command()
 @click.argument("names", metavar="[NAME...]", nargs=-1)
 @options.talking
-def verify(names: tuple[str, ...], talk: Talk) -> int:
+def verify(names: tuple[str, ...], talk: Console) -> int:
     """Compare installed weights with their pinned SHA-256, byte by byte. Prints the paths of the good ones."""
     folder = models_folder()
-    chosen = names or [row.name for row in (*catalog.catalog(), *catalog.pointed()) if weights.installed(row, folder)]
+    chosen = names or [
+        row.name for row in (*catalog.catalog(), *catalog.sam_weights()) if weights.is_installed(row, folder)
+    ]
     for name in chosen:
         try:
             talk.out(str(_verify(name, folder, talk)))
@@ -98,44 +100,44 @@ def path(name: str | None) -> int:
         # A path needs no accepted licence.
         click.echo(open_rembg(name, accepted=(name.partition(":")[2],)).place)
     else:
-        click.echo(weights.path(catalog.by_name(name), folder) if name else folder)
+        click.echo(weights.weights_path(catalog.find_weights(name), folder) if name else folder)
     return 0
 
 
-def _verify(name: str, folder: Path, talk: Talk) -> Path:
+def _verify(name: str, folder: Path, talk: Console) -> Path:
     """Return the path of verified weights; warn where rembg has no hash to compare with."""
     if not is_rembg(name):
-        return weights.verify(catalog.by_name(name), folder)
+        return weights.verify_weights(catalog.find_weights(name), folder)
     from photio_prep.cutout.models.rembg_models import open_rembg
 
     return _warn_unverified(name, open_rembg(name, accepted=(name.partition(":")[2],)).file, talk)
 
 
-def _warn_unverified(name: str, file: "VerifiedFile", talk: Talk) -> Path:
+def _warn_unverified(name: str, file: "VerifiedFile", talk: Console) -> Path:
     if not file.checked:
         talk.say(f"warning: {name}: rembg has no hash for this model, so its weights were not verified")
     return file.path
 
 
-def pulled(name: str, talk: Talk, *, offline: bool, accepted: tuple[str, ...] = ()) -> Path:
+def pulled(name: str, talk: Console, *, offline: bool, accepted: tuple[str, ...] = ()) -> Path:
     """Return the path of a model's weights, downloaded with a progress bar if missing."""
     if is_rembg(name):
         return _pull_rembg(name, talk, offline=offline, accepted=accepted)
     folder = models_folder()
     with _bar(talk) as progress:
         if name != "auto":
-            row, allowed = catalog.by_name(name), name in accepted
-            return weights.pull(row, folder, offline=offline, accept_licence=allowed, progress=progress)
+            row, allowed = catalog.find_weights(name), name in accepted
+            return weights.pull_weights(row, folder, offline=offline, accept_licence=allowed, progress=progress)
 
         def report_skip(error: ModelUnavailable) -> None:
             talk.say(f"note: {error.subject} is not available: {error.found}")
 
         best = weights.pull_best(folder, offline=offline, progress=progress, on_skip=report_skip)
     talk.say(f"model auto: {best.name} ({best.licence})")
-    return weights.path(best, folder)
+    return weights.weights_path(best, folder)
 
 
-def tell_licence(name: str, talk: Talk) -> None:
+def tell_licence(name: str, talk: Console) -> None:
     """Print the licence of a `rembg:NAME`; the catalogue has those of other models."""
     if is_rembg(name):
         from photio_prep.cutout.models.rembg_models import licence
@@ -143,7 +145,7 @@ def tell_licence(name: str, talk: Talk) -> None:
         talk.say(f"note: licence of {name}: {licence(name)}")
 
 
-def _pull_rembg(name: str, talk: Talk, *, offline: bool, accepted: tuple[str, ...]) -> Path:
+def _pull_rembg(name: str, talk: Console, *, offline: bool, accepted: tuple[str, ...]) -> Path:
     # rembg's download prints its own progress on stderr.
     with redirect_stderr(io.StringIO()) if talk.quiet else nullcontext():
         from photio_prep.cutout.models.rembg_models import open_rembg
@@ -157,7 +159,7 @@ def _pull_rembg(name: str, talk: Talk, *, offline: bool, accepted: tuple[str, ..
 
 
 @contextmanager
-def _bar(talk: Talk) -> Iterator[Callable[[int, int | None], None] | None]:
+def _bar(talk: Console) -> Iterator[Callable[[int, int | None], None] | None]:
     if talk.quiet:
         yield None
         return

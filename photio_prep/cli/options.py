@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from photio_prep.api.request import checked_seed
-from photio_prep.cli.console import Talk
+from photio_prep.api.request import validate_seed
+from photio_prep.cli.console import Console
 from photio_prep.cutout.models.registry import ModelOptions
 from photio_prep.errors import UsageError
 from photio_prep.final.options import FinishOptions
@@ -79,7 +79,7 @@ replacing = click.option(
 
 talking = typed(
     "talk",
-    Talk,
+    Console,
     click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout."),
     click.option("-v", "--verbose", is_flag=True, help="Where errors came from, too."),
     click.option("-q", "--quiet", is_flag=True, help="Errors only on stderr."),
@@ -141,7 +141,7 @@ def wording(
     if negative_prompt is not None and append_negative is not None:
         raise UsageError("--negative-prompt and --append-negative exclude each other", "Give one of them")
     if seed not in (None, -1):
-        checked_seed(seed)
+        validate_seed(seed)
     return Wording(description, negative_prompt, append_negative, seed)
 
 
@@ -156,7 +156,7 @@ gating = click.option(
 
 def _no_store(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
     if value is not None:
-        object_store.refuse_orders(str(value))
+        object_store.check_no_orders(str(value))
     return value
 
 
@@ -166,7 +166,7 @@ to = click.option(
     old="--to",
     default=None,
     metavar="ADDRESS",
-    callback=lambda _context, _parameter, value: object_store.checked(value),
+    callback=lambda _context, _parameter, value: object_store.check_address(value),
     help="Put finals there too: s3://, gs:// or az:// (extra storage).",
 )
 out = click.option(

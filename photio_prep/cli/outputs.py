@@ -8,13 +8,13 @@ from typing import Any
 from PIL import Image
 
 from photio_prep import settings
-from photio_prep.cli.console import Talk
+from photio_prep.cli.console import Console
 from photio_prep.errors import PhotioError
 from photio_prep.final import provenance, writer
 from photio_prep.final.options import FinishOptions
 from photio_prep.intake.item import Item
 from photio_prep.marketplaces import presets
-from photio_prep.marketplaces.writer import Shelf, Shelved
+from photio_prep.marketplaces.writer import MarketplaceFile, MarketplaceWriter
 from photio_prep.options import OutputOptions
 from photio_prep.orders import state as states
 from photio_prep.orders.state import State
@@ -24,10 +24,10 @@ from photio_prep.orders.store import Order
 class Shelving:
     """Makes the files of --preset for one command, and tells them."""
 
-    def __init__(self, options: FinishOptions, output: OutputOptions, talk: Talk) -> None:
+    def __init__(self, options: FinishOptions, output: OutputOptions, talk: Console) -> None:
         self._talk, self._options, self._provenance = talk, options, output.provenance
-        self._shelf = Shelf(
-            presets.chosen(output.presets),
+        self._shelf = MarketplaceWriter(
+            presets.find_presets(output.presets),
             overwrite=output.overwrite,
             metadata=output.metadata,
             provenance=output.provenance,
@@ -39,7 +39,7 @@ class Shelving:
         """Take the presets that rows of job tables name, for their photos in place of --preset."""
         for item in items:
             if item.job and item.job.presets:
-                self._shelf.choose(item.name, item.output, presets.chosen(item.job.presets))
+                self._shelf.choose(item.name, item.output, presets.find_presets(item.job.presets))
 
     def choose_for(self, order: Order, chosen: tuple[presets.Preset, ...]) -> None:
         """Take these presets for the photo of an order in place of --preset."""
@@ -53,7 +53,7 @@ class Shelving:
         """The order's final is told, then the file of each preset is made and told."""
         talk, made, lines = self._talk, [], []
         if order.origin.variant and order.folder:
-            states.mark_shops(order.folder, order.origin, [each.name for each in self._shelf.of_photo(order)])
+            states.mark_presets(order.folder, order.origin, [each.name for each in self._shelf.of_photo(order)])
         if not talk.as_json:
             talk.done(order, state, final=final)
         faults: list[PhotioError] = []
@@ -74,9 +74,11 @@ class Shelving:
 
     def _final(self, order: Order) -> Image.Image:
         """The final picture at the photo's size, whatever size was wished of the final itself."""
-        return writer.made(order, replace(self._options, output_size="original", format=None, matter=None)).image
+        return writer.render_final(
+            order, replace(self._options, output_size="original", format=None, matter=None)
+        ).image
 
-    def _told(self, each: Shelved, faults: list[PhotioError]) -> None:
+    def _told(self, each: MarketplaceFile, faults: list[PhotioError]) -> None:
         if not self._talk.as_json:
             self._talk.out(str(each.path))
         self._talk.say(f"{each.preset.name}: {each.path.name}: {each.report}")
@@ -88,7 +90,7 @@ class Shelving:
             faults.append(error)
 
 
-def facts(each: Shelved) -> dict[str, Any]:
+def facts(each: MarketplaceFile) -> dict[str, Any]:
     """One file for a marketplace, as it stands in a JSON line."""
     report = each.report
     told = [{"rule": fault.rule, "text": fault.text, "broken": fault.broken} for fault in report.faults]

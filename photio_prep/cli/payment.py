@@ -9,17 +9,17 @@ from typing import TypeVar
 
 import click
 
-from photio_prep.api.spending_guard import Till
+from photio_prep.api.spending_guard import SpendingGuard
 from photio_prep.batch import scheduler
 from photio_prep.cli import client as clients
-from photio_prep.cli.console import Talk
+from photio_prep.cli.console import Console
 from photio_prep.cli.signals import heard
 from photio_prep.errors import BudgetReached, Interrupted, PhotioError, Terminated, UsageError
 from photio_prep.orders import state
 from photio_prep.orders.options import PayOptions
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
-from photio_prep.system.parallel import share_heaps
+from photio_prep.system.parallel import limit_malloc_arenas
 
 T = TypeVar("T")
 
@@ -28,10 +28,10 @@ ASK_ABOVE = 25
 
 
 @contextmanager
-def client(options: PayOptions, talk: Talk) -> Iterator[Till]:
+def client(options: PayOptions, talk: Console) -> Iterator[SpendingGuard]:
     """The client that the options name, inside a till, with Ctrl-C and SIGTERM meaning: nothing new."""
     with clients.client(options, talk) as sender:
-        till = Till(sender, options.max_calls, warn=talk.say)
+        till = SpendingGuard(sender, options.max_calls, warn=talk.say)
         if talk.report:
             talk.report.count_by(till.billed)
 
@@ -54,7 +54,9 @@ def stopped_by(number: int) -> Interrupted:
     return (Interrupted if number == signal.SIGINT else Terminated)("stopped by the user")
 
 
-def quote(calls: int, kept: int, options: PayOptions, talk: Talk, till: Till, *, at_most: bool = False) -> None:
+def quote(
+    calls: int, kept: int, options: PayOptions, talk: Console, till: SpendingGuard, *, at_most: bool = False
+) -> None:
     """Say what the run will cost before it starts; ask before a big one.
 
     Args:
@@ -95,14 +97,14 @@ def each(
     found: Iterable[Order],
     call: Callable[[Order], T],
     finish: Callable[[Order, T], None],
-    till: Till,
-    talk: Talk,
+    till: SpendingGuard,
+    talk: Console,
     jobs: int,
     *,
     total: int,
 ) -> None:
     """`call` for each order by `jobs` threads, then `finish` by a few; what goes wrong is told and counted."""
-    share_heaps()
+    limit_malloc_arenas()
     for order, error in scheduler.pay_and_finish(found, call, finish, till, jobs):
         # One that was interrupted stays planned; why nothing more is sent is told once.
         if error is not None and not isinstance(error, Interrupted):
@@ -117,9 +119,9 @@ def each(
         )
 
 
-def _state(order: Order, till: Till) -> State:
+def _state(order: Order, till: SpendingGuard) -> State:
     """How far an order got that something went wrong with; where its folder does not tell, as the till knows it."""
     try:
-        return state.state(order.folder) if order.folder else State.PLANNED
+        return state.read_state(order.folder) if order.folder else State.PLANNED
     except PhotioError:
         return State.UNKNOWN if till.billed(order.key[:32]) else State.PLANNED

@@ -9,7 +9,7 @@ import click
 from photio_prep import pipeline, settings
 from photio_prep.batch import scheduler
 from photio_prep.cli import options
-from photio_prep.cli.console import Talk
+from photio_prep.cli.console import Console
 from photio_prep.cutout.framing import Align, Framing
 from photio_prep.cutout.matte import Alpha
 from photio_prep.cutout.models import catalog, sam
@@ -21,7 +21,7 @@ from photio_prep.intake import read as reading
 from photio_prep.orders.options import OrderPlace, PrepareOptions
 from photio_prep.orders.store import Order
 from photio_prep.system import files
-from photio_prep.system.parallel import share_heaps
+from photio_prep.system.parallel import limit_malloc_arenas
 
 
 def numbers(count: int) -> Callable[[str], tuple[float, ...]]:
@@ -169,7 +169,7 @@ def prepared(
     options: PrepareOptions,
     model: ModelOptions,
     target: OrderPlace,
-    talk: Talk,
+    talk: Console,
 ) -> Iterator[Order]:
     """The order of each photo, on disk; refusals are told and counted."""
     matter, second = _load_models(options, model, talk)
@@ -180,7 +180,7 @@ def prepared(
     def prepare(item: inputs.Item) -> Order:
         talk.begun(item.name)
         return pipeline.prepare(
-            reading.read(item, offline=model.offline),
+            reading.read_item(item, offline=model.offline),
             options.with_row(item.options),
             endpoint=target.endpoint,
             orders=target.orders,
@@ -189,7 +189,7 @@ def prepared(
             output=item.output,
         )
 
-    share_heaps()
+    limit_malloc_arenas()
     for item, order in scheduler.map_ordered(items, prepare):
         if isinstance(order, PhotioError):
             talk.refused(item.name, order)
@@ -202,13 +202,13 @@ def prepared(
         yield order
 
 
-def _load_models(options: PrepareOptions, model: ModelOptions, talk: Talk) -> tuple[Model | sam.Sam, Model | None]:
+def _load_models(options: PrepareOptions, model: ModelOptions, talk: Console) -> tuple[Model | sam.Sam, Model | None]:
     """The model that finds the product, and the one for a second opinion."""
     pointing = bool(options.points or options.box)
     if pointing and (model.model != "auto" or model.family):
         raise UsageError("--point and --box are for SAM only", "Leave --model out, or the points and the box")
-    pull(model, talk, [weights.name for weights in catalog.pointed()] if pointing else [model.model])
-    first = sam.sam(model.device) if pointing else model.load()
+    pull(model, talk, [weights.name for weights in catalog.sam_weights()] if pointing else [model.model])
+    first = sam.load_sam(model.device) if pointing else model.load()
     if not model.pull and not model.family:
         from photio_prep.cli.models import tell_licence
 
@@ -216,7 +216,7 @@ def _load_models(options: PrepareOptions, model: ModelOptions, talk: Talk) -> tu
     return first, model.load_second(first)
 
 
-def pull(model: ModelOptions, talk: Talk, names: list[str]) -> None:
+def pull(model: ModelOptions, talk: Console, names: list[str]) -> None:
     """Fetch the weights of these models with --pull, where they are missing."""
     if model.pull:
         from photio_prep.cli.models import pulled
@@ -227,6 +227,6 @@ def pull(model: ModelOptions, talk: Talk, names: list[str]) -> None:
 
 def _check_writable(root: Path) -> None:
     """Find out now, and not after paying, that nothing can be written."""
-    files.write_whole(root / ".writable", b"")
+    files.write_atomic(root / ".writable", b"")
     files.remove(root / ".writable")
-    files.sweep(root)
+    files.remove_stale(root)

@@ -7,7 +7,7 @@ import click
 
 from photio_prep import settings
 from photio_prep.cli import options
-from photio_prep.cli.console import Talk
+from photio_prep.cli.console import Console
 from photio_prep.errors import PhotioError, PresetFailed, UsageError
 from photio_prep.marketplaces import check as rules
 from photio_prep.marketplaces import presets as presets_
@@ -21,7 +21,7 @@ class _Named(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         command = super().get_command(ctx, cmd_name)
         if command is None and not cmd_name.startswith("-"):
-            preset = presets_.by_name(cmd_name)
+            preset = presets_.find_preset(cmd_name)
             command = click.command(cmd_name)(options.talking(lambda talk: _print(preset, talk)))
         return command
 
@@ -29,11 +29,11 @@ class _Named(click.Group):
 @click.group(cls=_Named, invoke_without_command=True, subcommand_metavar="[NAME | check FILE... --preset NAME]")
 @options.talking
 @click.pass_context
-def presets(ctx: click.Context, /, talk: Talk) -> int:
+def presets(ctx: click.Context, /, talk: Console) -> int:
     """What marketplaces ask of a picture; with a NAME, each rule with its source and date. `check` looks at a file."""
     if ctx.invoked_subcommand is not None:
         return 0
-    for preset in presets_.catalogue():
+    for preset in presets_.all_presets():
         if talk.as_json:
             talk.line(_to_dict(preset))
             continue
@@ -43,7 +43,7 @@ def presets(ctx: click.Context, /, talk: Talk) -> int:
     return talk.exit_code
 
 
-def _print(preset: Preset, talk: Talk) -> int:
+def _print(preset: Preset, talk: Console) -> int:
     if talk.as_json:
         talk.line(_to_dict(preset))
         return talk.exit_code
@@ -58,7 +58,7 @@ def _print(preset: Preset, talk: Talk) -> int:
     return talk.exit_code
 
 
-def _cite(source: presets_.Source) -> str:
+def _cite(source: presets_.Citation) -> str:
     return f"{source.how}, {source.read}"
 
 
@@ -79,9 +79,9 @@ def _to_dict(preset: Preset) -> dict[str, Any]:
     "--preset", "names", multiple=True, required=True, metavar="NAME", help="Preset to check by. May be repeated."
 )
 @options.talking
-def check(paths: tuple[Path, ...], names: tuple[str, ...], talk: Talk) -> int:
+def check(paths: tuple[Path, ...], names: tuple[str, ...], talk: Console) -> int:
     """Whether files of any program follow a marketplace's rules. Exit code 3 where one does not."""
-    chosen = presets_.chosen(names)
+    chosen = presets_.find_presets(names)
     for path in paths:
         try:
             if not path.exists():
@@ -95,8 +95,8 @@ def check(paths: tuple[Path, ...], names: tuple[str, ...], talk: Talk) -> int:
     return talk.exit_code
 
 
-def _check_file(path: Path, data: bytes, preset: Preset, talk: Talk) -> None:
-    report = rules.check(data, preset, name=path.name, limits=settings.limits())
+def _check_file(path: Path, data: bytes, preset: Preset, talk: Console) -> None:
+    report = rules.check_file(data, preset, name=path.name, limits=settings.limits())
     if talk.as_json:
         faults = [{"rule": fault.rule, "text": fault.text, "broken": fault.broken} for fault in report.faults]
         facts = {"format": report.format, "size": list(report.size), "bytes": report.weight, "fill": report.fill}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from tqdm import tqdm
 
-from photio_prep.orders.state import State, tally
+from photio_prep.orders.state import State, summarize
 
 # Seconds between two plain lines where stderr is not a terminal.
 _PAUSE = 30.0
@@ -52,7 +52,7 @@ class Progress:
             self._worked += 1
             self._work += now - self._last
         self._last = now
-        text = tally(states)
+        text = summarize(states)
         if spent is not None:
             text += f", {spent:.2f} spent"
         if self._worked:

@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from photio_prep.api import credentials
-from photio_prep.api.client import checked_url
-from photio_prep.api.spending_guard import Till
+from photio_prep.api.client import check_url
+from photio_prep.api.spending_guard import SpendingGuard
 from photio_prep.batch import ray_driver
-from photio_prep.batch.ray_budget import Nobody
+from photio_prep.batch.ray_budget import NullSender
 from photio_prep.batch.ray_worker import RayJobOptions
 from photio_prep.cli import finishing, payment
-from photio_prep.cli.console import Talk
+from photio_prep.cli.console import Console
 from photio_prep.cli.inputs import EngineOptions
 from photio_prep.cli.outputs import Shelving
 from photio_prep.cli.preparation import pull
@@ -34,7 +34,7 @@ def ray_options(
     pay: PayOptions,
     finish: FinishOptions,
     output: OutputOptions,
-    talk: Talk,
+    talk: Console,
 ) -> RayJobOptions:
     """The options of `run` as workers in other folders, with other environments, take them.
 
@@ -60,7 +60,7 @@ def run(
     engine: EngineOptions,
     output: OutputOptions,
     shelving: Shelving,
-    talk: Talk,
+    talk: Console,
 ) -> None:
     """Prepare, pay and finish `items` on the workers; each photo is told as it ends, by the names in `output`.
 
@@ -79,12 +79,12 @@ def run(
 
     with _with_sandbox(job) as job:
         if not job.sandbox_url:
-            checked_url(job.endpoint)
+            check_url(job.endpoint)
             if engine.ray_address is None:  # elsewhere, only the workers know it
-                credentials.key(pay.key_file, from_keyring=pay.keyring)
-        till = Till(Nobody(job.endpoint), pay.max_calls)
+                credentials.load_key(pay.key_file, from_keyring=pay.keyring)
+        till = SpendingGuard(NullSender(job.endpoint), pay.max_calls)
         names = [(item.name, (item.options.description or job.prepare.description).strip()) for item in items]
-        known = paid_before.count_answered(names, job.endpoint, index.of(job.orders).refresh())
+        known = paid_before.count_answered(names, job.endpoint, index.index_of(job.orders).refresh())
         payment.quote(len(items), known, pay, talk, till, at_most=True)
         why = None
         if till.left != pay.max_calls:
@@ -120,7 +120,7 @@ def _with_sandbox(job: RayJobOptions) -> Iterator[RayJobOptions]:
 
 
 @contextmanager
-def _heard(it: ray_driver.Cluster, talk: Talk) -> Iterator[None]:
+def _heard(it: ray_driver.Cluster, talk: Console) -> Iterator[None]:
     """Ctrl-C and SIGTERM mean: nothing new; a second time: at once."""
 
     def leave(number: int) -> None:
@@ -138,7 +138,7 @@ def _heard(it: ray_driver.Cluster, talk: Talk) -> Iterator[None]:
 def _tell(
     ended: ray_driver.Ended,
     out: Path,
-    talk: Talk,
+    talk: Console,
     finished: Callable[[Order, Path], None],
     close: Callable[[PhotioError], None],
 ) -> None:

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from photio_prep import review
-from photio_prep.batch.report import CSV, JSON, Report, results
-from photio_prep.cli.console import Talk
+from photio_prep.batch.report import CSV, JSON, RunReport, results_paths
+from photio_prep.cli.console import Console
 from photio_prep.errors import OutputExists, StorageFailed, of_photo
 from photio_prep.final import choose
 from photio_prep.intake import own_files
@@ -14,9 +14,9 @@ from photio_prep.intake.item import Item
 from photio_prep.orders.state import State
 
 
-def begin(talk: Talk, command: str, price: float | None = None) -> None:
+def begin(talk: Console, command: str, price: float | None = None) -> None:
     """Report everything that `talk` prints from now on."""
-    talk.report = Report(command, price)
+    talk.report = RunReport(command, price)
 
 
 def refuse_foreign(out: Path, items: Sequence[Item] = (), seeds: int = 1, *, overwrite: bool) -> None:
@@ -25,14 +25,14 @@ def refuse_foreign(out: Path, items: Sequence[Item] = (), seeds: int = 1, *, ove
     Raises:
         OutputExists: A path has a file that photio-prep did not write.
     """
-    for path in [out / JSON, out / CSV, out / review.NAME, *results(out, items).values()]:
-        own_files.refuse_foreign(path, overwrite=overwrite)
+    for path in [out / JSON, out / CSV, out / review.NAME, *results_paths(out, items).values()]:
+        own_files.check_not_foreign(path, overwrite=overwrite)
     for item in items if seeds > 1 else ():
-        choose.refuse_foreign(choose.sheet_path(out, item.output), overwrite=overwrite)
+        choose.check_sheet_path(choose.sheet_path(out, item.output), overwrite=overwrite)
 
 
 @contextmanager
-def kept(talk: Talk) -> Iterator[None]:
+def kept(talk: Console) -> Iterator[None]:
     """Print an error that ends the command instead of raising it, once the report has lines: it is still written."""
     try:
         yield
@@ -42,7 +42,9 @@ def kept(talk: Talk) -> Iterator[None]:
         talk.fail(of_photo(error))
 
 
-def close(talk: Talk, out: Path | None, items: Sequence[Item] = (), seeds: int = 1, *, overwrite: bool = False) -> int:
+def close(
+    talk: Console, out: Path | None, items: Sequence[Item] = (), seeds: int = 1, *, overwrite: bool = False
+) -> int:
     """Print totals, write the report below `out` (`items` with `seeds` variants each) and return the exit code.
 
     A report that cannot be written is a warning if the command has failed already, else an error.

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from photio_prep.cli import options
-from photio_prep.cli.console import Talk
+from photio_prep.cli.console import Console
 from photio_prep.errors import PhotioError
 from photio_prep.orders import state as states
 from photio_prep.orders import store
@@ -17,7 +17,7 @@ from photio_prep.orders import store
     "--as", "word", type=click.Choice(["retry", "lost"]), required=True, help="retry: pay (again). lost: give up."
 )
 @options.talking
-def resolve(folders: tuple[Path, ...], word: str, talk: Talk) -> int:
+def resolve(folders: tuple[Path, ...], word: str, talk: Console) -> int:
     """Say what became of orders whose outcome is unknown.
 
     `retry` makes the order planned again: the next `generate` or `run` pays for it, perhaps a second time.
@@ -25,9 +25,9 @@ def resolve(folders: tuple[Path, ...], word: str, talk: Talk) -> int:
     """
     for folder in folders:
         try:
-            order = store.read(folder)
-            states.resolve(folder, retry=word == "retry")
-            talk.done(order, states.state(folder), result=folder)
+            order = store.load_order(folder)
+            states.resolve_unknown(folder, retry=word == "retry")
+            talk.done(order, states.read_state(folder), result=folder)
         except PhotioError as error:
             talk.refused(str(folder), error)
     return talk.exit_code

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from photio_prep.cli import options
-from photio_prep.cli.console import Talk
+from photio_prep.cli.console import Console
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.orders import state as states
 from photio_prep.orders.state import State
@@ -35,7 +35,7 @@ def review(
     overwrite: bool,
     open_: bool,
     price: float | None,
-    talk: Talk,
+    talk: Console,
 ) -> int:
     """A static page to look at: each photo, what will be or was sent, and what came of it. Prints its path.
 
@@ -73,7 +73,7 @@ class Decided:
         UsageError: The file is malformed, or approves an order that does not exist.
     """
 
-    def __init__(self, file: Path, folders: list[Path], talk: Talk) -> None:
+    def __init__(self, file: Path, folders: list[Path], talk: Console) -> None:
         self._decisions, missing = decisions.load_decisions(file, folders)
         self._talk = talk
         self._printed: set[str] = set()
@@ -89,7 +89,7 @@ class Decided:
         if decision is Decision.APPROVED:
             return True
         folder = order.folder or old.folder
-        state = states.state(folder) if folder else State.PLANNED
+        state = states.read_state(folder) if folder else State.PLANNED
         if state in states.ANSWERED and order is old:
             return True
         if order.key not in self._printed:
@@ -102,7 +102,7 @@ class Decided:
 MOST = 300
 
 
-def offer(out: Path, talk: Talk, *, overwrite: bool = False) -> None:
+def offer(out: Path, talk: Console, *, overwrite: bool = False) -> None:
     """Write the page of a small output folder and print its path; of a big one, print the command that writes it.
 
     A failure is printed as a note and does not change the exit code.

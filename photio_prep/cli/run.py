@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from photio_prep.cli import finishing, inputs, keep, options, payment, preparation, reporting
-from photio_prep.cli.console import Talk
+from photio_prep.cli.console import Console
 from photio_prep.cli.outputs import Shelving
 from photio_prep.cli.review import offer
 from photio_prep.cutout.models.registry import ModelOptions
@@ -43,7 +43,7 @@ def run(
     finish: FinishOptions,
     output: OutputOptions,
     engine: inputs.EngineOptions,
-    talk: Talk,
+    talk: Console,
 ) -> int:
     """PAYS: from photos to finals: prepare, generate and finish in a row.
 
@@ -106,13 +106,17 @@ def _payable(
     finish: FinishOptions,
     output: OutputOptions,
     shelving: Shelving,
-    talk: Talk,
+    talk: Console,
 ) -> Iterator[Order]:
     """Those orders that may be paid for: nothing in the way of their finals, and the preflight lets them pass."""
     taken: dict[Path, str] = {}
 
     def check(order: Order) -> Path:
-        if order.folder and not preflight.pay_again and again_.is_changed(order, index.of(order.folder.parent)):
+        if (
+            order.folder
+            and not preflight.pay_again
+            and again_.is_changed_photo(order, index.index_of(order.folder.parent))
+        ):
             talk.changed(order)
         target = writer.final_path(order, output.out, finish.format)
         finish.fits(order.placement)
@@ -121,7 +125,7 @@ def _payable(
                 f"its final {target} is that of {taken[target]} too", "Rename one, or finish it with another --out"
             )
         # What is answered already costs nothing: its final is compared when it is made, byte for byte.
-        if order.folder is None or state.state(order.folder) in SENDABLE:
+        if order.folder is None or state.read_state(order.folder) in SENDABLE:
             writer.refuse_if_in_the_way(order, target, overwrite=output.overwrite)
             shelving.refuse_if_in_the_way(order, output.out)
         preflight.check(order)

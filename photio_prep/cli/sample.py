@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from photio_prep.cli import options
-from photio_prep.cli.console import Talk
+from photio_prep.cli.console import Console
 from photio_prep.errors import OutputExists
 from photio_prep.system import files
 
@@ -18,10 +18,10 @@ CHECKOUT = Path(__file__).parents[2] / "fixtures" / "photos" / "bottle.jpg"
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), default=Path("sample.jpg"))
 @options.talking
-def sample(file: Path, talk: Talk) -> int:
+def sample(file: Path, talk: Console) -> int:
     """Write a sample product photo to FILE (default: sample.jpg). Replaces nothing. Prints the path."""
     try:
-        files.write_whole(file, sample_photo(), overwrite=False)
+        files.write_atomic(file, sample_photo(), overwrite=False)
     except FileExistsError as error:
         raise OutputExists("the file exists", "Name another file", subject=str(file)) from error
     if talk.as_json:

@@ -3,7 +3,7 @@
 import click
 
 from photio_prep.cli import options
-from photio_prep.cli.console import Talk
+from photio_prep.cli.console import Console
 
 
 @click.command()
@@ -11,7 +11,7 @@ from photio_prep.cli.console import Talk
 @click.option("--latency", type=float, default=0.0, show_default=True, help="Seconds before each answer.")
 @click.option("--fault", "faults", default=None, metavar="SPEC", help="Misbehave, for instance 429:3,drop:1.")
 @options.talking
-def sandbox(port: int, latency: float, faults: str | None, talk: Talk) -> int:
+def sandbox(port: int, latency: float, faults: str | None, talk: Console) -> int:
     """A local stand-in of the Instant API over real HTTP on this machine, until Ctrl-C. Prints its URL."""
     from photio_prep.sandbox import Call, serve
 

@@ -8,8 +8,8 @@ import click
 
 from photio_prep import geometry, settings
 from photio_prep.cli import options
-from photio_prep.cli.console import Talk
-from photio_prep.cutout.advice import Advice, Product, advice, product_of
+from photio_prep.cli.console import Console
+from photio_prep.cutout.advice import Advice, ProductExtent, advise, measure_extent
 from photio_prep.cutout.framing import Framing
 from photio_prep.cutout.options import DEFAULT_CUTOUT
 from photio_prep.errors import ModelUnavailable, NoProduct
@@ -29,7 +29,7 @@ from photio_prep.types import Photo
     help="Margin around the product, as of prepare --reframe.",
 )
 @options.talking
-def sizes(what: str | None, model: str, mask: Path | None, margin: str, talk: Talk) -> int:
+def sizes(what: str | None, model: str, mask: Path | None, margin: str, talk: Console) -> int:
     """The recommended sizes; with a photo or a size, what it snaps to, and why.
 
     With a photo its product is looked for, too: how many of its pixels the generator really sees at each size, and how
@@ -38,7 +38,7 @@ def sizes(what: str | None, model: str, mask: Path | None, margin: str, talk: Ta
     framing = Framing.of(margin)
     source = _parse_source(what) if what else None
     if source is None:
-        for offer in geometry.offered(undocumented=True):
+        for offer in geometry.list_sizes(undocumented=True):
             if talk.as_json:
                 talk.line(_size_record(offer))
             else:
@@ -46,7 +46,7 @@ def sizes(what: str | None, model: str, mask: Path | None, margin: str, talk: Ta
         return talk.exit_code
     size = source.size if isinstance(source, Photo) else source
     product = _find_product(source, model, mask, talk) if isinstance(source, Photo) else None
-    advices = advice(size, product, framing)
+    advices = advise(size, product, framing)
     if not talk.as_json and product:
         talk.out(f"   {'':<26} {'':>5}  {'':>9}  {'the whole photo':<39}  --reframe")
     for line in advices:
@@ -59,7 +59,7 @@ def _size_record(size: Recommended) -> dict[str, Any]:
     return {"tag": size.tag, "ratio": size.ratio, "size": list(size.size), "documented": size.documented}
 
 
-def _print_advice(line: Advice, talk: Talk) -> None:
+def _print_advice(line: Advice, talk: Console) -> None:
     size, placement, reframed = line.size, line.way, line.reframed
     if talk.as_json:
         record = _size_record(size) | {"scale": placement.scale, "used": placement.used, "padding": line.padding}
@@ -76,11 +76,11 @@ def _print_advice(line: Advice, talk: Talk) -> None:
     talk.out(f"{'->' if line.chosen else '  '} {size.tag:<26} {size.ratio:>5}  {size.size!s:>9}  {text}")
 
 
-def _print_reasons(source: Size, advices: tuple[Advice, ...], talk: Talk) -> None:
+def _print_reasons(source: Size, advices: tuple[Advice, ...], talk: Console) -> None:
     chosen = next(line for line in advices if line.chosen)
     ratio, own = source.width / source.height, chosen.size.size.width / chosen.size.size.height
     talk.say(f"{source} has the ratio {ratio:.3f}; the nearest is {chosen.size.tag} with {own:.3f}")
-    best = geometry.snap(source, geometry.offered(undocumented=True))
+    best = geometry.snap(source, geometry.list_sizes(undocumented=True))
     if best != chosen.size:
         used = geometry.place(source, best.size).used
         talk.say(f"--size {best.size} would fit better ({used:.1%}), but Photio does not list it")
@@ -96,18 +96,18 @@ def _print_reasons(source: Size, advices: tuple[Advice, ...], talk: Talk) -> Non
             talk.say(f"{most.reframed.scale**2:.1f} for each pixel of the photo: above 1 the product gains no detail")
 
 
-def _find_product(photo: Photo, model: str, mask: Path | None, talk: Talk) -> Product | None:
+def _find_product(photo: Photo, model: str, mask: Path | None, talk: Console) -> ProductExtent | None:
     from photio_prep.cutout import reframe
     from photio_prep.cutout.models.registry import get_model
     from photio_prep.intake.load import load
 
     user_mask = load(mask, limits=settings.limits()).image if mask else None
     try:
-        cutout = reframe.found(photo, get_model(model), mask=user_mask, alpha="auto", options=DEFAULT_CUTOUT)
+        cutout = reframe.find_product(photo, get_model(model), mask=user_mask, alpha="auto", options=DEFAULT_CUTOUT)
     except (ModelUnavailable, NoProduct) as error:
         talk.say(f"no product estimate: {error.found if isinstance(error, NoProduct) else error}")
         return None
-    return product_of(cutout, photo.size)
+    return measure_extent(cutout, photo.size)
 
 
 def _parse_source(what: str) -> Photo | Size:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from photio_prep.cli import options
-from photio_prep.cli.console import Talk, described
+from photio_prep.cli.console import Console, described
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.orders import selection, store
 from photio_prep.orders import state as states
@@ -15,7 +15,7 @@ from photio_prep.orders.preflight import image_url_note
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.quality import Verdict
-from photio_prep.system.text import escaped
+from photio_prep.system.text import escape_controls
 
 # What each state means and what to do, the most urgent first; "{out}" is the output folder, "{order}" one such order.
 _NEXT = {
@@ -58,21 +58,21 @@ class _Sums:
     "--price", type=click.FloatRange(0, 1000), default=None, metavar="X", help="Price per call, for the spend."
 )
 @options.talking
-def status(folder: Path, price: float | None, talk: Talk) -> int:
+def status(folder: Path, price: float | None, talk: Console) -> int:
     """States and spend of the orders in an output folder, and what to do next."""
     if not folder.exists():
         raise UsageError("no such folder", "Run prepare or run first, or name an output folder", subject=str(folder))
     sums = _Sums()
-    orders = store.below(folder)
+    orders = store.find_orders(folder)
     width = max((len(str(order)) for order in orders), default=0)
     if orders and not talk.as_json:
         talk.say(f"{'state':<13} {'gate':<5} {'order':<{width}}  photo")
     for path in orders:
         try:
-            state = states.state(path)
+            state = states.read_state(path)
             name = _name_state(path, state)
-            for origin in store.origins(path):
-                order = store.read(path, origin=origin)
+            for origin in store.photos_of(path):
+                order = store.load_order(path, origin=origin)
                 _print_photo(order, path, state, name, talk, width)
         except PhotioError as error:
             talk.fail(error.about(str(path)))
@@ -82,7 +82,7 @@ def status(folder: Path, price: float | None, talk: Talk) -> int:
             sums.sandbox += 1
             sums.count(name, path)
             continue
-        perhaps = (state in (State.UNKNOWN, State.CLAIMED)) + states.resolved(path)
+        perhaps = (state in (State.UNKNOWN, State.CLAIMED)) + states.lost_attempts(path)
         paid = (state in states.BILLED) + states.paid_attempts(path)
         sums.count(name, path, paid=paid, perhaps=perhaps)
         gate = order.origin.gate
@@ -92,28 +92,28 @@ def status(folder: Path, price: float | None, talk: Talk) -> int:
 
 
 def _name_state(folder: Path, state: State) -> str:
-    if states.given_up(folder):
+    if states.is_abandoned(folder):
         return "given up"
-    return "superseded" if selection.went_on(folder) else state.replace("_", " ")
+    return "superseded" if selection.is_superseded(folder) else state.replace("_", " ")
 
 
-def _print_photo(order: Order, folder: Path, state: State, name: str, talk: Talk, width: int) -> None:
+def _print_photo(order: Order, folder: Path, state: State, name: str, talk: Console, width: int) -> None:
     """Print one line for one photo of an order, and the reason of a failed or unknown outcome."""
     if talk.as_json:
-        record = states.finished(folder, order.origin)
+        record = states.final_record(folder, order.origin)
         talk.line(described(order, state, Path(str(record.get("path"))) if record else None))
     elif not talk.quiet:
         kind = " (sandbox)" if order.sandbox else ""
         gate = order.origin.gate.verdict if order.origin.gate else "-"
-        talk.out(f"{name:<13} {gate:<5} {folder!s:<{width}}  {escaped(order.origin.source)}{kind}")
+        talk.out(f"{name:<13} {gate:<5} {folder!s:<{width}}  {escape_controls(order.origin.source)}{kind}")
         if note := image_url_note(order.request.image_url):
-            talk.out(f"{'':13} {escaped(note)}")
+            talk.out(f"{'':13} {escape_controls(note)}")
         outcome = states.read_outcome(folder)
         if outcome is not None or state is State.UNKNOWN:
-            talk.out(f"{'':13} {escaped(str(outcome['why'])) if outcome else states.DIED}")
+            talk.out(f"{'':13} {escape_controls(str(outcome['why'])) if outcome else states.DIED}")
 
 
-def _print_totals(sums: _Sums, out: Path, price: float | None, talk: Talk) -> None:
+def _print_totals(sums: _Sums, out: Path, price: float | None, talk: Console) -> None:
     """Print the totals, the spend, and the next commands."""
     paid, perhaps = sums.paid.total(), sums.perhaps.total()
     rows = [(name, count, sums.paid[name], sums.perhaps[name]) for name, count in sums.orders.most_common()]

@@ -4,12 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from photio_prep.cutout.framing import Framing, box_of, cut_sides, in_photo
-from photio_prep.geometry import Box, Placement, Recommended, Size, offered, place, snap
+from photio_prep.cutout.framing import Framing, box_in_photo, box_of, cut_sides
+from photio_prep.geometry import Box, Placement, Recommended, Size, list_sizes, place, snap
 from photio_prep.types import Cutout
 
 
-class Product(NamedTuple):
+class ProductExtent(NamedTuple):
     """Box and area (photo pixels) of a product, and the sides on which the photo cuts it off."""
 
     box: Box
@@ -41,19 +41,19 @@ class Advice(NamedTuple):
         return self.reframed_product / self.product if self.reframed_product and self.product else None
 
 
-def product_of(cutout: Cutout, photo: Size) -> Product:
+def measure_extent(cutout: Cutout, photo: Size) -> ProductExtent:
     """Measure the product in a cutout of the whole photo."""
     size, cut = Size(*cutout.image.size), cut_sides(cutout.image)
     covered = float(np.asarray(cutout.image.getchannel("A"), dtype=np.float64).sum()) / 255
-    box = in_photo(box_of(cutout.image), size, photo, cut)
-    return Product(box, covered * photo.area / size.area, cut)
+    box = box_in_photo(box_of(cutout.image), size, photo, cut)
+    return ProductExtent(box, covered * photo.area / size.area, cut)
 
 
-def advice(photo: Size, product: Product | None, framing: Framing) -> tuple[Advice, ...]:
+def advise(photo: Size, product: ProductExtent | None, framing: Framing) -> tuple[Advice, ...]:
     """List all canvas sizes, undocumented ones too, for a photo. Without a product the product fields are None."""
     chosen = snap(photo)
     rows = []
-    for size in offered(undocumented=True):
+    for size in list_sizes(undocumented=True):
         placement = place(photo, size.size)
         if product is None:
             rows.append(Advice(size, size == chosen, placement))
@@ -65,5 +65,5 @@ def advice(photo: Size, product: Product | None, framing: Framing) -> tuple[Advi
     return tuple(rows)
 
 
-def _pixels(product: Product, placement: Placement) -> int:
+def _pixels(product: ProductExtent, placement: Placement) -> int:
     return round(product.area * placement.box.size.area / placement.source.area)

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photio_prep.imaging.tiles import Bools, Floats, extreme
+from photio_prep.imaging.tiles import Bools, Floats, extremum_filter
 
 # Factor by which the picture is reduced: a blurred rim has no detail to lose, and grain is averaged.
 _SMALLER = 4
@@ -61,8 +61,8 @@ def blurred_alpha(pixels: NDArray[np.uint8], belief: Floats, rim: Bools) -> Floa
 
 def _median_width(picture: Floats, rim: Bools) -> float:
     """Median width in pixels of the picture's edge at the rim: contrast nearby over steepest slope."""
-    contrast = extreme(picture, _REACH, np.maximum) - extreme(picture, _REACH, np.minimum)
-    steepest = extreme(np.hypot(*np.gradient(picture, axis=(0, 1))), _REACH, np.maximum)
+    contrast = extremum_filter(picture, _REACH, np.maximum) - extremum_filter(picture, _REACH, np.minimum)
+    steepest = extremum_filter(np.hypot(*np.gradient(picture, axis=(0, 1))), _REACH, np.maximum)
     widths = np.linalg.norm(contrast, axis=-1) / (np.linalg.norm(steepest, axis=-1) + _TINY)
     return float(np.median(widths[rim]))
 

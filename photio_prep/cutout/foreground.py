@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photio_prep.cutout.refine import around
-from photio_prep.imaging.tiles import Bools, Floats, box_mean, over_tiles, widened
+from photio_prep.cutout.refine import bounding_window
+from photio_prep.imaging.tiles import Bools, Floats, box_blur, dilate, map_tiles
 
 Bytes = NDArray[np.uint8]
 
@@ -21,7 +21,7 @@ _SMALLER, _WIDE, _NARROW = 8, 6, (8, 3, 1)
 _TINY = 1e-5
 
 
-def clean(levels: Bytes, *, haze: bool = False) -> Bytes:
+def snap_alpha(levels: Bytes, *, haze: bool = False) -> Bytes:
     """Snap alpha (H, W) to exactly 0 outside and exactly 255 in the core.
 
     `haze`: also remove faint alpha that is not near the product (alpha of 128 or more).
@@ -29,11 +29,11 @@ def clean(levels: Bytes, *, haze: bool = False) -> Bytes:
     snapped = np.asarray(_SNAPPED[levels], dtype=np.uint8)
     faint = (snapped > 0) & (snapped <= _HAZE)
     if haze and faint.any():
-        snapped[faint & ~widened(snapped >= 128, _NEAR)] = 0
+        snapped[faint & ~dilate(snapped >= 128, _NEAR)] = 0
     return snapped
 
 
-def foreground(pixels: Bytes, levels: Bytes) -> Bytes:
+def estimate_foreground(pixels: Bytes, levels: Bytes) -> Bytes:
     """Estimate the product's own colours: remove the background from the soft rim.
 
     Blur fusion (Forte, "Approximate Fast Foreground Colour Estimation", ICIP 2021) from coarse to fine: the colours of
@@ -47,7 +47,7 @@ def foreground(pixels: Bytes, levels: Bytes) -> Bytes:
     soft = (levels > 0) & (levels < 255)
     if not soft.any():
         return pixels
-    window = around(soft, _SMALLER * _WIDE)
+    window = bounding_window(soft, _SMALLER * _WIDE)
     colours = pixels.copy()
     colours[window] = _estimate_window(pixels[window], levels[window], soft[window])
     return colours
@@ -56,7 +56,7 @@ def foreground(pixels: Bytes, levels: Bytes) -> Bytes:
 def _estimate_window(pixels: Bytes, levels: Bytes, soft: Bools) -> Bytes:
     alpha = levels.astype(np.float32) / np.float32(255)
     planes = [*pixels.transpose(2, 0, 1), *_mean_sides(pixels, alpha), alpha]
-    estimate = over_tiles(soft, sum(_NARROW), _fuse, planes, np.empty((3, *alpha.shape), np.float32))
+    estimate = map_tiles(soft, sum(_NARROW), _fuse, planes, np.empty((3, *alpha.shape), np.float32))
     mixed = pixels.copy()
     mixed[soft] = np.rint(estimate[:, soft].T).astype(np.uint8)
     return mixed
@@ -68,7 +68,7 @@ def _fuse(stack: Floats) -> Floats:
     for radius in _NARROW:
         residual = picture - share * product - (1 - share) * background
         product = np.clip(product + share * residual, 0, 255)
-        means = box_mean(np.concatenate((product * share, background * (1 - share), share), axis=1), radius)
+        means = box_blur(np.concatenate((product * share, background * (1 - share), share), axis=1), radius)
         product, background = means[:, :3] / (means[:, 6:] + _TINY), means[:, 3:6] / (1 - means[:, 6:] + _TINY)
         background = np.clip(background + (1 - share) * (picture - share * product - (1 - share) * background), 0, 255)
     residual = picture - share * product - (1 - share) * background
@@ -89,7 +89,7 @@ def _mean_sides(pixels: Bytes, alpha: Floats) -> list[Floats]:
     small[3:6] -= small[:3]
     rows, columns = share.shape
     # Where one side is not in the window, the mean of the picture is better than black.
-    means = box_mean(small, _WIDE) + _TINY * small.mean((1, 2), keepdims=True)
+    means = box_blur(small, _WIDE) + _TINY * small.mean((1, 2), keepdims=True)
     share = means[6:]
     sides = np.concatenate((means[:3] / (share + _TINY**2), means[3:6] / (1 + _TINY - share + _TINY**2)))
     size = columns * _SMALLER, rows * _SMALLER

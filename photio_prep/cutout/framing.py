@@ -96,7 +96,7 @@ def cut_sides(cutout: Image.Image) -> tuple[str, ...]:
     return tuple(side for side, line in zip(SIDES, lines, strict=True) if line.mean() > _CUT_SIDE)
 
 
-def in_photo(box: Box, cutout: Size, photo: Size, cut: Collection[str] = ()) -> Box:
+def box_in_photo(box: Box, cutout: Size, photo: Size, cut: Collection[str] = ()) -> Box:
     """Convert a cutout's box to photo pixels, rounded outwards; flush with the photo at the sides in `cut`."""
     across, down = photo.width / cutout.width, photo.height / cutout.height
     left, top = int(box.left * across), int(box.top * down)
@@ -106,7 +106,7 @@ def in_photo(box: Box, cutout: Size, photo: Size, cut: Collection[str] = ()) -> 
     return Box(*(end if side in cut else at for side, at, end in zip(SIDES, inside, ends, strict=True)))
 
 
-def cropped(photo: Photo, frame: Box) -> Photo:
+def crop_photo(photo: Photo, frame: Box) -> Photo:
     """Crop the photo to `frame`. Beyond the photo its edge pixels repeat; in RGBA they are transparent black."""
     width, height = photo.size
     if Box(0, 0, width, height) == frame:

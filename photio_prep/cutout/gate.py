@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from photio_prep.cutout.matte import flatten
-from photio_prep.cutout.measure import figures
+from photio_prep.cutout.measure import measure_cutout
 from photio_prep.quality import Judgement, Reason, Verdict
 from photio_prep.types import Cutout, Photo
 
@@ -34,13 +34,13 @@ _CONFIDENCE = (0.8, 0.6)
 _AGREEMENT = (0.6, 0.3)
 
 
-def judge(photo: Photo, cutout: Cutout, agreement: float | None = None) -> Judgement:
+def assess(photo: Photo, cutout: Cutout, agreement: float | None = None) -> Judgement:
     """Assess a cutout at the canvas's scale before it is paid for; stopping reasons come first.
 
     `agreement`: IoU (0..1) with a second model's cutout.
     """
     size = cutout.image.size
-    values = figures(shown(photo, size), cutout.image, size[0] / photo.size.width)
+    values = measure_cutout(flatten_to(photo, size), cutout.image, size[0] / photo.size.width)
     if cutout.confidence is not None:
         values["confidence"] = round(float(cutout.confidence), 3)
     if cutout.model == "alpha":
@@ -57,7 +57,7 @@ def judge(photo: Photo, cutout: Cutout, agreement: float | None = None) -> Judge
     return Judgement(tuple(sorted(reasons, key=lambda reason: reason.verdict is not Verdict.STOP)), values)
 
 
-def shown(photo: Photo, size: tuple[int, int]) -> Image.Image:
+def flatten_to(photo: Photo, size: tuple[int, int]) -> Image.Image:
     """Scale the photo to `size`, transparency flattened onto white (RGB)."""
     return flatten(photo.image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3))
 
@@ -195,7 +195,7 @@ def _model_reasons(values: dict[str, float], model: str) -> Iterator[Reason]:
         )
 
 
-def agreement(first: Cutout, second: Cutout) -> float:
+def mask_iou(first: Cutout, second: Cutout) -> float:
     """Intersection over union of two cutouts of one size, thresholded at half opacity."""
     ours, theirs = (np.asarray(cutout.image.getchannel("A")) >= 128 for cutout in (first, second))
     return float((ours & theirs).sum() / max((ours | theirs).sum(), 1))

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photio_prep.cutout.options import CutoutOptions
-from photio_prep.cutout.refine import around
+from photio_prep.cutout.refine import bounding_window
 from photio_prep.imaging.tiles import Bools
 
 Bytes = NDArray[np.uint8]
@@ -23,19 +23,19 @@ _RIM = 3
 _EIGHT = np.ones((3, 3), dtype=bool)
 
 
-def shaped(levels: Bytes, options: CutoutOptions) -> Bytes:
+def apply_mask_options(levels: Bytes, options: CutoutOptions) -> Bytes:
     """Apply the options to alpha (H, W): specks, holes, growth, feather, in this order."""
-    alpha = without_specks(levels, options.specks)
+    alpha = remove_specks(levels, options.specks)
     if options.holes != "keep":
-        alpha = filled(alpha, pinholes_only=options.holes == "auto")
+        alpha = fill_holes(alpha, pinholes_only=options.holes == "auto")
     if options.grow:
-        alpha = grown(alpha, options.grow)
+        alpha = grow(alpha, options.grow)
     if options.feather:
-        alpha = feathered(alpha, options.feather)
+        alpha = feather(alpha, options.feather)
     return alpha
 
 
-def without_specks(levels: Bytes, share: float) -> Bytes:
+def remove_specks(levels: Bytes, share: float) -> Bytes:
     """Remove parts whose half-opaque area is less than `share` of the largest part's.
 
     A part that is soft everywhere has no such area. It is removed too, unless all parts are soft.
@@ -45,7 +45,7 @@ def without_specks(levels: Bytes, share: float) -> Bytes:
     visible = levels >= _FAINT
     if not share or not visible.any():
         return levels
-    window = around(visible, 0)
+    window = bounding_window(visible, 0)
     parts, count = label(visible[window], _EIGHT)
     if count < 2:
         return levels
@@ -65,7 +65,7 @@ def _remove_detached(levels: Bytes) -> Bytes:
     """Remove faint remains that do not touch the product."""
     from scipy.ndimage import label
 
-    window = around(levels > 0, 0)
+    window = bounding_window(levels > 0, 0)
     part = levels[window]
     parts, count = label(part > 0, _EIGHT)
     if count < 2:
@@ -77,7 +77,7 @@ def _remove_detached(levels: Bytes) -> Bytes:
     return alpha
 
 
-def filled(levels: Bytes, *, pinholes_only: bool) -> Bytes:
+def fill_holes(levels: Bytes, *, pinholes_only: bool) -> Bytes:
     """Make holes in the product opaque: all of them, or only pinholes. A gap that reaches the frame is not a hole."""
     from scipy.ndimage import binary_fill_holes, label, minimum
 
@@ -88,7 +88,7 @@ def filled(levels: Bytes, *, pinholes_only: bool) -> Bytes:
         )
     if not product.any():
         return levels
-    window = around(product, 0)
+    window = bounding_window(product, 0)
     holes, count = label(~product[window])
     outside = np.zeros(count + 1, dtype=bool)
     outside[np.concatenate((holes[0], holes[-1], holes[:, 0], holes[:, -1]))] = True
@@ -115,12 +115,12 @@ def _inner_area(product: Bools) -> Bools:
     return np.asarray(binary_erosion(binary_fill_holes(product), _EIGHT, iterations=_RIM, border_value=1))
 
 
-def grown(levels: Bytes, pixels: float) -> Bytes:
+def grow(levels: Bytes, pixels: float) -> Bytes:
     """Move the outline outwards by `pixels` (inwards if negative), with its soft rim."""
     from scipy.ndimage import distance_transform_edt, map_coordinates
 
     if pixels < 0:
-        return np.asarray(255 - grown(255 - levels, -pixels), dtype=np.uint8)
+        return np.asarray(255 - grow(255 - levels, -pixels), dtype=np.uint8)
     product = levels >= _HALF
     if not product.any() or product.all():
         return levels
@@ -135,7 +135,7 @@ def grown(levels: Bytes, pixels: float) -> Bytes:
     return np.asarray(np.maximum(levels, np.rint(moved)), dtype=np.uint8)
 
 
-def flush(levels: Bytes) -> Bytes:
+def extend_to_frame(levels: Bytes) -> Bytes:
     """Make a product that the frame cuts opaque up to the frame: networks fade out over the last pixels.
 
     Applies where the last pixels are at least faintly product, and the pixel inside of them is opaque.
@@ -149,7 +149,7 @@ def flush(levels: Bytes) -> Bytes:
     return alpha
 
 
-def feathered(levels: Bytes, pixels: float) -> Bytes:
+def feather(levels: Bytes, pixels: float) -> Bytes:
     """Soften the rim to about `pixels` on either side; at the frame the product stays opaque."""
     from scipy.ndimage import gaussian_filter
 

@@ -78,7 +78,7 @@ def _cutout(
     if mask is not None:
         flat = flatten(photo.image).resize(size, Image.Resampling.LANCZOS)
         return Cutout(compose(flat, _fit_mask(mask_alpha(mask), photo, size), drawn), "mask")
-    if alpha != "ignore" and photo.image.mode == "RGBA" and (alpha == "keep" or real_cutout(photo.image)):
+    if alpha != "ignore" and photo.image.mode == "RGBA" and (alpha == "keep" or has_cutout_alpha(photo.image)):
         image = photo.image.resize(size, Image.Resampling.LANCZOS)
         # Its colours are already the product's own.
         return Cutout(compose(image.convert("RGB"), image.getchannel("A"), replace(drawn, colours=False)), "alpha")
@@ -106,8 +106,8 @@ def _scale(image: Image.Image, size: Size) -> Image.Image:
 
 def _refine(view: Image.Image, alpha: Image.Image, cell: float, options: CutoutOptions) -> Image.Image:
     pixels, belief = np.asarray(view), np.asarray(alpha, dtype=np.float32) / np.float32(255)
-    share = refine.stretch(belief, *_LEVELS) if options.refine == "off" else refine.fast(pixels, belief, cell)
-    return Image.fromarray(parts.flush(np.rint(share * 255).astype(np.uint8)))
+    share = refine.ramp(belief, *_LEVELS) if options.refine == "off" else refine.refine_alpha(pixels, belief, cell)
+    return Image.fromarray(parts.extend_to_frame(np.rint(share * 255).astype(np.uint8)))
 
 
 def compose(
@@ -120,18 +120,20 @@ def compose(
     Raises:
         NoProduct: The alpha is empty.
     """
-    levels = foreground.clean(parts.shaped(foreground.clean(np.asarray(alpha)), options), haze=haze)
+    levels = foreground.snap_alpha(
+        parts.apply_mask_options(foreground.snap_alpha(np.asarray(alpha)), options), haze=haze
+    )
     if not (levels >= 128).any():
         raise NoProduct("no product found in it", "Use a clearer photo, another --model, or give a --mask")
     colours = np.asarray(image)
     pixels = np.empty((*levels.shape, 4), np.uint8)
-    pixels[..., :3] = foreground.foreground(colours, levels) if options.colours else colours
+    pixels[..., :3] = foreground.estimate_foreground(colours, levels) if options.colours else colours
     pixels[..., 3] = levels
     pixels.view(np.uint32)[..., 0] *= levels > 0
     return Image.fromarray(pixels)
 
 
-def real_cutout(image: Image.Image) -> bool:
+def has_cutout_alpha(image: Image.Image) -> bool:
     """Whether an RGBA picture is a cutout: a part of it is transparent and a part is opaque."""
     counts = np.asarray(image.getchannel("A").histogram())
     share = counts / counts.sum()
@@ -212,7 +214,7 @@ class OnnxSegmenter:
             NoProduct: The probability is low everywhere.
             ModelUnavailable: The weights do not load, or are of another family.
         """
-        prediction = two_pass.belief(self.probability, image, _MIN_PEAK, _HIGH.get(self.family, 0))
+        prediction = two_pass.predict(self.probability, image, _MIN_PEAK, _HIGH.get(self.family, 0))
         peak = float(prediction.first.max())
         if peak < _MIN_PEAK:
             raise NoProduct(
@@ -233,7 +235,7 @@ class OnnxSegmenter:
         turn = self._turn if self.device == "cpu" and self.family != "u2net" else nullcontext()
         try:
             network = session.inner_session
-            feed = {network.get_inputs()[0].name: normalised(image, mean, deviation, side)}
+            feed = {network.get_inputs()[0].name: normalize(image, mean, deviation, side)}
             with turn:
                 out = network.run([network.get_outputs()[0].name], feed)[0][0, 0]
         except Exception as error:  # onnxruntime raises its own kinds, none of them public
@@ -248,7 +250,7 @@ class OnnxSegmenter:
         return np.asarray(belief, dtype=np.float32)
 
 
-def normalised(image: Image.Image, mean: Channels, deviation: Channels, side: int) -> NDArray[np.float32]:
+def normalize(image: Image.Image, mean: Channels, deviation: Channels, side: int) -> NDArray[np.float32]:
     """Normalise to (1, 3, side, side), bit-identical to rembg's `normalize`, by a table of 256 values per channel.
 
     A picture of 1152x896 px takes 12 ms where rembg takes 16 (320 px), and 31 where rembg takes 55 (1024 px).

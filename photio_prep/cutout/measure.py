@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photio_prep.cutout.refine import around
+from photio_prep.cutout.refine import bounding_window
 
 _SIDE = 640
 # A part counts from this share of the largest one.
@@ -19,7 +19,7 @@ _SIDES = ("left", "right", "top", "bottom")
 _RING = (7, 28)
 
 
-def figures(view: Image.Image, cutout: Image.Image, scale: float) -> dict[str, float]:
+def measure_cutout(view: Image.Image, cutout: Image.Image, scale: float) -> dict[str, float]:
     """Measure a cutout: figures by name.
 
     covers: share of the picture. extent: longer side of the product's box in pixels of the photo's file.
@@ -108,7 +108,7 @@ def _measure_outline(picture: NDArray[np.float32], solid: NDArray[np.bool_]) -> 
     if line.sum() < 8:
         return 1.0
     # Only the ring and the filters' reach count.
-    window = around(line, _RING[1] + 8)
+    window = bounding_window(line, _RING[1] + 8)
     line, picture = line[window], picture[window]
     steepest = np.zeros(line.shape, np.float32)
     for channel in range(3):

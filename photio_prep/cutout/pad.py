@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from photio_prep.geometry import Placement
-from photio_prep.imaging.encode import png
+from photio_prep.imaging.encode import encode_png
 from photio_prep.types import Canvas, Cutout
 
 
@@ -14,11 +14,11 @@ def pad(cutout: Cutout, placement: Placement) -> Canvas:
     RGB is 0 wherever alpha is 0.
     """
     canvas = Image.new("RGBA", placement.canvas)
-    canvas.paste(scaled(cutout.image, placement), placement.box[:2])
-    return Canvas(png(canvas), placement)
+    canvas.paste(scale_cutout(cutout.image, placement), placement.box[:2])
+    return Canvas(encode_png(canvas), placement)
 
 
-def scaled(cutout: Image.Image, placement: Placement) -> Image.Image:
+def scale_cutout(cutout: Image.Image, placement: Placement) -> Image.Image:
     """Scale an RGBA cutout to the placement's box, premultiplied (Lanczos)."""
     if cutout.size == placement.box.size:
         return cutout

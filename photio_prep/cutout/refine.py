@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photio_prep.cutout.defocus import blurred_alpha
-from photio_prep.imaging.tiles import Bools, Floats, box_mean, extreme, over_tiles, widened
+from photio_prep.imaging.tiles import Bools, Floats, box_blur, dilate, extremum_filter, map_tiles
 
 # From so many pixels of the canvas per pixel of the network on, the wider filters are used.
 _COARSE = 1.6
@@ -38,12 +38,12 @@ _REACH = 14
 _BUSY, _FAR = 2, 32
 
 
-def stretch(belief: Floats, low: float, high: float) -> Floats:
+def ramp(belief: Floats, low: float, high: float) -> Floats:
     """Linear ramp: 0 up to `low`, 1 from `high` on."""
     return np.asarray(np.clip((belief - low) / (high - low), 0, 1), dtype=np.float32)
 
 
-def fast(pixels: NDArray[np.uint8], belief: Floats, grain: float = 1.0) -> Floats:
+def refine_alpha(pixels: NDArray[np.uint8], belief: Floats, grain: float = 1.0) -> Floats:
     """Refine belief to alpha (0..1) along the picture's own edges.
 
     Small colour-guided filters, each between two stretches. Where the picture's edge is wide (out of focus), the belief
@@ -55,32 +55,32 @@ def fast(pixels: NDArray[np.uint8], belief: Floats, grain: float = 1.0) -> Float
         grain: Pixels of the picture per pixel of the network.
     """
     steps = _COARSE_STEPS if grain >= _COARSE else _FINE_STEPS
-    sharp = stretch(belief, *steps.before)
+    sharp = ramp(belief, *steps.before)
     rim = (sharp > 0) & (sharp < 1)
     if not rim.any():
         return sharp
-    window = around(rim, 2 * _FAR)
+    window = bounding_window(rim, 2 * _FAR)
     sharp[window] = _sharpen(pixels[window], sharp[window], belief[window], rim[window], steps)
     return sharp
 
 
 def _sharpen(pixels: NDArray[np.uint8], sharp: Floats, belief: Floats, rim: Bools, steps: _Steps) -> Floats:
-    busy = widened(rim, _BUSY)
+    busy = dilate(rim, _BUSY)
     for radius, after in steps.filters:
-        sharp = stretch(guided_in(busy, pixels, sharp, radius, steps.eps), *after)
-    soft = stretch(edge_width(pixels), *_WIDTHS)
+        sharp = ramp(guided_filter_tiles(busy, pixels, sharp, radius, steps.eps), *after)
+    soft = ramp(edge_width(pixels), *_WIDTHS)
     blurred = blurred_alpha(pixels, belief, rim) if _is_defocused(soft, rim) else belief
-    soft *= widened(rim, _FAR)
+    soft *= dilate(rim, _FAR)
     return sharp + soft * (blurred - sharp)
 
 
-def softness(pixels: NDArray[np.uint8], rim: Bools) -> Floats:
+def transition_width(pixels: NDArray[np.uint8], rim: Bools) -> Floats:
     """Defocus (H, W): 1 where the picture's edges are too wide for a lens in focus, 0 where they are sharp.
 
     If that holds for most of the `rim`, the product is out of focus as a whole, and it is 1 everywhere: sharp edges in
     between belong to other things.
     """
-    soft = stretch(edge_width(pixels), *_WIDTHS)
+    soft = ramp(edge_width(pixels), *_WIDTHS)
     return np.ones_like(soft) if _is_defocused(soft, rim) else soft
 
 
@@ -102,13 +102,13 @@ def edge_width(pixels: NDArray[np.uint8]) -> Floats:
     down, right = np.zeros_like(half), np.zeros_like(half)
     down[1:-1] = (half[2:] - half[:-2]) / 2
     right[:, 1:-1] = (half[:, 2:] - half[:, :-2]) / 2
-    contrast = extreme(half, _REACH, np.maximum) - extreme(half, _REACH, np.minimum)
-    width_px = 2 * contrast / (extreme(np.hypot(down, right), _REACH, np.maximum) + 1e-3)
-    smooth = Image.fromarray(box_mean(width_px, 4)).resize(grey.shape[::-1], Image.Resampling.BILINEAR)
+    contrast = extremum_filter(half, _REACH, np.maximum) - extremum_filter(half, _REACH, np.minimum)
+    width_px = 2 * contrast / (extremum_filter(np.hypot(down, right), _REACH, np.maximum) + 1e-3)
+    smooth = Image.fromarray(box_blur(width_px, 4)).resize(grey.shape[::-1], Image.Resampling.BILINEAR)
     return np.asarray(smooth)[:height, :width]
 
 
-def around(where: Bools, margin: int) -> tuple[slice, slice]:
+def bounding_window(where: Bools, margin: int) -> tuple[slice, slice]:
     """Window of the true pixels of `where` (at least one), extended by `margin` on each side."""
     rows, columns = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
     return (
@@ -117,15 +117,15 @@ def around(where: Bools, margin: int) -> tuple[slice, slice]:
     )
 
 
-def guided_in(busy: Bools, pixels: NDArray[np.uint8], alpha: Floats, radius: int, eps: float) -> Floats:
+def guided_filter_tiles(busy: Bools, pixels: NDArray[np.uint8], alpha: Floats, radius: int, eps: float) -> Floats:
     """Filter `alpha` (0..1), guided by the picture (sRGB), in the tiles that contain a `busy` pixel."""
     # Colours stay 0..255; the scaled epsilon gives the same result.
-    work = partial(guided, radius=radius, eps=eps * 255**2)
+    work = partial(guided_filter, radius=radius, eps=eps * 255**2)
     planes: list[NDArray[Any]] = [*pixels.transpose(2, 0, 1), alpha]
-    return np.asarray(over_tiles(busy, 2 * radius, work, planes, alpha[None].copy())[0])
+    return np.asarray(map_tiles(busy, 2 * radius, work, planes, alpha[None].copy())[0])
 
 
-def guided(stack: Floats, radius: int, eps: float) -> Floats:
+def guided_filter(stack: Floats, radius: int, eps: float) -> Floats:
     """Guided filter with a colour guide (He, Sun, Tang: Guided Image Filtering, TPAMI 2013, equations 14 to 16).
 
     Args:
@@ -135,7 +135,7 @@ def guided(stack: Floats, radius: int, eps: float) -> Floats:
     """
     guide, belief = stack[:, :3], stack[:, 3:]
     first, second = [0, 0, 0, 1, 1, 2], [0, 1, 2, 1, 2, 2]
-    means = box_mean(np.concatenate((stack, guide * belief, guide[:, first] * guide[:, second]), axis=1), radius)
+    means = box_blur(np.concatenate((stack, guide * belief, guide[:, first] * guide[:, second]), axis=1), radius)
     middle, share = means[:, :3], means[:, 3:4]
     shared = means[:, 4:7] - middle * share
     rr, rg, rb, gg, gb, bb = (means[:, 7:] - middle[:, first] * middle[:, second]).transpose(1, 0, 2, 3)
@@ -147,5 +147,5 @@ def guided(stack: Floats, radius: int, eps: float) -> Floats:
     slopes = np.stack((a * r + b * g + c * blue, b * r + d * g + e * blue, c * r + e * g + f * blue), axis=1)
     slopes /= (rr * a + rg * b + rb * c)[:, None]
     rest = share - (slopes * middle).sum(1, keepdims=True)
-    smooth = box_mean(np.concatenate((slopes, rest), axis=1), radius)
+    smooth = box_blur(np.concatenate((slopes, rest), axis=1), radius)
     return np.asarray((smooth[:, :3] * guide).sum(1, keepdims=True) + smooth[:, 3:], dtype=np.float32)

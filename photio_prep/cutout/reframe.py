@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from PIL import Image
 
-from photio_prep.cutout.framing import Framing, box_of, cropped, cut_sides, in_photo
+from photio_prep.cutout.framing import Framing, box_in_photo, box_of, crop_photo, cut_sides
 from photio_prep.cutout.matte import Alpha, mask_alpha, matte
 from photio_prep.cutout.options import CutoutOptions
 from photio_prep.geometry import Box, Placement, Recommended, Size, place, snap
@@ -23,7 +23,7 @@ class Reframed:
     alpha: Alpha
 
 
-def reframed(
+def reframe(
     photo: Photo,
     chosen: Recommended | None,
     matter: Matter | None,
@@ -40,9 +40,9 @@ def reframed(
     those of `matte`.
     """
     recorder = _RecordingSegmenter(matter) if matter else None
-    cutout = found(photo, recorder, mask=mask, alpha=alpha, options=options)
+    cutout = find_product(photo, recorder, mask=mask, alpha=alpha, options=options)
     size, cut = Size(*cutout.image.size), cut_sides(cutout.image)
-    product = in_photo(box_of(cutout.image), size, photo.size, cut)
+    product = box_in_photo(box_of(cutout.image), size, photo.size, cut)
     chosen = chosen or snap(framing.around(product, None, cut).size)
     frame = framing.around(product, chosen.size, cut)
     placement = replace(place(frame.size, chosen.size), crop=frame)
@@ -52,11 +52,11 @@ def reframed(
     if mask is not None:
         mask = _mask_within(mask, photo, frame)
     return Reframed(
-        cropped(photo, frame), chosen, placement, segmenter, mask, "keep" if cutout.model == "alpha" else alpha
+        crop_photo(photo, frame), chosen, placement, segmenter, mask, "keep" if cutout.model == "alpha" else alpha
     )
 
 
-def found(
+def find_product(
     photo: Photo, matter: Matter | None, *, mask: Image.Image | None, alpha: Alpha, options: CutoutOptions
 ) -> Cutout:
     """Cut out the whole photo, at the scale of the canvas that fits it."""

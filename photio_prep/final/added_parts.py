@@ -14,7 +14,7 @@ from photio_prep.quality import Outline
 from photio_prep.types import Matter
 
 
-def outline(canvas: Image.Image, answer: Image.Image, box: Box, matter: Matter) -> Outline:
+def find_added_parts(canvas: Image.Image, answer: Image.Image, box: Box, matter: Matter) -> Outline:
     """Compare the product in the answer (RGB) with the canvas's (RGBA, the same size), inside the photo's box."""
     from scipy.ndimage import distance_transform_edt, label
 

@@ -9,16 +9,16 @@ from PIL import Image
 from photio_prep.cutout.matte import flatten
 from photio_prep.errors import PhotoRefused
 from photio_prep.final import restore
-from photio_prep.final.added_parts import outline
-from photio_prep.final.crop import crop, seen
-from photio_prep.final.drift import figures
-from photio_prep.final.options import DEFAULT_FINISH, FinishOptions, output_size
+from photio_prep.final.added_parts import find_added_parts
+from photio_prep.final.crop import crop, frame_size
+from photio_prep.final.drift import measure_drift
+from photio_prep.final.options import DEFAULT_FINISH, FinishOptions, resolve_output_size
 from photio_prep.geometry import Size
 from photio_prep.imaging.encode import final_format
 from photio_prep.imaging.limits import check_extent
 from photio_prep.intake.load import Source
 from photio_prep.orders import original_photo, payment
-from photio_prep.orders.store import Order, cutout_of
+from photio_prep.orders.store import Order, require_cutout
 from photio_prep.quality import Drift, Proof
 from photio_prep.types import Final, Matter, Photo, Result
 
@@ -38,13 +38,13 @@ def finish_order(
         check_extent(order.placement.source, options.limits)
     except PhotoRefused as error:
         raise error.about(str(order.folder or order.origin.source)) from None
-    result = result or payment.answered(order)
+    result = result or payment.require_answer(order)
     if result.placement != order.placement:  # one answer may serve photos of several sizes
         result = replace(result, placement=order.placement)
-    return assembled(order, result, options, photo=photo)
+    return assemble_final(order, result, options, photo=photo)
 
 
-def assembled(
+def assemble_final(
     order: Order,
     result: Result,
     options: FinishOptions = DEFAULT_FINISH,
@@ -66,9 +66,9 @@ def assembled(
     """
     placement, answer, notes = result.placement, result.image, []
     format_ = final_format(order.origin.format, options.format)
-    frame = seen(answer, placement)
-    size = output_size(options.output_size, placement.source, frame)
-    drift = measured(order, answer, options.matter)
+    frame = frame_size(answer, placement)
+    size = resolve_output_size(options.output_size, placement.source, frame)
+    drift = measure_answer(order, answer, options.matter)
     original, why = _photo(order, options, photo)
     product = options.product or ("original" if original else "generated")
     if why:
@@ -82,10 +82,10 @@ def assembled(
         moved, grown, added_notes = _follow_shift(drift, order)
         notes += added_notes
     view, alpha, pure = photo_layer(order, original, size)
-    placed = restore.place(
+    placed = restore.composite_product(
         crop(answer, placement, size if product == "generated" else frame),
         view,
-        cutout_of(order),
+        require_cutout(order),
         product,
         size=size,
         moved=moved,
@@ -100,12 +100,12 @@ def assembled(
     return Final(placed.image, order.origin.source, format_, proof, drift, tuple(notes))
 
 
-def measured(order: Order, answer: Image.Image, matter: Matter | None = None) -> Drift:
+def measure_answer(order: Order, answer: Image.Image, matter: Matter | None = None) -> Drift:
     """Measure how far an answer changed the product; with `matter` also what was added or removed."""
     canvas = order.canvas.image
     scaled = answer if answer.size == canvas.size else answer.resize(canvas.size, Image.Resampling.LANCZOS)
-    parts = None if matter is None else outline(canvas, scaled, order.placement.box, matter)
-    return Drift(figures(canvas, scaled), parts)
+    parts = None if matter is None else find_added_parts(canvas, scaled, order.placement.box, matter)
+    return Drift(measure_drift(canvas, scaled), parts)
 
 
 def photo_layer(order: Order, photo: Photo, size: Size) -> tuple[Image.Image, Image.Image | None, bool]:
@@ -117,7 +117,7 @@ def photo_layer(order: Order, photo: Photo, size: Size) -> tuple[Image.Image, Im
         return flatten(image), None, False
     own = image.getchannel("A")
     view = image.convert("RGB")
-    cutout = cutout_of(order).getchannel("A")
+    cutout = require_cutout(order).getchannel("A")
     small = np.asarray(own.resize(cutout.size, Image.Resampling.LANCZOS), dtype=np.float32)
     same = float(np.abs(small - np.asarray(cutout)).mean()) <= _SAME_ALPHA
     return view, own if same else None, True
@@ -126,14 +126,14 @@ def photo_layer(order: Order, photo: Photo, size: Size) -> tuple[Image.Image, Im
 def product_layer(order: Order, photo: Photo, size: Size) -> Image.Image:
     """Cut the photo's product (RGBA) out at `size`, without an answer."""
     view, alpha, pure = photo_layer(order, photo, size)
-    return restore.layer(view, cutout_of(order), pure=pure, alpha=alpha)
+    return restore.product_layer(view, require_cutout(order), pure=pure, alpha=alpha)
 
 
 def _photo(order: Order, options: FinishOptions, photo: Source | Photo | None) -> tuple[Photo | None, str]:
     """The photo, or why there is none where none was asked for by name."""
     photos = None if options.photos is None else Path(options.photos)
     try:
-        return original_photo.found(order, photo, photos=photos, limits=options.limits), ""
+        return original_photo.find_original(order, photo, photos=photos, limits=options.limits), ""
     except PhotoRefused as error:
         if options.product in ("original", "detail") or photo is not None or photos is not None:
             raise

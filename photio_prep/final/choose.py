@@ -17,7 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 from photio_prep import settings
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.final import writer
-from photio_prep.final.publish import picture_format, place, publish
+from photio_prep.final.publish import output_path, picture_format, publish
 from photio_prep.geometry import Size
 from photio_prep.imaging import decode
 from photio_prep.imaging.encode import SUFFIXES
@@ -26,7 +26,7 @@ from photio_prep.intake import own_files
 from photio_prep.intake.item import MARK
 from photio_prep.intake.names import variant_output
 from photio_prep.orders import index, previews, state, store
-from photio_prep.orders.index import Entry
+from photio_prep.orders.index import IndexEntry
 from photio_prep.orders.origin import Variant
 from photio_prep.orders.store import Order
 from photio_prep.system import files, seeds
@@ -49,28 +49,28 @@ def _create_variant(order: Order, number: int) -> Order:
     request, origin = order.request, order.origin
     cutout = order.cutout
     if cutout is None and order.folder is not None:
-        cutout = store.cutout(order.folder)
+        cutout = store.load_cutout(order.folder)
     output = variant_output(origin.base, number)
     origin = replace(origin, variant=Variant(number, origin.base), output=output, record="")
     # `seed_drawn` stays: a seed derived from a drawn one depends on the canvas's bytes like that.
-    request = replace(request, seed=seeds.derived(request.seed, number))
+    request = replace(request, seed=seeds.derive_seed(request.seed, number))
     other = replace(order, request=request, origin=origin, cutout=cutout, folder=None)
     if order.folder is None:
         return other
-    other = store.write(other, order.folder.parent)
+    other = store.write_order(other, order.folder.parent)
     if other.folder is not None:
-        previews.carry(order.folder, other.folder)
+        previews.copy_previews(order.folder, other.folder)
     return other
 
 
 def sheet_path(out: Path, base: str) -> Path:
     """Path of the contact sheet of the photo with the output `base`."""
-    return place(out, variant_output(base, 1), MARK + ".png").with_name(SHEET)
+    return output_path(out, variant_output(base, 1), MARK + ".png").with_name(SHEET)
 
 
-def refuse_foreign(sheet: Path, *, overwrite: bool) -> None:
+def check_sheet_path(sheet: Path, *, overwrite: bool) -> None:
     """Raise OutputExists if a contact sheet would replace a file that this tool did not write."""
-    own_files.refuse_foreign(sheet, overwrite=overwrite, old=_is_old_sheet)
+    own_files.check_not_foreign(sheet, overwrite=overwrite, old=_is_old_sheet)
 
 
 def _is_old_sheet(head: bytes) -> bool:
@@ -89,7 +89,7 @@ def contact_sheet(root: Path, base: str, out: Path, *, overwrite: bool = False) 
     """
     finished = {}
     for entry in sorted(
-        index.of(root / "orders").refresh().with_output(base), key=lambda entry: index.paid_at(entry.folder)
+        index.index_of(root / "orders").refresh().with_output(base), key=lambda entry: index.paid_at(entry.folder)
     ):
         if entry.origin.variant and (final := final_of(entry, out)) is not None:
             finished[entry.origin.number] = final
@@ -110,15 +110,15 @@ def contact_sheet(root: Path, base: str, out: Path, *, overwrite: bool = False) 
     note.add_text("Software", own_files.GENERATOR)
     picture.save(holder, "PNG", compress_level=4, pnginfo=note)
     sheet = sheet_path(out, base)
-    refuse_foreign(sheet, overwrite=overwrite)
+    check_sheet_path(sheet, overwrite=overwrite)
     publish(out, sheet, holder.getvalue())
     return sheet
 
 
 def _draw_tile(path: Path, number: int) -> Image.Image | None:
     try:
-        data = files.read_own(path, DEFAULT_LIMITS.file_bytes)
-        picture = decode.picture(data, settings.limits(), at=_tile_size).image.convert("RGB")
+        data = files.read_nofollow(path, DEFAULT_LIMITS.file_bytes)
+        picture = decode.decode_picture(data, settings.limits(), at=_tile_size).image.convert("RGB")
     except (OSError, PhotoRefused):
         return None  # not a final of ours
     tile = picture.resize((_TILE, max(round(picture.height * _TILE / picture.width), 1)), Image.Resampling.LANCZOS)
@@ -134,20 +134,20 @@ def _tile_size(size: Size) -> Size:
     return Size(_TILE, max(round(size.height * _TILE / size.width), 1))
 
 
-def final_of(entry: Entry, out: Path) -> Path | None:
+def final_of(entry: IndexEntry, out: Path) -> Path | None:
     """Path of an order's unchanged final, below `out` or at its recorded path; None if there is none."""
-    mark = state.finished(entry.folder, entry.origin)
+    mark = state.final_record(entry.folder, entry.origin)
     if mark is None:
         return None
     noted = Path(str(mark.get("path")))
     with suppress(UsageError):  # a name that leads out of the folder
-        here = place(out, entry.origin.output, MARK + noted.suffix)
-        if here.is_file() and state.same(here, mark):
+        here = output_path(out, entry.origin.output, MARK + noted.suffix)
+        if here.is_file() and state.matches_record(here, mark):
             return here
-    return noted if noted.is_file() and state.same(noted, mark) else None
+    return noted if noted.is_file() and state.matches_record(noted, mark) else None
 
 
-class Kept(NamedTuple):
+class KeptVariant(NamedTuple):
     """The chosen variant: the order of the photo's final, its final, its presets, notes for the user."""
 
     order: Order
@@ -156,7 +156,7 @@ class Kept(NamedTuple):
     notes: tuple[str, ...]
 
 
-def keep(photo: str, number: int, out: Path, *, overwrite: bool = False) -> Kept:
+def keep_variant(photo: str, number: int, out: Path, *, overwrite: bool = False) -> KeptVariant:
     """Use the final of variant `number` as the photo's final. Another one may be chosen later.
 
     Args:
@@ -184,12 +184,15 @@ def keep(photo: str, number: int, out: Path, *, overwrite: bool = False) -> Kept
         raise UsageError(problem, fix, subject=photo)
     # Several scenes may have the same number: the newest.
     chosen = max(finished, key=lambda entry: index.paid_at(entry.folder))
-    order, presets = store.read(chosen.folder, origin=chosen.origin), state.shops(chosen.folder, chosen.origin)
+    order, presets = (
+        store.load_order(chosen.folder, origin=chosen.origin),
+        state.chosen_presets(chosen.folder, chosen.origin),
+    )
     path = final_of(chosen, out)
     data = None if path is None else files.own_bytes(path, files.OUTPUT)
     if path is None or data is None:
         raise UsageError("its final is gone", f"Run: photio-prep finish {out}", subject=photo)
-    recipe = str((state.finished(chosen.folder, chosen.origin) or {}).get("made", ""))
+    recipe = str((state.final_record(chosen.folder, chosen.origin) or {}).get("made", ""))
     origin = replace(order.origin, output=bases[0], variant=None, record="")
     order = store.with_record(replace(order, origin=origin), chosen.folder)
     # The suffix follows the bytes, not the recorded name.
@@ -198,12 +201,12 @@ def keep(photo: str, number: int, out: Path, *, overwrite: bool = False) -> Kept
     order = store.add_photo(order, chosen.folder)
     writer.carry_proof(chosen.folder, chosen.origin, order.origin)
     state.mark_chosen(chosen.folder, order.origin, by="keep")
-    return Kept(order, target, presets, writer.put(order, out, target, data, recipe))
+    return KeptVariant(order, target, presets, writer.write_encoded(order, out, target, data, recipe))
 
 
-def _find_variants(photo: str, out: Path) -> list[Entry]:
+def _find_variants(photo: str, out: Path) -> list[IndexEntry]:
     """Find the orders of the photos with variants that match `photo`."""
-    orders = index.of(out / "orders").refresh()
+    orders = index.index_of(out / "orders").refresh()
     folder = Path(photo)
     named = [*orders.with_source(photo), *orders.with_path(str(folder.resolve())), *orders.with_output(photo)]
     if (folder / "order.json").is_file():

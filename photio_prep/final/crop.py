@@ -17,7 +17,7 @@ def unpad(result: Result, *, source: str = "", format_: str = "PNG", size: Size 
     return Final(crop(result.image, result.placement, size or result.placement.source), source, format_)
 
 
-def seen(answer: Image.Image, placement: Placement) -> Size:
+def frame_size(answer: Image.Image, placement: Placement) -> Size:
     """Size in pixels of the photo's frame in an answer."""
     left, top, right, bottom = _box_in_answer(answer, placement)
     return Size(max(1, round(right - left)), max(1, round(bottom - top)))

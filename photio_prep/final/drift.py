@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photio_prep.imaging.tiles import Bools, Floats
-from photio_prep.quality import Figures
+from photio_prep.quality import DriftMetrics
 
 # Largest shift of the product, and largest growth of its outline, in pixels of the canvas.
 _REACH, _RIM = 24, 10
@@ -27,11 +27,11 @@ _MEAN, _SEEN, _WINDOWS = 1.5, 3, 16384
 _FLAT = 0.01
 
 
-def figures(canvas: Image.Image, answer: Image.Image) -> Figures:
+def measure_drift(canvas: Image.Image, answer: Image.Image) -> DriftMetrics:
     """Measure the drift of an answer (RGB) from the canvas (RGBA, the same size)."""
     box = canvas.getchannel("A").point([0] * 128 + [255] * 128).getbbox()
     if box is None:
-        return Figures(0, 0, 0, 0, 0, 1)
+        return DriftMetrics(0, 0, 0, 0, 0, 1)
     margin = _REACH + 2 * _RIM
     box = (max(box[0] - margin, 0), max(box[1] - margin, 0), box[2] + margin, box[3] + margin)
     box = (box[0], box[1], min(box[2], canvas.width), min(box[3], canvas.height))
@@ -47,7 +47,7 @@ def figures(canvas: Image.Image, answer: Image.Image) -> Figures:
         rim, growth = outline.measure_growth(_NARROW)
     colour = float(np.linalg.norm(_to_lab(outline.colours[1]) - _to_lab(outline.colours[0])))
     before, after = _measure_detail(np.stack((greys[0], grey)), core) + _FLAT
-    return Figures(*(round(float(value), 3) for value in (right, down, rim, growth, colour, after / before)))
+    return DriftMetrics(*(round(float(value), 3) for value in (right, down, rim, growth, colour, after / before)))
 
 
 def _planes(picture: Image.Image) -> Floats:

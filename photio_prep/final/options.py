@@ -44,7 +44,7 @@ class FinishOptions:
             raise UsageError(
                 f"--product {self.product!r} is not offered", f"Choose one of: {', '.join(get_args(Product))}"
             )
-        wished(self.output_size)
+        parse_output_size(self.output_size)
 
     def fits(self, way: Placement) -> None:
         """Do nothing for a size that a photo's final can have.
@@ -52,14 +52,14 @@ class FinishOptions:
         Raises:
             UsageError: It has another shape than the photo.
         """
-        output_size(self.output_size, way.source, way.box.size)
+        resolve_output_size(self.output_size, way.source, way.box.size)
 
     def __str__(self) -> str:
         """The two options that decide the pixels of a final, as its record holds them."""
         return f"product {self.product or 'auto'}, size {self.output_size}"
 
 
-def wished(text: str) -> Size | int | None:
+def parse_output_size(text: str) -> Size | int | None:
     """What `--output-size` says: a size, the length of the longer side, or None for "original" and "canvas".
 
     Raises:
@@ -76,7 +76,7 @@ def wished(text: str) -> Size | int | None:
     return size.width if found[1] else size
 
 
-def output_size(text: str, photo: Size, seen: Size) -> Size:
+def resolve_output_size(text: str, photo: Size, seen: Size) -> Size:
     """The size in pixels of the final.
 
     Args:
@@ -87,7 +87,7 @@ def output_size(text: str, photo: Size, seen: Size) -> Size:
     Raises:
         UsageError: The size has another shape than the photo; the message names the sizes that would fit.
     """
-    wish = wished(text)
+    wish = parse_output_size(text)
     if wish is None:
         return photo if text == "original" else seen
     if isinstance(wish, int):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from photio_prep.errors import OutputExists, PhotoRefused, UsageError
 from photio_prep.imaging.encode import SUFFIXES
-from photio_prep.imaging.headers import read
+from photio_prep.imaging.headers import parse_header
 from photio_prep.imaging.limits import RANGES, Limits
 from photio_prep.system import files
 
@@ -17,7 +17,7 @@ _STEERING = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u20
 _OUTSIDE = re.compile(r"^[A-Za-z]:[\\/]|^[\\/]|(?:^|[\\/])\.\.(?:[\\/]|$)")
 
 
-def place(out: Path, name: str, ending: str) -> Path:
+def output_path(out: Path, name: str, ending: str) -> Path:
     """Path of the picture `name` + `ending` below `out`; the suffix must be one of a final's.
 
     Raises:
@@ -40,14 +40,14 @@ def publish(out: Path, target: Path, data: bytes) -> None:
         OutputExists: The path is a link, a folder or a device.
         StorageFailed: It cannot be written.
     """
-    place(out, str(target.relative_to(out).with_suffix("")), target.suffix)
-    refuse_special(target)
+    output_path(out, str(target.relative_to(out).with_suffix("")), target.suffix)
+    check_output_target(target)
     if SUFFIXES.get(picture_format(data, target)) != target.suffix:
         raise UsageError(f"it is not a {target.suffix} picture, so it is not written", _AGAIN, subject=str(target))
-    files.write_whole(target, data)
+    files.write_atomic(target, data)
 
 
-def refuse_special(target: Path) -> None:
+def check_output_target(target: Path) -> None:
     """Raise OutputExists if the path is a link, a folder, a pipe or a device."""
     if target.is_symlink() or (target.exists() and not target.is_file()):
         kind = "a link" if target.is_symlink() else "a folder" if target.is_dir() else "a special file"
@@ -58,6 +58,6 @@ def refuse_special(target: Path) -> None:
 def picture_format(data: bytes, target: Path) -> str:
     """Read the format of a picture from its header; UsageError if it is not a picture."""
     try:
-        return read(data, _ANY)[0]
+        return parse_header(data, _ANY)[0]
     except PhotoRefused as error:
         raise UsageError(f"not a picture ({error.found}), so it is not written", _AGAIN, subject=str(target)) from None

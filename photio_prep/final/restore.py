@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photio_prep.cutout.foreground import foreground
-from photio_prep.final.upsample_alpha import Upsampled, softness
-from photio_prep.imaging.tiles import Bools, Floats, widened
+from photio_prep.cutout.foreground import estimate_foreground
+from photio_prep.final.upsample_alpha import AlphaUpsampler, edge_softness
+from photio_prep.imaging.tiles import Bools, Floats, dilate
 
 Bytes = NDArray[np.uint8]
 
@@ -27,7 +27,7 @@ _LIGHT = 8.0
 _TINY = 1e-4
 
 
-class Placed(NamedTuple):
+class Composite(NamedTuple):
     """The final's pixels, and figures for the proof.
 
     `core`: opaque pixels of the product; `equal`: those identical to the photo's; `soft`: pixels of the seam;
@@ -41,7 +41,7 @@ class Placed(NamedTuple):
     outline: int
 
 
-def place(
+def composite_product(
     answer: Image.Image,
     view: Image.Image,
     cutout: Image.Image,
@@ -52,7 +52,7 @@ def place(
     grown: float = 0.0,
     pure: bool = False,
     alpha: Image.Image | None = None,
-) -> Placed:
+) -> Composite:
     """Composite the photo's product onto the answer's scene.
 
     Args:
@@ -71,14 +71,14 @@ def place(
     light = None
     out = answer
     if product != "generated":
-        out = scene(answer, _move(cutout.resize(answer.size, Image.Resampling.LANCZOS), moved), grown)
+        out = inpaint_product(answer, _move(cutout.resize(answer.size, Image.Resampling.LANCZOS), moved), grown)
     out = out if out.size == size else out.resize(size, Image.Resampling.LANCZOS)
     if product == "detail":
         mask = _move(cutout.getchannel("A").resize(answer.size, Image.Resampling.BICUBIC), moved)
         light = _light_change(answer, _move(view.resize(answer.size, Image.Resampling.BOX), moved), mask)
     core = equal = soft = outline = 0
     for first, last, colours, levels, pixels in _iter_bands(
-        view, Upsampled(cutout.getchannel("A"), size), alpha, pure=pure
+        view, AlphaUpsampler(cutout.getchannel("A"), size), alpha, pure=pure
     ):
         here = _clip_band(first, last, offset, size)
         if here is None:
@@ -97,15 +97,15 @@ def place(
         soft += _count(share > 0) - _count(solid)
         outline += _count(half[1:] != half[:-1]) + _count(half[:, 1:] != half[:, :-1])
     # A line at any slope crosses 4/pi times as many pixel edges as it is long.
-    return Placed(out, core, equal, soft, round(outline * np.pi / 4))
+    return Composite(out, core, equal, soft, round(outline * np.pi / 4))
 
 
-def layer(
+def product_layer(
     view: Image.Image, cutout: Image.Image, *, pure: bool = False, alpha: Image.Image | None = None
 ) -> Image.Image:
     """Cut the product (RGBA) out of `view`, at its size, with refined alpha and pure colours."""
     out = np.zeros((view.height, view.width, 4), np.uint8)
-    bands = _iter_bands(view, Upsampled(cutout.getchannel("A"), view.size), alpha, pure=pure)
+    bands = _iter_bands(view, AlphaUpsampler(cutout.getchannel("A"), view.size), alpha, pure=pure)
     for first, last, colours, levels, _ in bands:
         out[first:last, :, :3], out[first:last, :, 3] = colours, levels
     out[out[..., 3] == 0] = 0
@@ -113,7 +113,7 @@ def layer(
 
 
 def _iter_bands(
-    view: Image.Image, upsampled: Upsampled, alpha: Image.Image | None, *, pure: bool
+    view: Image.Image, upsampled: AlphaUpsampler, alpha: Image.Image | None, *, pure: bool
 ) -> Iterator[tuple[int, int, Bytes, Bytes, Bytes]]:
     """Yield bands: first row, last row (exclusive), the product's colours, its alpha, the photo's pixels."""
     width, height = view.size
@@ -126,7 +126,7 @@ def _iter_bands(
             levels = upsampled.rows(above, below, pixels)
         else:
             levels = np.asarray(alpha.crop((0, above, width, below)))
-        colours = pixels if pure else foreground(pixels, levels)
+        colours = pixels if pure else estimate_foreground(pixels, levels)
         band = slice(first - above, last - above)
         yield first, last, colours[band], levels[band], pixels[band]
 
@@ -160,7 +160,7 @@ def _relight(colours: Bytes, light: list[Image.Image], target: tuple[slice, slic
     return np.asarray(np.rint(np.clip(colours + change, 0, 255)), dtype=np.uint8)
 
 
-def scene(answer: Image.Image, cutout: Image.Image, grown: float = 0.0) -> Image.Image:
+def inpaint_product(answer: Image.Image, cutout: Image.Image, grown: float = 0.0) -> Image.Image:
     """Inpaint the product in an answer (RGB) from its surroundings, shadows included.
 
     Push-pull (Gortler and others, "The Lumigraph", 1996): ever coarser means of the known pixels, then back. At wide
@@ -170,10 +170,10 @@ def scene(answer: Image.Image, cutout: Image.Image, grown: float = 0.0) -> Image
     """
     levels = np.asarray(cutout.getchannel("A"))
     share = np.asarray(levels / np.float32(255), dtype=np.float32)
-    soft = softness(share) * (levels < _SHINES)
+    soft = edge_softness(share) * (levels < _SHINES)
     product = (levels >= _PRODUCT) & (soft < 1)
     near = _BLEEDS + (round(grown + 0.5) if grown > 0.5 else 0)
-    behind: Floats = np.where(levels < _PRODUCT, np.float32(1), (1 - share) * soft) * ~widened(product, near)
+    behind: Floats = np.where(levels < _PRODUCT, np.float32(1), (1 - share) * soft) * ~dilate(product, near)
     if not behind.any():
         return answer.copy()
     pixels = np.array(answer)

@@ -11,30 +11,30 @@ from typing import Any
 from photio_prep.errors import PhotioError
 from photio_prep.imaging.limits import DEFAULT_LIMITS
 from photio_prep.orders import index, state
-from photio_prep.orders.index import Entry
+from photio_prep.orders.index import IndexEntry
 from photio_prep.orders.origin import Origin
 from photio_prep.orders.store import Order
 from photio_prep.system import files
 
 
-def mark_of(folder: Path, origin: Origin, target: Path, preset: str = "") -> dict[str, Any] | None:
+def final_record_of(folder: Path, origin: Origin, target: Path, preset: str = "") -> dict[str, Any] | None:
     """Record of writing the final at `target`, or with `preset` the file for that marketplace."""
-    return state.shelved(folder, origin, preset) if preset else state.finished(folder, origin, target.suffix)
+    return state.listing_record(folder, origin, preset) if preset else state.final_record(folder, origin, target.suffix)
 
 
-def find(order: Order, target: Path, preset: str = "") -> Entry | None:
+def find_superseded(order: Order, target: Path, preset: str = "") -> IndexEntry | None:
     """Find the other order of the same photo that wrote the file at `target`, if the file is unchanged."""
     if order.folder is None or not target.is_file():
         return None
-    for entry in index.of(order.folder.parent).of_photo(order):
+    for entry in index.index_of(order.folder.parent).of_photo(order):
         if entry.origin.place == order.origin.place:
-            mark = mark_of(entry.folder, entry.origin, target, preset)
-            if mark is not None and not mark.get("by") and state.same(target, mark):
+            mark = final_record_of(entry.folder, entry.origin, target, preset)
+            if mark is not None and not mark.get("by") and state.matches_record(target, mark):
                 return entry
     return None
 
 
-def stays(incumbent: Entry, order: Order, *, overwrite: bool = False) -> bool:
+def is_current(incumbent: IndexEntry, order: Order, *, overwrite: bool = False) -> bool:
     """Whether the incumbent remains the final: chosen or paid for later, or of the photo's present bytes.
 
     With `overwrite`, among orders of the same bytes only one that the user kept remains.
@@ -45,7 +45,7 @@ def stays(incumbent: Entry, order: Order, *, overwrite: bool = False) -> bool:
     if incumbent.origin.digest != ours:
         now = _digest_now(order.origin.path)
         return now == incumbent.origin.digest or (now != ours and _is_later(incumbent, order))
-    is_user_choice = state.chosen(incumbent.folder, incumbent.origin).get("by") == "keep"
+    is_user_choice = state.is_chosen(incumbent.folder, incumbent.origin).get("by") == "keep"
     return _is_later(incumbent, order) and (is_user_choice or not overwrite)
 
 
@@ -57,26 +57,26 @@ def _digest_now(path: str) -> str:
         return ""
 
 
-def _is_later(incumbent: Entry, order: Order) -> bool:
+def _is_later(incumbent: IndexEntry, order: Order) -> bool:
     """Whether the incumbent was chosen or paid for after `order`."""
-    return order.folder is not None and index.since(incumbent.folder, incumbent.origin) > index.since(
+    return order.folder is not None and index.claimed_since(incumbent.folder, incumbent.origin) > index.claimed_since(
         order.folder, order.origin
     )
 
 
-def make_way(order: Order, target: Path, preset: str = "") -> tuple[str, ...]:
+def archive_superseded(order: Order, target: Path, preset: str = "") -> tuple[str, ...]:
     """Archive the file at `target` in the folder of its order; returns a note for the user, or none."""
-    incumbent = find(order, target, preset)
+    incumbent = find_superseded(order, target, preset)
     if incumbent is None or order.folder is None:
         return ()
     folder, origin = incumbent.folder, incumbent.origin
     name = "-".join(filter(None, ("final", origin.id, preset)))
-    path, data = folder / f"{name}{target.suffix}", files.read_own(target, files.OUTPUT)
-    files.write_whole(path, data)
+    path, data = folder / f"{name}{target.suffix}", files.read_nofollow(target, files.OUTPUT)
+    files.write_atomic(path, data)
     if preset:
-        state.mark_shelved(folder, origin, preset, path, data)
+        state.mark_listed(folder, origin, preset, path, data)
     else:
-        mark = mark_of(folder, origin, target) or {}
+        mark = final_record_of(folder, origin, target) or {}
         state.mark_finished(folder, origin, path, data, str(mark.get("made", "")))
         if _is_later(incumbent, order):  # by --overwrite, or because the photo was changed back
             state.mark_chosen(order.folder, order.origin, by="overwrite")

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photio_prep.cutout.foreground import clean
-from photio_prep.cutout.refine import guided_in, stretch
-from photio_prep.imaging.tiles import Bools, Floats, extreme
+from photio_prep.cutout.foreground import snap_alpha
+from photio_prep.cutout.refine import guided_filter_tiles, ramp
+from photio_prep.imaging.tiles import Bools, Floats, extremum_filter
 
 # Slopes per pixel of the cutout's edge: below the first the photo is out of focus, from the second on it is sharp.
 _SLOPES = (0.14, 0.28)
@@ -22,13 +22,13 @@ _GUIDED, _EPS, _AFTER = 1.8, 1e-4, (0.15, 0.85)
 _ROWS = 128
 
 
-def softness(share: Floats) -> Floats:
+def edge_softness(share: Floats) -> Floats:
     """Softness: 0 at sharp edges of an alpha (0..1), 1 where it rises slowly, as out of focus, or is constant."""
     down, right = np.gradient(share)
-    return stretch(-extreme(np.hypot(down, right), 2, np.maximum), -_SLOPES[1], -_SLOPES[0])
+    return ramp(-extremum_filter(np.hypot(down, right), 2, np.maximum), -_SLOPES[1], -_SLOPES[0])
 
 
-class Upsampled:
+class AlphaUpsampler:
     """A cutout's alpha (L) scaled to `size`, row by row: a 24 MP photo is never held as floats.
 
     It is enlarged (bicubic) and steepened by the same factor, so that an edge one pixel wide stays one. A guided filter
@@ -49,13 +49,13 @@ class Upsampled:
 
     @cached_property
     def _soft(self) -> Image.Image:
-        return Image.fromarray(softness(np.asarray(self._share)))
+        return Image.fromarray(edge_softness(np.asarray(self._share)))
 
     @cached_property
     def _busy(self) -> Bools:
         """Mask of pixels near an edge; areas that are 0 or 255 all around are copied."""
         levels, reach = np.asarray(self._alpha), math.ceil(4 / min(self.times, 1))
-        changes: Bools = extreme(levels, reach, np.maximum) > extreme(levels, reach, np.minimum)
+        changes: Bools = extremum_filter(levels, reach, np.maximum) > extremum_filter(levels, reach, np.minimum)
         return changes | ((levels > 0) & (levels < 255))
 
     def rows(self, first: int, last: int, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -86,14 +86,14 @@ class Upsampled:
         plain = np.clip(self._scale(self._share, box, method), 0, 1)
         if self.times > 1:
             half = 0.5 / max(1.0, 0.8 * self.times)
-            sharp = stretch(plain, 0.5 - half, 0.5 + half)
+            sharp = ramp(plain, 0.5 - half, 0.5 + half)
             busy = (plain > 0) & (plain < 1)
             if self.times >= _GUIDED and busy.any():
-                filtered = guided_in(busy, pixels, sharp, round(self.times / 2), _EPS)
-                sharp = np.where(busy, stretch(filtered, *_AFTER), sharp)
+                filtered = guided_filter_tiles(busy, pixels, sharp, round(self.times / 2), _EPS)
+                sharp = np.where(busy, ramp(filtered, *_AFTER), sharp)
             soft = self._scale(self._soft, box, Image.Resampling.BILINEAR)
             plain = sharp + np.clip(soft, 0, 1) * (plain - sharp)
-        return clean(np.rint(plain * 255).astype(np.uint8))
+        return snap_alpha(np.rint(plain * 255).astype(np.uint8))
 
     def _scale(self, plane: Image.Image, box: tuple[int, int, int, int], method: Image.Resampling) -> NDArray[Any]:
         left, top, right, bottom = box

@@ -11,12 +11,12 @@ from photio_prep.errors import OutputExists, UsageError
 from photio_prep.final import superseded
 from photio_prep.final.assemble import finish_order
 from photio_prep.final.options import DEFAULT_FINISH, FinishOptions, Metadata
-from photio_prep.final.publish import place, publish, refuse_special
-from photio_prep.imaging.encode import SANDBOX_MARK, SUFFIXES, encoded, final_format
+from photio_prep.final.publish import check_output_target, output_path, publish
+from photio_prep.imaging.encode import SANDBOX_MARK, SUFFIXES, encode_picture, final_format
 from photio_prep.intake.item import MARK
 from photio_prep.orders import index, payment, previews, state
 from photio_prep.orders.origin import Origin
-from photio_prep.orders.records import read_if_there, written
+from photio_prep.orders.records import encode_record, find_record
 from photio_prep.orders.store import Order
 from photio_prep.system import files
 from photio_prep.types import Final, Result
@@ -30,7 +30,7 @@ def final_path(order: Order, out: Path, format_: str | None = None) -> Path:
 def path_of(order: Order, out: Path, ending: str) -> Path:
     """Path of a file of the order: the input's path in its tree, `<stem><ending>`."""
     try:
-        return place(out, order.origin.place, ending)
+        return output_path(out, order.origin.place, ending)
     except UsageError as error:
         raise error.about(str(order.folder or order.origin.source)) from None
 
@@ -44,20 +44,20 @@ def refuse_if_in_the_way(
     any regular file may, except that the sandbox only replaces its own. `preset`: the target is the file for that
     marketplace. `sandbox`: whether the new file is a try-out; by default the order's.
     """
-    refuse_special(target)
+    check_output_target(target)
     if not target.exists():
         return
     tried_out = files.own_holds(target, SANDBOX_MARK)
     if (order.sandbox if sandbox is None else sandbox) and not tried_out:
         problem = "a picture that is not a try-out is there, and the sandbox never replaces one"
         raise OutputExists(problem, "Give another --out", subject=str(target))
-    mark = None if order.folder is None else superseded.mark_of(order.folder, order.origin, target, preset)
-    ours = mark is not None and state.same(target, mark)
-    if not (overwrite or tried_out or ours or superseded.find(order, target, preset)):
+    mark = None if order.folder is None else superseded.final_record_of(order.folder, order.origin, target, preset)
+    ours = mark is not None and state.matches_record(target, mark)
+    if not (overwrite or tried_out or ours or superseded.find_superseded(order, target, preset)):
         raise OutputExists("another file lies there already", "Give --overwrite, or another --out", subject=str(target))
 
 
-class Placed(NamedTuple):
+class PlacedFinal(NamedTuple):
     """Path of a photo's final, its order (the requested one, or the incumbent), and notes for the user."""
 
     path: Path
@@ -88,7 +88,7 @@ def place_final(
     metadata: Metadata = "none",
     xmp: bytes | None = None,
     result: Result | None = None,
-) -> Placed:
+) -> PlacedFinal:
     """Make the final of the kept answer, write it, mark the order finished. Free, repeatable for ever.
 
     With `metadata` "keep-safe" it carries the photo's copyright and artist and a profile of sRGB. `xmp` is what it
@@ -108,41 +108,41 @@ def place_final(
         raise UsageError("an order in memory has no place for its final", "Use flow.finish")
     recipe = f"{options}, metadata {metadata}, xmp {sha256(xmp or b'').hexdigest()[:16]}"
     recipe += f", segmented by {getattr(options.matter, 'name', 'a matter')}" if options.matter else ""
-    mark = state.finished(order.folder, order.origin, target.suffix)
+    mark = state.final_record(order.folder, order.origin, target.suffix)
     # Made without the photo, because it could not be found: perhaps it can by now.
-    fallen = options.product is None and proof(order).get("product") == "generated"
-    is_ours = mark is not None and target.is_file() and state.same(target, mark)
+    fallen = options.product is None and read_proof(order).get("product") == "generated"
+    is_ours = mark is not None and target.is_file() and state.matches_record(target, mark)
     if is_ours and mark and mark.get("made") == recipe and not mark.get("by") and not fallen and not overwrite:
-        return Placed(target, order)
-    incumbent = superseded.find(order, target)
-    if incumbent is not None and superseded.stays(incumbent, order, overwrite=overwrite):
-        payment.answered(order)  # an order without an answer has no final
+        return PlacedFinal(target, order)
+    incumbent = superseded.find_superseded(order, target)
+    if incumbent is not None and superseded.is_current(incumbent, order, overwrite=overwrite):
+        payment.require_answer(order)  # an order without an answer has no final
         winner = incumbent.folder
         if mark is None:
-            data = files.read_own(target, files.OUTPUT)
+            data = files.read_nofollow(target, files.OUTPUT)
             state.mark_finished(order.folder, order.origin, target, data, recipe, winner.name)
         note = f"its final stays as it is, that of {winner}, kept or paid for since; `photio-prep keep` changes it"
-        return Placed(target, index.read_order(incumbent), (note,))
-    result = result or payment.answered(order)
-    final = made(order, options, result)
+        return PlacedFinal(target, index.read_order(incumbent), (note,))
+    result = result or payment.require_answer(order)
+    final = render_final(order, options, result)
     credit = order.origin.credit if metadata == "keep-safe" else None
-    data = encoded(final.image, final.format, sandbox=order.sandbox, credit=credit, xmp=xmp)
+    data = encode_picture(final.image, final.format, sandbox=order.sandbox, credit=credit, xmp=xmp)
     # Killed between writing the final and marking it: the very same bytes are ours.
     if files.own_bytes(target, len(data)) != data:
         refuse_if_in_the_way(order, target, overwrite=overwrite)
-    notes = put(order, out, target, data, recipe)
-    record(order, final, result)
-    return Placed(target, order, notes)
+    notes = write_encoded(order, out, target, data, recipe)
+    write_records(order, final, result)
+    return PlacedFinal(target, order, notes)
 
 
-def put(order: Order, out: Path, target: Path, data: bytes, made: str) -> tuple[str, ...]:
+def write_encoded(order: Order, out: Path, target: Path, data: bytes, made: str) -> tuple[str, ...]:
     """Write the bytes of a photo's final to `target` and mark the order finished; returns notes for the user.
 
     A final of another order of the photo is archived in that order's folder.
     """
     if order.folder is None:
         raise UsageError("an order in memory has no place for its final", "Use flow.finish")
-    note = superseded.make_way(order, target)
+    note = superseded.archive_superseded(order, target)
     if files.own_bytes(target, len(data)) != data:
         _sweep_once(target.parent)
         publish(out, target, data)
@@ -150,7 +150,7 @@ def put(order: Order, out: Path, target: Path, data: bytes, made: str) -> tuple[
     return note
 
 
-def made(order: Order, options: FinishOptions = DEFAULT_FINISH, result: Result | None = None) -> Final:
+def render_final(order: Order, options: FinishOptions = DEFAULT_FINISH, result: Result | None = None) -> Final:
     """The final of the kept answer, not yet encoded: RGB, with its proof, drift and notes. Writes nothing.
 
     Raises:
@@ -159,40 +159,40 @@ def made(order: Order, options: FinishOptions = DEFAULT_FINISH, result: Result |
     return finish_order(order, result, replace(options, limits=settings.limits()))
 
 
-def record(order: Order, final: Final, result: Result) -> None:
+def write_records(order: Order, final: Final, result: Result) -> None:
     """Write the proof of a final, and the drift of its answer, to the order's folder."""
     folder = order.folder
     if folder is None or final.proof is None or final.drift is None:
         return
     content = {**final.proof.facts(), "notes": list(final.notes)}
-    files.write_whole(folder / f"proof-{order.origin.id}.json", written(content))
-    facts = written(final.drift.facts())
+    files.write_atomic(folder / f"proof-{order.origin.id}.json", encode_record(content))
+    facts = encode_record(final.drift.facts())
     path, picture = folder / "drift.json", folder / "drift.png"
     # The picture is not synced, as it can be redrawn: after a power cut it may be empty.
     shown = picture.exists() and picture.stat().st_size > 0
     if not shown or files.own_bytes(path, files.FACTS) != facts:
-        drawn = previews.drift(order.canvas.image, result.image)
-        files.write_whole(picture, previews.png(drawn), durable=False)
-        files.write_whole(path, facts)
+        drawn = previews.draw_drift(order.canvas.image, result.image)
+        files.write_atomic(picture, previews.encode_preview(drawn), durable=False)
+        files.write_atomic(path, facts)
 
 
 def carry_proof(folder: Path, old: Origin, new: Origin) -> None:
     """Copy the proof of a final to its new output path."""
-    if (record := read_if_there(folder / f"proof-{old.id}.json")) is not None:
-        files.write_whole(folder / f"proof-{new.id}.json", written(record))
+    if (record := find_record(folder / f"proof-{old.id}.json")) is not None:
+        files.write_atomic(folder / f"proof-{new.id}.json", encode_record(record))
 
 
-def proof(order: Order) -> dict[str, Any]:
+def read_proof(order: Order) -> dict[str, Any]:
     """Read the record of the order's final; {} if there is none."""
-    return {} if order.folder is None else read_if_there(order.folder / f"proof-{order.origin.id}.json") or {}
+    return {} if order.folder is None else find_record(order.folder / f"proof-{order.origin.id}.json") or {}
 
 
-def drift(order: Order) -> dict[str, Any]:
+def read_drift(order: Order) -> dict[str, Any]:
     """Read the record of the drift of the order's answer; {} if there is none."""
-    return {} if order.folder is None else read_if_there(order.folder / "drift.json") or {}
+    return {} if order.folder is None else find_record(order.folder / "drift.json") or {}
 
 
 @lru_cache(maxsize=1024)
 def _sweep_once(folder: Path) -> None:
     """Sweep a folder once per process: for each of 10,000 finals it would take minutes."""
-    files.sweep(folder)
+    files.remove_stale(folder)

@@ -25,7 +25,9 @@ _HDR = {16: "PQ", 18: "HLG"}
 _FROM_D65 = (1.04788, 0.02292, -0.05022, 0.02959, 0.99048, -0.01707, -0.00924, 0.01508, 0.75168)
 
 
-def srgb(image: Image.Image, profile: bytes | None, *, inverted: bool = False) -> tuple[Image.Image, tuple[str, ...]]:
+def to_srgb(
+    image: Image.Image, profile: bytes | None, *, inverted: bool = False
+) -> tuple[Image.Image, tuple[str, ...]]:
     """Convert `image` to sRGB; return it with notes.
 
     Without an ICC `profile` RGB is taken as sRGB, and CMYK as plain inks. `inverted`: 0 is white, in an image of more

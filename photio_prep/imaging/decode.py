@@ -8,19 +8,19 @@ from PIL import Image
 from photio_prep.geometry import Size
 from photio_prep.imaging import isolated
 from photio_prep.imaging.colour import is_plain
-from photio_prep.imaging.decoders import Job, pixels, shrunk
-from photio_prep.imaging.headers import read, sniff
+from photio_prep.imaging.decoders import DecodeTask, decode_pixels, shrink
+from photio_prep.imaging.headers import parse_header, sniff
 from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
 from photio_prep.types import Credit
 
-__all__ = ["DEFAULT_LIMITS", "Limits", "Picture", "picture", "sniff"]
+__all__ = ["DEFAULT_LIMITS", "DecodedPicture", "Limits", "decode_picture", "sniff"]
 
 # Decoded in this process: most photos are one of them, their decoders are the best tested, and the decoder gets a file
 # that we rebuilt with nothing but the picture.
 _TRUSTED = frozenset({"JPEG", "PNG"})
 
 
-class Picture(NamedTuple):
+class DecodedPicture(NamedTuple):
     """A decoded picture: RGB, or RGBA if the file has transparency.
 
     `whole` is the size of the file's picture, upright; `image` may be a smaller copy.
@@ -33,9 +33,9 @@ class Picture(NamedTuple):
     whole: Size
 
 
-def picture(
+def decode_picture(
     data: bytes, limits: Limits = DEFAULT_LIMITS, frame: int | None = None, at: Callable[[Size], Size] | None = None
-) -> Picture:
+) -> DecodedPicture:
     """Decode a file: upright by its EXIF orientation, sRGB, 8 bits a channel.
 
     Args:
@@ -47,15 +47,17 @@ def picture(
     Raises:
         PhotoRefused: Empty, not one of the known formats, damaged, cut short, several frames, or outside `limits`.
     """
-    name, header = read(data, limits, frame)
+    name, header = parse_header(data, limits, frame)
     full_size, size = None, None
     if at is not None and name == "JPEG":  # its decoder scales; in other formats only the decoder knows the orientation
         full_size = Size(*(header.size[::-1] if (header.orientation or 1) > 4 else header.size))
         size = at(full_size) if at(full_size).area < full_size.area else None
-    job = Job(name, header.plain, frame, header.index, header.orientation, header.profile, header.inverted, size)
+    job = DecodeTask(name, header.plain, frame, header.index, header.orientation, header.profile, header.inverted, size)
     odd = limits.isolate == "all" or name not in _TRUSTED or bool(header.odd) or not is_plain(header.profile)
-    image, credit, notes = isolated.pixels(job, limits) if odd and limits.isolate != "none" else pixels(job, limits)
+    image, credit, notes = (
+        isolated.decode_isolated(job, limits) if odd and limits.isolate != "none" else decode_pixels(job, limits)
+    )
     full_size = full_size or Size(*image.size)
     if at is not None:
-        image = shrunk(image, at(full_size))
-    return Picture(image, name, header.notes + notes, header.credit if any(header.credit) else credit, full_size)
+        image = shrink(image, at(full_size))
+    return DecodedPicture(image, name, header.notes + notes, header.credit if any(header.credit) else credit, full_size)

@@ -26,7 +26,7 @@ from photio_prep.imaging.headers import exif, webp
 from photio_prep.imaging.headers.header import ARRIVED_BROKEN
 from photio_prep.imaging.jpeg_feed import feed_jpeg
 from photio_prep.imaging.limits import Limits, check_size
-from photio_prep.system.parallel import both
+from photio_prep.system.parallel import run_both
 from photio_prep.types import Credit
 
 # The classes themselves: Image.open tries other parsers too, and warns of large pictures through `warnings`, which are
@@ -55,7 +55,7 @@ _MARGIN = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class DecodeTask:
     """Input of a decoder; the fields are those of the header (see Facts).
 
     `size`, upright, is for a JPEG only: it is decoded no larger than needed and returned in this size.
@@ -71,7 +71,7 @@ class Job:
     size: Size | None = None
 
 
-class Pixels(NamedTuple):
+class DecodedImage(NamedTuple):
     """An upright picture (RGB or RGBA, sRGB), and the metadata that only the decoder can read."""
 
     image: Image.Image
@@ -79,7 +79,7 @@ class Pixels(NamedTuple):
     notes: tuple[str, ...]
 
 
-def pixels(job: Job, limits: Limits) -> Pixels:
+def decode_pixels(job: DecodeTask, limits: Limits) -> DecodedImage:
     """Decode the picture of a job.
 
     Raises:
@@ -107,19 +107,19 @@ def pixels(job: Job, limits: Limits) -> Pixels:
             if job.format == "PNG" and job.data[24] == 16 and opened.mode == "RGB":
                 # Pillow halves the bits of the colours, but not of the transparent colour.
                 notes += ("its transparent colour was ignored",) if image.info.pop("transparency", None) else ()
-            image, more = colour.srgb(image, profile, inverted=job.inverted)
-            credit = exif.read(opened.info.get("exif"))[1] if job.format in ("AVIF", "HEIC") else Credit()
+            image, more = colour.to_srgb(image, profile, inverted=job.inverted)
+            credit = exif.read_exif(opened.info.get("exif"))[1] if job.format in ("AVIF", "HEIC") else Credit()
     except PhotoRefused:
         raise
     except MemoryError:
         raise PhotoRefused("it needs more memory than the limit", "Save it smaller") from None
     except Exception as error:  # noqa: BLE001  a parser may raise anything on hostile bytes
-        reason = exif.clean(str(error))[:120] or type(error).__name__
+        reason = exif.clean_exif(str(error))[:120] or type(error).__name__
         raise PhotoRefused(f"a damaged {job.format} file ({reason})", "Export it again") from None
     # A copy: the object of a plugin keeps its file and its metadata.
     clean = image if type(image) is Image.Image else image.copy()
     clean.info = {}
-    return Pixels(clean, credit, notes + more)
+    return DecodedImage(clean, credit, notes + more)
 
 
 def _check_webp(data: bytes) -> None:
@@ -133,7 +133,7 @@ def _check_webp(data: bytes) -> None:
             raise PhotoRefused("a damaged WEBP file (there is a hole of zero bytes in its picture)", ARRIVED_BROKEN)
 
 
-def shrunk(image: Image.Image, size: Size) -> Image.Image:
+def shrink(image: Image.Image, size: Size) -> Image.Image:
     """Resize `image` to `size`, if that is smaller."""
     if size.area >= image.width * image.height:
         return image
@@ -165,11 +165,11 @@ def _lanczos(image: Image.Image, size: Size, box: tuple[float, float, float, flo
             part = (size.width, rows), Image.Resampling.LANCZOS, (left, above, right, below)
             output.paste(image.resize(*part, reducing_gap=3), (0, first))
 
-    both(lambda: draw(0, half, top, middle), lambda: draw(half, size.height - half, middle, bottom))
+    run_both(lambda: draw(0, half, top, middle), lambda: draw(half, size.height - half, middle, bottom))
     return output
 
 
-def _open(job: Job) -> ImageFile.ImageFile:
+def _open(job: DecodeTask) -> ImageFile.ImageFile:
     file = io.BytesIO(job.data)
     if job.format == "HEIC":
         return _heic()(file)
@@ -190,7 +190,7 @@ def _heic() -> type[ImageFile.ImageFile]:
     return decoder
 
 
-def _seek(opened: ImageFile.ImageFile, job: Job) -> tuple[str, ...]:
+def _seek(opened: ImageFile.ImageFile, job: DecodeTask) -> tuple[str, ...]:
     """Go to the job's frame; return notes. Frames are counted only if the decoder has counted them already."""
     if job.format in ("AVIF", "HEIC", "WEBP"):
         frames = getattr(opened, "n_frames", 1)

@@ -32,17 +32,17 @@ def final_format(photo_format: str, name: str | None = None) -> str:
     return _NAMES[name.lower()]
 
 
-def png(image: Image.Image) -> bytes:
+def encode_png(image: Image.Image) -> bytes:
     """Encode as PNG: pixels only, no EXIF, no profile, no text."""
     return _save(image, "PNG", compress_level=4)
 
 
-def quick_png(image: Image.Image) -> bytes:
+def encode_png_fast(image: Image.Image) -> bytes:
     """Encode as PNG in half the time, at most a tenth longer: for files that are stored and never sent."""
     return _save(image, "PNG", compress_level=1, compress_type=_RUN_LENGTHS)
 
 
-def encoded(
+def encode_picture(
     image: Image.Image,
     format_: str,
     *,

@@ -19,7 +19,7 @@ from typing import IO
 from PIL import Image
 
 from photio_prep.errors import PhotoRefused, UsageError
-from photio_prep.imaging.decoders import Job, Pixels
+from photio_prep.imaging.decoders import DecodedImage, DecodeTask
 from photio_prep.imaging.limits import Limits
 from photio_prep.system import environment, threads
 from photio_prep.types import Credit
@@ -62,7 +62,7 @@ class _Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=environment.for_children(),
+            env=environment.child_environment(),
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
         if sys.platform == "linux":
@@ -72,7 +72,7 @@ class _Child:
                 with contextlib.suppress(OSError):
                     fcntl.fcntl(pipe, _SET_PIPE_SIZE, _PIPE_BYTES)
 
-    def decode(self, job: Job, limits: Limits) -> Pixels:
+    def decode(self, job: DecodeTask, limits: Limits) -> DecodedImage:
         """Send a job and read the reply.
 
         Raises:
@@ -152,12 +152,12 @@ class _WorkerPool:
 _IDLE = _WorkerPool()
 
 
-def close() -> None:
+def close_workers() -> None:
     """End the idle children; the next job starts a new one."""
     _IDLE.close()
 
 
-def pixels(job: Job, limits: Limits) -> Pixels:
+def decode_isolated(job: DecodeTask, limits: Limits) -> DecodedImage:
     """Decode as `decoders.pixels` does, in a child process, within `limits.seconds` and `limits.memory`.
 
     Raises:
@@ -176,7 +176,7 @@ def pixels(job: Job, limits: Limits) -> Pixels:
         ) from None
 
 
-def _decode_once(job: Job, limits: Limits) -> Pixels:
+def _decode_once(job: DecodeTask, limits: Limits) -> DecodedImage:
     try:
         threads.ready()
         child = _IDLE.take()
@@ -213,7 +213,7 @@ def _timeout_error(limits: Limits) -> PhotoRefused:
     return PhotoRefused(f"its decoder was stopped after {limits.seconds:g} s", "Export it again as JPEG or PNG")
 
 
-def _send(pipe: IO[bytes], job: Job, limits: Limits) -> None:
+def _send(pipe: IO[bytes], job: DecodeTask, limits: Limits) -> None:
     header = {
         "format": job.format,
         "frame": job.frame,
@@ -231,7 +231,7 @@ def _send(pipe: IO[bytes], job: Job, limits: Limits) -> None:
     pipe.flush()
 
 
-def _receive(pipe: IO[bytes], limits: Limits) -> Pixels:
+def _receive(pipe: IO[bytes], limits: Limits) -> DecodedImage:
     """Read a reply and check all of it: hostile bytes may have taken the child over."""
     length = int.from_bytes(_read_exactly(pipe, 4), "big")
     if length > _LONGEST_REPLY:
@@ -247,7 +247,7 @@ def _receive(pipe: IO[bytes], limits: Limits) -> Pixels:
     notes = tuple(str(note)[:200] for note in reply["notes"])
     credit = Credit(*(str(text)[:200] for text in reply["credit"]))
     body = _read_exactly(pipe, width * height * _BANDS[mode])
-    return Pixels(Image.frombytes(mode, (width, height), body), credit, notes)
+    return DecodedImage(Image.frombytes(mode, (width, height), body), credit, notes)
 
 
 def _read_exactly(pipe: IO[bytes], length: int) -> bytes:

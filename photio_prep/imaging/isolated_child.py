@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from photio_prep.errors import PhotoRefused
 from photio_prep.geometry import Size
-from photio_prep.imaging.decoders import Job, pixels
+from photio_prep.imaging.decoders import DecodeTask, decode_pixels
 from photio_prep.imaging.limits import Limits
 
 with contextlib.suppress(ImportError):
@@ -38,9 +38,9 @@ def serve() -> None:
         _limit_processor_time(limits.seconds)
         names = ("format", "frame", "index", "orientation", "inverted")
         size = Size(*header["size"]) if header["size"] else None
-        job = Job(data=data, profile=profile, size=size, **{name: header[name] for name in names})
+        job = DecodeTask(data=data, profile=profile, size=size, **{name: header[name] for name in names})
         try:
-            image, credit, notes = pixels(job, limits)
+            image, credit, notes = decode_pixels(job, limits)
             reply = {"mode": image.mode, "size": image.size, "notes": notes, "credit": credit}
             _send(replies, reply, image.tobytes())
         except PhotoRefused as error:

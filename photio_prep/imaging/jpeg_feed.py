@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator
 from PIL import ImageFile
 
 from photio_prep.errors import PhotoRefused
-from photio_prep.imaging.headers.header import ARRIVED_BROKEN, hole_at
+from photio_prep.imaging.headers.header import ARRIVED_BROKEN, find_hole
 from photio_prep.imaging.headers.jpeg import frame_kind, scan_data
 from photio_prep.imaging.headers.scans import HUFFMAN
 
@@ -88,7 +88,7 @@ def feed_jpeg(opened: ImageFile.ImageFile, data: bytes) -> Feed | None:
 def _find_probes(data: bytes, start: int, stop: int) -> Iterator[tuple[int, bool]]:
     """Offsets in a scan at which to test whether the decoder is satisfied, and whether that would be too early."""
     end = start + len(data[start:stop].rstrip(b"\0").rstrip(b"\xff"))
-    excess = _EXCESS if hole_at(data, start, stop) is None else _EXCESS_WITH_ZEROS
+    excess = _EXCESS if find_hole(data, start, stop) is None else _EXCESS_WITH_ZEROS
     places = [(end - excess, True)]
     if stop - end > 4 * _EXCESS_WITH_ZEROS:  # padding if the picture ends before it, else a plain area or a hole
         places += [(end + _EXCESS_WITH_ZEROS, False), (stop - 2 * _EXCESS_WITH_ZEROS, True)]

@@ -49,10 +49,10 @@ class Limits:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            checked(field.name, getattr(self, field.name))
+            check_limit(field.name, getattr(self, field.name))
 
 
-def checked(name: str, value: object) -> None:
+def check_limit(name: str, value: object) -> None:
     """Validate the value of the limit `name`.
 
     Raises:

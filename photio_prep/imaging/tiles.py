@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photio_prep.system.parallel import both
+from photio_prep.system.parallel import run_both
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
@@ -17,7 +17,7 @@ _SIDE = 32
 _BATCH = 8
 
 
-def box_mean(planes: Floats, radius: int) -> Floats:
+def box_blur(planes: Floats, radius: int) -> Floats:
     """The mean over squares of 2 · radius + 1 pixels; a border repeats its last pixel."""
     from scipy.ndimage import uniform_filter1d
 
@@ -25,12 +25,12 @@ def box_mean(planes: Floats, radius: int) -> Floats:
     return np.asarray(uniform_filter1d(across, 2 * radius + 1, axis=-2, mode="nearest"), dtype=np.float32)
 
 
-def widened(where: Bools, reach: int) -> Bools:
+def dilate(where: Bools, reach: int) -> Bools:
     """Dilate by a square of 2 · reach + 1 pixels."""
-    return extreme(where, reach, np.logical_or)
+    return extremum_filter(where, reach, np.logical_or)
 
 
-def extreme(plane: NDArray[Any], radius: int, of: np.ufunc) -> NDArray[Any]:
+def extremum_filter(plane: NDArray[Any], radius: int, of: np.ufunc) -> NDArray[Any]:
     """`of` (maximum, minimum, logical_or: idempotent) over squares of 2 · radius + 1 pixels, cut at the border.
 
     Each pass doubles the window: five times as fast as scipy's filters, which walk along it (measurements/speed.md).
@@ -50,7 +50,7 @@ def _filter_rows(lines: NDArray[Any], radius: int, of: np.ufunc) -> NDArray[Any]
     return np.asarray(of(result[:length], result[window - reach : window - reach + length]))
 
 
-def over_tiles(
+def map_tiles(
     where: Bools, margin: int, work: Callable[[Floats], Floats], planes: Sequence[NDArray[Any]] | Floats, out: Floats
 ) -> Floats:
     """Write `work(planes)` into `out` in every tile that contains a true pixel of `where`.
@@ -69,7 +69,7 @@ def over_tiles(
     )
     tiles = np.argwhere(busy.any((1, 3)))
     half = len(tiles) // 2
-    both(
+    run_both(
         partial(_process_tiles, tiles[:half], margin, work, planes, out),
         partial(_process_tiles, tiles[half:], margin, work, planes, out),
     )

@@ -20,10 +20,10 @@ from urllib.parse import urljoin
 
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.imaging.decode import sniff
-from photio_prep.intake.url_guard import PORTS, Target, parse_url, reserved_range, shown
+from photio_prep.intake.url_guard import PORTS, Target, parse_url, redact_url, reserved_range
 from photio_prep.system import threads
 from photio_prep.system.deadline import Timeouts, Watch
-from photio_prep.system.files import too_long
+from photio_prep.system.files import is_too_long
 
 # Like socket.getaddrinfo, of which only the addresses are used.
 Resolve = Callable[..., Collection[tuple[Any, ...]]]
@@ -84,13 +84,13 @@ def fetch(
         UsageError: `ca_bundle` cannot be read, or `limit` or `deadline` is not positive.
     """
     if limit < 1 or deadline <= 0:
-        raise UsageError(f"a limit of {limit} bytes in {deadline} s", "Give positive numbers", subject=shown(url))
+        raise UsageError(f"a limit of {limit} bytes in {deadline} s", "Give positive numbers", subject=redact_url(url))
     download = _Download(limit, deadline, ca_bundle, resolve, _connect)
     try:
         with download.watch.deadline():
             return _follow_redirects(url, download, allow_ports)
     except PhotoRefused as error:
-        raise error.about(shown(url)) from None
+        raise error.about(redact_url(url)) from None
 
 
 def _follow_redirects(url: str, download: "_Download", ports: Collection[int]) -> bytes:
@@ -103,7 +103,7 @@ def _follow_redirects(url: str, download: "_Download", ports: Collection[int]) -
         except PhotoRefused as error:
             if not visited:
                 raise
-            raise PhotoRefused(f"it redirects to {shown(url)}: {error.found}", error.fix) from None
+            raise PhotoRefused(f"it redirects to {redact_url(url)}: {error.found}", error.fix) from None
         if isinstance(answer, bytes):
             return answer
         visited.append(target)
@@ -228,14 +228,14 @@ class _Download:
 
     def _read_body(self, response: http.client.HTTPResponse) -> bytes:
         if response.length is not None and response.length > self._limit:
-            raise too_long(min(response.length, 2**60), self._limit, "")
+            raise is_too_long(min(response.length, 2**60), self._limit, "")
         unpack = _get_decompressor(response)
         body = bytearray()
         # At most one byte above the limit is read or unpacked: an endless stream or a bomb costs no more than a photo.
         while chunk := response.read1(min(2**16, self._limit + 1 - len(body))):
             body += unpack.decompress(chunk, self._limit + 1 - len(body)) if unpack else chunk
             if len(body) > self._limit:
-                raise too_long(len(body), self._limit, "")
+                raise is_too_long(len(body), self._limit, "")
         # Without a length, a cut connection ends like a complete answer.
         if response.length or self.watch.expired or (unpack and not unpack.eof):
             raise http.client.IncompleteRead(b"")

@@ -20,7 +20,7 @@ class _Stamp(NamedTuple):
     inode: int
 
 
-def settled(
+def iter_settled(
     look: Callable[[], Iterable[Item]],
     stopped: Callable[[], bool],
     *,

@@ -11,7 +11,7 @@ from photio_prep.intake.folders import is_pattern, match_pattern, walk_folder
 from photio_prep.intake.item import Item as Item
 from photio_prep.intake.item import OnSkip, has_photo_name
 from photio_prep.intake.names import Names, sort_by_place
-from photio_prep.intake.url_guard import LONGEST, shown
+from photio_prep.intake.url_guard import LONGEST, redact_url
 from photio_prep.system import object_store
 from photio_prep.system.files import read_input
 
@@ -19,7 +19,7 @@ from photio_prep.system.files import read_input
 _LONGEST_LIST, _LONGEST_LINE = 64 * 2**20, 4096
 
 
-def expand(
+def expand_inputs(
     inputs: tuple[str, ...],
     out: Path,
     format_: str | None = None,
@@ -42,7 +42,7 @@ def expand(
     """
     names = names or Names(format_)
     names.begin()
-    tables = job_table.read(
+    tables = job_table.load_jobs(
         (
             Path(name)
             for name in inputs
@@ -68,14 +68,16 @@ def _is_list(name: str) -> bool:
     return Path(name).suffix.lower() == ".txt" and Path(name).is_file()
 
 
-def _expand_one(name: str, out: Path, on_skip: OnSkip, tables: Mapping[Path, list[job_table.Job]]) -> Iterator[Item]:
+def _expand_one(
+    name: str, out: Path, on_skip: OnSkip, tables: Mapping[Path, list[job_table.TableJob]]
+) -> Iterator[Item]:
     """Yield the photos of one input, with their places in its tree."""
     if name == "-":
         yield Item(None, "-", "stdin")
     elif object_store.is_remote(name) and name.endswith("/"):
         yield from _list_store(name, on_skip)
     elif "://" in name or name.lower().startswith(("data:", "javascript:", "//")):
-        yield Item(name, shown(name), _url_stem(name))
+        yield Item(name, redact_url(name), _url_stem(name))
     elif not os.path.lexists(name) and is_pattern(name):
         yield from match_pattern(name, out, on_skip)
     elif not os.path.lexists(name):
@@ -88,7 +90,7 @@ def _expand_one(name: str, out: Path, on_skip: OnSkip, tables: Mapping[Path, lis
         for job in tables[Path(name)]:
             url = job.source if isinstance(job.source, str) else ""
             output = job.output or _url_stem(url)
-            yield Item(job.source, shown(url) if url else str(job.source), output, job=job)
+            yield Item(job.source, redact_url(url) if url else str(job.source), output, job=job)
     else:
         yield Item(Path(name), name, Path(name).stem)
 
@@ -127,14 +129,14 @@ def _check_line(name: str) -> str:
 def _list_store(address: str, on_skip: OnSkip) -> Iterator[Item]:
     """Yield the photos below an address in an object store that ends with a slash; their tree stays."""
     empty = True
-    for url, name in object_store.listed(address):
+    for url, name in object_store.list_objects(address):
         path = PurePosixPath(name)
         hidden = any(part.startswith(".") for part in path.parts)
         if has_photo_name(Path(name)) and not hidden and ".." not in path.parts:
             empty = False
-            yield Item(url, shown(url), str(path.with_suffix("")))
+            yield Item(url, redact_url(url), str(path.with_suffix("")))
     if empty:
-        on_skip(PhotoRefused("no photos there", "Check the address", subject=shown(address)), False)
+        on_skip(PhotoRefused("no photos there", "Check the address", subject=redact_url(address)), False)
 
 
 def _url_stem(url: str) -> str:

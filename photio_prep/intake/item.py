@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from photio_prep.errors import PhotoRefused
-from photio_prep.intake.job_table import DEFAULT_ROW, Job, RowOptions
+from photio_prep.intake.job_table import DEFAULT_ROW, RowOptions, TableJob
 from photio_prep.intake.names import FORMATS
 
 MARK = "-photio"
@@ -35,7 +35,7 @@ class Item(NamedTuple):
     name: str
     output: str
     follow: bool = True
-    job: Job | None = None
+    job: TableJob | None = None
 
     @property
     def options(self) -> RowOptions:

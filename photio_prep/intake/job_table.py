@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from photio_prep.errors import Mistakes, PhotioError, UsageError
-from photio_prep.geometry import Recommended, named
-from photio_prep.intake.table_reader import Fault, Row, Table, cells, opened
+from photio_prep.errors import PhotioError, TableErrors, UsageError
+from photio_prep.geometry import Recommended, parse_size
+from photio_prep.intake.table_reader import RowError, Table, TableRow, iter_rows, open_table
 from photio_prep.system import object_store, seeds
 
 SUFFIXES = (".csv", ".jsonl")
@@ -47,7 +47,7 @@ class RowOptions:
 DEFAULT_ROW = RowOptions()
 
 
-class Job(NamedTuple):
+class TableJob(NamedTuple):
     """One row: `source` is a path or a URL, `output` the final's name below --out without suffix.
 
     `chosen`: the table sets it. `options` and `presets` (names) come before those of the command line. `row` is the row
@@ -55,7 +55,7 @@ class Job(NamedTuple):
     """
 
     table: Table
-    row: Row
+    row: TableRow
     source: Path | str
     output: str
     chosen: bool
@@ -70,7 +70,7 @@ class _Reading:
     described: bool
     check_preset: CheckPreset
     mistakes: list[UsageError] = field(default_factory=list)
-    outputs: dict[str, Job] = field(default_factory=dict)
+    outputs: dict[str, TableJob] = field(default_factory=dict)
 
     def wrong(self, table: Table | Path, line: int, found: str, fix: str) -> None:
         path = table.path if isinstance(table, Table) else table
@@ -82,9 +82,9 @@ def is_table(name: str) -> bool:
     return "://" not in name and name.lower().endswith(SUFFIXES)
 
 
-def read(
+def load_jobs(
     paths: Iterable[Path], *, described: bool = True, check_preset: CheckPreset = lambda _name: None
-) -> dict[Path, list[Job]]:
+) -> dict[Path, list[TableJob]]:
     """Read the jobs of each table, in order.
 
     Args:
@@ -100,14 +100,14 @@ def read(
     if reading.mistakes:
         count = len(reading.mistakes)
         message = f"{count} {'mistake' if count == 1 else 'mistakes'} in job tables, so nothing was started"
-        raise Mistakes(message, "Correct them all, then run the same command again", each=reading.mistakes)
+        raise TableErrors(message, "Correct them all, then run the same command again", each=reading.mistakes)
     return jobs
 
 
-def _read_table(path: Path, reading: _Reading) -> Iterator[Job]:
+def _read_table(path: Path, reading: _Reading) -> Iterator[TableJob]:
     try:
-        table = opened(path)
-    except Fault as fault:
+        table = open_table(path)
+    except RowError as fault:
         reading.wrong(path, fault.line, fault.found, fault.fix)
         return
     except PhotioError as error:  # the file cannot be read
@@ -116,9 +116,9 @@ def _read_table(path: Path, reading: _Reading) -> Iterator[Job]:
     if not _check_header(table, reading):
         return
     count = 0
-    for row in cells(table):
+    for row in iter_rows(table):
         count += 1
-        if isinstance(row, Fault):
+        if isinstance(row, RowError):
             reading.wrong(table, row.line, row.found, row.fix)
         elif job := _job(table, row, reading):
             yield job
@@ -147,7 +147,7 @@ def _unknown(name: str) -> tuple[str, str]:
     return f"unknown column {name[:60]!r}", f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(COLUMNS)}"
 
 
-def _job(table: Table, row: Row, reading: _Reading) -> Job | None:
+def _job(table: Table, row: TableRow, reading: _Reading) -> TableJob | None:
     """The job of a row; None where anything is wrong with it, and then all of it is told."""
     before = len(reading.mistakes)
 
@@ -170,12 +170,12 @@ def _job(table: Table, row: Row, reading: _Reading) -> Job | None:
     chosen = _output(told["output"], wrong) if "output" in told else ""
     if place is None:
         return None
-    job = Job(table, row, place[0], chosen or place[1], bool(chosen), options, presets)
+    job = TableJob(table, row, place[0], chosen or place[1], bool(chosen), options, presets)
     _apart(job, reading, wrong)
     return job if len(reading.mistakes) == before else None
 
 
-def _told(row: Row, wrong: Callable[[str, str], None]) -> dict[str, str]:
+def _told(row: TableRow, wrong: Callable[[str, str], None]) -> dict[str, str]:
     """What the row says, as text; a blank cell says nothing."""
     told = {}
     for name, value in row.cells.items():
@@ -199,10 +199,10 @@ def _options(told: dict[str, str], folder: Path, wrong: Callable[[str, str], Non
         if seed != -1 and not 1 <= seed <= seeds.LAST:
             wrong(f"seed {told['seed'][:40]!r} is no seed", f"Give 1 to {seeds.LAST}, -1 for a fresh one, or nothing")
     elif "sku" in told:
-        seed = seeds.of_sku(told["sku"])
+        seed = seeds.seed_of_sku(told["sku"])
     if "size" in told:
         try:
-            size = named(told["size"])
+            size = parse_size(told["size"])
         except UsageError as error:
             wrong(error.found, error.fix)
     if "mask" in told:
@@ -263,7 +263,7 @@ def _output(text: str, wrong: Callable[[str, str], None]) -> str:
     return str(path)
 
 
-def _apart(job: Job, reading: _Reading, wrong: Callable[[str, str], None]) -> None:
+def _apart(job: TableJob, reading: _Reading, wrong: Callable[[str, str], None]) -> None:
     """Refuse two rows that write to the same file. Default names of different photos get digits later instead."""
     if not job.output:
         if str(job.source) not in reading.outputs:

@@ -12,12 +12,12 @@ from PIL import ExifTags, Image
 
 from photio_prep.errors import PhotoRefused
 from photio_prep.geometry import Size
-from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits, picture
-from photio_prep.imaging.decoders import shrunk
+from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits, decode_picture
+from photio_prep.imaging.decoders import shrink
 from photio_prep.imaging.headers import exif
 from photio_prep.imaging.limits import RANGES, check_size
 from photio_prep.intake.names import FORMATS
-from photio_prep.system.files import read_input, too_long
+from photio_prep.system.files import is_too_long, read_input
 from photio_prep.types import Photo
 
 Source = str | os.PathLike[str] | bytes | BinaryIO | Image.Image
@@ -44,12 +44,12 @@ def load(
     Raises:
         PhotoRefused: It cannot be read, has an unknown format, is damaged, or exceeds `limits`.
     """
-    name = name or name_of(source)
+    name = name or display_name(source)
     try:
         if isinstance(source, Image.Image):
-            return fitted(_load_image(source, name, limits), at)
-        data = read(source, limits)
-        image, format_, notes, credit, full_size = picture(data, limits, frame, at)
+            return downscale(_load_image(source, name, limits), at)
+        data = read_bytes(source, limits)
+        image, format_, notes, credit, full_size = decode_picture(data, limits, frame, at)
     except PhotoRefused as error:
         raise error.about(name) from None
     suffix = Path(name).suffix.lower()
@@ -59,7 +59,7 @@ def load(
     return Photo(image, name, sha256(data).hexdigest(), format_, notes, credit, reduced_from)
 
 
-def unread(source: Source | Photo, limits: Limits = DEFAULT_LIMITS, name: str = "") -> Photo | bytes:
+def read_source(source: Source | Photo, limits: Limits = DEFAULT_LIMITS, name: str = "") -> Photo | bytes:
     """Read a source without decoding it: the bytes of a file, or the Photo of a Pillow image.
 
     Raises:
@@ -67,16 +67,16 @@ def unread(source: Source | Photo, limits: Limits = DEFAULT_LIMITS, name: str = 
     """
     if isinstance(source, Image.Image):
         return load(source, name=name, limits=limits)
-    return source if isinstance(source, Photo) else read(source, limits, name)
+    return source if isinstance(source, Photo) else read_bytes(source, limits, name)
 
 
-def fitted(photo: Photo, at: Callable[[Size], Size] | None) -> Photo:
+def downscale(photo: Photo, at: Callable[[Size], Size] | None) -> Photo:
     """Reduce a photo's picture to the size that `at` returns, where that is smaller; see `load`."""
-    image = photo.image if at is None else shrunk(photo.image, at(photo.size))
+    image = photo.image if at is None else shrink(photo.image, at(photo.size))
     return photo if image is photo.image else replace(photo, image=image, whole=photo.size)
 
 
-def name_of(source: Source) -> str:
+def display_name(source: Source) -> str:
     """Return the name of a source for messages."""
     if isinstance(source, (str, os.PathLike)):
         return os.fspath(source)
@@ -87,7 +87,7 @@ def name_of(source: Source) -> str:
     return str(getattr(source, "name", "file"))
 
 
-def read(source: str | os.PathLike[str] | bytes | BinaryIO, limits: Limits, name: str = "") -> bytes:
+def read_bytes(source: str | os.PathLike[str] | bytes | BinaryIO, limits: Limits, name: str = "") -> bytes:
     """Read the bytes of a photo that is not a Pillow image.
 
     Raises:
@@ -103,7 +103,7 @@ def read(source: str | os.PathLike[str] | bytes | BinaryIO, limits: Limits, name
         while len(data) <= limits.file_bytes and (chunk := source.read(limits.file_bytes + 1 - len(data))):
             data += chunk
     if len(data) > limits.file_bytes:
-        raise too_long(len(data), limits.file_bytes, name)
+        raise is_too_long(len(data), limits.file_bytes, name)
     return data
 
 
@@ -139,7 +139,7 @@ def _reduce_exif(image: Image.Image) -> Image.Exif:
         block = image.info.get("exif") or image.getexif().tobytes()
     except Exception:  # noqa: BLE001  EXIF is foreign bytes, and a parser may raise anything on them
         return reduced
-    orientation, credit, _ = exif.read(block)
+    orientation, credit, _ = exif.read_exif(block)
     reduced[ExifTags.Base.Orientation] = orientation
     for tag, text in ((ExifTags.Base.Artist, credit.artist), (ExifTags.Base.Copyright, credit.copyright)):
         if text:

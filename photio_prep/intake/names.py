@@ -30,7 +30,7 @@ FORMATS = {
 _LONGEST = 255 - len("~123456123456-photio-instagram-portrait.jpg")
 
 
-class Photo:
+class NamedPhoto:
     """An input that gets a name. `identity` is its real path, or its URL; `path` is "" unless it is a file."""
 
     def __init__(self, source: Path | str | None, name: str) -> None:
@@ -67,7 +67,7 @@ class Names:
             source: Its path, its URL, or None for standard input.
             name: Its name in messages and orders.
         """
-        output, photo = portable(output), Photo(source, name)
+        output, photo = portable_name(output), NamedPhoto(source, name)
         candidates = [*self._recorded(photo, output), output, *(f"{output}~{digits}" for digits in photo.digits)]
         base = next((candidate for candidate in candidates if self._is_free(candidate, photo)), candidates[-1])
         for place in self._places(base, photo):
@@ -75,25 +75,25 @@ class Names:
             self._taken.add(place)
         return base
 
-    def _recorded(self, photo: Photo, output: str) -> list[str]:  # noqa: ARG002  for orders/recorded.py
+    def _recorded(self, photo: NamedPhoto, output: str) -> list[str]:  # noqa: ARG002  for orders/recorded.py
         """Return the recorded names of this photo that are `output`, or `output` with digits behind it."""
         return []
 
-    def _is_free(self, base: str, photo: Photo) -> bool:
+    def _is_free(self, base: str, photo: NamedPhoto) -> bool:
         """Whether no other photo has or needs a file that this photo needs under this name."""
         places = self._places(base, photo)
         return not (places & self._taken) and all(
             self._owners.get(place, photo.identity) == photo.identity for place in places
         )
 
-    def _places(self, base: str, photo: Photo) -> set[str]:
+    def _places(self, base: str, photo: NamedPhoto) -> set[str]:
         """Return the folded names of all files that finals of a photo named `base` may need."""
         suffix = SUFFIXES[final_format(FORMATS.get(Path(photo.name).suffix.lower(), "PNG"), self._format)]
         if self._variants == 1:
-            return {fold(base + suffix)}
+            return {collision_key(base + suffix)}
         # Variants have their own folder and sheet, which no two photos share, whatever their suffixes.
-        files = {fold(variant_output(base, number) + suffix) for number in range(self._variants + 1)}
-        return files | {fold(variants_folder(base))}
+        files = {collision_key(variant_output(base, number) + suffix) for number in range(self._variants + 1)}
+        return files | {collision_key(variants_folder(base))}
 
 
 def variant_output(base: str, number: int) -> str:
@@ -106,12 +106,12 @@ def variants_folder(base: str) -> str:
     return f"{base}-seeds"
 
 
-def fold(output: str) -> str:
+def collision_key(output: str) -> str:
     """Fold case and accents, as the least discerning file system compares names."""
     return unicodedata.normalize("NFC", output).casefold()
 
 
-def portable(output: str) -> str:
+def portable_name(output: str) -> str:
     """Make every part of a path a name that all systems allow: no control characters, no final dots or spaces."""
     parts: list[str] = []
     for part in PurePosixPath(output).parts:

@@ -27,7 +27,7 @@ _REPORT = re.compile(rb'\{\n (?:"generator": "photio-prep",\n )?"schema": 1,\n "
 _COLUMNS = b"\xef\xbb\xbfsource,output,state,order,final,exit_code,error,billed,cost,gate,reasons,"
 
 
-def refuse_foreign(path: Path, *, overwrite: bool, old: Callable[[bytes], bool] = lambda _: False) -> None:
+def check_not_foreign(path: Path, *, overwrite: bool, old: Callable[[bytes], bool] = lambda _: False) -> None:
     """Refuse to replace a file that this tool did not write.
 
     Args:

@@ -9,7 +9,7 @@ from photio_prep.system import object_store
 from photio_prep.system.files import read_input
 
 
-def read(item: Item, *, offline: bool = False) -> bytes:
+def read_item(item: Item, *, offline: bool = False) -> bytes:
     """Read the bytes of a photo. A file from a folder must not have become a link.
 
     Raises:
@@ -25,7 +25,7 @@ def read(item: Item, *, offline: bool = False) -> bytes:
         if offline:
             raise PhotoRefused("it must be downloaded, and --offline forbids that", "Give a file")
         if object_store.is_remote(item.source):
-            return object_store.read(item.source, limit)
+            return object_store.read_object(item.source, limit)
         from photio_prep.intake.download import fetch
 
         return fetch(item.source, limit=limit, ca_bundle=settings.ca_bundle())

@@ -15,7 +15,7 @@ _DELIMITERS = ",;\t"
 _AS_UTF8 = "Save it as UTF-8 (in Excel: `CSV UTF-8`)"
 
 
-class Fault(Exception):
+class RowError(Exception):
     """A line that cannot be read: its number, the finding and the fix."""
 
     def __init__(self, line: int, finding: str, fix: str) -> None:
@@ -23,7 +23,7 @@ class Fault(Exception):
         self.line, self.found, self.fix = line, finding, fix
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """The cells of one row by column, and the number of its first line."""
 
     line: int
@@ -41,7 +41,7 @@ class Table:
     marked: bool = False  # begins with the byte order mark by which Excel recognises UTF-8
 
 
-def opened(path: Path) -> Table:
+def open_table(path: Path) -> Table:
     """Read a table and its header.
 
     Raises:
@@ -53,9 +53,9 @@ def opened(path: Path) -> Table:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise Fault(line, f"not UTF-8 (byte {data[error.start]:#04x})", _AS_UTF8) from None
+        raise RowError(line, f"not UTF-8 (byte {data[error.start]:#04x})", _AS_UTF8) from None
     if "\0" in text:
-        raise Fault(text.count("\n", 0, text.index("\0")) + 1, "a zero byte: this is not text", _AS_UTF8)
+        raise RowError(text.count("\n", 0, text.index("\0")) + 1, "a zero byte: this is not text", _AS_UTF8)
     marked = data.startswith(b"\xef\xbb\xbf")
     if path.suffix.lower() == ".jsonl":
         return Table(path, text, marked=marked)
@@ -65,18 +65,18 @@ def opened(path: Path) -> Table:
     try:
         names = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), [])
     except csv.Error as error:
-        raise Fault(1, f"the header cannot be read ({error})", "Name the columns, with commas between") from None
+        raise RowError(1, f"the header cannot be read ({error})", "Name the columns, with commas between") from None
     if not any(name.strip() for name in names):
-        raise Fault(1, "the first line names no columns", "Begin with a line such as: source,description,seed")
+        raise RowError(1, "the first line names no columns", "Begin with a line such as: source,description,seed")
     return Table(path, text, tuple(name.strip().lower() for name in names), delimiter, marked)
 
 
-def cells(table: Table) -> Iterator[Row | Fault]:
+def iter_rows(table: Table) -> Iterator[TableRow | RowError]:
     """Iterate over the rows that are not blank; a Fault stands for each row that cannot be read."""
     return _iter_csv(table) if table.columns else _iter_json(table)
 
 
-def _iter_csv(table: Table) -> Iterator[Row | Fault]:
+def _iter_csv(table: Table) -> Iterator[TableRow | RowError]:
     reader = csv.reader(io.StringIO(table.text, newline=""), delimiter=table.delimiter, strict=True)
     next(reader)
     while True:
@@ -86,31 +86,31 @@ def _iter_csv(table: Table) -> Iterator[Row | Fault]:
         except StopIteration:
             return
         except csv.Error as error:
-            yield Fault(line, f"the row cannot be read ({error})", "Correct its quotation marks")
+            yield RowError(line, f"the row cannot be read ({error})", "Correct its quotation marks")
             continue
         if not any(value.strip() for value in values):
             continue
         if len(values) == len(table.columns):
-            yield Row(line, dict(zip(table.columns, values, strict=True)))
+            yield TableRow(line, dict(zip(table.columns, values, strict=True)))
         else:
             count = f"{len(values)} {'cell' if len(values) == 1 else 'cells'}"
             fix = f"Put text that holds {table.delimiter!r} in quotes"
-            yield Fault(line, f"{count} instead of {len(table.columns)}", fix)
+            yield RowError(line, f"{count} instead of {len(table.columns)}", fix)
 
 
-def _iter_json(table: Table) -> Iterator[Row | Fault]:
+def _iter_json(table: Table) -> Iterator[TableRow | RowError]:
     for line, text in enumerate(table.text.split("\n"), 1):
         if not text.strip():
             continue
         try:
             members = json.loads(text, object_pairs_hook=_check_names)
         except (ValueError, RecursionError) as error:
-            yield Fault(line, f"not a JSON object ({str(error)[:80]})", "One object a line")
+            yield RowError(line, f"not a JSON object ({str(error)[:80]})", "One object a line")
             continue
         if isinstance(members, dict):
-            yield Row(line, {name.strip().lower(): value for name, value in members.items()})
+            yield TableRow(line, {name.strip().lower(): value for name, value in members.items()})
         else:
-            yield Fault(line, f"not a JSON object but {type(members).__name__}", "One object a line")
+            yield RowError(line, f"not a JSON object but {type(members).__name__}", "One object a line")
 
 
 def _check_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -191,7 +191,7 @@ def _punycode(name: str) -> str:
 _START = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?[/\\]*")
 
 
-def shown(url: str) -> str:
+def redact_url(url: str) -> str:
     """Redact a URL for messages, logs and reports: no user, password, query or fragment; short and printable.
 
     The query is removed as a whole: signatures, tokens and keys have any name there.

@@ -12,9 +12,9 @@ from photio_prep.errors import PhotoRefused
 from photio_prep.final.provenance import source_type
 from photio_prep.geometry import Size
 from photio_prep.imaging.colour import is_srgb
-from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits, picture
+from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits, decode_picture
 from photio_prep.imaging.encode import SANDBOX_MARK
-from photio_prep.imaging.headers import Damaged, exif, read
+from photio_prep.imaging.headers import MalformedImage, exif, parse_header
 from photio_prep.marketplaces import white_background
 from photio_prep.marketplaces.presets import Preset, Rule
 
@@ -56,7 +56,7 @@ class ComplianceReport:
         return ", ".join(parts)
 
 
-def check(
+def check_file(
     data: bytes,
     preset: Preset,
     *,
@@ -78,8 +78,8 @@ def check(
         limits: The largest file that is decoded.
     """
     try:
-        format_, facts = read(data, limits, 0)
-        image = picture(data, limits, 0).image.convert("RGB")
+        format_, facts = parse_header(data, limits, 0)
+        image = decode_picture(data, limits, 0).image.convert("RGB")
         mode = _mode(facts.plain, format_)
     except PhotoRefused as error:
         return ComplianceReport(preset.name, (Violation("readable", f"it cannot be read: {error}"),), weight=len(data))
@@ -164,10 +164,10 @@ def _has_location(data: bytes) -> bool:
             block = data[at : at + _BLOCK]
             try:
                 start = int.from_bytes(block[4:8], "little" if order == "<" else "big")
-                entries, _ = exif.directory(block, order, start, 200)
+                entries, _ = exif.read_directory(block, order, start, 200)
                 if any(entry.tag == _GPS for entry in entries):
                     return True
-            except Damaged:
+            except MalformedImage:
                 pass
             at = data.find(mark, at + 1)
     return False

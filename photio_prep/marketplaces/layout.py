@@ -32,7 +32,9 @@ class Layout(NamedTuple):
     product: Image.Image | None = None
 
 
-def packshot(product: Image.Image, preset: Preset, cut: Collection[str] = (), *, prior_upscale: float = 1.0) -> Layout:
+def lay_out_packshot(
+    product: Image.Image, preset: Preset, cut: Collection[str] = (), *, prior_upscale: float = 1.0
+) -> Layout:
     """Put the product (RGBA, cropped to its box) on pure white: exactly 255 wherever its alpha is 0.
 
     Its longer side gets the preset's share of the frame. It stays flush with the frame at the sides in `cut`, where the
@@ -63,7 +65,7 @@ def packshot(product: Image.Image, preset: Preset, cut: Collection[str] = (), *,
     return Layout(paper, fill, tuple(notes), alpha)
 
 
-def scene(final: Image.Image, preset: Preset, product: Box | None = None) -> Layout:
+def lay_out_scene(final: Image.Image, preset: Preset, product: Box | None = None) -> Layout:
     """Lay out a final in the preset's shape and size.
 
     Without a rule on the ratio, the final keeps its shape. Otherwise it is cropped to the largest box of the preset's

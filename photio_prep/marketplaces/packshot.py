@@ -10,7 +10,7 @@ from photio_prep.final.assemble import product_layer
 from photio_prep.geometry import Box, Size
 from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
 from photio_prep.orders import original_photo
-from photio_prep.orders.store import Order, cutout_of
+from photio_prep.orders.store import Order, require_cutout
 from photio_prep.types import Photo
 
 
@@ -29,7 +29,7 @@ class Packshot(NamedTuple):
 
 def extract_product(order: Order, *, limits: Limits = DEFAULT_LIMITS) -> Packshot:
     """Crop the product out of the order's photo, or out of the canvas if the photo is gone or changed."""
-    cutout = cutout_of(order)
+    cutout = require_cutout(order)
     box = box_of(cutout)
     cut = cut_sides(cutout)
     photo = find_photo(order, limits)
@@ -44,7 +44,7 @@ def extract_product(order: Order, *, limits: Limits = DEFAULT_LIMITS) -> Packsho
 def find_photo(order: Order, limits: Limits = DEFAULT_LIMITS) -> Photo | None:
     """The order's photo in the frame of its placement; None if the same bytes cannot be found."""
     try:
-        photo = original_photo.found(order, limits=limits)
+        photo = original_photo.find_original(order, limits=limits)
     except PhotioError:
         return None
     return photo if photo.size == order.placement.source else None

@@ -13,7 +13,7 @@ from photio_prep.geometry import Size
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Citation:
     """Where and when a rule was read; `how` is the marketplace's "own page", "quoted" by others, or "ours"."""
 
     title: str
@@ -32,7 +32,7 @@ class Rule:
     """
 
     name: str
-    source: Source
+    source: Citation
     least: float | None = None
     most: float | None = None
     good: float | None = None
@@ -83,14 +83,14 @@ class Preset:
 
 
 @cache
-def catalogue() -> tuple[Preset, ...]:
+def all_presets() -> tuple[Preset, ...]:
     """The presets, sorted by name."""
     document = tomllib.loads((resources.files("photio_prep.marketplaces") / "presets.toml").read_text(encoding="utf-8"))
-    sources = {key: Source(**row) for key, row in document["sources"].items()}
+    sources = {key: Citation(**row) for key, row in document["sources"].items()}
     return tuple(_preset(row, sources) for row in sorted(document["preset"], key=lambda row: str(row["name"])))
 
 
-def _preset(row: dict[str, Any], sources: dict[str, Source]) -> Preset:
+def _preset(row: dict[str, Any], sources: dict[str, Citation]) -> Preset:
     rules = tuple(
         Rule(**{**rule, "any": tuple(rule.get("any", ())), "source": sources[rule["source"]]})
         for rule in row.pop("rules")
@@ -98,19 +98,19 @@ def _preset(row: dict[str, Any], sources: dict[str, Source]) -> Preset:
     return Preset(**{**row, "size": Size(*row["size"])}, rules=rules)
 
 
-def names() -> tuple[str, ...]:
+def preset_names() -> tuple[str, ...]:
     """The names of all presets."""
-    return tuple(preset.name for preset in catalogue())
+    return tuple(preset.name for preset in all_presets())
 
 
-def by_name(name: str) -> Preset:
+def find_preset(name: str) -> Preset:
     """The preset called `name`; UsageError for an unknown name."""
-    for preset in catalogue():
+    for preset in all_presets():
         if preset.name == name:
             return preset
-    raise UsageError(f"there is no preset {name!r}", f"Choose from: {', '.join(names())}", subject="--preset")
+    raise UsageError(f"there is no preset {name!r}", f"Choose from: {', '.join(preset_names())}", subject="--preset")
 
 
-def chosen(names: Iterable[str]) -> tuple[Preset, ...]:
+def find_presets(names: Iterable[str]) -> tuple[Preset, ...]:
     """The presets of these names, each once, in this order; UsageError for an unknown name."""
-    return tuple(by_name(name) for name in dict.fromkeys(names))
+    return tuple(find_preset(name) for name in dict.fromkeys(names))

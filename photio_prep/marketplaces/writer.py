@@ -14,7 +14,7 @@ from photio_prep.final.options import Metadata
 from photio_prep.final.provenance import Provenance, packet
 from photio_prep.final.publish import publish
 from photio_prep.geometry import Box
-from photio_prep.imaging.encode import SUFFIXES, encoded
+from photio_prep.imaging.encode import SUFFIXES, encode_picture
 from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
 from photio_prep.intake.item import MARK
 from photio_prep.marketplaces import check, layout, packshot
@@ -23,7 +23,7 @@ from photio_prep.marketplaces.layout import Layout
 from photio_prep.marketplaces.packshot import Packshot
 from photio_prep.marketplaces.presets import Preset
 from photio_prep.orders import state
-from photio_prep.orders.store import Order, cutout_of
+from photio_prep.orders.store import Order, require_cutout
 from photio_prep.system import files
 from photio_prep.types import UNCREDITED, Credit
 
@@ -31,7 +31,7 @@ from photio_prep.types import UNCREDITED, Credit
 QUALITIES = (95, 92, 88, 84, 80, 75, 70)
 
 
-class Shelved(NamedTuple):
+class MarketplaceFile(NamedTuple):
     """A file for a marketplace, and the report on it as read back."""
 
     preset: Preset
@@ -47,7 +47,7 @@ class Shelved(NamedTuple):
             raise PresetFailed(message, "The file is kept", subject=str(self.path))
 
 
-class Shelf:
+class MarketplaceWriter:
     """Writes the files of some presets; one per command, so that no two photos get the same path.
 
     Args:
@@ -95,7 +95,9 @@ class Shelf:
         for preset in self.of(order):
             self._refuse_foreign(order, preset, self._place(order, preset, out))
 
-    def write(self, order: Order, out: Path, final: Callable[[], Image.Image] | None = None) -> Iterator[Shelved]:
+    def write(
+        self, order: Order, out: Path, final: Callable[[], Image.Image] | None = None
+    ) -> Iterator[MarketplaceFile]:
         """Write each file, read it back and yield it.
 
         Args:
@@ -112,7 +114,7 @@ class Shelf:
         for preset in self.of(order):
             yield self._write_file(work, preset, out)
 
-    def _write_file(self, work: "_Work", preset: Preset, out: Path) -> Shelved:
+    def _write_file(self, work: "_Work", preset: Preset, out: Path) -> MarketplaceFile:
         order, folder = work.order, work.order.folder
         path = self._place(order, preset, out)
         layout_ = work.lay_out(preset)
@@ -123,12 +125,12 @@ class Shelf:
         # The same bytes are ours: an earlier process was killed between writing and marking them.
         if files.own_bytes(path, len(data)) != data:
             self._refuse_foreign(order, preset, path)
-            notes += superseded.make_way(order, path, preset.name)
+            notes += superseded.archive_superseded(order, path, preset.name)
             publish(out, path, data)
         if folder is not None:
-            state.mark_shelved(folder, order.origin, preset.name, path, data)
-        report = check.check(
-            files.read_own(path, len(data)),
+            state.mark_listed(folder, order.origin, preset.name, path, data)
+        report = check.check_file(
+            files.read_nofollow(path, len(data)),
             preset,
             name=path.name,
             generated=not preset.white,
@@ -136,7 +138,7 @@ class Shelf:
             product=layout_.product,
             limits=_ANY,
         )
-        return Shelved(preset, path, report, notes)
+        return MarketplaceFile(preset, path, report, notes)
 
     def _place(self, order: Order, preset: Preset, out: Path) -> Path:
         path = writer.path_of(order, out, f"{MARK}-{preset.name}{SUFFIXES['JPEG']}")
@@ -168,7 +170,7 @@ def _encode_within_weight(
     most = rule.most if rule and rule.most else float("inf")
     data = b""
     for quality in QUALITIES:
-        data = encoded(image, "JPEG", sandbox=sandbox, credit=credit, xmp=tag, quality=quality)
+        data = encode_picture(image, "JPEG", sandbox=sandbox, credit=credit, xmp=tag, quality=quality)
         if len(data) <= most:
             break
     return data
@@ -195,10 +197,12 @@ class _Work:
     def lay_out(self, preset: Preset) -> Layout:
         if preset.white:
             product = self.product
-            packshot_ = layout.packshot(product.image, preset, product.cut, prior_upscale=product.prior_upscale)
+            packshot_ = layout.lay_out_packshot(product.image, preset, product.cut, prior_upscale=product.prior_upscale)
             note = "the photo was moved or changed: the packshot has the canvas's resolution"
             return packshot_ if product.original else packshot_._replace(notes=(*packshot_.notes, note))
-        cutout = cutout_of(self.order)
+        cutout = require_cutout(self.order)
         box, final = box_of(cutout), self.final
         scales = (final.width / cutout.width, final.height / cutout.height) * 2
-        return layout.scene(final, preset, Box(*(round(side * scale) for side, scale in zip(box, scales, strict=True))))
+        return layout.lay_out_scene(
+            final, preset, Box(*(round(side * scale) for side, scale in zip(box, scales, strict=True)))
+        )

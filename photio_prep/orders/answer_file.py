@@ -36,12 +36,12 @@ class AnswerFile:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._claim = claims.read(folder / claims.NAME)
+        self._claim = claims.read_claim(folder / claims.NAME)
         self._part = folder / PART
         self._chunks: list[bytes] = []
         self._fault: OSError | None = None
         self.safe = False
-        with files.storage(self._part):
+        with files.storage_errors(self._part):
             if shutil.disk_usage(folder).free < _ROOM:
                 raise StorageFailed(
                     f"less than {_ROOM // 2**20} MiB are free, so nothing is sent",
@@ -87,7 +87,7 @@ class AnswerFile:
 
     def _home(self) -> Path | None:
         """The folder of the answer; it changes if the user resolves the call meanwhile."""
-        return self._folder if self._claim is None else claims.home(self._folder, self._claim)
+        return self._folder if self._claim is None else claims.claim_root(self._folder, self._claim)
 
     def _rescue(self) -> None:
         """Write the answer to a new file: a failed sync is never repeated on the same file."""
@@ -101,7 +101,7 @@ class AnswerFile:
                 home = self._home()
         for path in filter(None, (home and home / RAW, rescue_path(self._folder, self._claim))):
             try:
-                files.write_whole(path, data)
+                files.write_atomic(path, data)
             except StorageFailed:
                 continue
             self.safe = True
@@ -146,7 +146,7 @@ def find_rescued(folder: Path, claim: Claim | None) -> Path | None:
         return None
     if claim is not None and (old := root / f"{key}.raw").exists():
         return old  # version 0.1 before November 2026 named it by the key alone
-    with files.storage(root):
+    with files.storage_errors(root):
         rescued = sorted(path for path in root.iterdir() if path.name.startswith(f"{key}-") and path.suffix == ".raw")
     by_claim = [path for path in rescued if claim and claim.id and path.stem.endswith(f"-{claim.id}")]
     return next(iter([*by_claim, *(path for path in rescued if path.name.startswith(_rescue_prefix(folder)))]), None)
@@ -165,8 +165,8 @@ def _rescue_folder() -> Path:
 def is_usable(raw: Path, folder: Path) -> bool:
     """Whether `raw` holds a complete answer with a picture of the size that the order in `folder` needs."""
     try:
-        width, height = records.read(folder / "order.json")["canvas"]["size"]
-        wire.answer(files.read_own(raw, wire.LONGEST_ANSWER), Size(width, height))
+        width, height = records.read_record(folder / "order.json")["canvas"]["size"]
+        wire.parse_answer(files.read_nofollow(raw, wire.LONGEST_ANSWER), Size(width, height))
     except (PhotioError, OSError, KeyError, TypeError, ValueError):
         return False
     return True
@@ -177,27 +177,27 @@ def late_answer(folder: Path) -> Path | None:
     return next((path for path in claims.attempts(folder) if is_usable(path / RAW, folder)), None)
 
 
-def restore(folder: Path) -> None:
+def restore_rescued(folder: Path) -> None:
     """Move a rescued or late answer into the order's folder.
 
     A late one only if no other call has begun since: its claim is restored first, by exclusive creation.
     """
     if (folder / RAW).exists():
         return
-    claim = claims.read(folder / claims.NAME)
+    claim = claims.read_claim(folder / claims.NAME)
     if (rescued := find_rescued(folder, claim)) is not None:
-        with files.storage(rescued), contextlib.suppress(FileNotFoundError):  # another process moved it first
-            files.write_whole(folder / RAW, files.read_own(rescued, wire.LONGEST_ANSWER))
+        with files.storage_errors(rescued), contextlib.suppress(FileNotFoundError):  # another process moved it first
+            files.write_atomic(folder / RAW, files.read_nofollow(rescued, wire.LONGEST_ANSWER))
             rescued.unlink()
     elif (late := late_answer(folder)) is not None:
-        earlier = files.read_own(late / claims.NAME, files.FACTS)
-        with files.storage(folder), contextlib.suppress(FileNotFoundError):
+        earlier = files.read_nofollow(late / claims.NAME, files.FACTS)
+        with files.storage_errors(folder), contextlib.suppress(FileNotFoundError):
             if claim is None:
                 try:
-                    files.write_whole(folder / claims.NAME, earlier, overwrite=False)
+                    files.write_atomic(folder / claims.NAME, earlier, overwrite=False)
                 except FileExistsError:
                     return
-            elif claim != claims.read(late / claims.NAME):
+            elif claim != claims.read_claim(late / claims.NAME):
                 return
             (late / RAW).replace(folder / RAW)
             files.sync_folder(folder)

@@ -60,12 +60,12 @@ def claim(path: Path) -> Claim | None:
         StorageFailed: It cannot be written; no claim is left.
     """
     now = datetime.now(UTC).isoformat(timespec="microseconds")
-    with files.storage(path):
+    with files.storage_errors(path):
         process = platform.node(), processes.boot(), os.getpid(), processes.started("self") or ""
         mine = Claim(*process, now, processes.namespace(), processes.machine(), secrets.token_hex(8))
     members = {name: value for name, value in asdict(mine).items() if name != "inode"}
     try:
-        files.write_whole(path, json.dumps(members).encode(), overwrite=False)
+        files.write_atomic(path, json.dumps(members).encode(), overwrite=False)
     except FileExistsError:
         return None
     return _add_inode(path, mine)
@@ -77,12 +77,12 @@ def _add_inode(path: Path, claim: Claim) -> Claim:
     return claim
 
 
-def read(path: Path) -> Claim | None:
+def read_claim(path: Path) -> Claim | None:
     """The claim at `path`, or None; StorageFailed if it cannot be read."""
     end = time.monotonic() + _WRITING
     while True:
         try:
-            raw = files.read_own(path, files.FACTS)
+            raw = files.read_nofollow(path, files.FACTS)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -106,7 +106,7 @@ def _parse(raw: bytes) -> Claim | None:
     return parsed if texts and type(parsed.pid) is int else None
 
 
-def holder(claim: Claim) -> Holder:
+def claim_owner(claim: Claim) -> Holder:
     """Whether the process of a claim is this one, alive, dead, or not visible from here.
 
     Raises:
@@ -114,7 +114,7 @@ def holder(claim: Claim) -> Holder:
     """
     if claim.host not in ("", platform.node()) or (claim.namespace and claim.namespace != processes.namespace()):
         return "elsewhere"
-    with files.storage(Path("/proc")):
+    with files.storage_errors(Path("/proc")):
         if claim.boot != processes.boot():
             # The same host name, another boot: this machine was restarted, or another one has the same name.
             rebooted = not processes.contained() and claim.machine in ("", processes.machine())
@@ -130,7 +130,7 @@ def holder(claim: Claim) -> Holder:
 
 def attempts(folder: Path) -> list[Path]:
     """The folders of calls that the user resolved as "retry", newest first; each holds the claim of its call."""
-    with files.storage(folder):
+    with files.storage_errors(folder):
         numbered = {
             int(path.name.removeprefix("attempt-")): path
             for path in folder.glob("attempt-*")
@@ -139,7 +139,7 @@ def attempts(folder: Path) -> list[Path]:
     return [numbered[number] for number in sorted(numbered, reverse=True)]
 
 
-def home(folder: Path, claim: Claim) -> Path | None:
+def claim_root(folder: Path, claim: Claim) -> Path | None:
     """The folder of a call now: the order's, or its attempt folder if the user has resolved the call meanwhile.
 
     None if its claim is gone; its process must not write anywhere then.
@@ -153,5 +153,5 @@ def _is_at(folder: Path, claim: Claim) -> bool:
     with contextlib.suppress(OSError):
         if claim.inode and (folder / NAME).stat(follow_symlinks=False).st_ino == claim.inode:
             return True
-    current = read(folder / NAME)
+    current = read_claim(folder / NAME)
     return current is not None and current.id == claim.id

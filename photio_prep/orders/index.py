@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from photio_prep.errors import PhotioError
-from photio_prep.intake.names import fold
+from photio_prep.intake.names import collision_key
 from photio_prep.orders import claims, records, state, store
 from photio_prep.orders.origin import Origin
 from photio_prep.orders.store import SANDBOX, Order
@@ -22,7 +22,7 @@ from photio_prep.system import files
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class IndexEntry:
     """One photo of one order: its folder, the content of order.json, and the photo."""
 
     folder: Path
@@ -54,7 +54,7 @@ class OrderIndex:
         Raises:
             StorageFailed: The folder cannot be listed, or an order cannot be opened: paid orders may be missed then.
         """
-        with self._lock, files.storage(self._root):
+        with self._lock, files.storage_errors(self._root):
             names = {path.name for path in self._root.iterdir()} if self._root.is_dir() else set()
             for name in sorted(names - self._known):
                 if not name.startswith("."):
@@ -65,61 +65,69 @@ class OrderIndex:
 
     def _add(self, name: str, origin: Origin) -> None:
         keys = {("cutout", *origin.identity), ("source", origin.source), ("path", origin.path)}
-        for key in keys | {("base", fold(base)) for base in (origin.base, origin.place, _plain(origin.base))}:
+        for key in keys | {("base", collision_key(base)) for base in (origin.base, origin.place, _plain(origin.base))}:
             names = self._folders.get(hash(key))
             if names is None:
                 self._folders[hash(key)] = name
             elif name not in names:
                 self._folders[hash(key)] = f"{names}/{name}"
 
-    def _entries(self, *key: str, but: str = "") -> Iterator[Entry]:
+    def _entries(self, *key: str, but: str = "") -> Iterator[IndexEntry]:
         with self._lock:
             names = self._folders.get(hash(key), "")
         for name in names.split("/"):
             if name not in ("", but):
                 yield from self._read(name)
 
-    def _read(self, name: str) -> list[Entry]:
+    def _read(self, name: str) -> list[IndexEntry]:
         """The photos of one order; empty if it is damaged."""
         folder = self._root / name
         try:
-            plan = records.read(folder / "order.json")
-            origins = store.origins(folder, plan)
-            return [Entry(folder, plan, origin) for origin in (*origins, *_old_choices(folder, origins))]
+            plan = records.read_record(folder / "order.json")
+            origins = store.photos_of(folder, plan)
+            return [IndexEntry(folder, plan, origin) for origin in (*origins, *_old_choices(folder, origins))]
         except PhotioError as error:
             if isinstance(error.__cause__, OSError) and error.__cause__.errno in _PASSING:
                 raise
             return []
 
-    def with_output(self, base: str) -> list[Entry]:
+    def with_output(self, base: str) -> list[IndexEntry]:
         """Entries with the output name `base`, their own or their photo's; case and accents are folded."""
-        entries = self._entries("base", fold(base))
-        return [entry for entry in entries if fold(base) in (fold(entry.origin.base), fold(entry.origin.place))]
+        entries = self._entries("base", collision_key(base))
+        return [
+            entry
+            for entry in entries
+            if collision_key(base) in (collision_key(entry.origin.base), collision_key(entry.origin.place))
+        ]
 
-    def with_digits(self, base: str) -> list[Entry]:
+    def with_digits(self, base: str) -> list[IndexEntry]:
         """Entries whose photo has the output name `base`, with or without distinguishing digits."""
-        return [entry for entry in self._entries("base", fold(base)) if fold(_plain(entry.origin.base)) == fold(base)]
+        return [
+            entry
+            for entry in self._entries("base", collision_key(base))
+            if collision_key(_plain(entry.origin.base)) == collision_key(base)
+        ]
 
-    def with_wish(self, order: Order) -> list[Entry]:
+    def with_wish(self, order: Order) -> list[IndexEntry]:
         """Other orders of the same bytes with the same cutout options."""
         key = order.origin.identity
         return [entry for entry in self._entries("cutout", *key, but=order.key[:32]) if entry.origin.identity == key]
 
-    def with_source(self, source: str) -> list[Entry]:
+    def with_source(self, source: str) -> list[IndexEntry]:
         """Entries of an input, by its source as the user named it."""
         return [entry for entry in self._entries("source", source) if entry.origin.source == source]
 
-    def of_folder(self, name: str) -> list[Entry]:
+    def of_folder(self, name: str) -> list[IndexEntry]:
         """The photos of the order in the folder of this name; empty if there is none."""
         return self._read(Path(name).name)
 
-    def with_path(self, path: str) -> list[Entry]:
+    def with_path(self, path: str) -> list[IndexEntry]:
         """Entries of the photo at an absolute path."""
         return [entry for entry in self._entries("path", path) if entry.origin.path == path]
 
-    def of_photo(self, order: Order) -> list[Entry]:
+    def of_photo(self, order: Order) -> list[IndexEntry]:
         """Other orders of the same photo, with any bytes, words or variant."""
-        entries = self._entries("base", fold(order.origin.base), but=order.key[:32])
+        entries = self._entries("base", collision_key(order.origin.base), but=order.key[:32])
         return [entry for entry in entries if is_same_photo(entry.origin, order.origin)]
 
 
@@ -130,11 +138,11 @@ def _old_choices(folder: Path, origins: list[Origin]) -> list[Origin]:
     return [choice for choice in chosen if choice.id not in ids and (folder / f"finished-{choice.id}.json").is_file()]
 
 
-def read_order(entry: Entry) -> Order:
+def read_order(entry: IndexEntry) -> Order:
     """The order of an entry, for its photo; StorageFailed if it is damaged."""
     if (entry.folder / f"photo-{entry.origin.id}.json").exists():
-        return store.read(entry.folder, origin=entry.origin)
-    order = store.read(entry.folder)
+        return store.load_order(entry.folder, origin=entry.origin)
+    order = store.load_order(entry.folder)
     return replace(order, origin=replace(entry.origin, gate=order.origin.gate, warnings=order.origin.warnings))
 
 
@@ -144,7 +152,7 @@ _INDEXES: dict[Path, OrderIndex] = {}
 _GUARD = threading.Lock()
 
 
-def of(root: Path) -> OrderIndex:
+def index_of(root: Path) -> OrderIndex:
     """The index of the orders below `root`, as of its first use or its last `refresh`."""
     with _GUARD:
         path = root.resolve()
@@ -160,7 +168,7 @@ def _plain(base: str) -> str:
 
 def is_same_photo(one: Origin, other: Origin) -> bool:
     """Whether two records are of one photo: the same output name, and the same path, source or bytes."""
-    if fold(one.base) != fold(other.base):
+    if collision_key(one.base) != collision_key(other.base):
         return False
     if (one.path and one.path == other.path) or one.digest == other.digest:
         return True
@@ -170,17 +178,17 @@ def is_same_photo(one: Origin, other: Origin) -> bool:
 
 def paid_at(folder: Path) -> float:
     """Time of the call of an order, in seconds since 1970 by the clock of the payer; 0 if there was none."""
-    return _seconds(getattr(claims.read(folder / claims.NAME), "time", None))
+    return _seconds(getattr(claims.read_claim(folder / claims.NAME), "time", None))
 
 
-def since(folder: Path, origin: Origin) -> float:
+def claimed_since(folder: Path, origin: Origin) -> float:
     """Time of the call, or of the user's choice if later, in seconds since 1970: the latest order makes the final."""
     return max(paid_at(folder), chosen_at(folder, origin))
 
 
 def chosen_at(folder: Path, origin: Origin) -> float:
     """Time at which the user chose this order's final for its photo (`keep`), in seconds since 1970; 0 for never."""
-    return _seconds(state.chosen(folder, origin).get("time"))
+    return _seconds(state.is_chosen(folder, origin).get("time"))
 
 
 def _seconds(time: object) -> float:

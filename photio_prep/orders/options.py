@@ -9,13 +9,13 @@ from PIL import Image
 
 from photio_prep import settings
 from photio_prep.api.client import API_URL
-from photio_prep.api.request import request
+from photio_prep.api.request import build_request
 from photio_prep.cutout.framing import Framing
 from photio_prep.cutout.matte import Alpha
 from photio_prep.cutout.models.prompts import Hints
 from photio_prep.cutout.models.sam import Sam
 from photio_prep.cutout.options import DEFAULT_CUTOUT, CutoutOptions
-from photio_prep.geometry import Recommended, Size, named
+from photio_prep.geometry import Recommended, Size, parse_size
 from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
 from photio_prep.intake.job_table import RowOptions
 from photio_prep.intake.load import Source, load
@@ -71,7 +71,7 @@ class PrepareOptions:
         Raises:
             UsageError: No recommended size has this name.
         """
-        return named(self.size) if isinstance(self.size, str) else self.size
+        return parse_size(self.size) if isinstance(self.size, str) else self.size
 
     @property
     def hints(self) -> Hints:
@@ -84,7 +84,7 @@ class PrepareOptions:
 
     def request(self, canvas: Canvas) -> Request:
         """The request for `canvas` with these words and this seed."""
-        return request(
+        return build_request(
             canvas,
             self.description,
             seed=self.seed,

@@ -8,10 +8,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from photio_prep.imaging.headers.exif import clean
-from photio_prep.intake.names import portable, variant_output
+from photio_prep.imaging.headers.exif import clean_exif
+from photio_prep.intake.names import portable_name, variant_output
 from photio_prep.orders import record_checks
-from photio_prep.orders.records import read as read_facts
+from photio_prep.orders.records import read_record as read_facts
 from photio_prep.quality import Judgement
 from photio_prep.system import seeds
 from photio_prep.types import UNCREDITED, Credit
@@ -52,7 +52,7 @@ class Origin:
     @property
     def place(self) -> str:
         """The output name of its final: `output`, or the photo's name if that is empty (library)."""
-        return self.output or portable(Path(self.source).stem)
+        return self.output or portable_name(Path(self.source).stem)
 
     @property
     def base(self) -> str:
@@ -102,7 +102,7 @@ def read_origin(path: Path, record: dict[str, Any], plan: Mapping[str, Any] | No
         record["format"],
         record["output"],
         record["options"],
-        credit=Credit(**{name: clean(str(credit.get(name, ""))) for name in Credit._fields}),
+        credit=Credit(**{name: clean_exif(str(credit.get(name, ""))) for name in Credit._fields}),
         path=record.get("path", ""),
         variant=_read_variant(path, record, plan),
         frame=_read_frame(record),
@@ -125,5 +125,5 @@ def _read_variant(path: Path, record: dict[str, Any], plan: Mapping[str, Any] | 
     if (match := re.fullmatch(r"(.+)-seeds/([0-9]{1,2})", record["output"])) is None:
         return None
     plan = read_facts(path.parent / "order.json") if plan is None else plan
-    number, base = int(match[2]), seeds.drawn(plan["canvas"]["sha256"])
-    return Variant(number, match[1]) if plan["seed"] == seeds.derived(base, number) else None
+    number, base = int(match[2]), seeds.seed_from_canvas(plan["canvas"]["sha256"])
+    return Variant(number, match[1]) if plan["seed"] == seeds.derive_seed(base, number) else None

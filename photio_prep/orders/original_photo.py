@@ -6,10 +6,10 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
-from photio_prep.cutout.framing import cropped
+from photio_prep.cutout.framing import crop_photo
 from photio_prep.errors import PhotoRefused
 from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits
-from photio_prep.imaging.encode import quick_png
+from photio_prep.imaging.encode import encode_png_fast
 from photio_prep.intake.load import Source, load
 from photio_prep.orders.store import Order
 from photio_prep.system import files
@@ -18,7 +18,7 @@ from photio_prep.types import Photo
 _HELP = "Name it, or its folder, with --originals; or use --product generated"
 
 
-def found(
+def find_original(
     order: Order, source: Source | Photo | None = None, *, photos: Path | None = None, limits: Limits = DEFAULT_LIMITS
 ) -> Photo:
     """The photo that `order` was made from, identified by the SHA-256 of its bytes.
@@ -30,7 +30,7 @@ def found(
         PhotoRefused: It is missing or changed.
     """
     photo = _find_uncropped(order, source, photos, limits)
-    return cropped(photo, order.placement.crop) if order.placement.crop else photo
+    return crop_photo(photo, order.placement.crop) if order.placement.crop else photo
 
 
 def _find_uncropped(order: Order, source: Source | Photo | None, photos: Path | None, limits: Limits) -> Photo:
@@ -74,19 +74,19 @@ def _literal(name: str) -> str:
     return re.sub(r"([*?\[])", r"[\1]", name) or "-"
 
 
-def keep(order: Order, photo: Photo | bytes, *, limits: Limits = DEFAULT_LIMITS) -> None:
+def store_original(order: Order, photo: Photo | bytes, *, limits: Limits = DEFAULT_LIMITS) -> None:
     """Store the photo's pixels, without metadata, in the order's folder: its source cannot be read again."""
     if order.folder is not None:
         photo = photo if isinstance(photo, Photo) else load(photo, limits=limits, frame=order.origin.frame)
-        data = quick_png(photo.image)
-        files.create_same(order.folder / f"{_prefix(order)}{sha256(data).hexdigest()[:16]}.png", data)
+        data = encode_png_fast(photo.image)
+        files.write_once(order.folder / f"{_prefix(order)}{sha256(data).hexdigest()[:16]}.png", data)
 
 
 def _read_stored(order: Order, limits: Limits) -> bytes | None:
     """The PNG of the photo in the order's folder; None if there is none, or it has changed."""
     for path in sorted(order.folder.glob(f"{_prefix(order)}*")) if order.folder else ():
         with suppress(OSError):
-            data = files.read_own(path, limits.file_bytes)
+            data = files.read_nofollow(path, limits.file_bytes)
             if path.stem.endswith(sha256(data).hexdigest()[:16]):
                 return data
     return None

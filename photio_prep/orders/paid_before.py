@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from photio_prep.errors import PhotoRefused
 from photio_prep.orders import state
-from photio_prep.orders.index import Entry, OrderIndex
+from photio_prep.orders.index import IndexEntry, OrderIndex
 from photio_prep.orders.origin import file_path
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
@@ -20,7 +20,7 @@ _PAID = state.ANSWERED | {State.UNKNOWN, State.PAID_UNUSABLE, State.CLAIMED}
 def raise_if_paid(order: Order, known: OrderIndex) -> None:
     """Raise PhotoRefused if the same request was billed, or perhaps billed, as another order."""
     for entry in known.with_wish(order):
-        if _is_same_request(entry, order) and state.state(entry.folder) in _PAID:
+        if _is_same_request(entry, order) and state.read_state(entry.folder) in _PAID:
             raise PhotoRefused(
                 "the same photo with the same words was already paid for, as other bytes (of an older version), in"
                 f" {entry.folder}",
@@ -28,7 +28,7 @@ def raise_if_paid(order: Order, known: OrderIndex) -> None:
             )
 
 
-def _is_same_request(entry: Entry, order: Order) -> bool:
+def _is_same_request(entry: IndexEntry, order: Order) -> bool:
     plan, request = entry.plan, order.request
     words = (plan.get("description"), plan.get("negative_prompt"), plan.get("endpoint"), plan.get("image_url"))
     if words != (request.description, request.negative_prompt, order.endpoint, request.image_url):
@@ -38,19 +38,19 @@ def _is_same_request(entry: Entry, order: Order) -> bool:
     return drawn or plan.get("seed") == request.seed
 
 
-def is_drawn(entry: Entry) -> bool:
+def is_drawn(entry: IndexEntry) -> bool:
     """Whether this tool chose the seed: the default one, or derived from that for a further variant."""
     number, plan = entry.origin.number, entry.plan
     return bool(plan.get("seed_drawn")) or (
-        number > 1 and plan.get("seed") == seeds.derived(seeds.drawn(plan["canvas"]["sha256"]), number)
+        number > 1 and plan.get("seed") == seeds.derive_seed(seeds.seed_from_canvas(plan["canvas"]["sha256"]), number)
     )
 
 
-def is_changed(order: Order, known: OrderIndex) -> bool:
+def is_changed_photo(order: Order, known: OrderIndex) -> bool:
     """Whether the photo of `order` was paid for, but not with its present bytes."""
-    if order.folder is None or order.origin.source == "-" or state.state(order.folder) in _PAID:
+    if order.folder is None or order.origin.source == "-" or state.read_state(order.folder) in _PAID:
         return False
-    paid = [entry.origin for entry in known.of_photo(order) if state.state(entry.folder) in _PAID]
+    paid = [entry.origin for entry in known.of_photo(order) if state.read_state(entry.folder) in _PAID]
     return bool(paid) and all(origin.digest != order.origin.digest for origin in paid)
 
 
@@ -59,7 +59,7 @@ def count_answered(requests: Iterable[tuple[str, str]], endpoint: str, known: Or
     return sum(
         any(
             (entry.plan.get("description"), entry.plan.get("endpoint")) == (description, endpoint)
-            and state.state(entry.folder) in state.ANSWERED
+            and state.read_state(entry.folder) in state.ANSWERED
             for entry in known.with_source(source) or known.with_path(file_path(source) or source)
         )
         for source, description in requests

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from photio_prep import settings
-from photio_prep.api.wire import LONGEST_ANSWER, answer
+from photio_prep.api.wire import LONGEST_ANSWER, parse_answer
 from photio_prep.errors import (
     ApiUnavailable,
     BudgetReached,
@@ -27,13 +27,13 @@ from photio_prep.errors import (
     UsageError,
 )
 from photio_prep.orders import claims, state
-from photio_prep.orders.answer_file import RAW, AnswerFile, is_usable, restore
+from photio_prep.orders.answer_file import RAW, AnswerFile, is_usable, restore_rescued
 from photio_prep.orders.claims import Claim
 from photio_prep.orders.preflight import Preflight
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.system import files
-from photio_prep.system.parallel import alone
+from photio_prep.system.parallel import path_lock
 from photio_prep.types import Result, Sender
 
 # Nothing was billed, so the order may be sent again: automatically, or after the user has removed the cause.
@@ -62,11 +62,11 @@ def pay(order: Order, sender: Sender, preflight: Preflight | None = None) -> Res
             f"an order for {order.endpoint}, not for {sender.endpoint}", "Prepare it for that", subject=str(folder)
         )
     # Two photos of one run may share an order: the second waits for the answer to the first.
-    with alone(folder):
-        files.sweep(folder)
-        result = kept_result(order)
+    with path_lock(folder):
+        files.remove_stale(folder)
+        result = load_answer(order)
         if result is None:
-            refuse_if_taken(folder)
+            raise_if_claimed(folder)
             preflight.check(order)
             if not (folder / "order.json").exists():
                 raise StorageFailed("its folder has gone, so nothing is sent", "Prepare it again", subject=str(folder))
@@ -75,8 +75,8 @@ def pay(order: Order, sender: Sender, preflight: Preflight | None = None) -> Res
             if (claim := claims.claim(folder / claims.NAME)) is not None:
                 return _send(order, folder, sender, claim)
             # Another process claimed it first: it is still paying, or has an answer.
-            refuse_if_taken(folder)
-            result = kept_result(order)
+            raise_if_claimed(folder)
+            result = load_answer(order)
         if result is None:
             raise OrderInUse("another process is paying for it", "Run again when it has ended", subject=str(folder))
         return result
@@ -86,7 +86,7 @@ def _send(order: Order, folder: Path, sender: Sender, claim: Claim) -> Result:
     try:
         sink = AnswerFile(folder)
     except StorageFailed:
-        release(folder, claim)
+        release_claim(folder, claim)
         raise
     try:
         if (folder / "outcome.json").exists():  # of an earlier refusal
@@ -98,7 +98,7 @@ def _send(order: Order, folder: Path, sender: Sender, claim: Claim) -> Result:
             if isinstance(error, Rejected):
                 _note(folder, claim, State.REJECTED, str(error))
         finally:
-            release(folder, claim)
+            release_claim(folder, claim)
         raise error.about(str(folder)) from None
     except OutcomeUnknown as error:
         sink.close()
@@ -117,14 +117,14 @@ def _send(order: Order, folder: Path, sender: Sender, claim: Claim) -> Result:
     if not sink.safe:  # a sender of the user's own that ignores its sink
         sink.write(result.raw)
         sink.commit()
-    restore(folder)
+    restore_rescued(folder)
     _remove_unknown(folder)
     return result
 
 
 def _note(folder: Path, claim: Claim, ended: State, why: str) -> None:
     """Record how a call failed, in the order's folder, or in its attempt folder once the user has resolved it."""
-    if (home := claims.home(folder, claim)) is not None:
+    if (home := claims.claim_root(folder, claim)) is not None:
         state.write_outcome(home, ended, why)
 
 
@@ -135,7 +135,7 @@ def _remove_unknown(folder: Path) -> None:
         files.remove(folder / "outcome.json")
 
 
-def kept_result(order: Order) -> Result | None:
+def load_answer(order: Order) -> Result | None:
     """The result in the folder's stored answer, without any call; None if there is no answer.
 
     Raises:
@@ -144,7 +144,7 @@ def kept_result(order: Order) -> Result | None:
     folder = order.folder
     if folder is None:
         return None
-    restore(folder)
+    restore_rescued(folder)
     if not (folder / RAW).exists():
         return None
     outcome = state.read_outcome(folder)
@@ -153,19 +153,19 @@ def kept_result(order: Order) -> Result | None:
     if not unusable and not (outcome is not None and is_usable(folder / RAW, folder)):
         _raise_outcome(folder, outcome)
     try:
-        raw = files.read_own(folder / RAW, LONGEST_ANSWER)
+        raw = files.read_nofollow(folder / RAW, LONGEST_ANSWER)
     except OSError as error:
         raise StorageFailed(
             f"the stored answer cannot be read ({error.strerror})", "Check the disk", subject=str(folder)
         ) from error
     try:
-        result = Result(raw, answer(raw, order.request.size), order.placement)
+        result = Result(raw, parse_answer(raw, order.request.size), order.placement)
     except PaidUnusable as error:
         if not unusable:
             state.write_outcome(folder, State.PAID_UNUSABLE, str(error))
         raise error.about(str(folder)) from None
     except OutcomeUnknown as error:
-        raise note_unknown(folder, error) from None
+        raise record_unknown(folder, error) from None
     except KeyRefused:
         _drop_refusal(folder)
         return None
@@ -175,17 +175,17 @@ def kept_result(order: Order) -> Result | None:
     return result
 
 
-def answered(order: Order) -> Result:
+def require_answer(order: Order) -> Result:
     """The result in the stored answer.
 
     Raises:
         UsageError: There is none yet.
         OrderInUse, OutcomeUnknown, PaidUnusable: The stored answer is unusable, or its absence has this reason.
     """
-    result = kept_result(order)
+    result = load_answer(order)
     if result is None:
         if order.folder is not None:
-            refuse_if_taken(order.folder)  # unknown, lost, or being paid for: raises with that reason
+            raise_if_claimed(order.folder)  # unknown, lost, or being paid for: raises with that reason
         subject = str(order.folder or order.origin.source)
         raise UsageError("it has no answer yet", "Run `photio-prep generate` on it first", subject=subject)
     return result
@@ -193,10 +193,10 @@ def answered(order: Order) -> Result:
 
 def _drop_refusal(folder: Path) -> None:
     """Plan the order again: its stored answer is a refusal, not billed, whose process was killed before reading it."""
-    claim = claims.read(folder / claims.NAME)
-    if claim is not None and claims.holder(claim) in ("alive", "elsewhere"):
+    claim = claims.read_claim(folder / claims.NAME)
+    if claim is not None and claims.claim_owner(claim) in ("alive", "elsewhere"):
         return  # its process is reading it right now
-    with files.storage(folder):
+    with files.storage_errors(folder):
         try:
             (folder / "answer.raw").replace(folder / "answer.part")
         except FileNotFoundError:
@@ -204,41 +204,41 @@ def _drop_refusal(folder: Path) -> None:
     files.remove(folder / claims.NAME)
 
 
-def release(folder: Path, claim: Claim | None = None) -> None:
+def release_claim(folder: Path, claim: Claim | None = None) -> None:
     """Remove the claim, after the answer of a refusal: nothing was billed.
 
     A claim that the user has resolved meanwhile stays in its attempt folder, recorded as not billed.
     """
-    home = folder if claim is None else claims.home(folder, claim)
+    home = folder if claim is None else claims.claim_root(folder, claim)
     if home is None:
         return
     if home != folder:
         state.write_outcome(home, State.REJECTED, "not billed")
         return
-    with files.storage(folder):
+    with files.storage_errors(folder):
         for name in (RAW, claims.NAME):
             (folder / name).unlink(missing_ok=True)
         files.sync_folder(folder)
 
 
-def refuse_if_taken(folder: Path) -> None:
+def raise_if_claimed(folder: Path) -> None:
     """Raise if the order must not be sent: claimed without an answer, unknown, lost, or paid and unusable.
 
     Raises:
         OrderInUse, OutcomeUnknown, PaidUnusable, PhotoRefused: By the state of the folder.
     """
-    refuse_if_ended(folder)
-    claim = claims.read(folder / claims.NAME)
+    raise_if_closed(folder)
+    claim = claims.read_claim(folder / claims.NAME)
     if claim is None:
         return
-    holder = claims.holder(claim)
+    holder = claims.claim_owner(claim)
     if (folder / RAW).exists():
         return  # tested after its holder: a process that is dead now may have answered since the last test
     if holder == "dead":
         why = (
             f"the process that paid for it (pid {claim.pid}, since {claim.time or '?'}) died before an answer was kept"
         )
-        raise note_unknown(folder, OutcomeUnknown(why))
+        raise record_unknown(folder, OutcomeUnknown(why))
     if holder == "alive":
         message = f"process {claim.pid} has been paying for it since {claim.time}"
         raise OrderInUse(message, "Run again when it has ended", subject=str(folder))
@@ -252,7 +252,7 @@ def refuse_if_taken(folder: Path) -> None:
     )
 
 
-def refuse_if_ended(folder: Path) -> None:
+def raise_if_closed(folder: Path) -> None:
     """Raise if an earlier call has a final outcome that is a failure.
 
     Raises:
@@ -273,7 +273,7 @@ def _raise_outcome(folder: Path, outcome: dict[str, Any] | None) -> None:
     raise kind(outcome["why"], fix, subject=str(folder))
 
 
-def note_unknown(folder: Path, error: OutcomeUnknown) -> OutcomeUnknown:
+def record_unknown(folder: Path, error: OutcomeUnknown) -> OutcomeUnknown:
     """Record that the outcome is unknown; the error to raise, with the user's next steps."""
     state.write_outcome(folder, State.UNKNOWN, error.found)
     return OutcomeUnknown(error.found, _next_steps(folder), subject=str(folder))
@@ -281,7 +281,7 @@ def note_unknown(folder: Path, error: OutcomeUnknown) -> OutcomeUnknown:
 
 def _next_steps(folder: Path) -> str:
     """Explain an unknown outcome: its possible cost, and the user's three options."""
-    claim = claims.read(folder / claims.NAME)
+    claim = claims.read_claim(folder / claims.NAME)
     when = f" of {claim.time}" if claim and claim.time else ""
     retry, lost = _resolve_commands(folder)
     return (

@@ -7,7 +7,7 @@ a `Preflight` and runs it again under the order's lock.
 from dataclasses import dataclass
 
 from photio_prep.errors import GateStopped, UsageError
-from photio_prep.intake.url_guard import shown
+from photio_prep.intake.url_guard import redact_url
 from photio_prep.orders import index, paid_before, state
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
@@ -39,10 +39,10 @@ class Preflight:
             fix = 'Give one, for instance -d "on a marble table, soft morning light"'
             raise UsageError("it has no scene description, so nothing is sent", fix, subject=order.origin.source)
         if order.folder is not None:
-            if state.state(order.folder) not in SENDABLE:
+            if state.read_state(order.folder) not in SENDABLE:
                 return
             if not self.pay_again:
-                paid_before.raise_if_paid(order, index.of(order.folder.parent))
+                paid_before.raise_if_paid(order, index.index_of(order.folder.parent))
         enforce_gate(order, self.level)
 
 
@@ -66,5 +66,7 @@ def enforce_gate(order: Order, level: Level) -> None:
 def image_url_note(image_url: str | None) -> str:
     """What the user must know of an order that sends an address in place of its canvas; "" for any other."""
     return (
-        "" if image_url is None else f"what is sent and paid for is the picture at {shown(image_url)}, not canvas.png"
+        ""
+        if image_url is None
+        else f"what is sent and paid for is the picture at {redact_url(image_url)}, not canvas.png"
     )

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageChops
 
 from photio_prep.imaging.limits import DEFAULT_LIMITS
-from photio_prep.imaging.tiles import widened
+from photio_prep.imaging.tiles import dilate
 from photio_prep.system import files
 
 PHOTO, MASK, OVERLAY = "photo.jpg", "mask.png", "overlay.png"
@@ -19,22 +19,22 @@ _SQUARE = 12
 _LINE = (255, 0, 170)
 
 
-def overlay(view: Image.Image, cutout: Image.Image) -> Image.Image:
+def draw_overlay(view: Image.Image, cutout: Image.Image) -> Image.Image:
     """The photo (RGB) with the outline of the cutout (RGBA), beside the cutout on a checkerboard."""
     shrink = min(1.0, _SIDE / max(view.size))
     size = (max(round(view.width * shrink), 1), max(round(view.height * shrink), 1))
     photo, cut = view.resize(size, Image.Resampling.BOX), cutout.resize(size, Image.Resampling.BOX)
     solid = np.asarray(cut.getchannel("A")) >= 128
     # One pixel outside the product and one inside: visible on light and dark, and the edge stays visible.
-    photo.paste(_LINE, mask=Image.fromarray(widened(solid, 2) & widened(~solid, 1)))
+    photo.paste(_LINE, mask=Image.fromarray(dilate(solid, 2) & dilate(~solid, 1)))
     both = Image.new("RGB", (2 * size[0], size[1]))
     both.paste(photo, (0, 0))
-    both.paste(board(size), (size[0], 0))
+    both.paste(checkerboard(size), (size[0], 0))
     both.paste(cut, (size[0], 0), cut)
     return both
 
 
-def drift(canvas: Image.Image, answer: Image.Image) -> Image.Image:
+def draw_drift(canvas: Image.Image, answer: Image.Image) -> Image.Image:
     """The canvas on grey, the answer with the canvas's outline, and their difference, side by side.
 
     The difference is black for 0 levels and white from 48 levels on.
@@ -47,44 +47,44 @@ def drift(canvas: Image.Image, answer: Image.Image) -> Image.Image:
     grey = Image.new("RGB", size, (128, 128, 128))
     grey.paste(sent, (0, 0), sent)
     alpha = np.asarray(sent.getchannel("A"))
-    solid, around = alpha >= 128, widened(alpha >= 12, 4)
+    solid, around = alpha >= 128, dilate(alpha >= 12, 4)
     apart = ImageChops.difference(grey, received).point([min(255, level * 255 // 48) for level in range(256)] * 3)
     sheet.paste(apart, (2 * size[0], 0), sent.getchannel("A"))
-    received.paste(_LINE, mask=Image.fromarray(around & widened(~around, 1)))
+    received.paste(_LINE, mask=Image.fromarray(around & dilate(~around, 1)))
     sheet.paste(received, (size[0], 0))
-    sheet.paste(_LINE, (2 * size[0], 0), Image.fromarray(solid & widened(~solid, 1)))
+    sheet.paste(_LINE, (2 * size[0], 0), Image.fromarray(solid & dilate(~solid, 1)))
     return sheet
 
 
-def board(size: tuple[int, int]) -> Image.Image:
+def checkerboard(size: tuple[int, int]) -> Image.Image:
     """A checkerboard (RGB) of two greys."""
     rows, columns = np.ogrid[: size[1], : size[0]]
     light = (rows // _SQUARE + columns // _SQUARE) % 2
     return Image.fromarray(np.where(light, 235, 190).astype(np.uint8)).convert("RGB")
 
 
-def write(folder: Path, view: Image.Image, cutout: Image.Image) -> None:
+def write_previews(folder: Path, view: Image.Image, cutout: Image.Image) -> None:
     """Write photo.jpg (`view`, at the cutout's size), mask.png and overlay.png, unless they exist."""
     pictures: dict[str, Callable[[], bytes]] = {
         PHOTO: lambda: _jpeg(view),
-        MASK: lambda: png(cutout.getchannel("A")),
-        OVERLAY: lambda: png(overlay(view, cutout)),
+        MASK: lambda: encode_preview(cutout.getchannel("A")),
+        OVERLAY: lambda: encode_preview(draw_overlay(view, cutout)),
     }
     for name, encode in pictures.items():
         path = folder / name
         # Not synced, since they can be made again: after a power cut they may be empty.
         if not (path.exists() and path.stat().st_size):
-            files.write_whole(path, encode(), durable=False)
+            files.write_atomic(path, encode(), durable=False)
 
 
-def carry(old: Path, new: Path) -> None:
+def copy_previews(old: Path, new: Path) -> None:
     """Copy the previews and the stored photo of an order to the order that continues it."""
     for name in (PHOTO, MASK, OVERLAY):
         if not os.path.lexists(new / name) and (data := files.own_bytes(old / name, files.PICTURE)) is not None:
-            files.write_whole(new / name, data, durable=False)
+            files.write_atomic(new / name, data, durable=False)
     for path in old.glob("source-*.png"):  # the only copy
         if (data := files.own_bytes(path, DEFAULT_LIMITS.file_bytes)) is not None:
-            files.create_same(new / path.name, data)
+            files.write_once(new / path.name, data)
 
 
 def _jpeg(picture: Image.Image) -> bytes:
@@ -97,7 +97,7 @@ def _jpeg(picture: Image.Image) -> bytes:
     return holder.getvalue()
 
 
-def png(picture: Image.Image) -> bytes:
+def encode_preview(picture: Image.Image) -> bytes:
     """Encode a preview as PNG, fast: in tens of milliseconds."""
     holder = io.BytesIO()
     picture.save(holder, "PNG", compress_level=1)

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from photio_prep.api.request import doubts
+from photio_prep.api.request import description_warnings
 from photio_prep.cutout.models.registry import Model, get_model
 from photio_prep.errors import ModelUnavailable, PhotioError
-from photio_prep.intake.load import Source, read
+from photio_prep.intake.load import Source, read_bytes
 from photio_prep.orders import previews
 from photio_prep.orders import store as ledger
 from photio_prep.orders.options import OrderPlace, PrepareOptions
@@ -53,7 +53,7 @@ def find_entry(
     fingerprint = _fingerprint(options, mask)
     if fingerprint is None:
         return None
-    data = read(source, options.limits, place.name)
+    data = read_bytes(source, options.limits, place.name)
     digest = sha256(data).hexdigest()
     # The suffix counts: a file named .jpg that is none gets a warning.
     key = f"{digest} {Path(place.name).suffix.lower()} {fingerprint}"
@@ -71,15 +71,18 @@ def reuse_prepared(entry: CacheEntry, options: PrepareOptions, place: OrderPlace
     if old is None or old.folder is None:
         return None
     request = options.request(old.canvas)
-    outdated = doubts(old.request.description)
-    warnings = (*(text for text in old.origin.warnings if text not in outdated), *doubts(request.description))
+    outdated = description_warnings(old.request.description)
+    warnings = (
+        *(text for text in old.origin.warnings if text not in outdated),
+        *description_warnings(request.description),
+    )
     origin = replace(old.origin, source=place.name, path=file_path(place.name), warnings=warnings, record="")
     origin = replace(origin, **placed_as(place.output, variants=place.variants))
-    cutout = ledger.cutout(old.folder)
+    cutout = ledger.load_cutout(old.folder)
     order = replace(old, request=request, endpoint=place.endpoint, origin=origin, cutout=cutout, folder=None)
-    order = ledger.write(order, entry.note.parent.parent)
+    order = ledger.write_order(order, entry.note.parent.parent)
     if order.folder is not None and order.folder != old.folder:
-        previews.carry(old.folder, order.folder)
+        previews.copy_previews(old.folder, order.folder)
     return order
 
 
@@ -91,7 +94,7 @@ def remember(entry: CacheEntry, order: Order) -> Order:
     """
     if order.folder is not None:
         text = f"{order.folder.name} {order.origin.id}\n"
-        files.write_whole(entry.note, text.encode("ascii"), durable=False)
+        files.write_atomic(entry.note, text.encode("ascii"), durable=False)
     return order
 
 
@@ -109,11 +112,11 @@ def _fingerprint(options: PrepareOptions, mask: Image.Image | None) -> str | Non
 
 def _lookup(entry: CacheEntry) -> Order | None:
     with suppress(OSError, ValueError, PhotioError):
-        name, photo = files.read_own(entry.note, files.FACTS).decode("ascii").split()
+        name, photo = files.read_nofollow(entry.note, files.FACTS).decode("ascii").split()
         folder = entry.note.parent.parent / Path(name).name
-        for origin in ledger.origins(folder):
+        for origin in ledger.photos_of(folder):
             if (origin.id, origin.digest) == (photo, entry.digest):
-                return ledger.read(folder, origin=origin)
+                return ledger.load_order(folder, origin=origin)
     return None
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from photio_prep.errors import PhotoRefused
 from photio_prep.geometry import Box, Placement, Size
-from photio_prep.imaging.headers import read
+from photio_prep.imaging.headers import parse_header
 from photio_prep.imaging.limits import RANGES, Limits, check_extent
 
 # A canvas, or a picture of its scale: four megapixels are two to three times the largest size that the API offers.
@@ -44,7 +44,7 @@ def check_plan(plan: Mapping[str, Any]) -> None:
             raise TypeError(f"its {name} has a wrong type")
 
 
-def placement(record: Mapping[str, Any]) -> Placement:
+def read_placement(record: Mapping[str, Any]) -> Placement:
     """The placement in a photo's record.
 
     Raises:
@@ -70,7 +70,7 @@ def placement(record: Mapping[str, Any]) -> Placement:
 def check_canvas(png: bytes, size: Size) -> None:
     """Raise ValueError unless `png` is a complete PNG of `size`, by its structure, within the limits of a canvas."""
     try:
-        name, header = read(png, CANVAS)
+        name, header = parse_header(png, CANVAS)
     except PhotoRefused as error:
         raise ValueError(error.found) from None
     if name != "PNG" or tuple(header.size) != tuple(size):

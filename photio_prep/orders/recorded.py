@@ -10,9 +10,9 @@ from pathlib import Path
 from photio_prep.errors import PhotioError
 from photio_prep.imaging.encode import SUFFIXES, final_format
 from photio_prep.imaging.limits import DEFAULT_LIMITS
-from photio_prep.intake.names import Names, Photo, fold, variant_output, variants_folder
+from photio_prep.intake.names import NamedPhoto, Names, collision_key, variant_output, variants_folder
 from photio_prep.orders import index, state
-from photio_prep.orders.index import Entry, OrderIndex
+from photio_prep.orders.index import IndexEntry, OrderIndex
 from photio_prep.orders.origin import Origin
 from photio_prep.system.files import read_input
 
@@ -28,7 +28,7 @@ class RecordedNames(Names):
 
     def __init__(self, out: Path, format_: str | None = None, variants: int = 1) -> None:
         super().__init__(format_, variants)
-        self._orders: OrderIndex = index.of(out / "orders")
+        self._orders: OrderIndex = index.index_of(out / "orders")
         self._digests: dict[str, str] = {}
 
     def begin(self) -> None:
@@ -36,13 +36,13 @@ class RecordedNames(Names):
         super().begin()
         self._orders.refresh()
 
-    def _recorded(self, photo: Photo, output: str) -> list[str]:
+    def _recorded(self, photo: NamedPhoto, output: str) -> list[str]:
         entries = self._orders.with_digits(output)
         # Its own path first: a copy of the same bytes elsewhere may have another name.
         entries.sort(key=lambda entry: (entry.origin.path != photo.path, len(entry.origin.base)))
         return list(dict.fromkeys(entry.origin.base for entry in entries if self._is_of(photo, entry)))
 
-    def _is_free(self, base: str, photo: Photo) -> bool:
+    def _is_free(self, base: str, photo: NamedPhoto) -> bool:
         places = self._places(base, photo)
         return super()._is_free(base, photo) and not any(
             places & self._files_of(entry)
@@ -51,11 +51,11 @@ class RecordedNames(Names):
             if not self._is_of(photo, entry)
         )
 
-    def _files_of(self, entry: Entry) -> set[str]:
+    def _files_of(self, entry: IndexEntry) -> set[str]:
         """The folded names of the files that a recorded photo has or will have."""
         origin = entry.origin
         try:
-            mark = state.finished(entry.folder, origin) or {}
+            mark = state.final_record(entry.folder, origin) or {}
         except PhotioError:
             mark = {}
         suffixes = {
@@ -63,10 +63,10 @@ class RecordedNames(Names):
             Path(str(mark.get("path"))).suffix,
             *(mark.get("formats") or ()),
         }
-        folder = {fold(variants_folder(origin.base))} if origin.variant else set()
-        return {fold(f"{origin.place}{suffix}") for suffix in suffixes} | folder
+        folder = {collision_key(variants_folder(origin.base))} if origin.variant else set()
+        return {collision_key(f"{origin.place}{suffix}") for suffix in suffixes} | folder
 
-    def _is_of(self, photo: Photo, entry: Entry) -> bool:
+    def _is_of(self, photo: NamedPhoto, entry: IndexEntry) -> bool:
         """Whether a record is of this photo: the same path, or the same bytes if the recorded path is gone or empty."""
         origin = entry.origin
         if not photo.path:
@@ -77,7 +77,7 @@ class RecordedNames(Names):
             return False
         return origin.digest == self._sha256(photo) or (not origin.path and _leads_to(origin, photo.path))
 
-    def _sha256(self, photo: Photo) -> str:
+    def _sha256(self, photo: NamedPhoto) -> str:
         """SHA-256 of the photo's bytes, "" if they cannot be read. Only computed for names that collide."""
         if photo.path not in self._digests:
             try:

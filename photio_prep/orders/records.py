@@ -11,16 +11,16 @@ from photio_prep.system import files
 AGAIN = "Move the folder away and prepare the photo again; keep it if it holds an answer.raw"
 
 
-def read_if_there(path: Path) -> dict[str, Any] | None:
+def find_record(path: Path) -> dict[str, Any] | None:
     """The record at `path`, or None."""
     # No test for existence first: another process may remove the file in between.
     try:
-        return read(path)
+        return read_record(path)
     except UsageError:
         return None
 
 
-def read(path: Path) -> dict[str, Any]:
+def read_record(path: Path) -> dict[str, Any]:
     """The record at `path`.
 
     Raises:
@@ -28,7 +28,7 @@ def read(path: Path) -> dict[str, Any]:
         StorageFailed: It cannot be read, or is not a JSON object.
     """
     try:
-        record = json.loads(files.read_own(path, files.FACTS))
+        record = json.loads(files.read_nofollow(path, files.FACTS))
     except FileNotFoundError:
         raise UsageError(
             "this is not an order folder (no order.json)", "Name a folder below orders/", subject=str(path.parent)
@@ -40,16 +40,16 @@ def read(path: Path) -> dict[str, Any]:
     return record
 
 
-def written(record: dict[str, Any]) -> bytes:
+def encode_record(record: dict[str, Any]) -> bytes:
     """Encode a record as JSON."""
     return json.dumps(record, indent=1, ensure_ascii=True).encode() + b"\n"
 
 
-def exact_now() -> str:
+def precise_timestamp() -> str:
     """The time in UTC, to the microsecond, for comparison with the times of calls."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
-def now() -> str:
+def timestamp() -> str:
     """The time in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")

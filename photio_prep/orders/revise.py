@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from photio_prep.api.request import request
+from photio_prep.api.request import build_request
 from photio_prep.orders import selection
 from photio_prep.orders.store import Order
 
@@ -20,7 +20,7 @@ class Wording:
 SAME_WORDS = Wording()
 
 
-def reworded(order: Order, wording: Wording = SAME_WORDS, *, endpoint: str | None = None) -> Order:
+def reword(order: Order, wording: Wording = SAME_WORDS, *, endpoint: str | None = None) -> Order:
     """The same canvas with other words or another endpoint: an order in memory, with another key.
 
     Raises:
@@ -28,7 +28,7 @@ def reworded(order: Order, wording: Wording = SAME_WORDS, *, endpoint: str | Non
     """
     old = order.request
     same_negative = wording.negative_prompt is None and wording.append_negative is None
-    new_request = request(
+    new_request = build_request(
         old.canvas,
         old.description if wording.description is None else wording.description,
         seed=old.seed if wording.seed is None else wording.seed,
@@ -57,5 +57,5 @@ def revise(
         UsageError: The seed or a prompt is invalid.
         StorageFailed: The new folder cannot be written.
     """
-    new = reworded(order, Wording(description, negative_prompt, append_negative, seed), endpoint=endpoint)
-    return new if new is order or order.folder is None else selection.succeed(order, new)
+    new = reword(order, Wording(description, negative_prompt, append_negative, seed), endpoint=endpoint)
+    return new if new is order or order.folder is None else selection.continue_as(order, new)

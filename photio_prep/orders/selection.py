@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from photio_prep.errors import PhotioError, UsageError
-from photio_prep.intake.names import fold
+from photio_prep.intake.names import collision_key
 from photio_prep.orders import claims, index, previews, records
 from photio_prep.orders import state as states
 from photio_prep.orders.origin import Origin
 from photio_prep.orders.state import State
-from photio_prep.orders.store import SANDBOX, Order, below, cutout, origins, read, write
+from photio_prep.orders.store import SANDBOX, Order, find_orders, load_cutout, load_order, photos_of, write_order
 from photio_prep.system import files
 
 
-def payable(
+def select_payable(
     place: Path, endpoint: str, *, described: bool, reworded: bool, left_out: Callable[[Path], None] = lambda _: None
 ) -> list[Path]:
     """The orders to pay for: `place` itself if it is an order's folder, else those selected in an output folder.
@@ -63,11 +63,11 @@ def _find_replaced(plans: dict[Path, dict[str, Any]], *, described: bool) -> lis
     requests: dict[Path, list[tuple[Any, ...]]] = {}
     for folder, plan in plans.items():
         with contextlib.suppress(PhotioError, KeyError):  # a damaged order: commands that read it report it
-            if states.state(folder) not in (State.PLANNED, State.REJECTED):
+            if states.read_state(folder) not in (State.PLANNED, State.REJECTED):
                 continue
             words = ("" if described else plan["description"]), plan["negative_prompt"], plan["endpoint"]
             seed = None if plan["seed_drawn"] else plan["seed"]
-            for origin in origins(folder):
+            for origin in photos_of(folder):
                 request = (origin.source, origin.output, *words, seed)
                 requests.setdefault(folder, []).append(request)
                 # Every `prepare` rewrites a mark, also if the order exists.
@@ -96,7 +96,7 @@ def _is_selected(folder: Path, plan: dict[str, Any], endpoint: str) -> bool:
     return bool(plan["description"]) or not _read_successors(folder).get(_kind(endpoint))
 
 
-def finishable(place: Path, damaged: Callable[[PhotioError], None]) -> list[tuple[Path, Origin]]:
+def select_finishable(place: Path, damaged: Callable[[PhotioError], None]) -> list[tuple[Path, Origin]]:
     """Each photo of an output folder (or of one order), with the order whose answer makes its final.
 
     A paid answer precedes one of the sandbox, and the latest choice or call precedes an earlier one. A photo without an
@@ -104,19 +104,19 @@ def finishable(place: Path, damaged: Callable[[PhotioError], None]) -> list[tupl
     """
     folders = _require_orders(place)
     if folders == [place]:
-        folder = followed(place)
-        return [(folder, origin) for origin in origins(folder)]
+        folder = resolve_successor(place)
+        return [(folder, origin) for origin in photos_of(folder)]
     for root in {folder.parent for folder in folders}:
-        index.of(root).refresh()
+        index.index_of(root).refresh()
     best: dict[str, list[tuple[tuple[int, float], Path, Origin]]] = {}
     for folder in folders:
         try:
-            ranked = [(_progress_rank(folder, origin), origin) for origin in origins(folder)]
+            ranked = [(_progress_rank(folder, origin), origin) for origin in photos_of(folder)]
         except PhotioError as error:
             damaged(error.about(str(folder)))
             continue
         for rank, origin in ranked:
-            rivals = best.setdefault(fold(origin.place), [])
+            rivals = best.setdefault(collision_key(origin.place), [])
             same = next((at for at, rival in enumerate(rivals) if index.is_same_photo(rival[2], origin)), None)
             if same is None:
                 rivals.append((rank, folder, origin))
@@ -126,15 +126,15 @@ def finishable(place: Path, damaged: Callable[[PhotioError], None]) -> list[tupl
 
 
 def _progress_rank(folder: Path, origin: Origin) -> tuple[int, float]:
-    plan, state = _read_plan(folder), states.state(folder)
+    plan, state = _read_plan(folder), states.read_state(folder)
     paid = plan.get("endpoint") != SANDBOX
     progress = (
         4 if state in states.ANSWERED else 2 if state is not State.PLANNED else 1 if plan.get("description") else 0
     )
-    return progress + (1 if paid and state is not State.PLANNED else 0), index.since(folder, origin)
+    return progress + (1 if paid and state is not State.PLANNED else 0), index.claimed_since(folder, origin)
 
 
-def succeed(old: Order, new: Order) -> Order:
+def continue_as(old: Order, new: Order) -> Order:
     """Write `new` beside `old`, with the photos, the cutout and the previews of `old`.
 
     Raises:
@@ -144,37 +144,37 @@ def succeed(old: Order, new: Order) -> Order:
         raise UsageError("an order in memory has no folder to continue from", "Prepare it with orders=DIR")
     root = old.folder.parent
     if old.cutout is None:
-        new = replace(new, cutout=cutout(old.folder))
-    written = write(new, root, revised=True)
-    for origin in origins(old.folder):
-        other = read(old.folder, origin=origin)
+        new = replace(new, cutout=load_cutout(old.folder))
+    written = write_order(new, root, revised=True)
+    for origin in photos_of(old.folder):
+        other = load_order(old.folder, origin=origin)
         request = replace(new.request, canvas=other.canvas)
-        write(replace(new, origin=replace(other.origin, record=""), request=request), root, revised=True)
+        write_order(replace(new, origin=replace(other.origin, record=""), request=request), root, revised=True)
     if written.folder is not None:
-        previews.carry(old.folder, written.folder)
+        previews.copy_previews(old.folder, written.folder)
     successors = {**_read_successors(old.folder), _kind(new.endpoint): new.key[:32]}
-    files.write_whole(old.folder / "continued.json", records.written(successors))
+    files.write_atomic(old.folder / "continued.json", records.encode_record(successors))
     return written
 
 
-def followed(folder: Path) -> Path:
+def resolve_successor(folder: Path) -> Path:
     """The order with the answer for `folder`: itself, or its successor; a paid one precedes one of the sandbox."""
     if (folder / claims.NAME).exists():
         return folder
     names = [Path(str(name)).name for _, name in sorted(_read_successors(folder).items())]
     successors = [folder.parent / name for name in names if (folder.parent / name / "order.json").exists()]
-    answered = [successor for successor in successors if states.state(successor) in states.ANSWERED]
+    answered = [successor for successor in successors if states.read_state(successor) in states.ANSWERED]
     return next(iter(answered or successors), folder)
 
 
-def went_on(folder: Path) -> bool:
+def is_superseded(folder: Path) -> bool:
     """Whether this order has a successor, and neither claim, outcome nor answer of its own."""
     has_call = any((folder / name).exists() for name in (claims.NAME, "outcome.json", "answer.raw"))
-    return not has_call and followed(folder) != folder
+    return not has_call and resolve_successor(folder) != folder
 
 
 def _require_orders(place: Path) -> list[Path]:
-    folders = below(place)
+    folders = find_orders(place)
     if not folders:
         raise UsageError("holds no order", "Name a folder below orders/, or an output folder", subject=str(place))
     return folders
@@ -185,12 +185,12 @@ def _kind(endpoint: str) -> str:
 
 
 def _read_successors(folder: Path) -> dict[str, Any]:
-    return records.read_if_there(folder / "continued.json") or {}
+    return records.find_record(folder / "continued.json") or {}
 
 
 def _read_plan(folder: Path) -> dict[str, Any]:
     """The content of `order.json`, empty if it is damaged."""
     with contextlib.suppress(PhotioError):
-        plan = records.read(folder / "order.json")
+        plan = records.read_record(folder / "order.json")
         return plan if plan.keys() >= {"endpoint", "description"} else {}
     return {}

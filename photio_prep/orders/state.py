@@ -10,7 +10,7 @@ from typing import Any
 from photio_prep.errors import StorageFailed, UsageError
 from photio_prep.orders import answer_file, claims
 from photio_prep.orders.origin import Origin
-from photio_prep.orders.records import AGAIN, exact_now, now, read_if_there, written
+from photio_prep.orders.records import AGAIN, encode_record, find_record, precise_timestamp, timestamp
 from photio_prep.system import files
 
 
@@ -37,15 +37,15 @@ DIED = "its process died while it paid"
 ENDED = frozenset({State.UNKNOWN, State.REJECTED, State.PAID_UNUSABLE})
 
 
-def tally(counts: Mapping[State, int]) -> str:
+def summarize(counts: Mapping[State, int]) -> str:
     """Number of orders per state, as text."""
     return ", ".join(f"{counts[state]} {state.replace('_', ' ')}" for state in State if state in counts)
 
 
-def state(folder: Path) -> State:
+def read_state(folder: Path) -> State:
     """The state of the order in `folder`."""
     outcome = read_outcome(folder)
-    claim = claims.read(folder / claims.NAME)
+    claim = claims.read_claim(folder / claims.NAME)
     answer = answer_file.answer_path(folder, claim)
     if outcome is not None:
         # A usable answer overrides an unknown outcome: that was recorded by a process that took the payer for dead.
@@ -53,17 +53,17 @@ def state(folder: Path) -> State:
         if not answered:
             return State(outcome["state"])
     if answer is not None:
-        with files.storage(folder):
+        with files.storage_errors(folder):
             photos, finished = (len(list(folder.glob(f"{kind}-*.json"))) for kind in ("photo", "finished"))
         return State.FINISHED if finished >= photos else State.ANSWERED
     if claim is None:
         return State.ANSWERED if answer_file.late_answer(folder) is not None else State.PLANNED
-    return State.UNKNOWN if claims.holder(claim) == "dead" else State.CLAIMED
+    return State.UNKNOWN if claims.claim_owner(claim) == "dead" else State.CLAIMED
 
 
 def read_outcome(folder: Path) -> dict[str, Any] | None:
     """How a call failed: the content of outcome.json, or None; StorageFailed if it cannot be read."""
-    outcome = read_if_there(folder / "outcome.json")
+    outcome = find_record(folder / "outcome.json")
     if outcome is not None and not (outcome.get("state") in list(ENDED) and isinstance(outcome.get("why"), str)):
         raise StorageFailed("is not the outcome of a call", AGAIN, subject=str(folder / "outcome.json"))
     return outcome
@@ -71,10 +71,10 @@ def read_outcome(folder: Path) -> dict[str, Any] | None:
 
 def write_outcome(folder: Path, ended: State, why: str) -> None:
     """Record that the call failed."""
-    files.write_whole(folder / "outcome.json", written({"state": ended, "why": why, "time": now()}))
+    files.write_atomic(folder / "outcome.json", encode_record({"state": ended, "why": why, "time": timestamp()}))
 
 
-def resolve(folder: Path, *, retry: bool) -> None:
+def resolve_unknown(folder: Path, *, retry: bool) -> None:
     """Apply the user's decision on a call with an unknown outcome: `retry` plans the order again, else it is lost.
 
     A call of another machine or container, not visible from here, can be resolved too. Its files move to an attempt
@@ -83,8 +83,8 @@ def resolve(folder: Path, *, retry: bool) -> None:
     Raises:
         UsageError: The outcome is known, or the paying process is alive on this machine.
     """
-    claim, current = claims.read(folder / claims.NAME), state(folder)
-    unseen = current is State.CLAIMED and claim is not None and claims.holder(claim) == "elsewhere"
+    claim, current = claims.read_claim(folder / claims.NAME), read_state(folder)
+    unseen = current is State.CLAIMED and claim is not None and claims.claim_owner(claim) == "elsewhere"
     if current is State.CLAIMED and not unseen and claim is not None:
         message = f"it is claimed: process {claim.pid} of this machine is paying for it right now"
         raise UsageError(message, "Wait for it, or stop it first", subject=str(folder))
@@ -93,9 +93,11 @@ def resolve(folder: Path, *, retry: bool) -> None:
     if not retry:
         why = f"claimed by {claim.where} on {claim.host!r}, not visible from here" if unseen and claim else DIED
         ended = read_outcome(folder) or {"why": why}
-        files.write_whole(folder / "outcome.json", written({**ended, "state": State.UNKNOWN, "resolved": "lost"}))
+        files.write_atomic(
+            folder / "outcome.json", encode_record({**ended, "state": State.UNKNOWN, "resolved": "lost"})
+        )
         return
-    with files.storage(folder):
+    with files.storage_errors(folder):
         aside = next(path for number in count(1) if not (path := folder / f"attempt-{number}").exists())
         aside.mkdir()
         # The claim moves last: until then the order is not planned again.
@@ -106,12 +108,12 @@ def resolve(folder: Path, *, retry: bool) -> None:
         files.sync_folder(folder)
 
 
-def given_up(folder: Path) -> bool:
+def is_abandoned(folder: Path) -> bool:
     """Whether the user resolved an unknown outcome as lost."""
     return (read_outcome(folder) or {}).get("resolved") == "lost"
 
 
-def resolved(folder: Path) -> int:
+def lost_attempts(folder: Path) -> int:
     """Number of calls resolved as "retry" without a known outcome: each perhaps billed."""
     return sum(_attempt_state(path) is State.UNKNOWN for path in claims.attempts(folder))
 
@@ -140,56 +142,56 @@ def mark_finished(folder: Path, origin: Origin, path: Path, data: bytes, options
     finals in other formats stay.
     """
     mark = _file_record(path, data, made=options, **({"by": by} if by else {}))
-    formats = {**((finished(folder, origin) or {}).get("formats") or {}), path.suffix: mark}
-    files.write_whole(folder / f"finished-{origin.id}.json", written({**mark, "formats": formats}))
+    formats = {**((final_record(folder, origin) or {}).get("formats") or {}), path.suffix: mark}
+    files.write_atomic(folder / f"finished-{origin.id}.json", encode_record({**mark, "formats": formats}))
 
 
 def mark_chosen(folder: Path, origin: Origin, *, by: str) -> None:
     """Record that the user chose this order's final for its photo, `by` "keep" or "overwrite"."""
-    files.write_whole(folder / f"kept-{origin.id}.json", written({"time": exact_now(), "by": by}))
+    files.write_atomic(folder / f"kept-{origin.id}.json", encode_record({"time": precise_timestamp(), "by": by}))
 
 
-def chosen(folder: Path, origin: Origin) -> dict[str, Any]:
+def is_chosen(folder: Path, origin: Origin) -> dict[str, Any]:
     """When and how the user chose this order's final for its photo; empty if not chosen."""
-    choice = read_if_there(folder / f"kept-{origin.id}.json")
+    choice = find_record(folder / f"kept-{origin.id}.json")
     if choice is None and not (folder / f"photo-{origin.id}.json").exists():
-        mark = finished(folder, origin) or {}  # the format of early version 0.1
+        mark = final_record(folder, origin) or {}  # the format of early version 0.1
         return {"time": mark["time"], "by": "keep"} if "time" in mark else {}
     return choice or {}
 
 
-def mark_shops(folder: Path, origin: Origin, presets: Iterable[str]) -> None:
+def mark_presets(folder: Path, origin: Origin, presets: Iterable[str]) -> None:
     """Record the presets whose files are made when the user keeps this variant."""
-    files.write_whole(folder / f"shops-{origin.id}.json", written({"presets": [*presets]}))
+    files.write_atomic(folder / f"shops-{origin.id}.json", encode_record({"presets": [*presets]}))
 
 
-def shops(folder: Path, origin: Origin) -> tuple[str, ...]:
+def chosen_presets(folder: Path, origin: Origin) -> tuple[str, ...]:
     """The presets whose files are made when the user keeps this variant."""
-    return tuple(map(str, (read_if_there(folder / f"shops-{origin.id}.json") or {}).get("presets", ())))
+    return tuple(map(str, (find_record(folder / f"shops-{origin.id}.json") or {}).get("presets", ())))
 
 
-def mark_shelved(folder: Path, origin: Origin, preset: str, path: Path, data: bytes) -> None:
+def mark_listed(folder: Path, origin: Origin, preset: str, path: Path, data: bytes) -> None:
     """Record the path, digest and size of the file of `origin` for a preset."""
-    files.write_whole(folder / f"shelf-{origin.id}-{preset}.json", written(_file_record(path, data)))
+    files.write_atomic(folder / f"shelf-{origin.id}-{preset}.json", encode_record(_file_record(path, data)))
 
 
-def shelved(folder: Path, origin: Origin, preset: str) -> dict[str, Any] | None:
+def listing_record(folder: Path, origin: Origin, preset: str) -> dict[str, Any] | None:
     """The mark of the file of `origin` for a preset, or None."""
-    return read_if_there(folder / f"shelf-{origin.id}-{preset}.json")
+    return find_record(folder / f"shelf-{origin.id}-{preset}.json")
 
 
 def _file_record(path: Path, data: bytes, **more: str) -> dict[str, Any]:
-    return {"path": str(path), "sha256": sha256(data).hexdigest(), "bytes": len(data), "time": now(), **more}
+    return {"path": str(path), "sha256": sha256(data).hexdigest(), "bytes": len(data), "time": timestamp(), **more}
 
 
-def same(path: Path, mark: dict[str, Any]) -> bool:
+def matches_record(path: Path, mark: dict[str, Any]) -> bool:
     """Whether the file at `path` has the recorded size and digest."""
     return path.stat().st_size == mark.get("bytes") and files.own_digest(path) == mark.get("sha256", "missing")
 
 
-def finished(folder: Path, origin: Origin, suffix: str = "") -> dict[str, Any] | None:
+def final_record(folder: Path, origin: Origin, suffix: str = "") -> dict[str, Any] | None:
     """The finished mark of `origin`, or None: that of its final with this suffix if there is one, else the last."""
-    mark = read_if_there(folder / f"finished-{origin.id}.json")
+    mark = find_record(folder / f"finished-{origin.id}.json")
     formats = (mark or {}).get("formats")
     own = formats.get(suffix) if isinstance(formats, dict) else None
     return own if isinstance(own, dict) else mark

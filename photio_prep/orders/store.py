@@ -30,16 +30,16 @@ from typing import Any
 
 from PIL import Image
 
-from photio_prep.api.wire import key
+from photio_prep.api.wire import order_key
 from photio_prep.errors import StorageFailed
 from photio_prep.geometry import Placement
-from photio_prep.imaging.decode import picture
-from photio_prep.imaging.encode import quick_png
+from photio_prep.imaging.decode import decode_picture
+from photio_prep.imaging.encode import encode_png_fast
 from photio_prep.orders import record_checks
 from photio_prep.orders.origin import Origin, read_origin
-from photio_prep.orders.records import AGAIN, now, read_if_there, written
-from photio_prep.orders.records import read as read_facts
-from photio_prep.quality import judgement
+from photio_prep.orders.records import AGAIN, encode_record, find_record, timestamp
+from photio_prep.orders.records import read_record as read_facts
+from photio_prep.quality import judgement_from_dict
 from photio_prep.system import files
 from photio_prep.types import Canvas, Photo, Request
 
@@ -71,7 +71,7 @@ class Order:
     @cached_property
     def key(self) -> str:
         """SHA-256 of the endpoint, the fields of the request and the exact bytes of the canvas."""
-        return key(self.request, self.endpoint)
+        return order_key(self.request, self.endpoint)
 
     @property
     def canvas(self) -> Canvas:
@@ -89,7 +89,7 @@ class Order:
         return self.endpoint == SANDBOX
 
 
-def write(order: Order, root: Path, *, revised: bool = False) -> Order:
+def write_order(order: Order, root: Path, *, revised: bool = False) -> Order:
     """Write the order's folder below `root`, or add its photo to the existing folder of the same order.
 
     `revised`: it was made from another order, see selection.py.
@@ -124,20 +124,20 @@ def _publish(order: Order, folder: Path, revised: bool) -> bool:
         "revised": revised,
         "model": order.model,
         "device": order.device,
-        "created": now(),
+        "created": timestamp(),
     }
-    temporary = files.temporary_beside(folder)
-    with files.storage(folder):
+    temporary = files.temporary_path(folder)
+    with files.storage_errors(folder):
         files.make_folder(folder.parent)
         temporary.mkdir()
         try:
             files.write_new(temporary / "canvas.png", sent.canvas.png)
             if order.cutout is not None:
                 files.write_new(temporary / "cutout.png", _cutout_png(order.cutout, sent.canvas))
-            files.write_new(temporary / "order.json", written(plan))
-            files.write_new(temporary / f"photo-{order.origin.id}.json", written(_photo_record(order)))
+            files.write_new(temporary / "order.json", encode_record(plan))
+            files.write_new(temporary / f"photo-{order.origin.id}.json", encode_record(_photo_record(order)))
             if order.origin.gate is not None:
-                files.write_new(temporary / f"gate-{order.origin.id}.json", written(order.origin.gate.facts()))
+                files.write_new(temporary / f"gate-{order.origin.id}.json", encode_record(order.origin.gate.facts()))
             files.sync_folder(temporary)
             try:
                 temporary.rename(folder)
@@ -154,7 +154,7 @@ def _publish(order: Order, folder: Path, revised: bool) -> bool:
 def _cutout_png(cutout: Image.Image, canvas: Canvas) -> bytes:
     """The cutout as a PNG; the bytes of the canvas if nothing was padded."""
     same = cutout.size == canvas.placement.canvas and cutout.tobytes() == canvas.image.tobytes()
-    return canvas.png if same else quick_png(cutout)
+    return canvas.png if same else encode_png_fast(cutout)
 
 
 def add_photo(order: Order, folder: Path) -> Order:
@@ -164,15 +164,15 @@ def add_photo(order: Order, folder: Path) -> Order:
     """
     order = with_record(order, folder)
     origin = order.origin
-    files.create_same(folder / f"photo-{origin.id}.json", written(_photo_record(order)))
+    files.write_once(folder / f"photo-{origin.id}.json", encode_record(_photo_record(order)))
     if origin.gate is not None:
-        files.write_whole(folder / f"gate-{origin.id}.json", written(origin.gate.facts()))
+        files.write_atomic(folder / f"gate-{origin.id}.json", encode_record(origin.gate.facts()))
     return order
 
 
 def with_record(order: Order, folder: Path) -> Order:
     """The order, with the record that its photo has in `folder` already, if any."""
-    for recorded in origins(folder):
+    for recorded in photos_of(folder):
         if (recorded.digest, recorded.output) == (order.origin.digest, order.origin.output):
             return replace(order, origin=replace(order.origin, record=recorded.id))
     return order
@@ -196,30 +196,30 @@ def _photo_record(order: Order) -> dict[str, Any]:
     }
 
 
-def cutout_of(order: Order) -> Image.Image:
+def require_cutout(order: Order) -> Image.Image:
     """The order's cutout (RGBA), in the photo's frame.
 
     Raises:
         StorageFailed: Its `cutout.png` is missing or damaged.
     """
-    image = order.cutout or (None if order.folder is None else cutout(order.folder))
+    image = order.cutout or (None if order.folder is None else load_cutout(order.folder))
     if image is None:
         raise StorageFailed("its cutout is missing", AGAIN, subject=str(order.folder or order.origin.source))
     return image
 
 
-def cutout(folder: Path) -> Image.Image | None:
+def load_cutout(folder: Path) -> Image.Image | None:
     """The stored cutout (RGBA) of an order, or None; StorageFailed if it is damaged."""
     path = folder / "cutout.png"
     if not path.exists():
         return None
     try:
-        return picture(files.read_own(path, files.PICTURE), record_checks.CANVAS).image.convert("RGBA")
+        return decode_picture(files.read_nofollow(path, files.PICTURE), record_checks.CANVAS).image.convert("RGBA")
     except Exception as error:  # a parser may raise anything on damaged bytes
         raise StorageFailed(f"cannot be read back ({str(error)[:80]})", AGAIN, subject=str(path)) from error
 
 
-def read(folder: Path, *, origin: Origin | None = None) -> Order:
+def load_order(folder: Path, *, origin: Origin | None = None) -> Order:
     """Read the order in `folder`, for its first photo or that of `origin`, and verify it against its key.
 
     Raises:
@@ -239,14 +239,14 @@ def read(folder: Path, *, origin: Origin | None = None) -> Order:
         record = read_facts(chosen)
         record_checks.check_plan(plan)
         canvas = Canvas(
-            files.read_own(folder / "canvas.png", files.PICTURE), record_checks.placement(record["placement"])
+            files.read_nofollow(folder / "canvas.png", files.PICTURE), record_checks.read_placement(record["placement"])
         )
         words = (plan["description"], plan["seed"], plan["negative_prompt"], plan["image_url"], plan["seed_drawn"])
         sent = Request(canvas, *words)
         warnings = tuple(map(str, list(record["warnings"])))
-        judged = read_if_there(folder / chosen.name.replace("photo-", "gate-", 1))
+        judged = find_record(folder / chosen.name.replace("photo-", "gate-", 1))
         of = read_origin(chosen, record, plan)
-        of = replace(of, warnings=warnings, gate=judgement(judged) if judged is not None else None)
+        of = replace(of, warnings=warnings, gate=judgement_from_dict(judged) if judged is not None else None)
         order = Order(sent, plan["endpoint"], of, plan["model"], folder=folder, device=plan.get("device", ""))
         if order.key != plan["key"] or not order.key.startswith(folder.name):
             raise StorageFailed("order.json or canvas.png was changed since it was made", AGAIN, subject=str(folder))
@@ -258,7 +258,7 @@ def read(folder: Path, *, origin: Origin | None = None) -> Order:
     return order
 
 
-def origins(folder: Path, plan: Mapping[str, Any] | None = None) -> list[Origin]:
+def photos_of(folder: Path, plan: Mapping[str, Any] | None = None) -> list[Origin]:
     """The photos that use this order's answer; `plan` is the content of its order.json, if already read.
 
     Raises:
@@ -270,7 +270,7 @@ def origins(folder: Path, plan: Mapping[str, Any] | None = None) -> list[Origin]
         raise StorageFailed(f"a damaged order ({error})", AGAIN, subject=str(folder)) from error
 
 
-def below(root: Path) -> list[Path]:
+def find_orders(root: Path) -> list[Path]:
     """The order folders in `root` or in its `orders` folder; `root` itself if it is an order folder."""
     if (root / "order.json").exists():
         return [root]

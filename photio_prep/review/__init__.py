@@ -52,10 +52,10 @@ def write_review(
     path = Path(output) if output is not None else entries.output_root(folder) / name
     if path.is_dir():
         raise UsageError("the page's path is a folder", "Name a file with -o", subject=str(path))
-    own_files.refuse_foreign(path, overwrite=overwrite)
+    own_files.check_not_foreign(path, overwrite=overwrite)
     with tempfile.TemporaryDirectory() as scratch:
         pictures = thumbnails.collect_pictures(listed, Path(scratch) if embed else None)
-        files.write_whole(path, html.render_page(listed, pictures, path, embed=embed, price=price))
+        files.write_atomic(path, html.render_page(listed, pictures, path, embed=embed, price=price))
     return path
 
 

@@ -11,9 +11,9 @@ from photio_prep.intake import own_files
 from photio_prep.quality import Verdict
 from photio_prep.review.entries import ReviewEntry
 from photio_prep.review.html import state_label, summarize
-from photio_prep.review.thumbnails import Pictures, read_picture
+from photio_prep.review.thumbnails import Thumbnails, read_picture
 from photio_prep.system import files
-from photio_prep.system.text import escaped
+from photio_prep.system.text import escape_controls
 
 _COLUMNS, _PER_SHEET = 4, 32
 _TILE, _PICTURE, _GAP, _HEAD = (312, 196), 132, 12, 48
@@ -22,23 +22,23 @@ _BAD, _WARN, _GOOD = "#a3161f", "#7a4a00", "#14612f"
 
 
 def write_sheets(
-    entries: list[ReviewEntry], pictures: list[Pictures], path: Path, *, overwrite: bool = False
+    entries: list[ReviewEntry], pictures: list[Thumbnails], path: Path, *, overwrite: bool = False
 ) -> list[Path]:
     """Write the sheets to `path`, `<name>-2.png` and so on, numbered as in the page; return their paths."""
     starts = range(0, len(entries), _PER_SHEET)
     paths = [path.with_name(f"{path.stem}-{start // _PER_SHEET + 1}{path.suffix}") for start in starts]
     paths[0] = path
     for sheet in paths:
-        own_files.refuse_foreign(sheet, overwrite=overwrite)
+        own_files.check_not_foreign(sheet, overwrite=overwrite)
     pairs = [*zip(entries, pictures, strict=True)]
     for start, sheet in zip(starts, paths, strict=True):
         tiles = pairs[start : start + _PER_SHEET]
         head = f"{summarize(entries)}   ·   {start + 1} to {start + len(tiles)}"
-        files.write_whole(sheet, _encode_png(_draw_sheet(tiles, start + 1, head)))
+        files.write_atomic(sheet, _encode_png(_draw_sheet(tiles, start + 1, head)))
     return paths
 
 
-def _draw_sheet(tiles: list[tuple[ReviewEntry, Pictures]], first: int, head: str) -> Image.Image:
+def _draw_sheet(tiles: list[tuple[ReviewEntry, Thumbnails]], first: int, head: str) -> Image.Image:
     columns = min(_COLUMNS, len(tiles))
     rows = -(-len(tiles) // columns)
     width, height = _GAP + columns * (_TILE[0] + _GAP), _HEAD + rows * (_TILE[1] + _GAP)
@@ -62,7 +62,7 @@ def _draw_tile(
         sheet.paste(pair, (left + (_TILE[0] - pair.width) // 2, top + (_PICTURE - pair.height) // 2))
     draw.text((left, top + _PICTURE + 6), f"{number}", _SOFT, _font(15))
     shift = round(draw.textlength(f"{number}  ", _font(15)))
-    name = _shorten(draw, escaped(Path(entry.source).name), _TILE[0] - shift, 15)
+    name = _shorten(draw, escape_controls(Path(entry.source).name), _TILE[0] - shift, 15)
     draw.text((left + shift, top + _PICTURE + 6), name, _INK, _font(15))
     stopped = entry.state is None or (entry.gate is not None and entry.gate.verdict is Verdict.STOP)
     note = ", ".join([state_label(entry), *(flag.replace("_", " ") for flag in entry.flags)])

@@ -139,7 +139,7 @@ def _load_requests(roots: set[Path]) -> dict[str, str]:
     for root in roots:
         for path in root.glob("*/order.json"):
             try:
-                record = records.read(path)
+                record = records.read_record(path)
                 names = ("description", "negative_prompt", "seed", "image_url")
                 content = [record["canvas"]["sha256"], *(record[name] for name in names)]
                 requests[str(record["key"])] = json.dumps(content)

@@ -12,13 +12,13 @@ from typing import Any
 
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.geometry import Placement, snap
-from photio_prep.intake.url_guard import shown
+from photio_prep.intake.url_guard import redact_url
 from photio_prep.orders import record_checks, records, selection
 from photio_prep.orders import state as states
 from photio_prep.orders.preflight import image_url_note
 from photio_prep.orders.state import State
-from photio_prep.orders.store import SANDBOX, Order, below
-from photio_prep.quality import Judgement, Verdict, judgement
+from photio_prep.orders.store import SANDBOX, Order, find_orders
+from photio_prep.quality import Judgement, Verdict, judgement_from_dict
 from photio_prep.system import files
 
 _LONGEST = 4000  # letters of one text: a server's error, a scene description
@@ -109,7 +109,7 @@ def load_entries(orders: Path | Iterable[Order]) -> list[ReviewEntry]:
     """
     subject = ""
     if isinstance(orders, Path):
-        subject, folders = str(orders), below(orders)
+        subject, folders = str(orders), find_orders(orders)
         if folders != [orders]:
             folders = [folder for folder in folders if not _is_superseded(folder)]
     else:
@@ -122,7 +122,7 @@ def load_entries(orders: Path | Iterable[Order]) -> list[ReviewEntry]:
 
 def _is_superseded(folder: Path) -> bool:
     try:
-        return selection.went_on(folder)
+        return selection.is_superseded(folder)
     except PhotioError:
         return False  # a damaged order gets an entry
 
@@ -130,10 +130,10 @@ def _is_superseded(folder: Path) -> bool:
 def _read_order(folder: Path) -> Iterator[ReviewEntry]:
     source = ""
     try:
-        order, state = records.read(folder / "order.json"), states.state(folder)
+        order, state = records.read_record(folder / "order.json"), states.read_state(folder)
         # Without any photo record the name of a missing one gives the error.
         for path in sorted(folder.glob("photo-*.json")) or [folder / "photo-.json"]:
-            photo = records.read(path)
+            photo = records.read_record(path)
             source = _text(photo["source"])
             yield _build_entry(folder, order, state, path.stem.partition("-")[2], photo)
     except PhotioError as error:
@@ -148,9 +148,9 @@ def _build_entry(
 ) -> ReviewEntry:
     if not _KEY.fullmatch(order["key"]) or not order["key"].startswith(folder.name):
         raise ValueError("its key is not that of its folder")
-    gate = records.read_if_there(folder / f"gate-{photo_id}.json")
+    gate = records.find_record(folder / f"gate-{photo_id}.json")
     outcome = states.read_outcome(folder) or {}
-    finished = records.read_if_there(folder / f"finished-{photo_id}.json") or {}
+    finished = records.find_record(folder / f"finished-{photo_id}.json") or {}
     measured, altered = _read_measures(folder, photo_id)
     url = None if order.get("image_url") is None else _text(order["image_url"])
     died = states.DIED if state is State.UNKNOWN else ""
@@ -172,12 +172,12 @@ def _build_entry(
         seed=int(order["seed"]),
         seed_drawn=bool(order["seed_drawn"]),
         created=_text(order.get("created", "")),
-        placement=record_checks.placement(photo["placement"]),
-        gate=None if gate is None else judgement(gate),
+        placement=record_checks.read_placement(photo["placement"]),
+        gate=None if gate is None else judgement_from_dict(gate),
         warnings=tuple(filter(None, (image_url_note(url), *map(_text, photo["warnings"])))),
-        image_url=shown(url) if url else "",
+        image_url=redact_url(url) if url else "",
         lost=outcome.get("resolved") == "lost",
-        attempts=states.resolved(folder),
+        attempts=states.lost_attempts(folder),
         paid_attempts=states.paid_attempts(folder),
         final=_text(finished.get("path", "")),
         final_digest=_text(finished.get("sha256", "")),
@@ -192,7 +192,7 @@ def _read_measures(folder: Path, photo_id: str) -> tuple[tuple[tuple[str, str], 
     altered = False
     for name in ("drift.json", f"drift-{photo_id}.json", f"proof-{photo_id}.json"):
         kind = name[:5]
-        record = records.read_if_there(folder / name) or {}
+        record = records.find_record(folder / name) or {}
         score = record.get("score")
         altered |= kind == "drift" and isinstance(score, (int, float)) and score > 1
         for field, value in record.items():
@@ -212,7 +212,7 @@ def output_root(folder: Path) -> Path:
     return root.parent if root.name == "orders" or root.resolve().name == "orders" else root
 
 
-def digest_is(path: Path, digest: str, limit: int) -> bool:
+def matches_digest(path: Path, digest: str, limit: int) -> bool:
     """Whether the file at `path`, of up to `limit` bytes, has this SHA-256."""
     try:
         return sha256(files.read_input(path, limit)).hexdigest() == digest

@@ -26,8 +26,8 @@ from photio_prep.errors import PhotioError, UsageError
 from photio_prep.imaging.limits import DEFAULT_LIMITS
 from photio_prep.orders.state import State
 from photio_prep.review.entries import ReviewEntry, output_root
-from photio_prep.review.thumbnails import Pictures, read_picture
-from photio_prep.system.text import escaped
+from photio_prep.review.thumbnails import Thumbnails, read_picture
+from photio_prep.system.text import escape_controls
 from photio_prep.system.threads import Pool
 
 # Photos in one file -> the longer side of its pictures: about 30 MB at the end of each line.
@@ -41,7 +41,7 @@ _NAMES = ("photo", "shown", "overlay", "cutout", "canvas", "answer", "final", "d
 
 def render_page(
     entries: list[ReviewEntry],
-    pictures: Iterable[Pictures],
+    pictures: Iterable[Thumbnails],
     path: Path,
     *,
     embed: bool = False,
@@ -61,13 +61,13 @@ def render_page(
     """
     side = _embedded_side(len(entries)) if embed else None
 
-    def build_row(numbered: tuple[int, ReviewEntry, Pictures]) -> dict[str, Any]:
+    def build_row(numbered: tuple[int, ReviewEntry, Thumbnails]) -> dict[str, Any]:
         return _build_row(*numbered, path, side, price)
 
     with Pool(_WORKERS, "page") as pool:
         pool.fill()
         rows = list(pool.map(build_row, zip(count(1), entries, pictures, strict=False)))
-    title = escaped(output_root(entries[0].folder.resolve()).name)
+    title = escape_controls(output_root(entries[0].folder.resolve()).name)
     data = {**_pack(rows), "place": title, "totals": summarize(entries, price), "embedded": embed}
     style, script = _read_template(".css"), f'(() => {{\n"use strict";\n{_read_template(".js")}}})();\n'
     sources = "data:" if embed else "'self' file:"
@@ -128,7 +128,7 @@ def _embedded_side(photos: int) -> int:
 
 
 def _build_row(
-    number: int, entry: ReviewEntry, pictures: Pictures, path: Path, side: int | None, price: float | None
+    number: int, entry: ReviewEntry, pictures: Thumbnails, path: Path, side: int | None, price: float | None
 ) -> dict[str, Any]:
     """Return the page's data of an entry, with control characters in texts escaped."""
     here = f"{_url(entry.folder, path, None)}/"
@@ -141,23 +141,23 @@ def _build_row(
     return {
         "n": number,
         "key": entry.key,
-        "name": escaped(entry.source),
+        "name": escape_controls(entry.source),
         "state": state_label(entry),
-        "why": escaped(entry.why),
+        "why": escape_controls(entry.why),
         "flags": entry.flags,
         "sandbox": entry.sandbox,
-        "provider": "sandbox" if entry.sandbox else escaped(entry.endpoint),
-        "folder": escaped(_relative_path(entry.folder, path)),
+        "provider": "sandbox" if entry.sandbox else escape_controls(entry.endpoint),
+        "folder": escape_controls(_relative_path(entry.folder, path)),
         "here": here,
-        "model": escaped(entry.model),
-        "device": escaped(entry.device),
-        "description": escaped(entry.description),
-        "negative": escaped(entry.negative_prompt or ""),
+        "model": escape_controls(entry.model),
+        "device": escape_controls(entry.device),
+        "description": escape_controls(entry.description),
+        "negative": escape_controls(entry.negative_prompt or ""),
         "seed": entry.seed,
-        "url": escaped(entry.image_url),
+        "url": escape_controls(entry.image_url),
         "drawn": entry.seed_drawn,
-        "created": escaped(entry.created),
-        "format": escaped(entry.format),
+        "created": escape_controls(entry.created),
+        "format": escape_controls(entry.format),
         "tag": entry.tag,
         "cost": describe_cost(entry, price),
         "size": list(placement.source) if placement else [1, 1],
@@ -167,13 +167,13 @@ def _build_row(
         "product": list(pictures.product) if pictures.product else None,
         "judged": gate is not None,
         "reasons": [
-            {"name": escaped(reason.name), "verdict": reason.verdict, "text": escaped(reason.text)}
+            {"name": escape_controls(reason.name), "verdict": reason.verdict, "text": escape_controls(reason.text)}
             for reason in reasons
         ],
-        "measures": [escaped(name) for name in figures],
+        "measures": [escape_controls(name) for name in figures],
         "figures": [f"{value:.4g}" for value in figures.values()],
-        "warnings": [escaped(warning) for warning in entry.warnings],
-        "measured": [[escaped(name), escaped(value)] for name, value in entry.measured],
+        "warnings": [escape_controls(warning) for warning in entry.warnings],
+        "measured": [[escape_controls(name), escape_controls(value)] for name, value in entry.measured],
         "pictures": urls,
     }
 

@@ -19,13 +19,13 @@ from photio_prep.api import wire
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.final import publish
 from photio_prep.geometry import Box, Placement
-from photio_prep.imaging.decode import DEFAULT_LIMITS, picture
+from photio_prep.imaging.decode import DEFAULT_LIMITS, decode_picture
 from photio_prep.imaging.encode import SUFFIXES
 from photio_prep.imaging.limits import Limits
 from photio_prep.intake.item import MARK
 from photio_prep.orders import answer_file, claims, previews
 from photio_prep.orders.record_checks import CANVAS
-from photio_prep.review.entries import ReviewEntry, digest_is, output_root
+from photio_prep.review.entries import ReviewEntry, matches_digest, output_root
 from photio_prep.system import files
 from photio_prep.system.threads import Pool
 
@@ -39,7 +39,7 @@ FILES = "review-files"
 
 
 @dataclass(frozen=True, slots=True)
-class Pictures:
+class Thumbnails:
     """Paths of an entry's pictures, None where one does not exist; `product` is the product's box on the canvas."""
 
     photo: Path | None = None
@@ -54,7 +54,7 @@ class Pictures:
     product: Box | None = None
 
 
-def collect_pictures(entries: list[ReviewEntry], folder: Path | None = None) -> Iterator[Pictures]:
+def collect_pictures(entries: list[ReviewEntry], folder: Path | None = None) -> Iterator[Thumbnails]:
     """Yield the pictures of each entry; made ones go to `folder`, by default `review-files` in its output folder.
 
     Raises:
@@ -77,7 +77,7 @@ def collect_pictures(entries: list[ReviewEntry], folder: Path | None = None) -> 
 
 def _list_existing(folder: Path) -> dict[str, list[str]]:
     """Return the names of files made earlier, by the first 32 digits of their order's key."""
-    with files.storage(folder):
+    with files.storage_errors(folder):
         files.make_folder(folder)
         raise_if_link(folder)
         names = [file.name for file in os.scandir(folder) if _NAME.fullmatch(file.name) and _has_content(file)]
@@ -97,15 +97,15 @@ def _has_content(entry: os.DirEntry[str]) -> bool:
     return entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_size > 0
 
 
-def _find_pictures(entry: ReviewEntry, thumbnails: tuple[Path, ...]) -> Pictures:
+def _find_pictures(entry: ReviewEntry, thumbnails: tuple[Path, ...]) -> Thumbnails:
     def find(name: str) -> Path | None:
         path = entry.folder / name
         return path if path.is_file() and not path.is_symlink() else None
 
     if entry.state is None:
-        return Pictures()
+        return Thumbnails()
     thumb = next((path for path in thumbnails if path.suffix == ".webp"), None)
-    return Pictures(
+    return Thumbnails(
         photo=_find_original(entry),
         shown=find(previews.PHOTO),
         overlay=find(previews.OVERLAY),
@@ -124,7 +124,7 @@ def _find_original(entry: ReviewEntry) -> Path | None:
     path = Path(entry.source)
     if entry.format not in _BROWSER_FORMATS or "://" in entry.source or not path.is_file():
         return None
-    return path if digest_is(path, entry.digest, DEFAULT_LIMITS.file_bytes) else None
+    return path if matches_digest(path, entry.digest, DEFAULT_LIMITS.file_bytes) else None
 
 
 def _find_final(entry: ReviewEntry) -> Path | None:
@@ -137,7 +137,7 @@ def _find_final(entry: ReviewEntry) -> Path | None:
         return None
     out, recorded = entry.folder.resolve().parent.parent, Path(entry.final)
     with suppress(UsageError):
-        path = publish.place(out, entry.output, f"{MARK}{recorded.suffix}")
+        path = publish.output_path(out, entry.output, f"{MARK}{recorded.suffix}")
         if path.is_file() and not path.is_symlink():
             return path
     same = recorded.suffix in SUFFIXES.values() and files.own_digest(recorded) == entry.final_digest
@@ -161,13 +161,13 @@ def _ensure_thumbnails(entry: ReviewEntry, folder: Path, existing: dict[str, lis
     answer = _read_answer(entry.folder, entry.placement)
     if answer is not None:
         names.append(f"{head}answer-photio.jpg")
-        files.write_whole(folder / names[0], _encode(answer, "JPEG", quality=90), durable=False)
+        files.write_atomic(folder / names[0], _encode(answer, "JPEG", quality=90), durable=False)
     try:
         pair, box = _before_after(entry.folder, entry.placement, answer)
     except (PhotioError, OSError):
         return names  # a damaged order: its entry names the fault
     names.append(f"{head}{'.'.join(map(str, box))}-photio.webp")
-    files.write_whole(folder / names[-1], _encode(pair, "WEBP", quality=80, method=2), durable=False)
+    files.write_atomic(folder / names[-1], _encode(pair, "WEBP", quality=80, method=2), durable=False)
     for name in set(old) - set(names):
         files.remove_quietly(folder / name)
     return names
@@ -184,14 +184,14 @@ def _checksum_sources(folder: Path) -> str:
 
 
 def _answer_path(folder: Path) -> Path | None:
-    return answer_file.answer_path(folder, claims.read(folder / claims.NAME))
+    return answer_file.answer_path(folder, claims.read_claim(folder / claims.NAME))
 
 
 def _read_answer(folder: Path, placement: Placement) -> Image.Image | None:
     """Return the picture of the stored answer; None without a usable one."""
     try:
         path = _answer_path(folder)
-        return wire.answer(files.read_own(path, wire.LONGEST_ANSWER), placement.canvas) if path else None
+        return wire.parse_answer(files.read_nofollow(path, wire.LONGEST_ANSWER), placement.canvas) if path else None
     except (PhotioError, OSError):
         return None
 
@@ -203,7 +203,7 @@ def read_picture(path: Path, limits: Limits = CANVAS) -> Image.Image:
         PhotoRefused: It is not a picture, or outside the limits.
         OSError: It cannot be opened.
     """
-    return picture(files.read_own(path, min(limits.file_bytes, files.OUTPUT)), limits).image
+    return decode_picture(files.read_nofollow(path, min(limits.file_bytes, files.OUTPUT)), limits).image
 
 
 def _before_after(folder: Path, placement: Placement, answer: Image.Image | None) -> tuple[Image.Image, Box]:
@@ -225,7 +225,7 @@ def _before_after(folder: Path, placement: Placement, answer: Image.Image | None
         pair.paste(answer.resize(size, Image.Resampling.BOX, placement.box, reducing_gap=2), (size[0], 0))
     else:
         small = cutout.resize(size, Image.Resampling.BOX)
-        pair.paste(previews.board(size), (size[0], 0))
+        pair.paste(previews.checkerboard(size), (size[0], 0))
         pair.paste(small, (size[0], 0), small)
     return pair, product
 

@@ -6,13 +6,13 @@ import os
 _HARMLESS = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "TEMP")
 
 
-def for_children() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
     """The environment of a decoder process: only the variables that locate libraries."""
     # One thread: a pool for each core takes address space, which is limited, and is no faster.
     return {"OPENBLAS_NUM_THREADS": "1"} | {name: os.environ[name] for name in _HARMLESS if name in os.environ}
 
 
-def tell_ray() -> None:
+def set_ray_defaults() -> None:
     """Set defaults for a Ray that we start: no usage statistics, and idle workers end after ten minutes.
 
     Ray would end an idle worker after a second, and each new one takes a second of processor for its imports.
@@ -26,7 +26,7 @@ def variable(name: str) -> str | None:
     return os.environ.get(name)
 
 
-def threads() -> int:
+def thread_limit() -> int:
     """OMP_NUM_THREADS, the limit that schedulers and Ray set for a worker; 0 without a limit."""
     text = os.environ.get("OMP_NUM_THREADS", "")
     return int(text) if text.isdecimal() else 0

@@ -50,17 +50,17 @@ def read_input(path: Path, limit: int, *, follow: bool = True) -> bytes:
         raise PhotoRefused("not a regular file", "Give a picture file or a folder", subject=str(path))
     with open(handle, "rb", closefd=True) as file:
         if status.st_size > limit:
-            raise too_long(status.st_size, limit, str(path))
+            raise is_too_long(status.st_size, limit, str(path))
         try:
             data = file.read(limit + 1)
         except OSError as error:
             raise PhotoRefused(f"cannot be read ({_reason(error)})", "Copy it again", subject=str(path)) from None
     if len(data) > limit:
-        raise too_long(len(data), limit, str(path))
+        raise is_too_long(len(data), limit, str(path))
     return data
 
 
-def read_own(path: Path, limit: int) -> bytes:
+def read_nofollow(path: Path, limit: int) -> bytes:
     """Read a file of an order or an output, which another program may have replaced.
 
     Raises:
@@ -78,7 +78,7 @@ def read_own(path: Path, limit: int) -> bytes:
 def own_bytes(path: Path, limit: int) -> bytes | None:
     """The bytes of `read_own`; None if that raises."""
     try:
-        return read_own(path, limit)
+        return read_nofollow(path, limit)
     except (OSError, ValueError):
         return None
 
@@ -126,14 +126,14 @@ def _open_own(path: Path, limit: int) -> Iterator[tuple[io.BufferedReader, int]]
         yield file, status.st_size
 
 
-def too_long(size: int, limit: int, subject: str) -> PhotoRefused:
+def is_too_long(size: int, limit: int, subject: str) -> PhotoRefused:
     """The error for an input of `size` bytes, or more."""
     return PhotoRefused(
         f"{size / 2**20:.1f} MiB or more, the limit is {limit / 2**20:.0f} MiB", "Save it smaller", subject=subject
     )
 
 
-def write_whole(path: Path, data: bytes, *, overwrite: bool = True, durable: bool = True) -> None:
+def write_atomic(path: Path, data: bytes, *, overwrite: bool = True, durable: bool = True) -> None:
     """Write `data` to `path` atomically.
 
     Without `durable` the file may be empty or missing after a power cut: for data that can be made again.
@@ -142,9 +142,9 @@ def write_whole(path: Path, data: bytes, *, overwrite: bool = True, durable: boo
         FileExistsError: The file exists and `overwrite` is false.
         StorageFailed: The disk is full, or the folder cannot be written.
     """
-    with storage(path):
+    with storage_errors(path):
         make_folder(path.parent)
-        temporary = temporary_beside(path)
+        temporary = temporary_path(path)
         try:
             with temporary.open("xb") as file:
                 file.write(data)
@@ -153,7 +153,7 @@ def write_whole(path: Path, data: bytes, *, overwrite: bool = True, durable: boo
             if overwrite:
                 temporary.replace(path)
             else:
-                publish_new(temporary, path)
+                link_new(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
         try:
@@ -182,12 +182,12 @@ def make_folder(folder: Path) -> None:
     sync_folder(folder.parent)
 
 
-def temporary_beside(path: Path) -> Path:
+def temporary_path(path: Path) -> Path:
     """A hidden, unique name beside `path` that holds the host and the process that write it."""
     return path.with_name(f".{_host()}-{os.getpid()}-{secrets.token_hex(6)}{PART}")
 
 
-def sweep(folder: Path) -> None:
+def remove_stale(folder: Path) -> None:
     """Remove temporary files and folders of dead processes of this machine from `folder`."""
     with contextlib.suppress(OSError):
         for stale in folder.glob(f".{_host()}-*{PART}"):
@@ -203,7 +203,7 @@ def _host() -> str:
     return f"{zlib.crc32(f'{platform.node()}{contained}'.encode()):08x}"
 
 
-def publish_new(temporary: Path, path: Path) -> None:
+def link_new(temporary: Path, path: Path) -> None:
     """Move a complete file to `path`, unless the name is taken.
 
     Raises:
@@ -225,20 +225,20 @@ def publish_new(temporary: Path, path: Path) -> None:
 
 def write_new(path: Path, data: bytes) -> None:
     """Write and sync a file in a folder that no other process uses yet."""
-    with storage(path), path.open("xb") as file:
+    with storage_errors(path), path.open("xb") as file:
         file.write(data)
         sync(file)
 
 
-def create_same(path: Path, data: bytes) -> None:
+def write_once(path: Path, data: bytes) -> None:
     """Write the file unless it exists."""
     with contextlib.suppress(FileExistsError):
-        write_whole(path, data, overwrite=False)
+        write_atomic(path, data, overwrite=False)
 
 
 def remove(path: Path) -> None:
     """Remove the file, if it exists, and sync its folder."""
-    with storage(path):
+    with storage_errors(path):
         path.unlink(missing_ok=True)
         sync_folder(path.parent)
 
@@ -267,7 +267,7 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def storage(path: Path) -> Iterator[None]:
+def storage_errors(path: Path) -> Iterator[None]:
     """Turn OSError into StorageFailed. FileExistsError passes."""
     try:
         yield
@@ -283,7 +283,7 @@ def _reason(error: OSError | ValueError) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def identity(file: Path) -> tuple[int, ...]:
+def file_identity(file: Path) -> tuple[int, ...]:
     """Device, inode, size and times of a file, which differ for another file or other bytes in it.
 
     Raises:

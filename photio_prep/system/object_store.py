@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from photio_prep.errors import OutputExists, PhotoRefused, StorageFailed, UsageError
-from photio_prep.system.files import too_long
+from photio_prep.system.files import is_too_long
 
 # Allowed schemes, and the library that each needs beside fsspec. fsspec would also open local files, caches, archives
 # and chains of them (`a::b`), which a list or table from another party must not name.
@@ -25,7 +25,7 @@ def is_remote(name: str) -> bool:
     return match is not None and match[1] in LIBRARIES and "::" not in name
 
 
-def refuse_orders(out: str) -> None:
+def check_no_orders(out: str) -> None:
     """Refuse an output folder in an object store.
 
     Raises:
@@ -39,7 +39,7 @@ def refuse_orders(out: str) -> None:
         )
 
 
-def checked(address: str | None) -> str | None:
+def check_address(address: str | None) -> str | None:
     """Validate an address for finals, and return it.
 
     Raises:
@@ -50,7 +50,7 @@ def checked(address: str | None) -> str | None:
     return address
 
 
-def read(address: str, limit: int) -> bytes:
+def read_object(address: str, limit: int) -> bytes:
     """Read at most `limit` bytes at `address`.
 
     Raises:
@@ -66,11 +66,11 @@ def read(address: str, limit: int) -> bytes:
     except Exception as error:  # noqa: BLE001  stores raise errors of their own, which may hold signatures
         raise PhotoRefused(f"it cannot be read ({type(error).__name__})", _CREDENTIALS) from None
     if len(data) > limit:
-        raise too_long(len(data), limit, "")
+        raise is_too_long(len(data), limit, "")
     return bytes(data)
 
 
-def listed(address: str) -> Iterator[tuple[str, str]]:
+def list_objects(address: str) -> Iterator[tuple[str, str]]:
     """The address and the relative name of each file below an address that ends with a slash, sorted.
 
     Raises:
@@ -87,7 +87,7 @@ def listed(address: str) -> Iterator[tuple[str, str]]:
         yield f"{scheme}://{file.strip('/')}", file.strip("/").removeprefix(base).strip("/")
 
 
-def put(address: str, name: str, data: bytes, *, overwrite: bool = False) -> str:
+def put_object(address: str, name: str, data: bytes, *, overwrite: bool = False) -> str:
     """Put a final below `address`, unless it has these bytes already; return its address.
 
     Raises:

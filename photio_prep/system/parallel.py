@@ -22,7 +22,7 @@ CORES = os.cpu_count() or 1
 _M_ARENA_MAX = -8
 
 
-def both(first: Callable[[], First], second: Callable[[], Second], *, worth: bool = True) -> tuple[First, Second]:
+def run_both(first: Callable[[], First], second: Callable[[], Second], *, worth: bool = True) -> tuple[First, Second]:
     """Call both functions and return both results; if both raise, the first one's error is raised.
 
     The first runs in a thread of its own if there is a second core and it is `worth` it. Work of a few milliseconds
@@ -42,7 +42,7 @@ def both(first: Callable[[], First], second: Callable[[], Second], *, worth: boo
     return other.result(), second_result
 
 
-def share_heaps() -> None:
+def limit_malloc_arenas() -> None:
     """Make the threads of this process share two malloc arenas. Without glibc this does nothing.
 
     By default each thread has its own, which keeps the memory of its largest photo (measurements/speed.md).
@@ -56,7 +56,7 @@ _GUARD = threading.Lock()
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
+def path_lock(path: Path) -> Iterator[None]:
     """Lock `path` between the threads of this process. The file need not exist."""
     with _GUARD:
         lock = _LOCKS.setdefault(str(path.resolve()), threading.Lock())

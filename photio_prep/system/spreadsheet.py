@@ -17,16 +17,16 @@ def cell(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def inert(text: str) -> str:
+def escape_formula(text: str) -> str:
     """`text` with an apostrophe before each part that a spreadsheet would read as a formula."""
     guarded = _FORMULAS.sub(r"\1'", text)
     return f"'{guarded}" if guarded.startswith(("\t", "\r", "\n")) else guarded
 
 
-def separated(rows: Iterable[Iterable[str]], delimiter: str, *, marked: bool) -> bytes:
+def encode_rows(rows: Iterable[Iterable[str]], delimiter: str, *, marked: bool) -> bytes:
     """The bytes of the CSV file; `marked` with the byte-order mark by which Excel recognizes UTF-8."""
     holder = io.StringIO(newline="")
-    csv.writer(holder, delimiter=delimiter).writerows([*map(inert, row)] for row in rows)
+    csv.writer(holder, delimiter=delimiter).writerows([*map(escape_formula, row)] for row in rows)
     # A file name may hold bytes that are not UTF-8.
     text = holder.getvalue().encode("utf-8", "backslashreplace")
     return b"\xef\xbb\xbf" + text if marked else text

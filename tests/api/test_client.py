@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from photio_prep.api import retry
-from photio_prep.api.client import API_URL, InstantClient, checked_url
-from photio_prep.api.rate_limiter import Pace
+from photio_prep.api.client import API_URL, InstantClient, check_url
+from photio_prep.api.rate_limiter import RateLimiter
 from photio_prep.errors import (
     ApiUnavailable,
     Interrupted,
@@ -322,12 +322,12 @@ def big(pixels: int = 900) -> object:
     from PIL import Image
 
     from photio_prep.geometry import Size, place
-    from photio_prep.imaging.encode import png
+    from photio_prep.imaging.encode import encode_png
     from photio_prep.types import Canvas, Request
 
     noise = np.random.default_rng(1).integers(0, 255, (pixels, pixels, 4), np.uint8)
     whole = Size(pixels, pixels)
-    return Request(Canvas(png(Image.fromarray(noise)), place(whole, whole)), "on marble", 1)
+    return Request(Canvas(encode_png(Image.fromarray(noise)), place(whole, whole)), "on marble", 1)
 
 
 def test_a_reset_while_sending_is_unknown_and_says_how_far_it_got():
@@ -533,7 +533,7 @@ def test_an_absurd_wait_is_told_and_not_waited(seconds: int):
     assert f"{seconds} s" in found.fix
 
 
-class TellingPace(Pace):
+class TellingPace(RateLimiter):
     """A pace that tells when it heard of a busy server."""
 
     def __init__(self) -> None:
@@ -596,7 +596,7 @@ def test_stopping_ends_a_wait_at_once():
 
 
 def test_the_pace_only_ever_grows_longer():
-    pace = Pace()
+    pace = RateLimiter()
     pace.busy(0.3)
     pace.busy(0.0)
     start = time.monotonic()
@@ -611,7 +611,7 @@ def test_the_pace_only_ever_grows_longer():
     "url", [API_URL, "http://localhost:8787/x", "http://127.0.0.1/x", "http://[::1]:80/x", "HTTPS://api.photio.io/x"]
 )
 def test_https_and_this_machine_are_addresses_for_a_key(url: str):
-    assert checked_url(url) == url
+    assert check_url(url) == url
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from photio_prep import prepare
-from photio_prep.api.curl import curl
-from photio_prep.api.wire import body
+from photio_prep.api.curl import format_curl
+from photio_prep.api.wire import encode_request
 from photio_prep.errors import UsageError
 from photio_prep.orders import claims, state, store
 from tests.support import photos
@@ -70,7 +70,7 @@ def test_the_printed_pipeline_sends_what_generate_sends(command: Command, monkey
         printed = command("generate", made.paths[0], "--print-curl", "--api-url", server.url)
         assert (printed.code, len(printed.lines)) == (0, 1)
         assert server.connections == 0
-        assert state.state(made.paths[0]) == "planned"
+        assert state.read_state(made.paths[0]) == "planned"
         done = subprocess.run(
             [shell, "-c", printed.lines[0]],
             env={"PATH": os.environ["PATH"], "PHOTIO_API_KEY": KEY},
@@ -107,7 +107,7 @@ def test_without_a_scene_there_is_nothing_to_print(command: Command, tmp_path: P
     order = command("prepare", photos.saved(Path("a.png"))).paths[0]
     assert command("generate", order, "--print-curl").code == 2
     with pytest.raises(UsageError, match="description"):
-        curl(photos.order(description="").request, "https://api.example/x", tmp_path / "canvas.png")
+        format_curl(photos.order(description="").request, "https://api.example/x", tmp_path / "canvas.png")
 
 
 def test_printing_writes_nothing_and_prints_an_order_once(command: Command):
@@ -165,7 +165,7 @@ def test_what_generate_refuses_is_not_printed_either(command: Command, monkeypat
         for size in ((90, 70), (90, 71)):  # as if the same photo came out as other bytes in an older version
             order = prepare(photos.encoded(photos.cutout(size)), description=photos.SCENE, endpoint=server.url)
             origin = replace(order.origin, source="c.png", digest="0" * 64, options="")
-            folder = store.write(replace(order, origin=origin), Path("two/orders")).folder
+            folder = store.write_order(replace(order, origin=origin), Path("two/orders")).folder
             assert folder
             if size == (90, 70):
                 assert command("generate", folder, "--api-url", server.url).code == 0
@@ -178,6 +178,6 @@ def test_what_generate_refuses_is_not_printed_either(command: Command, monkeypat
 
 def test_a_picture_by_its_url_is_sent_as_generate_sends_it(tmp_path: Path):
     order = photos.order(image_url="https://shop.example/it's.png")
-    printed = curl(order.request, "https://api.example/x", tmp_path / "canvas.png").partition(" | {")[0]
+    printed = format_curl(order.request, "https://api.example/x", tmp_path / "canvas.png").partition(" | {")[0]
     done = subprocess.run(["sh", "-c", printed], capture_output=True, check=True)
-    assert done.stdout == body(order.request)
+    assert done.stdout == encode_request(order.request)

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from photio_prep.api.key import Key
+from photio_prep.api.key import ApiKey
 from photio_prep.errors import KeyRefused
 from tests.support.sampling import sampled
 
 CANARY = "pt-canary+5c1e/77b0=a9d4"
-KEY = Key(CANARY)
+KEY = ApiKey(CANARY)
 # Everything that a key may be made of.
 LETTERS = "".join(letter for letter in map(chr, range(0x21, 0x7F)) if letter not in "\"'`\\")
 KEYS = st.text(LETTERS, min_size=12, max_size=60)
@@ -54,7 +54,7 @@ def test_a_format_that_a_key_does_not_have_tells_nothing() -> None:
 
 @pytest.mark.parametrize("text", [CANARY, f"  {CANARY}\n", f"{CANARY}\r\n"])
 def test_white_space_around_a_key_is_not_part_of_it(text: str) -> None:
-    assert Key(text).reveal() == CANARY
+    assert ApiKey(text).reveal() == CANARY
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_white_space_around_a_key_is_not_part_of_it(text: str) -> None:
 )
 def test_what_cannot_be_a_key_is_refused_without_being_told(text: str) -> None:
     with pytest.raises(KeyRefused) as caught:
-        Key(text)
+        ApiKey(text)
     if len(text.strip()) > 3:
         assert text.strip() not in str(caught.value)
     assert "PHOTIO_API_KEY" in caught.value.fix
@@ -75,7 +75,7 @@ def test_what_cannot_be_a_key_is_refused_without_being_told(text: str) -> None:
 
 @pytest.mark.parametrize(("text", "usual"), [(CANARY, True), ("PT-canary-5c1e", False), ("sk-canary-5c1e", False)])
 def test_another_prefix_is_unusual_not_refused(text: str, usual: bool) -> None:
-    assert Key(text).usual is usual
+    assert ApiKey(text).usual is usual
 
 
 # --- redact ----------------------------------------------------------------------------------------------------------
@@ -98,7 +98,7 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 @example(CANARY, "", "")
 def test_no_spelling_stays_in_a_longer_text(spelling: str, text: str, before: str, after: str) -> None:
     spelled = SPELLINGS[spelling](text)
-    redacted = Key(text).redact(before + spelled + after)
+    redacted = ApiKey(text).redact(before + spelled + after)
     assert "***" in redacted
     # What the words around it spell by themselves is not ours.
     if spelled not in before + after:
@@ -113,7 +113,7 @@ def test_no_base64_of_a_text_around_the_key_can_be_read_back(
     text: str, before: bytes, after: bytes, url_safe: bool
 ) -> None:
     encode = base64.urlsafe_b64encode if url_safe else base64.b64encode
-    redacted = Key(text).redact(encode(before + text.encode() + after).decode())
+    redacted = ApiKey(text).redact(encode(before + text.encode() + after).decode())
     assert "***" in redacted
     # Only the letters that share a sextet with their neighbours may stay: less than two at each end.
     for piece in redacted.split("***"):
@@ -126,7 +126,7 @@ def test_no_base64_of_a_text_around_the_key_can_be_read_back(
 
 @given(KEYS, st.text())
 def test_every_occurrence_goes(text: str, between: str) -> None:
-    redacted = Key(text).redact(f"{text}{between}{text}")
+    redacted = ApiKey(text).redact(f"{text}{between}{text}")
     assert redacted.count("***") >= 2
 
 

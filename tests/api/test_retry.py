@@ -11,7 +11,7 @@ from photio_prep.api.retry import (
     BUSY_TRIES,
     LONGEST_WAIT,
     NOT_SENT_TRIES,
-    Outcome,
+    AttemptClass,
     backoff_delay,
     classify_status,
     is_account_error,
@@ -26,25 +26,25 @@ REFUSED = {400, 401, 402, 403, 404, 413, 415, 422}
 @pytest.mark.parametrize(("has_retry_after", "busy"), [(False, {429}), (True, {429, 503})])
 def test_the_class_of_every_status(has_retry_after: bool, busy: set[int]) -> None:
     told = {status: classify_status(status, has_retry_after=has_retry_after) for status in range(100, 600)}
-    assert {status for status, outcome in told.items() if outcome is Outcome.SUCCESS} == {200}
-    assert {status for status, outcome in told.items() if outcome is Outcome.REJECTED} == REFUSED | busy
-    assert set(told.values()) == {Outcome.SUCCESS, Outcome.REJECTED, Outcome.UNKNOWN}
+    assert {status for status, outcome in told.items() if outcome is AttemptClass.SUCCESS} == {200}
+    assert {status for status, outcome in told.items() if outcome is AttemptClass.REJECTED} == REFUSED | busy
+    assert set(told.values()) == {AttemptClass.SUCCESS, AttemptClass.REJECTED, AttemptClass.UNKNOWN}
 
 
 @pytest.mark.parametrize("status", [201, 202, 204, 206, 301, 302, 303, 307, 308, 408, 409, 500, 502, 503, 504, 0, 999])
 def test_what_may_have_been_billed_is_unknown(status: int) -> None:
-    assert classify_status(status, has_retry_after=False) is Outcome.UNKNOWN
+    assert classify_status(status, has_retry_after=False) is AttemptClass.UNKNOWN
 
 
 @pytest.mark.parametrize("status", [408, 409, 500, 502, 504])
 def test_retry_after_makes_no_other_status_free(status: int) -> None:
-    assert classify_status(status, has_retry_after=True) is Outcome.UNKNOWN
+    assert classify_status(status, has_retry_after=True) is AttemptClass.UNKNOWN
 
 
 def test_the_vendors_word_frees_server_errors_and_nothing_else() -> None:
     for status in range(100, 600):
         told = classify_status(status, has_retry_after=False, server_error_is_free=True)
-        expected = Outcome.REJECTED if status >= 500 else classify_status(status, has_retry_after=False)
+        expected = AttemptClass.REJECTED if status >= 500 else classify_status(status, has_retry_after=False)
         assert told is expected, status
 
 
@@ -118,7 +118,7 @@ def test_without_a_clock_it_is_now() -> None:
 
 @pytest.mark.parametrize("tries", range(1, 8))
 def test_what_was_never_sent_is_tried_three_times_more(tries: int) -> None:
-    wait = retry_delay(Outcome.NOT_SENT, None, tries, None)
+    wait = retry_delay(AttemptClass.NOT_SENT, None, tries, None)
     assert NOT_SENT_TRIES == 4
     assert (wait is not None) == (tries <= 3)
 
@@ -127,34 +127,34 @@ def test_what_was_never_sent_is_tried_three_times_more(tries: int) -> None:
 @pytest.mark.parametrize("tries", range(1, 8))
 def test_a_busy_api_is_asked_five_times_in_all(status: int, tries: int) -> None:
     assert BUSY_TRIES == 5
-    assert retry_delay(Outcome.REJECTED, status, tries, 2.0) == (2.0 if tries < 5 else None)
+    assert retry_delay(AttemptClass.REJECTED, status, tries, 2.0) == (2.0 if tries < 5 else None)
 
 
 @pytest.mark.parametrize(("asked", "wait"), [(0.0, 0.0), (119.9, 119.9), (120.0, 120.0), (120.1, None), (1e12, None)])
 def test_asked_to_wait_too_long_we_stop(asked: float, wait: float | None) -> None:
     assert LONGEST_WAIT == 120
-    assert retry_delay(Outcome.REJECTED, 429, 1, asked) == wait
+    assert retry_delay(AttemptClass.REJECTED, 429, 1, asked) == wait
 
 
 def test_a_busy_api_that_names_no_time_gets_our_own() -> None:
-    wait = retry_delay(Outcome.REJECTED, 429, 1, None)
+    wait = retry_delay(AttemptClass.REJECTED, 429, 1, None)
     assert wait is not None
     assert 0.5 <= wait <= 0.75
 
 
 @pytest.mark.parametrize("status", sorted(REFUSED))
 def test_a_refusal_is_final(status: int) -> None:
-    assert retry_delay(Outcome.REJECTED, status, 1, 1.0) is None
+    assert retry_delay(AttemptClass.REJECTED, status, 1, 1.0) is None
 
 
 @given(
-    st.sampled_from([Outcome.UNKNOWN, Outcome.SUCCESS, Outcome.UNUSABLE]),
+    st.sampled_from([AttemptClass.UNKNOWN, AttemptClass.SUCCESS, AttemptClass.UNUSABLE]),
     st.none() | st.integers(100, 599),
     st.integers(1, 10),
     st.none() | st.floats(0, 1000),
 )
 def test_what_may_have_been_billed_is_never_sent_again(
-    outcome: Outcome, status: int | None, tries: int, asked: float | None
+    outcome: AttemptClass, status: int | None, tries: int, asked: float | None
 ) -> None:
     assert retry_delay(outcome, status, tries, asked) is None
 

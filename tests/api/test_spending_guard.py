@@ -8,7 +8,7 @@ import pytest
 
 from photio_prep.api import retry
 from photio_prep.api.client import InstantClient
-from photio_prep.api.spending_guard import UNKNOWNS_IN_A_ROW, Till
+from photio_prep.api.spending_guard import UNKNOWNS_IN_A_ROW, SpendingGuard
 from photio_prep.errors import (
     ApiUnavailable,
     BudgetReached,
@@ -22,7 +22,7 @@ from photio_prep.errors import (
     UsageError,
 )
 from photio_prep.system.deadline import Timeouts
-from photio_prep.types import Keep, Request, Result
+from photio_prep.types import AnswerSink, Request, Result
 from tests.support.hostile import HostileServer
 from tests.support.hostile_answers import ok, verbatim
 from tests.support.hostile_exchange import Behaviour, Exchange
@@ -42,7 +42,7 @@ def client(url: str) -> InstantClient:
     return InstantClient(KEY, api_url=url, timeouts=Timeouts(connect=2, write=2, read=2, overall=5))
 
 
-def outcomes(till: Till, count: int, threads: int = 16) -> list[type[BaseException] | None]:
+def outcomes(till: SpendingGuard, count: int, threads: int = 16) -> list[type[BaseException] | None]:
     """How `count` sends from `threads` threads ended."""
     seeds = iter(range(1, count + 1))
     lock = threading.Lock()
@@ -72,7 +72,7 @@ def outcomes(till: Till, count: int, threads: int = 16) -> list[type[BaseExcepti
 
 def test_the_budget_is_exact_with_16_threads():
     with HostileServer(ok()) as server:
-        till = Till(client(server.url), max_calls=23)
+        till = SpendingGuard(client(server.url), max_calls=23)
         found = outcomes(till, 80)
         assert server.charges == server.connections == till.calls == 23
     assert found.count(None) == 23
@@ -85,7 +85,7 @@ def test_the_budget_counts_unknown_outcomes():
         return close_after_reading() if n % 3 == 0 else ok()
 
     with HostileServer(some) as server:
-        till = Till(client(server.url), max_calls=12)
+        till = SpendingGuard(client(server.url), max_calls=12)
         found = outcomes(till, 60)
         assert server.connections == server.charges == 12
     assert found.count(None) + found.count(OutcomeUnknown) == 12
@@ -97,14 +97,14 @@ def test_the_budget_is_never_passed_where_connections_fail():
         return close_at_once() if n % 10 == 0 else ok()
 
     with HostileServer(some) as server:
-        outcomes(Till(client(server.url), max_calls=20), 60)
+        outcomes(SpendingGuard(client(server.url), max_calls=20), 60)
         server.settle()
         assert server.connections <= 20
 
 
 def test_a_budget_of_nothing_sends_nothing():
     with HostileServer(ok()) as server:
-        till = Till(client(server.url), max_calls=0)
+        till = SpendingGuard(client(server.url), max_calls=0)
         with pytest.raises(BudgetReached, match="--max-calls"):
             till.send(request())
         assert server.connections == 0
@@ -112,7 +112,7 @@ def test_a_budget_of_nothing_sends_nothing():
 
 def test_what_was_not_billed_is_given_back():
     with HostileServer([status(422), status(422), ok()]) as server:
-        till = Till(client(server.url), max_calls=1)
+        till = SpendingGuard(client(server.url), max_calls=1)
         for _ in range(2):
             with pytest.raises(Rejected):
                 till.send(request())
@@ -124,7 +124,7 @@ def test_what_was_not_billed_is_given_back():
 
 def test_a_paid_and_unusable_answer_is_not_given_back():
     with HostileServer(verbatim("no", b'{"status_code": 200, "body": "bm8="}')) as server:
-        till = Till(client(server.url), max_calls=1)
+        till = SpendingGuard(client(server.url), max_calls=1)
         with pytest.raises(PaidUnusable):
             till.send(request())
         with pytest.raises(BudgetReached):
@@ -135,7 +135,7 @@ def test_a_paid_and_unusable_answer_is_not_given_back():
 @pytest.mark.parametrize("code", [401, 402, 403])
 def test_a_refused_key_stops_the_batch(code: int):
     with HostileServer(lambda n, _: ok() if n <= 3 else status(code)) as server:
-        till = Till(client(server.url))
+        till = SpendingGuard(client(server.url))
         found = outcomes(till, 60, threads=8)
         server.settle()
         assert server.connections <= 3 + 1 + 8
@@ -147,7 +147,7 @@ def test_a_refused_key_stops_the_batch(code: int):
 def test_an_api_that_cannot_be_reached_stops_the_batch():
     with HostileServer(ok()) as server:
         url = server.url
-    till = Till(client(url))
+    till = SpendingGuard(client(url))
     with pytest.raises(ApiUnavailable):
         till.send(request())
     with pytest.raises(PhotioError, match="not sent"):
@@ -157,7 +157,7 @@ def test_an_api_that_cannot_be_reached_stops_the_batch():
 
 def test_ten_unknowns_in_a_row_stop_the_batch():
     with HostileServer(close_after_reading()) as server:
-        till = Till(client(server.url))
+        till = SpendingGuard(client(server.url))
         found = outcomes(till, 40, threads=1)
         assert server.charges == UNKNOWNS_IN_A_ROW == 10
     assert found.count(OutcomeUnknown) == 10
@@ -170,7 +170,7 @@ def test_a_success_in_between_starts_the_row_anew():
         return ok() if n % 10 == 0 else close_after_reading()
 
     with HostileServer(some) as server:
-        till = Till(client(server.url))
+        till = SpendingGuard(client(server.url))
         outcomes(till, 30, threads=1)
         assert server.charges == 30
     assert till.closed is None
@@ -178,7 +178,7 @@ def test_a_success_in_between_starts_the_row_anew():
 
 def test_a_closed_till_says_why_and_sends_nothing():
     with HostileServer(ok()) as server:
-        till = Till(client(server.url))
+        till = SpendingGuard(client(server.url))
         till.close(StorageFailed("the disk is full"))
         till.close(KeyRefused("later"))
         assert isinstance(till.closed, StorageFailed)
@@ -188,7 +188,7 @@ def test_a_closed_till_says_why_and_sends_nothing():
 
 
 def test_a_till_asks_whom_its_sender_asks():
-    assert Till(InstantClient(KEY)).endpoint == "https://api.photio.io/v1/inference/instant"
+    assert SpendingGuard(InstantClient(KEY)).endpoint == "https://api.photio.io/v1/inference/instant"
 
 
 class _Refusing:
@@ -197,7 +197,7 @@ class _Refusing:
     def __init__(self, error: Callable[[], PhotioError]) -> None:
         self._error = error
 
-    def send(self, request: Request, keep: Keep | None = None) -> Result:
+    def send(self, request: Request, keep: AnswerSink | None = None) -> Result:
         raise self._error()
 
 
@@ -215,7 +215,7 @@ class _Refusing:
     ],
 )
 def test_only_what_was_surely_not_billed_is_free(error: Callable[[], PhotioError], free: bool):
-    till = Till(_Refusing(error), max_calls=5)
+    till = SpendingGuard(_Refusing(error), max_calls=5)
     with pytest.raises(PhotioError):
         till.send(request())
     assert till.calls == (0 if free else 1)
@@ -223,7 +223,7 @@ def test_only_what_was_surely_not_billed_is_free(error: Callable[[], PhotioError
 
 def test_a_call_in_flight_is_counted_already():
     with HostileServer(never_answer()) as server:
-        till = Till(client(server.url), max_calls=1)
+        till = SpendingGuard(client(server.url), max_calls=1)
 
         def fly() -> None:
             with pytest.raises(OutcomeUnknown):

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-from photio_prep.api.wire import answer, body, head, key
+from photio_prep.api.wire import encode_request, order_key, parse_answer, request_prefix
 from photio_prep.errors import KeyRefused, OutcomeUnknown, PaidUnusable, PhotioError
 from photio_prep.geometry import Size, place
 from photio_prep.types import Canvas, Request
@@ -34,7 +34,7 @@ def says(body: object = CODED, status: object = 200, **more: object) -> bytes:
 
 
 def test_the_fields_are_exactly_those_of_the_api() -> None:
-    assert json.loads(body(SENT)) == {
+    assert json.loads(encode_request(SENT)) == {
         "product_description": SCENE,
         "seed": 7,
         "product_image": base64.b64encode(SENT.canvas.png).decode(),
@@ -42,14 +42,14 @@ def test_the_fields_are_exactly_those_of_the_api() -> None:
 
 
 def test_the_negative_prompt_is_there_only_when_it_was_given() -> None:
-    assert json.loads(body(replace(SENT, negative_prompt="people")))["negative_prompt"] == "people"
-    assert json.loads(body(replace(SENT, negative_prompt="")))["negative_prompt"] == ""
-    assert b"negative" not in body(SENT)
+    assert json.loads(encode_request(replace(SENT, negative_prompt="people")))["negative_prompt"] == "people"
+    assert json.loads(encode_request(replace(SENT, negative_prompt="")))["negative_prompt"] == ""
+    assert b"negative" not in encode_request(SENT)
 
 
 def test_an_address_stands_in_place_of_the_picture() -> None:
     url = 'https://a.example/x.png?a="b"&c=ü'
-    assert json.loads(body(replace(SENT, image_url=url)))["product_image"] == url
+    assert json.loads(encode_request(replace(SENT, image_url=url)))["product_image"] == url
 
 
 @given(st.text(), st.none() | st.text(), st.integers(1, 2**32), st.binary(max_size=400))
@@ -57,9 +57,9 @@ def test_the_body_is_the_json_of_its_fields_in_plain_ascii(
     description: str, negative: str | None, seed: int, png: bytes
 ) -> None:
     sent = Request(Canvas(png, SENT.canvas.placement), description, seed, negative)
-    sent_body = body(sent)
+    sent_body = encode_request(sent)
     assert sent_body.isascii()
-    assert sent_body.startswith(head(sent))
+    assert sent_body.startswith(request_prefix(sent))
     found = json.loads(sent_body)
     assert base64.b64decode(found.pop("product_image"), validate=True) == png
     expected = {"product_description": description, "seed": seed, "negative_prompt": negative}
@@ -80,34 +80,39 @@ OTHERS = {
 
 
 def test_the_key_changes_with_every_field_and_with_the_endpoint() -> None:
-    keys = [key(SENT, URL), key(SENT, f"{URL}/"), key(SENT, "sandbox"), *(key(each, URL) for each in OTHERS.values())]
+    keys = [
+        order_key(SENT, URL),
+        order_key(SENT, f"{URL}/"),
+        order_key(SENT, "sandbox"),
+        *(order_key(each, URL) for each in OTHERS.values()),
+    ]
     assert len(set(keys)) == len(keys)
     assert all(len(each) == 64 for each in keys)
 
 
 def test_the_key_is_that_of_the_request_alone() -> None:
     same = replace(SENT, canvas=Canvas(bytes(SENT.canvas.png), place(Size(96, 64), SIZE)))
-    assert key(same, URL) == key(SENT, URL)
+    assert order_key(same, URL) == order_key(SENT, URL)
 
 
 @given(st.text(), st.text(), st.text())
 def test_no_two_requests_share_a_key_by_shifting_words(endpoint: str, description: str, negative: str) -> None:
-    one = key(replace(SENT, description=description, negative_prompt=negative), endpoint)
-    other = key(replace(SENT, description=description + negative, negative_prompt=None), endpoint)
+    one = order_key(replace(SENT, description=description, negative_prompt=negative), endpoint)
+    other = order_key(replace(SENT, description=description + negative, negative_prompt=None), endpoint)
     assert one != other
 
 
 def test_the_key_of_a_request_never_changes_between_versions() -> None:
     """A change here makes every paid order on disk a new one: it would be paid for again."""
     sent = Request(Canvas(b"png", place(SIZE, SIZE)), "scene", 1, None, None)
-    assert key(sent, URL) == "8caf7ebf5bde7e94eaa93f32e707b3e43444fb89c16390dae1f0ce4f3b0bc782"
+    assert order_key(sent, URL) == "8caf7ebf5bde7e94eaa93f32e707b3e43444fb89c16390dae1f0ce4f3b0bc782"
 
 
 # --- what comes back: good -------------------------------------------------------------------------------------------
 
 
 def same(raw: bytes) -> None:
-    found = answer(raw, SIZE)
+    found = parse_answer(raw, SIZE)
     assert (found.mode, found.size) == ("RGB", SIZE)
     assert np.abs(np.asarray(found).astype(int) - np.asarray(PICTURE)).max() <= 40
     assert np.abs(np.asarray(found).astype(int) - np.asarray(PICTURE)).mean() <= 3
@@ -115,7 +120,7 @@ def same(raw: bytes) -> None:
 
 @pytest.mark.parametrize("status", [200, "200"])
 def test_a_plain_answer(status: object) -> None:
-    assert answer(says(status=status), SIZE).tobytes() == PICTURE.tobytes()
+    assert parse_answer(says(status=status), SIZE).tobytes() == PICTURE.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -132,7 +137,7 @@ def test_a_plain_answer(status: object) -> None:
     ids=["prefix", "PREFIX", "spaced prefix", "newline", "wrapped", "no padding", "URL-safe"],
 )
 def test_the_documented_leniency(text: str) -> None:
-    assert answer(says(text), SIZE).tobytes() == PICTURE.tobytes()
+    assert parse_answer(says(text), SIZE).tobytes() == PICTURE.tobytes()
 
 
 @pytest.mark.parametrize("length", [0, 1, 2])
@@ -157,7 +162,7 @@ def test_an_answer_that_somebody_compressed_on_the_way() -> None:
 
 
 def test_a_transparent_answer_is_shown_on_white() -> None:
-    found = answer(says(base64.b64encode(encoded(cutout(SIZE))).decode()), SIZE)
+    found = parse_answer(says(base64.b64encode(encoded(cutout(SIZE))).decode()), SIZE)
     assert found.mode == "RGB"
     assert found.getpixel((0, 0)) == (255, 255, 255)
 
@@ -193,7 +198,7 @@ def test_a_transparent_answer_is_shown_on_white() -> None:
 )
 def test_what_is_no_answer_is_unknown(raw: bytes) -> None:
     with pytest.raises(OutcomeUnknown) as caught:
-        answer(raw, SIZE)
+        parse_answer(raw, SIZE)
     assert len(str(caught.value)) < 500
     assert "not sent again" in caught.value.fix
 
@@ -203,24 +208,24 @@ def test_what_is_no_answer_is_unknown(raw: bytes) -> None:
 )
 def test_only_the_number_200_is_success(status: object) -> None:
     with pytest.raises(OutcomeUnknown):
-        answer(says(status=status), SIZE)
+        parse_answer(says(status=status), SIZE)
 
 
 def test_a_missing_status_is_unknown() -> None:
     with pytest.raises(OutcomeUnknown):
-        answer(json.dumps({"body": CODED}).encode(), SIZE)
+        parse_answer(json.dumps({"body": CODED}).encode(), SIZE)
 
 
 @pytest.mark.parametrize("depth", [900, 950, 980, 990, 995, 1000])
 @pytest.mark.parametrize("what", [b'{"status_code":%s}', b"%s", b'{"status_code":200,"body":%s}'])
 def test_nesting_up_to_where_the_parser_gives_up(depth: int, what: bytes) -> None:
     with pytest.raises((OutcomeUnknown, PaidUnusable)):
-        answer(what % (b"[" * depth + b"]" * depth), SIZE)
+        parse_answer(what % (b"[" * depth + b"]" * depth), SIZE)
 
 
 def test_what_the_server_says_is_told_cut_short() -> None:
     with pytest.raises(OutcomeUnknown) as caught:
-        answer(says("out of memory " * 1000, 500), SIZE)
+        parse_answer(says("out of memory " * 1000, 500), SIZE)
     assert "status_code '500'" in caught.value.found
     assert "out of memory" in caught.value.found
     assert len(caught.value.found) < 700
@@ -228,10 +233,10 @@ def test_what_the_server_says_is_told_cut_short() -> None:
 
 def test_a_refused_key_is_not_billed() -> None:
     with pytest.raises(KeyRefused):
-        answer(says("Unauthorized", 401), SIZE)
+        parse_answer(says("Unauthorized", 401), SIZE)
     for odd in ("401", 401.0):
         with pytest.raises(OutcomeUnknown):
-            answer(says("Unauthorized", odd), SIZE)
+            parse_answer(says("Unauthorized", odd), SIZE)
 
 
 # --- what comes back: paid, but unusable -----------------------------------------------------------------------------
@@ -240,12 +245,12 @@ def test_a_refused_key_is_not_billed() -> None:
 @pytest.mark.parametrize("found", [None, "", " \n", 0, 1.5, True, [], {}, [CODED], {"image": CODED}])
 def test_a_body_that_is_no_text(found: object) -> None:
     with pytest.raises(PaidUnusable):
-        answer(says(found), SIZE)
+        parse_answer(says(found), SIZE)
 
 
 def test_a_missing_body() -> None:
     with pytest.raises(PaidUnusable):
-        answer(b'{"status_code": 200}', SIZE)
+        parse_answer(b'{"status_code": 200}', SIZE)
 
 
 def frames() -> bytes:
@@ -298,19 +303,19 @@ def turned() -> bytes:
 )
 def test_a_body_that_is_no_picture_of_the_asked_shape(data: bytes) -> None:
     with pytest.raises(PaidUnusable) as caught:
-        answer(says(base64.b64encode(data).decode()), SIZE)
+        parse_answer(says(base64.b64encode(data).decode()), SIZE)
     assert "stored" in caught.value.fix
 
 
 @pytest.mark.parametrize("size", [(48, 32), (96, 64), (97, 65), (480, 320), (72, 48)])
 def test_an_answer_may_be_larger_and_of_the_same_shape(size: tuple[int, int]) -> None:
-    assert answer(says(base64.b64encode(encoded(photo(size))).decode()), SIZE).size == size
+    assert parse_answer(says(base64.b64encode(encoded(photo(size))).decode()), SIZE).size == size
 
 
 @pytest.mark.parametrize("size", [(24, 16), (47, 31), (47, 32)])
 def test_a_smaller_answer_is_never_enlarged(size: tuple[int, int]) -> None:
     with pytest.raises(PaidUnusable, match="instead of 48x32"):
-        answer(says(base64.b64encode(encoded(photo(size))).decode()), SIZE)
+        parse_answer(says(base64.b64encode(encoded(photo(size))).decode()), SIZE)
 
 
 @pytest.mark.parametrize(
@@ -319,7 +324,7 @@ def test_a_smaller_answer_is_never_enlarged(size: tuple[int, int]) -> None:
 )
 def test_a_body_that_is_no_base64(text: str) -> None:
     with pytest.raises(PaidUnusable):
-        answer(says(text), SIZE)
+        parse_answer(says(text), SIZE)
 
 
 # --- anything --------------------------------------------------------------------------------------------------------
@@ -334,16 +339,16 @@ JSON = st.recursive(
 @given(JSON | st.fixed_dictionaries({"status_code": st.sampled_from([200, "200"]), "body": JSON}))
 def test_any_json_is_judged(found: Any) -> None:
     with pytest.raises(PhotioError):
-        answer(json.dumps(found).encode(), SIZE)
+        parse_answer(json.dumps(found).encode(), SIZE)
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_judged(raw: bytes) -> None:
     with pytest.raises(PhotioError):
-        answer(raw, SIZE)
+        parse_answer(raw, SIZE)
 
 
 @given(st.text(max_size=300))
 def test_any_text_in_a_paid_answer_is_kept_as_unusable(text: str) -> None:
     with pytest.raises(PaidUnusable):
-        answer(says(text), SIZE)
+        parse_answer(says(text), SIZE)

@@ -26,12 +26,12 @@ from pathlib import Path
 import pytest
 
 from photio_prep import prepare
-from photio_prep.api.key import Key
-from photio_prep.batch.ray_budget import Asking, Permits
+from photio_prep.api.key import ApiKey
+from photio_prep.batch.ray_budget import ActorClient, SharedBudget
 from photio_prep.batch.ray_driver import Ended, _ended
 from photio_prep.batch.ray_worker import Preparing, RayJobOptions, _step, row_of
 from photio_prep.cli import ray
-from photio_prep.cli.console import Talk
+from photio_prep.cli.console import Console
 from photio_prep.errors import (
     Interrupted,
     OutcomeUnknown,
@@ -41,7 +41,7 @@ from photio_prep.errors import (
     StorageFailed,
     Unexpected,
 )
-from photio_prep.intake.inputs import expand
+from photio_prep.intake.inputs import expand_inputs
 from photio_prep.intake.item import Item
 from photio_prep.options import OutputOptions
 from photio_prep.orders import state as states
@@ -154,7 +154,7 @@ def driving(url: str, inputs: Path, out: Path, most: int = 0) -> Iterator[Driver
 
 
 def found(out: Path) -> Counter[State]:
-    return Counter(states.state(each) for each in orders.below(out))
+    return Counter(states.read_state(each) for each in orders.find_orders(out))
 
 
 def slowly() -> HostileServer:
@@ -165,7 +165,7 @@ def slowly() -> HostileServer:
 
 
 def test_permits_count_for_everybody_and_close_for_everybody():
-    permits = Permits("https://api.example/x", 2, None)
+    permits = SharedBudget("https://api.example/x", 2, None)
     assert [permits.take()[0] for _ in range(2)] == [None, None]
     permits.settle(Interrupted("not billed"))
     assert permits.take() == (None,)
@@ -177,7 +177,7 @@ def test_permits_count_for_everybody_and_close_for_everybody():
 
 
 def test_permits_know_which_orders_were_billed_or_may_have_been():
-    permits = Permits("https://api.example/x", None, None)
+    permits = SharedBudget("https://api.example/x", None, None)
     answered, refused, unknown, died, another = (digit * 32 for digit in "12345")
     for order in (answered, refused, unknown, died):
         permits.take(order)
@@ -193,7 +193,7 @@ def test_the_options_of_workers_never_hold_a_key(tmp_path: Path):
     packed = pickle.dumps(RayJobOptions(OutputOptions(tmp_path), PrepareOptions(SCENE), pay=pay))
     assert KEY.encode() not in packed
     with pytest.raises(TypeError, match="never pickled"):
-        pickle.dumps(RayJobOptions(OutputOptions(tmp_path), pay=PayOptions(key_file=Key(KEY))))  # type: ignore[arg-type]
+        pickle.dumps(RayJobOptions(OutputOptions(tmp_path), pay=PayOptions(key_file=ApiKey(KEY))))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -218,12 +218,12 @@ def test_without_ray_the_message_names_the_extra(command: Command, monkeypatch: 
     assert 'pip install "photio-prep[ray]"' in said.err
 
 
-class HerePermits(Asking):
+class HerePermits(ActorClient):
     """Permits in this process, of which no Ray knows."""
 
     def __init__(self) -> None:
         super().__init__(None)
-        self._body = Permits("https://api.example/x", None, None)
+        self._body = SharedBudget("https://api.example/x", None, None)
 
     def ask(self, what: str, *told: object) -> object:
         return getattr(self._body, what)(*told)
@@ -233,7 +233,7 @@ def prepared_by_two(options: RayJobOptions, *inputs: str) -> list[PhotioError | 
     """What two workers say of the photos that `inputs` name, taking turns."""
     permits = HerePermits()
     workers = [Preparing(options, permits) for _ in range(2)]
-    rows = (row_of(number, item) for number, item in enumerate(expand(inputs, options.output.out)))
+    rows = (row_of(number, item) for number, item in enumerate(expand_inputs(inputs, options.output.out)))
     found = [workers[row["index"] % 2](row)["ended"] for row in rows]
     return [pickle.loads(each) if each else None for each in found]
 
@@ -279,7 +279,7 @@ def test_what_cannot_be_done_with_a_final_here_is_told_like_what_a_worker_met(
     def finished(order: object, path: Path) -> None:
         raise error("it is as it is", "Mend it", subject="memory://finals/a-photio.png")
 
-    talk, closed = Talk(), list[PhotioError]()
+    talk, closed = Console(), list[PhotioError]()
     ray._tell(ended, tmp_path / "out", talk, finished, closed.append)
     assert (talk.exit_code, len(closed)) == (error.exit_code, closes)
     assert "error: a.png: memory://finals/a-photio.png: it is as it is" in capsys.readouterr().err

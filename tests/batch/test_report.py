@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from photio_prep import InstantClient, generate, prepare
-from photio_prep.api.spending_guard import Till
+from photio_prep.api.spending_guard import SpendingGuard
 from photio_prep.batch import report
 from photio_prep.cli import reporting
-from photio_prep.cli.console import Talk
+from photio_prep.cli.console import Console
 from photio_prep.orders import index, payment, store
-from photio_prep.orders.paid_before import is_changed
+from photio_prep.orders.paid_before import is_changed_photo
 from photio_prep.orders.state import State
 from photio_prep.sandbox import Sandbox
 from photio_prep.system import spreadsheet
-from photio_prep.types import Keep, Request, Result
+from photio_prep.types import AnswerSink, Request, Result
 from tests.support.commands import KEY, alone
 from tests.support.hostile import HostileServer
 from tests.support.hostile_answers import ok
@@ -155,8 +155,8 @@ def test_what_the_budget_left_of_sweeps_is_in_the_report_with_every_number(paid:
 def test_a_photo_that_was_done_before_took_no_work(command: Command):
     path = saved(Path("a.png"), photo(cut_out=True))
     first, again = (prepare(path, description=SCENE, orders=Path("photio-out/orders")) for _ in range(2))
-    assert [report.Report("run").worked(each) for each in (first, again)] == [True, False]
-    called = report.Report("generate")
+    assert [report.RunReport("run").worked(each) for each in (first, again)] == [True, False]
+    called = report.RunReport("generate")
     called.count_by({again.key[:32]}.__contains__)
     assert called.worked(again)
 
@@ -218,11 +218,11 @@ def test_free_calls_are_known_whatever_the_clock_of_the_files_says(command: Comm
 
 def test_the_line_of_progress_knows_what_was_paid_too(command: Command):
     saved(Path("a.png"), photo(cut_out=True))
-    talk, bar = Talk(), _Steps()
+    talk, bar = Console(), _Steps()
     reporting.begin(talk, "run", 0.5)
     talk._bar = bar
     made = prepare(Path("a.png"), description=SCENE, orders=Path("photio-out/orders"))
-    till = Till(_Answering(made.endpoint))
+    till = SpendingGuard(_Answering(made.endpoint))
     assert talk.report is not None
     talk.report.count_by(till.billed)
     payment.pay(made, till)
@@ -251,7 +251,7 @@ class _Answering:
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
 
-    def send(self, request: Request, keep: Keep | None = None) -> Result:
+    def send(self, request: Request, keep: AnswerSink | None = None) -> Result:
         raw = json.dumps({"status_code": 200, "body": b64encode(encoded(photo(request.size))).decode()}).encode()
         return Result(raw, photo(request.size), request.canvas.placement)
 
@@ -282,7 +282,7 @@ def test_the_final_of_a_changed_photo_as_it_was_before_is_kept(paid: Command, ke
     saved(Path("a.png"))
     assert paid("a.png", "--preset", "ebay").code == 0
     before = [Path(f"photio-out/{each}").read_bytes() for each in ("a-photio.png", "a-photio-ebay.jpg")]
-    (old,) = store.below(Path("photio-out"))
+    (old,) = store.find_orders(Path("photio-out"))
     saved(Path("a.png"), photo(shade=150, cut_out=True))
     said = paid("a.png", "--preset", "ebay")
     assert said.code == 0, said.err
@@ -328,11 +328,13 @@ def test_a_photo_that_changes_while_a_hot_folder_is_watched_is_a_new_order_too(c
     with Sandbox() as api:
         client = InstantClient("pt-canary-5c1e77b0a9d4", api_url=api.url)
         first = prepare(path, description=SCENE, endpoint=api.url, orders=root)
-        assert not is_changed(first, index.of(root).refresh())
+        assert not is_changed_photo(first, index.index_of(root).refresh())
         generate(first, client=client)
-        assert not is_changed(first, index.of(root).refresh())
+        assert not is_changed_photo(first, index.index_of(root).refresh())
         saved(path, photo(shade=150, cut_out=True))
-        assert is_changed(prepare(path, description=SCENE, endpoint=api.url, orders=root), index.of(root).refresh())
+        assert is_changed_photo(
+            prepare(path, description=SCENE, endpoint=api.url, orders=root), index.index_of(root).refresh()
+        )
 
 
 def test_prepare_and_generate_report_too(command: Command):
@@ -436,8 +438,8 @@ def test_tables_of_one_name_have_results_of_their_own(command: Command):
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "＝"])
 def test_no_cell_is_a_formula_to_a_spreadsheet(start: str):
-    assert spreadsheet.inert(f"{start}cmd|'/c calc'!A1") == f"'{start}cmd|'/c calc'!A1"
-    assert spreadsheet.inert(f"a{start}") == f"a{start}"
+    assert spreadsheet.escape_formula(f"{start}cmd|'/c calc'!A1") == f"'{start}cmd|'/c calc'!A1"
+    assert spreadsheet.escape_formula(f"a{start}") == f"a{start}"
 
 
 def split(text: str, delimiter: str, *, quoted: bool) -> list[str]:
@@ -464,14 +466,14 @@ EVIL = (
 @pytest.mark.parametrize("theirs", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("quoted", [True, False])
 def test_no_separator_makes_a_formula_of_a_part_of_a_cell(own: str, theirs: str, quoted: bool):
-    text = spreadsheet.separated([["name", "other"], *((each, "b") for each in EVIL)], own, marked=False).decode()
+    text = spreadsheet.encode_rows([["name", "other"], *((each, "b") for each in EVIL)], own, marked=False).decode()
     for cell in split(text, theirs, quoted=quoted):
         assert not re.match(r'[ \t"]*[=+\-@]', cell)
 
 
 def test_what_is_no_formula_stays_as_it_is():
     for text in ("on a table; soft light, a wall", "10-20 cm", "a=b", "mail@shop.example", "a - b", "x, y | z"):
-        assert spreadsheet.inert(text) == text
+        assert spreadsheet.escape_formula(text) == text
 
 
 def test_no_cell_of_a_report_or_of_results_is_a_formula(command: Command):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from photio_prep import InstantClient, pipeline, run
-from photio_prep.batch.run_many import Job, Outcome, run_many
+from photio_prep.batch.run_many import Job, PhotoOutcome, run_many
 from photio_prep.errors import PhotioError, PhotoRefused, Unexpected, UsageError
 from photio_prep.final.options import FinishKeywords, FinishOptions
 from photio_prep.options import RunKeywords, RunOptions
@@ -25,7 +25,7 @@ from tests.support.photos import SCENE, encoded, photo
 
 if TYPE_CHECKING:
     from photio_prep.sandbox import Sandbox
-    from photio_prep.types import Keep, Request, Result
+    from photio_prep.types import AnswerSink, Request, Result
 
 KEY = "pt-canary-5c1e77b0a9d4"
 BRIGHT = BrightMatter()
@@ -40,9 +40,9 @@ def photos(count: int) -> list[bytes]:
     return [encoded(photo(shade=150 + each)) for each in range(count)]
 
 
-def drained(told: Iterator[Outcome]) -> tuple[list[Outcome], Exception | None]:
+def drained(told: Iterator[PhotoOutcome]) -> tuple[list[PhotoOutcome], Exception | None]:
     """Everything that is given, and what is raised then."""
-    given: list[Outcome] = []
+    given: list[PhotoOutcome] = []
     try:
         for each in told:
             given.append(each)
@@ -166,7 +166,7 @@ class OddSender:
         self.sent = 0
         self._client, self._does = client, does
 
-    def send(self, request: Request, keep: Keep | None = None) -> Result:
+    def send(self, request: Request, keep: AnswerSink | None = None) -> Result:
         self.sent += 1
         if self.sent % 3 == 2:
             found: Result = self._does()
@@ -202,7 +202,7 @@ def test_a_sender_s_bug_is_one_photo_s_own_and_perhaps_billed(
         assert each.order is not None
         assert each.order.folder is not None
         assert each.error is not None
-        assert state.state(each.order.folder) is State.UNKNOWN
+        assert state.read_state(each.order.folder) is State.UNKNOWN
     again = list(run_many(photos(9), SCENE, client=client, model=BRIGHT, gate="off", size=TINY, orders=tmp_path))
     assert sorted(each.error.exit_code if each.error else 0 for each in again) == [0] * 6 + [4] * 3
     assert identity.charges == 6
@@ -214,7 +214,7 @@ def test_a_sender_that_always_fails_is_not_asked_for_ever(client: InstantClient,
 
         endpoint = client.endpoint
 
-        def send(self, request: Request, keep: Keep | None = None) -> Result:
+        def send(self, request: Request, keep: AnswerSink | None = None) -> Result:
             calls.append(request)
             raise RuntimeError("odd")
 
@@ -229,9 +229,9 @@ def test_a_sender_that_always_fails_is_not_asked_for_ever(client: InstantClient,
 def test_a_callback_that_fails_is_raised_when_everything_was_given(
     client: InstantClient, identity: Sandbox, tmp_path: Path
 ) -> None:
-    seen: list[Outcome] = []
+    seen: list[PhotoOutcome] = []
 
-    def progress(outcome: Outcome) -> None:
+    def progress(outcome: PhotoOutcome) -> None:
         seen.append(outcome)
         raise ZeroDivisionError
 

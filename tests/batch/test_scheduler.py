@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from photio_prep import InstantClient, run
-from photio_prep.api.spending_guard import Till
+from photio_prep.api.spending_guard import SpendingGuard
 from photio_prep.batch import scheduler
-from photio_prep.batch.run_many import Job, Outcome, run_many
+from photio_prep.batch.run_many import Job, PhotoOutcome, run_many
 from photio_prep.batch.scheduler import map_ordered, pay_and_finish
 from photio_prep.errors import (
     BudgetReached,
@@ -84,7 +84,7 @@ def test_what_is_wrong_with_one_is_its_own_and_what_befalls_all_ends_it() -> Non
 
 
 def test_trouble_with_the_disk_ends_the_calls(identity: Sandbox) -> None:
-    till = Till(client(identity))
+    till = SpendingGuard(client(identity))
 
     def work(number: int) -> int:
         if number == 2:
@@ -98,7 +98,7 @@ def test_trouble_with_the_disk_ends_the_calls(identity: Sandbox) -> None:
 
 
 def test_trouble_with_the_disk_while_one_is_finished_ends_the_calls_too(identity: Sandbox) -> None:
-    till = Till(client(identity))
+    till = SpendingGuard(client(identity))
 
     def finish(number: int, _: int) -> int:
         if number == 2:
@@ -122,7 +122,7 @@ def test_the_next_call_does_not_wait_until_the_last_answer_is_finished(identity:
     def finish(number: int, _: int) -> bool:
         return second_call.wait(20)
 
-    assert sorted(pay_and_finish(range(2), call, finish, Till(client(identity)), 1)) == [(0, True), (1, True)]
+    assert sorted(pay_and_finish(range(2), call, finish, SpendingGuard(client(identity)), 1)) == [(0, True), (1, True)]
 
 
 def test_no_more_are_finished_at_once_than_there_are_cores(identity: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +139,7 @@ def test_no_more_are_finished_at_once_than_there_are_cores(identity: Sandbox, mo
         with counting:
             at_once -= 1
 
-    list(pay_and_finish(range(8), lambda number: number, finish, Till(client(identity)), 8))
+    list(pay_and_finish(range(8), lambda number: number, finish, SpendingGuard(client(identity)), 8))
     assert most == 2
 
 
@@ -150,7 +150,7 @@ def test_a_bug_of_one_is_its_own_in_every_part_and_no_other_outcome_is_lost(iden
         return number
 
     for call, finish in ((odd, lambda _, number: number), (lambda number: number, odd)):
-        told = dict(pay_and_finish(range(9), call, finish, Till(client(identity)), 2))
+        told = dict(pay_and_finish(range(9), call, finish, SpendingGuard(client(identity)), 2))
         assert sorted(told) == [*range(9)]
         for number, outcome in told.items():
             assert isinstance(outcome, Unexpected) if number % 2 else outcome == number
@@ -159,7 +159,7 @@ def test_a_bug_of_one_is_its_own_in_every_part_and_no_other_outcome_is_lost(iden
 
 
 def test_ten_bugs_in_a_row_end_the_calls(identity: Sandbox) -> None:
-    till = Till(client(identity))
+    till = SpendingGuard(client(identity))
 
     def bug(*_: int) -> int:
         raise ZeroDivisionError
@@ -187,7 +187,7 @@ def test_what_stops_the_program_stops_it(identity: Sandbox, stop: type[BaseExcep
     with pytest.raises(stop):
         list(map_ordered(range(3), work))
     with pytest.raises(stop):
-        list(pay_and_finish(range(3), work, work, Till(client(identity)), 2))
+        list(pay_and_finish(range(3), work, work, SpendingGuard(client(identity)), 2))
 
 
 def test_a_source_that_fails_or_befalls_all_is_raised_when_everything_in_flight_was_given(identity: Sandbox) -> None:
@@ -205,7 +205,7 @@ def test_a_source_that_fails_or_befalls_all_is_raised_when_everything_in_flight_
             go_on.set()
             raise error
 
-        told = pay_and_finish(source(), call, lambda _, number: number, Till(client(identity)), 4)
+        told = pay_and_finish(source(), call, lambda _, number: number, SpendingGuard(client(identity)), 4)
         assert sorted(next(told) for _ in range(3)) == [(each, each) for each in range(3)]
         with pytest.raises(type(error)):
             next(told)
@@ -233,7 +233,7 @@ def test_what_befalls_all_while_others_are_prepared_does_not_lose_them() -> None
 @pytest.mark.soak
 def test_many_photos_come_out_as_they_do_one_by_one(identity: Sandbox, tmp_path: Path) -> None:
     photos = [encoded(photo((90 + each, 70), shade=200 + 5 * each)) for each in range(8)]
-    seen: list[Outcome] = []
+    seen: list[PhotoOutcome] = []
     told = list(
         run_many(
             photos,

@@ -134,7 +134,7 @@ def test_two_names_of_the_same_pixels_are_one_call_and_two_finals(keyed: Command
     assert (said.code, len(said.lines)) == (0, 3)
     assert identity.calls == 1
     assert all(each.exists() for each in said.paths)
-    assert len(store.origins(folder_of_order())) == 3
+    assert len(store.photos_of(folder_of_order())) == 3
 
 
 @pytest.mark.soak
@@ -171,7 +171,7 @@ def test_json_has_the_fields_of_the_contract(keyed: Command, identity: Sandbox):
     assert facts | {"reasons": [], "proof": None, "drift": None} == {
         "source": "a.png",
         "order": str(folder),
-        "key": store.read(folder).key,
+        "key": store.load_order(folder).key,
         "state": "finished",
         "model": "alpha",
         "size": [90, 70],
@@ -572,7 +572,7 @@ def planned(command: Command, count: int, url: str) -> list[Path]:
     from photio_prep.orders.revise import revise
 
     for seed in range(2, count + 1):
-        order = revise(store.read(first), seed=seed)
+        order = revise(store.load_order(first), seed=seed)
         assert order.folder is not None
         made.append(order.folder)
     return made

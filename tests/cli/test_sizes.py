@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from photio_prep import pipeline
-from photio_prep.cutout.advice import advice, product_of
+from photio_prep.cutout.advice import advise, measure_extent
 from photio_prep.cutout.framing import Framing
 from photio_prep.cutout.options import DEFAULT_CUTOUT
-from photio_prep.cutout.reframe import found
+from photio_prep.cutout.reframe import find_product
 from photio_prep.geometry import Size
 from photio_prep.intake.load import load
 from tests.cutout.test_reframe import SIZE, aside
@@ -22,10 +22,10 @@ from tests.support.fakes import BrightMatter
 @pytest.mark.soak
 def test_the_advice_is_what_prepare_then_does():
     photo = load(photos.encoded(aside()))
-    cutout = found(photo, BrightMatter(), mask=None, alpha="auto", options=DEFAULT_CUTOUT)
-    product = product_of(cutout, photo.size)
+    cutout = find_product(photo, BrightMatter(), mask=None, alpha="auto", options=DEFAULT_CUTOUT)
+    product = measure_extent(cutout, photo.size)
     assert product.area == pytest.approx(200 * 300, rel=0.01)
-    for each in advice(Size(*SIZE), product, Framing(8)):
+    for each in advise(Size(*SIZE), product, Framing(8)):
         for told, framing in ((each.product, None), (each.reframed_product, Framing(8))):
             order = pipeline.prepare(photo, model=BrightMatter(), size=each.size, framing=framing)
             sent = np.asarray(order.canvas.image.getchannel("A"), dtype=float).sum() / 255
@@ -38,7 +38,7 @@ def test_the_advice_is_what_prepare_then_does():
 
 
 def test_without_a_product_only_the_placement_is_told():
-    told = advice(Size(1200, 900), None, Framing(8))
+    told = advise(Size(1200, 900), None, Framing(8))
     assert len(told) == 9
     assert [each.size.tag for each in told if each.chosen] == ["Fullscreen"]
     assert all(each.product is None and each.gain is None for each in told)

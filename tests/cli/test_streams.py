@@ -48,12 +48,12 @@ started = pytest.mark.parametrize("start", [by_shell, before_it_starts])
 def check_whole(out: Path, count: int) -> None:
     """Every file holds what it is for, and nothing that somebody printed."""
     assert len(json.loads((out / "report.json").read_text())["photos"]) == count
-    folders = store.below(out)
+    folders = store.find_orders(out)
     assert len(folders) == count
     for folder in folders:
-        store.read(folder)
+        store.load_order(folder)
         json.loads((folder / "answer.raw").read_bytes())
-        assert store.cutout(folder)
+        assert store.load_cutout(folder)
     for final in out.glob("*-photio.png"):
         with Image.open(final) as picture:
             picture.load()

@@ -16,15 +16,15 @@ import scipy.ndimage  # noqa: F401
 
 from photio_prep import pipeline
 from photio_prep.api.client import InstantClient
-from photio_prep.api.request import request
-from photio_prep.api.spending_guard import Till
-from photio_prep.cli.console import Talk
+from photio_prep.api.request import build_request
+from photio_prep.api.spending_guard import SpendingGuard
+from photio_prep.cli.console import Console
 from photio_prep.cli.payment import each
 from photio_prep.cutout.pad import pad
 from photio_prep.errors import OutcomeUnknown, PhotioError
 from photio_prep.final import writer
 from photio_prep.geometry import Size, place
-from photio_prep.imaging.encode import encoded
+from photio_prep.imaging.encode import encode_picture
 from photio_prep.orders import claims, payment, state, store
 from photio_prep.orders.answer_file import AnswerFile
 from photio_prep.orders.origin import Origin
@@ -52,8 +52,8 @@ def planned(number: int, out: Path, endpoint: str) -> Order:
     product = cutout((60, 40))
     canvas = pad(Cutout(product, "alpha"), place(Size(*product.size), SMALL))
     origin = Origin(f"memory://photo-{number}.png", f"{number:064}", "PNG", f"{number:05}")
-    asked = request(canvas, SCENE, seed=number)
-    return store.write(Order(asked, endpoint, origin, "alpha", product), out / "orders")
+    asked = build_request(canvas, SCENE, seed=number)
+    return store.write_order(Order(asked, endpoint, origin, "alpha", product), out / "orders")
 
 
 def correct(order: Order, sender: Sender, out: Path) -> Path:
@@ -69,7 +69,7 @@ def resends_dead_claims(order: Order, sender: Sender, out: Path) -> Path:
         payment.pay(order, sender)
     except OutcomeUnknown:
         files.remove(order.folder / "outcome.json")
-        payment.release(order.folder)
+        payment.release_claim(order.folder)
         payment.pay(order, sender)
     return writer.write_final(order, out)
 
@@ -77,8 +77,8 @@ def resends_dead_claims(order: Order, sender: Sender, out: Path) -> Path:
 def claims_after_the_call(order: Order, sender: Sender, out: Path) -> Path:
     """B: the claim says that the call was made, instead of that it may have been."""
     assert order.folder is not None
-    if payment.kept_result(order) is None:
-        payment.refuse_if_taken(order.folder)
+    if payment.load_answer(order) is None:
+        payment.raise_if_claimed(order.folder)
         keep = AnswerFile(order.folder)
         sender.send(order.request, keep)
         claims.claim(order.folder / "claim.json")
@@ -90,9 +90,9 @@ def marks_finished_first(order: Order, sender: Sender, out: Path) -> Path:
     target = writer.final_path(order, out)
     assert order.folder is not None
     payment.pay(order, sender)
-    if state.finished(order.folder, order.origin) is None:
+    if state.final_record(order.folder, order.origin) is None:
         final = pipeline.finish(order)
-        data = encoded(final.image, final.format)
+        data = encode_picture(final.image, final.format)
         state.mark_finished(order.folder, order.origin, target, data)
         target.write_bytes(data)
     return target
@@ -103,7 +103,7 @@ def skips_if_output_exists(order: Order, sender: Sender, out: Path) -> Path:
     target = writer.final_path(order, out)
     if not target.exists():
         final = pipeline.finish(order, sender.send(order.request))
-        files.write_whole(target, encoded(final.image, final.format))
+        files.write_atomic(target, encode_picture(final.image, final.format))
     return target
 
 
@@ -119,8 +119,8 @@ VARIANTS: dict[str, Callable[[Order, Sender, Path], Path]] = {
 def main(arguments: list[str]) -> int:
     out, work = Path(arguments[0]), VARIANTS[arguments[2]]
     port, count, workers = (int(arguments[at]) for at in (1, 3, 4))
-    talk = Talk()
-    till = Till(InstantClient(KEY, api_url=f"http://127.0.0.1:{port}{PATH}"))
+    talk = Console()
+    till = SpendingGuard(InstantClient(KEY, api_url=f"http://127.0.0.1:{port}{PATH}"))
 
     def call(order: Order) -> Path:
         return work(order, till, out)
@@ -129,7 +129,7 @@ def main(arguments: list[str]) -> int:
         talk.done(order, State.FINISHED, final=final)
 
     try:
-        files.sweep(out / "orders")
+        files.remove_stale(out / "orders")
         todo = [planned(number, out, till.endpoint) for number in range(1, count + 1)]
         each(todo, call, finish, till, talk, workers, total=count)
     except PhotioError as error:

@@ -71,11 +71,11 @@ def test_f39_a_paid_answer_is_told_to_lie_in_the_folder_of_rescue_and_comes_back
     site = next(point for point in runner.points() if point.kind == "write" and point.detail.endswith("answer.part"))
     judge.reset()
     failed = runner.run(replace(site, error=errno.ENOSPC))
-    folder = store.below(judge.out)[0]
+    folder = store.find_orders(judge.out)[0]
     (rescued,) = (judge.out.with_name("state") / "photio-prep" / "rescued").glob(f"{folder.name}-*.raw")
     assert "No space left on device" in failed.output
     assert f"it is safe in {rescued}" in failed.output
-    assert states.state(folder) is State.ANSWERED
+    assert states.read_state(folder) is State.ANSWERED
     clean = runner.run()
     assert settled(judge, failed, clean) == Verdict(codes={0})
     assert judge.server.charges == 1

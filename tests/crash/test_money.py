@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from photio_prep.api.client import InstantClient
-from photio_prep.api.rate_limiter import Pace
-from photio_prep.api.spending_guard import Till
-from photio_prep.cli.console import Talk
+from photio_prep.api.rate_limiter import RateLimiter
+from photio_prep.api.spending_guard import SpendingGuard
+from photio_prep.cli.console import Console
 from photio_prep.cli.payment import each
 from photio_prep.errors import OutcomeUnknown, PhotoRefused
 from photio_prep.orders import payment, store
@@ -66,7 +66,7 @@ def test_f64_the_same_picture_under_two_names_is_one_call_and_two_finals(judge: 
 def older_bytes(order: Order, out: Path) -> Order:
     """The same photo and words as an older version of the tool would have sent them."""
     canvas = Canvas(order.canvas.png + b"older", order.placement)
-    return store.write(replace(order, request=replace(order.request, canvas=canvas), folder=None), out / "orders")
+    return store.write_order(replace(order, request=replace(order.request, canvas=canvas), folder=None), out / "orders")
 
 
 def test_f65_what_was_paid_for_as_other_bytes_is_not_paid_for_again_unasked(judge: Judge):
@@ -89,8 +89,8 @@ def test_f66_the_budget_holds_with_sixteen_in_flight_and_a_tenth_of_the_calls_lo
         return close_after_reading() if dice.random() < 0.1 else slow(ok(), latency=0.02, bandwidth=1e9)
 
     judge.server.script = script
-    till = Till(client(judge), max_calls=30)
-    talk = Talk(quiet=True)
+    till = SpendingGuard(client(judge), max_calls=30)
+    talk = Console(quiet=True)
     todo = [product.planned(number, judge.out, judge.server.url) for number in range(1, 81)]
 
     def call(order: Order) -> Result:
@@ -110,7 +110,7 @@ def test_f66_the_budget_holds_with_sixteen_in_flight_and_a_tenth_of_the_calls_lo
 def test_f54_a_clock_that_jumps_neither_shortens_nor_lengthens_a_wait(
     monkeypatch: pytest.MonkeyPatch, jump: float | None
 ):
-    pace = Pace()
+    pace = RateLimiter()
     pace.busy(0.3)
     real = time.time
     monkeypatch.setattr(time, "time", lambda: 0.0 if jump is None else real() + jump)

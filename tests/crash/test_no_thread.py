@@ -74,7 +74,7 @@ def settled(said: subprocess.CompletedProcess[str], out: Path, server: HostileSe
     """Nothing was charged twice, nothing is unknown, and the exit code says whether all was done."""
     server.settle()
     assert server.charged_twice() == {}, said
-    there = [state.state(each) for each in store.below(out)]
+    there = [state.read_state(each) for each in store.find_orders(out)]
     assert State.UNKNOWN not in there, said.stderr
     assert State.CLAIMED not in there, said.stderr
     assert server.charges == sum(each in state.ANSWERED for each in there), said.stderr
@@ -162,7 +162,7 @@ def test_a_signal_ends_it_however_few_threads_there_are(tmp_path: Path, command_
         server.settle()
         assert process.returncode in (0, 2, 143), err.decode()
         assert server.charged_twice() == {}
-        there = [state.state(each) for each in store.below(tmp_path / "out")]
+        there = [state.read_state(each) for each in store.find_orders(tmp_path / "out")]
         assert State.UNKNOWN not in there
         assert State.CLAIMED not in there
 

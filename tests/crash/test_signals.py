@@ -84,7 +84,7 @@ class Running:
         return code, self.log.read_text()
 
     def states(self) -> list[State]:
-        return [state.state(folder) for folder in store.below(self.out)]
+        return [state.read_state(folder) for folder in store.find_orders(self.out)]
 
 
 def many_photos(folder: Path, count: int) -> Path:

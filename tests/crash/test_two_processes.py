@@ -97,14 +97,14 @@ def test_f48_answered_by_another_process_between_two_looks_is_no_unknown(judge: 
     judge.count = 1
     url = judge.server.url
     order = product.planned(1, judge.out, url)
-    real = claims.read
+    real = claims.read_claim
 
     def after_the_other_one_paid(path: Path) -> Claim | None:
-        monkeypatch.setattr(claims, "read", real)
+        monkeypatch.setattr(claims, "read_claim", real)
         assert judge.runner().run().status == 0
         return real(path)
 
-    monkeypatch.setattr(claims, "read", after_the_other_one_paid)
+    monkeypatch.setattr(claims, "read_claim", after_the_other_one_paid)
     result = payment.pay(order, InstantClient(product.KEY, api_url=url))
     assert result.image.size == order.request.size
     assert (judge.server.charges, judge.states()) == (1, [State.FINISHED])

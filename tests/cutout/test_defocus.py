@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from photio_prep.cutout.defocus import blurred_alpha
-from photio_prep.cutout.refine import fast
+from photio_prep.cutout.refine import refine_alpha
 
 Floats = NDArray[np.float32]
 PRODUCT, GROUND = np.array((200.0, 90, 60)), np.array((70.0, 90, 140))
@@ -43,7 +43,7 @@ def test_the_rim_becomes_as_wide_as_the_lens_made_it(sigma: float) -> None:
     belief = drawn_outside(alpha)
     band = (alpha > 0.02) & (alpha < 0.98)
     before = np.abs(belief - alpha)[band].mean()
-    for found in (blurred_alpha(photo(alpha), belief, rim(belief)), fast(photo(alpha), belief)):
+    for found in (blurred_alpha(photo(alpha), belief, rim(belief)), refine_alpha(photo(alpha), belief)):
         assert np.abs(found - alpha)[band].mean() < before / 3
 
 

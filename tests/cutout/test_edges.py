@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from photio_prep.cutout.foreground import clean, foreground
-from photio_prep.cutout.models.two_pass import belief
+from photio_prep.cutout.foreground import estimate_foreground, snap_alpha
+from photio_prep.cutout.models.two_pass import predict
 from photio_prep.cutout.options import CutoutOptions
-from photio_prep.cutout.refine import edge_width, fast
+from photio_prep.cutout.refine import edge_width, refine_alpha
 from photio_prep.errors import UsageError
-from photio_prep.imaging.tiles import box_mean, extreme, over_tiles, widened
+from photio_prep.imaging.tiles import box_blur, dilate, extremum_filter, map_tiles
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -41,7 +41,7 @@ def levels(alpha: Floats) -> Bytes:
 def test_the_grounds_colour_is_taken_out_of_the_rim(blur: float, error: float) -> None:
     alpha = disc(blur=blur)
     seen = shot(alpha)
-    found = foreground(seen, levels(alpha)).astype(int)
+    found = estimate_foreground(seen, levels(alpha)).astype(int)
     rim = (alpha > 0.1) & (alpha < 1)
     assert np.abs(found[rim] - RED).mean() < error
     assert np.abs(seen[rim].astype(int) - RED).mean() > 40
@@ -51,16 +51,16 @@ def test_opaque_pixels_keep_their_colour_to_the_bit() -> None:
     random = np.random.default_rng(1)
     alpha = levels(disc(blur=6))
     seen = random.integers(0, 256, (*alpha.shape, 3), dtype=np.uint8)
-    found = foreground(seen, alpha)
+    found = estimate_foreground(seen, alpha)
     assert np.array_equal(found[alpha == 255], seen[alpha == 255])
-    assert np.array_equal(foreground(seen, np.full_like(alpha, 255)), seen)
+    assert np.array_equal(estimate_foreground(seen, np.full_like(alpha, 255)), seen)
 
 
 @given(st.data(), LEVELS)
 def test_colours_are_found_for_any_alpha(data: st.DataObject, alpha: Bytes) -> None:
     seen = data.draw(arrays.arrays(np.uint8, (*alpha.shape, 3)))
     with np.errstate(all="raise", under="ignore"):
-        found = foreground(seen, alpha)
+        found = estimate_foreground(seen, alpha)
     assert found.shape == seen.shape
     assert found.dtype == np.uint8
     hard = (alpha == 0) | (alpha == 255)
@@ -69,14 +69,14 @@ def test_colours_are_found_for_any_alpha(data: st.DataObject, alpha: Bytes) -> N
 
 @given(LEVELS)
 def test_no_haze_away_from_the_product_and_nothing_else_changed(alpha: Bytes) -> None:
-    found = clean(alpha, haze=True)
+    found = snap_alpha(alpha, haze=True)
     product = alpha >= 128
     far = ndimage.distance_transform_edt(~product) > 12 if product.any() else np.ones_like(product)
     assert not ((found > 0) & (found <= 8) & far).any()
     assert not np.isin(found, [1, 2, 3, 252, 253, 254]).any()
     body = (alpha > 8) & (alpha < 252)
     assert np.array_equal(found[body], alpha[body])
-    assert np.array_equal(clean(found, haze=True), found)
+    assert np.array_equal(snap_alpha(found, haze=True), found)
 
 
 @pytest.mark.parametrize("grain", [1.0, 3.0])
@@ -86,13 +86,13 @@ def test_a_blurred_belief_becomes_the_pictures_own_edge(grain: float) -> None:
     seen = np.clip(shot(alpha) + random.normal(0, 3, (*alpha.shape, 3)), 0, 255).astype(np.uint8)
     vague = ndimage.gaussian_filter(alpha, 2 * grain).astype(np.float32)
     band = np.abs(ndimage.gaussian_filter(alpha, 3) - 0.5) < 0.49
-    before, after = np.abs(vague - alpha)[band].mean(), np.abs(fast(seen, vague, grain) - alpha)[band].mean()
+    before, after = np.abs(vague - alpha)[band].mean(), np.abs(refine_alpha(seen, vague, grain) - alpha)[band].mean()
     assert after < before / 3
 
 
 def test_an_edge_out_of_focus_is_not_hardened() -> None:
     alpha = disc(blur=30)
-    found = fast(shot(alpha), alpha)
+    found = refine_alpha(shot(alpha), alpha)
     assert np.abs(found - alpha).mean() < 0.02
     assert np.median(edge_width(shot(alpha))[(alpha > 0.4) & (alpha < 0.6)]) > 20
 
@@ -101,7 +101,7 @@ def test_what_a_network_sees_too_high_is_lowered_by_so_much_of_its_pixel() -> No
     picture = Image.fromarray(shot(disc(320, 60)))
     seen = np.zeros((640, 640), np.float32)
     seen[300:340, 300:340] = 1
-    found = belief(lambda _: seen, picture, 0.5, high=0.25)
+    found = predict(lambda _: seen, picture, 0.5, high=0.25)
     rows = found.first[:, 320]
     assert (rows[299], rows[300], rows[339], rows[340], rows[341]) == (0, 0.75, 1, 0.25, 0)
 
@@ -115,7 +115,7 @@ def test_a_sharp_edge_is_seen_as_sharp() -> None:
 @given(arrays.arrays(np.float32, st.tuples(st.integers(1, 90), st.integers(1, 90)), elements=st.floats(0, 1, width=32)))
 def test_any_belief_becomes_an_alpha(share: Floats) -> None:
     seen = np.full((*share.shape, 3), 90, np.uint8)
-    found = fast(seen, share)
+    found = refine_alpha(seen, share)
     assert found.shape == share.shape
     assert np.isfinite(found).all()
     assert found.min() >= -1e-5
@@ -126,9 +126,9 @@ def test_any_belief_becomes_an_alpha(share: Floats) -> None:
 def test_tiles_give_what_the_whole_picture_gives(height: int, width: int, radius: int) -> None:
     plane = np.random.default_rng(height * 151 + width).random((1, height, width), dtype=np.float32)
     where = np.ones((height, width), dtype=bool)
-    tiled = over_tiles(where, radius, lambda stack: box_mean(stack, radius), plane, plane.copy())
-    assert np.allclose(tiled, box_mean(plane, radius), atol=1e-5)
-    untouched = over_tiles(~where, radius, lambda stack: stack * 0, plane, plane.copy())
+    tiled = map_tiles(where, radius, lambda stack: box_blur(stack, radius), plane, plane.copy())
+    assert np.allclose(tiled, box_blur(plane, radius), atol=1e-5)
+    untouched = map_tiles(~where, radius, lambda stack: stack * 0, plane, plane.copy())
     assert np.array_equal(untouched, plane)
 
 
@@ -141,7 +141,7 @@ def test_a_small_network_looks_twice_at_a_small_product_and_a_large_one_once() -
             calls.append(image.size)
             return np.asarray(image.resize((side, side)).getchannel("R"), dtype=np.float32) / np.float32(200)
 
-        found = belief(network, picture, 0.5)
+        found = predict(network, picture, 0.5)
         assert len(calls) == looks
         assert found.share.shape == (320, 320)
         assert found.grain == pytest.approx(max(calls[-1]) / side)
@@ -164,7 +164,11 @@ def test_other_wishes_read_differently() -> None:
 @given(LEVELS, st.integers(0, 20))
 def test_windows_by_doubling_are_those_of_scipy(plane: Bytes, radius: int) -> None:
     side = 2 * radius + 1
-    assert np.array_equal(extreme(plane, radius, np.maximum), ndimage.maximum_filter(plane, side, mode="nearest"))
-    assert np.array_equal(extreme(plane, radius, np.minimum), ndimage.minimum_filter(plane, side, mode="nearest"))
+    assert np.array_equal(
+        extremum_filter(plane, radius, np.maximum), ndimage.maximum_filter(plane, side, mode="nearest")
+    )
+    assert np.array_equal(
+        extremum_filter(plane, radius, np.minimum), ndimage.minimum_filter(plane, side, mode="nearest")
+    )
     near = ndimage.maximum_filter(plane > 200, side, mode="nearest")
-    assert np.array_equal(widened(plane > 200, radius), near)
+    assert np.array_equal(dilate(plane > 200, radius), near)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from photio_prep.cutout.framing import SIDES, Framing, box_of, cropped, cut_sides, in_photo
+from photio_prep.cutout.framing import SIDES, Framing, box_in_photo, box_of, crop_photo, cut_sides
 from photio_prep.errors import UsageError
 from photio_prep.geometry import SIZES, Box, Size, place
 from photio_prep.intake.load import load
@@ -72,19 +72,19 @@ def test_the_product_of_a_cutout_in_the_photos_pixels():
     cutout.paste((9, 9, 9, 255), (20, 0, 61, 50))
     assert box_of(cutout) == Box(20, 0, 61, 50)
     assert cut_sides(cutout) == ("top",)
-    assert in_photo(box_of(cutout), Size(200, 100), Size(1001, 500)) == Box(100, 0, 306, 250)
-    assert in_photo(Box(20, 1, 61, 50), Size(200, 100), Size(1000, 500), ("top",)).top == 0
+    assert box_in_photo(box_of(cutout), Size(200, 100), Size(1001, 500)) == Box(100, 0, 306, 250)
+    assert box_in_photo(Box(20, 1, 61, 50), Size(200, 100), Size(1000, 500), ("top",)).top == 0
     assert box_of(Image.new("RGBA", (5, 4))) == Box(0, 0, 5, 4)
 
 
 def test_what_lies_beyond_the_photo_is_nobodys():
     photo = load(photos.encoded(photos.photo((90, 70))))
-    found = cropped(photo, Box(-10, 20, 100, 90))
+    found = crop_photo(photo, Box(-10, 20, 100, 90))
     assert found.size == Size(110, 70)
     assert found.image.crop((10, 0, 100, 50)).tobytes() == photo.image.crop((0, 20, 90, 70)).tobytes()
     assert (found.digest, found.source) == (photo.digest, photo.source)
-    assert cropped(photo, Box(0, 0, 90, 70)) is photo
-    clear = cropped(load(photos.encoded(photos.cutout((90, 70)))), Box(-10, -10, 90, 70)).image
+    assert crop_photo(photo, Box(0, 0, 90, 70)) is photo
+    clear = crop_photo(load(photos.encoded(photos.cutout((90, 70)))), Box(-10, -10, 90, 70)).image
     assert clear.mode == "RGBA"
     assert not np.asarray(clear)[:10].any()
     assert not np.asarray(clear)[:, :10].any()

@@ -17,7 +17,7 @@ from photio_prep.geometry import place, snap
 from photio_prep.intake.load import load
 from photio_prep.orders import preflight, state, store
 from photio_prep.orders.revise import revise
-from photio_prep.quality import Judgement, Level, Reason, Verdict, judgement
+from photio_prep.quality import Judgement, Level, Reason, Verdict, judgement_from_dict
 from photio_prep.types import Cutout, Photo
 from tests.support import commands, photos
 from tests.support.commands import Command
@@ -43,7 +43,7 @@ def truth(name: str) -> Image.Image:
 def judged(picture: Image.Image, mask: Image.Image | None = None, model: str = "u2netp") -> Judgement:
     seen = load(picture)
     size = place(seen.size, snap(seen.size).size).box.size
-    return gate.judge(seen, matte(seen, size, get_model(model), mask=mask))
+    return gate.assess(seen, matte(seen, size, get_model(model), mask=mask))
 
 
 def stops(found: Judgement) -> list[str]:
@@ -171,7 +171,7 @@ def cut(confidence: float | None = None, *, model: str = "m") -> tuple[Photo, Cu
 
 @pytest.mark.parametrize(("confidence", "verdict"), [(None, "ok"), (0.95, "ok"), (0.7, "warn"), (0.5, "stop")])
 def test_how_sure_the_model_is(confidence: float | None, verdict: str) -> None:
-    found = gate.judge(*cut(confidence))
+    found = gate.assess(*cut(confidence))
     assert found.verdict == verdict
     assert [each.name for each in found.reasons] == ([] if verdict == "ok" else ["unsure"])
 
@@ -221,7 +221,7 @@ def test_what_each_level_stops(level: str, stopped: list[Verdict]) -> None:
 
 def test_a_judgement_survives_json() -> None:
     made = Judgement((Reason("cut", Verdict.WARN, "a handle is missing"),), {"cut": 0.1})
-    assert judgement(json.loads(json.dumps(made.facts()))) == made
+    assert judgement_from_dict(json.loads(json.dumps(made.facts()))) == made
     assert made.verdict is Verdict.WARN
     assert Judgement().verdict is Verdict.OK
 
@@ -264,7 +264,7 @@ def test_a_stopped_photo_stays_planned_and_is_listed_and_the_rest_is_paid_for(co
     tiny = by_name["tiny.png"]
     assert (tiny["state"], tiny["gate"], tiny["error"]["type"]) == ("planned", "stop", "GateStopped")
     assert [each["reason"] for each in tiny["reasons"] if each["verdict"] == "stop"] == ["small", "scaled_up"]
-    assert state.state(Path(tiny["order"])) is state.State.PLANNED
+    assert state.read_state(Path(tiny["order"])) is state.State.PLANNED
     assert "tiny.png: stopped before paying" in said.err
 
 
@@ -313,7 +313,7 @@ def test_an_order_that_goes_on_with_other_words_keeps_its_judgement(tmp_path: Pa
     order = pipeline.prepare(photos.cutout(), orders=tmp_path)
     new = revise(order, description=photos.SCENE)
     assert new.folder is not None
-    kept = store.read(new.folder).origin.gate
+    kept = store.load_order(new.folder).origin.gate
     assert kept == order.origin.gate
     assert kept is not None
     assert kept.verdict is Verdict.STOP

@@ -18,7 +18,16 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from scipy import ndimage
 
-from photio_prep.cutout.matte import _FEEDS, Alpha, OnnxSegmenter, compose, mask_alpha, matte, normalised, real_cutout
+from photio_prep.cutout.matte import (
+    _FEEDS,
+    Alpha,
+    OnnxSegmenter,
+    compose,
+    has_cutout_alpha,
+    mask_alpha,
+    matte,
+    normalize,
+)
 from photio_prep.cutout.models.registry import CatalogModel
 from photio_prep.cutout.models.rembg_sessions import import_session
 from photio_prep.cutout.options import CutoutOptions
@@ -150,7 +159,7 @@ def test_ignoring_the_alpha_asks_the_matter() -> None:
 def test_a_glassy_photo_is_no_cutout_but_may_be_kept_as_one() -> None:
     image = photos.photo()
     image.putalpha(250)
-    assert not real_cutout(image)
+    assert not has_cutout_alpha(image)
     assert matte(of(image), Size(90, 70), BrightMatter()).model == "bright"
     assert matte(of(image), Size(90, 70), None, alpha="keep").model == "alpha"
 
@@ -158,9 +167,9 @@ def test_a_glassy_photo_is_no_cutout_but_may_be_kept_as_one() -> None:
 def test_a_few_clear_pixels_are_no_cutout() -> None:
     image = photos.photo((100, 100)).convert("RGBA")
     image.putpixel((0, 0), (0, 0, 0, 0))
-    assert not real_cutout(image)
+    assert not has_cutout_alpha(image)
     image.paste((0, 0, 0, 0), (0, 0, 100, 2))
-    assert real_cutout(image)
+    assert has_cutout_alpha(image)
 
 
 @pytest.mark.parametrize(("clear", "opaque", "real"), [(50, 50, True), (49, 9951, False), (9951, 49, False)])
@@ -170,7 +179,7 @@ def test_a_real_cutout_has_a_two_hundredth_of_either(clear: int, opaque: int, re
     levels[:clear], levels[10_000 - opaque :] = 7, 128
     image = Image.new("RGB", (100, 100))
     image.putalpha(Image.fromarray(levels.reshape(100, 100)))
-    assert real_cutout(image) is real
+    assert has_cutout_alpha(image) is real
 
 
 def test_a_clear_picture_is_nothing_to_keep() -> None:
@@ -503,6 +512,6 @@ def test_a_network_is_fed_what_rembg_would_feed_it_to_the_bit(
     noise = np.random.default_rng(5).integers(0, brightest + 1, (90, 130, 3), dtype=np.uint8)
     mean, deviation, side = _FEEDS[family]
     theirs = next(iter(session.normalize(Image.fromarray(noise), mean, deviation, (side, side)).values()))
-    ours = normalised(Image.fromarray(noise), mean, deviation, side)
+    ours = normalize(Image.fromarray(noise), mean, deviation, side)
     assert ours.dtype == theirs.dtype
     assert np.array_equal(ours, theirs)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from photio_prep.cutout.pad import pad, scaled
+from photio_prep.cutout.pad import pad, scale_cutout
 from photio_prep.geometry import SIZES, Placement, Size, place, snap
 from photio_prep.types import Cutout
 from tests.support import photos
@@ -34,7 +34,7 @@ def test_the_cutout_lies_untouched_in_its_box(source: tuple[int, int]) -> None:
 @given(st.sampled_from([each.size for each in SIZES]), st.integers(16, 300), st.integers(16, 300))
 def test_a_cutout_of_another_size_is_brought_to_the_box(canvas: Size, width: int, height: int) -> None:
     placement = place(Size(width, height), canvas)
-    found = scaled(Image.new("RGBA", (width, height), (200, 100, 50, 255)), placement)
+    found = scale_cutout(Image.new("RGBA", (width, height), (200, 100, 50, 255)), placement)
     assert found.size == placement.box.size
     assert found.getextrema() == ((200, 200), (100, 100), (50, 50), (255, 255))
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from photio_prep import pipeline
-from photio_prep.cutout.framing import Framing, cropped
+from photio_prep.cutout.framing import Framing, crop_photo
 from photio_prep.cutout.models.registry import CatalogModel
 from photio_prep.errors import StorageFailed
 from photio_prep.geometry import Box, Size, place
@@ -62,12 +62,12 @@ def test_finish_gives_back_the_new_frame_at_the_photos_resolution():
     order = pipeline.prepare(photo, model=BrightMatter(), framing=Framing(12))
     way = order.placement
     assert way.crop
-    shown = cropped(photo, way.crop).image.resize(way.box.size, Image.Resampling.LANCZOS)
+    shown = crop_photo(photo, way.crop).image.resize(way.box.size, Image.Resampling.LANCZOS)
     answer = Image.new("RGB", way.canvas)
     answer.paste(shown, way.box[:2])
     final = pipeline.finish(order, Result(b"", answer, way)).image
     assert final.size == way.source == way.crop.size
-    own = np.asarray(cropped(photo, way.crop).image).astype(float)
+    own = np.asarray(crop_photo(photo, way.crop).image).astype(float)
     difference = np.abs(np.asarray(final).astype(float) - own)
     assert difference.mean() < 1
     found = np.asarray(final).min(axis=2) > 100
@@ -115,7 +115,7 @@ def test_the_frame_is_kept_on_disk_and_another_frame_is_another_order(tmp_path: 
     path = photos.saved(tmp_path / "a.png", aside())
     made = pipeline.prepare(path, model=BrightMatter(), framing=Framing(8), orders=tmp_path / "orders")
     assert made.folder
-    again = store.read(made.folder)
+    again = store.load_order(made.folder)
     assert again.placement == made.placement
     assert "framing product 8%" in made.origin.options
     wider = pipeline.prepare(path, model=BrightMatter(), framing=Framing(20), orders=tmp_path / "orders")
@@ -125,7 +125,7 @@ def test_the_frame_is_kept_on_disk_and_another_frame_is_another_order(tmp_path: 
     facts["placement"]["crop"][2] += 1
     photo.write_text(json.dumps(facts))
     with pytest.raises(StorageFailed, match="crop"):
-        store.read(made.folder)
+        store.load_order(made.folder)
 
 
 def test_without_it_the_placement_says_nothing_of_a_crop(tmp_path: Path):

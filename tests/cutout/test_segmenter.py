@@ -188,6 +188,6 @@ def test_a_network_that_has_worked_before_is_not_to_blame_for_one_picture(monkey
     rembg = OnnxSegmenter(Path("none.onnx"), "u2net", "u2netp")
     rembg.__dict__["session"] = type("Session", (), {"inner_session": Network()})
     segment(rembg, Image.new("RGB", (20, 20), "white"))
-    monkeypatch.setattr("photio_prep.cutout.matte.normalised", lambda *_: np.zeros((1, 3, 320, 320), np.float32))
+    monkeypatch.setattr("photio_prep.cutout.matte.normalize", lambda *_: np.zeros((1, 3, 320, 320), np.float32))
     with pytest.raises(SegmenterFailed, match=r"u2netp failed on it \(RuntimeError: CUDA error\)"):
         segment(rembg, Image.new("RGB", (20, 20)))

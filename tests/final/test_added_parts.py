@@ -9,8 +9,8 @@ from PIL import Image, ImageDraw
 from photio_prep import Size
 from photio_prep.api.client import InstantClient
 from photio_prep.cutout.models.registry import get_model
-from photio_prep.final.added_parts import outline
-from photio_prep.final.drift import figures
+from photio_prep.final.added_parts import find_added_parts
+from photio_prep.final.drift import measure_drift
 from photio_prep.geometry import Box
 from photio_prep.orders.store import SANDBOX
 from photio_prep.pipeline import generate, prepare
@@ -42,7 +42,7 @@ def answer(*boxes: tuple[int, int, int, int]) -> Image.Image:
 
 
 def looked(seen: Image.Image, sent: Image.Image | None = None) -> Outline:
-    return outline(sent or canvas(), seen, BOX, BrightMatter())
+    return find_added_parts(sent or canvas(), seen, BOX, BrightMatter())
 
 
 def test_what_came_back_as_it_was_sent() -> None:
@@ -59,7 +59,7 @@ def test_an_arm_on_one_side_is_added() -> None:
     # 30 px of arm, of which the nearest 6 are within its error, off 20 px of height: of 80 x 60.
     assert found.added == pytest.approx(24 * 20 / 4800, abs=0.01)
     assert found.missing == 0
-    assert Drift(figures(canvas(), answer((60, 30, 140, 90))), found).parts["added"] > 1
+    assert Drift(measure_drift(canvas(), answer((60, 30, 140, 90))), found).parts["added"] > 1
 
 
 def test_a_thing_beside_it_is_the_scenes() -> None:
@@ -90,15 +90,15 @@ def test_the_real_model_sees_an_arm_and_nothing_where_nothing_is(name: str) -> N
         client = InstantClient("pt-sandbox", api_url=sandbox.url, endpoint=SANDBOX)
         order = prepare(FIXTURES / f"{name}.jpg", description=SCENE, model=matter, endpoint=SANDBOX)
         seen = generate(order, client=client, gate="off").image
-    found = outline(order.canvas.image, seen, order.placement.box, matter)
-    assert Drift(figures(order.canvas.image, seen), found).score <= 1
+    found = find_added_parts(order.canvas.image, seen, order.placement.box, matter)
+    assert Drift(measure_drift(order.canvas.image, seen), found).score <= 1
     alpha = np.asarray(order.canvas.image.getchannel("A")) >= 128
     rows, columns = np.nonzero(alpha)
     middle, right = int(rows.mean()), int(columns[np.abs(rows - rows.mean()) < 3].max())
     colour = tuple(int(each / 3) for each in np.asarray(seen)[alpha].mean(0))
     ImageDraw.Draw(seen).ellipse((right - 40, middle - 60, right + 120, middle + 60), fill=colour)
-    armed = outline(order.canvas.image, seen, order.placement.box, matter)
-    judged = Drift(figures(order.canvas.image, seen), armed)
+    armed = find_added_parts(order.canvas.image, seen, order.placement.box, matter)
+    judged = Drift(measure_drift(order.canvas.image, seen), armed)
     assert judged.parts["added"] > 1
     assert "added something to it" in judged.sentence
 

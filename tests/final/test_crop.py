@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from photio_prep.cutout.pad import pad
-from photio_prep.final.crop import seen, unpad
+from photio_prep.final.crop import frame_size, unpad
 from photio_prep.geometry import SIZES, Box, Placement, Size, place, snap
 from photio_prep.types import Cutout, Result
 from tests.support.sampling import sampled
@@ -153,6 +153,6 @@ def test_an_answer_of_another_scale_is_cropped_between_its_pixels(times: float, 
 def test_a_frame_in_an_answer_is_counted_in_its_own_pixels() -> None:
     placement = place(Size(600, 400), Size(1216, 832))
     assert placement.box.size == (1216, 811)
-    assert seen(Image.new("RGB", (2432, 1664)), placement) == (2432, 1622)
+    assert frame_size(Image.new("RGB", (2432, 1664)), placement) == (2432, 1622)
     final = unpad(Result(b"", Image.new("RGB", (1216, 832)), placement), size=Size(300, 200))
     assert final.image.size == (300, 200)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from photio_prep.api.client import InstantClient
 from photio_prep.final import drift
-from photio_prep.orders.revise import Wording, reworded
+from photio_prep.orders.revise import Wording, reword
 from photio_prep.orders.store import SANDBOX, Order
 from photio_prep.pipeline import generate, prepare
 from photio_prep.quality import Drift as Judged
@@ -38,7 +38,7 @@ def order_of(name: str) -> Order:
 def judged(order: Order, planted: PlantedChanges) -> Judged:
     with Sandbox(changes=planted) as sandbox:
         result = generate(order, client=InstantClient("pt-sandbox", api_url=sandbox.url, endpoint=SANDBOX))
-    return Judged(drift.figures(order.canvas.image, result.image))
+    return Judged(drift.measure_drift(order.canvas.image, result.image))
 
 
 def growth(canvas: Image.Image, share: float) -> int:
@@ -70,7 +70,7 @@ def test_every_planted_change_is_seen_and_nothing_else(name: str):
     order = order_of(name)
     canvas = order.canvas.image
     for scene in SCENES[:2]:
-        none = judged(reworded(order, Wording(scene)), PlantedChanges())
+        none = judged(reword(order, Wording(scene)), PlantedChanges())
         assert none.score <= 1, (scene, none.facts())
         assert none.sentence == "the generator left the product as it was"
     for part, planted in (
@@ -106,6 +106,6 @@ def test_the_figures_say_how_far():
 
 def test_an_empty_canvas_and_one_that_is_all_product_drift_nowhere():
     for canvas in (Image.new("RGBA", (64, 48)), Image.new("RGBA", (64, 48), (200, 90, 30, 255))):
-        assert Judged(drift.figures(canvas, canvas.convert("RGB"))).score <= 1
+        assert Judged(drift.measure_drift(canvas, canvas.convert("RGB"))).score <= 1
     small = cutout((24, 18))
-    assert Judged(drift.figures(small, small.convert("RGB"))).figures.right == pytest.approx(0, abs=0.5)
+    assert Judged(drift.measure_drift(small, small.convert("RGB"))).figures.right == pytest.approx(0, abs=0.5)

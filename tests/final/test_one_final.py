@@ -61,7 +61,7 @@ def test_a_redo_becomes_the_final_and_the_one_before_is_kept(keyed: Command, run
     saved(Path("a.png"))
     assert run("a.png").code == 0
     before = final("a-photio.png")
-    (first,) = store.below(Path("photio-out"))
+    (first,) = store.find_orders(Path("photio-out"))
     assert keyed("generate", first, "--seed", "77", "--api-url", api.url).code == 0
     said = keyed("finish", "photio-out")
     assert said.code == 0, said.err
@@ -172,14 +172,14 @@ def test_a_list_that_grows_changes_no_name(run: Pay):
 
 
 def test_photos_that_come_into_a_watched_folder_keep_their_names_apart(tmp_path: Path):
-    from photio_prep.intake.inputs import expand
+    from photio_prep.intake.inputs import expand_inputs
     from photio_prep.orders.recorded import RecordedNames
 
     names = RecordedNames(tmp_path / "out")
     saved(tmp_path / "in/shoe.jpg", photo())
-    (first,) = expand((str(tmp_path / "in"),), tmp_path / "out", names=names)
+    (first,) = expand_inputs((str(tmp_path / "in"),), tmp_path / "out", names=names)
     saved(tmp_path / "in/shoe.jpeg", photo(shade=90))
-    later = {item.name: item.output for item in expand((str(tmp_path / "in"),), tmp_path / "out", names=names)}
+    later = {item.name: item.output for item in expand_inputs((str(tmp_path / "in"),), tmp_path / "out", names=names)}
     assert later[first.name] == first.output == "shoe"
     assert len(set(later.values())) == 2
 
@@ -207,7 +207,7 @@ def test_a_finished_photo_is_finished_under_every_spelling_of_its_path(
     said = run("moved/a.png")
     assert (said.code, said.lines, api.calls) == (0, ["photio-out/a-photio.png"], 1), said.err
     assert final("a-photio.png") == before
-    (folder,) = store.below(Path("photio-out"))
+    (folder,) = store.find_orders(Path("photio-out"))
     assert len(list(folder.glob("photo-*.json"))) == 1
 
 
@@ -264,25 +264,27 @@ def older_version(out: Path) -> None:
     from PIL import Image
 
     from photio_prep.orders import index
-    from photio_prep.orders.records import written
+    from photio_prep.orders.records import encode_record
     from photio_prep.system import seeds
     from photio_prep.types import Canvas
 
-    for folder in store.below(out):
-        (origin,) = store.origins(folder)
-        order = store.read(folder, origin=origin)
+    for folder in store.find_orders(out):
+        (origin,) = store.photos_of(folder)
+        order = store.load_order(folder, origin=origin)
         data = photos.encoded(order.canvas.image, "PNG", compress_level=1)
         canvas = Canvas(data, order.placement)
-        request = replace(order.request, canvas=canvas, seed=seeds.derived(seeds.drawn(canvas.digest), origin.number))
+        request = replace(
+            order.request, canvas=canvas, seed=seeds.derive_seed(seeds.seed_from_canvas(canvas.digest), origin.number)
+        )
         drawn = origin.number == 1
         old = replace(order, request=replace(request, seed_drawn=drawn), folder=None, cutout=Image.new("RGBA", (1, 1)))
-        new = store.write(replace(old, origin=replace(origin, record="")), out / "orders")
+        new = store.write_order(replace(old, origin=replace(origin, record="")), out / "orders")
         assert new.folder is not None
         for path in new.folder.glob("photo-*.json"):
             record = {
                 name: value for name, value in json.loads(path.read_bytes()).items() if name not in ("variant", "path")
             }
-            path.write_bytes(written(record))
+            path.write_bytes(encode_record(record))
         for name in ("claim.json", "answer.raw"):
             (folder / name).rename(new.folder / name)
         for path in folder.iterdir():
@@ -300,7 +302,9 @@ def test_variants_of_an_older_version_are_not_paid_for_again(run: Pay, api: Sand
     said = run("a.png", "--seeds", "4")
     assert (said.code, api.calls) == (3, 4), said.err
     assert said.err.count("already paid for") == 4
-    assert [state.state(folder) for folder in store.below(Path("photio-out"))].count(state.State.PLANNED) == 4
+    assert [state.read_state(folder) for folder in store.find_orders(Path("photio-out"))].count(
+        state.State.PLANNED
+    ) == 4
 
 
 @pytest.mark.soak
@@ -378,7 +382,7 @@ def test_a_copied_order_folder_is_named_and_the_others_go_on(keyed: Command, run
 
     saved(Path("a.png"))
     assert run("a.png").code == 0
-    (folder,) = store.below(Path("photio-out"))
+    (folder,) = store.find_orders(Path("photio-out"))
     shutil.copytree(folder, folder.with_name(f"{folder.name}-copy"))
     (folder.with_name(f"{folder.name}-copy") / "answer.raw").unlink()
     assert run("a.png").code == 0
@@ -392,7 +396,7 @@ def test_a_copied_order_folder_is_named_and_the_others_go_on(keyed: Command, run
 def test_naming_an_order_of_older_bytes_does_not_bring_them_back(keyed: Command, run: Pay):
     saved(Path("a.png"))
     assert run("a.png").code == 0
-    (old,) = store.below(Path("photio-out"))
+    (old,) = store.find_orders(Path("photio-out"))
     saved(Path("a.png"), cutout(shade=120))
     assert run("a.png").code == 0
     newest = final("a-photio.png")
@@ -409,7 +413,7 @@ def test_naming_an_order_of_older_bytes_does_not_bring_them_back(keyed: Command,
 def test_a_paid_answer_that_came_late_is_counted_once(tmp_path: Path, keyed: Command, run: Pay):
     saved(Path("a.png"))
     assert run("a.png").code == 0
-    (folder,) = store.below(Path("photio-out"))
+    (folder,) = store.find_orders(Path("photio-out"))
     (folder / "attempt-1").mkdir()
     for name in ("answer.raw", "claim.json"):
         (folder / name).rename(folder / "attempt-1" / name)

@@ -3,7 +3,7 @@
 import pytest
 
 from photio_prep.errors import UsageError
-from photio_prep.final.options import FinishOptions, output_size
+from photio_prep.final.options import FinishOptions, resolve_output_size
 from photio_prep.geometry import Size, place
 
 PHOTO, SEEN = Size(4000, 3000), Size(1152, 864)
@@ -22,20 +22,20 @@ PHOTO, SEEN = Size(4000, 3000), Size(1152, 864)
     ],
 )
 def test_a_wished_size(text: str, size: tuple[int, int]):
-    assert output_size(text, PHOTO, SEEN) == size
+    assert resolve_output_size(text, PHOTO, SEEN) == size
 
 
 def test_a_portrait_s_longer_side_is_its_height():
-    assert output_size("long:2000", Size(3000, 4000), SEEN) == (1500, 2000)
-    assert output_size("long:1", Size(30, 4000), SEEN) == (1, 1)
+    assert resolve_output_size("long:2000", Size(3000, 4000), SEEN) == (1500, 2000)
+    assert resolve_output_size("long:1", Size(30, 4000), SEEN) == (1, 1)
 
 
 @pytest.mark.parametrize("text", ["2000x2000", "2000x1498", "3000x4000"])
 def test_another_shape_is_refused_with_the_sizes_that_fit(text: str):
     with pytest.raises(UsageError, match="another shape") as caught:
-        output_size(text, PHOTO, SEEN)
+        resolve_output_size(text, PHOTO, SEEN)
     for fitting in caught.value.fix.replace(" would fit", "").split(" or "):
-        assert output_size(fitting, PHOTO, SEEN) == tuple(map(int, fitting.split("x")))
+        assert resolve_output_size(fitting, PHOTO, SEEN) == tuple(map(int, fitting.split("x")))
     with pytest.raises(UsageError, match="another shape"):
         FinishOptions(output_size=text).fits(place(PHOTO, Size(1152, 896)))
 

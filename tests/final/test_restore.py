@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from photio_prep.api.wire import body
+from photio_prep.api.wire import encode_request
 from photio_prep.final import restore
 from photio_prep.final.crop import crop
 from photio_prep.final.drift import _to_lab
-from photio_prep.final.upsample_alpha import Upsampled
+from photio_prep.final.upsample_alpha import AlphaUpsampler
 from photio_prep.intake.load import load
 from photio_prep.orders.store import SANDBOX, Order
 from photio_prep.pipeline import finish, prepare
@@ -41,7 +41,7 @@ def ordered(name: str) -> tuple[Photo, Image.Image, Order]:
 
 def painted(order: Order, changes: PlantedChanges = PlantedChanges()) -> Image.Image:  # noqa: B008
     return answer_picture.paint_answer(
-        contract.read_request(body(order.request), url_image=None), order.request.seed, changes
+        contract.read_request(encode_request(order.request), url_image=None), order.request.seed, changes
     )
 
 
@@ -58,7 +58,7 @@ def edge(alpha: Floats, reach: float) -> NDArray[np.bool_]:
 @sampled("name", NAMES, 1)
 def test_the_core_is_the_photo_s_and_the_edge_is_nearer_to_exact_than_the_generator_s(name: str):
     photo, truth, order = ordered(name)
-    asked = contract.read_request(body(order.request), url_image=None)
+    asked = contract.read_request(encode_request(order.request), url_image=None)
     answer, way = painted(order), order.placement
     generated = pixels(crop(answer, way, way.source))
     bare = pixels(crop(answer_picture.paint_without_product(asked, order.request.seed), way, way.source))
@@ -119,7 +119,7 @@ def test_a_product_that_was_moved_is_covered(name: str):
 def test_a_product_that_grew_does_not_look_out_behind_the_photo_s(name: str):
     _, truth, order = ordered(name)
     grown = PlantedChanges(grow=5)
-    asked = contract.read_request(body(order.request), url_image=None)
+    asked = contract.read_request(encode_request(order.request), url_image=None)
     answer, way = painted(order, grown), order.placement
     bare = pixels(crop(answer_picture.paint_without_product(asked, order.request.seed), way, way.source))
     away = ndimage.distance_transform_edt(np.asarray(truth.getchannel("A")) == 0)
@@ -139,7 +139,7 @@ def test_alpha_is_as_sharp_as_the_photo_after_enlarging(times: int, most: float)
         true = truth.getchannel("A")
         small = true.resize((true.width // times, true.height // times), Image.Resampling.LANCZOS)
         view = np.asarray(photo.image.convert("RGB"))
-        found = Upsampled(small, true.size).rows(0, true.height, view)
+        found = AlphaUpsampler(small, true.size).rows(0, true.height, view)
         band = edge(pixels(true) / 255, 2 * times)
         wrong = np.abs(found / 255 - pixels(true) / 255)[band].mean()
         plain = np.abs(pixels(small.resize(true.size, Image.Resampling.BICUBIC)) - pixels(true))[band].mean() / 255
@@ -153,7 +153,7 @@ def test_only_what_lies_at_an_edge_is_worked_out_and_the_rest_is_as_if_it_were(s
         photo, truth, _ = ordered(name)
         small = truth.getchannel("A").resize((576, 432), Image.Resampling.LANCZOS)
         view = np.asarray(photo.image.convert("RGB").resize(size))
-        upsampled = Upsampled(small, size)
+        upsampled = AlphaUpsampler(small, size)
         whole = upsampled._refine_part((0, 0, *size), view).astype(int)
         if small.size == size:
             whole = np.asarray(small).astype(int)
@@ -172,7 +172,7 @@ def test_pictures_are_halved_and_doubled_as_by_pillow():
 
 def test_a_soft_edge_stays_soft():
     soft = Image.linear_gradient("L").resize((64, 64))
-    found = Upsampled(soft, (256, 256)).rows(0, 256, np.zeros((256, 256, 3), np.uint8))
+    found = AlphaUpsampler(soft, (256, 256)).rows(0, 256, np.zeros((256, 256, 3), np.uint8))
     plain = pixels(soft.resize((256, 256), Image.Resampling.BICUBIC))
     assert np.abs(found - plain).max() <= 5  # the ends are snapped
 
@@ -210,7 +210,7 @@ def test_no_edge_of_the_box_shows_where_padding_was_cropped(product: str):
 def test_the_product_alone_is_given_at_the_photo_s_size():
     photo, truth, order = ordered("mug")
     assert order.cutout is not None
-    alone = restore.layer(photo.image.convert("RGB"), order.cutout)
+    alone = restore.product_layer(photo.image.convert("RGB"), order.cutout)
     assert (alone.mode, alone.size) == ("RGBA", photo.size)
     found = np.asarray(alone)
     assert (found[found[..., 3] == 0] == 0).all()

@@ -22,7 +22,7 @@ from tests.support import photos
 def answered(root: Path, *, format_: str = "PNG", output: str = "", answer: Image.Image | None = None) -> Order:
     """An order whose answer was kept."""
     made = photos.order(description="on marble")
-    made = store.write(replace(made, origin=replace(made.origin, format=format_, output=output or "a")), root)
+    made = store.write_order(replace(made, origin=replace(made.origin, format=format_, output=output or "a")), root)
     assert made.folder is not None
     import base64
 
@@ -101,13 +101,13 @@ def test_a_linked_folder_does_not_lead_outside(tmp_path: Path):
 def test_a_final_is_marked_with_its_digest_and_may_be_made_again(tmp_path: Path):
     order = answered(tmp_path / "orders")
     assert order.folder is not None
-    assert state.state(order.folder) is State.ANSWERED
+    assert state.read_state(order.folder) is State.ANSWERED
     path = write_final(order, tmp_path / "out")
     first = path.read_bytes()
-    mark = state.finished(order.folder, order.origin)
+    mark = state.final_record(order.folder, order.origin)
     assert mark is not None
     assert (mark["sha256"], mark["bytes"]) == (sha256(first).hexdigest(), len(first))
-    assert state.state(order.folder) is State.FINISHED
+    assert state.read_state(order.folder) is State.FINISHED
     for _ in range(2):
         assert write_final(order, tmp_path / "out") == path
         assert path.read_bytes() == first
@@ -149,23 +149,23 @@ def test_a_final_that_was_written_but_not_marked_is_ours(tmp_path: Path):
     before = path.read_bytes()
     next(order.folder.glob("finished-*.json")).unlink()
     assert write_final(order, tmp_path / "out").read_bytes() == before
-    assert state.state(order.folder) is State.FINISHED
+    assert state.read_state(order.folder) is State.FINISHED
 
 
 def test_two_photos_of_one_order_are_finished_each(tmp_path: Path):
     order = answered(tmp_path / "orders", output="a")
-    other = store.write(
+    other = store.write_order(
         replace(order, origin=replace(order.origin, source="b.jpg", format="JPEG", output="b")), tmp_path / "orders"
     )
     assert order.folder is not None
     write_final(order, tmp_path / "out")
-    assert state.state(order.folder) is State.ANSWERED
+    assert state.read_state(order.folder) is State.ANSWERED
     assert write_final(other, tmp_path / "out").name == "b-photio.jpg"
-    assert state.state(order.folder) is State.FINISHED
+    assert state.read_state(order.folder) is State.FINISHED
 
 
 def test_nothing_is_finished_without_an_answer(tmp_path: Path):
-    planned = store.write(photos.order(), tmp_path / "orders")
+    planned = store.write_order(photos.order(), tmp_path / "orders")
     with pytest.raises(UsageError, match="no answer yet"):
         write_final(planned, tmp_path / "out")
     assert planned.folder is not None
@@ -184,5 +184,5 @@ def test_a_place_that_cannot_be_written_is_told_and_the_answer_stays(tmp_path: P
     with pytest.raises(StorageFailed):
         write_final(order, tmp_path / "out")
     assert order.folder is not None
-    assert state.state(order.folder) is State.ANSWERED
+    assert state.read_state(order.folder) is State.ANSWERED
     assert write_final(order, tmp_path / "elsewhere").exists()

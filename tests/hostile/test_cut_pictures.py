@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from photio_prep.api.wire import answer
+from photio_prep.api.wire import parse_answer
 from photio_prep.errors import PaidUnusable, PhotoRefused
 from photio_prep.geometry import Size
-from photio_prep.imaging.decode import Limits, picture
+from photio_prep.imaging.decode import Limits, decode_picture
 from tests.support.photos import encoded
 
 HERE = Limits(isolate="none")
@@ -48,7 +48,7 @@ def data_of(jpeg: bytes) -> int:
 
 def refusal(data: bytes, limits: Limits = HERE, **options: Any) -> str:
     with pytest.raises(PhotoRefused) as caught:
-        picture(data, limits, **options)
+        decode_picture(data, limits, **options)
     assert "download it again" in caught.value.fix
     return caught.value.found
 
@@ -70,7 +70,7 @@ def holed(jpeg: bytes, share: float, length: int) -> bytes:
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.57, 0.9])
 def test_a_jpeg_that_was_cut_and_closed_is_refused(how: str, share: float) -> None:
     jpeg = encoded(BUSY, "JPEG", **JPEGS[how])
-    assert picture(jpeg, HERE).image.size == BUSY.size
+    assert decode_picture(jpeg, HERE).image.size == BUSY.size
     refusal(ended(jpeg, share))
     refusal(ended(jpeg, share), at=lambda size: Size(size.width // 4, size.height // 4))
 
@@ -96,7 +96,7 @@ def test_a_hole_that_reads_as_a_plain_area_is_refused(length: int) -> None:
     image.paste(BUSY)
     jpeg = encoded(image, "JPEG", optimize=True)
     assert b"\0" * 256 in jpeg
-    assert picture(jpeg, HERE).image.getpixel((5, 900)) == (255, 255, 255)
+    assert decode_picture(jpeg, HERE).image.getpixel((5, 900)) == (255, 255, 255)
     refusal(holed(jpeg, 0.2, length))
 
 
@@ -129,7 +129,7 @@ def test_a_jpeg_without_its_colours_is_refused() -> None:
     assert "2 of its 3 colours are missing" in refusal(one)
     again = grey[grey.index(b"\xff\xda") : -2]
     more = b"".join(again[:5] + bytes([each]) + again[6:] for each in (2, 3))
-    levels = np.asarray(picture(one[:-2] + more + b"\xff\xd9", HERE).image)
+    levels = np.asarray(decode_picture(one[:-2] + more + b"\xff\xd9", HERE).image)
     assert levels.std() > 20  # all three are the grey one: a picture of other colours, but all of it
 
 
@@ -152,12 +152,12 @@ def test_plain_areas_are_no_damage(how: str, colour: Any) -> None:
         for mode in ("RGB", "L"):
             jpeg = encoded(image.convert(mode), "JPEG", **JPEGS[how])
             with Image.open(io.BytesIO(jpeg)) as plain:
-                assert np.array_equal(np.asarray(picture(jpeg, HERE).image), np.asarray(plain.convert("RGB")))
+                assert np.array_equal(np.asarray(decode_picture(jpeg, HERE).image), np.asarray(plain.convert("RGB")))
 
 
 def test_what_follows_or_pads_the_data_is_no_damage() -> None:
     jpeg = encoded(BUSY, "JPEG")
-    intact = np.asarray(picture(jpeg, HERE).image)
+    intact = np.asarray(decode_picture(jpeg, HERE).image)
     for data in (
         jpeg + b"more" * 1000,
         jpeg + bytes(5000),
@@ -165,7 +165,7 @@ def test_what_follows_or_pads_the_data_is_no_damage() -> None:
         jpeg[:-2] + bytes(3000) + jpeg[-2:],
         jpeg[:-2] + b"\xff" * 3000 + jpeg[-2:],
     ):
-        assert np.array_equal(np.asarray(picture(data, HERE).image), intact)
+        assert np.array_equal(np.asarray(decode_picture(data, HERE).image), intact)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -185,7 +185,7 @@ def test_no_jpeg_that_is_all_there_is_refused(
     options = {**JPEGS[how], "quality": quality}
     if mode != "RGB":
         options.pop("subsampling", None)
-    assert picture(encoded(image.convert(mode), "JPEG", **options), HERE).image.size == size
+    assert decode_picture(encoded(image.convert(mode), "JPEG", **options), HERE).image.size == size
 
 
 def api_answer(data: bytes) -> bytes:
@@ -194,6 +194,6 @@ def api_answer(data: bytes) -> bytes:
 
 def test_an_answer_that_was_cut_and_closed_is_paid_and_unusable() -> None:
     jpeg = encoded(BUSY, "JPEG")
-    assert answer(api_answer(jpeg), Size(640, 480)).size == (640, 480)
+    assert parse_answer(api_answer(jpeg), Size(640, 480)).size == (640, 480)
     with pytest.raises(PaidUnusable, match="of its rows are missing"):
-        answer(api_answer(ended(jpeg, 0.5)), Size(640, 480))
+        parse_answer(api_answer(ended(jpeg, 0.5)), Size(640, 480))

@@ -33,7 +33,7 @@ ENDS = {
 
 
 def seed(folder: Path) -> int:
-    return store.read(folder).request.seed
+    return store.load_order(folder).request.seed
 
 
 def test_i63_to_i69_every_answer_leaves_the_state_that_it_deserves(plan: Plan):
@@ -50,7 +50,7 @@ def test_i63_to_i69_every_answer_leaves_the_state_that_it_deserves(plan: Plan):
         bodies = {each.seed: CASES[(each.seed or 0) - 1].answer.make(each).body for each in server.requests}
         wrong = {}
         for folder in batch.folders:
-            case, ended = CASES[seed(folder) - 1], state.state(folder)
+            case, ended = CASES[seed(folder) - 1], state.read_state(folder)
             if ended not in ENDS[case.verdict]:
                 wrong[case.name] = ended
             assert (folder / "answer.raw").read_bytes() == bodies[seed(folder)]
@@ -59,7 +59,7 @@ def test_i63_to_i69_every_answer_leaves_the_state_that_it_deserves(plan: Plan):
         assert server.charges == len(CASES)
     assert batch.run("finish", batch.out).code == 4
     for folder in batch.folders:
-        assert state.state(folder) in ENDS[CASES[seed(folder) - 1].verdict] | {State.FINISHED}
+        assert state.read_state(folder) in ENDS[CASES[seed(folder) - 1].verdict] | {State.FINISHED}
 
 
 def test_i63_an_answer_without_end_is_cut_off_and_kept_as_far_as_it_came(plan: Plan, monkeypatch: pytest.MonkeyPatch):

@@ -93,7 +93,7 @@ def test_every_verb_outlives_a_folder_of_traps(sample: Sequence[int], tmp_path: 
             assert contents(outside) == untouched, named
             assert {each.name for each in tmp_path.iterdir()} <= {"home", "out", "outside", "work"}, named
             assert not Path("/tmp/photio-foreign-x-photio.png").exists()
-        assert state.state(good) in state.ANSWERED
+        assert state.read_state(good) in state.ANSWERED
         assert max(server.charges_by_body.values()) == 1
     assert said.code == 0  # a photo of one's own in that folder: paid for once, and finished
     page = (out / "review.html").read_text() + Path("one.html").read_text()
@@ -108,7 +108,7 @@ def swept(out: Path, output: str, final: Path, data: bytes) -> None:
     record.write_text(json.dumps(json.loads(record.read_text()) | {"variant": {"number": 1, "of": output}}))
     final.parent.mkdir(parents=True, exist_ok=True)
     final.write_bytes(data)
-    state.mark_finished(folder, store.origins(folder)[0], final, data)
+    state.mark_finished(folder, store.photos_of(folder)[0], final, data)
 
 
 @sampled(
@@ -172,16 +172,16 @@ def test_finish_names_what_it_does_not_write(tmp_path: Path, name: str):
 def test_the_reader_of_own_files_takes_regular_files_within_their_limit(tmp_path: Path):
     path = tmp_path / "a"
     path.write_bytes(b"12345")
-    assert files.read_own(path, 5) == b"12345"
+    assert files.read_nofollow(path, 5) == b"12345"
     assert files.own_digest(path) == sha256(b"12345").hexdigest()
     assert files.own_holds(path, b"34")
     for limit in (4, 0):
         with pytest.raises(OSError, match="longer"):
-            files.read_own(path, limit)
+            files.read_nofollow(path, limit)
         assert files.own_bytes(path, limit) is None
     (tmp_path / "link").symlink_to(path)
     with pytest.raises(OSError, match="symbolic links"):
-        files.read_own(tmp_path / "link", 5)
+        files.read_nofollow(tmp_path / "link", 5)
     with path.open("wb") as file:  # a mark across two pieces
         file.write(b"x" * (2**20 - 2) + b"mark")
     assert files.own_holds(path, b"mark")

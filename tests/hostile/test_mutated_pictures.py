@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from photio_prep.errors import PhotoRefused
-from photio_prep.imaging.decode import Limits, picture
+from photio_prep.imaging.decode import Limits, decode_picture
 from tests.support import icc
 from tests.support.photos import encoded
 from tests.support.rasters import page, tiff
@@ -111,7 +111,7 @@ def mended(data: bytes) -> bytes:
 def judge(data: bytes, frame: int | None) -> None:
     """A picture that can be shown, or a refusal that can be read."""
     try:
-        found = picture(data, LIMITS, frame)
+        found = decode_picture(data, LIMITS, frame)
     except PhotoRefused as error:
         said: tuple[str, ...] = (error.found, error.fix)
     else:
@@ -143,5 +143,5 @@ def test_a_mutated_picture_is_a_picture_or_refused(seed: str) -> None:
         judge(bad, frame)
         assert time.monotonic() - start < 10 + 20  # of the processor's time 5 s; the machine may be busy
 
-    picture(whole, LIMITS, frame=0)
+    decode_picture(whole, LIMITS, frame=0)
     hurt()

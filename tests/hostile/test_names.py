@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from photio_prep.errors import PhotoRefused
-from photio_prep.intake.inputs import expand
+from photio_prep.intake.inputs import expand_inputs
 from photio_prep.intake.item import Item
-from photio_prep.intake.names import portable
+from photio_prep.intake.names import portable_name
 from photio_prep.system.files import read_input
 from tests.support.commands import Command
 from tests.support.photos import SCENE, cutout, encoded
@@ -35,7 +35,7 @@ def found(*inputs: object, out: Path, told: list[tuple[str, bool]] | None = None
         if told is not None:
             told.append((str(why), by_choice))
 
-    return list(expand(tuple(map(str, inputs)), out, passed_over=passed_over))
+    return list(expand_inputs(tuple(map(str, inputs)), out, passed_over=passed_over))
 
 
 def touched(*paths: Path) -> None:
@@ -108,14 +108,14 @@ def test_i40_a_folder_that_cannot_be_read_is_a_failure(tmp_path: Path):
 @pytest.mark.parametrize("name", ["../../x.png", "..", "/etc/x.png", "a/../../../x.png"])
 def test_i41_a_final_never_lies_outside_the_output_folder(name: str):
     item = Item(None, name, Path(name).stem)
-    output = portable(item.output)
+    output = portable_name(item.output)
     assert not Path(output).is_absolute()
     assert ".." not in Path(output).parts
 
 
 @given(st.text(st.characters(exclude_characters="/\0"), min_size=1, max_size=300))
 def test_i42_a_final_s_name_is_one_that_every_system_can_hold(stem: str):
-    output = portable(stem)
+    output = portable_name(stem)
     assert output
     assert "/" not in output
     assert len(f"{output}~abcdefabcdef-photio-instagram-portrait.jpg".encode()) <= 255

@@ -21,10 +21,10 @@ import pytest
 from PIL import ExifTags, Image
 
 from photio_prep.errors import NoProduct, PhotoRefused
-from photio_prep.imaging.decode import Limits, picture
+from photio_prep.imaging.decode import Limits, decode_picture
 from photio_prep.intake.load import load
 from photio_prep.pipeline import prepare
-from photio_prep.system.files import read_input, write_whole
+from photio_prep.system.files import read_input, write_atomic
 from tests.support import commands, rasters
 from tests.support.photos import SCENE, cutout, encoded, photo, saved
 from tests.support.rasters import chunk, flat_png, gif, header, page, segment, tiff
@@ -37,7 +37,7 @@ GREY = np.full((40, 60), 90, np.uint8)
 def refusal(data: bytes, limits: Limits | None = None, **options: Any) -> PhotoRefused:
     """Why it is refused, in a message that also says what to do."""
     with pytest.raises(PhotoRefused) as caught:
-        picture(data, limits or Limits(), **options)
+        decode_picture(data, limits or Limits(), **options)
     error = caught.value
     assert error.found
     assert error.fix
@@ -192,7 +192,7 @@ CORRUPT = {
 
 @pytest.mark.parametrize("name", CORRUPT)
 def test_i07_a_png_that_is_corrupt(name: str) -> None:
-    assert picture(GOOD).image.size == (20, 20)
+    assert decode_picture(GOOD).image.size == (20, 20)
     assert refusal(CORRUPT[name])
 
 
@@ -320,14 +320,14 @@ def test_i10_fifty_megapixels_are_at_the_limit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("size", "says"), [((16_385, 900), "side"), ((336, 16), "20:1"), ((16, 336), "20:1")])
 def test_i12_too_long_or_too_narrow(size: tuple[int, int], says: str) -> None:
     assert says in refusal(bits_png(*size)).found
-    assert picture(bits_png(16_384, 900)).image.size == (16_384, 900)
+    assert decode_picture(bits_png(16_384, 900)).image.size == (16_384, 900)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "AVIF"])
 def test_i13_too_small(kind: str) -> None:
     for size in ((1, 1), (15, 15), (15, 16)):
         assert "too small" in refusal(encoded(Image.new("RGB", size), kind)).found
-    assert picture(encoded(Image.new("RGB", (16, 16)), kind)).image.size == (16, 16)
+    assert decode_picture(encoded(Image.new("RGB", (16, 16)), kind)).image.size == (16, 16)
 
 
 @pytest.mark.parametrize(
@@ -354,7 +354,7 @@ def real_data() -> bytes:
 
 def test_i15_a_frame_that_is_not_wanted_is_not_looked_at() -> None:
     data = gif((64, 64), [(0, 0, 64, 64), (60_000, 0, 64, 64)], packed=real_data())
-    assert picture(data, frame=0).image.size == (64, 64)
+    assert decode_picture(data, frame=0).image.size == (64, 64)
     assert "frame 1 does not lie within" in refusal(data, frame=1).found
 
 
@@ -367,7 +367,7 @@ def test_i18_metadata_is_read_up_to_its_limit_and_not_a_byte_more(kind: str) -> 
         "TIFF": tiff([page(GREY, t700=(1, [0] * 1014))]),
         "GIF": gif((64, 64), [(0, 0, 64, 64)], packed=real_data())[:-1] + blocks(1014) + b";",
     }[kind]
-    assert picture(data, Limits(metadata=1014)).image.size
+    assert decode_picture(data, Limits(metadata=1014)).image.size
     assert "of it is metadata" in refusal(data, Limits(metadata=1013)).found
 
 
@@ -390,8 +390,8 @@ def test_i18_ten_megabytes_of_application_data_are_left_out() -> None:
         GOOD_JPEG[:2] + segment(0xE5, bytes(65_000)) * 162 + segment(0xE1, b"Exif\0\0" + bytes(65_000)) + GOOD_JPEG[2:]
     )
     assert len(data) > 10 * 2**20
-    found = picture(data)
-    assert np.array_equal(np.asarray(found.image), np.asarray(picture(GOOD_JPEG).image))
+    found = decode_picture(data)
+    assert np.array_equal(np.asarray(found.image), np.asarray(decode_picture(GOOD_JPEG).image))
 
 
 def test_i19_an_orientation_that_is_no_number_or_none_of_eight_is_upright_with_a_note() -> None:
@@ -403,7 +403,7 @@ def test_i19_an_orientation_that_is_no_number_or_none_of_eight_is_upright_with_a
         (5, b"\x08\0\0\0"),
     ):
         block = b"II*\0\x08\0\0\0\1\0\x12\x01" + struct.pack("<HI", kind, 1) + value + bytes(4)
-        found = picture(rasters.png(GREY, chunk(b"eXIf", block)))
+        found = decode_picture(rasters.png(GREY, chunk(b"eXIf", block)))
         assert found.image.size == (60, 40)
         assert "taken as upright" in found.notes[0]
 
@@ -420,7 +420,7 @@ def test_i25_a_fully_transparent_picture_has_nothing_to_cut_out() -> None:
 
 
 def test_i25_a_fully_opaque_alpha_is_no_alpha() -> None:
-    assert picture(encoded(Image.new("RGBA", (64, 64), (1, 2, 3, 255)))).image.mode == "RGB"
+    assert decode_picture(encoded(Image.new("RGBA", (64, 64), (1, 2, 3, 255)))).image.mode == "RGB"
 
 
 @pytest.mark.model
@@ -462,8 +462,8 @@ def test_i33_what_follows_the_end_is_not_carried_on() -> None:
 
 def test_i34_a_shorter_file_over_a_longer_one_has_its_own_length(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
-    write_whole(path, bytes(100_000))
-    write_whole(path, b"short")
+    write_atomic(path, bytes(100_000))
+    write_atomic(path, b"short")
     assert path.read_bytes() == b"short"
 
 

@@ -26,8 +26,8 @@ import pytest
 from photio_prep import pipeline
 from photio_prep.api import credentials
 from photio_prep.api.client import InstantClient
-from photio_prep.api.key import Key
-from photio_prep.api.spending_guard import Till
+from photio_prep.api.key import ApiKey
+from photio_prep.api.spending_guard import SpendingGuard
 from photio_prep.errors import PhotioError
 from photio_prep.orders import state, store
 from photio_prep.orders.store import Order
@@ -228,7 +228,7 @@ def test_no_verb_no_log_no_file_and_no_other_header_holds_the_key(
     assert leaks(surfaces) == []
 
 
-def ended(order: Order, till: Till) -> BaseException | None:
+def ended(order: Order, till: SpendingGuard) -> BaseException | None:
     """What paying for the order raised."""
     try:
         pipeline.generate(order, client=till)
@@ -253,7 +253,7 @@ def told(error: BaseException | None) -> str:
 
 def sender(url: str) -> InstantClient:
     return InstantClient(
-        credentials.key(), api_url=url, timeouts=Timeouts(2, 2, 0.5, 5), proxy=os.environ.get("PHOTIO_PROXY")
+        credentials.load_key(), api_url=url, timeouts=Timeouts(2, 2, 0.5, 5), proxy=os.environ.get("PHOTIO_PROXY")
     )
 
 
@@ -261,12 +261,12 @@ def sender(url: str) -> InstantClient:
 def test_no_error_no_traceback_and_no_object_holds_the_key(name: str, home: Path, monkeypatch: pytest.MonkeyPatch):
     with failing(name, monkeypatch, home) as (url, _):
         client = sender(url)
-        till = Till(client)
+        till = SpendingGuard(client)
         order = pipeline.prepare(cutout(), description=SCENE, size=TINY, endpoint=url, orders=home / "orders")
         error = ended(order, till)
         assert (error is None) == (name == "a good answer")
         again = ended(order, till)
-    key = credentials.key()
+    key = credentials.load_key()
     objects = [client, till, key, order, till.closed]
     surfaces: dict[str, str | bytes] = {"error": told(error), "second error": told(again)}
     surfaces["objects"] = "\n".join(f"{each!r} {each} {each:s}" for each in map(str, objects))
@@ -287,11 +287,11 @@ def test_a_bug_in_the_middle_of_a_call_leaves_no_key_in_the_locals(
     with HostileServer(ok()) as server:
         order = pipeline.prepare(cutout(), description=SCENE, size=TINY, endpoint=server.url, orders=home / "orders")
         monkeypatch.setattr(http.client.HTTPConnection, where, broken)
-        error = ended(order, Till(sender(server.url)))
+        error = ended(order, SpendingGuard(sender(server.url)))
     assert error is bug
     assert leaks({"traceback": told(error)}) == []
     assert leaks(on_disk(home)) == []
-    assert state.state(store.below(home / "orders")[0]) is state.State.UNKNOWN
+    assert state.read_state(store.find_orders(home / "orders")[0]) is state.State.UNKNOWN
 
 
 def test_the_crash_of_a_command_shows_no_key(home: Path):
@@ -347,7 +347,7 @@ def test_neither_the_command_line_nor_the_environment_of_a_running_call_holds_th
     assert leaks({**surfaces, **on_disk(home)}) == []
 
 
-@pytest.mark.parametrize("make", [Key, InstantClient, lambda key: Till(InstantClient(key))])
+@pytest.mark.parametrize("make", [ApiKey, InstantClient, lambda key: SpendingGuard(InstantClient(key))])
 def test_nothing_that_holds_a_key_can_be_pickled(make: Callable[[str], object]):
     with pytest.raises(TypeError) as caught:
         pickle.dumps(make(CANARY))
@@ -358,7 +358,7 @@ def test_nothing_that_holds_a_key_can_be_pickled(make: Callable[[str], object]):
 @pytest.mark.parametrize("at", [0, 1, 7])
 def test_an_answer_that_arrives_byte_by_byte_hides_the_key_all_the_same(name: str, at: int):
     word = spellings(CANARY)[name]
-    key, held, out = Key(CANARY), b"", b""
+    key, held, out = ApiKey(CANARY), b"", b""
     for number in range(0, len(text := f"{'.' * at}{word}.{word.upper()}..".encode()), 3):
         clean, held = key.split(held + text[number : number + 3], last=False)
         out += clean
@@ -372,7 +372,7 @@ def test_an_answer_that_arrives_byte_by_byte_hides_the_key_all_the_same(name: st
 
 def refused(**ways: object) -> str:
     with pytest.raises(PhotioError) as caught:
-        credentials.key(**ways)  # type: ignore[arg-type]
+        credentials.load_key(**ways)  # type: ignore[arg-type]
     assert caught.value.exit_code == 5
     assert leaks({"error": told(caught.value)}) == []
     return str(caught.value)
@@ -387,7 +387,7 @@ def key_file(home: Path, content: bytes = CANARY.encode(), mode: int = 0o600) ->
 
 @pytest.mark.parametrize("content", [CANARY, f"{CANARY}\n", f"  {CANARY}\r\n\n"])
 def test_a_key_s_file_may_end_with_a_newline(home: Path, content: str):
-    assert credentials.key(key_file(home, content.encode())).reveal() == CANARY
+    assert credentials.load_key(key_file(home, content.encode())).reveal() == CANARY
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620, 0o610, 0o777])
@@ -400,7 +400,7 @@ def test_a_key_s_file_that_others_may_touch_is_refused(home: Path, mode: int):
 
 def test_a_link_to_a_guarded_file_is_as_good_as_the_file(home: Path):
     (home / "link").symlink_to(key_file(home))
-    assert credentials.key(home / "link").reveal() == CANARY
+    assert credentials.load_key(home / "link").reveal() == CANARY
 
 
 def test_what_is_no_file_is_no_key_and_does_not_hang(home: Path, must_end: Callable[[Callable[[], object]], None]):

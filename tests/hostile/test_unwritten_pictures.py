@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from photio_prep.api.wire import answer
+from photio_prep.api.wire import parse_answer
 from photio_prep.errors import PaidUnusable, PhotoRefused
 from photio_prep.geometry import Size
-from photio_prep.imaging.decode import picture
+from photio_prep.imaging.decode import decode_picture
 from tests.hostile.test_cut_pictures import BUSY, HERE, api_answer, ground, refusal
 from tests.support.photos import encoded
 
@@ -46,9 +46,9 @@ def zeroed(data: bytes, start: float, stop: float = 1.0) -> bytes:
 @pytest.mark.parametrize("share", [0.15, 0.4, 0.7, 0.9])
 def test_a_file_of_full_length_whose_end_was_never_written(what: str, share: float) -> None:
     data = {**OTHERS, **UNPACKED}[what]()
-    assert picture(data, HERE).image.size[0] == BUSY.width
+    assert decode_picture(data, HERE).image.size[0] == BUSY.width
     with pytest.raises(PhotoRefused):
-        picture(zeroed(data, share), HERE)
+        decode_picture(zeroed(data, share), HERE)
 
 
 @pytest.mark.parametrize("what", OTHERS)
@@ -56,12 +56,12 @@ def test_a_file_of_full_length_whose_end_was_never_written(what: str, share: flo
 def test_a_file_with_a_hole(what: str, share: float) -> None:
     data = OTHERS[what]()
     with pytest.raises(PhotoRefused):
-        picture(zeroed(data, share, share + max(0.1, 1100 / len(data))), HERE)
+        decode_picture(zeroed(data, share, share + max(0.1, 1100 / len(data))), HERE)
 
 
 def test_an_animation_whose_frame_was_never_written() -> None:
     webp = encoded(BUSY, "WEBP", save_all=True, append_images=[BUSY.rotate(180)])
-    assert picture(webp, HERE, 1).image.size == BUSY.size
+    assert decode_picture(webp, HERE, 1).image.size == BUSY.size
     assert "hole" in refusal(zeroed(webp, 0.7), frame=1)
 
 
@@ -70,7 +70,7 @@ def test_heic_with_a_hole_or_an_unwritten_end() -> None:
     holder = io.BytesIO()
     heif.from_pillow(BUSY).save(holder)
     heic = holder.getvalue()
-    assert picture(heic, HERE).image.size == BUSY.size
+    assert decode_picture(heic, HERE).image.size == BUSY.size
     for stop in (0.5, 1.0):
         assert "hole" in refusal(zeroed(heic, 0.3, stop))
 
@@ -80,7 +80,7 @@ def test_an_item_or_a_strip_beyond_the_file() -> None:
     at = avif.index(b"mdat")
     # The box that holds the picture reaches to the end of the file, wherever that is.
     open_end = avif[: at - 4] + bytes(4) + avif[at:]
-    assert picture(open_end, HERE).image.size == BUSY.size
+    assert decode_picture(open_end, HERE).image.size == BUSY.size
     assert "cut short" in refusal(open_end[:-700])
     for packing in ("packbits", "tiff_lzw"):
         data = encoded(BUSY, "TIFF", compression=packing)
@@ -107,25 +107,25 @@ def test_plain_areas_are_no_damage_in_other_formats(colour: Any) -> None:
         )
         for kind, options in ways:
             data = encoded(image, kind, **options)
-            assert picture(data, HERE).image.size == image.size, (kind, options)
+            assert decode_picture(data, HERE).image.size == image.size, (kind, options)
             if kind == "WEBP":
-                assert picture(data + bytes(5000), HERE).image.size == image.size
+                assert decode_picture(data + bytes(5000), HERE).image.size == image.size
 
 
 def test_a_plain_area_of_a_webp_may_be_zeros() -> None:
     data = encoded(Image.new("RGB", (2400, 1800), "white"), "WEBP", quality=100, method=0)
     assert b"\0" * 4096 in data
-    assert picture(data, HERE).image.size == (2400, 1800)
+    assert decode_picture(data, HERE).image.size == (2400, 1800)
 
 
 def test_a_deflated_plain_area_may_be_zeros() -> None:
     data = encoded(Image.new("RGB", (3000, 3000)), "TIFF", compression="tiff_adobe_deflate", strip_size=2**25)
     assert b"\0" * 256 in data
-    assert picture(data, HERE).image.size == (3000, 3000)
+    assert decode_picture(data, HERE).image.size == (3000, 3000)
 
 
 def test_an_answer_that_was_never_written_to_its_end_is_paid_and_unusable() -> None:
     webp = encoded(BUSY, "WEBP")
-    assert answer(api_answer(webp), Size(640, 480)).size == (640, 480)
+    assert parse_answer(api_answer(webp), Size(640, 480)).size == (640, 480)
     with pytest.raises(PaidUnusable, match="hole of zero bytes"):
-        answer(api_answer(zeroed(webp, 0.5)), Size(640, 480))
+        parse_answer(api_answer(zeroed(webp, 0.5)), Size(640, 480))

@@ -17,7 +17,7 @@ from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from photio_prep.errors import PhotoRefused
 from photio_prep.geometry import Size
-from photio_prep.imaging.decode import Limits, picture, sniff
+from photio_prep.imaging.decode import Limits, decode_picture, sniff
 from photio_prep.imaging.decoders import _lanczos
 from tests.support.icc import P3, SRGB, matrix_profile, to_srgb
 from tests.support.photos import encoded
@@ -48,7 +48,7 @@ def off(image: Image.Image, reference: Image.Image) -> int:
 def refusal(data: bytes, limits: Limits | None = None) -> str:
     """Why it is refused, in a message that also says what to do."""
     with pytest.raises(PhotoRefused) as caught:
-        picture(data, limits or Limits())
+        decode_picture(data, limits or Limits())
     assert caught.value.found
     assert caught.value.fix
     return caught.value.found
@@ -78,7 +78,7 @@ def turned(orientation: object, kind: str) -> bytes:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_i20_every_orientation_comes_out_upright(kind: str, orientation: int) -> None:
-    found = picture(turned(orientation, kind))
+    found = decode_picture(turned(orientation, kind))
     assert found.format == kind
     assert found.image.mode == "RGB"
     assert off(found.image, coloured()) <= (4 if kind == "JPEG" else 0)
@@ -89,7 +89,7 @@ def test_i20_every_orientation_comes_out_upright(kind: str, orientation: int) ->
 
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
 def test_i19_an_orientation_that_does_not_exist_is_upright(orientation: int) -> None:
-    assert off(picture(turned(orientation, "PNG")).image, coloured()) == 0
+    assert off(decode_picture(turned(orientation, "PNG")).image, coloured()) == 0
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_i19_an_orientation_that_does_not_exist_is_upright(orientation: int) -> 
     ids=["garbage", "endless", "text", "huge count"],
 )
 def test_i19_broken_exif_is_no_reason_to_refuse(exif: bytes) -> None:
-    found = picture(encoded(coloured(), "JPEG", exif=exif, quality=100, subsampling=0))
+    found = decode_picture(encoded(coloured(), "JPEG", exif=exif, quality=100, subsampling=0))
     assert off(found.image, coloured()) <= 4
 
 
@@ -125,25 +125,25 @@ def test_i19_broken_exif_is_no_reason_to_refuse(exif: bytes) -> None:
     ],
 )
 def test_every_format_gives_its_pixels(kind: str, options: dict[str, Any]) -> None:
-    found = picture(encoded(coloured(), kind, **options))
+    found = decode_picture(encoded(coloured(), kind, **options))
     assert (found.format, found.image.mode) == (kind, "RGB")
     assert off(found.image, coloured()) <= (4 if kind == "JPEG" else 0)
 
 
 def test_gif_gives_the_colours_of_its_palette() -> None:
     reduced = coloured().quantize(64)
-    found = picture(encoded(reduced, "GIF"))
+    found = decode_picture(encoded(reduced, "GIF"))
     assert found.format == "GIF"
     assert off(found.image, reduced) == 0
 
 
 def test_grey_is_grey() -> None:
-    assert off(picture(encoded(GREY, "PNG")).image, GREY) == 0
+    assert off(decode_picture(encoded(GREY, "PNG")).image, GREY) == 0
 
 
 def test_i23_one_bit_is_black_and_white() -> None:
     bits = GREY.convert("1")
-    found = picture(encoded(bits, "PNG")).image
+    found = decode_picture(encoded(bits, "PNG")).image
     assert found.mode == "RGB"
     assert set(np.unique(rgb(found))) == {0, 255}
     assert off(found, bits) == 0
@@ -152,19 +152,19 @@ def test_i23_one_bit_is_black_and_white() -> None:
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 def test_i23_sixteen_bits_are_scaled_not_clipped(kind: str) -> None:
     wide = np.linspace(0, 65535, 60 * 40).reshape(40, 60).astype(np.uint16)
-    found = rgb(picture(encoded(Image.fromarray(wide), kind)).image)[..., 0]
+    found = rgb(decode_picture(encoded(Image.fromarray(wide), kind)).image)[..., 0]
     assert np.abs(found - wide / 257).max() <= 0.51
 
 
 def test_sixteen_bits_of_dark_stay_dark() -> None:
     dim = np.full((20, 20), 300, np.uint16)
-    assert rgb(picture(encoded(Image.fromarray(dim), "PNG")).image).max() == 1
+    assert rgb(decode_picture(encoded(Image.fromarray(dim), "PNG")).image).max() == 1
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-3.0, 7.0), (0.0, 65535.0)])
 def test_i23_floats_are_scaled_to_what_they_hold(low: float, high: float) -> None:
     ramp = np.linspace(low, high, 60 * 40).reshape(40, 60).astype(np.float32)
-    found = rgb(picture(encoded(Image.fromarray(ramp), "TIFF")).image)[..., 0]
+    found = rgb(decode_picture(encoded(Image.fromarray(ramp), "TIFF")).image)[..., 0]
     assert np.abs(found - (ramp - low) / (high - low) * 255).max() <= 0.51
 
 
@@ -173,14 +173,14 @@ def test_a_picture_of_one_float_makes_no_noise(value: float) -> None:
     flat = Image.fromarray(np.full((20, 20), value, np.float32))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert picture(encoded(flat, "TIFF")).image.mode == "RGB"
+        assert decode_picture(encoded(flat, "TIFF")).image.mode == "RGB"
 
 
 def test_i23_cmyk_without_a_profile_is_not_inverted() -> None:
     inks = Image.new("CMYK", (20, 20), (0, 0, 0, 0))
     inks.paste((255, 0, 0, 0), (10, 0, 20, 20))
     for kind in ("TIFF", "JPEG"):
-        found = picture(encoded(inks, kind, quality=100)).image
+        found = decode_picture(encoded(inks, kind, quality=100)).image
         paper, (red, _, blue) = rgb(found)[2, 2], rgb(found)[2, 17]
         assert paper.min() >= 250, kind
         assert red <= 5, kind  # cyan
@@ -188,7 +188,7 @@ def test_i23_cmyk_without_a_profile_is_not_inverted() -> None:
 
 
 def test_ycbcr_in_a_tiff_is_converted() -> None:
-    found = picture(encoded(coloured().convert("YCbCr"), "TIFF")).image
+    found = decode_picture(encoded(coloured().convert("YCbCr"), "TIFF")).image
     assert off(found, coloured()) <= 3
 
 
@@ -206,7 +206,7 @@ def test_i23_transparency_is_kept(mode: str, kind: str) -> None:
     image = half_clear("L" if mode == "LA" else "RGB")
     assert image.mode == mode
     options = {"WEBP": {"lossless": True, "exact": True}}.get(kind, {})
-    found = picture(encoded(image, kind, **options)).image
+    found = decode_picture(encoded(image, kind, **options)).image
     assert found.mode == "RGBA"
     assert np.array_equal(np.asarray(found), np.asarray(image.convert("RGBA")))
 
@@ -214,7 +214,7 @@ def test_i23_transparency_is_kept(mode: str, kind: str) -> None:
 def test_i23_a_palette_with_transparency() -> None:
     image = coloured().quantize(16)
     clear = image.getpixel((0, 0))
-    found = picture(encoded(image, "PNG", transparency=clear)).image
+    found = decode_picture(encoded(image, "PNG", transparency=clear)).image
     assert found.mode == "RGBA"
     expected = np.where(np.asarray(image) == clear, 0, 255)
     assert np.array_equal(np.asarray(found)[..., 3], expected)
@@ -223,7 +223,7 @@ def test_i23_a_palette_with_transparency() -> None:
 
 def test_a_palette_with_many_levels_of_transparency() -> None:
     image = coloured().quantize(16)
-    found = picture(encoded(image, "PNG", transparency=bytes(range(0, 256, 16)))).image
+    found = decode_picture(encoded(image, "PNG", transparency=bytes(range(0, 256, 16)))).image
     assert np.array_equal(np.asarray(found)[..., 3], np.asarray(image) * 16)
 
 
@@ -231,7 +231,7 @@ def test_a_palette_with_many_levels_of_transparency() -> None:
 def test_one_colour_may_mean_transparent(mode: str, clear: Any) -> None:
     image = Image.new(mode, (20, 20), clear)
     image.paste(255 if mode != "RGB" else (1, 0, 0), (0, 0, 10, 20))
-    found = np.asarray(picture(encoded(image, "PNG", transparency=clear)).image)
+    found = np.asarray(decode_picture(encoded(image, "PNG", transparency=clear)).image)
     assert found.shape == (20, 20, 4)
     assert (found[:, :10, 3] == 255).all()
     assert (found[:, 10:, 3] == 0).all()
@@ -239,11 +239,11 @@ def test_one_colour_may_mean_transparent(mode: str, clear: Any) -> None:
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
 def test_an_alpha_that_says_nothing_is_dropped(mode: str) -> None:
-    assert picture(encoded(coloured().convert(mode), "PNG")).image.mode == "RGB"
+    assert decode_picture(encoded(coloured().convert(mode), "PNG")).image.mode == "RGB"
 
 
 def test_a_fully_clear_picture_keeps_its_alpha_for_others_to_judge() -> None:
-    found = picture(encoded(Image.new("RGBA", (20, 20)), "PNG")).image
+    found = decode_picture(encoded(Image.new("RGBA", (20, 20)), "PNG")).image
     assert found.getchannel("A").getextrema() == (0, 0)
 
 
@@ -259,7 +259,7 @@ def muted() -> Image.Image:
 def test_display_p3_is_converted_to_srgb(kind: str) -> None:
     options = EXACT.get(kind, {})
     data = encoded(muted(), kind, icc_profile=matrix_profile("Display P3", P3, 2.2), **options)
-    found = picture(data)
+    found = decode_picture(data)
     expected = to_srgb(rgb(muted()), P3, 2.2)
     wrong = np.abs(rgb(found.image) - expected)
     assert wrong.mean() <= 1 if kind == "JPEG" else wrong.max() <= 2
@@ -270,25 +270,25 @@ def test_display_p3_is_converted_to_srgb(kind: str) -> None:
 
 def test_a_linear_profile_that_is_called_srgb_is_converted_all_the_same() -> None:
     data = encoded(muted(), "PNG", icc_profile=matrix_profile("sRGB-elle-V2-g10.icc", SRGB, 1.0))
-    assert np.abs(rgb(picture(data).image) - to_srgb(rgb(muted()), SRGB, 1.0)).max() <= 2
+    assert np.abs(rgb(decode_picture(data).image) - to_srgb(rgb(muted()), SRGB, 1.0)).max() <= 2
 
 
 def test_srgb_itself_changes_nothing() -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    assert off(picture(encoded(coloured(), "PNG", icc_profile=profile)).image, coloured()) == 0
+    assert off(decode_picture(encoded(coloured(), "PNG", icc_profile=profile)).image, coloured()) == 0
 
 
 def test_a_profile_and_transparency_go_together() -> None:
     image = muted()
     image.putalpha(half_clear().getchannel("A"))
-    found = picture(encoded(image, "PNG", icc_profile=matrix_profile("Display P3", P3, 2.2))).image
+    found = decode_picture(encoded(image, "PNG", icc_profile=matrix_profile("Display P3", P3, 2.2))).image
     assert np.abs(rgb(found) - to_srgb(rgb(muted()), P3, 2.2)).max() <= 2
     assert np.array_equal(np.asarray(found)[..., 3], np.asarray(image)[..., 3])
 
 
 def test_a_palette_with_a_profile_is_converted() -> None:
     image = muted().quantize(32)
-    found = picture(encoded(image, "PNG", icc_profile=matrix_profile("Display P3", P3, 2.2))).image
+    found = decode_picture(encoded(image, "PNG", icc_profile=matrix_profile("Display P3", P3, 2.2))).image
     assert np.abs(rgb(found) - to_srgb(rgb(image), P3, 2.2)).max() <= 2
 
 
@@ -298,7 +298,7 @@ def test_grey_with_a_grey_profile_is_converted(mode: str) -> None:
     image = GREY.convert(mode)
     if mode == "LA":
         image.putalpha(half_clear().getchannel("A"))
-    found = picture(encoded(image, "PNG", icc_profile=grey))
+    found = decode_picture(encoded(image, "PNG", icc_profile=grey))
     expected = to_srgb(rgb(GREY), SRGB, 1.8)
     assert np.abs(rgb(GREY) - expected).max() >= 10
     assert found.notes == ()
@@ -311,14 +311,14 @@ def test_grey_with_a_grey_profile_is_converted(mode: str) -> None:
     ids=["text", "zeros", "half a table", "half the data"],
 )
 def test_i24_a_damaged_profile_is_ignored_with_a_note(profile: bytes) -> None:
-    found = picture(encoded(coloured(), "JPEG", icc_profile=profile, quality=100, subsampling=0))
+    found = decode_picture(encoded(coloured(), "JPEG", icc_profile=profile, quality=100, subsampling=0))
     assert off(found.image, coloured()) <= 4
     assert any("profile" in note for note in found.notes)
 
 
 def test_a_profile_for_other_channels_is_ignored_with_a_note() -> None:
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
-    found = picture(encoded(coloured(), "PNG", icc_profile=lab))
+    found = decode_picture(encoded(coloured(), "PNG", icc_profile=lab))
     assert off(found.image, coloured()) == 0
     assert any("profile" in note for note in found.notes)
 
@@ -404,11 +404,11 @@ PNG = b"\x89PNG\r\n\x1a\n"
 @pytest.mark.parametrize("what", CUTS)
 def test_a_file_that_was_cut_anywhere_is_refused(what: str) -> None:
     data = CUTS[what]()
-    picture(data)
+    decode_picture(data)
     points = {round(at) for at in np.linspace(1, len(data) - 1, 25)} | set(range(len(data) - 24, len(data)))
     for at in sorted(points):
         with pytest.raises(PhotoRefused):
-            picture(data[:at])
+            decode_picture(data[:at])
 
 
 @pytest.mark.parametrize(
@@ -431,7 +431,7 @@ def test_a_broken_png_is_refused(broken: bytes) -> None:
 
 
 def test_i33_what_follows_the_end_of_a_png_is_not_read() -> None:
-    found = picture(encoded(coloured(), "PNG") + b"PK\x03\x04" * 1000)
+    found = decode_picture(encoded(coloured(), "PNG") + b"PK\x03\x04" * 1000)
     assert off(found.image, coloured()) == 0
 
 
@@ -467,14 +467,14 @@ SMALL = Limits(pixels=40 * 40, side=60, aspect=3, small=8)
     ],
 )
 def test_each_limit_holds_at_exactly_its_value(at: tuple[int, int], above: tuple[int, int], says: str) -> None:
-    assert picture(flat(*at), SMALL).image.size == at
+    assert decode_picture(flat(*at), SMALL).image.size == at
     assert says in refusal(flat(*above), SMALL)
 
 
 def test_the_smallest_and_the_longest_photo() -> None:
     assert "too small" in refusal(flat(15, 15))
-    assert picture(flat(16, 16)).image.size == (16, 16)
-    assert picture(flat(320, 16)).image.size == (320, 16)
+    assert decode_picture(flat(16, 16)).image.size == (16, 16)
+    assert decode_picture(flat(320, 16)).image.size == (320, 16)
     assert "20:1" in refusal(flat(336, 16))
 
 
@@ -490,7 +490,7 @@ def test_a_bomb_in_a_text_or_profile_chunk_is_refused_or_ignored() -> None:
     for kind, head in ((b"zTXt", b"a\0\0"), (b"iTXt", b"a\0\1\0\0\0"), (b"iCCP", b"a\0\0")):
         rows = chunk(b"IDAT", zlib.compress(bytes(20 * 61)))
         try:
-            found = picture(PNG + header(20, 20) + chunk(kind, head + bomb) + rows + chunk(b"IEND", b""))
+            found = decode_picture(PNG + header(20, 20) + chunk(kind, head + bomb) + rows + chunk(b"IEND", b""))
         except PhotoRefused:
             continue
         assert not any(len(str(value)) > 2**20 for value in found.image.info.values())
@@ -524,7 +524,7 @@ def test_a_mutated_picture_is_a_picture_or_refused(seed: bytes, data: st.DataObj
             break
     # Anything but a refusal fails the test.
     with contextlib.suppress(PhotoRefused):
-        assert picture(bytes(hurt)).image.mode in ("RGB", "RGBA")
+        assert decode_picture(bytes(hurt)).image.mode in ("RGB", "RGBA")
 
 
 @pytest.mark.parametrize(("size", "wanted"), [((640, 481), (211, 157)), ((90, 300), (30, 99)), ((64, 64), (20, 1))])

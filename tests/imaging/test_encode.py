@@ -7,7 +7,7 @@ import pytest
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
 from photio_prep.errors import UsageError
-from photio_prep.imaging.encode import SANDBOX_MARK, SUFFIXES, encoded, final_format, png
+from photio_prep.imaging.encode import SANDBOX_MARK, SUFFIXES, encode_picture, encode_png, final_format
 from tests.support import photos
 
 CANARY = "canary-5c1e77"
@@ -30,7 +30,7 @@ def marked() -> Image.Image:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_no_metadata_is_written(kind: str) -> None:
-    data = encoded(marked(), kind)
+    data = encode_picture(marked(), kind)
     assert CANARY.encode() not in data
     assert b"sRGB" not in data
     with Image.open(io.BytesIO(data)) as found:
@@ -43,7 +43,7 @@ def test_no_metadata_is_written(kind: str) -> None:
 
 
 def test_a_png_has_only_the_chunks_that_hold_pixels() -> None:
-    data, at, kinds = png(marked()), 8, set()
+    data, at, kinds = encode_png(marked()), 8, set()
     while at < len(data):
         kinds.add(data[at + 4 : at + 8])
         at += 12 + int.from_bytes(data[at : at + 4], "big")
@@ -53,22 +53,22 @@ def test_a_png_has_only_the_chunks_that_hold_pixels() -> None:
 def test_the_picture_itself_is_left_alone() -> None:
     image = marked()
     before = dict(image.info)
-    encoded(image, "PNG")
+    encode_picture(image, "PNG")
     assert image.info == before
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_only_a_final_of_the_sandbox_says_what_it_is(kind: str) -> None:
-    data = encoded(marked(), kind, sandbox=True)
+    data = encode_picture(marked(), kind, sandbox=True)
     assert SANDBOX_MARK in data
-    assert SANDBOX_MARK not in encoded(marked(), kind)
+    assert SANDBOX_MARK not in encode_picture(marked(), kind)
     assert CANARY.encode() not in data
 
 
 @pytest.mark.parametrize("picture", [photos.photo(), photos.cutout()], ids=["RGB", "RGBA"])
 def test_png_is_exact_and_always_the_same(picture: Image.Image) -> None:
-    data = png(picture)
-    assert data == png(picture) == encoded(picture, "PNG")
+    data = encode_png(picture)
+    assert data == encode_png(picture) == encode_picture(picture, "PNG")
     with Image.open(io.BytesIO(data)) as found:
         assert found.mode == picture.mode
         assert np.array_equal(np.asarray(found), np.asarray(picture))
@@ -79,7 +79,7 @@ def test_jpeg_keeps_full_colour_resolution() -> None:
     stripes = Image.new("RGB", (32, 32), (255, 0, 0))
     for column in range(0, 32, 2):
         stripes.paste((0, 0, 255), (column, 0, column + 1, 32))
-    with Image.open(io.BytesIO(encoded(stripes, "JPEG"))) as found:
+    with Image.open(io.BytesIO(encode_picture(stripes, "JPEG"))) as found:
         assert [layer[1:3] for layer in found.layer] == [(1, 1)] * 3  # type: ignore[attr-defined]
         assert np.abs(np.asarray(found).astype(int) - np.asarray(stripes)).max() < 60
 

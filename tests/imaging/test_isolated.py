@@ -18,7 +18,7 @@ from PIL import Image, ImageFile
 
 from photio_prep.errors import PhotoRefused
 from photio_prep.imaging import isolated
-from photio_prep.imaging.decode import Limits, picture
+from photio_prep.imaging.decode import Limits, decode_picture
 from photio_prep.intake.load import load
 from tests.support import icc
 from tests.support.commands import KEY
@@ -46,9 +46,9 @@ BAD_DAYS = {
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
     """Nobody's child serves the next test."""
-    isolated.close()
+    isolated.close_workers()
     yield
-    isolated.close()
+    isolated.close_workers()
 
 
 def bad_day(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
@@ -71,10 +71,10 @@ GIF = encoded(photo().quantize(16), "GIF")
 @pytest.mark.parametrize("name", ["segfault", "abort", "exit"])
 def test_a_decoder_that_dies_costs_one_picture(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     bad_day(monkeypatch, name)
-    assert picture(GIF).image.size == (90, 70)
+    assert decode_picture(GIF).image.size == (90, 70)
     with pytest.raises(PhotoRefused, match=r"the decoder of BMP crashed on it.*Export it again"):
-        picture(BMP)
-    assert picture(GIF).image.size == (90, 70)
+        decode_picture(BMP)
+    assert decode_picture(GIF).image.size == (90, 70)
 
 
 @sampled("name", ["endless loop", "sleeping"], 1)
@@ -82,25 +82,25 @@ def test_a_decoder_that_does_not_end_is_stopped(monkeypatch: pytest.MonkeyPatch,
     bad_day(monkeypatch, name)
     start = time.monotonic()
     with pytest.raises(PhotoRefused, match="stopped after 1 s"):
-        picture(BMP, Limits(seconds=1))
+        decode_picture(BMP, Limits(seconds=1))
     # Of the processor's time one second and up to one more; of the clock's three.
     assert time.monotonic() - start < 60  # it would go on for ever
-    assert picture(GIF).image.size == (90, 70)
+    assert decode_picture(GIF).image.size == (90, 70)
 
 
 @POSIX
 def test_a_decoder_that_eats_memory_is_refused_it(monkeypatch: pytest.MonkeyPatch) -> None:
     bad_day(monkeypatch, "all memory")
     with pytest.raises(PhotoRefused, match="more memory than the limit"):
-        picture(BMP, Limits(memory=1024 * 2**20))
-    assert picture(GIF).image.size == (90, 70)
+        decode_picture(BMP, Limits(memory=1024 * 2**20))
+    assert decode_picture(GIF).image.size == (90, 70)
 
 
 def test_what_a_decoder_prints_is_not_taken_for_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     bad_day(monkeypatch, "noise")
     with pytest.raises(PhotoRefused, match="damaged BMP"):
-        picture(BMP)
-    assert picture(GIF).image.size == (90, 70)
+        decode_picture(BMP)
+    assert decode_picture(GIF).image.size == (90, 70)
 
 
 @POSIX
@@ -109,7 +109,7 @@ def test_a_decoder_can_open_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.chdir(tmp_path)
     bad_day(monkeypatch, name)
     with pytest.raises(PhotoRefused, match="Too many open files"):
-        picture(BMP)
+        decode_picture(BMP)
     assert not (tmp_path / "owned").exists()
 
 
@@ -118,7 +118,7 @@ def test_a_decoder_can_start_no_program(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.chdir(tmp_path)
     bad_day(monkeypatch, "child")
     with pytest.raises(PhotoRefused):
-        picture(BMP)
+        decode_picture(BMP)
     assert not (tmp_path / "owned").exists()
 
 
@@ -126,24 +126,24 @@ def test_a_decoder_sees_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PHOTIO_API_KEY", KEY)
     bad_day(monkeypatch, "key")
     with pytest.raises(PhotoRefused) as caught:
-        picture(BMP)
+        decode_picture(BMP)
     assert "OPENBLAS" in str(caught.value) or "environ" in str(caught.value) or "PATH" in str(caught.value)
     assert KEY not in str(caught.value)
 
 
 def test_a_child_that_was_killed_while_it_waited_is_replaced() -> None:
-    assert picture(GIF).image.size == (90, 70)
+    assert decode_picture(GIF).image.size == (90, 70)
     (child,) = isolated._IDLE._children
     child.process.kill()
     child.process.wait()
-    assert picture(GIF).image.size == (90, 70)
+    assert decode_picture(GIF).image.size == (90, 70)
 
 
 def test_one_child_serves_one_picture_after_the_other() -> None:
     for data in (GIF, BMP, GIF):
-        picture(data)
+        decode_picture(data)
     (child,) = isolated._IDLE._children
-    picture(BMP)
+    decode_picture(BMP)
     assert [child] == isolated._IDLE._children
 
 
@@ -152,7 +152,7 @@ def test_threads_have_children_of_their_own_and_get_their_own_pictures() -> None
 
     def decoded(shade: int) -> bool:
         image = photo(shade=shade)
-        return np.array_equal(np.asarray(picture(encoded(image, "BMP")).image), np.asarray(image))
+        return np.array_equal(np.asarray(decode_picture(encoded(image, "BMP")).image), np.asarray(image))
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(decoded, shades))
@@ -162,8 +162,8 @@ def test_threads_have_children_of_their_own_and_get_their_own_pictures() -> None
 def test_a_child_that_cannot_be_started_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(PhotoRefused, match=r'cannot be started .* isolate = "none"'):
-        picture(GIF)
-    assert picture(GIF, Limits(isolate="none")).image.size == (90, 70)
+        decode_picture(GIF)
+    assert decode_picture(GIF, Limits(isolate="none")).image.size == (90, 70)
 
 
 class Started(Exception):
@@ -177,22 +177,22 @@ def test_plain_photos_and_pictures_in_memory_start_no_process(monkeypatch: pytes
     monkeypatch.setattr(subprocess, "Popen", refuse)
     profile = icc.matrix_profile("Display P3", icc.P3, 2.2)
     for data in (encoded(photo(), "JPEG", icc_profile=profile), encoded(cutout(), "PNG", icc_profile=profile)):
-        assert picture(data).image.size == (90, 70)
+        assert decode_picture(data).image.size == (90, 70)
     for image in (photo(), cutout(), photo().convert("CMYK"), photo().quantize(16)):
         assert load(image).size == (90, 70)
     with pytest.raises(Started):
-        picture(GIF)
+        decode_picture(GIF)
     with pytest.raises(Started):
-        picture(encoded(photo(), "JPEG"), Limits(isolate="all"))
+        decode_picture(encoded(photo(), "JPEG"), Limits(isolate="all"))
     with pytest.raises(Started):
-        picture(encoded(photo().convert("CMYK"), "JPEG", icc_profile=icc.press_profile()))
+        decode_picture(encoded(photo().convert("CMYK"), "JPEG", icc_profile=icc.press_profile()))
 
 
 @pytest.mark.parametrize("kind", ["TIFF", "WEBP", "GIF", "BMP", "PNG", "JPEG"])
 def test_here_and_apart_give_the_same_pixels(kind: str) -> None:
     image = photo().quantize(16) if kind == "GIF" else cutout() if kind in ("PNG", "WEBP", "TIFF") else photo()
     data = encoded(image, kind)
-    here, apart = (picture(data, Limits(isolate=where)) for where in ("none", "all"))
+    here, apart = (decode_picture(data, Limits(isolate=where)) for where in ("none", "all"))
     assert (here.image.mode, here.format, here.notes) == (apart.image.mode, apart.format, apart.notes)
     assert here.image.tobytes() == apart.image.tobytes()
 
@@ -277,7 +277,7 @@ def test_no_warning_leaves_and_no_state_of_pillow_changes(tmp_path: Path) -> Non
 
     def decode(data: bytes) -> None:
         try:
-            picture(data)
+            decode_picture(data)
         except PhotoRefused:
             return
         except Warning as error:  # filters say "error"

@@ -15,7 +15,7 @@ from PIL import Image, ImageCms, features
 
 from photio_prep.errors import PhotoRefused
 from photio_prep.imaging import colour
-from photio_prep.imaging.decode import Limits, picture
+from photio_prep.imaging.decode import Limits, decode_picture
 from photio_prep.intake.load import load
 from photio_prep.pipeline import prepare
 from tests.support import icc
@@ -58,7 +58,7 @@ def assert_close(data: bytes, linear: Array) -> None:
     shown = ((linear > -0.002) & (linear < 1.002)).all(-1)
     assert shown.mean() >= 0.3
     expected = icc.curved(linear)
-    for image in (picture(data).image, in_canvas(data)):
+    for image in (decode_picture(data).image, in_canvas(data)):
         assert icc.difference(seen(image), expected)[shown].max() <= 2
 
 
@@ -110,7 +110,7 @@ def test_i24_a_profile_that_cannot_be_used_is_ignored_with_a_note(length: str) -
     good = icc.matrix_profile("P3", icc.P3, 2.2)
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
     profile = {"4 MB": good + bytes(4 * 2**20), "broken": good[:200], "LAB": lab, "empty": bytes(128)}[length]
-    found = picture(encoded(chart(PATCHES), "PNG", icc_profile=profile))
+    found = decode_picture(encoded(chart(PATCHES), "PNG", icc_profile=profile))
     assert np.array_equal(seen(found.image), PATCHES)
     assert "profile" in found.notes[0]
 
@@ -119,8 +119,8 @@ def test_a_profile_is_read_up_to_its_limit_and_no_further() -> None:
     profile = icc.matrix_profile("P3", icc.P3, 2.2)
     for kind in ("PNG", "JPEG", "WEBP", "TIFF"):
         data = encoded(chart(PATCHES), kind, icc_profile=profile)
-        assert picture(data, Limits(profile=len(profile))).notes == (), kind
-        assert "profile" in picture(data, Limits(profile=len(profile) - 1)).notes[0], kind
+        assert decode_picture(data, Limits(profile=len(profile))).notes == (), kind
+        assert "profile" in decode_picture(data, Limits(profile=len(profile) - 1)).notes[0], kind
 
 
 def test_a_profile_of_matrix_and_curves_is_plain_and_one_of_tables_is_not() -> None:
@@ -168,7 +168,7 @@ def test_i23_lab_in_a_tiff() -> None:
     pixels = (stored & 255).astype(np.uint8).reshape(-1, 8, 3).repeat(SIDE, 0).repeat(SIDE, 1)
     again = np.stack([stored[:, 0] / 2.55, stored[:, 1], stored[:, 2]], -1)
     data = tiff([page(pixels, photometric=8)])
-    found = seen(picture(data).image)
+    found = seen(decode_picture(data).image)
     assert icc.difference(found, icc.curved(icc.linear_srgb(icc.lab_to_xyz(again)))).max() <= 2
     assert icc.difference(seen(in_canvas(data)), found).max() <= 0.5
 
@@ -179,7 +179,7 @@ RAMP = np.linspace(0, 65535, 60 * 40).reshape(40, 60).astype(np.uint16)
 
 
 def grey_of(data: bytes) -> Array:
-    return np.asarray(picture(data).image.convert("RGB")).astype(float)[..., 0]
+    return np.asarray(decode_picture(data).image.convert("RGB")).astype(float)[..., 0]
 
 
 def test_i23_sixteen_bits_of_grey() -> None:
@@ -191,13 +191,13 @@ def test_i23_sixteen_bits_of_grey() -> None:
 def test_i23_sixteen_bits_of_colour() -> None:
     wide = np.dstack([RAMP, RAMP[::-1], RAMP[:, ::-1]])
     for data in (png(wide), tiff([page(wide)]), tiff([page(wide, ">")], ">")):
-        assert np.abs(np.asarray(picture(data).image) - wide / 257.0).max() <= 1
+        assert np.abs(np.asarray(decode_picture(data).image) - wide / 257.0).max() <= 1
 
 
 def test_i23_sixteen_bits_with_transparency() -> None:
     wide = np.dstack([RAMP, RAMP[::-1], RAMP[:, ::-1], RAMP])
-    assert np.abs(np.asarray(picture(png(wide)).image) - wide / 257.0).max() <= 1
-    both = np.asarray(picture(png(np.dstack([RAMP, RAMP[::-1]]))).image)
+    assert np.abs(np.asarray(decode_picture(png(wide)).image) - wide / 257.0).max() <= 1
+    both = np.asarray(decode_picture(png(np.dstack([RAMP, RAMP[::-1]]))).image)
     assert np.abs(both[..., [0, 3]] - np.dstack([RAMP, RAMP[::-1]]) / 257.0).max() <= 1
 
 
@@ -214,10 +214,10 @@ def test_i23_eight_bits_and_one_bit_whose_zero_is_white() -> None:
 
 def test_i23_one_transparent_colour_of_sixteen_bits() -> None:
     clear = int(RAMP[20, 30])
-    found = np.asarray(picture(png(RAMP, chunk(b"tRNS", clear.to_bytes(2, "big")))).image)
+    found = np.asarray(decode_picture(png(RAMP, chunk(b"tRNS", clear.to_bytes(2, "big")))).image)
     assert np.array_equal(found[..., 3] == 0, clear == RAMP)
     wide = np.dstack([RAMP] * 3)
-    noted = picture(png(wide, chunk(b"tRNS", clear.to_bytes(2, "big") * 3)))
+    noted = decode_picture(png(wide, chunk(b"tRNS", clear.to_bytes(2, "big") * 3)))
     assert noted.image.mode == "RGB"
     assert "transparent colour" in noted.notes[0]
 
@@ -233,14 +233,14 @@ def test_i23_whole_numbers_beyond_sixteen_bits_are_scaled_by_their_range(kind: t
 
 def test_i23_floats_of_colour_are_refused_and_not_guessed() -> None:
     with pytest.raises(PhotoRefused, match="damaged TIFF"):
-        picture(tiff([page(np.zeros((20, 20, 3), np.float32))]))
+        decode_picture(tiff([page(np.zeros((20, 20, 3), np.float32))]))
 
 
 def test_i23_a_palette_with_transparency_as_webp_and_gif() -> None:
     image = chart(PATCHES).quantize(16)
     clear = image.getpixel((0, 0))
     for kind in ("GIF", "PNG"):
-        found = np.asarray(picture(encoded(image, kind, transparency=clear)).image)
+        found = np.asarray(decode_picture(encoded(image, kind, transparency=clear)).image)
         assert np.array_equal(found[..., 3] == 0, np.asarray(image) == clear), kind
 
 
@@ -257,7 +257,7 @@ def heic(image: Image.Image, **options: Any) -> bytes:
 
 @pytest.mark.skipif(not features.check("avif"), reason="a Pillow without AVIF")
 def test_avif_is_read_by_pillow_itself() -> None:
-    found = picture(encoded(chart(PATCHES), "AVIF", quality=100, subsampling="4:4:4"))
+    found = decode_picture(encoded(chart(PATCHES), "AVIF", quality=100, subsampling="4:4:4"))
     assert found.format == "AVIF"
     assert icc.difference(seen(found.image), PATCHES.astype(float)).max() <= 2
 
@@ -270,11 +270,11 @@ def test_avif_with_a_profile_and_orientation() -> None:
     options = {"quality": 100, "subsampling": "4:4:4", "exif": exif}
     data = encoded(turned, "AVIF", icc_profile=icc.matrix_profile("P3", icc.P3, 2.2), **options)
     expected = icc.to_srgb(PATCHES, icc.P3, 2.2)
-    assert np.median(icc.difference(seen(picture(data).image), expected)) <= 2
+    assert np.median(icc.difference(seen(decode_picture(data).image), expected)) <= 2
 
 
 def test_heic_is_read_with_the_extra() -> None:
-    found = picture(heic(chart(PATCHES)))
+    found = decode_picture(heic(chart(PATCHES)))
     assert (found.format, found.image.mode) == ("HEIC", "RGB")
     assert icc.difference(seen(found.image), PATCHES.astype(float)).max() <= 2
 
@@ -282,7 +282,7 @@ def test_heic_is_read_with_the_extra() -> None:
 def test_heic_with_a_profile() -> None:
     image = chart(PATCHES)
     image.info["icc_profile"] = icc.matrix_profile("P3", icc.P3, 2.2)
-    shown = seen(picture(heic(image)).image)
+    shown = seen(decode_picture(heic(image)).image)
     assert icc.difference(shown, icc.to_srgb(PATCHES, icc.P3, 2.2)).max() <= 2.5
 
 
@@ -300,7 +300,7 @@ def test_i31_without_the_extra_heic_is_refused_with_its_name(monkeypatch: pytest
     data = heic(chart(PATCHES))
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     with pytest.raises(PhotoRefused, match=r'pip install "photio-prep\[heic\]"'):
-        picture(data, Limits(isolate="none"))
+        decode_picture(data, Limits(isolate="none"))
 
 
 def test_i31_heic_is_not_registered_with_pillow(tmp_path: Path) -> None:
@@ -340,22 +340,22 @@ def animated(kind: str, frames: list[Image.Image] = FRAMES) -> bytes:
 def test_i14_a_file_of_several_frames_is_refused_unless_one_is_chosen(kind: str) -> None:
     data = animated(kind)
     with pytest.raises(PhotoRefused, match=r"4 frames or pages\. Choose one with --page 0 to --page 3"):
-        picture(data)
+        decode_picture(data)
     for index, frame in enumerate(FRAMES):
-        found = picture(data, frame=index)
+        found = decode_picture(data, frame=index)
         wrong = np.abs(np.asarray(found.image).astype(int) - np.asarray(frame)).max()
         assert wrong <= (3 if kind == "AVIF" else 0), (kind, index)
     for none in (4, -1, 10**9):
         with pytest.raises(PhotoRefused, match=f"no frame {none}"):
-            picture(data, frame=none)
+            decode_picture(data, frame=none)
 
 
 def test_i14_a_single_picture_is_its_own_frame_0() -> None:
     for kind in ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP"):
         data = encoded(FRAMES[1], kind)
-        assert picture(data, frame=0).image.size == (40, 30), kind
+        assert decode_picture(data, frame=0).image.size == (40, 30), kind
         with pytest.raises(PhotoRefused, match="no frame 1"):
-            picture(data, frame=1)
+            decode_picture(data, frame=1)
 
 
 def test_i14_frames_reach_load_and_prepare(tmp_path: Path) -> None:
@@ -369,33 +369,33 @@ def test_i14_frames_reach_load_and_prepare(tmp_path: Path) -> None:
 
 def test_i14_only_as_many_frames_as_the_limit_says() -> None:
     data = animated("GIF")
-    assert picture(data, Limits(frames=4), frame=1)
+    assert decode_picture(data, Limits(frames=4), frame=1)
     with pytest.raises(PhotoRefused, match="more than 3 frames"):
-        picture(data, Limits(frames=3), frame=1)
+        decode_picture(data, Limits(frames=3), frame=1)
 
 
 @pytest.mark.parametrize("size", [FRAMES, [chart(PATCHES), FRAMES[2]]], ids=["stereo", "gain map"])
 def test_i14_of_a_jpeg_with_more_pictures_the_base_is_used(size: list[Image.Image]) -> None:
     data = encoded(size[0], "MPO", save_all=True, append_images=size[1:], quality=100, subsampling=0)
-    found = picture(data)
+    found = decode_picture(data)
     assert found.format == "JPEG"
     assert "base picture" in found.notes[0]
-    alone = picture(encoded(size[0], "JPEG", quality=100, subsampling=0))
+    alone = decode_picture(encoded(size[0], "JPEG", quality=100, subsampling=0))
     assert np.array_equal(np.asarray(found.image), np.asarray(alone.image))
-    assert picture(data, frame=0).image.size == size[0].size
+    assert decode_picture(data, frame=0).image.size == size[0].size
 
 
 def test_a_gain_map_of_iso_21496_is_noted() -> None:
     base, gain = encoded(chart(PATCHES), "JPEG"), encoded(chart(PATCHES).convert("L"), "JPEG")
     marked = base[:2] + segment(0xE2, b"urn:iso:std:iso:ts:21496:-1\0\0\0\0\0") + base[2:] + gain
-    assert "HDR gain map" in picture(marked).notes[0]
-    assert picture(base + gain).notes == ()
+    assert "HDR gain map" in decode_picture(marked).notes[0]
+    assert decode_picture(base + gain).notes == ()
 
 
 def test_pages_that_are_thumbnails_are_no_pages() -> None:
     large, small = np.full((40, 60), 200, np.uint8), np.full((20, 30), 10, np.uint8)
     for pages in ([page(large), page(small, t254=(4, [1]))], [page(small, t254=(4, [1])), page(large)]):
-        found = picture(tiff(pages)).image
+        found = decode_picture(tiff(pages)).image
         assert (found.size, found.getpixel((5, 5))) == ((60, 40), (200, 200, 200))
 
 
@@ -403,7 +403,7 @@ def test_the_raw_file_of_a_camera_is_refused_and_not_its_thumbnail_used() -> Non
     small = np.full((20, 30), 10, np.uint8)
     for raw in (page(small, t254=(4, [1])), page(small, t50706=(1, [1, 4, 0, 0]))):
         with pytest.raises(PhotoRefused, match="raw file of a camera"):
-            picture(tiff([raw]))
+            decode_picture(tiff([raw]))
 
 
 # --- turned in ways that are not EXIF --------------------------------------------------------------------------------
@@ -421,27 +421,27 @@ def test_i20_orientation_in_xmp_or_in_the_text_of_imagemagick() -> None:
         chunk(b"tEXt", b"Raw profile type APP1\0" + text),
         chunk(b"eXIf", block),
     ):
-        assert picture(png(wide, before)).image.size == (20, 40), before[:40]
+        assert decode_picture(png(wide, before)).image.size == (20, 40), before[:40]
     base = encoded(Image.new("L", (40, 20)), "JPEG")
     told = base[:2] + segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + xmp) + base[2:]
-    assert picture(told).image.size == (20, 40)
+    assert decode_picture(told).image.size == (20, 40)
 
 
 def test_a_jpeg_of_arithmetic_coding_and_one_of_many_scans_are_decoded_apart() -> None:
-    from photio_prep.imaging.headers import read
+    from photio_prep.imaging.headers import parse_header
 
     plain = encoded(chart(PATCHES), "JPEG", progressive=True)
-    assert read(plain, Limits())[1].odd == ""
+    assert parse_header(plain, Limits())[1].odd == ""
     scan = plain.index(b"\xff\xda")
     end = plain.index(b"\xff\xda", scan + 2)
     many = plain[:scan] + plain[scan:end] * 40 + plain[end:]
-    assert "scans" in read(many, Limits())[1].odd
-    assert "arithmetic" in read(plain.replace(b"\xff\xc2", b"\xff\xca", 1), Limits())[1].odd
+    assert "scans" in parse_header(many, Limits())[1].odd
+    assert "arithmetic" in parse_header(plain.replace(b"\xff\xc2", b"\xff\xca", 1), Limits())[1].odd
 
 
 def test_a_png_in_hdr_is_noted() -> None:
-    assert "HDR" in picture(png(RAMP, chunk(b"cICP", bytes([9, 16, 0, 1])))).notes[0]
-    assert picture(png(RAMP, chunk(b"cICP", bytes([1, 13, 0, 1])))).notes == ()
+    assert "HDR" in decode_picture(png(RAMP, chunk(b"cICP", bytes([9, 16, 0, 1])))).notes[0]
+    assert decode_picture(png(RAMP, chunk(b"cICP", bytes([1, 13, 0, 1])))).notes == ()
 
 
 def test_an_apng_whose_first_picture_is_no_frame() -> None:
@@ -450,5 +450,5 @@ def test_an_apng_whose_first_picture_is_no_frame() -> None:
     control = chunk(b"fcTL", bytes(4) + (20).to_bytes(4, "big") * 2 + bytes(8) + b"\0\1\0\x0a\0\0")
     data = start + chunk(b"IDAT", rows) + control + chunk(b"fdAT", b"\0\0\0\1" + rows) + chunk(b"IEND")
     with pytest.raises(PhotoRefused, match="2 frames"):
-        picture(data)
-    assert picture(data, frame=0).image.size == (20, 20)
+        decode_picture(data)
+    assert decode_picture(data, frame=0).image.size == (20, 20)

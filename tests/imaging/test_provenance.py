@@ -11,7 +11,7 @@ from PIL import Image
 
 from photio_prep.final.provenance import TYPES, Provenance, packet, source_type
 from photio_prep.final.writer import write_final
-from photio_prep.imaging.encode import SANDBOX_MARK, encoded
+from photio_prep.imaging.encode import SANDBOX_MARK, encode_picture
 from photio_prep.orders.store import SANDBOX, Order
 from tests.final.test_writer import answered
 from tests.support import photos
@@ -46,11 +46,11 @@ def embedded(data: bytes) -> bytes:
 def test_the_packet_lies_in_the_file_where_readers_look_for_it(kind: str, sandbox: bool):
     said = packet(order(endpoint=SANDBOX if sandbox else "https://api.example/x"))
     assert said
-    data = encoded(photos.photo(), kind, sandbox=sandbox, xmp=said)
+    data = encode_picture(photos.photo(), kind, sandbox=sandbox, xmp=said)
     assert embedded(data) == said
     assert description_of(data).get(f"{EXT}DigitalSourceType") == TYPES["trained"]
     assert (SANDBOX_MARK in data) == sandbox
-    assert data == encoded(photos.photo(), kind, sandbox=sandbox, xmp=said)
+    assert data == encode_picture(photos.photo(), kind, sandbox=sandbox, xmp=said)
     assert b"GPS" not in data
 
 

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from photio_prep.intake.hot_folder import settled
-from photio_prep.intake.inputs import expand
+from photio_prep.intake.hot_folder import iter_settled
+from photio_prep.intake.inputs import expand_inputs
 from photio_prep.orders import store
 from tests.support.commands import KEY, with_default_signals
 from tests.support.hostile import HostileServer
@@ -42,12 +42,12 @@ class Days:
             self._happens.pop(when)()
 
     def watched(self, look: Callable[[], Iterable[Item]], quiet: float = 2.0) -> list[tuple[float, list[str]]]:
-        found = settled(look, lambda: self.now >= self.end, quiet=quiet, wait=self.wait, clock=lambda: self.now)
+        found = iter_settled(look, lambda: self.now >= self.end, quiet=quiet, wait=self.wait, clock=lambda: self.now)
         return [(self.now, [each.output for each in items]) for items in found]
 
 
 def in_folder(folder: Path) -> Callable[[], Iterator[Item]]:
-    return lambda: expand((str(folder),), folder / "photio-out")
+    return lambda: expand_inputs((str(folder),), folder / "photio-out")
 
 
 def test_a_photo_is_taken_once_it_stood_still_and_only_once(tmp_path: Path):
@@ -147,7 +147,7 @@ def test_a_hot_folder_is_worked_off_until_it_is_stopped_and_gone_on_with(tmp_pat
             "in/b.png": "sandbox" if number == 1 else "no",
             "in/bad.png": "no",
         }
-    assert len(store.below(Path("photio-out"))) == 2
+    assert len(store.find_orders(Path("photio-out"))) == 2
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
@@ -196,7 +196,7 @@ def test_a_photo_that_stands_still_half_written_is_paid_for_once_it_is_all_there
         assert process.returncode == 143
         assert len(server.requests) == 1
     assert ["hole" in line for line in lines if "error: in/a.webp" in line] == [False, True]
-    (only,) = store.below(Path("photio-out"))
+    (only,) = store.find_orders(Path("photio-out"))
     assert only
 
 

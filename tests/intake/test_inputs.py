@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from photio_prep.errors import PhotioError, PhotoRefused, UsageError
-from photio_prep.intake.inputs import expand
+from photio_prep.intake.inputs import expand_inputs
 from photio_prep.intake.item import Item
 from tests.support.photos import saved
 
 
 def found(*inputs: object, out: Path | None = None, format_: str | None = None) -> list[Item]:
-    return list(expand(tuple(map(str, inputs)), out or Path("photio-out"), format_))
+    return list(expand_inputs(tuple(map(str, inputs)), out or Path("photio-out"), format_))
 
 
 def touched(*paths: Path) -> None:
@@ -150,7 +150,7 @@ def test_what_is_no_input_is_refused_with_its_name(what: str, tmp_path: Path, mo
 
 def test_an_empty_folder_is_told(tmp_path: Path):
     told: list[tuple[PhotoRefused, bool]] = []
-    assert not list(expand((str(tmp_path),), tmp_path / "out", passed_over=lambda *why: told.append(why)))
+    assert not list(expand_inputs((str(tmp_path),), tmp_path / "out", passed_over=lambda *why: told.append(why)))
     assert [("no photos in this folder" in str(why), by_choice) for why, by_choice in told] == [(True, False)]
 
 
@@ -173,7 +173,7 @@ def listed(tmp_path: Path, *lines: str) -> dict[str, str]:
     """The place of each photo's final that a list of these lines gives, by the photo's path from the list."""
     (tmp_path / "lists").mkdir(exist_ok=True)
     (tmp_path / "lists" / "photos.txt").write_text("\n".join(lines))
-    found = expand((str(tmp_path / "lists" / "photos.txt"),), tmp_path / "out")
+    found = expand_inputs((str(tmp_path / "lists" / "photos.txt"),), tmp_path / "out")
     return {
         os.path.relpath(each.source, tmp_path / "lists")
         if isinstance(each.source, Path)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photio_prep.errors import Mistakes
-from photio_prep.geometry import named
+from photio_prep.errors import TableErrors
+from photio_prep.geometry import parse_size
 from photio_prep.intake import job_table
-from photio_prep.intake.inputs import expand
+from photio_prep.intake.inputs import expand_inputs
 from photio_prep.intake.job_table import RowOptions
 from photio_prep.marketplaces import presets
 from photio_prep.orders import store
@@ -23,7 +23,7 @@ from tests.support.sampling import sampled
 
 if TYPE_CHECKING:
     from photio_prep.intake.item import Item
-    from photio_prep.intake.job_table import Job
+    from photio_prep.intake.job_table import TableJob
     from tests.support.commands import Command
 
 HEAD = "source,description,negative_prompt,append_negative,seed,sku,size,preset,output,mask"
@@ -35,12 +35,12 @@ def table(path: Path, *lines: str, head: str = HEAD, encoding: str = "utf-8") ->
     return path
 
 
-def read(path: Path, *, described: bool = True) -> list[Job]:
-    return job_table.read([path], described=described, check_preset=presets.by_name)[path]
+def read(path: Path, *, described: bool = True) -> list[TableJob]:
+    return job_table.load_jobs([path], described=described, check_preset=presets.find_preset)[path]
 
 
 def mistakes(path: Path, *, described: bool = True) -> list[str]:
-    with pytest.raises(Mistakes) as caught:
+    with pytest.raises(TableErrors) as caught:
         read(path, described=described)
     assert caught.value.exit_code == 2
     return [str(each) for each in caught.value.each]
@@ -61,7 +61,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_row_says_everything_that_a_photo_may_have_of_its_own(folder: Path):
     (job,) = read(table(folder / "in.csv", f'a.png,"{SCENE}",ugly,,7,,Square,,shoes/red,mask.png'))
     assert (job.source, job.output, job.row.line) == (folder / "a.png", "shoes/red", 2)
-    assert job.options == RowOptions(SCENE, "ugly", None, 7, named("Square"), folder / "mask.png")
+    assert job.options == RowOptions(SCENE, "ugly", None, 7, parse_size("Square"), folder / "mask.png")
 
 
 def test_a_blank_cell_says_nothing(folder: Path):
@@ -80,7 +80,7 @@ def test_paths_go_from_the_table_s_folder_and_the_tree_is_kept(folder: Path):
 
 def test_a_url_is_a_source(folder: Path):
     items = list(
-        expand((str(table(folder / "in.csv", "https://shop.invalid/shoe.png?t=s3cret", head="source")),), folder)
+        expand_inputs((str(table(folder / "in.csv", "https://shop.invalid/shoe.png?t=s3cret", head="source")),), folder)
     )
     assert [(each.source, each.output) for each in items] == [("https://shop.invalid/shoe.png?t=s3cret", "shoe")]
     assert "s3cret" not in items[0].name
@@ -131,9 +131,9 @@ def test_photos_of_one_article_share_a_seed_that_stays(folder: Path):
         folder / "in.csv", "a.png,A-1,", "b.webp,A-1,", "x/a.png,A-2,5", "mask.png,A-2,", head="source,sku,seed"
     )
     rows = [each.options.seed for each in read(path)]
-    assert rows[0] == rows[1] == seeds.of_sku("A-1") == 592679628
-    assert (rows[2], rows[3]) == (5, seeds.of_sku("A-2"))
-    assert all(1 <= seeds.of_sku(str(each)) < seeds.LAST for each in range(1000))
+    assert rows[0] == rows[1] == seeds.seed_of_sku("A-1") == 592679628
+    assert (rows[2], rows[3]) == (5, seeds.seed_of_sku("A-2"))
+    assert all(1 <= seeds.seed_of_sku(str(each)) < seeds.LAST for each in range(1000))
 
 
 # --- every mistake, with its line
@@ -216,8 +216,8 @@ def test_two_rows_never_make_one_final(folder: Path):
 
 def test_two_tables_never_make_one_final(folder: Path):
     tables = [table(folder / f"{each}.csv", f"{each},same", head="source,output") for each in ("a.png", "b.webp")]
-    with pytest.raises(Mistakes, match=r"writes to the same file as .*a.png.csv, line 2"):
-        list(expand(tuple(map(str, tables)), folder / "out"))
+    with pytest.raises(TableErrors, match=r"writes to the same file as .*a.png.csv, line 2"):
+        list(expand_inputs(tuple(map(str, tables)), folder / "out"))
 
 
 def test_a_row_without_a_scene_is_a_mistake_unless_the_command_has_one(folder: Path):
@@ -316,7 +316,7 @@ def test_rows_are_orders_of_their_own_words(command: Command, folder: Path):
     assert told["photio-out/two-photio.png"]["tag"] == "Square"
     again = command("run", path, "-d", "on slate, studio light", "--sandbox", "--json")
     assert {each["order"] for each in again.facts} == {each["order"] for each in said.facts}
-    assert len(store.below(Path("photio-out"))) == 3
+    assert len(store.find_orders(Path("photio-out"))) == 3
 
 
 def test_a_row_s_mask_cuts_out(command: Command, folder: Path):
@@ -347,7 +347,7 @@ def test_a_rehearsal_takes_the_first_photos_only_and_checks_the_whole_table(comm
 
 
 def matching(pattern: str, out: Path = Path("photio-out")) -> list[Item]:
-    return list(expand((pattern,), out))
+    return list(expand_inputs((pattern,), out))
 
 
 def test_a_pattern_names_photos_and_keeps_their_tree(folder: Path):
@@ -361,7 +361,7 @@ def test_a_pattern_names_photos_and_keeps_their_tree(folder: Path):
 
 def test_a_pattern_that_nothing_fits_is_told(folder: Path):
     told: list[str] = []
-    assert not list(expand(("*.tif",), folder, passed_over=lambda why, _: told.append(str(why))))
+    assert not list(expand_inputs(("*.tif",), folder, passed_over=lambda why, _: told.append(str(why))))
     assert told == ["*.tif: no photo fits this pattern. Check it, and quote it"]
 
 
@@ -376,7 +376,7 @@ def test_a_pattern_enters_no_deeper_than_it_says_and_never_the_output(folder: Pa
     (folder / "x" / "deep").chmod(0)
     told: list[str] = []
     try:
-        found = list(expand(("*/*.png",), Path("photio-out"), passed_over=lambda why, _: told.append(str(why))))
+        found = list(expand_inputs(("*/*.png",), Path("photio-out"), passed_over=lambda why, _: told.append(str(why))))
     finally:
         (folder / "x" / "deep").chmod(0o755)
     assert [each.output for each in found] == ["x/a"]

@@ -16,7 +16,7 @@ from PIL import ExifTags, Image
 from photio_prep.errors import PhotoRefused
 from photio_prep.geometry import Size, box_on, place
 from photio_prep.imaging.decode import Limits
-from photio_prep.intake.load import Source, fitted, load
+from photio_prep.intake.load import Source, downscale, load
 from tests.support import icc
 from tests.support.photos import cutout, encoded, photo, saved
 
@@ -324,10 +324,10 @@ def test_a_photo_that_is_smaller_than_wanted_stays_as_it_is() -> None:
 def test_a_picture_in_memory_and_a_photo_come_at_the_size_that_is_wanted() -> None:
     whole = load(textured((900, 700)))
     found = load(textured((900, 700)), at=box_on(Size(220, 220)))
-    again = fitted(whole, box_on(Size(220, 220)))
+    again = downscale(whole, box_on(Size(220, 220)))
     assert found.size == again.size == (900, 700)
     assert found.image.tobytes() == again.image.tobytes()
-    assert fitted(again, box_on(Size(220, 220))) is again
+    assert downscale(again, box_on(Size(220, 220))) is again
 
 
 def test_a_jpeg_that_is_cut_short_is_refused_at_any_size() -> None:

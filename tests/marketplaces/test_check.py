@@ -12,9 +12,9 @@ from PIL.PngImagePlugin import PngInfo
 
 from photio_prep.final.provenance import TYPES
 from photio_prep.imaging.colour import SRGB_PROFILE, profile_of
-from photio_prep.imaging.encode import encoded
+from photio_prep.imaging.encode import encode_picture
 from photio_prep.marketplaces import presets
-from photio_prep.marketplaces.check import check
+from photio_prep.marketplaces.check import check_file
 from photio_prep.types import Credit
 from tests.support import photos
 from tests.support.sampling import sampled
@@ -86,7 +86,7 @@ def png_with_place() -> bytes:
 
 
 def generated() -> bytes:
-    return encoded(packshot(), "JPEG", xmp=f"<x:xmpmeta>{TYPES['trained']}</x:xmpmeta>".encode())
+    return encode_picture(packshot(), "JPEG", xmp=f"<x:xmpmeta>{TYPES['trained']}</x:xmpmeta>".encode())
 
 
 def animated() -> bytes:
@@ -149,7 +149,7 @@ def heavy() -> bytes:
 @sampled("what", BROKEN, 8)
 def test_a_broken_file_is_named_rightly(what: str):
     preset, name, make, rule, said = BROKEN[what]
-    report = check(make(), presets.by_name(preset), name=name)
+    report = check_file(make(), presets.find_preset(preset), name=name)
     assert {each.rule for each in report.broken} <= {rule} | ALSO.get(what, set()), report.faults
     assert any(each.rule == rule and re.search(said, each.text) for each in report.broken), report.faults
 
@@ -177,13 +177,13 @@ def test_there_are_twenty_and_they_cover_every_kind_of_rule():
     assert {each[3] for each in BROKEN.values()} == kinds | {"generated", "frames", "readable"}
 
 
-@sampled("preset", presets.names(), 4)
+@sampled("preset", presets.preset_names(), 4)
 def test_a_good_file_is_let_through(preset: str):
-    wanted = presets.by_name(preset)
+    wanted = presets.find_preset(preset)
     image = packshot(wanted.size.width, fill=0.9) if wanted.white else scene(wanted.size)
     xmp = None if wanted.white else f"<x:xmpmeta>{TYPES['trained']}</x:xmpmeta>".encode()
-    data = encoded(image, "JPEG", credit=Credit("Somebody", "© them"), xmp=xmp)
-    report = check(data, wanted, name="a.jpg", generated=not wanted.white)
+    data = encode_picture(image, "JPEG", credit=Credit("Somebody", "© them"), xmp=xmp)
+    report = check_file(data, wanted, name="a.jpg", generated=not wanted.white)
     assert report.faults == ()
     assert (report.format, report.size, report.weight) == ("JPEG", image.size, len(data))
     if wanted.white:
@@ -193,31 +193,31 @@ def test_a_good_file_is_let_through(preset: str):
 
 
 def test_what_is_good_but_could_be_better_is_a_note():
-    report = check(jpeg(packshot(1200)), presets.by_name("amazon-main"))
+    report = check_file(jpeg(packshot(1200)), presets.find_preset("amazon-main"))
     assert report.broken == ()
     assert [(each.rule, each.text) for each in report.faults] == [
         ("size", "its longer side has 1200 px; 1600 px or more is recommended")
     ]
     touching = packshot(2000, fill=1.0)
-    (note,) = check(jpeg(touching), presets.by_name("amazon-main")).faults
+    (note,) = check_file(jpeg(touching), presets.find_preset("amazon-main")).faults
     assert (note.rule, note.broken) == ("background", False)
     assert "touches the frame (top, bottom)" in note.text
 
 
 def test_a_generated_picture_has_to_say_so_where_that_is_asked_for():
-    google = presets.by_name("google")
-    assert check(jpeg(scene()), google).broken == ()  # nobody knows
-    (fault,) = check(jpeg(scene()), google, generated=True).broken
+    google = presets.find_preset("google")
+    assert check_file(jpeg(scene()), google).broken == ()  # nobody knows
+    (fault,) = check_file(jpeg(scene()), google, generated=True).broken
     assert fault.rule == "generated"
     assert "--provenance" in fault.text
-    amazon = presets.by_name("amazon-main")
-    assert [each.rule for each in check(jpeg(packshot()), amazon, generated=True).broken] == ["generated"]
+    amazon = presets.find_preset("amazon-main")
+    assert [each.rule for each in check_file(jpeg(packshot()), amazon, generated=True).broken] == ["generated"]
 
 
 @sampled("quality", [95, 84, 70], 1)
 def test_white_is_white_after_jpeg(quality: int):
     """255 stays 255: every pixel of the paper, two blocks of the JPEG away from the product."""
-    data = encoded(packshot(), "JPEG", quality=quality)
+    data = encode_picture(packshot(), "JPEG", quality=quality)
     with Image.open(io.BytesIO(data)) as opened:
         pixels = np.asarray(opened.convert("RGB"))
     product = np.asarray(packshot()).min(axis=2) < 255
@@ -225,7 +225,7 @@ def test_white_is_white_after_jpeg(quality: int):
     away = np.ones(product.shape, dtype=bool)
     away[rows[0] - 16 : rows[-1] + 17, columns[0] - 16 : columns[-1] + 17] = False
     assert (pixels[away] == 255).all()
-    assert check(data, presets.by_name("amazon-main")).white == 1
+    assert check_file(data, presets.find_preset("amazon-main")).white == 1
 
 
 def test_paper_is_judged_exactly_where_the_product_is_known():
@@ -233,25 +233,25 @@ def test_paper_is_judged_exactly_where_the_product_is_known():
     image = packshot()
     image.paste((250, 250, 250), (100, 100, 130, 130))
     data = photos.encoded(image)
-    amazon = presets.by_name("amazon-main")
-    (note,) = check(data, amazon).faults
+    amazon = presets.find_preset("amazon-main")
+    (note,) = check_file(data, amazon).faults
     assert (note.rule, note.broken) == ("background", False)
     known = packshot().convert("L").point([255] * 200 + [0] * 56)
-    (fault,) = check(data, amazon, product=known).broken
+    (fault,) = check_file(data, amazon, product=known).broken
     assert "900 pixels of its background" in fault.text
     elsewhere = known.copy()
     elsewhere.paste(255, (90, 90, 140, 140))
-    assert check(data, amazon, product=elsewhere).broken == ()
+    assert check_file(data, amazon, product=elsewhere).broken == ()
 
 
 def test_hostile_metadata_ends_nothing():
     """EXIF whose directories point anywhere; many marks that begin none."""
     nasty = b"Exif\0\0" + b"II*\0" + (2**31).to_bytes(4, "little") + b"MM\0*\0\0\0\x08\xff\xff" + b"II*\0" * 5000
     data = jpeg(scene(), exif=nasty[:60_000])
-    report = check(data, presets.by_name("ebay"))
+    report = check_file(data, presets.find_preset("ebay"))
     assert all(each.rule in ("metadata", "turned") for each in report.broken)
 
 
 def test_srgb_by_any_name_is_srgb():
     for profile in (SRGB_PROFILE, ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()):
-        assert check(jpeg(scene(), icc_profile=profile), presets.by_name("ebay")).broken == ()
+        assert check_file(jpeg(scene(), icc_profile=profile), presets.find_preset("ebay")).broken == ()

@@ -11,7 +11,7 @@ from photio_prep.cutout.framing import Framing
 from photio_prep.errors import StorageFailed
 from photio_prep.marketplaces.packshot import extract_product, find_photo
 from photio_prep.orders import store
-from photio_prep.orders.store import Order, cutout_of
+from photio_prep.orders.store import Order, require_cutout
 from tests.support import photos
 from tests.support.sampling import sampled
 
@@ -29,7 +29,7 @@ def prepared(root: Path, *, framing: Framing | None = None) -> Order:
     path = photos.saved(root / "a.png", grainy())
     made = pipeline.prepare(path, mask=photos.mask(LARGE), orders=root / "orders", framing=framing)
     assert made.folder
-    return store.read(made.folder)
+    return store.load_order(made.folder)
 
 
 def test_the_core_has_the_photos_own_pixels(tmp_path: Path):
@@ -94,7 +94,7 @@ def test_a_damaged_cutout_is_told(tmp_path: Path):
     assert order.folder
     (order.folder / "cutout.png").write_bytes(b"nothing")
     with pytest.raises(StorageFailed, match=r"cutout\.png"):
-        cutout_of(order)
+        require_cutout(order)
     (order.folder / "cutout.png").unlink()
     with pytest.raises(StorageFailed):
         extract_product(order)

@@ -16,11 +16,11 @@ ASKED_FOR = {"amazon-main", "amazon-secondary", "ebay", "google", "shopify", "wa
 
 
 def test_the_marketplaces_that_were_asked_for_are_there():
-    assert set(presets.names()) >= ASKED_FOR | {"instagram-portrait"}
-    assert list(presets.names()) == sorted(presets.names())
+    assert set(presets.preset_names()) >= ASKED_FOR | {"instagram-portrait"}
+    assert list(presets.preset_names()) == sorted(presets.preset_names())
 
 
-@pytest.mark.parametrize("preset", presets.catalogue(), ids=lambda each: each.name)
+@pytest.mark.parametrize("preset", presets.all_presets(), ids=lambda each: each.name)
 def test_each_rule_has_a_source_with_a_date_and_is_one_that_is_checked(preset: Preset):
     assert {"format", "weight"} <= {each.name for each in preset.rules}
     for rule in preset.rules:
@@ -34,7 +34,7 @@ def test_each_rule_has_a_source_with_a_date_and_is_one_that_is_checked(preset: P
         assert numbers == sorted(numbers) or rule.good is not None
 
 
-@pytest.mark.parametrize("preset", presets.catalogue(), ids=lambda each: each.name)
+@pytest.mark.parametrize("preset", presets.all_presets(), ids=lambda each: each.name)
 def test_what_is_made_where_the_photo_has_the_pixels_keeps_the_rules_on_sizes(preset: Preset):
     size = preset.size
     assert preset.least(size) <= 1
@@ -52,30 +52,30 @@ def test_what_is_made_where_the_photo_has_the_pixels_keeps_the_rules_on_sizes(pr
 
 
 def test_main_pictures_on_white_are_packshots_and_amazon_allows_no_generated_scene():
-    assert {each.name for each in presets.catalogue() if each.white} == {"amazon-main", "tiktok-shop", "walmart"}
-    rule = presets.by_name("amazon-main").rule("generated")
+    assert {each.name for each in presets.all_presets() if each.white} == {"amazon-main", "tiktok-shop", "walmart"}
+    rule = presets.find_preset("amazon-main").rule("generated")
     assert rule is not None
     assert rule.any == ("forbidden",)
 
 
 def test_names():
-    assert [each.name for each in presets.chosen(["ebay", "etsy", "ebay"])] == ["ebay", "etsy"]
+    assert [each.name for each in presets.find_presets(["ebay", "etsy", "ebay"])] == ["ebay", "etsy"]
     with pytest.raises(UsageError, match=r"no preset 'nope'.*amazon-main"):
-        presets.by_name("nope")
+        presets.find_preset("nope")
 
 
 def test_how_far_a_picture_must_be_enlarged():
-    walmart, instagram = presets.by_name("walmart"), presets.by_name("instagram")
+    walmart, instagram = presets.find_preset("walmart"), presets.find_preset("instagram")
     assert walmart.least(Size(750, 1500)) == 2
     assert instagram.least(Size(160, 900)) == 2  # its width counts
-    assert presets.by_name("pinterest").least(Size(10, 10)) == 0
+    assert presets.find_preset("pinterest").least(Size(10, 10)) == 0
 
 
 def test_the_verb_lists_shows_and_refuses(command: Command):
     listed = command("presets")
     assert listed.code == 0
-    assert [line.split()[0] for line in listed.lines] == list(presets.names())
-    assert [each["preset"] for each in command("presets", "--json").facts] == list(presets.names())
+    assert [line.split()[0] for line in listed.lines] == list(presets.preset_names())
+    assert [each["preset"] for each in command("presets", "--json").facts] == list(presets.preset_names())
     shown = command("presets", "amazon-main")
     assert shown.code == 0
     for told in ("at least 85%", "at most 10,000,000 bytes", "G1881", "2026-11-22", "quoted"):
@@ -102,4 +102,4 @@ def test_the_verb_checks_any_file(command: Command):
 
 
 def test_the_intake_knows_the_names_of_our_own_outputs():
-    assert presets.names() == MARKETPLACES
+    assert presets.preset_names() == MARKETPLACES

@@ -11,9 +11,9 @@ from PIL import Image
 from photio_prep import pipeline
 from photio_prep.errors import OutputExists, PresetFailed, StorageFailed, UsageError
 from photio_prep.final.provenance import source_type
-from photio_prep.imaging.encode import SANDBOX_MARK, encoded
+from photio_prep.imaging.encode import SANDBOX_MARK, encode_picture
 from photio_prep.marketplaces import presets
-from photio_prep.marketplaces.writer import QUALITIES, Shelf, Shelved, _encode_within_weight
+from photio_prep.marketplaces.writer import QUALITIES, MarketplaceFile, MarketplaceWriter, _encode_within_weight
 from photio_prep.orders import state, store
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
@@ -25,8 +25,8 @@ from tests.support.sampling import sampled
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 PHOTOS = sorted((FIXTURES / "photos").iterdir())
-WHITE = tuple(each for each in presets.catalogue() if each.white)
-ALL = presets.catalogue()
+WHITE = tuple(each for each in presets.all_presets() if each.white)
+ALL = presets.all_presets()
 
 
 def answer(order: Order) -> None:
@@ -45,10 +45,10 @@ def planned(root: Path, *, endpoint: str = "https://api.example/x", size: tuple[
         path, description="on oak", mask=photos.mask(size), orders=root / "orders", output="x/a", endpoint=endpoint
     )
     assert made.folder
-    return store.read(made.folder)
+    return store.load_order(made.folder)
 
 
-def made(shelf: Shelf, order: Order, out: Path) -> list[Shelved]:
+def made(shelf: MarketplaceWriter, order: Order, out: Path) -> list[MarketplaceFile]:
     return list(shelf.write(order, out, lambda: finish(order).image))
 
 
@@ -58,8 +58,8 @@ def test_every_file_passes_its_own_check_on_every_fixture(path: Path, tmp_path: 
         drawn = truth.getchannel("A")
     order = pipeline.prepare(path, description="on oak", mask=drawn, orders=tmp_path / "orders")
     answer(order)
-    found = made(Shelf(ALL), order, tmp_path / "out")
-    assert {each.preset.name for each in found} == set(presets.names())
+    found = made(MarketplaceWriter(ALL), order, tmp_path / "out")
+    assert {each.preset.name for each in found} == set(presets.preset_names())
     for each in found:
         each.refuse_broken()
         assert each.report.broken == (), each.report
@@ -78,7 +78,7 @@ def test_every_file_passes_its_own_check_on_every_fixture(path: Path, tmp_path: 
 def test_the_tree_is_kept_and_the_names_say_whose_they_are(tmp_path: Path):
     order = planned(tmp_path)
     answer(order)
-    found = made(Shelf(presets.chosen(["ebay", "amazon-main"])), order, tmp_path / "out")
+    found = made(MarketplaceWriter(presets.find_presets(["ebay", "amazon-main"])), order, tmp_path / "out")
     assert [each.path for each in found] == [  # the white ones first
         tmp_path / "out" / "x" / "a-photio-amazon-main.jpg",
         tmp_path / "out" / "x" / "a-photio-ebay.jpg",
@@ -88,25 +88,26 @@ def test_the_tree_is_kept_and_the_names_say_whose_they_are(tmp_path: Path):
 def test_white_packshots_need_no_answer_and_scenes_do(tmp_path: Path):
     order = planned(tmp_path)
     assert order.folder
-    found = made(Shelf(WHITE), order, tmp_path / "out")
+    found = made(MarketplaceWriter(WHITE), order, tmp_path / "out")
     assert [each.report.broken for each in found] == [()] * 3
-    assert state.state(order.folder) is State.PLANNED
+    assert state.read_state(order.folder) is State.PLANNED
     with pytest.raises(UsageError, match="no answer yet"):
-        made(Shelf(presets.chosen(["ebay"])), order, tmp_path / "out")
+        made(MarketplaceWriter(presets.find_presets(["ebay"])), order, tmp_path / "out")
     with pytest.raises(UsageError, match="Only white packshots"):
-        list(Shelf(presets.chosen(["ebay"])).write(order, tmp_path / "out"))
+        list(MarketplaceWriter(presets.find_presets(["ebay"])).write(order, tmp_path / "out"))
 
 
 @pytest.mark.soak
 def test_the_same_options_give_the_same_bytes_and_others_others(tmp_path: Path):
     order = planned(tmp_path)
     answer(order)
-    chosen = presets.chosen(["amazon-main", "instagram"])
-    first = [each.path.read_bytes() for each in made(Shelf(chosen), order, tmp_path / "out")]
-    again = [each.path.read_bytes() for each in made(Shelf(chosen), order, tmp_path / "out")]
+    chosen = presets.find_presets(["amazon-main", "instagram"])
+    first = [each.path.read_bytes() for each in made(MarketplaceWriter(chosen), order, tmp_path / "out")]
+    again = [each.path.read_bytes() for each in made(MarketplaceWriter(chosen), order, tmp_path / "out")]
     assert first == again
     white, scene = (
-        each.path.read_bytes() for each in made(Shelf(chosen, provenance="composite"), order, tmp_path / "out")
+        each.path.read_bytes()
+        for each in made(MarketplaceWriter(chosen, provenance="composite"), order, tmp_path / "out")
     )
     assert white == first[0]  # nothing in it is generated
     assert scene != first[1]
@@ -114,31 +115,31 @@ def test_the_same_options_give_the_same_bytes_and_others_others(tmp_path: Path):
 
 def test_a_file_of_somebody_else_is_not_replaced_unless_asked(tmp_path: Path):
     order = planned(tmp_path)
-    amazon = presets.chosen(["amazon-main"])
+    amazon = presets.find_presets(["amazon-main"])
     path = tmp_path / "out" / "x" / "a-photio-amazon-main.jpg"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"dear to somebody")
     with pytest.raises(OutputExists):
-        Shelf(amazon).refuse_if_in_the_way(order, tmp_path / "out")
+        MarketplaceWriter(amazon).refuse_if_in_the_way(order, tmp_path / "out")
     with pytest.raises(OutputExists):
-        made(Shelf(amazon), order, tmp_path / "out")
+        made(MarketplaceWriter(amazon), order, tmp_path / "out")
     assert path.read_bytes() == b"dear to somebody"
-    (mine,) = made(Shelf(amazon, overwrite=True), order, tmp_path / "out")
+    (mine,) = made(MarketplaceWriter(amazon, overwrite=True), order, tmp_path / "out")
     data = path.read_bytes()
     path.write_bytes(data + b"retouched")
     with pytest.raises(OutputExists):
-        made(Shelf(amazon), order, tmp_path / "out")
+        made(MarketplaceWriter(amazon), order, tmp_path / "out")
     path.write_bytes(data)
     assert order.folder
     next(order.folder.glob("shelf-*.json")).unlink()  # killed before it was marked: the very same bytes are ours
-    assert made(Shelf(amazon), order, tmp_path / "out") == [mine]
+    assert made(MarketplaceWriter(amazon), order, tmp_path / "out") == [mine]
 
 
 def test_two_photos_never_share_a_file(tmp_path: Path):
     one = planned(tmp_path)
     other = replace(one, origin=replace(one.origin, source="in/a.png"))
-    other = store.write(other, tmp_path / "orders")
-    shelf = Shelf(presets.chosen(["amazon-main"]), overwrite=True)
+    other = store.write_order(other, tmp_path / "orders")
+    shelf = MarketplaceWriter(presets.find_presets(["amazon-main"]), overwrite=True)
     made(shelf, one, tmp_path / "out")
     again = replace(other, origin=replace(other.origin, output="x/b"))
     made(shelf, again, tmp_path / "out")
@@ -150,26 +151,26 @@ def test_a_name_in_an_order_never_leads_outside(tmp_path: Path):
     order = planned(tmp_path)
     away = replace(order, origin=replace(order.origin, output="../../b"))
     with pytest.raises(UsageError, match="outside"):
-        made(Shelf(WHITE), away, tmp_path / "out")
+        made(MarketplaceWriter(WHITE), away, tmp_path / "out")
 
 
 @pytest.mark.soak
 def test_scenes_of_the_sandbox_are_marked_and_never_replace_others(tmp_path: Path):
     order = planned(tmp_path, endpoint=store.SANDBOX)
     answer(order)
-    white, scene = made(Shelf(presets.chosen(["ebay", "amazon-main"])), order, tmp_path / "out")
+    white, scene = made(MarketplaceWriter(presets.find_presets(["ebay", "amazon-main"])), order, tmp_path / "out")
     assert SANDBOX_MARK in scene.path.read_bytes()
     assert SANDBOX_MARK not in white.path.read_bytes()  # the photo's own pixels: nothing was tried out
     assert any(each.rule == "sandbox" for each in scene.report.faults)
     scene.path.write_bytes(photos.encoded(photos.photo(), "JPEG"))
     with pytest.raises(OutputExists, match="sandbox never replaces"):
-        made(Shelf(presets.chosen(["ebay"]), overwrite=True), order, tmp_path / "out")
+        made(MarketplaceWriter(presets.find_presets(["ebay"]), overwrite=True), order, tmp_path / "out")
 
 
 def test_quality_goes_down_until_the_file_is_encode_within_weight():
     wild = Image.effect_noise((700, 700), 120).convert("RGB")
-    walmart = presets.by_name("walmart")
-    at = {quality: encoded(wild, "JPEG", credit=UNCREDITED, quality=quality) for quality in QUALITIES}
+    walmart = presets.find_preset("walmart")
+    at = {quality: encode_picture(wild, "JPEG", credit=UNCREDITED, quality=quality) for quality in QUALITIES}
     assert len(at[95]) > len(at[84]) > len(at[70])
     for most, chosen in ((10**7, 95), (len(at[84]), 84), (len(at[84]) - 1, 80), (10, 70)):
         rules = tuple(replace(each, most=most) if each.name == "weight" else each for each in walmart.rules)
@@ -179,8 +180,10 @@ def test_quality_goes_down_until_the_file_is_encode_within_weight():
 def test_a_file_that_breaks_the_rules_is_kept_and_said(tmp_path: Path):
     tiny = planned(tmp_path, size=(60, 40))
     answer(tiny)
-    impossible = replace(presets.by_name("ebay"), rules=(replace(presets.by_name("ebay").rules[1], most=100.0),))
-    (found,) = made(Shelf((impossible,)), tiny, tmp_path / "out")
+    impossible = replace(
+        presets.find_preset("ebay"), rules=(replace(presets.find_preset("ebay").rules[1], most=100.0),)
+    )
+    (found,) = made(MarketplaceWriter((impossible,)), tiny, tmp_path / "out")
     assert found.path.is_file()
     with pytest.raises(PresetFailed, match=r"breaks the rules of ebay: the file has .* at most 100") as error:
         found.refuse_broken()
@@ -192,7 +195,7 @@ def test_a_place_that_cannot_be_written(tmp_path: Path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "x").write_bytes(b"a file where a folder should be")
     with pytest.raises(StorageFailed):
-        made(Shelf(WHITE), order, tmp_path / "out")
+        made(MarketplaceWriter(WHITE), order, tmp_path / "out")
 
 
 # The command line.

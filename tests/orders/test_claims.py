@@ -27,8 +27,8 @@ def test_a_claim_says_who_and_when(tmp_path: Path):
     assert (mine.host, mine.pid, mine.boot) == (platform.node(), os.getpid(), processes.boot())
     assert mine.started == processes.started(os.getpid())
     assert mine.time.endswith("+00:00")
-    assert claims.read(tmp_path / "claim.json") == mine
-    assert claims.holder(mine) == "ours"
+    assert claims.read_claim(tmp_path / "claim.json") == mine
+    assert claims.claim_owner(mine) == "ours"
 
 
 def test_only_the_first_of_many_claims_holds(tmp_path: Path):
@@ -59,10 +59,10 @@ def test_only_one_of_several_processes_claims(tmp_path: Path):
 
 def test_a_claim_whose_maker_died_is_dead(tmp_path: Path):
     subprocess.run([sys.executable, "-c", CLAIMING, tmp_path / "claim.json"], check=True)
-    found = claims.read(tmp_path / "claim.json")
+    found = claims.read_claim(tmp_path / "claim.json")
     assert found is not None
     assert found.pid != os.getpid()
-    assert claims.holder(found) == "dead"
+    assert claims.claim_owner(found) == "dead"
 
 
 def test_a_claim_whose_maker_lives_is_alive(tmp_path: Path):
@@ -72,12 +72,12 @@ def test_a_claim_whose_maker_lives_is_alive(tmp_path: Path):
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"claimed\n"
-        found = claims.read(tmp_path / "claim.json")
+        found = claims.read_claim(tmp_path / "claim.json")
         assert found is not None
-        assert claims.holder(found) == "alive"
+        assert claims.claim_owner(found) == "alive"
         assert claims.claim(tmp_path / "claim.json") is None
         other.communicate(b"\n")
-    assert claims.holder(found) == "dead"
+    assert claims.claim_owner(found) == "dead"
 
 
 @pytest.mark.parametrize(
@@ -97,28 +97,28 @@ def test_who_holds_a_claim(tmp_path: Path, change: dict[str, str | int], holder:
     assert mine is not None
     changed = replace(mine, **change)  # type: ignore[arg-type]
     (tmp_path / "claim.json").write_text(json.dumps(asdict(changed)))
-    found = claims.read(tmp_path / "claim.json")
+    found = claims.read_claim(tmp_path / "claim.json")
     assert found == changed
-    assert claims.holder(found) == holder
+    assert claims.claim_owner(found) == holder
 
 
 @sampled("raw", [b"", b"{", b"[]", b"null", b'{"pid": 1}', b"\xff", b'{"host": "h", "extra": 1}'], 2)
 def test_a_claim_that_a_crash_left_half_is_that_of_a_dead_process(tmp_path: Path, raw: bytes):
     (tmp_path / "claim.json").write_bytes(raw)
-    found = claims.read(tmp_path / "claim.json")
+    found = claims.read_claim(tmp_path / "claim.json")
     assert found is not None  # never taken for no claim: somebody may have paid
-    assert claims.holder(found) == "dead"
+    assert claims.claim_owner(found) == "dead"
     assert claims.claim(tmp_path / "claim.json") is None
 
 
 def test_no_claim_is_none(tmp_path: Path):
-    assert claims.read(tmp_path / "claim.json") is None
+    assert claims.read_claim(tmp_path / "claim.json") is None
 
 
 def test_a_claim_that_cannot_be_read_stops_everything(tmp_path: Path):
     (tmp_path / "claim.json").mkdir()
     with pytest.raises(StorageFailed, match="cannot be read"):
-        claims.read(tmp_path / "claim.json")
+        claims.read_claim(tmp_path / "claim.json")
 
 
 def test_a_claim_that_cannot_be_written_is_told(tmp_path: Path):

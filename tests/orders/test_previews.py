@@ -22,7 +22,7 @@ def pixels(picture: Image.Image) -> np.ndarray:
 
 def test_the_outline_runs_around_the_product_and_not_through_it() -> None:
     cut = photos.cutout((400, 300))
-    seen = previews.overlay(cut.convert("RGB"), cut)
+    seen = previews.draw_overlay(cut.convert("RGB"), cut)
     assert seen.size == (800, 300)
     left = (pixels(seen)[:, :400] == PINK).all(axis=2)
     rows, columns = np.nonzero(left)
@@ -33,14 +33,14 @@ def test_the_outline_runs_around_the_product_and_not_through_it() -> None:
 
 def test_the_right_half_is_the_cutout_on_a_board() -> None:
     cut = photos.cutout((400, 300))
-    right = pixels(previews.overlay(cut.convert("RGB"), cut))[:, 400:]
+    right = pixels(previews.draw_overlay(cut.convert("RGB"), cut))[:, 400:]
     assert {tuple(each) for each in right[:60].reshape(-1, 3).tolist()} == {(190, 190, 190), (235, 235, 235)}
     assert (right[100:200, 150:250] == np.asarray(cut)[100:200, 150:250, :3]).all()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (2688, 1536)])
 def test_any_size_is_drawn_and_none_is_large(size: tuple[int, int]) -> None:
-    seen = previews.overlay(Image.new("RGB", size), Image.new("RGBA", size, (9, 9, 9, 255)))
+    seen = previews.draw_overlay(Image.new("RGB", size), Image.new("RGBA", size, (9, 9, 9, 255)))
     assert seen.width <= 1600
     assert seen.height <= 800
 
@@ -71,4 +71,4 @@ def test_they_go_along_when_an_order_goes_on(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageFailed):
-        previews.write(tmp_path / "file", photos.photo(), photos.cutout())
+        previews.write_previews(tmp_path / "file", photos.photo(), photos.cutout())

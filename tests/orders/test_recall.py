@@ -79,7 +79,7 @@ def test_other_words_get_another_order_with_all_that_belongs_to_one(tmp_path: Pa
     assert second.folder != first.folder
     assert (second.request.seed, second.endpoint) == (5, "https://other.example/v1")
     assert {"mask.png", "overlay.png", "cutout.png"} <= {each.name for each in second.folder.iterdir()}
-    kept = store.read(second.folder)
+    kept = store.load_order(second.folder)
     assert kept.request.description == "on a beach at noon, waves behind"
     assert kept.origin.gate == first.origin.gate
     assert kept.origin.gate is not None
@@ -91,7 +91,7 @@ def test_a_twin_under_another_name_wants_the_same_order(tmp_path: Path, composed
     assert first.folder == twin.folder
     assert len(composed) == 1
     assert first.folder is not None
-    assert {each.output for each in store.origins(first.folder)} == {"a", "b"}
+    assert {each.output for each in store.photos_of(first.folder)} == {"a", "b"}
 
 
 def test_what_is_remarked_on_follows_the_words_and_the_name(tmp_path: Path, composed: list[str]) -> None:

@@ -28,7 +28,7 @@ def names(folder: Path) -> list[str]:
 
 
 def placed(root: Path, **what: object) -> Order:
-    return store.write(order(**what), root)  # type: ignore[arg-type]
+    return store.write_order(order(**what), root)  # type: ignore[arg-type]
 
 
 def at(found: Order) -> Path:
@@ -43,7 +43,7 @@ def test_a_cutout_that_fills_its_canvas_is_the_canvas_s_png_and_another_has_its_
     for side, same in ((48, True), (40, False)):
         made = order()
         picture = made.canvas.image if same else made.canvas.image.resize((side, 32))
-        folder = at(store.write(replace(made, cutout=picture, endpoint=f"https://{side}.example"), tmp_path))
+        folder = at(store.write_order(replace(made, cutout=picture, endpoint=f"https://{side}.example"), tmp_path))
         with Image.open(folder / "cutout.png") as kept:
             assert kept.convert("RGBA").tobytes() == picture.tobytes()
         assert ((folder / "cutout.png").read_bytes() == made.canvas.png) is same
@@ -70,11 +70,11 @@ def test_the_folder_of_an_order_holds_what_the_product_promises(tmp_path: Path):
 
 def test_an_order_is_read_back_as_it_was_written(tmp_path: Path):
     made = placed(tmp_path, negative_prompt="ü\n\u2028", description="on märble 木", seed=4_294_967_296)
-    back = store.read(at(made))
+    back = store.load_order(at(made))
     assert back.request == made.request
     assert (back.key, back.endpoint, back.origin, back.model) == (made.key, made.endpoint, made.origin, made.model)
     assert back.placement == made.placement
-    assert wire.body(back.request) == wire.body(made.request)
+    assert wire.encode_request(back.request) == wire.encode_request(made.request)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_who_the_photo_was_is_not_in_the_key():
 def test_the_key_is_the_same_tomorrow():
     """A changed key would pay for finished orders again."""
     fixed = replace(request(), canvas=replace(request().canvas, png=b"fixed bytes"))
-    assert wire.key(fixed, "https://api.example/x") == _KEY_OF_FIXED
+    assert wire.order_key(fixed, "https://api.example/x") == _KEY_OF_FIXED
 
 
 _KEY_OF_FIXED = "f6f1dfd6d47a546e725aa51f1eaacff31fd0f6d0f84c4d4a5bbe5a827e935185"
@@ -118,8 +118,8 @@ def test_writing_it_again_changes_nothing(tmp_path: Path):
 def test_another_photo_of_the_same_order_joins_it(tmp_path: Path):
     first, second = placed(tmp_path, source="a.png"), placed(tmp_path, source="b.png")
     assert at(first) == at(second)
-    assert {each.source for each in store.origins(at(first))} == {"a.png", "b.png"}
-    assert store.read(at(first), origin=second.origin).origin.source == "b.png"
+    assert {each.source for each in store.photos_of(at(first))} == {"a.png", "b.png"}
+    assert store.load_order(at(first), origin=second.origin).origin.source == "b.png"
 
 
 def test_many_threads_write_the_same_order_once(tmp_path: Path):
@@ -140,12 +140,12 @@ def test_many_threads_write_the_same_order_once(tmp_path: Path):
         each.join()
     assert faults == []
     (folder,) = tmp_path.iterdir()
-    assert len(store.origins(folder)) == 8
+    assert len(store.photos_of(folder)) == 8
 
 
 def test_a_name_that_is_no_utf_8_is_kept(tmp_path: Path):
     made = placed(tmp_path, source=os.fsdecode(b"caf\xe9.png"))
-    assert os.fsencode(store.read(at(made)).origin.source) == b"caf\xe9.png"
+    assert os.fsencode(store.load_order(at(made)).origin.source) == b"caf\xe9.png"
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path):
@@ -184,7 +184,7 @@ def test_a_changed_order_is_refused_and_named(tmp_path: Path, name: str, damage)
     (path,) = folder.glob(f"{name}*")
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(StorageFailed) as caught:
-        store.read(folder)
+        store.load_order(folder)
     assert str(folder) in str(caught.value)
 
 
@@ -193,7 +193,7 @@ def test_an_order_with_a_file_missing_is_refused(tmp_path: Path, name: str):
     folder = at(placed(tmp_path))
     next(folder.glob(f"{name}*")).unlink()
     with pytest.raises(StorageFailed):
-        store.read(folder)
+        store.load_order(folder)
 
 
 def test_a_newer_schema_says_what_to_do(tmp_path: Path):
@@ -201,19 +201,19 @@ def test_a_newer_schema_says_what_to_do(tmp_path: Path):
     path = folder / "order.json"
     path.write_bytes(path.read_bytes().replace(b'"schema": 1', b'"schema": 99'))
     with pytest.raises(StorageFailed, match=r"schema 99, this version reads 1.*version of photio-prep"):
-        store.read(folder)
+        store.load_order(folder)
 
 
 def test_a_folder_that_was_renamed_to_another_order_is_refused(tmp_path: Path):
     folder = at(placed(tmp_path))
     moved = folder.rename(tmp_path / ("0" * 32))
     with pytest.raises(StorageFailed):
-        store.read(moved)
+        store.load_order(moved)
 
 
 def test_what_is_no_order_is_a_mistake_of_the_user(tmp_path: Path):
     with pytest.raises(UsageError, match="not an order folder"):
-        store.read(tmp_path)
+        store.load_order(tmp_path)
 
 
 # States.
@@ -222,17 +222,17 @@ def test_what_is_no_order_is_a_mistake_of_the_user(tmp_path: Path):
 def test_how_far_an_order_got(tmp_path: Path):
     made = placed(tmp_path)
     folder = at(made)
-    assert state.state(folder) is State.PLANNED
+    assert state.read_state(folder) is State.PLANNED
     claims.claim(folder / "claim.json")
-    assert state.state(folder) is State.CLAIMED
+    assert state.read_state(folder) is State.CLAIMED
     (folder / "answer.part").write_bytes(b"{")
-    assert state.state(folder) is State.CLAIMED
+    assert state.read_state(folder) is State.CLAIMED
     (folder / "answer.raw").write_bytes(b"{}")
-    assert state.state(folder) is State.ANSWERED
+    assert state.read_state(folder) is State.ANSWERED
     state.mark_finished(folder, made.origin, tmp_path / "final.png", b"12")
-    assert state.state(folder) is State.FINISHED
+    assert state.read_state(folder) is State.FINISHED
     placed(tmp_path, source="b.png")  # another photo wants it, too
-    assert state.state(folder) is State.ANSWERED
+    assert state.read_state(folder) is State.ANSWERED
 
 
 def test_a_claim_of_a_dead_process_without_an_answer_is_unknown(tmp_path: Path):
@@ -241,16 +241,16 @@ def test_a_claim_of_a_dead_process_without_an_answer_is_unknown(tmp_path: Path):
         "import sys; from pathlib import Path; from photio_prep.orders import claims; claims.claim(Path(sys.argv[1]))"
     )
     subprocess.run([sys.executable, "-c", claiming, folder / "claim.json"], check=True)
-    assert state.state(folder) is State.UNKNOWN
+    assert state.read_state(folder) is State.UNKNOWN
     (folder / "answer.raw").write_bytes(b"{}")
-    assert state.state(folder) is State.ANSWERED
+    assert state.read_state(folder) is State.ANSWERED
 
 
 @pytest.mark.parametrize("ended", [State.UNKNOWN, State.REJECTED, State.PAID_UNUSABLE])
 def test_an_outcome_speaks_for_itself(tmp_path: Path, ended: State):
     folder = at(placed(tmp_path))
     state.write_outcome(folder, ended, "because")
-    assert state.state(folder) is ended
+    assert state.read_state(folder) is ended
     outcome = state.read_outcome(folder)
     assert outcome is not None
     assert outcome["why"] == "because"
@@ -259,11 +259,11 @@ def test_an_outcome_speaks_for_itself(tmp_path: Path, ended: State):
 def test_the_mark_of_a_final_tells_its_digest(tmp_path: Path):
     made = placed(tmp_path)
     state.mark_finished(at(made), made.origin, tmp_path / "x.png", b"12")
-    mark = state.finished(at(made), made.origin)
+    mark = state.final_record(at(made), made.origin)
     assert mark is not None
     assert (mark["path"], mark["bytes"]) == (str(tmp_path / "x.png"), 2)
     assert mark["sha256"] == sha256(b"12").hexdigest()
-    assert state.finished(at(made), replace(made.origin, source="other")) is None
+    assert state.final_record(at(made), replace(made.origin, source="other")) is None
 
 
 # Resolving.
@@ -279,39 +279,39 @@ def unknown(root: Path) -> Path:
 
 def test_retry_sets_aside_what_was_left_and_plans_again(tmp_path: Path):
     folder = unknown(tmp_path)
-    state.resolve(folder, retry=True)
-    assert state.state(folder) is State.PLANNED
+    state.resolve_unknown(folder, retry=True)
+    assert state.read_state(folder) is State.PLANNED
     assert names(folder / "attempt-1") == ["answer.part", "claim.json", "outcome.json"]
-    assert state.resolved(folder) == 1
+    assert state.lost_attempts(folder) == 1
     claims.claim(folder / "claim.json")
     state.write_outcome(folder, State.UNKNOWN, "lost again")
-    state.resolve(folder, retry=True)
-    assert state.resolved(folder) == 2
+    state.resolve_unknown(folder, retry=True)
+    assert state.lost_attempts(folder) == 2
 
 
 def test_lost_gives_up_and_stays_unknown(tmp_path: Path):
     folder = unknown(tmp_path)
-    state.resolve(folder, retry=False)
-    assert state.state(folder) is State.UNKNOWN
+    state.resolve_unknown(folder, retry=False)
+    assert state.read_state(folder) is State.UNKNOWN
     outcome = state.read_outcome(folder)
     assert outcome is not None
     assert (outcome["resolved"], outcome["why"]) == ("lost", "lost")
     assert (folder / "claim.json").exists()
-    state.resolve(folder, retry=True)  # a change of mind
-    assert state.state(folder) is State.PLANNED
+    state.resolve_unknown(folder, retry=True)  # a change of mind
+    assert state.read_state(folder) is State.PLANNED
 
 
 @pytest.mark.parametrize("retry", [True, False])
 def test_only_what_is_unknown_can_be_resolved(tmp_path: Path, retry: bool):
     folder = at(placed(tmp_path))
     with pytest.raises(UsageError, match="it is planned"):
-        state.resolve(folder, retry=retry)
+        state.resolve_unknown(folder, retry=retry)
     claims.claim(folder / "claim.json")
     with pytest.raises(UsageError, match="it is claimed"):
-        state.resolve(folder, retry=retry)
+        state.resolve_unknown(folder, retry=retry)
     (folder / "answer.raw").write_bytes(b"{}")
     with pytest.raises(UsageError, match="it is answered"):
-        state.resolve(folder, retry=retry)
+        state.resolve_unknown(folder, retry=retry)
 
 
 # Going on as another order.
@@ -323,24 +323,24 @@ def test_an_order_goes_on_beside_the_old_one_with_every_photo_and_the_cutout(tmp
     sibling = replace(
         order(source="b.png"), request=replace(old.request, canvas=replace(old.canvas, placement=other_way))
     )
-    store.write(sibling, tmp_path)
-    back = store.read(at(old))
-    new = selection.succeed(back, replace(back, request=replace(back.request, seed=99), folder=None))
+    store.write_order(sibling, tmp_path)
+    back = store.load_order(at(old))
+    new = selection.continue_as(back, replace(back, request=replace(back.request, seed=99), folder=None))
     assert at(new).parent == tmp_path
     assert at(new) != at(old)
     assert (at(new) / "cutout.png").read_bytes() == (at(old) / "cutout.png").read_bytes()
     assert (at(new) / "canvas.png").read_bytes() == (at(old) / "canvas.png").read_bytes()
-    ways = {each.source: store.read(at(new), origin=each).placement for each in store.origins(at(new))}
+    ways = {each.source: store.load_order(at(new), origin=each).placement for each in store.photos_of(at(new))}
     assert ways == {"a.png": old.placement, "b.png": other_way}
-    assert selection.followed(at(old)) == at(new)
-    assert selection.followed(at(new)) == at(new)
+    assert selection.resolve_successor(at(old)) == at(new)
+    assert selection.resolve_successor(at(new)) == at(new)
 
 
 def test_an_order_that_was_paid_itself_is_not_followed(tmp_path: Path):
     old = placed(tmp_path)
-    selection.succeed(old, replace(old, request=replace(old.request, seed=99), folder=None))
+    selection.continue_as(old, replace(old, request=replace(old.request, seed=99), folder=None))
     claims.claim(at(old) / "claim.json")
-    assert selection.followed(at(old)) == at(old)
+    assert selection.resolve_successor(at(old)) == at(old)
 
 
 @pytest.mark.parametrize("facts", [{"as": "../../elsewhere"}, {"as": "nothing"}, {}, {"as": 7}])
@@ -349,7 +349,7 @@ def test_a_pointer_to_nowhere_is_not_followed(tmp_path: Path, facts: dict[str, o
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "order.json").write_text("{}")
     (folder / "continued.json").write_text(json.dumps(facts))
-    assert selection.followed(folder) == folder
+    assert selection.resolve_successor(folder) == folder
 
 
 def test_orders_below_an_output_folder(tmp_path: Path):
@@ -357,10 +357,10 @@ def test_orders_below_an_output_folder(tmp_path: Path):
     (tmp_path / "orders" / ".half-written.part").mkdir()
     (tmp_path / "orders" / "notes.txt").write_text("x")
     both = sorted([at(first), at(second)])
-    assert store.below(tmp_path) == both
-    assert store.below(tmp_path / "orders") == both
-    assert store.below(at(first)) == [at(first)]
-    assert store.below(tmp_path / "nowhere") == []
+    assert store.find_orders(tmp_path) == both
+    assert store.find_orders(tmp_path / "orders") == both
+    assert store.find_orders(at(first)) == [at(first)]
+    assert store.find_orders(tmp_path / "nowhere") == []
 
 
 def test_the_sandbox_s_orders_are_marked(tmp_path: Path):

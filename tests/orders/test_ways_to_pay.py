@@ -53,12 +53,12 @@ def prepared(url: str) -> dict[str, Order]:
         made[name] = pipeline.prepare(source, description=SCENE, endpoint=url, orders=OUT / "orders", output=name)
     canvas = Canvas(made["older"].canvas.png + b"older", made["older"].placement)
     older = replace(made["older"], request=replace(made["older"].request, canvas=canvas), folder=None)
-    pay(store.write(older, OUT / "orders"), client(url), Preflight(Level.OFF))
+    pay(store.write_order(older, OUT / "orders"), client(url), Preflight(Level.OFF))
     claim = {"host": "another-machine", "boot": "x", "pid": 7, "started": "1", "time": "2026-11-27T00:00:00+00:00"}
     (folder_of(made["claimed"]) / "claim.json").write_text(json.dumps(claim))
     state.write_outcome(folder_of(made["unknown"]), State.UNKNOWN, "no whole answer came")
     state.write_outcome(folder_of(made["lost"]), State.UNKNOWN, "no whole answer came")
-    state.resolve(folder_of(made["lost"]), retry=False)
+    state.resolve_unknown(folder_of(made["lost"]), retry=False)
     state.write_outcome(folder_of(made["unusable"]), State.PAID_UNUSABLE, "no picture")
     return made
 
@@ -92,10 +92,10 @@ def ray_run(command: Command, url: str, again: bool) -> dict[str, int]:
 
 def cli_generate(command: Command, url: str, again: bool) -> dict[str, int]:
     ended: dict[str, int] = {}
-    for folder in store.below(OUT):
+    for folder in store.find_orders(OUT):
         more = ["--again"] if again else []
         said = command("generate", folder, "--api-url", url, "--gate", "warn", "--yes", *more)
-        (origin,) = store.origins(folder)
+        (origin,) = store.photos_of(folder)
         ended[Path(origin.source).stem] = max(said.code, ended.get(Path(origin.source).stem, 0))
     return ended
 
@@ -207,7 +207,7 @@ def test_an_order_by_url_is_said_to_be_one_before_it_is_paid_for(keyed: Command)
     with HostileServer(ok()) as server:
         order = pipeline.prepare("in/a.png", description=SCENE, endpoint=server.url, size="Square")
         request = replace(order.request, image_url="https://user:s3cret@shop.example/other.png?sig=s3cret")
-        made = store.write(replace(order, request=request), OUT / "orders")
+        made = store.write_order(replace(order, request=request), OUT / "orders")
         said = keyed("generate", "photio-out", "--api-url", server.url, "--max-calls", "0")
         note = "what is sent and paid for is the picture at https://***@shop.example/other.png?***, not canvas.png"
         assert note in said.err
@@ -223,4 +223,4 @@ def test_an_order_by_url_is_said_to_be_one_before_it_is_paid_for(keyed: Command)
         assert paid.code == 0, paid.err
         assert note in paid.err
         assert json.loads(server.requests[0].body)["product_image"] == request.image_url
-        assert state.state(folder_of(made)) is State.ANSWERED
+        assert state.read_state(folder_of(made)) is State.ANSWERED

@@ -27,7 +27,7 @@ from photio_prep.quality import Judgement, Reason, Verdict
 from photio_prep.review import contact_sheet, write_contact_sheets, write_review
 from photio_prep.review import html as review_html
 from photio_prep.review.entries import ReviewEntry, load_entries
-from photio_prep.review.thumbnails import FILES, Pictures, collect_pictures
+from photio_prep.review.thumbnails import FILES, Thumbnails, collect_pictures
 from tests.support.batches import TINY
 from tests.support.commands import KEY
 from tests.support.hostile import HostileServer
@@ -362,7 +362,7 @@ def test_contact_sheets_show_every_photo_by_its_number(tmp_path: Path) -> None:
         assert colours
         assert len(colours) > 100  # pictures, not only paper
     found = load_entries(tmp_path)
-    many = contact_sheet.write_sheets(found * 15, [Pictures()] * 45, tmp_path / "many.png")
+    many = contact_sheet.write_sheets(found * 15, [Thumbnails()] * 45, tmp_path / "many.png")
     assert [each.name for each in many] == ["many.png", "many-2.png"]
 
 
@@ -525,12 +525,12 @@ def test_json_lines_tell_what_was_not_approved(keyed: Command, identity: Sandbox
 def test_words_given_with_generate_are_for_the_approved_only(keyed: Command, identity: Sandbox) -> None:
     found = batch(keyed, identity.url, 3, "--seed", "5")
     file = decide([found["0.png"]], [found["1.png"]])
-    before = set(store.below(Path("photio-out")))
+    before = set(store.find_orders(Path("photio-out")))
     said = keyed("generate", "photio-out", "-d", SCENE, "--api-url", identity.url, "--approved", file)
     assert (said.code, identity.calls) == (0, 1)
-    (new,) = set(store.below(Path("photio-out"))) - before
+    (new,) = set(store.find_orders(Path("photio-out"))) - before
     assert said.paths == [new]
-    assert store.read(new).origin.source == "in/0.png"
+    assert store.load_order(new).origin.source == "in/0.png"
 
 
 def test_who_approves_a_rehearsal_approves_the_order_that_asks_photio_for_it(keyed: Command, identity: Sandbox) -> None:
@@ -540,7 +540,7 @@ def test_who_approves_a_rehearsal_approves_the_order_that_asks_photio_for_it(key
     file = decide([by_source["in/0.png"]], [by_source["in/1.png"]])
     said = keyed("generate", "photio-out", "-d", SCENE, "--api-url", identity.url, "--approved", file)
     assert (said.code, identity.calls) == (0, 1)
-    assert [store.read(each).origin.source for each in said.paths] == ["in/0.png"]
+    assert [store.load_order(each).origin.source for each in said.paths] == ["in/0.png"]
     other = keyed("generate", "photio-out", "-d", "on other words", "--api-url", identity.url, "--approved", file)
     assert (other.code, identity.calls) == (0, 1)  # nobody looked at those
 
@@ -550,7 +550,7 @@ def test_the_whole_way_holds_after_moving(keyed: Command, identity: Sandbox) -> 
     Path("photio-out").rename("moved")
     said = keyed("generate", "moved", "--api-url", identity.url, "--approved", decide([found["2.png"]]))
     assert (said.code, identity.calls) == (0, 1)
-    one = next(each for each in store.below(Path("moved")) if store.read(each).key == found["0.png"])
+    one = next(each for each in store.find_orders(Path("moved")) if store.load_order(each).key == found["0.png"])
     named = keyed("generate", one, "--api-url", identity.url, "--approved", decide([found["2.png"]]))
     assert (named.code, identity.calls) == (0, 1)  # naming an order is no approval
 
@@ -601,7 +601,7 @@ def test_status_sums_up_and_says_what_to_do(keyed: Command) -> None:
     assert "Paid calls: 1, perhaps billed: 1" in said.err
     assert "spend: 0.50 at 0.5 a call, and perhaps 0.50 more" in said.err
     assert "1 of them in the sandbox: free" in said.err
-    (lost,) = (each for each in store.below(Path("photio-out")) if state.state(each) is State.UNKNOWN)
+    (lost,) = (each for each in store.find_orders(Path("photio-out")) if state.read_state(each) is State.UNKNOWN)
     assert f"\n    photio-prep resolve {lost} --as retry " in said.err
     assert f"\n    photio-prep resolve {lost} --as lost " in said.err
     assert "1 answered: paid and kept, without a final yet: photio-prep finish photio-out" in said.err

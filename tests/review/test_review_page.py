@@ -381,7 +381,7 @@ def test_what_is_approved_in_the_page_is_paid_for_and_nothing_else(
     said = keyed("generate", "out", "--api-url", identity.url, "--approved", "decisions.json")
     assert said.code == 0
     assert identity.calls == 2
-    paid = {store.read(path).origin.source for path in said.paths}
+    paid = {store.load_order(path).origin.source for path in said.paths}
     assert paid == {"in/0.png", "in/3.png"}
     assert "not approved (rejected), so not sent: in/1.png" in said.err
     assert "not approved (undecided), so not sent: in/2.png" in said.err

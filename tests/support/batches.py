@@ -97,11 +97,11 @@ class Batch:
 
     @property
     def folders(self) -> list[Path]:
-        return store.below(self.out)
+        return store.find_orders(self.out)
 
     @property
     def states(self) -> dict[State, int]:
-        return dict(Counter(state.state(each) for each in self.folders))
+        return dict(Counter(state.read_state(each) for each in self.folders))
 
     @property
     def parts(self) -> list[Path]:

@@ -16,7 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from photio_prep.imaging.encode import png
+from photio_prep.imaging.encode import encode_png
 from photio_prep.orders import claims, state, store
 from photio_prep.system import files
 from photio_prep.types import Canvas
@@ -129,7 +129,7 @@ class Foreign:
         if canvas is not None:
             asked = replace(made.request, canvas=Canvas(canvas, made.placement))
             made = replace(made, request=asked, cutout=None)
-        folder = store.write(made, self.out / "orders").folder
+        folder = store.write_order(made, self.out / "orders").folder
         assert folder
         if answered:
             self.answer(made, folder)
@@ -137,14 +137,14 @@ class Foreign:
 
     def answer(self, order: Order, folder: Path) -> None:
         """A paid answer, and the final that was made of it."""
-        picture = png(photos.cutout((48, 32)).convert("RGB"))
+        picture = encode_png(photos.cutout((48, 32)).convert("RGB"))
         body = base64.b64encode(picture).decode()
         assert claims.claim(folder / "claim.json")
         (folder / "answer.raw").write_text(json.dumps({"status_code": 200, "body": body}))
         with_name = order.origin.output.isalnum()
         if with_name:
             final = self.out / f"{order.origin.output}-photio.png"
-            files.write_whole(final, picture, durable=False)
+            files.write_atomic(final, picture, durable=False)
             state.mark_finished(folder, order.origin, final, picture)
 
     def poisoned(self, name: str, kind: str, *, answered: bool = True) -> None:

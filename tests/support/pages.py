@@ -105,9 +105,9 @@ def _prepared(
 def keys(out: Path) -> dict[str, str]:
     """The full key of each order that can be read, by the last part of its photo's name."""
     found = {}
-    for folder in store.below(out):
+    for folder in store.find_orders(out):
         try:
-            order = store.read(folder)
+            order = store.load_order(folder)
         except PhotioError:
             continue
         found[Path(order.origin.source).name] = order.key

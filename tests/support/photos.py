@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from photio_prep.geometry import Size, place
-from photio_prep.imaging.encode import png
+from photio_prep.imaging.encode import encode_png
 from photio_prep.orders.origin import Origin
 from photio_prep.orders.store import Order
 from photio_prep.types import Canvas, Request
@@ -68,7 +68,7 @@ def request(
 ) -> Request:
     """A request with a canvas of any size, far smaller than those that the API recommends."""
     whole = Size(*size)
-    return Request(Canvas(png(cutout(size, shade=shade)), place(whole, whole)), description, seed, **rest)
+    return Request(Canvas(encode_png(cutout(size, shade=shade)), place(whole, whole)), description, seed, **rest)
 
 
 def order(

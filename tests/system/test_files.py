@@ -82,21 +82,21 @@ def test_a_file_that_others_may_not_read_is_refused(tmp_path: Path):
 
 
 def test_a_file_is_written_whole_with_its_folders(tmp_path: Path):
-    files.write_whole(tmp_path / "a" / "b" / "c", b"12")
+    files.write_atomic(tmp_path / "a" / "b" / "c", b"12")
     assert (tmp_path / "a" / "b" / "c").read_bytes() == b"12"
     assert names(tmp_path / "a" / "b") == ["c"]
 
 
 def test_a_longer_old_file_leaves_nothing(tmp_path: Path):
     (tmp_path / "a").write_bytes(b"x" * 1000)
-    files.write_whole(tmp_path / "a", b"12")
+    files.write_atomic(tmp_path / "a", b"12")
     assert (tmp_path / "a").read_bytes() == b"12"
 
 
 def test_what_is_there_stays_unless_it_may_be_replaced(tmp_path: Path):
     (tmp_path / "a").write_bytes(b"old")
     with pytest.raises(FileExistsError):
-        files.write_whole(tmp_path / "a", b"new", overwrite=False)
+        files.write_atomic(tmp_path / "a", b"new", overwrite=False)
     assert (tmp_path / "a").read_bytes() == b"old"
     assert names(tmp_path) == ["a"]
 
@@ -107,7 +107,7 @@ def test_one_of_many_writers_is_first_and_its_bytes_are_whole(tmp_path: Path):
     def contend(number: int) -> None:
         start.wait()
         try:
-            files.write_whole(tmp_path / "a", bytes([number]) * 100_000, overwrite=False)
+            files.write_atomic(tmp_path / "a", bytes([number]) * 100_000, overwrite=False)
         except FileExistsError:
             return
         won.append(number)
@@ -126,16 +126,16 @@ def test_a_file_system_without_hard_links_is_exclusive_too(tmp_path: Path, monke
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", no_links)
-    files.write_whole(tmp_path / "a", b"first", overwrite=False)
+    files.write_atomic(tmp_path / "a", b"first", overwrite=False)
     with pytest.raises(FileExistsError):
-        files.write_whole(tmp_path / "a", b"second", overwrite=False)
+        files.write_atomic(tmp_path / "a", b"second", overwrite=False)
     assert (tmp_path / "a").read_bytes() == b"first"
     assert names(tmp_path) == ["a"]
 
 
 def test_the_same_name_is_written_once(tmp_path: Path):
-    files.create_same(tmp_path / "a", b"1")
-    files.create_same(tmp_path / "a", b"2")
+    files.write_once(tmp_path / "a", b"1")
+    files.write_once(tmp_path / "a", b"2")
     assert (tmp_path / "a").read_bytes() == b"1"
 
 
@@ -151,20 +151,20 @@ def test_a_folder_that_is_a_file_is_told_and_no_other_error(tmp_path: Path, over
     (tmp_path / "file").write_bytes(b"keep me")
     for path in (tmp_path / "file" / "a", tmp_path / "file" / "a" / "b"):
         with pytest.raises(StorageFailed, match="cannot be written"):
-            files.write_whole(path, b"x", overwrite=overwrite)
+            files.write_atomic(path, b"x", overwrite=overwrite)
     assert (tmp_path / "file").read_bytes() == b"keep me"
 
 
 def test_a_target_that_is_a_folder_is_told(tmp_path: Path):
     (tmp_path / "a" / "inside").mkdir(parents=True)
     with pytest.raises(StorageFailed):
-        files.write_whole(tmp_path / "a", b"x")
+        files.write_atomic(tmp_path / "a", b"x")
     assert names(tmp_path) == ["a"]
 
 
 def test_a_place_where_nothing_can_be_made_is_told():
     with pytest.raises(StorageFailed, match="choose another folder"):
-        files.write_whole(Path("/proc/photio/a"), b"x")
+        files.write_atomic(Path("/proc/photio/a"), b"x")
 
 
 def test_a_disk_that_is_full_in_the_middle_leaves_the_old_file(tmp_path: Path):
@@ -175,7 +175,7 @@ def test_a_disk_that_is_full_in_the_middle_leaves_the_old_file(tmp_path: Path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
     try:
         with pytest.raises(StorageFailed, match="cannot be written"):
-            files.write_whole(tmp_path / "a", b"x" * 200_000)
+            files.write_atomic(tmp_path / "a", b"x" * 200_000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, ignored)
@@ -197,23 +197,23 @@ def test_what_a_killed_writer_left_is_swept_and_nothing_else(tmp_path: Path):
     assert killed.returncode == -signal.SIGKILL
     (left,) = names(tmp_path)
     assert left.endswith(files.PART)
-    ours = files.temporary_beside(tmp_path / "b")
+    ours = files.temporary_path(tmp_path / "b")
     ours.write_bytes(b"being written")
     elsewhere = tmp_path / f".00000000-{2**31 - 1}-abc{files.PART}"
     elsewhere.write_bytes(b"another machine's")
     (tmp_path / "answer.part").write_bytes(b"an answer")
-    files.sweep(tmp_path)
+    files.remove_stale(tmp_path)
     assert names(tmp_path) == sorted([ours.name, elsewhere.name, "answer.part"])
 
 
 def test_a_half_made_folder_of_a_dead_process_is_swept_too(tmp_path: Path):
     done = subprocess.Popen([sys.executable, "-c", "pass"])
     done.wait()
-    folder = tmp_path / files.temporary_beside(tmp_path / "x").name.replace(f"-{os.getpid()}-", f"-{done.pid}-")
+    folder = tmp_path / files.temporary_path(tmp_path / "x").name.replace(f"-{os.getpid()}-", f"-{done.pid}-")
     (folder / "inside").mkdir(parents=True)
-    files.sweep(tmp_path)
+    files.remove_stale(tmp_path)
     assert names(tmp_path) == []
 
 
 def test_sweeping_where_nothing_is_is_nothing(tmp_path: Path):
-    files.sweep(tmp_path / "nowhere")
+    files.remove_stale(tmp_path / "nowhere")

@@ -113,10 +113,10 @@ def test_a_file_of_somebody_else_in_the_store_is_not_replaced(bucket: str, comma
 def test_what_is_not_there_or_too_long_is_refused(bucket: str):
     filled(bucket)
     with pytest.raises(PhotoRefused, match="cannot be read"):
-        object_store.read(f"{bucket}/in/nothing.png", 100)
+        object_store.read_object(f"{bucket}/in/nothing.png", 100)
     with pytest.raises(PhotoRefused, match="the limit is"):
-        object_store.read(f"{bucket}/in/a.png", 100)
-    assert object_store.read(f"{bucket}/in/a.png", len(encoded(cutout()))) == encoded(cutout())
+        object_store.read_object(f"{bucket}/in/a.png", 100)
+    assert object_store.read_object(f"{bucket}/in/a.png", len(encoded(cutout()))) == encoded(cutout())
 
 
 @pytest.mark.skipif(not S3, reason="no s3fs, no moto")
@@ -126,7 +126,7 @@ def test_a_store_that_fails_says_nothing_of_its_credentials(monkeypatch: pytest.
     bucket = next(stores)
     try:
         with pytest.raises(StorageFailed) as caught:
-            object_store.put(bucket.replace("bucket", "nobody-has-this"), "a.png", b"x")
+            object_store.put_object(bucket.replace("bucket", "nobody-has-this"), "a.png", b"x")
         assert "canary" not in f"{caught.value!r} {caught.value} {caught.value.__cause__}".lower()
     finally:
         stores.close()
@@ -157,25 +157,29 @@ def test_orders_never_lie_in_a_store(command: Command, out: str):
 def test_nothing_but_stores_is_opened(name: str):
     assert not object_store.is_remote(name)
     with pytest.raises(UsageError):
-        object_store.read(name, 100)
+        object_store.read_object(name, 100)
 
 
 def test_an_empty_place_is_told():
     told: list[str] = []
-    items = inputs.expand((f"{memory()}/in/",), Path("out"), passed_over=lambda why, _: told.append(why.found))
+    items = inputs.expand_inputs((f"{memory()}/in/",), Path("out"), passed_over=lambda why, _: told.append(why.found))
     assert (list(items), told) == ([], ["no photos there"])
 
 
 def test_without_its_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(UsageError, match=r"photio-prep\[storage\]"):
-        object_store.read("s3://bucket/a.png", 100)
+        object_store.read_object("s3://bucket/a.png", 100)
 
 
 def test_the_same_bytes_are_put_once_and_others_not_over_them():
     bucket = memory()
-    assert object_store.put(bucket, "x/a.png", b"1") == object_store.put(bucket, "x/a.png", b"1") == f"{bucket}/x/a.png"
+    assert (
+        object_store.put_object(bucket, "x/a.png", b"1")
+        == object_store.put_object(bucket, "x/a.png", b"1")
+        == f"{bucket}/x/a.png"
+    )
     with pytest.raises(OutputExists):
-        object_store.put(bucket, "x/a.png", b"2")
-    object_store.put(bucket, "x/a.png", b"2", overwrite=True)
+        object_store.put_object(bucket, "x/a.png", b"2")
+    object_store.put_object(bucket, "x/a.png", b"2", overwrite=True)
     assert there(bucket) == {"x/a.png": b"2"}

@@ -10,22 +10,22 @@ from pathlib import Path
 import pytest
 
 from photio_prep.system import parallel
-from photio_prep.system.parallel import alone, both
+from photio_prep.system.parallel import path_lock, run_both
 
 
 def test_both_give_what_they_give_in_their_order() -> None:
-    assert both(lambda: "first", lambda: 2) == ("first", 2)
+    assert run_both(lambda: "first", lambda: 2) == ("first", 2)
 
 
 def test_they_run_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "CORES", 2)
     meet = threading.Barrier(2, timeout=30)
-    assert sorted(both(meet.wait, meet.wait)) == [0, 1]
+    assert sorted(run_both(meet.wait, meet.wait)) == [0, 1]
 
 
 def test_one_core_needs_no_other_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "CORES", 1)
-    assert both(threading.current_thread, threading.current_thread) == (threading.current_thread(),) * 2
+    assert run_both(threading.current_thread, threading.current_thread) == (threading.current_thread(),) * 2
 
 
 @pytest.mark.parametrize("cores", [1, 2])
@@ -41,13 +41,13 @@ def test_an_error_of_either_comes_out_and_the_first_ones_first(
         return name
 
     with pytest.raises(ValueError, match=told):
-        both(lambda: part("first", bad[0]), lambda: part("second", bad[1]))
+        run_both(lambda: part("first", bad[0]), lambda: part("second", bad[1]))
 
 
 def test_what_is_not_worth_a_thread_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "CORES", 2)
     here = threading.current_thread()
-    assert both(threading.current_thread, threading.current_thread, worth=False) == (here, here)
+    assert run_both(threading.current_thread, threading.current_thread, worth=False) == (here, here)
 
 
 def test_one_thread_at_a_time_for_a_path_and_others_beside_it(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_one_thread_at_a_time_for_a_path_and_others_beside_it(tmp_path: Path) ->
     both_in = threading.Barrier(2)
 
     def held(name: str) -> None:
-        with alone(tmp_path / name):
+        with path_lock(tmp_path / name):
             inside.append(name)
             assert inside.count(name) == 1
             both_in.wait(20)  # the other name's thread is inside as well
@@ -63,7 +63,7 @@ def test_one_thread_at_a_time_for_a_path_and_others_beside_it(tmp_path: Path) ->
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(held, ["a", "b", "a", "b", "a", "b"]))
-    with alone(tmp_path / "a"), alone(tmp_path / "b"):
+    with path_lock(tmp_path / "a"), path_lock(tmp_path / "b"):
         pass
 
 

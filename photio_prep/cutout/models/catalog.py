@@ -55,7 +55,7 @@ def catalog() -> tuple[Weights, ...]:
     return _load_table("model")
 
 
-def pointed() -> tuple[Weights, ...]:
+def sam_weights() -> tuple[Weights, ...]:
     """List SAM's two networks: encoder of the picture, then decoder of the points."""
     return _load_table("pointed")
 
@@ -73,9 +73,9 @@ def _parse_row(row: dict[str, Any]) -> Weights:
     return Weights(**row, sources=sources)
 
 
-def by_name(name: str) -> Weights:
+def find_weights(name: str) -> Weights:
     """Look up a model of the catalogue; raise UsageError if there is none of that name."""
-    for weights in (*catalog(), *pointed()):
+    for weights in (*catalog(), *sam_weights()):
         if weights.name == name:
             return weights
     names = ", ".join(weights.name for weights in catalog())
@@ -83,7 +83,7 @@ def by_name(name: str) -> Weights:
     raise UsageError(f"there is no model {name!r}", fix, subject="--model")
 
 
-def own(file: Path, family: str) -> Weights:
+def own_weights(file: Path, family: str) -> Weights:
     """Describe the user's own ONNX file, pinned to its present bytes.
 
     Raises:
@@ -93,7 +93,7 @@ def own(file: Path, family: str) -> Weights:
         choices = ", ".join(get_args(Family))
         raise UsageError(f"{family!r} is not a family", f"Choose one of: {choices}", subject="--family")
     try:
-        size, sha, _ = measured(file.resolve(strict=True))
+        size, sha, _ = quality_rank(file.resolve(strict=True))
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot be read ({error})", "Give an ONNX file", subject=f"--model {file}") from error
     side = 320 if family == "u2net" else 1024
@@ -101,7 +101,7 @@ def own(file: Path, family: str) -> Weights:
     return Weights(file.stem, cast("Family", family), str(file.resolve()), side, licence, size=size, sha256=sha)
 
 
-def refuse_licence(weights: Weights, accepted: Collection[str]) -> None:
+def check_licence(weights: Weights, accepted: Collection[str]) -> None:
     """Raise UsageError if the licence forbids commercial use and is not accepted by the model's name.
 
     The user's own file is also checked against the catalogue, by its SHA-256.
@@ -114,7 +114,7 @@ def refuse_licence(weights: Weights, accepted: Collection[str]) -> None:
             raise UsageError(problem, fix, subject=f"model {row.name}")
 
 
-def measured(file: Path, keep: list[bytes] | None = None) -> tuple[int, str, str]:
+def quality_rank(file: Path, keep: list[bytes] | None = None) -> tuple[int, str, str]:
     """Measure a file: size, SHA-256, MD5. ValueError unless it is regular. Its bytes are appended to `keep`."""
     if file.is_symlink():
         raise ValueError("it is a symbolic link")

@@ -31,7 +31,7 @@ _SMALLEST = (
 )
 
 
-def session(
+def open_session(
     data: bytes, device: Device = "auto", *, subject: str = "", rounded: bool = False
 ) -> tuple[Any, Device, str]:
     """Open a session: returns it, the device it runs on, and why "auto" did not take a faster one.
@@ -94,7 +94,7 @@ def rembg_session(
 
     try:
         opened = _open_on(device, build, rounded=rounded)
-        if identity is not None and files.identity(path) != identity:
+        if identity is not None and files.file_identity(path) != identity:
             raise ModelUnavailable("it changed while it was loaded", "Run this again", subject=subject)
     except OSError as error:
         raise ModelUnavailable(f"cannot be read ({error.strerror})", "Check it", subject=subject) from error
@@ -110,7 +110,7 @@ def _open_on(device: Device, build: Callable[[Device], _Session], *, rounded: bo
     faults = []
     for name in [name for name in _PROVIDERS if name != "cpu" and _is_offered(name)]:
         try:
-            if name == "openvino" and not (rounded and openvino.rounds()):
+            if name == "openvino" and not (rounded and openvino.rounds_to_bfloat16()):
                 continue
             return build(name), name, ""
         except ModelUnavailable as error:
@@ -118,14 +118,14 @@ def _open_on(device: Device, build: Callable[[Device], _Session], *, rounded: bo
     return build("cpu"), "cpu", "; ".join(faults)
 
 
-def offered() -> tuple[Device, ...]:
+def available_devices() -> tuple[Device, ...]:
     """List the devices that the installed packages were built for, fastest first. They may still fail."""
     return tuple(filter(_is_offered, _PROVIDERS))
 
 
 def _is_offered(name: Device) -> bool:
     if name == "openvino":
-        return openvino.installed()
+        return openvino.is_available()
     import onnxruntime
 
     providers: list[str] = onnxruntime.get_available_providers()
@@ -137,13 +137,13 @@ def _open_network(data: bytes, name: Device, subject: str, *, rounded: bool) -> 
 
     _, fix = _PROVIDERS[name]
     if not _is_offered(name):
-        has = ", ".join(offered())
+        has = ", ".join(available_devices())
         raise ModelUnavailable(
             f"no installed package runs on {name} (installed: {has})", fix, subject=f"--device {name}"
         )
     if name == "openvino":
         try:
-            return openvino.Compiled(data, rounded=rounded, threads=environment.threads())
+            return openvino.CompiledModel(data, rounded=rounded, threads=environment.thread_limit())
         except Exception as error:  # OpenVINO raises RuntimeError and its own kinds
             raise ModelUnavailable(f"it failed ({_shorten(error)})", fix, subject="--device openvino") from error
     with _translated_errors(name, subject):
@@ -201,7 +201,7 @@ def _limit_memory(options: Any) -> Any:  # noqa: ANN401
     options.add_session_config_entry("session.use_env_allocators", "1")
     options.enable_mem_pattern = False
     # By default onnxruntime takes every core; several workers on one machine would compete.
-    options.intra_op_num_threads = environment.threads()
+    options.intra_op_num_threads = environment.thread_limit()
     # Spinning threads take the processor from those that decode and encode.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options

@@ -18,7 +18,7 @@ class Named(NamedTuple):
     name: str
 
 
-class Compiled:
+class CompiledModel:
     """A network on OpenVINO's CPU plugin; `run` is thread-safe.
 
     Args:
@@ -31,7 +31,7 @@ class Compiled:
         import openvino
 
         core = openvino.Core()
-        precision = "bf16" if rounded and rounds() else "f32"
+        precision = "bf16" if rounded and rounds_to_bfloat16() else "f32"
         properties = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
         properties |= {"INFERENCE_NUM_THREADS": str(threads)} if threads else {}
         model = core.read_model(data)
@@ -63,12 +63,12 @@ class Compiled:
                 self._idle.append(request)
 
 
-def installed() -> bool:
+def is_available() -> bool:
     """Whether OpenVINO is installed, without importing it."""
     return importlib.util.find_spec("openvino") is not None
 
 
-def rounds() -> bool:
+def rounds_to_bfloat16() -> bool:
     """Whether this processor supports bfloat16."""
     import openvino
 

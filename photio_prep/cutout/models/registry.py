@@ -40,10 +40,10 @@ class CatalogModel:
         if row.family == "sam":
             fix = "Use --point or --box without --model"
             raise UsageError("it needs a point or a box", fix, subject=f"model {row.name}")
-        path = weights.path(row, self._folder)
+        path = weights.weights_path(row, self._folder)
         # Read before the bytes are verified: rembg loads by path, and the file may change in between.
-        identity = files.identity(path) if weights.installed(row, self._folder) else None
-        weights.verify(row, self._folder)
+        identity = files.file_identity(path) if weights.is_installed(row, self._folder) else None
+        weights.verify_weights(row, self._folder)
         return OnnxSegmenter(path, row.family, row.name, identity=identity, device=self._device)
 
     @property
@@ -95,8 +95,8 @@ def get_model(
         return CatalogModel(None, models_folder(), device)
     if family is None and is_rembg(model):
         return open_rembg(model, device, accepted)
-    row = catalog.by_name(model) if family is None else catalog.own(Path(model), family)
-    catalog.refuse_licence(row, accepted)
+    row = catalog.find_weights(model) if family is None else catalog.own_weights(Path(model), family)
+    catalog.check_licence(row, accepted)
     return CatalogModel(row, models_folder(), device)
 
 
@@ -105,7 +105,7 @@ def second_model(name: str, *, device: Device = "auto", accepted: tuple[str, ...
     folder = models_folder()
     for row in catalog.catalog():
         allowed = row.commercial is not False or row.name in accepted
-        if row.name != name.removeprefix(PREFIX) and allowed and weights.installed(row, folder):
+        if row.name != name.removeprefix(PREFIX) and allowed and weights.is_installed(row, folder):
             return get_model(row.name, device=device, accepted=accepted)
     raise ModelUnavailable(
         "a second opinion needs a second model", "Run: photio-prep models pull u2netp", subject="--second-opinion"

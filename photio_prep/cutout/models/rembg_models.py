@@ -138,7 +138,7 @@ def open_rembg(model: str, device: Device = "auto", accepted: Collection[str] = 
     if refusal := _refusal(name, registry[name]):
         raise UsageError(*refusal, subject=subject)
     if row := _find_row(name):
-        catalog.refuse_licence(row, accepted)
+        catalog.check_licence(row, accepted)
     return RembgModel(name, registry[name], device)
 
 
@@ -166,8 +166,8 @@ def _refusal(name: str, kind: Any) -> tuple[str, str] | None:  # noqa: ANN401
 def _verify(kind: Any, path: Path) -> VerifiedFile:  # noqa: ANN401
     """Compare the weights at `path` with rembg's hash; ValueError if they differ."""
     path = path.resolve(strict=True)
-    identity = files.identity(path)
-    _, strong, weak = catalog.measured(path)
+    identity = files.file_identity(path)
+    _, strong, weak = catalog.quality_rank(path)
     pin = rembg_sessions.published_hash(kind)
     if pin and pin not in (f"sha256:{strong}", f"md5:{weak}"):
         algorithm, _, digest = pin.partition(":")

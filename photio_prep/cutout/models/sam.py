@@ -35,16 +35,16 @@ class Sam:
     @cached_property
     def _session(self) -> Any:  # noqa: ANN401  rembg has no types
         folder, opened = models_folder(), []
-        for row in catalog.pointed():
-            if not weights.installed(row, folder):
-                names = " ".join(network.name for network in catalog.pointed())
+        for row in catalog.sam_weights():
+            if not weights.is_installed(row, folder):
+                names = " ".join(network.name for network in catalog.sam_weights())
                 raise ModelUnavailable(
                     "a point or box needs SAM, whose weights are not installed",
                     f"Run: photio-prep models pull {names}, or draw a --mask",
                     subject=f"model {row.name}",
                 )
-            path, data = weights.read(row, folder)
-            network, self.device, self.fallback = devices.session(data, self.device, subject=str(path))
+            path, data = weights.read_weights(row, folder)
+            network, self.device, self.fallback = devices.open_session(data, self.device, subject=str(path))
             opened.append(network)
         kind = import_session("sam", "SamSession")
         encoder, decoder = opened
@@ -95,12 +95,12 @@ class _PromptedSam:
 
 
 @cache
-def sam(device: Device = "auto") -> Sam:
+def load_sam(device: Device = "auto") -> Sam:
     """Get SAM on a device, one instance per process."""
     return Sam(device)
 
 
-def choose(model: str | Segmenter | Sam, hints: Hints, photo: Photo) -> Segmenter:
+def select_model(model: str | Segmenter | Sam, hints: Hints, photo: Photo) -> Segmenter:
     """Choose the segmenter: SAM for hints, else the model.
 
     Raises:
@@ -108,7 +108,7 @@ def choose(model: str | Segmenter | Sam, hints: Hints, photo: Photo) -> Segmente
     """
     if hints:
         hints.check(photo.size, photo.source)
-        chosen = sam() if model == "auto" else model
+        chosen = load_sam() if model == "auto" else model
         if not isinstance(chosen, Sam):
             raise UsageError("points and boxes are for SAM only", "Leave the model out, or the points and the box")
         return chosen.at(hints, photo.size)

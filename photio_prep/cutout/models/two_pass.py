@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photio_prep.cutout.refine import around, softness
-from photio_prep.imaging.tiles import Bools, Floats, box_mean, widened
+from photio_prep.cutout.refine import bounding_window, transition_width
+from photio_prep.imaging.tiles import Bools, Floats, box_blur, dilate
 
 Network = Callable[[Image.Image], Floats]
 
@@ -24,7 +24,7 @@ _SMOOTH = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Belief:
+class Prediction:
     """`share` (H, W), 0..1, of the picture's size; `first`, the network's output; `grain`, see `refine.fast`."""
 
     share: Floats
@@ -32,7 +32,7 @@ class Belief:
     grain: float
 
 
-def belief(network: Network, image: Image.Image, enough: float, high: float = 0) -> Belief:
+def predict(network: Network, image: Image.Image, enough: float, high: float = 0) -> Prediction:
     """Predict each pixel's probability, scaled to a peak of 1.
 
     Args:
@@ -45,13 +45,13 @@ def belief(network: Network, image: Image.Image, enough: float, high: float = 0)
     first_fit = _fit(first, image.size)
     grain = max(image.size) / max(first.shape)
     if max(first.shape) > _FEW_PIXELS or first.max() < enough:
-        return Belief(first_fit, first, grain)
+        return Prediction(first_fit, first, grain)
     left, top, right, bottom = box = _crop_box(first, image.size)
     if (right - left) * (bottom - top) > _CLOSE_ENOUGH * image.width * image.height:
-        return Belief(first_fit, first, grain)
+        return Prediction(first_fit, first, grain)
     closer = _shift_down(_clean(network(image.crop(box))), high)
     if closer.max() < enough:
-        return Belief(first_fit, first, grain)
+        return Prediction(first_fit, first, grain)
     merged = first_fit.copy()
     merged[top:bottom, left:right] = _merge(
         np.asarray(image)[top:bottom, left:right],
@@ -59,17 +59,17 @@ def belief(network: Network, image: Image.Image, enough: float, high: float = 0)
         _fit(closer, (right - left, bottom - top)),
         round(_TRUSTED * grain),
     )
-    return Belief(merged, first, max(right - left, bottom - top) / max(closer.shape))
+    return Prediction(merged, first, max(right - left, bottom - top) / max(closer.shape))
 
 
 def _merge(pixels: NDArray[np.uint8], first: Floats, second: Floats, reach: int) -> Floats:
     """Merge both passes in the crop: within `reach` of the outline the second counts."""
-    near = box_mean(_outline_band(first >= 0.5, reach).astype(np.float32), _SMOOTH)
+    near = box_blur(_outline_band(first >= 0.5, reach).astype(np.float32), _SMOOTH)
     # Elsewhere they differ about whole parts: a part that only one pass predicts usually exists.
     merged = near * second + (1 - near) * np.maximum(first, second)
     # Out of focus the crop has no more detail, and less context.
-    window = around(near > 0, reach)
-    merged[window] += softness(pixels[window], near[window] > 0) * (first[window] - merged[window])
+    window = bounding_window(near > 0, reach)
+    merged[window] += transition_width(pixels[window], near[window] > 0) * (first[window] - merged[window])
     return np.asarray(merged, dtype=np.float32)
 
 
@@ -106,4 +106,4 @@ def _crop_box(prediction: Floats, size: tuple[int, int]) -> tuple[int, int, int,
 
 
 def _outline_band(product: NDArray[np.bool_], reach: int) -> Bools:
-    return widened(product, reach) & widened(~product, reach)
+    return dilate(product, reach) & dilate(~product, reach)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import platformdirs
 
-from photio_prep.cutout.models.catalog import Weights, catalog, measured, refuse_licence
+from photio_prep.cutout.models.catalog import Weights, catalog, check_licence, quality_rank
 from photio_prep.cutout.models.download import Progress, Sink, Source, SourceFailed, storage_failed
 from photio_prep.errors import ModelUnavailable
-from photio_prep.system.files import sync, sync_folder, write_whole
+from photio_prep.system.files import sync, sync_folder, write_atomic
 
 
 def default_folder() -> Path:
@@ -20,40 +20,40 @@ def default_folder() -> Path:
     return platformdirs.user_cache_path("photio-prep", appauthor=False) / "models"
 
 
-def path(weights: Weights, folder: Path | None = None) -> Path:
+def weights_path(weights: Weights, folder: Path | None = None) -> Path:
     """Path of the weights, installed or not."""
     return (folder or default_folder()) / weights.file
 
 
-def pinned(weights: Weights, folder: Path | None = None) -> str | None:
+def pinned_hash(weights: Weights, folder: Path | None = None) -> str | None:
     """SHA-256 of the weights: the catalogue's, else the one recorded at the first pull, else None."""
     if weights.sha256:
         return weights.sha256
     try:
-        text = _pin_path(path(weights, folder)).read_text(encoding="ascii")
+        text = _pin_path(weights_path(weights, folder)).read_text(encoding="ascii")
     except (OSError, ValueError):
         return None
     return text[:64] if re.match(r"[0-9a-f]{64}\b", text) else None
 
 
-def installed(weights: Weights, folder: Path | None = None) -> bool:
+def is_installed(weights: Weights, folder: Path | None = None) -> bool:
     """Whether anything is at the weights' path; `verify` checks it."""
-    return os.path.lexists(path(weights, folder))
+    return os.path.lexists(weights_path(weights, folder))
 
 
-def verify(weights: Weights, folder: Path | None = None, keep: list[bytes] | None = None) -> Path:
+def verify_weights(weights: Weights, folder: Path | None = None, keep: list[bytes] | None = None) -> Path:
     """Verify the weights against their pin; returns their path, and appends their bytes to `keep`.
 
     Raises:
         ModelUnavailable: They are missing, damaged, a symbolic link, or not pinned yet.
     """
-    file, pin = path(weights, folder), pinned(weights, folder)
+    file, pin = weights_path(weights, folder), pinned_hash(weights, folder)
     again = f"Run: photio-prep models pull {weights.name}" if weights.sources else "Give the file again with --model"
     subject = f"model {weights.name}"
-    if not installed(weights, folder):
+    if not is_installed(weights, folder):
         raise ModelUnavailable("its weights are not installed", again, subject=subject)
     try:
-        fault = _describe_fault(weights, pin, *measured(file, keep))
+        fault = _describe_fault(weights, pin, *quality_rank(file, keep))
     except (OSError, ValueError) as error:
         fault = str(error)
     if fault:
@@ -63,21 +63,21 @@ def verify(weights: Weights, folder: Path | None = None, keep: list[bytes] | Non
     return file
 
 
-def read(weights: Weights, folder: Path | None = None) -> tuple[Path, bytes]:
+def read_weights(weights: Weights, folder: Path | None = None) -> tuple[Path, bytes]:
     """Read the weights: their path and the very bytes that `verify` checked."""
     pieces: list[bytes] = []
-    return verify(weights, folder, pieces), b"".join(pieces)
+    return verify_weights(weights, folder, pieces), b"".join(pieces)
 
 
 def best_installed(folder: Path | None = None) -> Weights:
     """Select the best installed model whose licence allows commercial use; ModelUnavailable if there is none."""
     for weights in catalog():
-        if weights.commercial is not False and installed(weights, folder):
+        if weights.commercial is not False and is_installed(weights, folder):
             return weights
     raise ModelUnavailable("no model is installed", "Run: photio-prep models pull auto", subject="model auto")
 
 
-def pull(
+def pull_weights(
     weights: Weights,
     folder: Path | None = None,
     *,
@@ -144,10 +144,10 @@ def _pull(
     silent: set[str],
 ) -> Path:
     subject = f"model {weights.name}"
-    refuse_licence(weights, (weights.name,) if accept_licence else ())
+    check_licence(weights, (weights.name,) if accept_licence else ())
     if ready := _find_verified(weights, folder):
         return ready
-    target = path(weights, folder)
+    target = weights_path(weights, folder)
     fix = _manual_fix(target.parent, target.name)
     if offline:
         raise ModelUnavailable("it would have to be fetched, and --offline forbids that", fix, subject=subject)
@@ -177,8 +177,8 @@ def _publish(weights: Weights, source: Source, target: Path, scratch: Path, prog
     with part.open("wb") as file:
         source.fetch(Sink(file, weights.size, progress), scratch)
         sync(file)
-    size, sha, weak = measured(part)
-    if fault := _describe_fault(weights, pinned(weights, target.parent), size, sha, weak):
+    size, sha, weak = quality_rank(part)
+    if fault := _describe_fault(weights, pinned_hash(weights, target.parent), size, sha, weak):
         raise SourceFailed(f"it has another file: {fault}")
     _record_pin(weights, target, sha)
     part.replace(target)
@@ -188,16 +188,16 @@ def _publish(weights: Weights, source: Source, target: Path, scratch: Path, prog
 
 def _find_verified(weights: Weights, folder: Path | None) -> Path | None:
     """Path of verified weights, or None; a file copied there by the user is pinned first if its MD5 matches."""
-    target = path(weights, folder)
-    if weights.md5 and pinned(weights, folder) is None and installed(weights, folder):
+    target = weights_path(weights, folder)
+    if weights.md5 and pinned_hash(weights, folder) is None and is_installed(weights, folder):
         try:
-            size, sha, weak = measured(target)
+            size, sha, weak = quality_rank(target)
         except (OSError, ValueError):
             return None
         if not _describe_fault(weights, None, size, sha, weak):
             _record_pin(weights, target, sha)
     try:
-        return verify(weights, folder)
+        return verify_weights(weights, folder)
     except ModelUnavailable:
         return None
 
@@ -208,8 +208,8 @@ def _pin_path(target: Path) -> Path:
 
 def _record_pin(weights: Weights, target: Path, sha: str) -> None:
     """Pin weights that the catalogue pins by MD5 only, in the format of `sha256sum`."""
-    if pinned(weights, target.parent) is None:
-        write_whole(_pin_path(target), f"{sha}  {target.name}\n".encode("ascii"))
+    if pinned_hash(weights, target.parent) is None:
+        write_atomic(_pin_path(target), f"{sha}  {target.name}\n".encode("ascii"))
 
 
 def _describe_fault(weights: Weights, pin: str | None, size: int, sha: str, weak: str) -> str:

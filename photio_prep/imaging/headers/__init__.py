@@ -12,10 +12,10 @@ exif: EXIF and XMP
 from photio_prep.errors import PhotoRefused
 from photio_prep.geometry import Size
 from photio_prep.imaging.headers import bmp, gif, heif, jpeg, png, tiff, webp
-from photio_prep.imaging.headers.header import Damaged, Facts
+from photio_prep.imaging.headers.header import Header, MalformedImage
 from photio_prep.imaging.limits import Limits, check_metadata, check_size
 
-__all__ = ["Damaged", "Facts", "read", "sniff"]
+__all__ = ["Facts", "MalformedImage", "read", "sniff"]
 
 # A parser is chosen by the file's first bytes, never by its name.
 _SIGNATURES = (
@@ -29,14 +29,14 @@ _SIGNATURES = (
     ("BMP", 0, b"BM"),
 )
 _PARSERS = {
-    "JPEG": jpeg.facts,
-    "PNG": png.facts,
-    "WEBP": webp.facts,
-    "TIFF": tiff.facts,
-    "GIF": gif.facts,
-    "BMP": bmp.facts,
-    "AVIF": heif.facts,
-    "HEIC": heif.facts,
+    "JPEG": jpeg.parse_jpeg,
+    "PNG": png.parse_png,
+    "WEBP": webp.parse_webp,
+    "TIFF": tiff.parse_tiff,
+    "GIF": gif.parse_gif,
+    "BMP": bmp.parse_bmp,
+    "AVIF": heif.parse_heif,
+    "HEIC": heif.parse_heif,
 }
 # Common formats that are not read, by their first bytes, for the message.
 _OTHERS = (
@@ -60,10 +60,10 @@ def sniff(data: bytes) -> str | None:
     for name, offset, magic in _SIGNATURES:
         if data[offset : offset + len(magic)] == magic and (name != "WEBP" or data[:4] == b"RIFF"):
             return name
-    return heif.sniff(data)
+    return heif.sniff_heif(data)
 
 
-def read(data: bytes, limits: Limits, frame: int | None = None) -> tuple[str, Facts]:
+def parse_header(data: bytes, limits: Limits, frame: int | None = None) -> tuple[str, Header]:
     """Parse the format and the header of a complete file, without decoding it.
 
     `frame` is the frame or page to use, from 0; None for a file with only one.
@@ -83,7 +83,7 @@ def read(data: bytes, limits: Limits, frame: int | None = None) -> tuple[str, Fa
     try:
         header = _PARSERS[name](data, limits, frame)
         check_size(Size(*header.size), limits)
-    except Damaged as error:
+    except MalformedImage as error:
         raise PhotoRefused(f"a damaged {name} file ({error})", error.fix) from None
     check_metadata(header.metadata, limits)
     _check_frame(header.frames, limits, frame)

@@ -3,25 +3,25 @@
 import struct
 
 from photio_prep.geometry import Size
-from photio_prep.imaging.headers.header import CUT_SHORT, Damaged, Facts
+from photio_prep.imaging.headers.header import CUT_SHORT, Header, MalformedImage
 from photio_prep.imaging.headers.rows import check_rows
 from photio_prep.imaging.limits import Limits
 
 _HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
 
 
-def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:  # noqa: ARG001
+def parse_bmp(data: bytes, limits: Limits, frame: int | None = None) -> Header:  # noqa: ARG001
     """Parse a BMP; Damaged if it is not valid."""
     if len(data) < 26:
-        raise Damaged(CUT_SHORT)
+        raise MalformedImage(CUT_SHORT)
     (length,) = struct.unpack_from("<I", data, 14)
     if length not in _HEADERS:
-        raise Damaged("its header cannot be read")
+        raise MalformedImage("its header cannot be read")
     width, height = struct.unpack_from("<HH" if length == 12 else "<ii", data, 18)
     if width <= 0 or not height:
-        raise Damaged("it has no size")
+        raise MalformedImage("it has no size")
     _check_rows(data, width, abs(height))
-    return Facts(Size(width, abs(height)), data)
+    return Header(Size(width, abs(height)), data)
 
 
 def _check_rows(data: bytes, width: int, height: int) -> None:

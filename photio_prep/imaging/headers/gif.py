@@ -3,14 +3,14 @@
 import struct
 
 from photio_prep.geometry import Size
-from photio_prep.imaging.headers.header import CUT_SHORT, Damaged, Facts
+from photio_prep.imaging.headers.header import CUT_SHORT, Header, MalformedImage
 from photio_prep.imaging.limits import Limits, check_metadata, check_size
 
 # A GIF of 100 MiB has 400,000 blocks of data.
 _BLOCKS = 450_000
 
 
-def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
+def parse_gif(data: bytes, limits: Limits, frame: int | None = None) -> Header:
     """Parse a GIF and count its frames.
 
     Raises:
@@ -18,22 +18,22 @@ def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
         PhotoRefused: Outside the limits.
     """
     if len(data) < 13:
-        raise Damaged(CUT_SHORT)
+        raise MalformedImage(CUT_SHORT)
     size = Size(*struct.unpack_from("<HH", data, 6))
     if not size.area:
-        raise Damaged("it has no size")
+        raise MalformedImage("it has no size")
     check_size(size, limits)
     at, frames, metadata, budget = 13 + _table_length(data[10]), 0, 0, [_BLOCKS]
     while at < len(data) and data[at] != 0x3B and frames <= limits.frames:
         start, kind = at, data[at]
         if kind == 0x2C:
             if at + 11 > len(data):
-                raise Damaged(CUT_SHORT)
+                raise MalformedImage(CUT_SHORT)
             left, top, width, height, flags = struct.unpack_from("<4HB", data, at + 1)
             if frames <= (frame or 0) and (
                 left + width > size.width or top + height > size.height or not width * height
             ):
-                raise Damaged(f"frame {frames} does not lie within its {size}")
+                raise MalformedImage(f"frame {frames} does not lie within its {size}")
             at = _skip_blocks(data, at + 11 + _table_length(flags), budget)
             frames += 1
         elif kind == 0x21:
@@ -41,10 +41,10 @@ def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
             metadata += at - start
             check_metadata(metadata, limits)
         else:
-            raise Damaged("a block of unknown type")
+            raise MalformedImage("a block of unknown type")
     if not frames:
-        raise Damaged("it holds no picture")
-    return Facts(size, data, frames=frames, metadata=metadata, index=frame or 0)
+        raise MalformedImage("it holds no picture")
+    return Header(size, data, frames=frames, metadata=metadata, index=frame or 0)
 
 
 def _table_length(flags: int) -> int:
@@ -58,7 +58,7 @@ def _skip_blocks(data: bytes, at: int, budget: list[int]) -> int:
         at += 1 + data[at]
         budget[0] -= 1
         if budget[0] < 0:
-            raise Damaged(f"more than {_BLOCKS} blocks")
+            raise MalformedImage(f"more than {_BLOCKS} blocks")
     if at >= len(data):
-        raise Damaged(CUT_SHORT)
+        raise MalformedImage(CUT_SHORT)
     return at + 1

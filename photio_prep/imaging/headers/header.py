@@ -6,7 +6,7 @@ from photio_prep.geometry import Size
 from photio_prep.types import UNCREDITED, Credit
 
 
-class Damaged(Exception):
+class MalformedImage(Exception):
     """The file contradicts its own format; the text is the contradiction."""
 
     def __init__(self, reason: str, fix: str = "") -> None:
@@ -24,7 +24,7 @@ MANY = 65_536
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class Header:
     """The parsed header of a file.
 
     `size` is as stored; `frames` is the number to choose from; `metadata` is the length of all but the pictures, in
@@ -46,7 +46,7 @@ class Facts:
     notes: tuple[str, ...] = ()
 
 
-def hole_at(data: bytes, start: int, stop: int) -> int | None:
+def find_hole(data: bytes, start: int, stop: int) -> int | None:
     """Offset of 256 zero bytes in a row between `start` and `stop`, or None."""
     at = data.find(_ZEROS, start, stop)
     return at if at >= 0 else None

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from photio_prep.geometry import Size
 from photio_prep.imaging.colour import profile_of
-from photio_prep.imaging.headers.header import MANY, Damaged, Facts
+from photio_prep.imaging.headers.header import MANY, Header, MalformedImage
 from photio_prep.imaging.headers.items import check_items, coded_items
 from photio_prep.imaging.limits import Limits, check_size
 
@@ -15,7 +15,7 @@ _HEIC = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis"})
 _HOLDERS = frozenset({b"meta", b"iinf", b"iprp", b"ipco", b"moov", b"trak", b"mdia", b"minf", b"stbl"})
 
 
-def sniff(data: bytes) -> str | None:
+def sniff_heif(data: bytes) -> str | None:
     """AVIF or HEIC by the file's brands, or None."""
     if data[4:8] != b"ftyp":
         return None
@@ -24,7 +24,7 @@ def sniff(data: bytes) -> str | None:
     return "AVIF" if brands & _AVIF else "HEIC" if brands & _HEIC else None
 
 
-def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
+def parse_heif(data: bytes, limits: Limits, frame: int | None = None) -> Header:
     """Parse the size of the largest picture, the frames of an animation, and the colours.
 
     Raises:
@@ -45,7 +45,7 @@ def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
         elif kind == b"colr" and body[:4] == b"nclx" and len(body) >= 10 and profile is None:
             profile, notes = profile_of(*struct.unpack_from(">HH", body, 4))
     if not sizes:
-        raise Damaged("it does not say how large it is")
+        raise MalformedImage("it does not say how large it is")
     size = max(sizes, key=lambda candidate: candidate.area)
     if max(size) > limits.side or size.area > limits.pixels:
         check_size(size, limits)
@@ -53,7 +53,7 @@ def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
     # An animation and a still picture may share a file: a decoder without animations shows the still one.
     if data[8:12] not in (b"avis", b"hevc", b"msf1"):
         frames = 1
-    return Facts(size, data, frames=frames, profile=profile, index=frame or 0, notes=notes)
+    return Header(size, data, frames=frames, profile=profile, index=frame or 0, notes=notes)
 
 
 def _check_items(data: bytes) -> None:
@@ -76,7 +76,7 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
                 length, body = int.from_bytes(data[at + 8 : at + 16], "big"), at + 16
             stop = at + length if length else end
             if stop > end or stop < body or walked > MANY:
-                raise Damaged("its boxes do not fit into each other")
+                raise MalformedImage("its boxes do not fit into each other")
             if kind in _HOLDERS:
                 todo.append((body + _prefix_length(kind, data[body : body + 1]), stop))
             elif kind != b"mdat":

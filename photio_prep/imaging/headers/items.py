@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from photio_prep.imaging.headers.header import ARRIVED_BROKEN, CUT_SHORT, HOLE, MANY, Damaged, hole_at
+from photio_prep.imaging.headers.header import ARRIVED_BROKEN, CUT_SHORT, HOLE, MANY, MalformedImage, find_hole
 
 # Coded pictures and parts of pictures. Neither coder writes more than a few zeros in a row.
 _CODED = frozenset({b"av01", b"hvc1", b"lhv1"})
@@ -31,12 +31,12 @@ def check_items(data: bytes, places: bytes, coded: set[int]) -> None:
             continue
         total += length or len(data)
         if total > 2 * len(data):  # an attack: overlapping items
-            raise Damaged("its pieces overlap")
+            raise MalformedImage("its pieces overlap")
         if at + length > len(data):
-            raise Damaged(CUT_SHORT, ARRIVED_BROKEN)
-        hole = hole_at(data, at, at + length if length else len(data))
+            raise MalformedImage(CUT_SHORT, ARRIVED_BROKEN)
+        hole = find_hole(data, at, at + length if length else len(data))
         if hole is not None:
-            raise Damaged(HOLE.format(100 * hole // len(data)), ARRIVED_BROKEN)
+            raise MalformedImage(HOLE.format(100 * hole // len(data)), ARRIVED_BROKEN)
 
 
 def _extents(body: bytes) -> Iterator[tuple[int, int, int]]:
@@ -47,7 +47,7 @@ def _extents(body: bytes) -> Iterator[tuple[int, int, int]]:
         nonlocal at
         at += length
         if at > len(body):
-            raise Damaged("it does not locate its picture")
+            raise MalformedImage("it does not locate its picture")
         return int.from_bytes(body[at - length : at], "big")
 
     version, sizes = body[:1], number(2)
@@ -62,7 +62,7 @@ def _extents(body: bytes) -> Iterator[tuple[int, int, int]]:
         for _ in range(number(2)):
             pieces += 1
             if pieces > MANY:
-                raise Damaged(f"more than {MANY} pieces")
+                raise MalformedImage(f"more than {MANY} pieces")
             number(index if version >= b"\1" else 0)
             place, long = start + number(offset), number(length)
             if method == 0:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from photio_prep.geometry import Size
 from photio_prep.imaging.headers import exif
-from photio_prep.imaging.headers.header import CUT_SHORT, MANY, Damaged, Facts
+from photio_prep.imaging.headers.header import CUT_SHORT, MANY, Header, MalformedImage
 from photio_prep.imaging.headers.scans import check_scans
 from photio_prep.imaging.limits import Limits, check_metadata, check_size
 
@@ -21,7 +21,7 @@ _SCAN, _END = 0xDA, 0xD9
 _USUAL_SCANS = 32
 
 
-def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:  # noqa: ARG001
+def parse_jpeg(data: bytes, limits: Limits, frame: int | None = None) -> Header:  # noqa: ARG001
     """Parse a JPEG. In a file with several pictures (MPO, gain map) the first one is the base picture.
 
     Raises:
@@ -43,13 +43,13 @@ def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:  # no
             app_data.add(kind, data[start + 4 : stop])
     pieces.append(b"\xff\xd9")
     check_metadata(metadata, limits)
-    orientation, credit, notes = exif.read(app_data.exif, app_data.xmp)
+    orientation, credit, notes = exif.read_exif(app_data.exif, app_data.xmp)
     profile, more = app_data.profile(limits)
     notes += more
     if app_data.has_pictures and len(data) > end + 2:
         notes += ("it holds more pictures (HDR gain map or stereo); its base picture is used",)
     odd = f"{scans} scans" if scans > _USUAL_SCANS else "arithmetic coding" if arithmetic else ""
-    return Facts(
+    return Header(
         size,
         b"".join(pieces),
         metadata=metadata,
@@ -68,27 +68,27 @@ def _segments(data: bytes, limits: Limits) -> tuple[list[tuple[int, int, int]], 
     while len(segments) < MANY:
         match = _MARKER.search(data, at)
         if match is None:
-            raise Damaged(CUT_SHORT)
+            raise MalformedImage(CUT_SHORT)
         start, kind = match.start(), data[match.start() + 1]
         if segments and segments[-1][0] == _SCAN:
             segments[-1] = (_SCAN, segments[-1][1], start)
         if kind == _END:
             if not framed or not any(segment[0] == _SCAN for segment in segments):
-                raise Damaged("it ends before its picture")
+                raise MalformedImage("it ends before its picture")
             return segments, start
         if start + 4 > len(data):
-            raise Damaged(CUT_SHORT)
+            raise MalformedImage(CUT_SHORT)
         (length,) = struct.unpack_from(">H", data, start + 2)
         at = start + 2 + length
         if length < 2 or at > len(data):
-            raise Damaged(CUT_SHORT if length >= 2 else "a segment without length")
+            raise MalformedImage(CUT_SHORT if length >= 2 else "a segment without length")
         if kind in _FRAMES:
             if framed:
-                raise Damaged("it has two frames")
+                raise MalformedImage("it has two frames")
             framed = True
             check_size(_size(data, start), limits)
         segments.append((kind, start, at))
-    raise Damaged(f"more than {MANY} segments")
+    raise MalformedImage(f"more than {MANY} segments")
 
 
 def frame_kind(plain: bytes) -> int:
@@ -112,12 +112,12 @@ def scan_data(plain: bytes) -> Iterator[tuple[int, int]]:
 
 def _size(data: bytes, start: int) -> Size:
     if start + 9 > len(data):
-        raise Damaged(CUT_SHORT)
+        raise MalformedImage(CUT_SHORT)
     height, width = struct.unpack_from(">HH", data, start + 5)
     if not height and width:
-        raise Damaged("its height comes after the picture, which few programs write")
+        raise MalformedImage("its height comes after the picture, which few programs write")
     if not height or not width:
-        raise Damaged("it has no size")
+        raise MalformedImage("it has no size")
     return Size(width, height)
 
 
@@ -149,10 +149,10 @@ class _AppData:
             return None, ()
         if {*self._profile} != {*range(1, len(self._profile) + 1)} or self._pieces != {len(self._profile)}:
             return None, ("its colour profile is incomplete and was ignored",)
-        return within(b"".join(self._profile[number] for number in sorted(self._profile)), limits)
+        return limit_profile(b"".join(self._profile[number] for number in sorted(self._profile)), limits)
 
 
-def within(profile: bytes, limits: Limits) -> tuple[bytes | None, tuple[str, ...]]:
+def limit_profile(profile: bytes, limits: Limits) -> tuple[bytes | None, tuple[str, ...]]:
     """`profile` if it is within the limits, else None and a note."""
     if len(profile) > limits.profile:
         return None, (f"its colour profile is of more than {limits.profile} bytes and was ignored",)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from photio_prep.geometry import Size
 from photio_prep.imaging.headers import exif
-from photio_prep.imaging.headers.header import CUT_SHORT, MANY, Damaged, Facts
-from photio_prep.imaging.headers.jpeg import within
+from photio_prep.imaging.headers.header import CUT_SHORT, MANY, Header, MalformedImage
+from photio_prep.imaging.headers.jpeg import limit_profile
 from photio_prep.imaging.limits import Limits, check_metadata, check_size
 
 _PICTURE = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
@@ -19,7 +19,7 @@ _LONGEST_TEXT = 2**20
 _HDR = (16, 18)
 
 
-def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
+def parse_png(data: bytes, limits: Limits, frame: int | None = None) -> Header:
     """Parse a PNG; data after its end are ignored.
 
     Raises:
@@ -46,10 +46,10 @@ def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
         if name not in chunks:
             chunks[name] = b"" if kind in (b"IDAT", b"fdAT") else chunk[8:-4]
     if b"IDAT" not in chunks:
-        raise Damaged("it holds no picture")
-    orientation, credit, notes = exif.read(_exif(chunks), _xmp(chunks.get(b"XML:com.adobe.xmp")))
+        raise MalformedImage("it holds no picture")
+    orientation, credit, notes = exif.read_exif(_exif(chunks), _xmp(chunks.get(b"XML:com.adobe.xmp")))
     profile, more = _profile(chunks.get(b"iCCP"), limits)
-    return Facts(
+    return Header(
         size,
         b"".join(pieces),
         frames=_frames(chunks.get(b"acTL"), hidden=hidden),
@@ -70,27 +70,27 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         length, kind = struct.unpack_from(">I4s", data, at) if at + 12 <= len(data) else (len(data), b"")
         end = at + 12 + length
         if end > len(data):
-            raise Damaged(CUT_SHORT)
+            raise MalformedImage(CUT_SHORT)
         yield kind, data[at:end]
         if kind == b"IEND":
             return
         at = end
-    raise Damaged(f"more than {MANY} chunks")
+    raise MalformedImage(f"more than {MANY} chunks")
 
 
 def _size(kind: bytes, chunk: bytes) -> Size:
     if kind != b"IHDR" or len(chunk) != 25:
-        raise Damaged("its header cannot be read")
+        raise MalformedImage("its header cannot be read")
     _check_sum(kind, chunk)
     width, height = struct.unpack_from(">II", chunk, 8)
     if not 0 < width < 2**31 or not 0 < height < 2**31:
-        raise Damaged(f"it cannot be {width}x{height}")
+        raise MalformedImage(f"it cannot be {width}x{height}")
     return Size(width, height)
 
 
 def _check_sum(kind: bytes, chunk: bytes) -> None:
     if zlib.crc32(memoryview(chunk)[4:-4]) != int.from_bytes(chunk[-4:], "big"):
-        raise Damaged(f"the check sum of {kind.decode('latin-1')!r} is wrong", "Copy or download it again")
+        raise MalformedImage(f"the check sum of {kind.decode('latin-1')!r} is wrong", "Copy or download it again")
 
 
 def _frames(control: bytes | None, *, hidden: bool) -> int:
@@ -108,7 +108,7 @@ def _profile(chunk: bytes | None, limits: Limits) -> tuple[bytes | None, tuple[s
     profile = _unpack(chunk[chunk.find(b"\0", 0, 80) + 2 :], limits.profile + 1)
     if not profile:
         return None, ("its colour profile cannot be unpacked and was ignored",)
-    return within(profile, limits)
+    return limit_profile(profile, limits)
 
 
 def _exif(chunks: dict[bytes, bytes]) -> bytes | None:

@@ -1,6 +1,6 @@
 """Detect uncompressed rows that were never written."""
 
-from photio_prep.imaging.headers.header import ARRIVED_BROKEN, Damaged
+from photio_prep.imaging.headers.header import ARRIVED_BROKEN, MalformedImage
 
 # Files are written in blocks of this size; the last bytes before a block's end may be zeros of the picture.
 _BLOCK, _NEAR = 512, 8
@@ -24,4 +24,6 @@ def check_rows(data: bytes, start: int, stop: int, stride: int) -> None:
     rest = stride - (block - start) % stride
     above = data[block - stride : block - stride + rest]
     if rest >= _LEAST_REST and len(above) - above.count(0) >= _BRIGHT * rest:
-        raise Damaged(f"{100 * (stop - block) // (stop - start)} % of its rows were never written", ARRIVED_BROKEN)
+        raise MalformedImage(
+            f"{100 * (stop - block) // (stop - start)} % of its rows were never written", ARRIVED_BROKEN
+        )

@@ -5,7 +5,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from photio_prep.imaging.headers.header import ARRIVED_BROKEN, HOLE, Damaged, hole_at
+from photio_prep.imaging.headers.header import ARRIVED_BROKEN, HOLE, MalformedImage, find_hole
 
 Segment = tuple[int, int, int]
 
@@ -71,7 +71,7 @@ def read_frame(data: bytes, start: int) -> Frame:
         entries[at]: Component(entries[at + 1] >> 4, entries[at + 1] & 15) for at in range(0, len(entries) - 2, 3)
     }
     if not components or not all(item.across and item.down for item in components.values()):
-        raise Damaged("its components cannot be read")
+        raise MalformedImage("its components cannot be read")
     return Frame(data[start + 1], width, height, components)
 
 
@@ -84,7 +84,7 @@ def read_scan(data: bytes, start: int, stop: int) -> Scan:
     (length,) = struct.unpack_from(">H", data, start + 2)
     count = data[start + 4] if length > 2 else 0
     if not count or length != 6 + 2 * count:
-        raise Damaged("a scan whose header cannot be read")
+        raise MalformedImage("a scan whose header cannot be read")
     members = {data[at]: (data[at + 1] >> 4, data[at + 1] & 15) for at in range(start + 5, start + 5 + 2 * count, 2)}
     first, last, bits = data[start + 5 + 2 * count : start + 8 + 2 * count]
     return Scan(members, first, last, bool(bits >> 4), bits & 15, start + 2 + length, stop)
@@ -105,7 +105,7 @@ def check_scans(data: bytes, segments: list[Segment]) -> None:
         elif kind == _SCAN and frame is not None:
             scan = read_scan(data, start, stop)
             if not scan.members.keys() <= frame.components.keys():
-                raise Damaged("a scan of a component that it does not have")
+                raise MalformedImage("a scan of a component that it does not have")
             scans.append(scan)
             _check_restarts(data, scan, interval, frame.units([*scan.members]))
             _check_hole(data, scan, zeros, frame)
@@ -128,7 +128,7 @@ def _check_restarts(data: bytes, scan: Scan, interval: int, units: int) -> None:
     present = b"".join(_RESTART.findall(data, scan.start, scan.stop))
     # Some encoders write one more, at the very end.
     if len(present) not in (expected, expected + 1) or present != (_CYCLE * (len(present) // 8 + 1))[: len(present)]:
-        raise Damaged(f"it has {len(present)} restart markers of {expected}, or not in order", ARRIVED_BROKEN)
+        raise MalformedImage(f"it has {len(present)} restart markers of {expected}, or not in order", ARRIVED_BROKEN)
 
 
 def _check_hole(data: bytes, scan: Scan, zeros: dict[int, int], frame: Frame) -> None:
@@ -137,9 +137,9 @@ def _check_hole(data: bytes, scan: Scan, zeros: dict[int, int], frame: Frame) ->
     At the scan's end they may be padding: jpeg_feed.py observes whether the decoder needs them.
     """
     if frame.kind in ARITHMETIC or not _zeros_are_empty(scan, zeros, frame.kind == PROGRESSIVE):
-        at = hole_at(data, scan.start, scan.start + len(data[scan.start : scan.stop].rstrip(b"\0")))
+        at = find_hole(data, scan.start, scan.start + len(data[scan.start : scan.stop].rstrip(b"\0")))
         if at is not None:
-            raise Damaged(HOLE.format(100 * at // len(data)), ARRIVED_BROKEN)
+            raise MalformedImage(HOLE.format(100 * at // len(data)), ARRIVED_BROKEN)
 
 
 def _zeros_are_empty(scan: Scan, zeros: dict[int, int], progressive: bool) -> bool:
@@ -156,7 +156,7 @@ def _check_coverage(frame: Frame, scans: list[Scan]) -> None:
     if frame.kind in SEQUENTIAL:
         missing = len(frame.components.keys() - {number for scan in scans for number in scan.members})
         if missing:
-            raise Damaged(
+            raise MalformedImage(
                 f"it is cut short: {missing} of its {len(frame.components)} colours are missing", ARRIVED_BROKEN
             )
     if frame.kind != PROGRESSIVE:
@@ -167,4 +167,4 @@ def _check_coverage(frame: Frame, scans: list[Scan]) -> None:
             low[number][scan.first : scan.last + 1] = [scan.low] * len(range(64)[scan.first : scan.last + 1])
     absent = sum(any(bits) for bits in low.values())
     if absent:
-        raise Damaged(f"it is cut short after {len(scans)} scans: details are missing", ARRIVED_BROKEN)
+        raise MalformedImage(f"it is cut short after {len(scans)} scans: details are missing", ARRIVED_BROKEN)

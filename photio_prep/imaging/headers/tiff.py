@@ -7,9 +7,9 @@ import zlib
 from photio_prep.errors import PhotoRefused
 from photio_prep.geometry import Size
 from photio_prep.imaging.headers import exif
-from photio_prep.imaging.headers.exif import Entry
-from photio_prep.imaging.headers.header import ARRIVED_BROKEN, CUT_SHORT, HOLE, Damaged, Facts, hole_at
-from photio_prep.imaging.headers.jpeg import within
+from photio_prep.imaging.headers.exif import ExifEntry
+from photio_prep.imaging.headers.header import ARRIVED_BROKEN, CUT_SHORT, HOLE, Header, MalformedImage, find_hole
+from photio_prep.imaging.headers.jpeg import limit_profile
 from photio_prep.imaging.headers.rows import check_rows
 from photio_prep.imaging.limits import Limits, check_metadata, check_size
 from photio_prep.types import Credit
@@ -29,7 +29,7 @@ _STRIPS = 1_000_000
 _RAW = ("it is the raw file of a camera, or holds only a thumbnail", "Export it as JPEG or TIFF first")
 
 
-def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
+def parse_tiff(data: bytes, limits: Limits, frame: int | None = None) -> Header:
     """Parse a TIFF. Thumbnail pages are not counted.
 
     Raises:
@@ -37,13 +37,13 @@ def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
         PhotoRefused: Outside the limits, or a camera's raw file.
     """
     order = "<" if data[:2] == b"II" else ">"
-    pages: list[tuple[int, dict[int, Entry]]] = []
+    pages: list[tuple[int, dict[int, ExifEntry]]] = []
     visited: set[int] = set()
     at, metadata = struct.unpack_from(order + "I", data, 4)[0] if len(data) >= 8 else 0, 0
     while at and len(pages) <= limits.frames:
         if at in visited or len(visited) > 2 * limits.frames:
-            raise Damaged("its directories form a loop")
-        entries, following = exif.directory(data, order, at, _ENTRIES)
+            raise MalformedImage("its directories form a loop")
+        entries, following = exif.read_directory(data, order, at, _ENTRIES)
         page = {entry.tag: entry for entry in entries}
         metadata += sum(page[tag].many for tag in _METADATA if tag in page)
         check_metadata(metadata, limits)
@@ -53,7 +53,7 @@ def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
         visited.add(at)
         at = following
     if not visited:
-        raise Damaged("it has no directory")
+        raise MalformedImage("it has no directory")
     if not pages or any(_DNG in page for _, page in pages):
         raise PhotoRefused(*_RAW)
     # A frame number out of range is refused by the caller.
@@ -62,22 +62,22 @@ def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
 
 
 def _parse_page(
-    page: dict[int, Entry], order: str, limits: Limits, *, data: bytes, frames: int, index: int, metadata: int
-) -> Facts:
+    page: dict[int, ExifEntry], order: str, limits: Limits, *, data: bytes, frames: int, index: int, metadata: int
+) -> Header:
     size = Size(_number(page, _WIDTH, order), _number(page, _HEIGHT, order))
     if not size.area:
-        raise Damaged("it has no size")
+        raise MalformedImage("it has no size")
     check_size(size, limits)
     tile = Size(_number(page, _TILE_WIDTH, order), _number(page, _TILE_HEIGHT, order))
     if tile.area > limits.pixels or max(tile) > limits.side:
-        raise Damaged(f"its tiles are {tile}")
+        raise MalformedImage(f"its tiles are {tile}")
     for tag in _PLACES:
         if tag in page and (page[tag].value is None or page[tag].many > _STRIPS):
-            raise Damaged("it does not locate its picture")
+            raise MalformedImage("it does not locate its picture")
     _check_data(page, order, data, size)
     icc = page[_PROFILE].value if _PROFILE in page else None
-    profile, notes = within(icc, limits) if icc else (None, ())
-    return Facts(
+    profile, notes = limit_profile(icc, limits) if icc else (None, ())
+    return Header(
         size,
         data,
         frames=frames,
@@ -86,32 +86,32 @@ def _parse_page(
         index=index,
         # Pillow reads 16 bits whose 0 is white as if 0 were black.
         inverted=_number(page, _PHOTOMETRIC, order, missing=1) == 0,
-        credit=Credit(exif.text(page.get(_ARTIST)), exif.text(page.get(_COPYRIGHT))),
+        credit=Credit(exif.decode_text(page.get(_ARTIST)), exif.decode_text(page.get(_COPYRIGHT))),
         notes=notes,
     )
 
 
-def _check_data(page: dict[int, Entry], order: str, data: bytes, size: Size) -> None:
+def _check_data(page: dict[int, ExifEntry], order: str, data: bytes, size: Size) -> None:
     """Refuse strips or tiles beyond the file, or with a hole: no packer but deflate writes long runs of zeros."""
     places = sorted(zip(*(_all_numbers(page, order, *tags) for tags in (_STARTS, _LENGTHS)), strict=False))
     packing = _number(page, _COMPRESSION, order, missing=1)
     # Uncompressed ones may announce too much; their decoder counts pixels.
     if packing != 1 and any(at + length > len(data) for at, length in places):
-        raise Damaged(CUT_SHORT, ARRIVED_BROKEN)
+        raise MalformedImage(CUT_SHORT, ARRIVED_BROKEN)
     if sum(length for _, length in places) > 2 * len(data):
         return  # overlapping strips; their decoder is limited
     if packing in _PACKED or packing in _DEFLATE:
         for at, length in places:
-            hole = hole_at(data, at, at + length)
+            hole = find_hole(data, at, at + length)
             if hole is not None and not (packing in _DEFLATE and _unpacks(data[at : at + length])):
-                raise Damaged(HOLE.format(100 * hole // len(data)), ARRIVED_BROKEN)
+                raise MalformedImage(HOLE.format(100 * hole // len(data)), ARRIVED_BROKEN)
     joined = all(one[0] + one[1] == other[0] for one, other in itertools.pairwise(places))
     stride, more = divmod(sum(length for _, length in places), size.height)
     if packing == 1 and places and joined and stride and not more and _TILE_WIDTH not in page:
         check_rows(data, places[0][0], sum(places[-1]), stride)
 
 
-def _all_numbers(page: dict[int, Entry], order: str, *tags: int) -> tuple[int, ...]:
+def _all_numbers(page: dict[int, ExifEntry], order: str, *tags: int) -> tuple[int, ...]:
     """All values of the first present tag."""
     entry = next((page[tag] for tag in tags if tag in page), None)
     letter = {3: "H", 4: "I"}.get(entry.kind) if entry else None
@@ -132,6 +132,6 @@ def _unpacks(packed: bytes) -> bool:
     return unpacker.eof
 
 
-def _number(page: dict[int, Entry], tag: int, order: str, *, missing: int = 0) -> int:
+def _number(page: dict[int, ExifEntry], tag: int, order: str, *, missing: int = 0) -> int:
     values = page[tag].numbers(order) if tag in page else ()
     return values[0] if values else missing

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from photio_prep.geometry import Size
 from photio_prep.imaging.headers import exif
-from photio_prep.imaging.headers.header import CUT_SHORT, MANY, Damaged, Facts, hole_at
-from photio_prep.imaging.headers.jpeg import within
+from photio_prep.imaging.headers.header import CUT_SHORT, MANY, Header, MalformedImage, find_hole
+from photio_prep.imaging.headers.jpeg import limit_profile
 from photio_prep.imaging.limits import Limits, check_metadata, check_size
 
 _PICTURE = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"})
@@ -15,7 +15,7 @@ _ANIMATED = 0x02
 _NEEDED = 32
 
 
-def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
+def parse_webp(data: bytes, limits: Limits, frame: int | None = None) -> Header:
     """Parse a WebP; data after its end are ignored.
 
     Raises:
@@ -24,7 +24,7 @@ def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
     """
     end = 8 + int.from_bytes(data[4:8], "little")
     if end > len(data) or end < 20:
-        raise Damaged(CUT_SHORT)
+        raise MalformedImage(CUT_SHORT)
     chunks: dict[bytes, bytes] = {}
     at, metadata, frames = 12, 0, 0
     for _ in range(MANY):
@@ -32,7 +32,7 @@ def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
             break
         kind, length = struct.unpack_from("<4sI", data, at)
         if at + 8 + length > end:
-            raise Damaged(CUT_SHORT)
+            raise MalformedImage(CUT_SHORT)
         body = data[at + 8 : at + 8 + length] if kind not in chunks and kind != b"ANMF" else b""
         at += 8 + length + length % 2
         frames += kind == b"ANMF"
@@ -43,14 +43,14 @@ def facts(data: bytes, limits: Limits, frame: int | None = None) -> Facts:
             check_metadata(metadata, limits)
         chunks.setdefault(kind, body)
     else:
-        raise Damaged(f"more than {MANY} chunks")
+        raise MalformedImage(f"more than {MANY} chunks")
     first = next((kind for kind in (b"VP8X", b"VP8 ", b"VP8L") if kind in chunks), None)
     if first is None:
-        raise Damaged("it holds no picture")
+        raise MalformedImage("it holds no picture")
     animated = first == b"VP8X" and chunks[first][0] & _ANIMATED
-    orientation, credit, notes = exif.read(chunks.get(b"EXIF"), chunks.get(b"XMP "))
-    profile, more = within(chunks[b"ICCP"], limits) if b"ICCP" in chunks else (None, ())
-    return Facts(
+    orientation, credit, notes = exif.read_exif(chunks.get(b"EXIF"), chunks.get(b"XMP "))
+    profile, more = limit_profile(chunks[b"ICCP"], limits) if b"ICCP" in chunks else (None, ())
+    return Header(
         _size(first, chunks[first]),
         data[:end],
         frames=max(frames, 1) if animated else 1,
@@ -72,7 +72,7 @@ def without_ends(data: bytes) -> Iterator[bytes]:
     at, end = 12, min(8 + int.from_bytes(data[4:8], "little"), len(data))
     while at + 8 <= end:
         kind, length = struct.unpack_from("<4sI", data, at)
-        if kind in (b"VP8 ", b"VP8L") and hole_at(data, at + 8, at + 8 + length) is not None:
+        if kind in (b"VP8 ", b"VP8L") and find_hole(data, at + 8, at + 8 + length) is not None:
             body = data[at + 8 : at + 8 + length - _NEEDED]
             body += bytes(len(body) % 2)
             yield b"RIFF" + struct.pack("<I", 12 + len(body)) + b"WEBP" + kind + struct.pack("<I", len(body)) + body
@@ -81,7 +81,7 @@ def without_ends(data: bytes) -> Iterator[bytes]:
 
 def _size(kind: bytes, body: bytes) -> Size:
     if len(body) < 10 - 5 * (kind == b"VP8L"):
-        raise Damaged(CUT_SHORT)
+        raise MalformedImage(CUT_SHORT)
     if kind == b"VP8X":
         return Size(int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1)
     if kind == b"VP8L":

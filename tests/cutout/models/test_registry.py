@@ -35,7 +35,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def installed(name: str, folder: Path) -> Path:
     """A copy of real weights in `folder`."""
-    file = catalog.by_name(name).file
+    file = catalog.find_weights(name).file
     return Path(shutil.copy(models_folder_of_the_user() / file, folder / file))
 
 
@@ -109,7 +109,7 @@ def test_auto_says_which_it_is(models: Path) -> None:
 def test_auto_takes_the_better_of_two(models: Path) -> None:
     installed("u2netp", models)
     # The name alone decides; whether the bytes are right is seen when they are used.
-    (models / catalog.by_name("isnet-imgly").file).write_bytes(b"not yet")
+    (models / catalog.find_weights("isnet-imgly").file).write_bytes(b"not yet")
     assert get_model("auto").name == "isnet-imgly"
     with pytest.raises(ModelUnavailable, match="isnet-imgly"):
         get_model("auto")(photos.photo())
@@ -132,7 +132,7 @@ def test_what_is_loaded_is_what_was_checked(way: str, models: Path, monkeypatch:
     path = installed("u2netp", models)
     other = bytearray(path.read_bytes())
     other[len(other) // 2] ^= 1
-    verify = weights.verify
+    verify = weights.verify_weights
 
     def swap(row: catalog.Weights, folder: Path) -> Path:
         verified = verify(row, folder)
@@ -144,7 +144,7 @@ def test_what_is_loaded_is_what_was_checked(way: str, models: Path, monkeypatch:
             os.utime(path, ns=(path.with_suffix(".away").stat().st_mtime_ns,) * 2)
         return verified
 
-    monkeypatch.setattr(weights, "verify", swap)
+    monkeypatch.setattr(weights, "verify_weights", swap)
     with pytest.raises(ModelUnavailable, match="changed while it was loaded"):
         get_model("u2netp")(photos.photo((160, 120)))
 
@@ -152,7 +152,7 @@ def test_what_is_loaded_is_what_was_checked(way: str, models: Path, monkeypatch:
 def refusing_weights(monkeypatch: pytest.MonkeyPatch, models: Path) -> None:
     """bria-rmbg is installed, and its bytes are right."""
     data = b"not for sale"
-    bria = replace(catalog.by_name("bria-rmbg"), sha256=sha256(data).hexdigest(), size=len(data))
+    bria = replace(catalog.find_weights("bria-rmbg"), sha256=sha256(data).hexdigest(), size=len(data))
     rest = tuple(each for each in catalog.catalog() if each.name != bria.name)
     for module in (catalog, weights):
         monkeypatch.setattr(module, "catalog", lambda: (*rest, bria))
@@ -190,7 +190,7 @@ def test_auto_and_a_second_opinion_never_take_them(models: Path, monkeypatch: py
 @pytest.mark.model
 @pytest.mark.parametrize("device", ["cuda", "openvino", "coreml"])
 def test_a_device_that_is_not_there_is_an_error_and_no_fallback(models: Path, device: devices.Device) -> None:
-    if device in devices.offered():
+    if device in devices.available_devices():
         pytest.skip("it is there")
     installed("u2netp", models)
     with pytest.raises(ModelUnavailable, match=f"--device {device}") as caught:
@@ -219,12 +219,12 @@ def cuda_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("cuda_that_fails")
 def test_a_device_that_is_listed_and_not_used_is_an_error_when_named() -> None:
     with pytest.raises(ModelUnavailable, match="would run on CPUExecutionProvider instead"):
-        devices.session(b"", "cuda")
+        devices.open_session(b"", "cuda")
 
 
 @pytest.mark.usefixtures("cuda_that_fails")
 def test_auto_goes_on_without_it_and_says_so() -> None:
-    _, used, why = devices.session(b"", "auto")
+    _, used, why = devices.open_session(b"", "auto")
     assert used == "cpu"
     assert why.startswith("cuda is installed but not used: onnxruntime would run on")
 
@@ -260,8 +260,8 @@ def test_an_order_says_where_its_model_ran(models: Path, tmp_path: Path) -> None
     for device in ("cpu", "auto"):
         order = pipeline.prepare(picture, model=get_model("u2netp", device=device), orders=tmp_path / "orders" / device)
         assert order.folder is not None
-        assert store.read(order.folder).device == order.device
-        assert order.device in devices.offered()
+        assert store.load_order(order.folder).device == order.device
+        assert order.device in devices.available_devices()
 
 
 @pytest.mark.model
@@ -272,7 +272,7 @@ def test_weights_of_ones_own_work_like_those_of_the_catalogue(models: Path, tmp_
     assert matter(photos.photo((160, 120))).size == (160, 120)
 
 
-OPENVINO = pytest.mark.skipif(not openvino.installed(), reason="the extra openvino is not installed")
+OPENVINO = pytest.mark.skipif(not openvino.is_available(), reason="the extra openvino is not installed")
 
 
 @OPENVINO
@@ -285,7 +285,7 @@ def test_openvino_believes_what_onnxruntime_believes(models: Path) -> None:
     assert made.device == "openvino"
     assert np.abs(rounded.astype(int) - theirs).mean() <= 1
     assert isinstance(made, CatalogModel)
-    made._segmenter.session.inner_session = devices.session(data, "openvino", rounded=False)[0]
+    made._segmenter.session.inner_session = devices.open_session(data, "openvino", rounded=False)[0]
     assert np.abs(np.asarray(made(picture)).astype(int) - theirs).max() <= 1
 
 
@@ -319,15 +319,15 @@ def test_threads_that_ask_openvino_first_at_the_same_time_do_not_wait_for_each_o
 @pytest.mark.model
 def test_auto_takes_openvino_only_where_it_may_round(models: Path) -> None:
     data = installed("u2netp", models).read_bytes()
-    assert devices.session(data, "auto")[1] != "openvino"
-    used = devices.session(data, "auto", rounded=True)[1]
-    assert (used == "openvino") == (openvino.rounds() and "cuda" not in devices.offered())
+    assert devices.open_session(data, "auto")[1] != "openvino"
+    used = devices.open_session(data, "auto", rounded=True)[1]
+    assert (used == "openvino") == (openvino.rounds_to_bfloat16() and "cuda" not in devices.available_devices())
 
 
 @OPENVINO
 def test_weights_that_openvino_cannot_read_are_an_error() -> None:
     with pytest.raises(ModelUnavailable, match="--device openvino"):
-        devices.session(b"no network", "openvino")
+        devices.open_session(b"no network", "openvino")
 
 
 @pytest.mark.model
@@ -340,7 +340,7 @@ def test_a_worker_of_one_core_believes_the_same(
     found = []
     for told in ("", "1"):
         monkeypatch.setenv("OMP_NUM_THREADS", told)
-        session, _, _ = devices.session(data, device)
+        session, _, _ = devices.open_session(data, device)
         if device == "cpu":
             assert session.get_session_options().intra_op_num_threads == int(told or 0)
         found.append(session.run([session.get_outputs()[0].name], feed)[0])

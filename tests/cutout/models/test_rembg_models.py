@@ -44,7 +44,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def installed(home: Path) -> Path:
     """Real weights of u2netp in rembg's folder; their MD5 is the one in rembg's source."""
-    return Path(shutil.copy(USERS / catalog.by_name("u2netp").file, home / "u2netp.onnx"))
+    return Path(shutil.copy(USERS / catalog.find_weights("u2netp").file, home / "u2netp.onnx"))
 
 
 def damage(file: Path) -> None:
@@ -261,7 +261,7 @@ def test_of_several_masks_the_union_is_the_product(home: Path) -> None:
 @pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize("device", ["cuda", "coreml"])
 def test_a_device_that_is_not_there_is_an_error(device: devices.Device) -> None:
-    if device in devices.offered():
+    if device in devices.available_devices():
         pytest.skip("it is there")
     with pytest.raises(ModelUnavailable, match=f"--device {device}"):
         get_model("rembg:u2netp", device=device)(photo())
@@ -270,7 +270,7 @@ def test_a_device_that_is_not_there_is_an_error(device: devices.Device) -> None:
 @pytest.mark.model
 @pytest.mark.usefixtures("installed")
 def test_openvino_takes_the_place_of_onnxruntime_in_the_session() -> None:
-    if "openvino" not in devices.offered():
+    if "openvino" not in devices.available_devices():
         pytest.skip("the extra openvino is not installed")
     theirs, ours = (get_model("rembg:u2netp", device=device) for device in ("cpu", "openvino"))
     assert ours.device == "openvino"

@@ -38,7 +38,7 @@ def picture() -> Image.Image:
 @pytest.fixture(scope="session")
 def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sam")
-    encoder, decoder = (folder / row.file for row in catalog.pointed())
+    encoder, decoder = (folder / row.file for row in catalog.sam_weights())
     sam.save(encoder, decoder)
     return folder
 
@@ -48,13 +48,13 @@ def installed(networks: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     """The two networks where SAM's weights belong, pinned in place of them."""
     rows = tuple(
         replace(row, sha256=sha256((networks / row.file).read_bytes()).hexdigest(), md5=None)
-        for row in catalog.pointed()
+        for row in catalog.sam_weights()
     )
-    monkeypatch.setattr(catalog, "pointed", lambda: rows)
+    monkeypatch.setattr(catalog, "sam_weights", lambda: rows)
     monkeypatch.setenv("PHOTIO_MODELS", str(networks))
-    pointed.sam.cache_clear()
+    pointed.load_sam.cache_clear()
     yield networks
-    pointed.sam.cache_clear()
+    pointed.load_sam.cache_clear()
 
 
 def alpha_of(order: Order) -> NDArray[np.uint8]:
@@ -173,7 +173,7 @@ def test_sam_needs_a_hint_and_a_hint_needs_sam(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_damaged_weights_are_not_loaded(installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for row in catalog.pointed():
+    for row in catalog.sam_weights():
         data = bytearray((installed / row.file).read_bytes())
         data[-1] ^= 1
         (tmp_path / row.file).write_bytes(data)
@@ -214,7 +214,7 @@ def test_the_command_line_says_what_is_wrong(
     arguments: tuple[str, ...], code: int, command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PHOTIO_MODELS", str(tmp_path))
-    pointed.sam.cache_clear()
+    pointed.load_sam.cache_clear()
     picture().save("discs.png")
     said = command("prepare", "discs.png", *arguments)
     assert said.code == code

