@@ -266,11 +266,11 @@ def run(
         PhotioError: What the three raise.
     """
     options = options.changed(description=description, **keywords)  # a mistake in it must not cost a call
-    order = begin(source, options, client)
+    order = prepare_for_client(source, options, client)
     return assemble_final(order, generate(order, client=client, options=options.pay), options.finish)
 
 
-def begin(source: Source | Photo, options: RunOptions, client: Sender) -> Order:
+def prepare_for_client(source: Source | Photo, options: RunOptions, client: Sender) -> Order:
     """The order of `run`, prepared for `client`, whose final can be made as it is wished.
 
     Raises:

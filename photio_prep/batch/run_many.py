@@ -112,7 +112,7 @@ def _prepare(for_all: RunOptions, till: SpendingGuard, source: Source | Photo | 
             raise UsageError("a mapping names no source", "Give the photo as `source`")
         own = {name: value for name, value in job.items() if name != "source"}
         options, source = for_all.changed(**cast("JobKeywords", own)), source["source"]
-    return _Prepared(pipeline.begin(source, options, till), options)
+    return _Prepared(pipeline.prepare_for_client(source, options, till), options)
 
 
 def _pay(till: SpendingGuard, photo: tuple[object, _Prepared | PhotioError]) -> Result:

@@ -1,6 +1,6 @@
 """The command line: one file per verb, printing, exit codes.
 
-run, generate, finish (with prepare), keep, status, resolve, review, models, presets, sizes, sample, check, sandbox:
+run, prepare, generate, finish, keep, status, resolve, review, models, presets, sizes, sample, check, sandbox:
     one verb each
 options.py       options that several verbs share
 inputs.py        photos and job tables that a command names
@@ -34,7 +34,7 @@ class _Lazy(click.Group):
     """Load the file of a verb when it is called, so that --help and --version answer at once."""
 
     verbs: ClassVar[dict[str, tuple[str, str]]] = {
-        "prepare": ("finish", "Dry run: cut out and pad; one order per photo. Free, no network, no key."),
+        "prepare": ("prepare", "Dry run: cut out and pad; one order per photo. Free, no network, no key."),
         "generate": ("generate", "PAYS: send orders that are not answered yet; keep the raw answers."),
         "finish": ("finish", "From kept answers: crop back and write the finals. Free, repeatable."),
         "run": ("run", "PAYS: prepare, generate and finish in a row."),
@@ -58,7 +58,7 @@ class _Lazy(click.Group):
             return None
         from importlib import import_module
 
-        command = getattr(import_module(f"photio_prep.cli.{self.verbs[cmd_name][0]}"), cmd_name)
+        command = getattr(import_module(f"photio_prep.cli.{self.verbs[cmd_name][0]}"), f"{cmd_name}_command")
         assert isinstance(command, click.Command)  # noqa: S101  for the type checker
         return command
 

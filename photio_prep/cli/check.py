@@ -20,7 +20,7 @@ from photio_prep.errors import ModelUnavailable, PhotioError
 from photio_prep.system.text import escape_controls
 
 
-@click.command()
+@click.command("check")
 @click.option("--model", default="auto", show_default=True, help="The model to check.")
 @click.option(
     "--device",
@@ -32,7 +32,9 @@ from photio_prep.system.text import escape_controls
 @click.option("--key-file", type=click.Path(path_type=Path), help="The key's file to check.")
 @options.out
 @options.talking
-def check(model: str, device: Device, api_url: str | None, key_file: Path | None, out: Path, talk: Console) -> int:
+def check_command(
+    model: str, device: Device, api_url: str | None, key_file: Path | None, out: Path, talk: Console
+) -> int:
     """What works, what does not, and what to do. Sends nothing; costs nothing."""
 
     def report(name: str, run_check: Callable[[], str]) -> None:

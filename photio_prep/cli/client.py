@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def client(pay: PayOptions, talk: Console) -> Iterator["InstantClient"]:
+def open_client(pay: PayOptions, talk: Console) -> Iterator["InstantClient"]:
     """The sender that the options name; the stand-in runs as long as it is needed."""
     from photio_prep.api.client import API_URL, InstantClient
     from photio_prep.system.deadline import Timeouts

@@ -24,7 +24,7 @@ from photio_prep.orders.store import Order
 from photio_prep.quality import Level
 
 
-@click.command()
+@click.command("generate")
 @click.argument("orders_", metavar="ORDER...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @options.rewording
 @options.paying
@@ -37,7 +37,7 @@ from photio_prep.quality import Level
 @options.replacing
 @click.option("--print-curl", is_flag=True, help="Print each call as a curl command; send nothing.")
 @options.talking
-def generate(
+def generate_command(
     orders_: tuple[Path, ...],
     approved: Path | None,
     print_curl: bool,
@@ -56,7 +56,7 @@ def generate(
         pay = replace(pay, gate=Level.OFF)
     preflight = pay.preflight
     endpoint = client.endpoint(sandbox=pay.sandbox, api_url=pay.api_url)
-    reporting.begin(talk, "generate", pay.price)
+    reporting.start_report(talk, "generate", pay.price)
 
     def left_out(folder: Path) -> None:
         talk.say(f"left out: {folder}: its photo was prepared again since, with the same words; name it to pay for it")
@@ -77,7 +77,7 @@ def generate(
         return talk.exit_code
     if found:
         reporting.refuse_foreign(out_of(found[0]), overwrite=overwrite)
-    with payment.client(pay, talk) as till:
+    with payment.open_guarded_client(pay, talk) as till:
         planned = list(_planned(found, wording, till.endpoint, talk, preflight, decided=decided))
         new = [each for each in planned if each.folder and states.read_state(each.folder) in SENDABLE]
         answered = sum(states.read_state(each.folder) in states.ANSWERED for each in planned if each.folder)

@@ -17,7 +17,7 @@ from photio_prep.options import OutputOptions
 from photio_prep.orders.state import State
 
 
-@click.command()
+@click.command("keep")
 @click.argument("photo", metavar="PHOTO|ORDER")
 @click.argument("number", type=click.IntRange(min=1))
 @options.output(
@@ -26,7 +26,7 @@ from photio_prep.orders.state import State
     click.option("--overwrite", is_flag=True, help="Replace a file that lies where the final goes."),
 )
 @options.talking
-def keep(photo: str, number: int, output: OutputOptions, talk: Console) -> int:
+def keep_command(photo: str, number: int, output: OutputOptions, talk: Console) -> int:
     """Make one variant (`run --seeds 4`) the photo's final. Free; another number may be kept later.
 
     PHOTO is named as it was in the run, or by its final below --out; or name any ORDER of its variants. Makes the files

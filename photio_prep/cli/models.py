@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from photio_prep.cutout.models.rembg_models import VerifiedFile
 
 
-@click.group()
-def models() -> None:
+@click.group("models")
+def models_command() -> None:
     """The models that cut out: names, licences, and paths of their weights."""
 
 
-@models.command("list")
+@models_command.command("list")
 @options.talking
 def list_(talk: Console) -> int:
     """The catalogue, best first; what is installed, and what --model auto takes."""
@@ -52,7 +52,7 @@ def list_(talk: Console) -> int:
     return talk.exit_code
 
 
-@models.command()
+@models_command.command()
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @click.option(
     "--accept-licence",
@@ -70,7 +70,7 @@ def pull(names: tuple[str, ...], accepted: tuple[str, ...], offline: bool, talk:
     return talk.exit_code
 
 
-@models.command()
+@models_command.command()
 @click.argument("names", metavar="[NAME...]", nargs=-1)
 @options.talking
 def verify(names: tuple[str, ...], talk: Console) -> int:
@@ -89,7 +89,7 @@ def verify(names: tuple[str, ...], talk: Console) -> int:
     return talk.exit_code
 
 
-@models.command()
+@models_command.command()
 @click.argument("name", required=False)
 def path(name: str | None) -> int:
     """The path of the weights' folder, or of one model's file."""

@@ -28,9 +28,9 @@ ASK_ABOVE = 25
 
 
 @contextmanager
-def client(options: PayOptions, talk: Console) -> Iterator[SpendingGuard]:
+def open_guarded_client(options: PayOptions, talk: Console) -> Iterator[SpendingGuard]:
     """The client that the options name, inside a till, with Ctrl-C and SIGTERM meaning: nothing new."""
-    with clients.client(options, talk) as sender:
+    with clients.open_client(options, talk) as sender:
         till = SpendingGuard(sender, options.max_calls, warn=talk.say)
         if talk.report:
             talk.report.count_by(till.billed)

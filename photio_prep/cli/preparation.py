@@ -207,7 +207,7 @@ def _load_models(options: PrepareOptions, model: ModelOptions, talk: Console) ->
     pointing = bool(options.points or options.box)
     if pointing and (model.model != "auto" or model.family):
         raise UsageError("--point and --box are for SAM only", "Leave --model out, or the points and the box")
-    pull(model, talk, [weights.name for weights in catalog.sam_weights()] if pointing else [model.model])
+    pull_models(model, talk, [weights.name for weights in catalog.sam_weights()] if pointing else [model.model])
     first = sam.load_sam(model.device) if pointing else model.load()
     if not model.pull and not model.family:
         from photio_prep.cli.models import tell_licence
@@ -216,7 +216,7 @@ def _load_models(options: PrepareOptions, model: ModelOptions, talk: Console) ->
     return first, model.load_second(first)
 
 
-def pull(model: ModelOptions, talk: Console, names: list[str]) -> None:
+def pull_models(model: ModelOptions, talk: Console, names: list[str]) -> None:
     """Fetch the weights of these models with --pull, where they are missing."""
     if model.pull:
         from photio_prep.cli.models import pulled

@@ -26,10 +26,12 @@ class _Named(click.Group):
         return command
 
 
-@click.group(cls=_Named, invoke_without_command=True, subcommand_metavar="[NAME | check FILE... --preset NAME]")
+@click.group(
+    "presets", cls=_Named, invoke_without_command=True, subcommand_metavar="[NAME | check FILE... --preset NAME]"
+)
 @options.talking
 @click.pass_context
-def presets(ctx: click.Context, /, talk: Console) -> int:
+def presets_command(ctx: click.Context, /, talk: Console) -> int:
     """What marketplaces ask of a picture; with a NAME, each rule with its source and date. `check` looks at a file."""
     if ctx.invoked_subcommand is not None:
         return 0
@@ -73,13 +75,13 @@ def _to_dict(preset: Preset) -> dict[str, Any]:
     return {**head, "rules": rows}
 
 
-@presets.command()
+@presets_command.command("check")
 @click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--preset", "names", multiple=True, required=True, metavar="NAME", help="Preset to check by. May be repeated."
 )
 @options.talking
-def check(paths: tuple[Path, ...], names: tuple[str, ...], talk: Console) -> int:
+def check_files_command(paths: tuple[Path, ...], names: tuple[str, ...], talk: Console) -> int:
     """Whether files of any program follow a marketplace's rules. Exit code 3 where one does not."""
     chosen = presets_.find_presets(names)
     for path in paths:

@@ -16,7 +16,7 @@ from photio_prep.cli import finishing, payment
 from photio_prep.cli.console import Console
 from photio_prep.cli.inputs import EngineOptions
 from photio_prep.cli.outputs import Shelving
-from photio_prep.cli.preparation import pull
+from photio_prep.cli.preparation import pull_models
 from photio_prep.cli.signals import heard
 from photio_prep.cutout.models.registry import ModelOptions
 from photio_prep.errors import BudgetReached, PhotioError, StorageFailed, UsageError, of_photo
@@ -43,7 +43,7 @@ def ray_options(
     """
     if options.points or options.box:
         raise UsageError("--point and --box are for this machine", "Leave --engine out")
-    pull(model, talk, [model.model])
+    pull_models(model, talk, [model.model])
     model.load()  # refused here, once
     return RayJobOptions(
         replace(output, out=output.out.absolute()),
@@ -54,7 +54,7 @@ def ray_options(
     )
 
 
-def run(
+def run_on_cluster(
     items: list[Item],
     job: RayJobOptions,
     engine: EngineOptions,

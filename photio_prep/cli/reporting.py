@@ -14,7 +14,7 @@ from photio_prep.intake.item import Item
 from photio_prep.orders.state import State
 
 
-def begin(talk: Console, command: str, price: float | None = None) -> None:
+def start_report(talk: Console, command: str, price: float | None = None) -> None:
     """Report everything that `talk` prints from now on."""
     talk.report = RunReport(command, price)
 

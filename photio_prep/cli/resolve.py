@@ -11,13 +11,13 @@ from photio_prep.orders import state as states
 from photio_prep.orders import store
 
 
-@click.command()
+@click.command("resolve")
 @click.argument("folders", metavar="ORDER...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--as", "word", type=click.Choice(["retry", "lost"]), required=True, help="retry: pay (again). lost: give up."
 )
 @options.talking
-def resolve(folders: tuple[Path, ...], word: str, talk: Console) -> int:
+def resolve_command(folders: tuple[Path, ...], word: str, talk: Console) -> int:
     """Say what became of orders whose outcome is unknown.
 
     `retry` makes the order planned again: the next `generate` or `run` pays for it, perhaps a second time.

@@ -14,7 +14,7 @@ from photio_prep.review import decisions, write_contact_sheets, write_review
 from photio_prep.review.decisions import Decision
 
 
-@click.command()
+@click.command("review")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path), default=Path("photio-out"))
 @click.option(
     "-o", "--out", "output", type=click.Path(path_type=Path, dir_okay=False), help="The page. [DIR/review.html]"
@@ -27,7 +27,7 @@ from photio_prep.review.decisions import Decision
     "--price", type=click.FloatRange(0, 1000), default=None, metavar="X", help="Price per call, for the costs."
 )
 @options.talking
-def review(
+def review_command(
     folder: Path,
     output: Path | None,
     embed: bool,

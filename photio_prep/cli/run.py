@@ -24,7 +24,7 @@ from photio_prep.orders.store import Order
 from photio_prep.types import Result
 
 
-@click.command()
+@click.command("run")
 @click.argument("inputs_", metavar="INPUT...", nargs=-1, required=True)
 @preparation.of_photo
 @options.model
@@ -34,7 +34,7 @@ from photio_prep.types import Result
 @options.output(options.out, options.to, options.written, options.shelf)
 @inputs.engine
 @options.talking
-def run(
+def run_command(
     inputs_: tuple[str, ...],
     options: PrepareOptions,
     model: ModelOptions,
@@ -55,7 +55,7 @@ def run(
     shelving = Shelving(finish, output, talk)
     if output.segment and engine.engine != "local":
         raise UsageError("--segment is for this machine", "Leave --engine out, and give it to `finish`")
-    reporting.begin(talk, "run", pay.price)
+    reporting.start_report(talk, "run", pay.price)
     choice = inputs.Choice(
         inputs_,
         out,
@@ -73,11 +73,11 @@ def run(
 
         job = ray.ray_options(options, model, pay, finish, output, talk)
         with reporting.kept(talk):
-            ray.run(choice.items, job, engine, output, shelving, talk)
+            ray.run_on_cluster(choice.items, job, engine, output, shelving, talk)
         offer(out, talk, overwrite=overwrite)
         return reporting.close(talk, out, choice.items, overwrite=overwrite)
     swept: set[str] = set()
-    with payment.client(pay, talk) as till:
+    with payment.open_guarded_client(pay, talk) as till:
         choice.quote(options.description, till)
         target = OrderPlace(till.endpoint, out / "orders", variants=choice.seeds > 1)
 

@@ -15,10 +15,10 @@ PACKAGED = "sample.jpg"
 CHECKOUT = Path(__file__).parents[2] / "fixtures" / "photos" / "bottle.jpg"
 
 
-@click.command()
+@click.command("sample")
 @click.argument("file", type=click.Path(path_type=Path), default=Path("sample.jpg"))
 @options.talking
-def sample(file: Path, talk: Console) -> int:
+def sample_command(file: Path, talk: Console) -> int:
     """Write a sample product photo to FILE (default: sample.jpg). Replaces nothing. Prints the path."""
     try:
         files.write_atomic(file, sample_photo(), overwrite=False)

@@ -6,12 +6,12 @@ from photio_prep.cli import options
 from photio_prep.cli.console import Console
 
 
-@click.command()
+@click.command("sandbox")
 @click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="0 takes any free one.")
 @click.option("--latency", type=float, default=0.0, show_default=True, help="Seconds before each answer.")
 @click.option("--fault", "faults", default=None, metavar="SPEC", help="Misbehave, for instance 429:3,drop:1.")
 @options.talking
-def sandbox(port: int, latency: float, faults: str | None, talk: Console) -> int:
+def sandbox_command(port: int, latency: float, faults: str | None, talk: Console) -> int:
     """A local stand-in of the Instant API over real HTTP on this machine, until Ctrl-C. Prints its URL."""
     from photio_prep.sandbox import Call, serve
 

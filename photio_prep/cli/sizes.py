@@ -17,7 +17,7 @@ from photio_prep.geometry import Recommended, Size
 from photio_prep.types import Photo
 
 
-@click.command()
+@click.command("sizes")
 @click.argument("what", metavar="[PHOTO|WxH]", required=False)
 @click.option("--model", default="auto", show_default=True, metavar="NAME", help="The model that finds the product.")
 @click.option("--mask", type=click.Path(path_type=Path), help="Your own mask: white or opaque is product.")
@@ -29,7 +29,7 @@ from photio_prep.types import Photo
     help="Margin around the product, as of prepare --reframe.",
 )
 @options.talking
-def sizes(what: str | None, model: str, mask: Path | None, margin: str, talk: Console) -> int:
+def sizes_command(what: str | None, model: str, mask: Path | None, margin: str, talk: Console) -> int:
     """The recommended sizes; with a photo or a size, what it snaps to, and why.
 
     With a photo its product is looked for, too: how many of its pixels the generator really sees at each size, and how

@@ -52,13 +52,13 @@ class _Sums:
         self.first.setdefault(name, folder)
 
 
-@click.command()
+@click.command("status")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("photio-out"))
 @click.option(
     "--price", type=click.FloatRange(0, 1000), default=None, metavar="X", help="Price per call, for the spend."
 )
 @options.talking
-def status(folder: Path, price: float | None, talk: Console) -> int:
+def status_command(folder: Path, price: float | None, talk: Console) -> int:
     """States and spend of the orders in an output folder, and what to do next."""
     if not folder.exists():
         raise UsageError("no such folder", "Run prepare or run first, or name an output folder", subject=str(folder))

@@ -123,7 +123,7 @@ def photo_layer(order: Order, photo: Photo, size: Size) -> tuple[Image.Image, Im
     return view, own if same else None, True
 
 
-def product_layer(order: Order, photo: Photo, size: Size) -> Image.Image:
+def build_product_layer(order: Order, photo: Photo, size: Size) -> Image.Image:
     """Cut the photo's product (RGBA) out at `size`, without an answer."""
     view, alpha, pure = photo_layer(order, photo, size)
     return restore.product_layer(view, require_cutout(order), pure=pure, alpha=alpha)

@@ -28,8 +28,8 @@ from photio_prep.types import Credit
 _START = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
-from photio_prep.imaging.isolated_child import serve
-serve()
+from photio_prep.imaging.isolated_child import serve_tasks
+serve_tasks()
 """
 _LONGEST_REPLY = 2**16
 _BANDS = {"RGB": 3, "RGBA": 4}

@@ -18,7 +18,7 @@ with contextlib.suppress(ImportError):
     import pillow_heif  # noqa: F401  after the limits no file can be opened
 
 
-def serve() -> None:
+def serve_tasks() -> None:
     """Decode jobs until standard input ends."""
     # Ctrl-C reaches all processes of the terminal; the parent process decides when this one ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

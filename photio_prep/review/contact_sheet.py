@@ -10,7 +10,7 @@ from photio_prep.errors import PhotioError
 from photio_prep.intake import own_files
 from photio_prep.quality import Verdict
 from photio_prep.review.entries import ReviewEntry
-from photio_prep.review.html import state_label, summarize
+from photio_prep.review.html import state_label, summarize_costs
 from photio_prep.review.thumbnails import Thumbnails, read_picture
 from photio_prep.system import files
 from photio_prep.system.text import escape_controls
@@ -33,7 +33,7 @@ def write_sheets(
     pairs = [*zip(entries, pictures, strict=True)]
     for start, sheet in zip(starts, paths, strict=True):
         tiles = pairs[start : start + _PER_SHEET]
-        head = f"{summarize(entries)}   ·   {start + 1} to {start + len(tiles)}"
+        head = f"{summarize_costs(entries)}   ·   {start + 1} to {start + len(tiles)}"
         files.write_atomic(sheet, _encode_png(_draw_sheet(tiles, start + 1, head)))
     return paths
 

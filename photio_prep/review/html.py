@@ -68,7 +68,7 @@ def render_page(
         pool.fill()
         rows = list(pool.map(build_row, zip(count(1), entries, pictures, strict=False)))
     title = escape_controls(output_root(entries[0].folder.resolve()).name)
-    data = {**_pack(rows), "place": title, "totals": summarize(entries, price), "embedded": embed}
+    data = {**_pack(rows), "place": title, "totals": summarize_costs(entries, price), "embedded": embed}
     style, script = _read_template(".css"), f'(() => {{\n"use strict";\n{_read_template(".js")}}})();\n'
     sources = "data:" if embed else "'self' file:"
     policy = (
@@ -98,7 +98,7 @@ def _pack(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {"names": names, "own": own, "shared": [json.loads(value) for value in shared], "rows": packed}
 
 
-def summarize(entries: list[ReviewEntry], price: float | None = None) -> str:
+def summarize_costs(entries: list[ReviewEntry], price: float | None = None) -> str:
     """Return one line: photos by state, paid and perhaps billed calls."""
     orders = {entry.folder: entry for entry in entries}.values()
     counts = Counter(state_label(entry) for entry in orders)

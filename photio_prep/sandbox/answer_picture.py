@@ -7,7 +7,7 @@ from numpy.random import Generator
 from PIL import Image, ImageDraw, ImageFont
 
 from photio_prep.sandbox.contract import SceneRequest
-from photio_prep.sandbox.product import PlantedChanges, change_outline, composite_product
+from photio_prep.sandbox.product import PlantedChanges, blend_product, change_outline
 from photio_prep.sandbox.scenery.arrays import to_picture
 from photio_prep.sandbox.scenery.scene import SMALLEST, paint_scene
 from photio_prep.sandbox.scenery.scene_parser import Scene, parse_scene
@@ -21,7 +21,7 @@ def paint_answer(request: SceneRequest, seed: int, changes: PlantedChanges) -> I
     """Paint the answer: RGB of the canvas's size, the same for the same description, seed and canvas."""
     scene, rng = _describe(request, seed)
     product = change_outline(request.picture, changes)
-    answer = to_picture(composite_product(paint_scene(scene, product, rng), product, scene.light.tint, changes))
+    answer = to_picture(blend_product(paint_scene(scene, product, rng), product, scene.light.tint, changes))
     return answer if min(product.size) < SMALLEST else _add_watermark(answer, product.getchannel("A"))
 
 

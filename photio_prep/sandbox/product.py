@@ -36,7 +36,7 @@ def change_outline(canvas: Image.Image, changes: PlantedChanges) -> Image.Image:
     return canvas
 
 
-def composite_product(scene: Plane, canvas: Image.Image, tint: Colour, changes: PlantedChanges) -> Plane:
+def blend_product(scene: Plane, canvas: Image.Image, tint: Colour, changes: PlantedChanges) -> Plane:
     """Composite the product over `scene` (display values), softened, tinted and changed as planted."""
     alpha = to_plane(canvas.getchannel("A"))
     premultiplied = canvas.convert("RGBa").filter(ImageFilter.GaussianBlur(_SOFTNESS + max(0.0, changes.blur)))

@@ -219,7 +219,7 @@ def test_free_calls_are_known_whatever_the_clock_of_the_files_says(command: Comm
 def test_the_line_of_progress_knows_what_was_paid_too(command: Command):
     saved(Path("a.png"), photo(cut_out=True))
     talk, bar = Console(), _Steps()
-    reporting.begin(talk, "run", 0.5)
+    reporting.start_report(talk, "run", 0.5)
     talk._bar = bar
     made = prepare(Path("a.png"), description=SCENE, orders=Path("photio-out/orders"))
     till = SpendingGuard(_Answering(made.endpoint))

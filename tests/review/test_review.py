@@ -336,7 +336,7 @@ def test_costs_are_told_and_never_counted_twice(tmp_path: Path) -> None:
     assert review_html.describe_cost(replace(plain, endpoint="sandbox")) == "free (sandbox)"
     assert review_html.describe_cost(replace(plain, state=State.PLANNED)) == "nothing yet"
     both = [plain, replace(plain, source="b")]
-    assert review_html.summarize(both, 0.04) == "2 photos · 1 answered · paid calls: 1 (0.04)"
+    assert review_html.summarize_costs(both, 0.04) == "2 photos · 1 answered · paid calls: 1 (0.04)"
 
 
 def test_the_library_reviews_folders_and_orders(tmp_path: Path) -> None:

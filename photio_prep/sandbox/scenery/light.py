@@ -9,7 +9,7 @@ from photio_prep.sandbox.scenery.arrays import Plane, blur, resize, to_plane
 from photio_prep.sandbox.scenery.scene_parser import Light
 
 
-def find_product(alpha: Image.Image) -> tuple[Box, int]:
+def product_box(alpha: Image.Image) -> tuple[Box, int]:
     """Return the box of the product, and the row of a far edge that puts its foot well onto the surface."""
     width, height = alpha.size
     box = Box(*(alpha.point(lambda level: 255 if level > 127 else 0).getbbox() or (0, 0, width, 3 * height // 4)))

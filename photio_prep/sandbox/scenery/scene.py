@@ -18,7 +18,7 @@ def paint_scene(scene: Scene, product: Image.Image, rng: Generator) -> Plane:
     width, height = product.size
     if min(width, height) < SMALLEST:
         return np.full((height, width, 3), scene.wall_colour, dtype=np.float32) / np.float32(255)
-    box, far_edge = light.find_product(product.getchannel("A"))
+    box, far_edge = light.product_box(product.getchannel("A"))
     stage = _paint_stage(scene, far_edge, height, width, rng)
     lit = _light_stage(scene, stage, box, far_edge, product.getchannel("A"), rng)
     mirror = to_plane(light.mirror_image(product, box, GLOSS.get(scene.surface, 0.0)))

@@ -1,0 +1,58 @@
+"""prepare: the dry run, one order per photo."""
+
+import click
+
+from photio_prep import settings
+from photio_prep.cli import client, inputs, options, preparation, reporting
+from photio_prep.cli.console import Console
+from photio_prep.cli.review import offer
+from photio_prep.cutout.models.registry import ModelOptions
+from photio_prep.errors import Interrupted
+from photio_prep.options import OutputOptions
+from photio_prep.orders import selection
+from photio_prep.orders import state as states
+from photio_prep.orders.options import OrderPlace, PrepareOptions
+from photio_prep.orders.state import State
+
+
+@click.command("prepare")
+@click.argument("inputs_", metavar="INPUT...", nargs=-1, required=True)
+@preparation.of_photo
+@options.model
+@options.gating
+@inputs.options
+@options.output(options.out, options.replacing)
+@click.option("--api-url", default=None, metavar="URL", help="Who will be asked; part of the order's key.")
+@options.talking
+def prepare_command(
+    inputs_: tuple[str, ...],
+    options: PrepareOptions,
+    model: ModelOptions,
+    gate: str | None,
+    choose: inputs.ChoiceOptions,
+    output: OutputOptions,
+    api_url: str | None,
+    talk: Console,
+) -> int:
+    """Dry run: one order per photo, with the exact PNG that would be sent. Free, no network, no key.
+
+    INPUT is a photo, a folder (its tree is kept), a quoted pattern, an http(s) URL, a job table (.csv, .jsonl), a list
+    (.txt), or - for standard input. Prints each order's folder.
+    """
+    out, overwrite, level = output.out, output.overwrite, settings.gate(gate)
+    endpoint = client.endpoint(sandbox=False, api_url=api_url)
+    reporting.start_report(talk, "prepare")
+    choice = inputs.Choice(inputs_, out, talk, choose)
+    reporting.refuse_foreign(out, choice.items, overwrite=overwrite)
+    target = OrderPlace(endpoint, out / "orders", variants=choice.seeds > 1)
+    try:
+        for items in choice.batches():
+            with reporting.kept(talk), talk.progress(len(items) * choice.seeds, "prepare"):
+                for order in choice.spread(preparation.prepared(items, options, model, target, talk)):
+                    folder = selection.resolve_successor(order.folder) if order.folder else None
+                    state = states.read_state(folder) if folder else State.PLANNED
+                    talk.done(order, state, result=order.folder, level=level)
+    except KeyboardInterrupt:
+        talk.codes.append(Interrupted.exit_code)
+    offer(out, talk, overwrite=overwrite)
+    return reporting.close(talk, out, choice.items, choice.seeds, overwrite=overwrite)
