@@ -3,7 +3,7 @@
     PhotioError
     ├── Unexpected            1   a bug or a failure of the system on one photo; the others go on
     ├── UsageError            2   a flag, a setting or a value that is not valid
-    │   └── Mistakes          2   all errors of a job table, each with its line
+    │   └── TableErrors       2   all errors of a job table, each with its line
     ├── PhotoRefused          3   this photo cannot be used; nothing was billed
     │   ├── NoProduct         3   the model found nothing to cut out
     │   ├── SegmenterFailed   3   the model raised, or its output is not an alpha

@@ -105,14 +105,29 @@ def is_sandbox(name: str) -> bool:
 OURS = [name for name in modules() if not is_sandbox(name)]
 
 
-def test_packages_import_one_way() -> None:
-    """Read from the code: a package never imports one that, over others or directly, imports it."""
-    needs: dict[str, set[str]] = {}
+def needs() -> dict[str, set[str]]:
+    """Each package, and each module at the top, with those that it imports."""
+    found: dict[str, set[str]] = {}
     for name in OURS:
         if name:
-            needs.setdefault(package(name), set()).update(package(other) for other in of_ours(name) if other)
-    order = graphlib.TopologicalSorter({name: others - {name} for name, others in needs.items()})
+            found.setdefault(package(name), set()).update(package(other) for other in of_ours(name) if other)
+    return found
+
+
+def test_packages_import_one_way() -> None:
+    """Read from the code: a package never imports one that, over others or directly, imports it."""
+    order = graphlib.TopologicalSorter({name: others - {name} for name, others in needs().items()})
     order.prepare()  # raises CycleError, which names the circle
+
+
+def test_the_line_of_packages_in_the_documentation_is_the_code_s() -> None:
+    text = (ROOT / "docs/design/architecture.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^errors < .*$", text, re.MULTILINE)
+    rank = {name.strip(): place for place, names in enumerate(line.split(" < ")) for name in names.split(",")}
+    assert rank.keys() == needs().keys() - {"__main__"}
+    for name in rank:
+        for other in needs()[name] - {name, "sandbox"}:
+            assert rank[other] < rank[name], f"{name} imports {other}"
 
 
 def test_only_the_command_line_starts_the_stand_in() -> None:
@@ -287,3 +302,61 @@ def test_a_file_has_one_duty(path: Path) -> None:
 def test_no_file_is_named_for_nothing() -> None:
     for path in PACKAGE.rglob("*.py"):
         assert not re.search(r"(^|_)(helpers?|utils?|managers?|handlers?|common|misc)(_|$)", path.stem), path
+
+
+# --- a stranger finds the way ----------------------------------------------------------------------------------------
+
+WITHOUT_CONTENT = set(
+    [
+        "found",
+        "each",
+        "told",
+        "said",
+        "seen",
+        "made",
+        "kept",
+        "given",
+        "way",
+        "asked",
+        "there",
+        "whole",
+        "wish",
+        "wished",
+        "wanted",
+    ]
+)
+
+
+def bound(tree: ast.Module) -> list[str]:
+    """Every name that a module binds: variables, parameters, functions and classes."""
+    names = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    names += [node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)]
+    return names + [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+
+
+def test_names_say_what_they_are_of() -> None:
+    names = [name for tree in modules().values() for name in bound(tree)]
+    assert sum(name.strip("_") in WITHOUT_CONTENT for name in names) < 0.01 * len(names)
+
+
+def test_a_public_name_means_one_thing() -> None:
+    homes: dict[str, set[str]] = {}
+    for module, tree in modules().items():
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, set()).add(module)
+    assert len([name for name, places in homes.items() if len(places) > 1]) <= 5
+
+
+def test_no_function_is_longer_than_a_page() -> None:
+    for name, tree in modules().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                assert (node.end_lineno or 0) - node.lineno < 70, f"{name}.{node.name}"
+
+
+def test_the_folder_list_is_short() -> None:
+    tops = {package(name) for name in modules()} - {"", "__main__"}
+    packages = {name for name in tops if (PACKAGE / name).is_dir()}
+    assert len(packages) <= 12
+    assert len(tops - packages) <= 7

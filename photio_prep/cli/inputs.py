@@ -112,7 +112,7 @@ class Choice:
 
     Raises:
         UsageError: An input does not exist, a photo has no scene description, or --watch cannot be meant.
-        Mistakes: Every mistake of the job tables.
+        TableErrors: Every mistake of the job tables.
     """
 
     def __init__(

@@ -38,7 +38,7 @@ def expand_inputs(
 
     Raises:
         UsageError: An input does not exist.
-        Mistakes: The job tables have mistakes.
+        TableErrors: The job tables have mistakes.
     """
     names = names or Names(format_)
     names.begin()

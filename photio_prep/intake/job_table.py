@@ -93,7 +93,7 @@ def load_jobs(
         check_preset: Raises UsageError for an unknown preset.
 
     Raises:
-        Mistakes: Every mistake of all tables, with its line.
+        TableErrors: Every mistake of all tables, with its line.
     """
     reading = _Reading(described, check_preset)
     jobs = {path: list(_read_table(path, reading)) for path in dict.fromkeys(paths)}

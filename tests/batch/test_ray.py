@@ -62,7 +62,7 @@ import json, sys
 from pathlib import Path
 from photio_prep.batch.ray_driver import run_on_ray
 from photio_prep.geometry import Recommended, Size
-from photio_prep.intake.inputs import expand
+from photio_prep.intake.inputs import expand_inputs
 from photio_prep.options import OutputOptions
 from photio_prep.orders.options import PayOptions, PrepareOptions
 from photio_prep.batch.ray_worker import RayJobOptions
@@ -73,7 +73,8 @@ results, sys.stdout = sys.stdout, sys.stderr  # Ray prints when a worker dies
 options = RayJobOptions(
     OutputOptions(Path(out)), PrepareOptions({SCENE!r}, size=tiny), pay=PayOptions("off", api_url=url)
 )
-for each in run_on_ray(expand((photos,), Path(out)), options, workers=2, calls={CALLS}, max_calls=int(most) or None):
+items = expand_inputs((photos,), Path(out))
+for each in run_on_ray(items, options, workers=2, calls={CALLS}, max_calls=int(most) or None):
     print(json.dumps([each.item.name, each.state, each.error.exit_code if each.error else 0]), file=results, flush=True)
 """
 
@@ -264,7 +265,7 @@ def test_two_photos_with_one_file_for_a_preset_are_told_apart_on_all_workers(com
     saved(Path("in/a.webp"), photo((92, 70), cut_out=True))
     first, second = prepared_by_two(options_for(Path("out"), "ebay"), "in")
     assert first is None
-    assert "is that of in/a.png too" in str(second)
+    assert "is also that of in/a.png" in str(second)
     assert prepared_by_two(options_for(Path("out")), "in") == [None, None]
 
 

@@ -197,9 +197,11 @@ def test_a_process_that_lives_here_is_not_given_up(out: Path, gate: Gate):
 def test_temporary_files_of_a_process_in_another_container_are_left_alone(tmp_path: Path):
     making = (
         "import sys; from pathlib import Path; from photio_prep.system import files;"
-        "files.temporary_beside(Path(sys.argv[1]) / 'x').write_bytes(b'half'); print(flush=True); input()"
+        "files.temporary_path(Path(sys.argv[1]) / 'x').write_bytes(b'half'); print(flush=True); input()"
     )
-    sweeping = "import sys, pathlib; from photio_prep.system import files; files.sweep(pathlib.Path(sys.argv[1]))"
+    sweeping = (
+        "import sys, pathlib; from photio_prep.system import files; files.remove_stale(pathlib.Path(sys.argv[1]))"
+    )
     start = [*_unshared(), sys.executable, "-c"]
     with subprocess.Popen([*start, making, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as maker:
         assert maker.stdout is not None
@@ -216,7 +218,7 @@ def test_where_proc_shows_another_namespace_nothing_is_called_dead(tmp_path: Pat
     )
     asking = (
         "import sys; from pathlib import Path; from photio_prep.orders import claims;"
-        "claim = claims.read(Path(sys.argv[1])); print(claims.holder(claim))"
+        "claim = claims.read_claim(Path(sys.argv[1])); print(claims.claim_owner(claim))"
     )
     path = tmp_path / "claim.json"
     script = f'"{sys.executable}" -c "{claiming}" {path} & wait; "{sys.executable}" -c "{asking}" {path}'

@@ -151,15 +151,15 @@ def test_f55_f56_once_what_is_in_flight_is_kept_and_nothing_new_leaves(
 # Cutting out takes seconds in which no Python runs in the main thread, as in a model; "idle" tells their end.
 SLOW_TO_PREPARE = """
 import hashlib, sys
-from photio_prep import cli, flow
-def slow(*given, pad=flow.pad):
+from photio_prep import cli, pipeline
+def slow(*given, pad=pipeline.pad):
     if (made := len(list(__import__("pathlib").Path(sys.argv[-1]).glob("*")))) >= 4:
         open(sys.argv[-1] + "/busy", "w").close()
         hashlib.pbkdf2_hmac("sha256", b"", b"", 6_000_000)
         open(sys.argv[-1] + "/idle", "w").close()
     open(f"{sys.argv[-1]}/{made}", "w").close()
     return pad(*given)
-flow.pad = slow
+pipeline.pad = slow
 cli.main(sys.argv[1:-1])
 """
 

@@ -95,7 +95,12 @@ def named(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=named)
+# The guides' take a minute; the first pages are run every time.
+FIRST = [page for page in PAGES if page.parent != ROOT / "docs" / "guides"]
+REST = [pytest.param(page, marks=pytest.mark.soak) for page in PAGES if page not in FIRST]
+
+
+@pytest.mark.parametrize("page", [*FIRST, *REST], ids=named)
 def test_the_snippets_of_a_page_run(page: Path, desk: Desk) -> None:
     """Shell snippets one by one; the page's Python is one program, in which line numbers are those of the page."""
     program: list[str] = []

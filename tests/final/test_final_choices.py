@@ -111,7 +111,7 @@ def test_a_photo_that_is_gone_is_never_missed_silently(keyed: Command, tinted: S
     saved(source, photo((600, 440), shade=180))  # another photo under the old name
     changed = keyed("finish", "photio-out", "--product", "original", "--overwrite")
     assert changed.code == 3
-    assert "another file than when" in changed.err
+    assert "has changed since the order was prepared" in changed.err
 
 
 @pytest.mark.soak

@@ -36,7 +36,7 @@ def strikes(module: str, name: str, when: str, error: str = 'ZeroDivisionError("
 
 _B = '"b.png" in given[0].origin.source'
 BUGS = {
-    "reading": (strikes("intake.read", "read", 'given[0].name.endswith("b.png")'), 1, 2),
+    "reading": (strikes("intake.read", "read_item", 'given[0].name.endswith("b.png")'), 1, 2),
     "paying": (strikes("orders.payment", "pay", _B), 1, 2),
     "finishing": (strikes("final.writer", "place_final", _B), 1, 3),
     "telling": (strikes("cli.finishing", "tell", _B), 1, 3),
@@ -75,7 +75,7 @@ def test_run_finishes_all_others_and_reports(where: str, command: Command) -> No
 def test_a_bug_while_it_is_sent_is_unknown_and_the_others_go_on(command: Command) -> None:
     for name, shade in (("a", 100), ("b", 150), ("c", 200)):
         saved(Path(f"in/{name}.png"), cutout(shade=shade))
-    bug = strikes("api.client", "_answered", "next(turns) == 1", owner="InstantClient.")
+    bug = strikes("api.client", "_read_answer", "next(turns) == 1", owner="InstantClient.")
     with HostileServer(ok()) as server:
         words = ["run", "in", "-d", SCENE, "--api-url", server.url, "--yes", "--price", "1"]
         said = alone(*words, before=f"import itertools\nturns = itertools.count()\n{bug}", PHOTIO_API_KEY=KEY)
@@ -115,7 +115,7 @@ def test_what_ends_the_command_comes_after_the_report_of_what_was_paid(command: 
     """An order cannot be written any more while calls are in flight: the source of orders fails."""
     for name, shade in (("a", 100), ("b", 150), ("c", 200)):
         saved(Path(f"in/{name}.png"), cutout(shade=shade))
-    bug = strikes("sweeps", "_other", _B)
+    bug = strikes("final.choose", "_create_variant", _B)
     with HostileServer(ok()) as server:
         words = ["run", "in", "-d", SCENE, "--api-url", server.url, "--yes", "--seeds", "2"]
         said = alone(*words, before=bug, PHOTIO_API_KEY=KEY)

@@ -144,7 +144,7 @@ def test_a_final_that_is_merely_named_is_neither_kept_nor_shown(tmp_path: Path):
     mine.write_bytes(encoded(cutout((70, 90), shade=90)))
     said, _ = measured("keep", "x", "1", "-o", out)
     assert said.code == 2
-    assert "gone or changed" in said.err
+    assert "missing or changed" in said.err
     said, _ = measured("review", out)
     assert said.code == 0
     assert "private" not in (out / "review.html").read_text()

@@ -262,13 +262,13 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 COSTS = """
 import json, sys, time
 from photio_prep.errors import PhotoRefused
-from photio_prep.imaging.decode import picture
+from photio_prep.imaging.decode import decode_picture
 def kept(what):
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(what)) // 1024
 data = open(sys.argv[1], "rb").read()
 before, start = kept("VmRSS"), time.process_time()
 try:
-    picture(data)
+    decode_picture(data)
     said = "accepted"
 except PhotoRefused as error:
     said = str(error)

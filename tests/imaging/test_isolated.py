@@ -59,9 +59,9 @@ def hurt(file):
     exec({BAD_DAYS[name]!r})
     return photio_prep.imaging.decoders.GifImagePlugin.GifImageFile(file)
 photio_prep.imaging.decoders._DECODERS["BMP"] = hurt
-serve()
+serve_tasks()
 """
-    monkeypatch.setattr(isolated, "_START", isolated._START.replace("\nserve()\n", what))
+    monkeypatch.setattr(isolated, "_START", isolated._START.replace("\nserve_tasks()\n", what))
 
 
 BMP = encoded(photo(), "BMP")
@@ -200,21 +200,21 @@ def test_here_and_apart_give_the_same_pixels(kind: str) -> None:
 FORKED = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
-from photio_prep.imaging import isolated as isolate
-from photio_prep.imaging.decode import picture
+from photio_prep.imaging import isolated
+from photio_prep.imaging.decode import decode_picture
 from pathlib import Path
 data = Path(sys.argv[2]).read_bytes()
-first = picture(data).image.tobytes()
-mine = isolate._IDLE._children[0].process.pid
+first = decode_picture(data).image.tobytes()
+mine = isolated._IDLE._children[0].process.pid
 pid = os.fork()
 if pid == 0:
-    same = picture(data).image.tobytes() == first
-    other = isolate._IDLE._children[0].process.pid != mine
-    isolate.close()
+    same = decode_picture(data).image.tobytes() == first
+    other = isolated._IDLE._children[0].process.pid != mine
+    isolated.close_workers()
     os._exit(0 if same and other else 1)
 assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-assert picture(data).image.tobytes() == first
-assert isolate._IDLE._children[0].process.pid == mine
+assert decode_picture(data).image.tobytes() == first
+assert isolated._IDLE._children[0].process.pid == mine
 print("fine", mine)
 """
 
@@ -245,10 +245,10 @@ def test_a_fork_starts_a_child_of_its_own_and_nothing_is_left_behind(tmp_path: P
 
 
 SCRIPT = """
-from photio_prep.imaging.decode import picture
+from photio_prep.imaging.decode import decode_picture
 import sys
 from pathlib import Path
-print(picture(Path(sys.argv[1]).read_bytes()).image.size)
+print(decode_picture(Path(sys.argv[1]).read_bytes()).image.size)
 """
 
 

@@ -163,7 +163,7 @@ from pathlib import Path
 from photio_prep.orders import payment, store
 from photio_prep.api.client import InstantClient
 sender = InstantClient("pt-canary-5c1e77b0a9d4", api_url=sys.argv[2], endpoint="https://api.example/x")
-payment.pay(store.read(Path(sys.argv[1])), sender)
+payment.pay(store.load_order(Path(sys.argv[1])), sender)
 """
 
 

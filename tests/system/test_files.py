@@ -188,7 +188,7 @@ import os, signal, sys
 from pathlib import Path
 from photio_prep.system import files
 files.sync = lambda file: os.kill(os.getpid(), signal.SIGKILL)
-files.write_whole(Path(sys.argv[1]), b"x" * 1000)
+files.write_atomic(Path(sys.argv[1]), b"x" * 1000)
 """
 
 

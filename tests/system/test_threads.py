@@ -69,8 +69,8 @@ def test_one_thread_at_a_time_for_a_path_and_others_beside_it(tmp_path: Path) ->
 
 _HEAPS = """
 import re, threading
-from photio_prep.system.parallel import share_heaps
-share_heaps()
+from photio_prep.system.parallel import limit_malloc_arenas
+limit_malloc_arenas()
 met, leave = threading.Barrier(9), threading.Event()
 def worker():
     kept = [bytes(1000) for _ in range(100)]

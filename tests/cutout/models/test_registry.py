@@ -292,8 +292,8 @@ def test_openvino_believes_what_onnxruntime_believes(models: Path) -> None:
 RACE = """
 import sys, threading
 import numpy as np
-from photio_prep.cutout.models.openvino import Compiled
-network = Compiled(open(sys.argv[1], "rb").read(), rounded=True)
+from photio_prep.cutout.models.openvino import CompiledModel
+network = CompiledModel(open(sys.argv[1], "rb").read(), rounded=True)
 feed = {network.get_inputs()[0].name: np.zeros((1, 3, 320, 320), np.float32)}
 together = threading.Barrier(3)
 def ask():

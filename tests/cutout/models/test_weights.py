@@ -282,11 +282,11 @@ PULL = """
 import sys
 from pathlib import Path
 from photio_prep.cutout.models.download import Https
-from photio_prep.cutout.models.weights import pull
+from photio_prep.cutout.models.weights import pull_weights
 from photio_prep.cutout.models.catalog import Weights
 url, folder, size, sha, weak = sys.argv[1:]
 pins = {"size": int(size) or None, "sha256": sha or None, "md5": weak}
-pull(Weights("toy", "u2net", "toy.onnx", 320, "MIT", (Https(url),), **pins), Path(folder))
+pull_weights(Weights("toy", "u2net", "toy.onnx", 320, "MIT", (Https(url),), **pins), Path(folder))
 """
 
 
