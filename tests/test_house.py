@@ -306,25 +306,23 @@ def test_no_file_is_named_for_nothing() -> None:
 
 # --- a stranger finds the way ----------------------------------------------------------------------------------------
 
-WITHOUT_CONTENT = set(
-    [
-        "found",
-        "each",
-        "told",
-        "said",
-        "seen",
-        "made",
-        "kept",
-        "given",
-        "way",
-        "asked",
-        "there",
-        "whole",
-        "wish",
-        "wished",
-        "wanted",
-    ]
-)
+WITHOUT_CONTENT = {
+    "found",
+    "each",
+    "told",
+    "said",
+    "seen",
+    "made",
+    "kept",
+    "given",
+    "way",
+    "asked",
+    "there",
+    "whole",
+    "wish",
+    "wished",
+    "wanted",
+}
 
 
 def bound(tree: ast.Module) -> list[str]:
