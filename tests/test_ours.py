@@ -65,6 +65,7 @@ def test_a_table_that_is_named_like_a_report_is_not_replaced_by_one(table: Comma
     assert Path("report.csv").read_text() == "source\nshoe.png\n"
 
 
+@pytest.mark.soak
 @sampled("delimiter", [",", ";", "\t"], 1)
 def test_our_own_are_replaced_again_and_again(table: Command, delimiter: str):
     Path("jobs.csv").write_text(f"source{delimiter}description\nshoe.png{delimiter}{SCENE.replace(',', ' ')}\n")

@@ -502,6 +502,7 @@ def test_busy_is_tried_again_no_earlier_than_asked(code: int):
     assert server.charges == 1
 
 
+@pytest.mark.soak
 def test_a_date_says_when_to_come_back():
     with HostileServer([busy_until(2), ok()]) as server:
         client(server.url).send(request())
@@ -744,6 +745,7 @@ def test_no_fault_of_the_sandbox_is_charged_twice(fault: str):
         assert {call.key_fingerprint for call in sandbox.log} == {fingerprint(KEY)}
 
 
+@pytest.mark.soak
 def test_a_gzip_that_nobody_asked_for_does_not_fill_the_memory():
     keep = TellingKeep()
     with Sandbox(identity=True, faults="gzipbomb:1") as sandbox:

@@ -182,6 +182,7 @@ time.time, time.time_ns = (lambda: real() + 86400), (lambda: real_ns() + 86400 *
 """
 
 
+@pytest.mark.soak
 @sampled("clock", [_LAGGING, _AHEAD], 1, ids=["files lag", "the machine is ahead"])
 def test_what_was_paid_is_known_whatever_the_clock_of_the_files_says(command: Command, clock: str):
     for name, shade in (("a", 220), ("b", 220), ("c", 150), ("d", 120)):

@@ -274,6 +274,7 @@ def test_each_photo_may_have_words_of_its_own_and_a_bad_one_stops_nothing(identi
     assert plain.order.request.description == SCENE
 
 
+@pytest.mark.soak
 def test_the_budget_is_exact_and_an_endless_list_ends_with_it(identity: Sandbox) -> None:
     endless = (Job(source=encoded(photo()), seed=seed) for seed in itertools.count(1))
     told = list(

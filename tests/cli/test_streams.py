@@ -69,6 +69,7 @@ def test_run_ends_as_always_and_reports(start: Start, closed: tuple[int, ...]):
     assert len(list(Path("photio-out").glob("*-photio.png"))) == 2
 
 
+@pytest.mark.soak
 @started
 def test_what_is_paid_for_is_kept_and_reported_with_all_streams_closed(start: Start, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PHOTIO_API_KEY", KEY)

@@ -98,6 +98,7 @@ def test_an_error_instead_of_a_kill_is_a_full_disk(tmp_path):
         assert runner.run().status == 0
 
 
+@pytest.mark.soak
 def test_a_run_that_hangs_is_no_kill(tmp_path):
     with Forked(f"{HERE}:sleep_long", [], tmp_path, limit=0.3) as runner:
         run = runner.run()

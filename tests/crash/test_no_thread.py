@@ -107,6 +107,7 @@ def test_run_with_every_thread_refused_once(tmp_path: Path, command_home: Path, 
     assert 3 in charges[1:], "with fewer threads it goes on with fewer"
 
 
+@pytest.mark.soak
 @sampled("only", [False, True], 1, ids=["from there on", "that one"])
 def test_generate_with_every_thread_refused_once(tmp_path: Path, command_home: Path, only: bool) -> None:
     at, most = 0, 1

@@ -138,6 +138,7 @@ def test_without_it_the_placement_says_nothing_of_a_crop(tmp_path: Path):
     assert replace(made.placement, crop=Box(0, 0, *SIZE)) != made.placement
 
 
+@pytest.mark.soak
 def test_on_the_command_line(command: Command):
     photos.saved(Path("a.png"), photos.cutout((1600, 900)))
     (line,) = command("prepare", "a.png", "--frame", "product", "--margin", "10%", "--size", "Square", "--json").facts

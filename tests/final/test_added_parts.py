@@ -82,6 +82,7 @@ def test_nothing_was_sent() -> None:
     assert looked(answer((60, 30, 140, 90)), Image.new("RGBA", CANVAS))[:2] == (0.0, 0.0)
 
 
+@pytest.mark.soak
 @pytest.mark.model
 @sampled("name", ["mug", "vase", "toy"], 1)
 def test_the_real_model_sees_an_arm_and_nothing_where_nothing_is(name: str) -> None:

@@ -119,6 +119,7 @@ def test_a_newcomer_never_takes_the_name_of_a_photo_that_is_done(run: Pay, api: 
     assert final("shoe-photio.jpg") == done
 
 
+@pytest.mark.soak
 @sampled("order", [("x", "y"), ("y", "x")], 1)
 def test_the_order_of_the_inputs_changes_no_name(run: Pay, api: Sandbox, order: tuple[str, str]):
     saved(Path("x/a.png"))
@@ -410,6 +411,7 @@ def test_naming_an_order_of_older_bytes_does_not_bring_them_back(keyed: Command,
     assert final("a-photio.png") == newest
 
 
+@pytest.mark.soak
 def test_a_paid_answer_that_came_late_is_counted_once(tmp_path: Path, keyed: Command, run: Pay):
     saved(Path("a.png"))
     assert run("a.png").code == 0

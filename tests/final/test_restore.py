@@ -190,6 +190,7 @@ def test_bands_of_rows_leave_no_seams(monkeypatch: pytest.MonkeyPatch):
         assert np.abs(pixels(whole) - pixels(bands)).mean() < 0.001
 
 
+@pytest.mark.soak
 @sampled("product", ["generated", "detail", "original"], 1)
 def test_no_edge_of_the_box_shows_where_padding_was_cropped(product: str):
     """Loud padding around the frame: not one level of it in the final's border, at any size."""

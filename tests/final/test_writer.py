@@ -152,6 +152,7 @@ def test_a_final_that_was_written_but_not_marked_is_ours(tmp_path: Path):
     assert state.read_state(order.folder) is State.FINISHED
 
 
+@pytest.mark.soak
 def test_two_photos_of_one_order_are_finished_each(tmp_path: Path):
     order = answered(tmp_path / "orders", output="a")
     other = store.write_order(

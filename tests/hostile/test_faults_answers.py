@@ -111,6 +111,7 @@ def storm(plan: Plan, orders_: int, per_second: float, burst: int = 5) -> None:
         print(f"{orders_} orders, {bucket.refused} refusals, {last.at - first.opened:.0f} s")
 
 
+@pytest.mark.soak
 def test_f18_a_storm_of_429_ends_with_every_order_answered_once(plan: Plan):
     storm(plan, 24, per_second=8, burst=2)
 

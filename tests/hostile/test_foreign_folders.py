@@ -57,6 +57,7 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path / "work")
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "sample", [(2, 3, 8, 12), pytest.param(range(13), marks=pytest.mark.soak)], ids=["some", "all"]
 )

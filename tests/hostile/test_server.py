@@ -369,6 +369,7 @@ def test_without_a_length_a_cut_body_looks_complete(client):
         assert 0 < len(cut.content) < len(whole.content)
 
 
+@pytest.mark.soak
 def test_dribbled_outlives_every_read_timeout(client):
     with HostileServer(delivery.dribbled(ok(), interval=0.01)) as server:
         started = time.monotonic()

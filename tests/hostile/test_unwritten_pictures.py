@@ -91,6 +91,7 @@ def test_an_item_or_a_strip_beyond_the_file() -> None:
                 assert "cut short" in refusal(data.replace(entry, entry[:8] + (len(data) - 9).to_bytes(4, "little")))
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("colour", ["black", "white", (128, 128, 128)])
 def test_plain_areas_are_no_damage_in_other_formats(colour: Any) -> None:
     for image in (ground(colour), ground(colour, letterbox=True), Image.new("RGB", (900, 603), colour)):

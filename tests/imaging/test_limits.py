@@ -85,6 +85,7 @@ def test_every_limit_has_a_range() -> None:
         assert low <= getattr(DEFAULT_LIMITS, name) <= high
 
 
+@pytest.mark.soak
 def test_the_command_line_obeys_the_limits_of_the_settings(tmp_path: Path) -> None:
     saved(tmp_path / "a.png")
     home = tmp_path / "home" / "photio-prep"

@@ -158,6 +158,7 @@ def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) ->
         time.sleep(0.1)
 
 
+@pytest.mark.soak
 def test_a_photo_that_stands_still_half_written_is_paid_for_once_it_is_all_there(command: Command):
     """Of full length from the start, as copiers write it: its end is zeros, then it is not."""
     Path("in").mkdir()

@@ -32,6 +32,7 @@ def prepared(root: Path, *, framing: Framing | None = None) -> Order:
     return store.load_order(made.folder)
 
 
+@pytest.mark.soak
 def test_the_core_has_the_photos_own_pixels(tmp_path: Path):
     found = extract_product(prepared(tmp_path))
     assert found.original

@@ -71,6 +71,7 @@ def test_the_sandbox_never_replaces_a_paid_final(keyed: Command, identity: Sandb
     assert Path("photio-out/a-photio.png").read_bytes() == paid
 
 
+@pytest.mark.soak
 def test_one_try_out_replaces_another(command: Command, two: list[Path]):
     for scene in (SCENE, OTHER):
         assert command("run", two[0], "-d", scene, "--sandbox").code == 0
@@ -119,6 +120,7 @@ def test_an_empty_folder_does_not_end_the_batch(command: Command, two: list[Path
     assert (said.code, len(said.paths)) == (3, 1)
 
 
+@pytest.mark.soak
 def test_a_quote_is_a_bound(keyed: Command, identity: Sandbox, two: list[Path]):
     url = ("--api-url", identity.url)
     keyed("run", *two, "-d", SCENE, *url)

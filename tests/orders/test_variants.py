@@ -131,6 +131,7 @@ def test_prepare_generate_finish_sweep_too(command: Command):
     assert Path("photio-out/a-seeds/sheet-photio.png").exists()
 
 
+@pytest.mark.soak
 def test_the_command_that_keeps_a_number_can_be_pasted(command: Command):
     saved(Path("in/-odd name.png"), cutout())
     said = command("run", "in", *RUN, "--seeds", "2", "-o", "my out")
