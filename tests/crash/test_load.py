@@ -29,7 +29,7 @@ def check(folder: Path, count: int) -> None:
 @pytest.mark.soak
 def test_two_hundred_orders_none_lost_none_doubled_and_none_sent_again(base: Path):
     with HostileServer(ok(), keep_bodies=False) as server:
-        out = base / "load"
+        out = base / "load-200"
         first = load.alone("batch", server.url, out, 200, 8)
         again = load.alone("again", server.url, out, 8)
         assert (first.code, first.finished, again.code, again.finished) == (0, 200, 0, 200)
@@ -38,4 +38,4 @@ def test_two_hundred_orders_none_lost_none_doubled_and_none_sent_again(base: Pat
 
 @pytest.mark.soak
 def test_ten_thousand_orders_in_flat_memory(base: Path):
-    check(base / "load", 10_000)
+    check(base / "load-10000", 10_000)
