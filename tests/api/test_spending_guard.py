@@ -221,6 +221,7 @@ def test_only_what_was_surely_not_billed_is_free(error: Callable[[], PhotioError
     assert till.calls == (0 if free else 1)
 
 
+@pytest.mark.soak
 def test_a_call_in_flight_is_counted_already():
     with HostileServer(never_answer()) as server:
         till = SpendingGuard(client(server.url), max_calls=1)

@@ -176,6 +176,7 @@ def kill_at_random(judge: Judge, *, times: int, count: int, within: tuple[float,
     assert (judge.verdict.double, judge.verdict.bad) == (0, 0)
 
 
+@pytest.mark.soak
 def test_five_random_kills_over_fifty_orders(judge: Judge):
     kill_at_random(judge, times=5, count=50, within=(0.05, 0.5))
 

@@ -73,6 +73,7 @@ def restore(disk: Disk, number: int, at: Path) -> None:
         restore(disk, each, at / name)
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="reads /proc")
 def test_f38_whatever_was_not_synced_is_lost_and_nothing_is_billed_twice(judge: Judge, monkeypatch: pytest.MonkeyPatch):
     judge.count = 2

@@ -206,6 +206,7 @@ def test_f55_twice_it_leaves_at_once_and_what_was_in_flight_is_unknown(
     assert it.states().count(State.UNKNOWN) == gated.hits == 2
 
 
+@pytest.mark.soak
 def test_f56_a_closed_pipe_stops_nothing(tmp_path: Path):
     with HostileServer(ok()) as server:
         command = the_run(server, tmp_path, 4, 1)

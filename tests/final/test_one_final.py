@@ -77,6 +77,7 @@ def test_a_redo_becomes_the_final_and_the_one_before_is_kept(keyed: Command, run
     assert api.calls == 2
 
 
+@pytest.mark.soak
 def test_another_scene_is_the_photo_s_newest_final(run: Pay, api: Sandbox):
     saved(Path("a.png"))
     assert run("a.png").code == 0

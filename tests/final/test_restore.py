@@ -81,6 +81,7 @@ def test_the_core_is_the_photo_s_and_the_edge_is_nearer_to_exact_than_the_genera
     assert np.array_equal(pixels(final.image)[far], generated[far])
 
 
+@pytest.mark.soak
 @sampled("name", ["carton", "bottle", "vase", "toy"], 1)
 def test_detail_is_as_sharp_as_the_photo_and_as_bright_as_the_answer(name: str):
     photo, truth, order = ordered(name)

@@ -98,6 +98,7 @@ def test_a_linked_folder_does_not_lead_outside(tmp_path: Path):
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
+@pytest.mark.soak
 def test_a_final_is_marked_with_its_digest_and_may_be_made_again(tmp_path: Path):
     order = answered(tmp_path / "orders")
     assert order.folder is not None

@@ -184,6 +184,7 @@ def test_the_environment_s_proxies_and_netrc_are_not_obeyed(
 # Sent, and no whole answer.
 
 
+@pytest.mark.soak
 def test_f7_a_reset_while_the_picture_is_sent_says_how_far_it_got(plan: Plan, count: int):
     with HostileServer(reset_after(20_000), receive_buffer=8192, keep_bodies=False) as server:
         told = plan(server.url, count, big=True).all_unknown(server, r"\d+ of \d+ bytes were sent", charges=0)
@@ -191,6 +192,7 @@ def test_f7_a_reset_while_the_picture_is_sent_says_how_far_it_got(plan: Plan, co
         assert 0 < int(sent) < int(whole)
 
 
+@pytest.mark.soak
 def test_f8_a_write_that_stalls_is_unknown(plan: Plan, tmp_path: Path, count: int):
     configure(tmp_path, write=0.4)
     with HostileServer(never_read(), receive_buffer=4096) as server:

@@ -271,6 +271,7 @@ def test_f23_a_refused_key_lets_at_most_eight_more_through(plan: Plan, row: str,
         batch.goes_on(server)
 
 
+@pytest.mark.soak
 def test_f23_a_refused_key_ends_the_waiting_of_the_others_too(plan: Plan):
     """Seven workers wait for a busy API; the eighth hears that the key is refused."""
 

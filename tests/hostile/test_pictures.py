@@ -557,6 +557,7 @@ def test_i39_a_pipe_and_i40_a_folder_are_refused_at_once(
 # --- a batch of them -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.soak
 def test_a_batch_goes_on_past_every_refusal_and_says_why(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     saved(folder / "good.png")

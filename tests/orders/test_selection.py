@@ -37,6 +37,7 @@ def test_other_words_for_a_folder_are_one_call_a_photo(keyed: Command, identity:
         assert identity.charges == 2
 
 
+@pytest.mark.soak
 def test_a_rehearsal_of_a_folder_leaves_it_to_be_paid_for(keyed: Command, identity: Sandbox, two: list[Path]):
     url = ("--api-url", identity.url)
     keyed("prepare", *two, *url, "-d", SCENE)
@@ -52,6 +53,7 @@ def test_a_rehearsal_of_a_folder_leaves_it_to_be_paid_for(keyed: Command, identi
     assert identity.charges == 2
 
 
+@pytest.mark.soak
 def test_ten_rehearsals_are_not_paid_for_by_naming_their_folder(keyed: Command, identity: Sandbox, two: list[Path]):
     keyed("prepare", *two, "--api-url", identity.url)
     for scene in (SCENE, OTHER):
@@ -60,6 +62,7 @@ def test_ten_rehearsals_are_not_paid_for_by_naming_their_folder(keyed: Command, 
     assert (said.code, identity.charges) == (2, 0)  # the drafts still have no words of their own
 
 
+@pytest.mark.soak
 def test_the_sandbox_never_replaces_a_paid_final(keyed: Command, identity: Sandbox, two: list[Path]):
     keyed("run", two[0], "-d", SCENE, "--api-url", identity.url)
     paid = Path("photio-out/a-photio.png").read_bytes()

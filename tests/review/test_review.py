@@ -533,6 +533,7 @@ def test_words_given_with_generate_are_for_the_approved_only(keyed: Command, ide
     assert store.load_order(new).origin.source == "in/0.png"
 
 
+@pytest.mark.soak
 def test_who_approves_a_rehearsal_approves_the_order_that_asks_photio_for_it(keyed: Command, identity: Sandbox) -> None:
     batch(keyed, identity.url, 3, "--seed", "5")
     rehearsed = keyed("generate", "photio-out", "-d", SCENE, "--sandbox", "--json", "-q").facts
