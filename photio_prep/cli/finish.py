@@ -56,7 +56,7 @@ def finish_command(
 
     with talk.progress(len(found), "finish"):
         for (folder, origin), error in scheduler.map_ordered(found, work, threads=CORES):
-            if error is not None:  # a bug: ours are told already
+            if error is not None:  # a bug: our own errors are printed already
                 talk.refused(origin.source, error, None, states.read_state(folder))
     for places, bases in swept.items():
         keep.show(bases, *places, talk, overwrite=output.overwrite)

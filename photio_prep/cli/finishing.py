@@ -1,4 +1,4 @@
-"""What finish and run share: a final written and told."""
+"""Write a final and print it: shared by finish and run."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -90,11 +90,11 @@ def generate_command(
             pay_.pay(order, till, preflight)
             return State.ANSWERED
 
-        def told(order: Order, state: State) -> None:
+        def report(order: Order, state: State) -> None:
             talk.done(order, state, result=order.folder)
 
         with reporting.kept(talk), talk.progress(len(planned), "generate"):
-            payment.each(planned, call, told, till, talk, pay.jobs, total=len(planned))
+            payment.each(planned, call, report, till, talk, pay.jobs, total=len(planned))
     return reporting.close(talk, out_of(found[0]) if found else None, overwrite=overwrite)
 
 

@@ -102,8 +102,8 @@ class Choice:
 
     Args:
         named: The inputs.
-        out: The output folder, which is no input.
-        talk: Is told what is left out.
+        out: The output folder; it is left out of the inputs.
+        talk: Prints what is left out.
         options: Which photos.
         format_: Of the finals.
         description: The scene that photos get whose row names none; without one, each must have its own.
@@ -111,7 +111,7 @@ class Choice:
         engine: Where it runs.
 
     Raises:
-        UsageError: An input does not exist, a photo has no scene description, or --watch cannot be meant.
+        UsageError: An input does not exist, a photo has no scene description, or --watch does not fit the inputs.
         TableErrors: Every mistake of the job tables.
     """
 
@@ -178,11 +178,11 @@ class Choice:
         if not self._options.watch:
             yield self.items
             return
-        told = set(self._named)  # an empty folder is nothing to complain about here
+        reported = set(self._named)  # an empty folder is fine here
 
         def once(why: PhotoRefused, by_choice: bool) -> None:
-            if why.subject not in told:
-                told.add(why.subject)
+            if why.subject not in reported:
+                reported.add(why.subject)
                 self._talk.passed_over(why, by_choice)
 
         def look() -> Iterable[inputs.Item]:

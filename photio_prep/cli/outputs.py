@@ -1,4 +1,4 @@
-"""finish and run with --preset: the files for marketplaces, told one by one."""
+"""Write and print the files for marketplaces of finish and run."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -50,7 +50,7 @@ class Shelving:
         return provenance.packet(order, self._provenance)
 
     def done(self, order: Order, state: State, out: Path, *, final: Path | None) -> None:
-        """The order's final is told, then the file of each preset is made and told."""
+        """Print the final of an order; then write and print the file of each preset."""
         talk, made, lines = self._talk, [], []
         if order.origin.variant and order.folder:
             states.mark_presets(order.folder, order.origin, [each.name for each in self._shelf.of_photo(order)])
@@ -73,7 +73,7 @@ class Shelving:
             talk.fail(fault)
 
     def _final(self, order: Order) -> Image.Image:
-        """The final picture at the photo's size, whatever size was wished of the final itself."""
+        """The final picture at the photo's size, whatever the size of the final."""
         return writer.render_final(
             order, replace(self._options, output_size="original", format=None, matter=None)
         ).image
@@ -93,13 +93,13 @@ class Shelving:
 def facts(each: MarketplaceFile) -> dict[str, Any]:
     """One file for a marketplace, as it stands in a JSON line."""
     report = each.report
-    told = [{"rule": fault.rule, "text": fault.text, "broken": fault.broken} for fault in report.faults]
+    violations = [{"rule": fault.rule, "text": fault.text, "broken": fault.broken} for fault in report.faults]
     seen = {"size": list(report.size), "bytes": report.weight, "fill": report.fill, "white": report.white}
     return {
         "preset": each.preset.name,
         "path": str(each.path),
         "ok": not report.broken,
         **seen,
-        "faults": told,
+        "faults": violations,
         "notes": list(each.notes),
     }

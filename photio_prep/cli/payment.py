@@ -68,19 +68,19 @@ def quote(
         at_most: The number is a bound.
 
     Raises:
-        UsageError: It is a big one, and there is nobody to ask.
+        UsageError: It is a large one, and there is no terminal to ask on.
     """
     limit = options.max_calls
     most = calls if limit is None else min(calls, limit)
     about = "up to " if at_most and most > 1 else ""
-    told = f"{about}{most} {'free sandbox' if options.sandbox else 'paid'} {'call' if most == 1 else 'calls'}"
+    summary = f"{about}{most} {'free sandbox' if options.sandbox else 'paid'} {'call' if most == 1 else 'calls'}"
     if options.price is not None and not options.sandbox:
-        told += f", {about}{most * options.price:.2f} at {options.price:g} each"
+        summary += f", {about}{most * options.price:.2f} at {options.price:g} each"
     if most < calls:
-        told += f" (of {calls}, by --max-calls)"
+        summary += f" (of {calls}, by --max-calls)"
     if kept:
-        told += f"; {'perhaps ' if at_most else ''}{kept} answered already, free"
-    talk.say(told)
+        summary += f"; {'perhaps ' if at_most else ''}{kept} answered already, free"
+    talk.say(summary)
     if options.yes or options.sandbox:
         return
     likely = most - kept if at_most else most
@@ -90,7 +90,7 @@ def quote(
         return
     if not sys.stdin.isatty():
         raise UsageError(f"{most} paid calls need a yes", "Give --yes, or --max-calls to pay for fewer")
-    click.confirm(f"Pay for {told}?", abort=True, err=True)
+    click.confirm(f"Pay for {summary}?", abort=True, err=True)
 
 
 def each(
@@ -103,12 +103,12 @@ def each(
     *,
     total: int,
 ) -> None:
-    """`call` for each order by `jobs` threads, then `finish` by a few; what goes wrong is told and counted."""
+    """Call `call` for each order in `jobs` threads, then `finish` in a few; report and count errors."""
     limit_malloc_arenas()
     for order, error in scheduler.pay_and_finish(found, call, finish, till, jobs):
-        # One that was interrupted stays planned; why nothing more is sent is told once.
+        # An interrupted order stays planned; the reason is printed once.
         if error is not None and not isinstance(error, Interrupted):
-            # The photo first: nobody knows an order by its digits.
+            # The photo first: it says more than the digits of an order.
             error.subject = f"{order.origin.source}: {error.subject or order.folder}"
             talk.refused(order.origin.source, error, order, _state(order, till))
     if till.closed is not None:

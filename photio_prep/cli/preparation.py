@@ -171,7 +171,7 @@ def prepared(
     target: OrderPlace,
     talk: Console,
 ) -> Iterator[Order]:
-    """The order of each photo, on disk; refusals are told and counted."""
+    """Yield the order of each photo, on disk; print and count refusals."""
     matter, second = _load_models(options, model, talk)
     options = replace(options, model=matter, second=second, limits=settings.limits())
     _check_writable(Path(target.orders or ""))

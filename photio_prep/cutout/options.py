@@ -1,4 +1,4 @@
-"""What may be wished of a cutout."""
+"""Options of a cutout: refinement, holes, grow, shrink, feather."""
 
 import math
 from dataclasses import dataclass, fields
@@ -46,7 +46,7 @@ class CutoutOptions:
 
     def __str__(self) -> str:
         values = ((field.name, getattr(self, field.name)) for field in fields(self))
-        # 0 and 0.0 are one wish, from the command line as from a program.
+        # 0 and 0.0 are the same option, from the command line and from a program.
         return ", ".join(
             f"{name} {value:g}" if type(value) in (int, float) else f"{name} {value}" for name, value in values
         )

@@ -51,7 +51,7 @@ def assemble_final(
     *,
     photo: Source | Photo | None = None,
 ) -> Final:
-    """The final of an order: RGB at the wished size, its product by the wished pixels.
+    """Assemble the final of an order: RGB at the size and with the product pixels of `options`.
 
     Args:
         order: The order that was answered.
@@ -60,7 +60,7 @@ def assemble_final(
         photo: The photo, where the order's own cannot be found again.
 
     Raises:
-        PhotoRefused: The photo's pixels are wished for, and it is not there or another one now.
+        PhotoRefused: The photo's pixels are needed, and it is missing or has changed.
         UsageError: The output size has another shape than the photo, or finals are not written in this format.
         StorageFailed: The order's cutout cannot be read back.
     """

@@ -13,7 +13,7 @@ from photio_prep.types import Matter
 Metadata = Literal["none", "keep-safe"]
 Product = Literal["generated", "detail", "original"]
 
-# Finals larger than this are nobody's wish: eight times as many pixels as a 12 MP photo has.
+# The largest final: eight times as many pixels as a 12 MP photo has.
 _MOST = 100_000_000
 
 
@@ -87,20 +87,20 @@ def resolve_output_size(text: str, photo: Size, seen: Size) -> Size:
     Raises:
         UsageError: The size has another shape than the photo; the message names the sizes that would fit.
     """
-    wish = parse_output_size(text)
-    if wish is None:
+    size = parse_output_size(text)
+    if size is None:
         return photo if text == "original" else seen
-    if isinstance(wish, int):
-        return _wide(photo, wish) if photo.width >= photo.height else _high(photo, wish)
-    fitting = _wide(photo, wish.width), _high(photo, wish.height)
-    if wish not in fitting:
+    if isinstance(size, int):
+        return _wide(photo, size) if photo.width >= photo.height else _high(photo, size)
+    fitting = _wide(photo, size.width), _high(photo, size.height)
+    if size not in fitting:
         choices = " or ".join(dict.fromkeys(map(str, fitting)))
         raise UsageError(
-            f"{wish} has another shape than the photo ({photo}), and a final is never stretched or cut",
+            f"{size} has another shape than the photo ({photo}), and a final is never stretched or cut",
             f"{choices} would fit",
             subject="--output-size",
         )
-    return wish
+    return size
 
 
 def _wide(photo: Size, width: int) -> Size:

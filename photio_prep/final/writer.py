@@ -99,7 +99,7 @@ def place_final(
     kept since stays in any case.
 
     Raises:
-        OutputExists: A file of somebody else lies there.
+        OutputExists: Another file has this name.
         UsageError: There is no answer yet, or the size has another shape than the photo.
         PhotoRefused: The photo's pixels are asked for, and it is gone or changed.
     """

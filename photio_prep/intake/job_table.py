@@ -148,7 +148,7 @@ def _unknown(name: str) -> tuple[str, str]:
 
 
 def _job(table: Table, row: TableRow, reading: _Reading) -> TableJob | None:
-    """The job of a row; None where anything is wrong with it, and then all of it is told."""
+    """The job of a row; None if anything in it is wrong, and then every mistake is reported."""
     before = len(reading.mistakes)
 
     def wrong(found: str, fix: str) -> None:
@@ -161,13 +161,13 @@ def _job(table: Table, row: TableRow, reading: _Reading) -> TableJob | None:
         for name in row.cells:
             if name not in COLUMNS:
                 wrong(*_unknown(name))
-    told = _told(row, wrong)
-    options = _options(told, table.path.parent, wrong)
-    presets = _presets(told.get("preset", ""), reading.check_preset, wrong)
-    if not (reading.described or "description" in told):
+    cells = _cell_texts(row, wrong)
+    options = _options(cells, table.path.parent, wrong)
+    presets = _presets(cells.get("preset", ""), reading.check_preset, wrong)
+    if not (reading.described or "description" in cells):
         wrong("no scene description", "Fill in `description`, or give one for all with -d")
-    place = _source(told.get("source", ""), table.path.parent, wrong)
-    chosen = _output(told["output"], wrong) if "output" in told else ""
+    place = _source(cells.get("source", ""), table.path.parent, wrong)
+    chosen = _output(cells["output"], wrong) if "output" in cells else ""
     if place is None:
         return None
     job = TableJob(table, row, place[0], chosen or place[1], bool(chosen), options, presets)
@@ -175,9 +175,9 @@ def _job(table: Table, row: TableRow, reading: _Reading) -> TableJob | None:
     return job if len(reading.mistakes) == before else None
 
 
-def _told(row: TableRow, wrong: Callable[[str, str], None]) -> dict[str, str]:
+def _cell_texts(row: TableRow, wrong: Callable[[str, str], None]) -> dict[str, str]:
     """What the row says, as text; a blank cell says nothing."""
-    told = {}
+    cells = {}
     for name, value in row.cells.items():
         if isinstance(value, bool) or not isinstance(value, (str, int, type(None))):
             wrong(f"{name} is {str(value)[:40]!r}, which is no text", "Give a text, or a number for the seed")
@@ -186,29 +186,29 @@ def _told(row: TableRow, wrong: Callable[[str, str], None]) -> dict[str, str]:
         if any(unicodedata.category(each) == "Cs" for each in text):
             wrong(f"{name} holds half a character", "Write it again")
         elif text:
-            told[name] = text
-    return told
+            cells[name] = text
+    return cells
 
 
-def _options(told: dict[str, str], folder: Path, wrong: Callable[[str, str], None]) -> RowOptions:
-    if "negative_prompt" in told and "append_negative" in told:
+def _options(cells: dict[str, str], folder: Path, wrong: Callable[[str, str], None]) -> RowOptions:
+    if "negative_prompt" in cells and "append_negative" in cells:
         wrong("both negative_prompt and append_negative", "Give one of them")
     seed, size, mask = None, None, None
-    if "seed" in told:
-        seed = int(told["seed"]) if re.fullmatch(r"-1|[0-9]{1,10}", told["seed"], re.ASCII) else 0
+    if "seed" in cells:
+        seed = int(cells["seed"]) if re.fullmatch(r"-1|[0-9]{1,10}", cells["seed"], re.ASCII) else 0
         if seed != -1 and not 1 <= seed <= seeds.LAST:
-            wrong(f"seed {told['seed'][:40]!r} is no seed", f"Give 1 to {seeds.LAST}, -1 for a fresh one, or nothing")
-    elif "sku" in told:
-        seed = seeds.seed_of_sku(told["sku"])
-    if "size" in told:
+            wrong(f"seed {cells['seed'][:40]!r} is no seed", f"Give 1 to {seeds.LAST}, -1 for a fresh one, or nothing")
+    elif "sku" in cells:
+        seed = seeds.seed_of_sku(cells["sku"])
+    if "size" in cells:
         try:
-            size = parse_size(told["size"])
+            size = parse_size(cells["size"])
         except UsageError as error:
             wrong(error.found, error.fix)
-    if "mask" in told:
-        mask = folder / told["mask"]
+    if "mask" in cells:
+        mask = folder / cells["mask"]
         _there(mask, "mask", wrong)
-    description, replacing, added = (told.get(name) for name in ("description", "negative_prompt", "append_negative"))
+    description, replacing, added = (cells.get(name) for name in ("description", "negative_prompt", "append_negative"))
     return RowOptions(description, replacing, added, seed, size, mask)
 
 

@@ -168,7 +168,7 @@ class PayOptions:
         """What is checked before an order is paid for.
 
         Raises:
-            UsageError: `gate` is no level.
+            UsageError: `gate` is not a level.
         """
         return Preflight(settings.gate(self.gate), self.pay_again)
 

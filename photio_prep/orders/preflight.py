@@ -55,9 +55,9 @@ def enforce_gate(order: Order, level: Level) -> None:
     judged = order.origin.gate
     if judged is None or not level.stops(judged.verdict):
         return
-    told = "; ".join(each.text for each in judged.reasons if level.stops(each.verdict))
+    reasons = "; ".join(reason.text for reason in judged.reasons if level.stops(reason.verdict))
     raise GateStopped(
-        f"stopped before paying: {told}",
+        f"stopped before paying: {reasons}",
         "The order stays planned; --gate off pays for it all the same",
         subject=order.origin.source,
     )
