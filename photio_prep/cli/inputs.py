@@ -14,6 +14,7 @@ from photio_prep.cli.options import Renamed, typed
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.final import choose
 from photio_prep.intake import hot_folder, inputs
+from photio_prep.intake.item import Item
 from photio_prep.intake.job_table import is_table
 from photio_prep.marketplaces import presets
 from photio_prep.orders import index, paid_before
@@ -138,7 +139,7 @@ class Choice:
         if "-" in named and self._pay.key_stdin:
             found = "both the photo and the key would come from standard input"
             raise UsageError(found, "Use --key-file or PHOTIO_API_KEY")
-        self.items: list[inputs.Item] = []
+        self.items: list[Item] = []
         self._names = RecordedNames(out, format_, self.seeds)
         if options.watch:
             self._refuse_unwatchable(engine)
@@ -173,7 +174,7 @@ class Choice:
         known = paid_before.count_answered(asked, till.endpoint, index.index_of(self._out / "orders"))
         paying_.quote(len(self.items) * self.seeds, known, self._pay, self._talk, till, at_most=True)
 
-    def batches(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[list[inputs.Item]]:
+    def batches(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[list[Item]]:
         """All photos at once; with --watch a few at a time, as they arrive, until `stopped`."""
         if not self._options.watch:
             yield self.items
@@ -185,7 +186,7 @@ class Choice:
                 reported.add(why.subject)
                 self._talk.passed_over(why, by_choice)
 
-        def look() -> Iterable[inputs.Item]:
+        def look() -> Iterable[Item]:
             return inputs.expand_inputs(
                 self._named, self._out, passed_over=once, names=self._names, check_preset=presets.find_preset
             )

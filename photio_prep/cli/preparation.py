@@ -16,8 +16,8 @@ from photio_prep.cutout.models import catalog, sam
 from photio_prep.cutout.models.registry import Model, ModelOptions
 from photio_prep.cutout.options import CutoutOptions, Holes, Refine
 from photio_prep.errors import PhotioError, UsageError
-from photio_prep.intake import inputs
 from photio_prep.intake import read as reading
+from photio_prep.intake.item import Item
 from photio_prep.orders.options import OrderPlace, PrepareOptions
 from photio_prep.orders.store import Order
 from photio_prep.system import files
@@ -165,7 +165,7 @@ of_photo = options.typed("options", _options, options.words, _cutting)
 
 
 def prepared(
-    items: list[inputs.Item],
+    items: list[Item],
     options: PrepareOptions,
     model: ModelOptions,
     target: OrderPlace,
@@ -177,7 +177,7 @@ def prepared(
     _check_writable(Path(target.orders or ""))
     model_shown = ""
 
-    def prepare(item: inputs.Item) -> Order:
+    def prepare(item: Item) -> Order:
         talk.begun(item.name)
         return pipeline.prepare(
             reading.read_item(item, offline=model.offline),

@@ -8,8 +8,7 @@ from urllib.parse import unquote, urlsplit
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.intake import job_table
 from photio_prep.intake.folders import is_pattern, match_pattern, walk_folder
-from photio_prep.intake.item import Item as Item
-from photio_prep.intake.item import OnSkip, has_photo_name
+from photio_prep.intake.item import Item, OnSkip, has_photo_name
 from photio_prep.intake.names import Names, sort_by_place
 from photio_prep.intake.url_guard import LONGEST, redact_url
 from photio_prep.system import object_store
