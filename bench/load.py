@@ -95,7 +95,7 @@ def batch(url: str, out: Path, count: int, workers: int) -> Figures:
 
     def finish(order: Order, result: Result) -> None:
         nonlocal done
-        talk.done(order, State.FINISHED, final=writer.write_final(order, out, result=result))
+        talk.done(order, State.FINISHED, final=writer.place_final(order, out, result=result).path)
         done += 1
         if done == min(1000, count // 2):
             early[0] = resident()
@@ -139,7 +139,7 @@ def again(url: str, out: Path, workers: int) -> Figures:
             payment.pay(order, till)
 
     def finish(order: Order, _: None) -> None:
-        writer.write_final(order, out)
+        writer.place_final(order, out)
 
     each(map(store.load_order, found), call, finish, till, talk, workers, total=len(found))
     took = time.monotonic() - started

@@ -16,7 +16,6 @@ from PIL import ExifTags, Image, PngImagePlugin
 
 from photio_prep.errors import PhotoRefused
 from photio_prep.final.options import FinishOptions, Metadata
-from photio_prep.final.writer import write_final
 from photio_prep.imaging.colour import SRGB_PROFILE, is_plain
 from photio_prep.imaging.encode import encode_picture
 from photio_prep.intake.load import load
@@ -24,6 +23,7 @@ from photio_prep.orders import store
 from photio_prep.pipeline import prepare
 from photio_prep.types import Credit
 from tests.support import icc
+from tests.support.finals import write_final
 from tests.support.photos import SCENE, cutout, photo
 from tests.support.photos import encoded as file_of
 from tests.support.rasters import chunk, segment

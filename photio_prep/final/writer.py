@@ -65,20 +65,6 @@ class PlacedFinal(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def write_final(
-    order: Order,
-    out: Path,
-    options: FinishOptions = DEFAULT_FINISH,
-    *,
-    overwrite: bool = False,
-    metadata: Metadata = "none",
-    xmp: bytes | None = None,
-    result: Result | None = None,
-) -> Path:
-    """The path of `place_final`."""
-    return place_final(order, out, options, overwrite=overwrite, metadata=metadata, xmp=xmp, result=result).path
-
-
 def place_final(
     order: Order,
     out: Path,

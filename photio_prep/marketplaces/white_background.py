@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from photio_prep.imaging.tiles import dilate
+
 # A pixel whose darkest channel is below this belongs to the product; from it on it may be paper, clean or dirty.
 _LIGHT = 244
 # Of the frame's outermost pixels, this share must be clean paper in a packshot; the product may touch the frame.
@@ -37,7 +39,7 @@ def inspect_background(image: Image.Image, product: Image.Image | None = None) -
     `product` is the product's alpha (L, same size). Without it, all that is not light counts as the product; a few
     light pixels may then be its edge or a highlight, and are noted only.
     """
-    from scipy import ndimage
+    import cv2
 
     darkest = np.asarray(image).min(axis=2)
     clean, light = darkest == 255, darkest >= _LIGHT
@@ -50,10 +52,10 @@ def inspect_background(image: Image.Image, product: Image.Image | None = None) -
         colour = f"about {_edge_colour(image, edge)}, not pure white" if dirty else "not white paper"
         fault = f"its background is {colour}; 255, 255, 255 is required"
         return BackgroundReport(False, float(clean[edge].mean()), fill, (fault,), ())
-    parts, _ = ndimage.label(light)
+    parts = cv2.connectedComponents(light.view(np.uint8), connectivity=4)[1]
     paper = np.isin(parts, np.unique(parts[edge & light]))
     near = max(_BLOCKS, round(_NEAR * max(image.size)))
-    away = paper & ~ndimage.maximum_filter(~light, 2 * near + 1)
+    away = paper & ~dilate(~light, near)
     share = float(clean[away].mean()) if away.any() else 1.0
     faults: list[str] = []
     notes: list[str] = []

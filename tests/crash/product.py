@@ -59,7 +59,7 @@ def planned(number: int, out: Path, endpoint: str) -> Order:
 def correct(order: Order, sender: Sender, out: Path) -> Path:
     """What `run` does with an order that is prepared."""
     payment.pay(order, sender)
-    return writer.write_final(order, out)
+    return writer.place_final(order, out).path
 
 
 def resends_dead_claims(order: Order, sender: Sender, out: Path) -> Path:
@@ -71,7 +71,7 @@ def resends_dead_claims(order: Order, sender: Sender, out: Path) -> Path:
         files.remove(order.folder / "outcome.json")
         payment.release_claim(order.folder)
         payment.pay(order, sender)
-    return writer.write_final(order, out)
+    return writer.place_final(order, out).path
 
 
 def claims_after_the_call(order: Order, sender: Sender, out: Path) -> Path:
@@ -82,7 +82,7 @@ def claims_after_the_call(order: Order, sender: Sender, out: Path) -> Path:
         keep = AnswerFile(order.folder)
         sender.send(order.request, keep)
         claims.claim(order.folder / "claim.json")
-    return writer.write_final(order, out)
+    return writer.place_final(order, out).path
 
 
 def marks_finished_first(order: Order, sender: Sender, out: Path) -> Path:

@@ -12,11 +12,12 @@ from PIL import Image
 
 from photio_prep.errors import OutcomeUnknown, OutputExists, StorageFailed, UsageError
 from photio_prep.final.options import FinishOptions
-from photio_prep.final.writer import final_path, refuse_if_in_the_way, write_final
+from photio_prep.final.writer import final_path, refuse_if_in_the_way
 from photio_prep.orders import state, store
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from tests.support import photos
+from tests.support.finals import write_final
 
 
 def answered(root: Path, *, format_: str = "PNG", output: str = "", answer: Image.Image | None = None) -> Order:

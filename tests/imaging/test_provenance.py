@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 
 from photio_prep.final.provenance import TYPES, Provenance, packet, source_type
-from photio_prep.final.writer import write_final
 from photio_prep.imaging.encode import SANDBOX_MARK, encode_picture
 from photio_prep.orders.store import SANDBOX, Order
 from tests.final.test_writer import answered
 from tests.support import photos
 from tests.support.commands import Command
+from tests.support.finals import write_final
 from tests.support.sampling import sampled
 
 EXT = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"

@@ -19,7 +19,6 @@ from photio_prep import pipeline
 from photio_prep.api.client import InstantClient
 from photio_prep.cli import review as cli_review
 from photio_prep.errors import UsageError
-from photio_prep.final.writer import write_final
 from photio_prep.orders import previews, state, store
 from photio_prep.orders.revise import revise
 from photio_prep.orders.state import State
@@ -30,6 +29,7 @@ from photio_prep.review.entries import ReviewEntry, load_entries
 from photio_prep.review.thumbnails import FILES, Thumbnails, collect_pictures
 from tests.support.batches import TINY
 from tests.support.commands import KEY
+from tests.support.finals import write_final
 from tests.support.hostile import HostileServer
 from tests.support.hostile_answers import ok
 from tests.support.hostile_faults import close_after_reading

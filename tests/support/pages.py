@@ -76,7 +76,7 @@ def make_batch(place: Path) -> Path:
                 except PhotioError:
                     assert name in ("unknown", "rejected", "unusable")
             if name in ("finished", "sandbox"):
-                writer.write_final(order, Path("out"))
+                writer.place_final(order, Path("out"))
             if name == "finished" and order.folder:
                 saved(order.folder / "drift.png", cutout((300, 100)))
                 (order.folder / "drift.json").write_text(json.dumps({"score": 1.5, "sentence": EVIL_TEXT}))

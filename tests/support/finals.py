@@ -1,0 +1,12 @@
+"""Write a final where only its path matters."""
+
+from pathlib import Path
+from typing import Any
+
+from photio_prep.final.writer import place_final
+from photio_prep.orders.store import Order
+
+
+def write_final(order: Order, out: Path, *options: Any, **keywords: Any) -> Path:
+    """Write the final of an answered order; returns its path."""
+    return place_final(order, out, *options, **keywords).path
