@@ -1,7 +1,5 @@
 """What this tool did not write is not replaced: reports, copies with results, pages, contact sheets."""
 
-import csv
-import io
 import json
 from pathlib import Path
 
@@ -9,7 +7,6 @@ import pytest
 
 from photio_prep import prepare, write_review
 from photio_prep.errors import OutputExists
-from photio_prep.intake import own_files
 from photio_prep.review import write_contact_sheets
 from tests.support.commands import KEY, Command
 from tests.support.hostile import HostileServer
@@ -74,27 +71,6 @@ def test_our_own_are_replaced_again_and_again(table: Command, delimiter: str):
         assert table("run", "jobs.csv", "lines.jsonl", "-o", ".", "--sandbox", "--seeds", "2").code == 0
     assert json.loads(Path("report.json").read_text())["generator"] == "photio-prep"
     assert sorted(each.name for each in Path().glob("*-results.*")) == ["jobs-results.csv", "lines-results.jsonl"]
-
-
-@pytest.mark.soak
-def test_those_of_earlier_versions_carry_no_mark_and_are_known(table: Command):
-    command = ("run", "jobs.csv", "-o", ".", "-d", SCENE, "--sandbox", "--seeds", "2")
-    assert table(*command).code == 0
-    report, page = Path("report.json"), Path("review.html")
-    report.write_text(report.read_text().replace(' "generator": "photio-prep",\n', "", 1))
-    page.write_text(page.read_text().replace(own_files.PAGE_MARK + "\n", "", 1))
-    with Path("jobs-results.csv").open(newline="") as file:
-        rows = [row[:-1] for row in csv.reader(file)]  # the last column came later
-    holder = io.StringIO(newline="")
-    csv.writer(holder).writerows(rows)
-    Path("jobs-results.csv").write_text(holder.getvalue(), newline="")
-    sheet = Path("shoe-seeds/sheet-photio.png")
-    whole = sheet.read_bytes()
-    at = whole.index(own_files.PNG_MARK) - 4
-    sheet.write_bytes(whole[:at] + whole[at + 12 + len(own_files.PNG_MARK) - 4 :])
-    for each in (report, page, sheet):
-        assert own_files.GENERATOR.encode() not in each.read_bytes()[:600]
-    assert table(*command).code == 0
 
 
 def test_a_contact_sheet_of_the_user_s_is_not_replaced(table: Command):

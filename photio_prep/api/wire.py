@@ -8,13 +8,14 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
-from typing import Any, NoReturn
+from typing import Any
 
 from PIL import Image
 
 from photio_prep.errors import KeyRefused, OutcomeUnknown, PaidUnusable, PhotoRefused, Rejected
 from photio_prep.geometry import Size
 from photio_prep.imaging.decode import DEFAULT_LIMITS, decode_picture
+from photio_prep.system.text import parse_json
 from photio_prep.types import Request
 
 # An answer is the base64 of a picture of about one megapixel; 64 MiB is twenty times the largest sensible answer.
@@ -92,8 +93,8 @@ def _parse_json(raw: bytes) -> dict[str, Any]:
         if raw[:2] == b"\x1f\x8b":  # gzip: a proxy compressed the answer
             raw = zlib.decompressobj(wbits=31).decompress(raw, LONGEST_ANSWER)
         _check_form(raw)
-        members = json.loads(raw, object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError, zlib.error) as error:
+        members = parse_json(raw)
+    except (ValueError, zlib.error) as error:
         raise OutcomeUnknown(
             f"the answer is not the JSON of an answer ({str(error)[:120]}; it starts with {raw[:60]!r})", _PERHAPS
         ) from None
@@ -108,17 +109,6 @@ def _check_form(raw: bytes) -> None:
         raise ValueError(f"more than {_MEMBERS} members")
     if len(raw) > _LONGEST_WIDE and _WIDE.search(raw):
         raise ValueError("characters outside of base64")
-
-
-def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a name occurs twice")
-    return members
-
-
-def _refuse_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is not JSON")
 
 
 def _decode_picture(text: object, size: Size) -> Image.Image:

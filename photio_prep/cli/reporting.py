@@ -28,7 +28,7 @@ def refuse_foreign(out: Path, items: Sequence[Item] = (), seeds: int = 1, *, ove
     for path in [out / JSON, out / CSV, out / review.NAME, *results_paths(out, items).values()]:
         own_files.check_not_foreign(path, overwrite=overwrite)
     for item in items if seeds > 1 else ():
-        choose.check_sheet_path(choose.sheet_path(out, item.output), overwrite=overwrite)
+        own_files.check_not_foreign(choose.sheet_path(out, item.output), overwrite=overwrite)
 
 
 @contextmanager

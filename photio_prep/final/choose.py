@@ -4,7 +4,6 @@ Finals of variants are `<name>-seeds/1-photio.jpg` and so on; the chosen one is 
 number of a variant is recorded with its photo, and never read from a path.
 """
 
-import io
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
-from PIL.PngImagePlugin import PngInfo
 
 from photio_prep import settings
 from photio_prep.errors import PhotoRefused, UsageError
@@ -34,7 +32,6 @@ from photio_prep.system import files, seeds
 # A sheet is named like a final, so that it is never used as a photo.
 SHEET = "sheet-photio.png"
 _TILE, _COLUMNS, _LINE = 480, 4, 12
-_WIDTHS = {columns * (_TILE + _LINE) + _LINE for columns in range(1, _COLUMNS + 1)}
 
 
 def expand_variants(orders: Iterable[Order], count: int) -> Iterator[Order]:
@@ -68,16 +65,6 @@ def sheet_path(out: Path, base: str) -> Path:
     return output_path(out, variant_output(base, 1), MARK + ".png").with_name(SHEET)
 
 
-def check_sheet_path(sheet: Path, *, overwrite: bool) -> None:
-    """Raise OutputExists if a contact sheet would replace a file that this tool did not write."""
-    own_files.check_not_foreign(sheet, overwrite=overwrite, old=_is_old_sheet)
-
-
-def _is_old_sheet(head: bytes) -> bool:
-    """Whether a PNG has the width of a sheet: earlier versions wrote no mark into sheets."""
-    return head[:8] == b"\x89PNG\r\n\x1a\n" and int.from_bytes(head[16:20], "big") in _WIDTHS
-
-
 def contact_sheet(root: Path, base: str, out: Path, *, overwrite: bool = False) -> Path | None:
     """Write the numbered finals of a photo's variants as one picture below `out`; returns its path.
 
@@ -106,12 +93,9 @@ def contact_sheet(root: Path, base: str, out: Path, *, overwrite: bool = False) 
         for column, tile in enumerate(row):
             picture.paste(tile, (_LINE + column * (_TILE + _LINE), top))
         top += height + _LINE
-    holder, note = io.BytesIO(), PngInfo()
-    note.add_text("Software", own_files.GENERATOR)
-    picture.save(holder, "PNG", compress_level=4, pnginfo=note)
     sheet = sheet_path(out, base)
-    check_sheet_path(sheet, overwrite=overwrite)
-    publish(out, sheet, holder.getvalue())
+    own_files.check_not_foreign(sheet, overwrite=overwrite)
+    publish(out, sheet, own_files.encode_own_png(picture))
     return sheet
 
 

@@ -32,14 +32,26 @@ def final_format(photo_format: str, name: str | None = None) -> str:
     return _NAMES[name.lower()]
 
 
+def encode_clean(image: Image.Image, format_: str, **options: Any) -> bytes:  # noqa: ANN401  Pillow's own options
+    """Encode without the metadata in `image.info`; `options` as in Pillow's save."""
+    holder = io.BytesIO()
+    # Pillow would write EXIF, profile and text from `info`.
+    clean = image
+    if image.info:
+        clean = image.copy()
+        clean.info = {}
+    clean.save(holder, format_, **options)
+    return holder.getvalue()
+
+
 def encode_png(image: Image.Image) -> bytes:
     """Encode as PNG: pixels only, no EXIF, no profile, no text."""
-    return _save(image, "PNG", compress_level=4)
+    return encode_clean(image, "PNG", compress_level=4)
 
 
 def encode_png_fast(image: Image.Image) -> bytes:
     """Encode as PNG in half the time, at most a tenth longer: for files that are stored and never sent."""
-    return _save(image, "PNG", compress_level=1, compress_type=_RUN_LENGTHS)
+    return encode_clean(image, "PNG", compress_level=1, compress_type=_RUN_LENGTHS)
 
 
 def encode_picture(
@@ -60,17 +72,17 @@ def encode_picture(
     if format_ == "JPEG":
         metadata |= {"comment": SANDBOX_MARK} if sandbox else {}
         metadata |= {"xmp": xmp} if xmp else {}
-        return _save(image, "JPEG", quality=quality, subsampling=0, optimize=True, **metadata)
+        return encode_clean(image, "JPEG", quality=quality, subsampling=0, optimize=True, **metadata)
     if format_ == "WEBP":
         # WebP has room for one packet; the packet of a sandbox's final names the sandbox.
         packet = xmp or (SANDBOX_MARK if sandbox else None)
-        return _save(image, "WEBP", quality=quality, method=4, **metadata, **({"xmp": packet} if packet else {}))
+        return encode_clean(image, "WEBP", quality=quality, method=4, **metadata, **({"xmp": packet} if packet else {}))
     note = PngInfo()
     if sandbox:
         note.add_text("Comment", SANDBOX_MARK.decode())
     if xmp:
         note.add_itxt("XML:com.adobe.xmp", xmp.decode())
-    return _save(image, "PNG", compress_level=4, pnginfo=note, **metadata)
+    return encode_clean(image, "PNG", compress_level=4, pnginfo=note, **metadata)
 
 
 def _exif(credit: Credit) -> bytes:
@@ -80,14 +92,3 @@ def _exif(credit: Credit) -> bytes:
         if text:
             exif[tag] = text.encode()  # Pillow writes str as ASCII, and © as ?
     return exif.tobytes() if any(credit) else b""
-
-
-def _save(image: Image.Image, format_: str, **options: Any) -> bytes:  # noqa: ANN401  Pillow's own options
-    holder = io.BytesIO()
-    # Pillow would write EXIF, profile and text from `info`.
-    clean = image
-    if image.info:
-        clean = image.copy()
-        clean.info = {}
-    clean.save(holder, format_, **options)
-    return holder.getvalue()

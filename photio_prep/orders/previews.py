@@ -1,6 +1,5 @@
 """Previews of an order: photo.jpg, mask.png and overlay.png; drift.png of its answer."""
 
-import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageChops
 
+from photio_prep.imaging.encode import encode_clean
 from photio_prep.imaging.limits import DEFAULT_LIMITS
 from photio_prep.imaging.tiles import dilate
 from photio_prep.system import files
@@ -66,7 +66,7 @@ def checkerboard(size: tuple[int, int]) -> Image.Image:
 def write_previews(folder: Path, view: Image.Image, cutout: Image.Image) -> None:
     """Write photo.jpg (`view`, at the cutout's size), mask.png and overlay.png, unless they exist."""
     pictures: dict[str, Callable[[], bytes]] = {
-        PHOTO: lambda: _jpeg(view),
+        PHOTO: lambda: encode_clean(view, "JPEG", quality=88),
         MASK: lambda: encode_preview(cutout.getchannel("A")),
         OVERLAY: lambda: encode_preview(draw_overlay(view, cutout)),
     }
@@ -87,18 +87,6 @@ def copy_previews(old: Path, new: Path) -> None:
             files.write_once(new / path.name, data)
 
 
-def _jpeg(picture: Image.Image) -> bytes:
-    holder = io.BytesIO()
-    clean = picture
-    if picture.info:
-        clean = picture.copy()
-        clean.info = {}
-    clean.save(holder, "JPEG", quality=88)
-    return holder.getvalue()
-
-
 def encode_preview(picture: Image.Image) -> bytes:
     """Encode a preview as PNG, fast: in tens of milliseconds."""
-    holder = io.BytesIO()
-    picture.save(holder, "PNG", compress_level=1)
-    return holder.getvalue()
+    return encode_clean(picture, "PNG", compress_level=1)

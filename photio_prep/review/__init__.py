@@ -35,7 +35,7 @@ def write_review(
 
     Args:
         orders: An output folder, its `orders` folder, one order's folder, or orders that have folders.
-        output: Path of the page; None is `review.html` in the output folder, `review-<digits>.html` for one order.
+        output: None is `review.html` in the output folder, `review-<digits>.html` for one order.
         embed: Embed small copies of all pictures, so that the page is one file.
         price: Price per call.
         overwrite: Replace a file that is not a review page.
@@ -45,10 +45,10 @@ def write_review(
         OutputExists: The path has a file that is not a review page.
         StorageFailed: The page cannot be written.
     """
-    source = _parse_orders(orders)
-    listed = entries.load_entries(source)
+    listed = entries.load_entries(orders)
     folder = listed[0].folder
-    name = f"review-{folder.name[:8]}.html" if isinstance(source, Path) and source == folder else NAME
+    one = isinstance(orders, (str, os.PathLike)) and Path(orders) == folder
+    name = f"review-{folder.name[:8]}.html" if one else NAME
     path = Path(output) if output is not None else entries.output_root(folder) / name
     if path.is_dir():
         raise UsageError("the page's path is a folder", "Name a file with -o", subject=str(path))
@@ -64,21 +64,7 @@ def write_contact_sheets(
 ) -> list[Path]:
     """Write PNG sheets with each photo's thumbnail, number in the page, name, state and flags; return their paths.
 
-    Args:
-        orders: As in `write_review`.
-        output: The first sheet; further ones are `<name>-2.png` and so on beside it.
-        overwrite: Replace files that are not contact sheets.
-
-    Raises:
-        UsageError: There is no order.
-        OutputExists: A sheet's path has another file; none is written.
-        StorageFailed: They cannot be written.
+    `output` is the first sheet; further ones are `<name>-2.png` and so on beside it. See `write_review`.
     """
-    listed = entries.load_entries(_parse_orders(orders))
-    return contact_sheet.write_sheets(
-        listed, list(thumbnails.collect_pictures(listed)), Path(output), overwrite=overwrite
-    )
-
-
-def _parse_orders(orders: str | os.PathLike[str] | Iterable[Order]) -> Path | list[Order]:
-    return Path(orders) if isinstance(orders, (str, os.PathLike)) else list(orders)
+    listed = entries.load_entries(orders)
+    return contact_sheet.write_sheets(listed, thumbnails.collect_pictures(listed), Path(output), overwrite=overwrite)

@@ -1,10 +1,10 @@
 """Entries -> numbered contact sheets for mail and chat: PNG files of up to 32 photos each."""
 
-import io
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
-from PIL.PngImagePlugin import PngInfo
 
 from photio_prep.errors import PhotioError
 from photio_prep.intake import own_files
@@ -22,9 +22,14 @@ _BAD, _WARN, _GOOD = "#a3161f", "#7a4a00", "#14612f"
 
 
 def write_sheets(
-    entries: list[ReviewEntry], pictures: list[Thumbnails], path: Path, *, overwrite: bool = False
+    entries: list[ReviewEntry], pictures: Iterable[Thumbnails], path: Path, *, overwrite: bool = False
 ) -> list[Path]:
-    """Write the sheets to `path`, `<name>-2.png` and so on, numbered as in the page; return their paths."""
+    """Write the sheets to `path`, `<name>-2.png` and so on, numbered as in the page; return their paths.
+
+    Raises:
+        OutputExists: A sheet's path has a file that is not a contact sheet; none is written.
+        StorageFailed: They cannot be written.
+    """
     starts = range(0, len(entries), _PER_SHEET)
     paths = [path.with_name(f"{path.stem}-{start // _PER_SHEET + 1}{path.suffix}") for start in starts]
     paths[0] = path
@@ -34,7 +39,7 @@ def write_sheets(
     for start, sheet in zip(starts, paths, strict=True):
         tiles = pairs[start : start + _PER_SHEET]
         head = f"{summarize_costs(entries)}   ·   {start + 1} to {start + len(tiles)}"
-        files.write_atomic(sheet, _encode_png(_draw_sheet(tiles, start + 1, head)))
+        files.write_atomic(sheet, own_files.encode_own_png(_draw_sheet(tiles, start + 1, head)))
     return paths
 
 
@@ -43,8 +48,7 @@ def _draw_sheet(tiles: list[tuple[ReviewEntry, Thumbnails]], first: int, head: s
     rows = -(-len(tiles) // columns)
     width, height = _GAP + columns * (_TILE[0] + _GAP), _HEAD + rows * (_TILE[1] + _GAP)
     sheet = Image.new("RGB", (max(width, 640), height), _PAPER)
-    draw = ImageDraw.Draw(sheet)
-    draw.text((_GAP, 16), _shorten(draw, head, sheet.width - 2 * _GAP, 15), _SOFT, _font(15))
+    _write(ImageDraw.Draw(sheet), (_GAP, 16), head, sheet.width - 2 * _GAP, 15, _SOFT)
     for at, (entry, pictures) in enumerate(tiles):
         left, top = _GAP + at % columns * (_TILE[0] + _GAP), _HEAD + at // columns * (_TILE[1] + _GAP)
         _draw_tile(sheet, (left, top), first + at, entry, pictures.thumb)
@@ -57,47 +61,26 @@ def _draw_tile(
     draw = ImageDraw.Draw(sheet)
     left, top = corner
     draw.rounded_rectangle((left, top, left + _TILE[0] - 1, top + _PICTURE - 1), 8, _SUNK)
-    pair = _before_after(thumb)
-    if pair is not None:
-        sheet.paste(pair, (left + (_TILE[0] - pair.width) // 2, top + (_PICTURE - pair.height) // 2))
-    draw.text((left, top + _PICTURE + 6), f"{number}", _SOFT, _font(15))
-    shift = round(draw.textlength(f"{number}  ", _font(15)))
-    name = _shorten(draw, escape_controls(Path(entry.source).name), _TILE[0] - shift, 15)
-    draw.text((left + shift, top + _PICTURE + 6), name, _INK, _font(15))
+    with suppress(PhotioError, OSError):
+        if thumb is not None:
+            pair = read_picture(thumb)
+            pair.thumbnail((_TILE[0] - 16, _PICTURE - 12))
+            sheet.paste(pair, (left + (_TILE[0] - pair.width) // 2, top + (_PICTURE - pair.height) // 2))
+    shift = _write(draw, (left, top + _PICTURE + 6), f"{number}  ", _TILE[0], 15, _SOFT)
+    name = escape_controls(Path(entry.source).name)
+    _write(draw, (left + shift, top + _PICTURE + 6), name, _TILE[0] - shift, 15, _INK)
     stopped = entry.state is None or (entry.gate is not None and entry.gate.verdict is Verdict.STOP)
     note = ", ".join([state_label(entry), *(flag.replace("_", " ") for flag in entry.flags)])
     colour = _BAD if stopped or entry.severity > 5 else _WARN if entry.severity else _GOOD
-    draw.text((left, top + _PICTURE + 28), _shorten(draw, note, _TILE[0], 13), colour, _font(13))
+    _write(draw, (left, top + _PICTURE + 28), note, _TILE[0], 13, colour)
 
 
-def _before_after(thumb: Path | None) -> Image.Image | None:
-    if thumb is None:
-        return None
-    try:
-        pair = read_picture(thumb)
-    except (PhotioError, OSError):
-        return None
-    pair.thumbnail((_TILE[0] - 16, _PICTURE - 12))
-    return pair
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
-
-
-def _shorten(draw: ImageDraw.ImageDraw, text: str, width: int, size: int) -> str:
-    """Cut letters from the middle of `text` until it fits into `width` pixels."""
-    if draw.textlength(text, _font(size)) <= width:
-        return text
-    for cut in range(len(text) - 2, 1, -1):
+def _write(draw: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, width: int, size: int, colour: str) -> int:
+    """Write one line, without letters from its middle until it fits into `width` pixels. Returns its width."""
+    font = ImageFont.load_default(size)
+    short, cut = text, len(text) - 1
+    while draw.textlength(short, font) > width and cut > 1:
+        cut -= 1
         short = f"{text[: cut // 2]}…{text[len(text) - (cut - cut // 2) :]}"
-        if draw.textlength(short, _font(size)) <= width:
-            return short
-    return "…"
-
-
-def _encode_png(picture: Image.Image) -> bytes:
-    buffer, info = io.BytesIO(), PngInfo()
-    info.add_text("Software", own_files.GENERATOR)
-    picture.save(buffer, "PNG", optimize=True, pnginfo=info)
-    return buffer.getvalue()
+    draw.text(corner, short, colour, font)
+    return round(draw.textlength(short, font))

@@ -3,18 +3,18 @@
 import json
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NoReturn
 
 from photio_prep.errors import PhotioError, PhotoRefused, UsageError
 from photio_prep.orders import records
 from photio_prep.orders.store import Order
 from photio_prep.system import files
+from photio_prep.system.text import parse_json
 
 SCHEMA = 1
-_MEMBERS = {"schema", "approved", "rejected"}
 _KEY = re.compile(r"[0-9a-f]{64}")
 # Half a million orders.
 _MAX_BYTES = 64 * 2**20
@@ -79,23 +79,17 @@ def _list_keys(keys: list[str]) -> str:
 
 
 def _parse(path: Path) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the approved and the rejected keys."""
     try:
-        text = files.read_input(path, _MAX_BYTES)
+        return _check_record(parse_json(files.read_input(path, _MAX_BYTES)))
     except PhotoRefused as error:
         raise UsageError(error.found, error.fix, subject=str(path)) from None
-    try:
-        record = json.loads(text, object_pairs_hook=_unique_names, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"not the JSON of decisions ({str(error)[:120]})", _FIX, subject=str(path)) from None
-    try:
-        return _check_record(record)
     except ValueError as error:
-        raise UsageError(str(error), _FIX, subject=str(path)) from None
+        raise UsageError(f"not decisions ({str(error)[:240]})", _FIX, subject=str(path)) from None
 
 
 def _check_record(record: object) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the approved and the rejected keys; raise ValueError for anything else."""
-    if not isinstance(record, dict) or set(record) != _MEMBERS:
+    if not isinstance(record, dict) or set(record) != {"schema", "approved", "rejected"}:
         names = ", ".join(sorted(map(str, record))) if isinstance(record, dict) else type(record).__name__
         raise ValueError(f"decisions hold schema, approved and rejected; this holds {names[:120] or 'nothing'}")
     if type(record["schema"]) is not int or record["schema"] != SCHEMA:
@@ -117,17 +111,6 @@ def _check_keys(name: str, keys: object) -> frozenset[str]:
     return frozenset(keys)
 
 
-def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    record = dict(pairs)
-    if len(record) != len(pairs):
-        raise ValueError("a name occurs twice")
-    return record
-
-
-def _refuse_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is not JSON")
-
-
 def _request_of(order: Order) -> str:
     sent = order.request
     return json.dumps([sent.canvas.digest, sent.description, sent.negative_prompt, sent.seed, sent.image_url])
@@ -136,13 +119,9 @@ def _request_of(order: Order) -> str:
 def _load_requests(roots: set[Path]) -> dict[str, str]:
     """Return the request content of each order below `roots`, by its key; damaged orders are left out."""
     requests: dict[str, str] = {}
-    for root in roots:
-        for path in root.glob("*/order.json"):
-            try:
-                record = records.read_record(path)
-                names = ("description", "negative_prompt", "seed", "image_url")
-                content = [record["canvas"]["sha256"], *(record[name] for name in names)]
-                requests[str(record["key"])] = json.dumps(content)
-            except (PhotioError, KeyError, TypeError):
-                continue
+    for path in (path for root in roots for path in root.glob("*/order.json")):
+        with suppress(PhotioError, KeyError, TypeError):
+            record = records.read_record(path)
+            content = [record[name] for name in ("description", "negative_prompt", "seed", "image_url")]
+            requests[str(record["key"])] = json.dumps([record["canvas"]["sha256"], *content])
     return requests

@@ -3,6 +3,7 @@
 Order folders are untrusted: one that differs from what photio-prep writes becomes an entry that names the fault.
 """
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -98,7 +99,7 @@ class ReviewEntry:
         return max(_STATE_SEVERITY.get(self.state, 0), gate, 4 if self.altered else 0, 1 if self.warnings else 0)
 
 
-def load_entries(orders: Path | Iterable[Order]) -> list[ReviewEntry]:
+def load_entries(orders: str | os.PathLike[str] | Iterable[Order]) -> list[ReviewEntry]:
     """Return an entry for each photo of each order, the most urgent first; superseded orders only when named.
 
     Args:
@@ -108,9 +109,9 @@ def load_entries(orders: Path | Iterable[Order]) -> list[ReviewEntry]:
         UsageError: There is none.
     """
     subject = ""
-    if isinstance(orders, Path):
-        subject, folders = str(orders), find_orders(orders)
-        if folders != [orders]:
+    if isinstance(orders, (str, os.PathLike)):
+        subject, folders = os.fspath(orders), find_orders(Path(orders))
+        if folders != [Path(orders)]:
             folders = [folder for folder in folders if not _is_superseded(folder)]
     else:
         folders = [order.folder for order in orders if order.folder is not None]

@@ -6,7 +6,6 @@ text. The page's Content-Security-Policy allows its style and its script by thei
 
 import base64
 import html
-import io
 import json
 import os
 import re
@@ -23,6 +22,7 @@ from urllib.parse import quote
 from PIL import Image
 
 from photio_prep.errors import PhotioError, UsageError
+from photio_prep.imaging.encode import encode_clean
 from photio_prep.imaging.limits import DEFAULT_LIMITS
 from photio_prep.orders.state import State
 from photio_prep.review.entries import ReviewEntry, output_root
@@ -215,9 +215,8 @@ def _embed(path: Path, side: int) -> str:
             image.thumbnail((side, side), Image.Resampling.BOX, reducing_gap=2)
     except (PhotioError, OSError):
         return ""
-    buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=78, method=2)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    data = encode_clean(image, "WEBP", quality=78, method=2)
+    return f"data:image/webp;base64,{base64.b64encode(data).decode()}"
 
 
 def _dump_json(data: dict[str, Any]) -> str:

@@ -4,7 +4,6 @@ The name of a made file holds a checksum of its sources, so it is made once and 
 so that photio-prep never takes it for a photo.
 """
 
-import io
 import os
 import re
 import zlib
@@ -20,7 +19,7 @@ from photio_prep.errors import PhotioError, UsageError
 from photio_prep.final import publish
 from photio_prep.geometry import Box, Placement
 from photio_prep.imaging.decode import DEFAULT_LIMITS, decode_picture
-from photio_prep.imaging.encode import SUFFIXES
+from photio_prep.imaging.encode import SUFFIXES, encode_clean
 from photio_prep.imaging.limits import Limits
 from photio_prep.intake.item import MARK
 from photio_prep.orders import answer_file, claims, previews
@@ -161,13 +160,13 @@ def _ensure_thumbnails(entry: ReviewEntry, folder: Path, existing: dict[str, lis
     answer = _read_answer(entry.folder, entry.placement)
     if answer is not None:
         names.append(f"{head}answer-photio.jpg")
-        files.write_atomic(folder / names[0], _encode(answer, "JPEG", quality=90), durable=False)
+        files.write_atomic(folder / names[0], encode_clean(answer, "JPEG", quality=90), durable=False)
     try:
         pair, box = _before_after(entry.folder, entry.placement, answer)
     except (PhotioError, OSError):
         return names  # a damaged order: its entry names the fault
     names.append(f"{head}{'.'.join(map(str, box))}-photio.webp")
-    files.write_atomic(folder / names[-1], _encode(pair, "WEBP", quality=80, method=2), durable=False)
+    files.write_atomic(folder / names[-1], encode_clean(pair, "WEBP", quality=80, method=2), durable=False)
     for name in set(old) - set(names):
         files.remove_quietly(folder / name)
     return names
@@ -228,9 +227,3 @@ def _before_after(folder: Path, placement: Placement, answer: Image.Image | None
         pair.paste(previews.checkerboard(size), (size[0], 0))
         pair.paste(small, (size[0], 0), small)
     return pair, product
-
-
-def _encode(image: Image.Image, format_: str, **options: int) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, format_, **options)
-    return buffer.getvalue()
