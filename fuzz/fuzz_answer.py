@@ -44,7 +44,7 @@ def one(data: bytes) -> None:
         try:
             image = wire.parse_answer(raw, SIZE)
         except TOLD as error:
-            assert error.found
+            assert error.problem
         else:
             assert (image.mode, image.size) == ("RGB", SIZE)
 

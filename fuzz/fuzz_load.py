@@ -41,7 +41,7 @@ def one(data: bytes) -> None:
     try:
         found = decode_picture(data, LIMITS, frame)
     except PhotoRefused as error:
-        assert error.found
+        assert error.problem
         assert error.fix
     else:
         assert found.image.mode in ("RGB", "RGBA")

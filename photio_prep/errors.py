@@ -29,24 +29,24 @@ from collections.abc import Iterable, Sequence
 
 
 class PhotioError(Exception):
-    """Base of all errors: `subject: found. fix.`
+    """Base of all errors: `subject: problem. fix.`
 
-    `found` is the failure with its facts, `fix` the remedy, `subject` the photo, order or setting in the user's words.
+    `problem` is the failure, `fix` the remedy, `subject` the photo, order or setting in the user's words.
     `stops_batch`: every other photo would fail in the same way.
     """
 
     exit_code = 1
     stops_batch = False
 
-    def __init__(self, found: str, fix: str = "", subject: str = "") -> None:
-        super().__init__(found, fix, subject)
-        self.found = found
+    def __init__(self, problem: str, fix: str = "", subject: str = "") -> None:
+        super().__init__(problem, fix, subject)
+        self.problem = problem
         self.fix = fix
         self.subject = subject
 
     def __str__(self) -> str:
         head = f"{self.subject}: " if self.subject else ""
-        return f"{head}{self.found}. {self.fix}".strip() if self.fix else f"{head}{self.found}"
+        return f"{head}{self.problem}. {self.fix}".strip() if self.fix else f"{head}{self.problem}"
 
     def about(self, subject: str) -> "PhotioError":
         """Set the subject, unless it has one; return the error itself."""
@@ -68,8 +68,8 @@ def of_photo(error: Exception) -> PhotioError:
     if isinstance(error, MemoryError):
         outcome = PhotoRefused("there is not enough memory for it", "Allow more, or work on fewer photos at once")
     else:
-        found = f"a bug: {type(error).__name__}: {error}"[:400]
-        outcome = Unexpected(found, "Run it again with -v and report what it says, with the photo if you may")
+        problem = f"a bug: {type(error).__name__}: {error}"[:400]
+        outcome = Unexpected(problem, "Run it again with -v and report what it says, with the photo if you may")
     outcome.__cause__ = error
     return outcome
 
@@ -84,8 +84,8 @@ class UsageError(PhotioError):
 class TableErrors(UsageError):
     """All errors of the job tables of one command, in `each`; no photo was processed."""
 
-    def __init__(self, found: str, fix: str = "", subject: str = "", *, each: Sequence[UsageError] = ()) -> None:
-        super().__init__(found, fix, subject)
+    def __init__(self, problem: str, fix: str = "", subject: str = "", *, each: Sequence[UsageError] = ()) -> None:
+        super().__init__(problem, fix, subject)
         self.each = tuple(each)
 
     def __str__(self) -> str:

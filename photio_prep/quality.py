@@ -48,7 +48,7 @@ class Judgement:
         verdicts = {reason.verdict for reason in self.reasons}
         return next((verdict for verdict in (Verdict.STOP, Verdict.WARN) if verdict in verdicts), Verdict.OK)
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """A record for JSON."""
         return {
             "verdict": self.verdict,
@@ -101,7 +101,7 @@ class Proof:
     seam: float | None = None
     moved: tuple[int, int] = (0, 0)
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """A record for JSON."""
         return asdict(self)
 
@@ -167,7 +167,7 @@ class Drift:
         visible = [texts[name] for name, value in self.parts.items() if value > 1]
         return f"the generator {', '.join(visible) or 'left the product as it was'}"
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """A record for JSON."""
         return {
             "score": self.score,

@@ -85,7 +85,7 @@ def limits() -> bounds.Limits:
         for name, value in table.items():
             bounds.check_limit(name, value)
     except UsageError as error:
-        raise UsageError(error.found, error.fix, subject=f"{config_file()}: [limits]") from None
+        raise UsageError(error.problem, error.fix, subject=f"{config_file()}: [limits]") from None
     return bounds.Limits(**table)
 
 

@@ -129,13 +129,13 @@ class InstantClient:
             attempt = self._post(data, keep)
             tries += 1
             if attempt.outcome is AttemptClass.SUCCESS:
-                self._pace.well()
+                self._pace.speed_up()
                 return self._parse(attempt, request)
             delay = retry.retry_delay(attempt.outcome, attempt.http_status, tries, attempt.retry_after)
             if delay is None or attempt.final:
                 raise self._error(attempt, tries)
             if attempt.outcome is AttemptClass.REJECTED:
-                self._pace.busy(delay)
+                self._pace.slow_down(delay)
             else:
                 self.stopped.wait(delay)
 
@@ -145,7 +145,7 @@ class InstantClient:
             image = parse_answer(attempt.raw, request.size, clean=self._key.redact, server_error_is_free=free)
             return Result(attempt.raw, image, request.canvas.placement)
         except PhotioError as error:
-            redacted = type(error)(self._key.redact(error.found), error.fix, subject=error.subject)
+            redacted = type(error)(self._key.redact(error.problem), error.fix, subject=error.subject)
         # Raised here, so that the unredacted error is not its context.
         raise redacted
 

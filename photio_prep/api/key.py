@@ -34,7 +34,7 @@ class ApiKey:
         return _HiddenStr(self._text)
 
     @property
-    def usual(self) -> bool:
+    def has_known_prefix(self) -> bool:
         """Whether the key starts with `pt-`, the prefix of Photio's keys."""
         return self._text.startswith("pt-")
 

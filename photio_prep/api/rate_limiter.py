@@ -19,7 +19,7 @@ class RateLimiter:
         self._busy_until = 0.0
         self._gap = 0.0
 
-    def busy(self, seconds: float) -> None:
+    def slow_down(self, seconds: float) -> None:
         """Record a refused request: send nothing for `seconds`, then more slowly."""
         with self._lock:
             now = time.monotonic()
@@ -29,12 +29,12 @@ class RateLimiter:
             self._busy_until = max(self._busy_until, now + seconds)
             self._not_before = max(self._not_before, self._busy_until)
 
-    def well(self) -> None:
+    def speed_up(self) -> None:
         """Record an accepted request: send a little faster."""
         with self._lock:
             self._gap = self._gap * _DECAY if self._gap > _FIRST_GAP / 4 else 0.0
 
-    def left(self) -> float:
+    def reserve(self) -> float:
         """Return the seconds until a request may be sent; 0 permits exactly one."""
         with self._lock:
             now = time.monotonic()
@@ -45,5 +45,5 @@ class RateLimiter:
 
     def wait(self, stopped: threading.Event) -> None:
         """Wait until a request may be sent, or `stopped` is set."""
-        while not stopped.is_set() and (delay := self.left()):
+        while not stopped.is_set() and (delay := self.reserve()):
             stopped.wait(delay)

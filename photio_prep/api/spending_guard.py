@@ -21,7 +21,7 @@ from photio_prep.types import AnswerSink, Request, Result, Sender
 UNKNOWNS_IN_A_ROW = 10
 
 
-def wait_for_calls(error: Exception) -> PhotioError:
+def call_outcome(error: Exception) -> PhotioError:
     """Turn the exception of a call into its outcome. After a bug in the sender the outcome is unknown."""
     if isinstance(error, PhotioError):
         return error
@@ -32,7 +32,7 @@ class SpendingGuard:
     """Allows at most `max_calls` calls that were or may have been billed; exact under any number of threads.
 
     After a refused key, a full disk, an unreachable API, or ten unknown outcomes in a row, it allows no further call:
-    `closed` is the reason. Calls that wait for another try are then not sent either.
+    `stop_reason` says why. Calls that wait for another try are then not sent either.
 
     Args:
         sender: Sends the requests.
@@ -50,7 +50,7 @@ class SpendingGuard:
         self._answers: dict[int, int] = {}
         self._billed: set[int] = set()
         self.calls = 0
-        self.closed: PhotioError | None = None
+        self.stop_reason: PhotioError | None = None
         self._used_up = BudgetReached("the budget of --max-calls is used up", "Run again for more")
 
     @property
@@ -61,15 +61,15 @@ class SpendingGuard:
     def send(self, request: Request, keep: AnswerSink | None = None) -> Result:
         """Send a request if the budget allows it. PAID."""
         order = order_key(request, self.endpoint)[:32]
-        self.take(order)
+        self.acquire(order)
         try:
             result = self._sender.send(request, keep)
             digest = sha256(result.raw).digest()
         except Exception as error:
-            self.settle(wait_for_calls(error), order)
+            self.settle(call_outcome(error), order)
             raise
         self.settle(None, order)
-        self.compare(order, digest)
+        self.check_duplicate_answer(order, digest)
         return result
 
     def ready(self) -> None:
@@ -79,15 +79,15 @@ class SpendingGuard:
             try:
                 ready()
             except PhotioError as error:
-                self.close(error)
+                self.stop(error)
                 raise
 
     def settle(self, error: PhotioError | None, order: str = "") -> None:
-        """Record the result of a call that `take` allowed: an answer (None) or this error."""
+        """Record the result of a call that `acquire` allowed: an answer (None) or this error."""
         if isinstance(error, (ApiUnavailable, Rejected, KeyRefused, Interrupted, UsageError)):
             self._refund(order)
             if isinstance(error, (ApiUnavailable, KeyRefused, UsageError)):  # a UsageError: our proxy's refusal
-                self.close(error)
+                self.stop(error)
         elif error is None or isinstance(error, OutcomeUnknown):
             self._count(error)
 
@@ -97,26 +97,26 @@ class SpendingGuard:
         with self._lock:
             return self._left
 
-    def limit(self, calls: int, why: BudgetReached) -> None:
+    def set_limit(self, calls: int, why: BudgetReached) -> None:
         """Reduce the budget to `calls`, with `why` as the error when it is used up. Never raises the budget."""
         with self._lock:
             if self._left is None or calls < self._left:
                 self._left, self._used_up = calls, why
 
-    def close(self, why: PhotioError) -> None:
+    def stop(self, why: PhotioError) -> None:
         """Allow no further call."""
         with self._lock:
-            self.closed = self.closed or why
+            self.stop_reason = self.stop_reason or why
         stop = getattr(self._sender, "stop", None)
         if stop is not None:
             stop()
 
-    def billed(self, order: str) -> bool:
+    def is_billed(self, order: str) -> bool:
         """Whether a call for `order` (32 digits of its key) was or may have been billed."""
         with self._lock:
             return _number(order) in self._billed
 
-    def take(self, order: str = "") -> None:
+    def acquire(self, order: str = "") -> None:
         """Allow one call for `order`. A call whose result `settle` never gets stays counted.
 
         Raises:
@@ -124,11 +124,11 @@ class SpendingGuard:
             BudgetReached: The budget is used up.
         """
         with self._lock:
-            if self.closed is not None:
-                raise Interrupted(f"not sent: stopped after {self.closed.found}")
+            if self.stop_reason is not None:
+                raise Interrupted(f"not sent: stopped after {self.stop_reason.problem}")
             if self._left == 0:
-                self.closed = self._used_up
-                raise self.closed
+                self.stop_reason = self._used_up
+                raise self.stop_reason
             if self._left is not None:
                 self._left -= 1
             self.calls += 1
@@ -145,14 +145,14 @@ class SpendingGuard:
         with self._lock:
             self._unknowns = in_a_row = self._unknowns + 1 if unknown else 0
         if in_a_row >= UNKNOWNS_IN_A_ROW:
-            self.close(
+            self.stop(
                 OutcomeUnknown(
                     f"{in_a_row} calls in a row ended without a complete answer: stopped to protect your money",
                     "Check your bill and the API's state before you continue",
                 )
             )
 
-    def compare(self, order: str, answer: bytes) -> None:
+    def check_duplicate_answer(self, order: str, answer: bytes) -> None:
         """Warn if another order got the same answer. `answer` is its digest; 60 bits of it are compared."""
         if self._warn is None:
             return

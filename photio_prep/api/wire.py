@@ -125,7 +125,7 @@ def _decode_picture(text: object, size: Size) -> Image.Image:
     try:
         image = decode_picture(data, _ANSWER_LIMITS).image
     except PhotoRefused as error:
-        raise PaidUnusable(f"the answer's picture cannot be used: {error.found}", _SUPPORT) from None
+        raise PaidUnusable(f"the answer's picture cannot be used: {error.problem}", _SUPPORT) from None
     if image.size != size and not _is_enlarged(Size(*image.size), size):
         raise PaidUnusable(f"the answer is {image.width}x{image.height} instead of {size}", _SUPPORT)
     if image.mode == "RGBA":

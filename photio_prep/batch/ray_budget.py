@@ -5,7 +5,7 @@ from hashlib import sha256
 from typing import Any
 
 from photio_prep.api.rate_limiter import RateLimiter
-from photio_prep.api.spending_guard import SpendingGuard, wait_for_calls
+from photio_prep.api.spending_guard import SpendingGuard, call_outcome
 from photio_prep.api.wire import order_key
 from photio_prep.errors import ApiUnavailable, BudgetReached, Interrupted, PhotioError
 from photio_prep.types import AnswerSink, Request, Result, Sender
@@ -33,7 +33,7 @@ class SharedBudget:
         self._warnings: list[str] = []
         self._till = SpendingGuard(NullSender(endpoint), None, warn=self._warnings.append)
         if max_calls is not None:
-            self._till.limit(
+            self._till.set_limit(
                 max_calls, why or BudgetReached("the budget of --max-calls is used up", "Run again for more")
             )
         self._pace = RateLimiter()
@@ -43,10 +43,10 @@ class SharedBudget:
         """Whose the file at `path` will be: the one's who asked first."""
         return self._taken.setdefault(path, whose)
 
-    def take(self, order: str = "") -> tuple[PhotioError | None]:
+    def acquire(self, order: str = "") -> tuple[PhotioError | None]:
         """Count one call for `order`; why it must not be made, where it must not."""
         try:
-            self._till.take(order)
+            self._till.acquire(order)
         except PhotioError as error:
             return (error,)
         return (None,)
@@ -55,33 +55,33 @@ class SharedBudget:
         """What came of a call; warnings about its answer."""
         self._till.settle(error, order)
         if error is None:
-            self._till.compare(order, answer)
+            self._till.check_duplicate_answer(order, answer)
         found, self._warnings[:] = [*self._warnings], []
         return found
 
-    def billed(self, order: str) -> bool:
+    def is_billed(self, order: str) -> bool:
         """Whether a call for `order` of any worker was billed, or may have been: also one that died in it."""
-        return self._till.billed(order)
+        return self._till.is_billed(order)
 
-    def left(self) -> float:
+    def reserve(self) -> float:
         """Seconds until a request may leave; 0 is the permission for one."""
-        return self._pace.left()
+        return self._pace.reserve()
 
-    def busy(self, seconds: float) -> None:
+    def slow_down(self, seconds: float) -> None:
         """The API turned a request of some worker away."""
-        self._pace.busy(seconds)
+        self._pace.slow_down(seconds)
 
-    def well(self) -> None:
+    def speed_up(self) -> None:
         """A request of some worker was taken."""
-        self._pace.well()
+        self._pace.speed_up()
 
-    def close(self, error: PhotioError) -> None:
+    def stop(self, error: PhotioError) -> None:
         """Nothing more is let through."""
-        self._till.close(error)
+        self._till.stop(error)
 
-    def closed(self) -> tuple[PhotioError | None, int]:
+    def stop_reason(self) -> tuple[PhotioError | None, int]:
         """Why nothing more is let through, if so; and how many calls were."""
-        return self._till.closed, self._till.calls
+        return self._till.stop_reason, self._till.calls
 
 
 class ActorClient:
@@ -101,7 +101,7 @@ class ActorClient:
         try:
             return ray.get(getattr(self._actor, what).remote(*told), timeout=_PATIENCE)
         except ray.exceptions.RayError:
-            lost = Interrupted(f"not sent: {LOST.found}", LOST.fix)
+            lost = Interrupted(f"not sent: {LOST.problem}", LOST.fix)
             lost.exit_code = LOST.exit_code
             raise lost from None
 
@@ -119,17 +119,17 @@ class SharedRateLimiter(RateLimiter):
         super().__init__()
         self._permits = permits
 
-    def left(self) -> float:
+    def reserve(self) -> float:
         """Seconds until a request may leave; 0 is the permission for one."""
-        return float(self._permits.ask("left"))
+        return float(self._permits.ask("reserve"))
 
-    def busy(self, seconds: float) -> None:
+    def slow_down(self, seconds: float) -> None:
         """The API turned this worker away."""
-        self._permits.tell("busy", seconds)
+        self._permits.tell("slow_down", seconds)
 
-    def well(self) -> None:
+    def speed_up(self) -> None:
         """A request was taken. It is paid for, so nothing may go wrong here."""
-        self._permits.tell("well")
+        self._permits.tell("speed_up")
 
 
 class SharedSpendingGuard:
@@ -154,14 +154,14 @@ class SharedSpendingGuard:
     def send(self, request: Request, keep: AnswerSink | None = None) -> Result:
         """The answer to `request`, if the budget of all allows. PAID."""
         order = order_key(request, self.endpoint)[:32]
-        (refused,) = self._permits.ask("take", order)
+        (refused,) = self._permits.ask("acquire", order)
         if refused is not None:
             raise refused
         try:
             result = self._sender.send(request, keep)
             digest = sha256(result.raw).digest()
         except Exception as error:
-            self._permits.tell("settle", wait_for_calls(error), order)
+            self._permits.tell("settle", call_outcome(error), order)
             raise
         self.warnings += self._permits.tell("settle", None, order, digest) or []
         return result

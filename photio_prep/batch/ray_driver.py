@@ -120,12 +120,12 @@ class Cluster:
 
     def close(self, why: PhotioError) -> None:
         """Let nothing more be paid for; what is in flight ends by itself."""
-        self._permits.tell("close", why)
+        self._permits.tell("stop", why)
 
-    def closed(self) -> tuple[PhotioError | None, int]:
+    def stop_reason(self) -> tuple[PhotioError | None, int]:
         """Why nothing more is paid for, if so; and how many calls were made."""
         try:
-            found, calls = self._permits.ask("closed")
+            found, calls = self._permits.ask("stop_reason")
         except Interrupted:
             return LOST, 0
         return found, calls
@@ -133,7 +133,7 @@ class Cluster:
     def billed(self, order: str) -> bool:
         """Whether a call for `order`, 32 digits of its key, was billed or may have been; without the actor it may."""
         try:
-            return bool(self._permits.ask("billed", order))
+            return bool(self._permits.ask("is_billed", order))
         except Interrupted:
             return True
 
@@ -144,7 +144,7 @@ class Cluster:
             if any(each.source is None for each in chunk):
                 raise UsageError("standard input does not reach the workers", "Name the photo's file", subject="-")
             yield from self._chunk(dict(enumerate(chunk)))
-            if self.closed()[0] is not None:
+            if self.stop_reason()[0] is not None:
                 return
 
     def _chunk(self, waiting: dict[int, Item]) -> Iterator[Ended]:
@@ -153,7 +153,7 @@ class Cluster:
                 item = waiting.pop(row["index"])
                 if (ended := _ended(row, item, self._options.output.out)) is not None:
                     yield ended
-            if not waiting or self.closed()[0] is not None:
+            if not waiting or self.stop_reason()[0] is not None:
                 return
         for item in waiting.values():
             found = f"its worker died each time, {_ROUNDS} times"

@@ -86,7 +86,7 @@ def _failed(row: dict[str, Any], permits: ActorClient, error: Exception) -> dict
     if outcome is not error:
         outcome.add_note("".join(traceback.format_exception(error)))  # a cause does not travel
     if outcome.stops_batch:
-        permits.tell("close", outcome)
+        permits.tell("stop", outcome)
     return {**row, "ended": pickle.dumps(outcome)}
 
 
@@ -121,9 +121,9 @@ class Preparing:
 
     def _prepare(self, row: dict[str, Any]) -> Order:
         options = self._options
-        stopped, _ = self._permits.ask("closed")
+        stopped, _ = self._permits.ask("stop_reason")
         if stopped is not None:
-            raise Interrupted(f"not prepared: stopped after {stopped.found}")
+            raise Interrupted(f"not prepared: stopped after {stopped.problem}")
         item, of_row, own_presets = pickle.loads(row["item"])  # noqa: S301  from our own driver
         if own_presets:
             self._shelf.choose(item.name, item.output, presets.find_presets(own_presets))

@@ -104,9 +104,9 @@ class RunReport:
     def failed(self, source: str, error: PhotioError, order: Order | None, state: State) -> None:
         """Add the line of a photo that failed."""
         if order is not None:
-            self._add_order(order, state, error.exit_code, error=error.found)
+            self._add_order(order, state, error.exit_code, error=error.problem)
         else:
-            line = ReportRow(source, "", state, exit_code=error.exit_code, error=error.found)
+            line = ReportRow(source, "", state, exit_code=error.exit_code, error=error.problem)
             self._add(line, self._begun.get(source))
 
     def rest(self, items: Iterable[Item], exit_code: int, seeds: int = 1) -> int:

@@ -85,10 +85,10 @@ def run_many(
                     progress(outcome)
                 except Exception as raised:  # noqa: BLE001  raised again when all is given
                     failed.append(raised)
-                    till.close(Interrupted("the one who was told of progress failed"))
+                    till.stop(Interrupted("the one who was told of progress failed"))
             yield outcome
     except BaseException:
-        till.close(Interrupted("the iterator was closed"))
+        till.stop(Interrupted("the iterator was closed"))
         raise
     if failed:
         raise failed[0]

@@ -109,14 +109,14 @@ def pay_and_finish(
         queue = PaymentQueue(pay, finish, till, paying, finishing)
         try:
             for item in items:
-                if till.closed is not None:
+                if till.stop_reason is not None:
                     break
                 queue.add(item)
                 if len(queue) >= 2 * jobs:
                     yield from queue.ended()
         except Exception as error:
             if isinstance(error, StorageFailed):
-                till.close(error)
+                till.stop(error)
             while queue:
                 yield from queue.ended()
             raise
@@ -172,7 +172,7 @@ class PaymentQueue(Generic[T, U, V]):
 
     def _fail(self, outcome: Future[V], error: BaseException) -> None:
         if isinstance(error, StorageFailed):
-            self._till.close(error)
+            self._till.stop(error)
         outcome.set_exception(error)
 
     def _error(self, outcome: Future[V]) -> PhotioError | None:
@@ -181,5 +181,5 @@ class PaymentQueue(Generic[T, U, V]):
         error = of_photo(raised) if isinstance(raised, Exception) else None
         self._bugs = self._bugs + 1 if isinstance(error, Unexpected) else 0
         if error is not None and self._bugs == _BUGS_IN_A_ROW:
-            self._till.close(error)
+            self._till.stop(error)
         return error

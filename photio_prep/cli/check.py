@@ -102,4 +102,4 @@ def _check_out(out: Path) -> str:
 
 def _check_key(key_file: Path | None) -> str:
     key = credentials.load_key(key_file)
-    return "a key is set" + ("" if key.usual else ", but it does not start with pt-, as Photio's keys do")
+    return "a key is set" + ("" if key.has_known_prefix else ", but it does not start with pt-, as Photio's keys do")

@@ -31,7 +31,7 @@ def open_client(pay: PayOptions, talk: Console) -> Iterator["InstantClient"]:
         return
     url = settings.api_url(pay.api_url, API_URL)
     key = credentials.load_key(pay.key_file, from_stdin=pay.key_stdin, from_keyring=pay.keyring)
-    if not key.usual:
+    if not key.has_known_prefix:
         talk.say("warning: the key does not start with pt-, as Photio's keys do")
     yield InstantClient(
         key,

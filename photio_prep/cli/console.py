@@ -238,7 +238,7 @@ def described(order: Order, state: State, final: Path | None) -> dict[str, Any]:
     from photio_prep.final import writer
 
     proof = writer.read_proof(order) if final else {}
-    gate = order.origin.gate.facts() if order.origin.gate else {"verdict": None, "reasons": []}
+    gate = order.origin.gate.to_dict() if order.origin.gate else {"verdict": None, "reasons": []}
     return {
         "source": order.origin.source,
         "order": str(order.folder),

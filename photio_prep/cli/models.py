@@ -130,7 +130,7 @@ def pulled(name: str, talk: Console, *, offline: bool, accepted: tuple[str, ...]
             return weights.pull_weights(row, folder, offline=offline, accept_licence=allowed, progress=progress)
 
         def report_skip(error: ModelUnavailable) -> None:
-            talk.say(f"note: {error.subject} is not available: {error.found}")
+            talk.say(f"note: {error.subject} is not available: {error.problem}")
 
         best = weights.pull_best(folder, offline=offline, progress=progress, on_skip=report_skip)
     talk.say(f"model auto: {best.name} ({best.licence})")

@@ -33,15 +33,15 @@ def open_guarded_client(options: PayOptions, talk: Console) -> Iterator[Spending
     with clients.open_client(options, talk) as sender:
         till = SpendingGuard(sender, options.max_calls, warn=talk.say)
         if talk.report:
-            talk.report.count_by(till.billed)
+            talk.report.count_by(till.is_billed)
 
         def leave(number: int) -> None:
             stopped = stopped_by(number)
-            if till.closed is not None and stopped.exit_code in talk.codes:
+            if till.stop_reason is not None and stopped.exit_code in talk.codes:
                 # The second time: at once. What is in flight becomes unknown, because its claim's process is dead.
                 os._exit(stopped.exit_code)
             talk.codes.append(stopped.exit_code)
-            till.close(stopped)
+            till.stop(stopped)
             sender.stop()
             talk.say("stopping: nothing new is sent, what is in flight is waited for; once more to leave at once")
 
@@ -86,7 +86,7 @@ def quote(
     likely = most - kept if at_most else most
     if likely <= ASK_ABOVE:
         # Agreed to without a word: so many, and not one more if the guess was wrong.
-        till.limit(ASK_ABOVE, BudgetReached(f"more than {ASK_ABOVE} paid calls need a yes", "Give --yes"))
+        till.set_limit(ASK_ABOVE, BudgetReached(f"more than {ASK_ABOVE} paid calls need a yes", "Give --yes"))
         return
     if not sys.stdin.isatty():
         raise UsageError(f"{most} paid calls need a yes", "Give --yes, or --max-calls to pay for fewer")
@@ -111,10 +111,10 @@ def each(
             # The photo first: it says more than the digits of an order.
             error.subject = f"{order.origin.source}: {error.subject or order.folder}"
             talk.refused(order.origin.source, error, order, _state(order, till))
-    if till.closed is not None:
-        talk.codes.append(till.closed.exit_code)
+    if till.stop_reason is not None:
+        talk.codes.append(till.stop_reason.exit_code)
         talk.say(
-            f"stopped ({till.closed.found}): {till.calls} of at most {total} were sent."
+            f"stopped ({till.stop_reason.problem}): {till.calls} of at most {total} were sent."
             " The rest stays planned; run the same again"
         )
 
@@ -124,4 +124,4 @@ def _state(order: Order, till: SpendingGuard) -> State:
     try:
         return state.read_state(order.folder) if order.folder else State.PLANNED
     except PhotioError:
-        return State.UNKNOWN if till.billed(order.key[:32]) else State.PLANNED
+        return State.UNKNOWN if till.is_billed(order.key[:32]) else State.PLANNED

@@ -98,11 +98,11 @@ def run_on_cluster(
             with _heard(it, talk), talk.progress(len(items), "run"):
                 for ended in it.run(items):
                     _tell(ended, output.out, talk, finished, it.close)
-            closed, calls = it.closed()
+            closed, calls = it.stop_reason()
     if closed is not None:
         talk.codes.append(closed.exit_code)
         count = f"{calls} of at most {len(items)} were sent."
-        talk.say(f"stopped ({closed.found}): {count} The rest stays planned; run the same again")
+        talk.say(f"stopped ({closed.problem}): {count} The rest stays planned; run the same again")
 
 
 @contextmanager

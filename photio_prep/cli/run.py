@@ -89,7 +89,7 @@ def run_command(
             if order.origin.variant:
                 swept.add(order.origin.base)
 
-        for items in choice.batches(lambda: till.closed is not None):
+        for items in choice.batches(lambda: till.stop_reason is not None):
             total = len(items) * choice.seeds
             with reporting.kept(talk), talk.progress(total, "run"):
                 prepared = choice.spread(preparation.prepared(items, options, model, target, talk))

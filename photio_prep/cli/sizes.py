@@ -105,7 +105,7 @@ def _find_product(photo: Photo, model: str, mask: Path | None, talk: Console) ->
     try:
         cutout = reframe.find_product(photo, get_model(model), mask=user_mask, alpha="auto", options=DEFAULT_CUTOUT)
     except (ModelUnavailable, NoProduct) as error:
-        talk.say(f"no product estimate: {error.found if isinstance(error, NoProduct) else error}")
+        talk.say(f"no product estimate: {error.problem if isinstance(error, NoProduct) else error}")
         return None
     return measure_extent(cutout, photo.size)
 

@@ -139,7 +139,7 @@ def _photo(order: Order, options: FinishOptions, photo: Source | Photo | None) -
             raise
         if options.product == "generated":
             return None, ""
-        return None, f"{error.found}, so the product is the generator's. {error.fix}"
+        return None, f"{error.problem}, so the product is the generator's. {error.fix}"
 
 
 def _follow_shift(drift: Drift, order: Order) -> tuple[tuple[float, float], float, list[str]]:

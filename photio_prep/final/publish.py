@@ -60,4 +60,4 @@ def picture_format(data: bytes, target: Path) -> str:
     try:
         return parse_header(data, _ANY)[0]
     except PhotoRefused as error:
-        raise UsageError(f"not a picture ({error.found}), so it is not written", _AGAIN, subject=str(target)) from None
+        raise UsageError(f"not a picture ({error.problem}), so not written", _AGAIN, subject=str(target)) from None

@@ -150,13 +150,13 @@ def write_records(order: Order, final: Final, result: Result) -> None:
     folder = order.folder
     if folder is None or final.proof is None or final.drift is None:
         return
-    content = {**final.proof.facts(), "notes": list(final.notes)}
+    content = {**final.proof.to_dict(), "notes": list(final.notes)}
     files.write_atomic(folder / f"proof-{order.origin.id}.json", encode_record(content))
-    facts = encode_record(final.drift.facts())
+    facts = encode_record(final.drift.to_dict())
     path, picture = folder / "drift.json", folder / "drift.png"
     # The picture is not synced, as it can be redrawn: after a power cut it may be empty.
     shown = picture.exists() and picture.stat().st_size > 0
-    if not shown or files.own_bytes(path, files.FACTS) != facts:
+    if not shown or files.own_bytes(path, files.RECORD) != facts:
         drawn = previews.draw_drift(order.canvas.image, result.image)
         files.write_atomic(picture, previews.encode_preview(drawn), durable=False)
         files.write_atomic(path, facts)

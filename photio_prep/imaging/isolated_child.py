@@ -44,7 +44,7 @@ def serve_tasks() -> None:
             reply = {"mode": image.mode, "size": image.size, "notes": notes, "credit": credit}
             _send(replies, reply, image.tobytes())
         except PhotoRefused as error:
-            _send(replies, {"refused": error.found, "fix": error.fix})
+            _send(replies, {"refused": error.problem, "fix": error.fix})
 
 
 def _drop_rights(limits: Limits) -> None:

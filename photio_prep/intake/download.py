@@ -103,7 +103,7 @@ def _follow_redirects(url: str, download: "_Download", ports: Collection[int]) -
         except PhotoRefused as error:
             if not visited:
                 raise
-            raise PhotoRefused(f"it redirects to {redact_url(url)}: {error.found}", error.fix) from None
+            raise PhotoRefused(f"it redirects to {redact_url(url)}: {error.problem}", error.fix) from None
         if isinstance(answer, bytes):
             return answer
         visited.append(target)

@@ -115,7 +115,7 @@ def _read_list(file: Path, out: Path, on_skip: OnSkip) -> Iterator[Item]:
                     item = item._replace(output=relative.as_posix())
                 yield item
         except (UsageError, ValueError) as error:
-            reason = error.found if isinstance(error, UsageError) else str(error)
+            reason = error.problem if isinstance(error, UsageError) else str(error)
             on_skip(PhotoRefused(reason, "Correct the list", subject=f"{file}, line {number}"), False)
 
 

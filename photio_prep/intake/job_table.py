@@ -111,7 +111,7 @@ def _read_table(path: Path, reading: _Reading) -> Iterator[TableJob]:
         reading.wrong(path, fault.line, fault.found, fault.fix)
         return
     except PhotioError as error:  # the file cannot be read
-        reading.mistakes.append(UsageError(error.found, error.fix, subject=str(path)))
+        reading.mistakes.append(UsageError(error.problem, error.fix, subject=str(path)))
         return
     if not _check_header(table, reading):
         return
@@ -204,7 +204,7 @@ def _options(cells: dict[str, str], folder: Path, wrong: Callable[[str, str], No
         try:
             size = parse_size(cells["size"])
         except UsageError as error:
-            wrong(error.found, error.fix)
+            wrong(error.problem, error.fix)
     if "mask" in cells:
         mask = folder / cells["mask"]
         _there(mask, "mask", wrong)
@@ -219,7 +219,7 @@ def _presets(text: str, check: CheckPreset, wrong: Callable[[str, str], None]) -
         try:
             check(name)
         except UsageError as error:
-            wrong(error.found, error.fix)
+            wrong(error.problem, error.fix)
     return names
 
 

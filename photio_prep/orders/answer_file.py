@@ -190,7 +190,7 @@ def restore_rescued(folder: Path) -> None:
             files.write_atomic(folder / RAW, files.read_nofollow(rescued, wire.LONGEST_ANSWER))
             rescued.unlink()
     elif (late := late_answer(folder)) is not None:
-        earlier = files.read_nofollow(late / claims.NAME, files.FACTS)
+        earlier = files.read_nofollow(late / claims.NAME, files.RECORD)
         with files.storage_errors(folder), contextlib.suppress(FileNotFoundError):
             if claim is None:
                 try:

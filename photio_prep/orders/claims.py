@@ -61,7 +61,7 @@ def claim(path: Path) -> Claim | None:
     """
     now = datetime.now(UTC).isoformat(timespec="microseconds")
     with files.storage_errors(path):
-        process = platform.node(), processes.boot(), os.getpid(), processes.started("self") or ""
+        process = platform.node(), processes.boot_id(), os.getpid(), processes.start_time("self") or ""
         mine = Claim(*process, now, processes.namespace(), processes.machine(), secrets.token_hex(8))
     members = {name: value for name, value in asdict(mine).items() if name != "inode"}
     try:
@@ -82,7 +82,7 @@ def read_claim(path: Path) -> Claim | None:
     end = time.monotonic() + _WRITING
     while True:
         try:
-            raw = files.read_nofollow(path, files.FACTS)
+            raw = files.read_nofollow(path, files.RECORD)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -115,17 +115,17 @@ def claim_owner(claim: Claim) -> Holder:
     if claim.host not in ("", platform.node()) or (claim.namespace and claim.namespace != processes.namespace()):
         return "elsewhere"
     with files.storage_errors(Path("/proc")):
-        if claim.boot != processes.boot():
+        if claim.boot != processes.boot_id():
             # The same host name, another boot: this machine was restarted, or another one has the same name.
             rebooted = not processes.contained() and claim.machine in ("", processes.machine())
             return "dead" if rebooted or not claim.namespace else "elsewhere"
-        if claim.pid == os.getpid() and processes.started("self") == claim.started:
+        if claim.pid == os.getpid() and processes.start_time("self") == claim.started:
             return "ours"
         # A claim of early version 0.1 has no namespace: in a container it may come from another one.
-        unnamed = not claim.namespace and processes.contained() and processes.started(claim.pid) != claim.started
+        unnamed = not claim.namespace and processes.contained() and processes.start_time(claim.pid) != claim.started
         if unnamed or not processes.lists_ours():
             return "elsewhere"
-        return "alive" if processes.started(claim.pid) == claim.started else "dead"
+        return "alive" if processes.start_time(claim.pid) == claim.started else "dead"
 
 
 def attempts(folder: Path) -> list[Path]:

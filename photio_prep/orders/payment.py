@@ -102,8 +102,8 @@ def _send(order: Order, folder: Path, sender: Sender, claim: Claim) -> Result:
         raise error.about(str(folder)) from None
     except OutcomeUnknown as error:
         sink.close()
-        _note(folder, claim, State.UNKNOWN, error.found)
-        raise OutcomeUnknown(error.found, _next_steps(folder), subject=str(folder)) from None
+        _note(folder, claim, State.UNKNOWN, error.problem)
+        raise OutcomeUnknown(error.problem, _next_steps(folder), subject=str(folder)) from None
     except PaidUnusable as error:
         _note(folder, claim, State.PAID_UNUSABLE, str(error))
         raise error.about(str(folder)) from None
@@ -275,8 +275,8 @@ def _raise_outcome(folder: Path, outcome: dict[str, Any] | None) -> None:
 
 def record_unknown(folder: Path, error: OutcomeUnknown) -> OutcomeUnknown:
     """Record that the outcome is unknown; the error to raise, with the user's next steps."""
-    state.write_outcome(folder, State.UNKNOWN, error.found)
-    return OutcomeUnknown(error.found, _next_steps(folder), subject=str(folder))
+    state.write_outcome(folder, State.UNKNOWN, error.problem)
+    return OutcomeUnknown(error.problem, _next_steps(folder), subject=str(folder))
 
 
 def _next_steps(folder: Path) -> str:

@@ -112,7 +112,7 @@ def _fingerprint(options: PrepareOptions, mask: Image.Image | None) -> str | Non
 
 def _lookup(entry: CacheEntry) -> Order | None:
     with suppress(OSError, ValueError, PhotioError):
-        name, photo = files.read_nofollow(entry.note, files.FACTS).decode("ascii").split()
+        name, photo = files.read_nofollow(entry.note, files.RECORD).decode("ascii").split()
         folder = entry.note.parent.parent / Path(name).name
         for origin in ledger.photos_of(folder):
             if (origin.id, origin.digest) == (photo, entry.digest):

@@ -63,7 +63,7 @@ def read_placement(record: Mapping[str, Any]) -> Placement:
         check_extent(source, _PHOTO)
         check_extent(canvas, CANVAS)
     except PhotoRefused as error:
-        raise ValueError(error.found) from None
+        raise ValueError(error.problem) from None
     return Placement(source, canvas, box, crop)
 
 
@@ -72,7 +72,7 @@ def check_canvas(png: bytes, size: Size) -> None:
     try:
         name, header = parse_header(png, CANVAS)
     except PhotoRefused as error:
-        raise ValueError(error.found) from None
+        raise ValueError(error.problem) from None
     if name != "PNG" or tuple(header.size) != tuple(size):
         raise ValueError(f"its canvas.png is a {name} of {Size(*header.size)}, not a PNG of {size}")
 

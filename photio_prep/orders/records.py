@@ -28,7 +28,7 @@ def read_record(path: Path) -> dict[str, Any]:
         StorageFailed: It cannot be read, or is not a JSON object.
     """
     try:
-        record = json.loads(files.read_nofollow(path, files.FACTS))
+        record = json.loads(files.read_nofollow(path, files.RECORD))
     except FileNotFoundError:
         raise UsageError(
             "this is not an order folder (no order.json)", "Name a folder below orders/", subject=str(path.parent)

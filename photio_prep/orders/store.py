@@ -137,7 +137,7 @@ def _publish(order: Order, folder: Path, revised: bool) -> bool:
             files.write_new(temporary / "order.json", encode_record(plan))
             files.write_new(temporary / f"photo-{order.origin.id}.json", encode_record(_photo_record(order)))
             if order.origin.gate is not None:
-                files.write_new(temporary / f"gate-{order.origin.id}.json", encode_record(order.origin.gate.facts()))
+                files.write_new(temporary / f"gate-{order.origin.id}.json", encode_record(order.origin.gate.to_dict()))
             files.sync_folder(temporary)
             try:
                 temporary.rename(folder)
@@ -166,7 +166,7 @@ def add_photo(order: Order, folder: Path) -> Order:
     origin = order.origin
     files.write_once(folder / f"photo-{origin.id}.json", encode_record(_photo_record(order)))
     if origin.gate is not None:
-        files.write_atomic(folder / f"gate-{origin.id}.json", encode_record(origin.gate.facts()))
+        files.write_atomic(folder / f"gate-{origin.id}.json", encode_record(origin.gate.to_dict()))
     return order
 
 

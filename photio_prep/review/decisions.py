@@ -83,7 +83,7 @@ def _parse(path: Path) -> tuple[frozenset[str], frozenset[str]]:
     try:
         return _check_record(parse_json(files.read_input(path, _MAX_BYTES)))
     except PhotoRefused as error:
-        raise UsageError(error.found, error.fix, subject=str(path)) from None
+        raise UsageError(error.problem, error.fix, subject=str(path)) from None
     except ValueError as error:
         raise UsageError(f"not decisions ({str(error)[:240]})", _FIX, subject=str(path)) from None
 

@@ -138,7 +138,7 @@ def _read_order(folder: Path) -> Iterator[ReviewEntry]:
             source = _text(photo["source"])
             yield _build_entry(folder, order, state, path.stem.partition("-")[2], photo)
     except PhotioError as error:
-        yield ReviewEntry(folder, None, source or folder.name, f"{error.found}. {error.fix}")
+        yield ReviewEntry(folder, None, source or folder.name, f"{error.problem}. {error.fix}")
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OSError) as error:
         fault = f"a damaged order ({type(error).__name__}: {str(error)[:80]})"
         yield ReviewEntry(folder, None, source or folder.name, f"{fault}. {records.AGAIN}")

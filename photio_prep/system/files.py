@@ -23,7 +23,7 @@ from photio_prep.system import processes
 PART = ".part"
 # Size limits of files of an order or an output, in bytes: JSON records; a canvas or a preview; a final, or a file for a
 # marketplace (the largest photo that can be allowed, as RGB).
-FACTS = 2**20
+RECORD = 2**20
 PICTURE = 32 * 2**20
 OUTPUT = 640 * 2**20
 
@@ -192,14 +192,14 @@ def remove_stale(folder: Path) -> None:
     with contextlib.suppress(OSError):
         for stale in folder.glob(f".{_host()}-*{PART}"):
             pid = stale.name.split("-")[1]
-            if pid.isdigit() and processes.started(int(pid)) is None:
+            if pid.isdigit() and processes.start_time(int(pid)) is None:
                 shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
 
 
 @cache
 def _host() -> str:
     """Hexadecimal digits that identify the machine, or the container, whose processes this one sees."""
-    contained = f"{processes.boot()}{processes.namespace()}" if processes.contained() else ""
+    contained = f"{processes.boot_id()}{processes.namespace()}" if processes.contained() else ""
     return f"{zlib.crc32(f'{platform.node()}{contained}'.encode()):08x}"
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 if sys.platform == "linux":
 
     @cache
-    def boot() -> str:
+    def boot_id() -> str:
         """Identifier of this boot of the machine."""
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
-    def started(pid: int | str) -> str | None:
+    def start_time(pid: int | str) -> str | None:
         """When process `pid` ("self" for this one) started, in ticks since boot; None if there is no such process.
 
         Raises:
@@ -41,11 +41,11 @@ else:
     import psutil
 
     @cache
-    def boot() -> str:
+    def boot_id() -> str:
         """Identifier of this boot of the machine."""
         return str(int(psutil.boot_time()))
 
-    def started(pid: int | str) -> str | None:
+    def start_time(pid: int | str) -> str | None:
         """When process `pid` ("self" for this one) started; None if there is no such process."""
         try:
             return str(psutil.Process(None if pid == "self" else int(pid)).create_time())

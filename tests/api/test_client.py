@@ -158,9 +158,9 @@ def test_a_closed_port_is_not_sent_and_tried_four_times():
     with closed_port() as port:
         found = failure(client(f"http://127.0.0.1:{port}{PATH}"))
     assert isinstance(found, ApiUnavailable)
-    assert "4 tries" in found.found
-    assert "refused" in found.found
-    assert "nothing billed" in found.found
+    assert "4 tries" in found.problem
+    assert "refused" in found.problem
+    assert "nothing billed" in found.problem
 
 
 def test_a_port_that_opens_meanwhile_is_found(monkeypatch: pytest.MonkeyPatch):
@@ -182,14 +182,14 @@ def test_a_connect_timeout_is_not_sent():
     with full_backlog() as port:
         found = failure(client(f"http://127.0.0.1:{port}{PATH}", Timeouts(connect=0.1, write=2, read=2, overall=4)))
     assert isinstance(found, ApiUnavailable)
-    assert "timed out" in found.found
-    assert "4 tries" in found.found
+    assert "timed out" in found.problem
+    assert "4 tries" in found.problem
 
 
 def test_an_unknown_host_is_not_sent():
     found = failure(client(UNKNOWN_HOST.replace("http:", "https:")))
     assert isinstance(found, ApiUnavailable)
-    assert "nothing billed" in found.found
+    assert "nothing billed" in found.problem
 
 
 @pytest.mark.parametrize(
@@ -205,8 +205,8 @@ def test_a_certificate_that_is_not_trusted_is_final_and_the_key_never_leaves(
         assert server.hits == 0
         assert not server.received(KEY.encode())
     assert isinstance(found, ApiUnavailable)
-    assert cause in found.found
-    assert "1 tries" in found.found
+    assert cause in found.problem
+    assert "1 tries" in found.problem
 
 
 def test_a_trusted_certificate_is_enough(certificates: Certificates):
@@ -240,14 +240,14 @@ def test_a_proxy_that_refuses_is_final(code: int):
         assert proxy.requests[0].method == "CONNECT"
         assert not proxy.received(KEY.encode())
     assert isinstance(found, UsageError)
-    assert str(code) in found.found
+    assert str(code) in found.problem
 
 
 def test_a_proxy_that_is_not_there_is_not_sent():
     with closed_port() as port:
         found = failure(client("https://api.photio.invalid" + PATH, proxy=f"http://127.0.0.1:{port}"))
     assert isinstance(found, ApiUnavailable)
-    assert "4 tries" in found.found
+    assert "4 tries" in found.problem
 
 
 def test_proxies_and_netrc_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -305,7 +305,7 @@ def test_a_cut_answer_is_kept_as_far_as_it_came_and_not_committed(behaviour: Beh
     assert isinstance(found, OutcomeUnknown)
     assert "commit" not in keep.told
     assert bytes(keep.raw).startswith(b'{"status_code": 200')
-    assert f"{len(keep.raw)} bytes of an answer came" in found.found
+    assert f"{len(keep.raw)} bytes of an answer came" in found.problem
 
 
 def test_a_server_that_hangs_up_before_reading_leaves_an_unknown():
@@ -337,7 +337,7 @@ def test_a_reset_while_sending_is_unknown_and_says_how_far_it_got():
         server.settle()
         assert server.connections == 1
         assert server.charges == 0
-    sent, whole = (int(each) for each in caught.value.found.split(" bytes")[0].split(" of "))
+    sent, whole = (int(each) for each in caught.value.problem.split(" bytes")[0].split(" of "))
     assert 0 < sent < whole
 
 
@@ -367,7 +367,7 @@ def test_a_trickle_is_cut_at_the_overall_deadline(certificates: Certificates, tl
         assert server.connections == 1
         assert server.charges == 1
     assert isinstance(found, OutcomeUnknown)
-    assert "within 1 s" in found.found
+    assert "within 1 s" in found.problem
     assert 0.5 < time.monotonic() - start < 20
 
 
@@ -391,7 +391,7 @@ def test_a_longer_answer_than_any_sensible_one_is_cut_off(monkeypatch: pytest.Mo
     with HostileServer(verbatim("long", b" " * 2_000_000)) as server:
         found = failure(client(server.url), keep)
     assert isinstance(found, OutcomeUnknown)
-    assert "longer" in found.found
+    assert "longer" in found.problem
     assert len(keep.raw) < 400_000
 
 
@@ -401,7 +401,7 @@ def test_a_redirect_is_never_followed_and_the_sink_never_sees_the_key(code: int)
         found = failure(client(server.url))
         assert (sink.connections, server.connections) == (0, 1)
     assert isinstance(found, OutcomeUnknown)
-    assert "'localhost'" in found.found  # where it wanted to send us
+    assert "'localhost'" in found.problem  # where it wanted to send us
 
 
 def test_a_redirect_to_nowhere_is_unknown_too():
@@ -472,7 +472,7 @@ def test_a_refused_request_is_rejected_at_once(code: int, before: bool):
         server.settle()
         assert (server.connections, server.charges) == (1, 0)
     assert isinstance(found, Rejected)
-    assert f"HTTP {code}" in found.found
+    assert f"HTTP {code}" in found.problem
     assert ("--size" in found.fix) == (code == 413)
     assert "commit" not in keep.told
 
@@ -483,7 +483,7 @@ def test_a_refused_key_is_named_and_not_tried_again(code: int):
         found = failure(client(server.url))
         assert (server.connections, server.charges) == (1, 0)
     assert isinstance(found, KeyRefused)
-    assert ("credit" in found.found) == (code == 402)
+    assert ("credit" in found.problem) == (code == 402)
 
 
 def test_a_401_inside_of_a_200_is_a_refused_key():
@@ -522,7 +522,7 @@ def test_always_busy_is_tried_five_times():
         found = failure(client(server.url))
         assert (server.connections, server.charges) == (5, 0)
     assert isinstance(found, ApiUnavailable)
-    assert "busy" in found.found
+    assert "busy" in found.problem
 
 
 @pytest.mark.parametrize("seconds", [121, 86_400, 10**12])
@@ -541,8 +541,8 @@ class TellingPace(RateLimiter):
         super().__init__()
         self.told = threading.Event()
 
-    def busy(self, seconds: float) -> None:
-        super().busy(seconds)
+    def slow_down(self, seconds: float) -> None:
+        super().slow_down(seconds)
         self.told.set()
 
 
@@ -598,8 +598,8 @@ def test_stopping_ends_a_wait_at_once():
 
 def test_the_pace_only_ever_grows_longer():
     pace = RateLimiter()
-    pace.busy(0.3)
-    pace.busy(0.0)
+    pace.slow_down(0.3)
+    pace.slow_down(0.0)
     start = time.monotonic()
     pace.wait(threading.Event())
     assert time.monotonic() - start >= 0.25

@@ -75,7 +75,7 @@ def test_what_cannot_be_a_key_is_refused_without_being_told(text: str) -> None:
 
 @pytest.mark.parametrize(("text", "usual"), [(CANARY, True), ("PT-canary-5c1e", False), ("sk-canary-5c1e", False)])
 def test_another_prefix_is_unusual_not_refused(text: str, usual: bool) -> None:
-    assert ApiKey(text).usual is usual
+    assert ApiKey(text).has_known_prefix is usual
 
 
 # --- redact ----------------------------------------------------------------------------------------------------------

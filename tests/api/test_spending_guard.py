@@ -77,7 +77,7 @@ def test_the_budget_is_exact_with_16_threads():
         assert server.charges == server.connections == till.calls == 23
     assert found.count(None) == 23
     assert BudgetReached in found
-    assert isinstance(till.closed, BudgetReached)
+    assert isinstance(till.stop_reason, BudgetReached)
 
 
 def test_the_budget_counts_unknown_outcomes():
@@ -140,7 +140,7 @@ def test_a_refused_key_stops_the_batch(code: int):
         server.settle()
         assert server.connections <= 3 + 1 + 8
         assert server.charges == 3
-    assert isinstance(till.closed, KeyRefused)
+    assert isinstance(till.stop_reason, KeyRefused)
     assert set(found) <= {None, KeyRefused, Interrupted}
 
 
@@ -161,8 +161,8 @@ def test_ten_unknowns_in_a_row_stop_the_batch():
         found = outcomes(till, 40, threads=1)
         assert server.charges == UNKNOWNS_IN_A_ROW == 10
     assert found.count(OutcomeUnknown) == 10
-    assert isinstance(till.closed, OutcomeUnknown)
-    assert "to protect your money" in till.closed.found
+    assert isinstance(till.stop_reason, OutcomeUnknown)
+    assert "to protect your money" in till.stop_reason.problem
 
 
 def test_a_success_in_between_starts_the_row_anew():
@@ -173,15 +173,15 @@ def test_a_success_in_between_starts_the_row_anew():
         till = SpendingGuard(client(server.url))
         outcomes(till, 30, threads=1)
         assert server.charges == 30
-    assert till.closed is None
+    assert till.stop_reason is None
 
 
 def test_a_closed_till_says_why_and_sends_nothing():
     with HostileServer(ok()) as server:
         till = SpendingGuard(client(server.url))
-        till.close(StorageFailed("the disk is full"))
-        till.close(KeyRefused("later"))
-        assert isinstance(till.closed, StorageFailed)
+        till.stop(StorageFailed("the disk is full"))
+        till.stop(KeyRefused("later"))
+        assert isinstance(till.stop_reason, StorageFailed)
         with pytest.raises(PhotioError, match="the disk is full"):
             till.send(request())
         assert server.connections == 0

@@ -226,9 +226,9 @@ def test_nesting_up_to_where_the_parser_gives_up(depth: int, what: bytes) -> Non
 def test_what_the_server_says_is_told_cut_short() -> None:
     with pytest.raises(OutcomeUnknown) as caught:
         parse_answer(says("out of memory " * 1000, 500), SIZE)
-    assert "status_code '500'" in caught.value.found
-    assert "out of memory" in caught.value.found
-    assert len(caught.value.found) < 700
+    assert "status_code '500'" in caught.value.problem
+    assert "out of memory" in caught.value.problem
+    assert len(caught.value.problem) < 700
 
 
 def test_a_refused_key_is_not_billed() -> None:

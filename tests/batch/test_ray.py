@@ -167,25 +167,25 @@ def slowly() -> HostileServer:
 
 def test_permits_count_for_everybody_and_close_for_everybody():
     permits = SharedBudget("https://api.example/x", 2, None)
-    assert [permits.take()[0] for _ in range(2)] == [None, None]
+    assert [permits.acquire()[0] for _ in range(2)] == [None, None]
     permits.settle(Interrupted("not billed"))
-    assert permits.take() == (None,)
-    (refused,) = permits.take()
+    assert permits.acquire() == (None,)
+    (refused,) = permits.acquire()
     assert refused is not None
     assert refused.exit_code == 6
-    assert permits.closed()[1] == 2
-    assert isinstance(permits.take()[0], Interrupted)
+    assert permits.stop_reason()[1] == 2
+    assert isinstance(permits.acquire()[0], Interrupted)
 
 
 def test_permits_know_which_orders_were_billed_or_may_have_been():
     permits = SharedBudget("https://api.example/x", None, None)
     answered, refused, unknown, died, another = (digit * 32 for digit in "12345")
     for order in (answered, refused, unknown, died):
-        permits.take(order)
+        permits.acquire(order)
     permits.settle(None, answered, b"1")
     permits.settle(Rejected("not billed"), refused)
     permits.settle(OutcomeUnknown("perhaps"), unknown)
-    billed = [permits.billed(order) for order in (answered, refused, unknown, died, another)]
+    billed = [permits.is_billed(order) for order in (answered, refused, unknown, died, another)]
     assert billed == [True, False, True, True, False]
 
 

@@ -225,7 +225,7 @@ def test_the_line_of_progress_knows_what_was_paid_too(command: Command):
     made = prepare(Path("a.png"), description=SCENE, orders=Path("photio-out/orders"))
     till = SpendingGuard(_Answering(made.endpoint))
     assert talk.report is not None
-    talk.report.count_by(till.billed)
+    talk.report.count_by(till.is_billed)
     payment.pay(made, till)
     assert made.folder is not None
     os.utime(made.folder / "claim.json", (1, 1))

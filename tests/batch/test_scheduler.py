@@ -92,7 +92,7 @@ def test_trouble_with_the_disk_ends_the_calls(identity: Sandbox) -> None:
         return number
 
     told = list(pay_and_finish(range(100), work, lambda _, number: number, till, 1))
-    assert isinstance(till.closed, StorageFailed)
+    assert isinstance(till.stop_reason, StorageFailed)
     assert [each for each, outcome in told if isinstance(outcome, PhotioError)] == [2]
     assert len(told) <= 5, "two in flight, two taken ahead"
 
@@ -106,7 +106,7 @@ def test_trouble_with_the_disk_while_one_is_finished_ends_the_calls_too(identity
         return number
 
     told = list(pay_and_finish(range(100), lambda number: number, finish, till, 1))
-    assert isinstance(till.closed, StorageFailed)
+    assert isinstance(till.stop_reason, StorageFailed)
     assert [each for each, outcome in told if isinstance(outcome, PhotioError)] == [2]
     assert len(told) <= 5
 
@@ -165,7 +165,7 @@ def test_ten_bugs_in_a_row_end_the_calls(identity: Sandbox) -> None:
         raise ZeroDivisionError
 
     told = list(pay_and_finish(range(100), lambda number: number, bug, till, 1))
-    assert isinstance(till.closed, Unexpected)
+    assert isinstance(till.stop_reason, Unexpected)
     assert 10 <= len(told) <= 13
 
 

@@ -111,7 +111,7 @@ def test_f54_a_clock_that_jumps_neither_shortens_nor_lengthens_a_wait(
     monkeypatch: pytest.MonkeyPatch, jump: float | None
 ):
     pace = RateLimiter()
-    pace.busy(0.3)
+    pace.slow_down(0.3)
     real = time.time
     monkeypatch.setattr(time, "time", lambda: 0.0 if jump is None else real() + jump)
     began = time.monotonic()

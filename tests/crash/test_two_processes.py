@@ -130,8 +130,8 @@ def test_f49_f52_a_call_of_the_living_is_skipped_and_one_of_the_dead_is_unknown(
 
 
 def mine() -> Claim:
-    began = processes.started(os.getpid()) or ""
-    return Claim(platform.node(), processes.boot(), os.getpid(), began, "2026-01-02T03:04:05+00:00")
+    began = processes.start_time(os.getpid()) or ""
+    return Claim(platform.node(), processes.boot_id(), os.getpid(), began, "2026-01-02T03:04:05+00:00")
 
 
 CLAIMS = [

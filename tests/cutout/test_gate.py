@@ -221,7 +221,7 @@ def test_what_each_level_stops(level: str, stopped: list[Verdict]) -> None:
 
 def test_a_judgement_survives_json() -> None:
     made = Judgement((Reason("cut", Verdict.WARN, "a handle is missing"),), {"cut": 0.1})
-    assert judgement_from_dict(json.loads(json.dumps(made.facts()))) == made
+    assert judgement_from_dict(json.loads(json.dumps(made.to_dict()))) == made
     assert made.verdict is Verdict.WARN
     assert Judgement().verdict is Verdict.OK
 

@@ -90,8 +90,8 @@ def test_a_segmenter_that_fails_refuses_its_photo_and_says_what_it_did(odd: str)
     with pytest.raises(SegmenterFailed) as caught:
         matte(DARK, Size(90, 70), OddMatter(does))
     assert (caught.value.subject, caught.value.exit_code) == ("dark.jpg", 3)
-    assert "the model odd" in caught.value.found
-    assert said in caught.value.found
+    assert "the model odd" in caught.value.problem
+    assert said in caught.value.problem
     assert caught.value.fix
 
 

@@ -71,7 +71,7 @@ def test_every_planted_change_is_seen_and_nothing_else(name: str):
     canvas = order.canvas.image
     for scene in SCENES[:2]:
         none = judged(reword(order, Wording(scene)), PlantedChanges())
-        assert none.score <= 1, (scene, none.facts())
+        assert none.score <= 1, (scene, none.to_dict())
         assert none.sentence == "the generator left the product as it was"
     for part, planted in (
         ("size", PlantedChanges(grow=growth(canvas, 0.03))),
@@ -80,7 +80,7 @@ def test_every_planted_change_is_seen_and_nothing_else(name: str):
         ("detail", PlantedChanges(blur=2.0)),
     ):
         found = judged(order, planted)
-        assert found.parts[part] > 1, (planted, found.facts())
+        assert found.parts[part] > 1, (planted, found.to_dict())
         assert found.score > 1
 
 
@@ -101,7 +101,7 @@ def test_the_figures_say_how_far():
     changed = judged(order, PlantedChanges(tone=(30, -10, -20)))
     assert "colour" in changed.sentence
     assert changed.score == round(changed.parts["colour"], 2)
-    assert set(changed.facts()) == {"score", "sentence", "parts", "figures"}
+    assert set(changed.to_dict()) == {"score", "sentence", "parts", "figures"}
 
 
 def test_an_empty_canvas_and_one_that_is_all_product_drift_nowhere():

@@ -185,7 +185,7 @@ def test_the_library_has_the_same_choices(tmp_path: Path, tinted: Sandbox):
     finals = {each: finish(order, result, product=each) for each in ("generated", "detail", "original")}
     assert np.array_equal(np.asarray(finals["original"].image)[inside], np.asarray(original)[inside])
     assert finals["original"].proof is not None
-    assert finals["original"].proof.facts()["equal"] == 1.0
+    assert finals["original"].proof.to_dict()["equal"] == 1.0
     assert finals["generated"].proof is not None
     assert finals["generated"].proof.equal is not None
     assert finals["generated"].proof.equal < 0.5

@@ -50,7 +50,7 @@ def refusal(data: bytes, limits: Limits = HERE, **options: Any) -> str:
     with pytest.raises(PhotoRefused) as caught:
         decode_picture(data, limits, **options)
     assert "download it again" in caught.value.fix
-    return caught.value.found
+    return caught.value.problem
 
 
 def ended(jpeg: bytes, share: float) -> bytes:

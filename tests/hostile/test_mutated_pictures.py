@@ -113,7 +113,7 @@ def judge(data: bytes, frame: int | None) -> None:
     try:
         found = decode_picture(data, LIMITS, frame)
     except PhotoRefused as error:
-        said: tuple[str, ...] = (error.found, error.fix)
+        said: tuple[str, ...] = (error.problem, error.fix)
     else:
         assert found.image.mode in ("RGB", "RGBA")
         assert found.image.size[0] * found.image.size[1] <= LIMITS.pixels

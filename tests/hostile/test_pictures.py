@@ -39,7 +39,7 @@ def refusal(data: bytes, limits: Limits | None = None, **options: Any) -> PhotoR
     with pytest.raises(PhotoRefused) as caught:
         decode_picture(data, limits or Limits(), **options)
     error = caught.value
-    assert error.found
+    assert error.problem
     assert error.fix
     assert error.exit_code == 3
     return error
@@ -49,12 +49,12 @@ def refusal(data: bytes, limits: Limits | None = None, **options: Any) -> PhotoR
 
 
 def test_i01_an_empty_file() -> None:
-    assert "empty" in refusal(b"").found
+    assert "empty" in refusal(b"").problem
 
 
 @pytest.mark.parametrize("data", [b"\x89", b"\xff", random.Random(1).randbytes(2**20), bytes(2**20)])
 def test_i02_bytes_that_are_no_picture(data: bytes) -> None:
-    assert "not a picture" in refusal(data).found
+    assert "not a picture" in refusal(data).problem
 
 
 OTHERS = {
@@ -314,19 +314,19 @@ def test_i10_fifty_megapixels_are_at_the_limit(tmp_path: Path) -> None:
     assert said == "accepted"
     assert megabytes <= 1500
     above = rasters.PNG + header(10_000, 5001, 8, 6) + chunk(b"IDAT", packed) + END
-    assert "50 megapixels, the limit is 50" in refusal(above).found
+    assert "50 megapixels, the limit is 50" in refusal(above).problem
 
 
 @pytest.mark.parametrize(("size", "says"), [((16_385, 900), "side"), ((336, 16), "20:1"), ((16, 336), "20:1")])
 def test_i12_too_long_or_too_narrow(size: tuple[int, int], says: str) -> None:
-    assert says in refusal(bits_png(*size)).found
+    assert says in refusal(bits_png(*size)).problem
     assert decode_picture(bits_png(16_384, 900)).image.size == (16_384, 900)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "AVIF"])
 def test_i13_too_small(kind: str) -> None:
     for size in ((1, 1), (15, 15), (15, 16)):
-        assert "too small" in refusal(encoded(Image.new("RGB", size), kind)).found
+        assert "too small" in refusal(encoded(Image.new("RGB", size), kind)).problem
     assert decode_picture(encoded(Image.new("RGB", (16, 16)), kind)).image.size == (16, 16)
 
 
@@ -343,7 +343,7 @@ def test_i13_too_small(kind: str) -> None:
     ids=["wider", "shifted", "far away", "empty", "zero width", "no frame"],
 )
 def test_i15_a_gif_whose_frame_does_not_fit(data: bytes) -> None:
-    assert "damaged GIF" in refusal(data).found
+    assert "damaged GIF" in refusal(data).problem
 
 
 def real_data() -> bytes:
@@ -355,7 +355,7 @@ def real_data() -> bytes:
 def test_i15_a_frame_that_is_not_wanted_is_not_looked_at() -> None:
     data = gif((64, 64), [(0, 0, 64, 64), (60_000, 0, 64, 64)], packed=real_data())
     assert decode_picture(data, frame=0).image.size == (64, 64)
-    assert "frame 1 does not lie within" in refusal(data, frame=1).found
+    assert "frame 1 does not lie within" in refusal(data, frame=1).problem
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "GIF"])
@@ -368,7 +368,7 @@ def test_i18_metadata_is_read_up_to_its_limit_and_not_a_byte_more(kind: str) -> 
         "GIF": gif((64, 64), [(0, 0, 64, 64)], packed=real_data())[:-1] + blocks(1014) + b";",
     }[kind]
     assert decode_picture(data, Limits(metadata=1014)).image.size
-    assert "of it is metadata" in refusal(data, Limits(metadata=1013)).found
+    assert "of it is metadata" in refusal(data, Limits(metadata=1013)).problem
 
 
 def blocks(length: int) -> bytes:

@@ -267,7 +267,7 @@ def test_no_error_no_traceback_and_no_object_holds_the_key(name: str, home: Path
         assert (error is None) == (name == "a good answer")
         again = ended(order, till)
     key = credentials.load_key()
-    objects = [client, till, key, order, till.closed]
+    objects = [client, till, key, order, till.stop_reason]
     surfaces: dict[str, str | bytes] = {"error": told(error), "second error": told(again)}
     surfaces["objects"] = "\n".join(f"{each!r} {each} {each:s}" for each in map(str, objects))
     surfaces["keys"] = repr([key, [key], {"key": key}, vars(till), f"{key}", f"{key!r}", f"{key!s:>9}"])

@@ -49,9 +49,9 @@ def refusal(data: bytes, limits: Limits | None = None) -> str:
     """Why it is refused, in a message that also says what to do."""
     with pytest.raises(PhotoRefused) as caught:
         decode_picture(data, limits or Limits())
-    assert caught.value.found
+    assert caught.value.problem
     assert caught.value.fix
-    return caught.value.found
+    return caught.value.problem
 
 
 def turned(orientation: object, kind: str) -> bytes:

@@ -80,8 +80,8 @@ class Net:
         assert error.exit_code == 3
         assert error.subject
         assert error.fix
-        assert str(error) == f"{error.subject}: {error.found}. {error.fix}"
-        return error.found
+        assert str(error) == f"{error.subject}: {error.problem}. {error.fix}"
+        return error.problem
 
 
 @pytest.fixture(scope="module")

@@ -30,9 +30,9 @@ def refusal(source: Source, **options: Any) -> PhotoRefused:
         load(source, **options)
     error = caught.value
     assert error.subject
-    assert error.found
+    assert error.problem
     assert error.fix
-    assert str(error) == f"{error.subject}: {error.found}. {error.fix}"
+    assert str(error) == f"{error.subject}: {error.problem}. {error.fix}"
     return error
 
 
@@ -86,7 +86,7 @@ def test_html_named_png_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "download.png"
     path.write_text("<!DOCTYPE html><title>404</title>")
     error = refusal(path)
-    assert "not a picture" in error.found
+    assert "not a picture" in error.problem
     assert error.subject == str(path)
 
 
@@ -94,9 +94,9 @@ def test_html_named_png_is_refused(tmp_path: Path) -> None:
 def test_files_that_are_no_pictures(tmp_path: Path, data: bytes, says: str) -> None:
     path = tmp_path / "x.png"
     path.write_bytes(data)
-    assert says in refusal(path).found
-    assert says in refusal(data).found
-    assert says in refusal(io.BytesIO(data)).found
+    assert says in refusal(path).problem
+    assert says in refusal(data).problem
+    assert says in refusal(io.BytesIO(data)).problem
 
 
 # --- limits ----------------------------------------------------------------------------------------------------------
@@ -105,8 +105,8 @@ def test_files_that_are_no_pictures(tmp_path: Path, data: bytes, says: str) -> N
 def test_fifteen_pixels_are_too_small_and_sixteen_are_not() -> None:
     assert load(encoded(photo((16, 16)))).size == (16, 16)
     for size in ((15, 15), (15, 40), (40, 15)):
-        assert "too small" in refusal(encoded(photo(size))).found
-        assert "too small" in refusal(photo(size)).found
+        assert "too small" in refusal(encoded(photo(size))).problem
+        assert "too small" in refusal(photo(size)).problem
 
 
 def test_the_limit_of_bytes_holds_at_exactly_its_value(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_the_limit_of_bytes_holds_at_exactly_its_value(tmp_path: Path) -> None:
     for source in (path, data, lambda: io.BytesIO(data)):
         fresh = source if callable(source) else lambda same=source: same
         assert load(fresh(), limits=Limits(file_bytes=len(data))).size == (90, 70)
-        assert "limit" in refusal(fresh(), limits=Limits(file_bytes=len(data) - 1)).found
+        assert "limit" in refusal(fresh(), limits=Limits(file_bytes=len(data) - 1)).problem
 
 
 def test_an_endless_file_object_is_stopped_at_the_limit() -> None:
@@ -124,11 +124,11 @@ def test_an_endless_file_object_is_stopped_at_the_limit() -> None:
             assert size >= 0, "asked for everything"
             return b"\x89" * min(size, 1000)
 
-    assert "limit" in refusal(cast("BinaryIO", Endless()), limits=Limits(file_bytes=10_000)).found
+    assert "limit" in refusal(cast("BinaryIO", Endless()), limits=Limits(file_bytes=10_000)).problem
 
 
 def test_other_limits_reach_pictures_in_memory() -> None:
-    assert "megapixels" in refusal(photo(), limits=Limits(pixels=90 * 70 - 1)).found
+    assert "megapixels" in refusal(photo(), limits=Limits(pixels=90 * 70 - 1)).problem
     assert load(photo(), limits=Limits(pixels=90 * 70)).size == (90, 70)
 
 
@@ -136,26 +136,26 @@ def test_other_limits_reach_pictures_in_memory() -> None:
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:
-    assert "no such file" in refusal(tmp_path / "none.png").found
+    assert "no such file" in refusal(tmp_path / "none.png").problem
     (tmp_path / "dangling.png").symlink_to(tmp_path / "none.png")
-    assert "no such file" in refusal(tmp_path / "dangling.png").found
+    assert "no such file" in refusal(tmp_path / "dangling.png").problem
 
 
 @pytest.mark.parametrize("name", ["a\0b.png", "x" * 5000])
 def test_names_that_cannot_be(name: str) -> None:
-    assert "cannot be opened" in refusal(name).found
+    assert "cannot be opened" in refusal(name).problem
 
 
 def test_a_loop_of_links(tmp_path: Path) -> None:
     loop = tmp_path / "loop.png"
     loop.symlink_to(loop)
-    assert "cannot be opened" in refusal(loop).found
+    assert "cannot be opened" in refusal(loop).problem
 
 
 def test_a_folder_named_like_a_picture(tmp_path: Path) -> None:
     folder = tmp_path / "x.png"
     folder.mkdir()
-    assert "not a regular file" in refusal(folder).found
+    assert "not a regular file" in refusal(folder).problem
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no permissions as POSIX has them")
@@ -164,7 +164,7 @@ def test_i40_an_unreadable_file(tmp_path: Path) -> None:
         pytest.skip("root reads everything")
     path = saved(tmp_path / "x.png")
     path.chmod(0)
-    assert "cannot be opened" in refusal(path).found
+    assert "cannot be opened" in refusal(path).problem
 
 
 @LINUX
@@ -238,7 +238,7 @@ def test_a_picture_in_memory_with_broken_exif() -> None:
 
 def test_a_picture_opened_but_cut_short() -> None:
     with Image.open(io.BytesIO(encoded(photo((400, 300)), "JPEG")[:-500])) as opened:
-        assert "cannot be read" in refusal(opened).found
+        assert "cannot be read" in refusal(opened).problem
 
 
 def test_transparency_in_memory_is_kept_and_the_callers_picture_left_alone() -> None:

@@ -48,7 +48,7 @@ def refusal(url: str) -> str:
     with pytest.raises(PhotoRefused) as caught:
         parse_url(url)
     assert caught.value.fix
-    return caught.value.found
+    return caught.value.problem
 
 
 def test_the_vectors_are_those_of_the_promise():

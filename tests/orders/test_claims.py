@@ -24,8 +24,8 @@ CLAIMING = (
 def test_a_claim_says_who_and_when(tmp_path: Path):
     mine = claims.claim(tmp_path / "claim.json")
     assert mine is not None
-    assert (mine.host, mine.pid, mine.boot) == (platform.node(), os.getpid(), processes.boot())
-    assert mine.started == processes.started(os.getpid())
+    assert (mine.host, mine.pid, mine.boot) == (platform.node(), os.getpid(), processes.boot_id())
+    assert mine.started == processes.start_time(os.getpid())
     assert mine.time.endswith("+00:00")
     assert claims.read_claim(tmp_path / "claim.json") == mine
     assert claims.claim_owner(mine) == "ours"

@@ -162,7 +162,7 @@ def test_nothing_but_stores_is_opened(name: str):
 
 def test_an_empty_place_is_told():
     told: list[str] = []
-    items = inputs.expand_inputs((f"{memory()}/in/",), Path("out"), passed_over=lambda why, _: told.append(why.found))
+    items = inputs.expand_inputs((f"{memory()}/in/",), Path("out"), passed_over=lambda why, _: told.append(why.problem))
     assert (list(items), told) == ([], ["no photos there"])
 
 

@@ -11,28 +11,28 @@ from photio_prep.system import processes
 
 
 def test_this_process_started_once():
-    assert processes.started(os.getpid()) == processes.started(os.getpid())
-    assert processes.started(os.getpid())
+    assert processes.start_time(os.getpid()) == processes.start_time(os.getpid())
+    assert processes.start_time(os.getpid())
 
 
 def test_a_process_that_ended_has_no_start():
     done = subprocess.Popen([sys.executable, "-c", "pass"])
     done.wait()
-    assert processes.started(done.pid) is None
+    assert processes.start_time(done.pid) is None
 
 
 def test_two_processes_are_told_apart_by_their_start():
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
-        began = processes.started(other.pid)
+        began = processes.start_time(other.pid)
         assert began
-        assert began != processes.started(os.getpid())
+        assert began != processes.start_time(os.getpid())
         other.communicate(b"\n")
-    assert processes.started(other.pid) is None
+    assert processes.start_time(other.pid) is None
 
 
 @pytest.mark.parametrize("pid", [0, -1, 2**31 - 1, 2**40])
 def test_a_number_that_is_no_process_has_no_start(pid: int):
-    assert processes.started(pid) is None
+    assert processes.start_time(pid) is None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="renames itself through /proc")
@@ -41,7 +41,7 @@ def test_a_name_with_brackets_and_spaces_does_not_shift_the_fields():
     with subprocess.Popen([sys.executable, "-c", rename], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"ready\n"
-        ours, theirs = processes.started(os.getpid()), processes.started(other.pid)
+        ours, theirs = processes.start_time(os.getpid()), processes.start_time(other.pid)
         other.communicate(b"\n")
     assert ours is not None
     assert theirs is not None
@@ -50,4 +50,4 @@ def test_a_name_with_brackets_and_spaces_does_not_shift_the_fields():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_the_boot_is_the_kernel_s_own():
-    assert processes.boot() == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert processes.boot_id() == Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -114,7 +114,7 @@ def _open_on(device: Device, build: Callable[[Device], _Session], *, rounded: bo
                 continue
             return build(name), name, ""
         except ModelUnavailable as error:
-            faults.append(f"{name} is installed but not used: {error.found}")
+            faults.append(f"{name} is installed but not used: {error.problem}")
     return build("cpu"), "cpu", "; ".join(faults)
 
 

@@ -105,7 +105,7 @@ class RembgModel:
             return self.file
         except ModelUnavailable as error:
             if offline:
-                problem = f"{error.found}; they would have to be fetched, and --offline forbids that"
+                problem = f"{error.problem}; they would have to be fetched, and --offline forbids that"
                 raise self.unavailable(problem, "Connect to the network, or") from None
         try:
             return _verify(self._kind, rembg_sessions.download(self._kind))

@@ -127,7 +127,7 @@ def pull_best(
                     on_skip(error)
             else:
                 return weights
-    problem = "no model is available: " + "; ".join(f"{fault.subject}: {fault.found}" for fault in faults)
+    problem = "no model is available: " + "; ".join(f"{fault.subject}: {fault.problem}" for fault in faults)
     raise ModelUnavailable(problem, _manual_fix(folder or default_folder(), "a model's file"), subject="model auto")
 
 
