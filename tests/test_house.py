@@ -5,15 +5,20 @@ import graphlib
 import re
 import subprocess
 import sys
+import threading
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
 import photio_prep
 from photio_prep import errors
 from photio_prep.errors import PhotioError
+from photio_prep.sandbox import Sandbox
+from tests.support.commands import Command
+from tests.support.photos import SCENE, cutout, saved
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "photio_prep"
@@ -349,7 +354,7 @@ def test_a_public_name_means_one_thing() -> None:
 def test_no_function_is_longer_than_a_page() -> None:
     for name, tree in modules().items():
         for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 assert (node.end_lineno or 0) - node.lineno < 70, f"{name}.{node.name}"
 
 
@@ -358,3 +363,42 @@ def test_the_folder_list_is_short() -> None:
     packages = {name for name in tops if (PACKAGE / name).is_dir()}
     assert len(packages) <= 12
     assert len(tops - packages) <= 7
+
+
+# Below these, options are those of a library: Pillow's of an encoder, onnxruntime's of a session.
+OPTIONS_OF_OTHERS = ("imaging", "cutout.models", "review.thumbnails", "sandbox")
+
+
+@pytest.mark.parametrize("name", modules(), ids=lambda name: name or "photio_prep")
+def test_options_are_typed(name: str) -> None:
+    """An option is a field of a dataclass: no dictionary of anything, and nothing is taken out of one by its name."""
+    for node in ast.walk(modules()[name]):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "pop":
+            assert "option" not in ast.unparse(node.func.value), f"{name}:{node.lineno}"
+        if isinstance(node, ast.FunctionDef) and not name.startswith(OPTIONS_OF_OTHERS):
+            rest = [argument for argument in (node.args.vararg, node.args.kwarg) if argument]
+            for argument in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, *rest]:
+                if "option" in argument.arg and argument.annotation:
+                    assert not re.search(r"\b(dict|Mapping|Any)\b", ast.unparse(argument.annotation)), node.name
+
+
+def test_a_photo_enters_few_packages_on_its_way(keyed: Command, identity: Sandbox, tmp_path: Path) -> None:
+    """From the command line to the final: those whose code runs, in whatever thread."""
+    saved(tmp_path / "bowl.png", cutout((64, 48)))
+    entered: set[str] = set()
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_filename.startswith(str(PACKAGE)):
+            entered.add(Path(frame.f_code.co_filename).relative_to(PACKAGE).parts[0])
+
+    threading.setprofile(note)
+    sys.setprofile(note)
+    try:
+        outcome = keyed("run", tmp_path / "bowl.png", "-d", SCENE, "--api-url", identity.url, "-o", tmp_path / "out")
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)
+    assert outcome.code == 0, outcome
+    rooms = {name for name in entered if (PACKAGE / name).is_dir()} - {"sandbox"}
+    assert {"cli", "intake", "cutout", "api", "orders", "final"} <= rooms
+    assert len(rooms) <= 12
