@@ -88,63 +88,69 @@ def peak() -> float:
 
 def batch(url: str, out: Path, count: int, workers: int) -> Figures:
     """Prepare, pay and finish `count` orders, as `run` does."""
-    talk = Console()
-    till = SpendingGuard(InstantClient("pt-bench-load", api_url=url), warn=talk.say)
+    console = Console()
+    guard = SpendingGuard(InstantClient("pt-bench-load", api_url=url), warn=console.info)
     early = [0.0]
     done = 0
 
     def finish(order: Order, result: Result) -> None:
         nonlocal done
-        talk.done(order, State.FINISHED, final=writer.place_final(order, out, result=result).path)
+        console.result(order, State.FINISHED, final=writer.place_final(order, out, result=result).path)
         done += 1
         if done == min(1000, count // 2):
             early[0] = resident()
 
     started = time.monotonic()
     each(
-        prepared(count, out, till.endpoint), partial(payment.pay, sender=till), finish, till, talk, workers, total=count
+        prepared(count, out, guard.endpoint),
+        partial(payment.pay, sender=guard),
+        finish,
+        guard,
+        console,
+        workers,
+        total=count,
     )
     took = time.monotonic() - started
     found = [state.read_state(folder) for folder in store.find_orders(out)]
     finished = found.count(State.FINISHED)
     cpu = 1000 * time.process_time() / count
-    return Figures(count, took, count / took, early[0], resident(), peak(), cpu, finished, talk.exit_code)
+    return Figures(count, took, count / took, early[0], resident(), peak(), cpu, finished, console.exit_code)
 
 
 def paid(url: str, out: Path, count: int, workers: int) -> Figures:
     """Pay for `count` orders that were prepared before, as `generate` does: only that is timed."""
-    talk = Console()
-    till = SpendingGuard(InstantClient("pt-bench-load", api_url=url), warn=talk.say)
-    found = [order.folder for order in prepared(count, out, till.endpoint, 10**6) if order.folder]
+    console = Console()
+    guard = SpendingGuard(InstantClient("pt-bench-load", api_url=url), warn=console.info)
+    found = [order.folder for order in prepared(count, out, guard.endpoint, 10**6) if order.folder]
 
     def finish(_: Order, __: Result) -> None:
         """Only what is paid is timed."""
 
     started, spent = time.monotonic(), time.process_time()
-    each(map(store.load_order, found), partial(payment.pay, sender=till), finish, till, talk, workers, total=count)
+    each(map(store.load_order, found), partial(payment.pay, sender=guard), finish, guard, console, workers, total=count)
     took, cpu = time.monotonic() - started, 1000 * (time.process_time() - spent) / count
     answered = [state.read_state(folder) for folder in found].count(State.ANSWERED)
-    return Figures(count, took, count / took, 0, resident(), peak(), cpu, answered, talk.exit_code)
+    return Figures(count, took, count / took, 0, resident(), peak(), cpu, answered, console.exit_code)
 
 
 def again(url: str, out: Path, workers: int) -> Figures:
     """A second run over what is finished: `generate` and `finish` on the output folder."""
-    talk = Console()
-    till = SpendingGuard(InstantClient("pt-bench-load", api_url=url))
+    console = Console()
+    guard = SpendingGuard(InstantClient("pt-bench-load", api_url=url))
     started = time.monotonic()
     found = store.find_orders(out)
 
     def call(order: Order) -> None:
         if order.folder is not None and state.read_state(order.folder) is not State.FINISHED:
-            payment.pay(order, till)
+            payment.pay(order, guard)
 
     def finish(order: Order, _: None) -> None:
         writer.place_final(order, out)
 
-    each(map(store.load_order, found), call, finish, till, talk, workers, total=len(found))
+    each(map(store.load_order, found), call, finish, guard, console, workers, total=len(found))
     took = time.monotonic() - started
     cpu = 1000 * time.process_time() / len(found)
-    return Figures(len(found), took, len(found) / took, 0, resident(), peak(), cpu, len(found), talk.exit_code)
+    return Figures(len(found), took, len(found) / took, 0, resident(), peak(), cpu, len(found), console.exit_code)
 
 
 def alone(what: str, *arguments: object) -> Figures:

@@ -16,7 +16,7 @@ LOST = ApiUnavailable("the actor that hands out permits to pay has gone, so noth
 
 
 class NullSender:
-    """A sender that must not be asked: its till only counts."""
+    """A sender that must not be asked: its guard only counts."""
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
@@ -27,13 +27,13 @@ class NullSender:
 
 
 class SharedBudget:
-    """The body of the actor: a till and a pace that all share. Errors are given, not raised: Ray wraps those."""
+    """The body of the actor: a guard and a pace that all share. Errors are given, not raised: Ray wraps those."""
 
     def __init__(self, endpoint: str, max_calls: int | None, why: BudgetReached | None) -> None:
         self._warnings: list[str] = []
-        self._till = SpendingGuard(NullSender(endpoint), None, warn=self._warnings.append)
+        self._guard = SpendingGuard(NullSender(endpoint), None, warn=self._warnings.append)
         if max_calls is not None:
-            self._till.set_limit(
+            self._guard.set_limit(
                 max_calls, why or BudgetReached("the budget of --max-calls is used up", "Run again for more")
             )
         self._pace = RateLimiter()
@@ -46,22 +46,22 @@ class SharedBudget:
     def acquire(self, order: str = "") -> tuple[PhotioError | None]:
         """Count one call for `order`; why it must not be made, where it must not."""
         try:
-            self._till.acquire(order)
+            self._guard.acquire(order)
         except PhotioError as error:
             return (error,)
         return (None,)
 
     def settle(self, error: PhotioError | None, order: str = "", answer: bytes = b"") -> list[str]:
         """What came of a call; warnings about its answer."""
-        self._till.settle(error, order)
+        self._guard.settle(error, order)
         if error is None:
-            self._till.check_duplicate_answer(order, answer)
+            self._guard.check_duplicate_answer(order, answer)
         found, self._warnings[:] = [*self._warnings], []
         return found
 
     def is_billed(self, order: str) -> bool:
         """Whether a call for `order` of any worker was billed, or may have been: also one that died in it."""
-        return self._till.is_billed(order)
+        return self._guard.is_billed(order)
 
     def reserve(self) -> float:
         """Seconds until a request may leave; 0 is the permission for one."""
@@ -77,11 +77,11 @@ class SharedBudget:
 
     def stop(self, error: PhotioError) -> None:
         """Nothing more is let through."""
-        self._till.stop(error)
+        self._guard.stop(error)
 
     def stop_reason(self) -> tuple[PhotioError | None, int]:
         """Why nothing more is let through, if so; and how many calls were."""
-        return self._till.stop_reason, self._till.calls
+        return self._guard.stop_reason, self._guard.calls
 
 
 class ActorClient:

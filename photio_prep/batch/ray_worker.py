@@ -158,9 +158,9 @@ def paid(row: dict[str, Any], options: RayJobOptions, permits: ActorClient) -> d
     """The row with its answer on disk. Never run twice by Ray; a second time would find the claim."""
 
     def work() -> Mapping[str, Any]:
-        till = SharedSpendingGuard(_client(options, SharedRateLimiter(permits)), permits)
-        payment.pay(_order(row, options), till, options.pay.preflight)
-        return {"warnings": pickle.dumps(till.warnings)} if till.warnings else {}
+        guard = SharedSpendingGuard(_client(options, SharedRateLimiter(permits)), permits)
+        payment.pay(_order(row, options), guard, options.pay.preflight)
+        return {"warnings": pickle.dumps(guard.warnings)} if guard.warnings else {}
 
     return _step(row, permits, work)
 

@@ -80,28 +80,28 @@ class RunReport:
         """Set the test whether this command sent an order, by 32 digits of its key: file times are no proof."""
         self._sent = sent
 
-    def begun(self, source: str) -> None:
+    def start(self, source: str) -> None:
         """Note the start of a photo."""
         with self._lock:
             self._begun[source] = time.monotonic()
 
-    def changed(self, order: Order) -> None:
+    def note_changed(self, order: Order) -> None:
         """Note that the photo of `order` was paid for before as other bytes."""
         with self._lock:
             self._changed.add(order.origin.id)
 
-    def done(self, order: Order, state: State, final: Path | None, exit_code: int = 0) -> None:
+    def add_result(self, order: Order, state: State, final: Path | None, exit_code: int = 0) -> None:
         """Add the line of a photo that succeeded or that the gate stopped."""
         self._add_order(order, state, exit_code, final=str(final) if final else None)
 
-    def shelved(self, order: Order, paths: Iterable[Path]) -> None:
+    def add_presets(self, order: Order, paths: Iterable[Path]) -> None:
         """Add the files for marketplaces to the last line of the photo."""
         lines, key = self.lines, (order.origin.source, order.origin.output)
         with self._lock:
             at = next(at for at in range(len(lines) - 1, -1, -1) if (lines[at].source, lines[at].output) == key)
             lines[at] = replace(lines[at], presets=tuple(map(str, paths)))
 
-    def failed(self, source: str, error: PhotioError, order: Order | None, state: State) -> None:
+    def add_failure(self, source: str, error: PhotioError, order: Order | None, state: State) -> None:
         """Add the line of a photo that failed."""
         if order is not None:
             self._add_order(order, state, error.exit_code, error=error.problem)
@@ -109,7 +109,7 @@ class RunReport:
             line = ReportRow(source, "", state, exit_code=error.exit_code, error=error.problem)
             self._add(line, self._begun.get(source))
 
-    def rest(self, items: Iterable[Item], exit_code: int, seeds: int = 1) -> int:
+    def add_pending(self, items: Iterable[Item], exit_code: int, seeds: int = 1) -> int:
         """Add a line for each variant of `items` that the stopped command did not start; return their number."""
         with self._lock:
             reported = {(line.source, line.output) for line in self.lines}

@@ -71,12 +71,12 @@ def run_many(
             `progress` raise. Raised when everything that was taken has ended and was given.
     """
     for_all = options.changed(description=description, **keywords)
-    till = SpendingGuard(client, for_all.pay.max_calls if max_calls is None else max_calls)
+    guard = SpendingGuard(client, for_all.pay.max_calls if max_calls is None else max_calls)
     failed: list[Exception] = []
     try:
-        prepared = map_ordered(sources, partial(_prepare, for_all, till), threads=threads)
+        prepared = map_ordered(sources, partial(_prepare, for_all, guard), threads=threads)
         jobs = jobs or for_all.pay.jobs
-        for (source, photo), ended in pay_and_finish(prepared, partial(_pay, till), _finish, till, jobs):
+        for (source, photo), ended in pay_and_finish(prepared, partial(_pay, guard), _finish, guard, jobs):
             order = None if isinstance(photo, PhotioError) else photo.order
             error = ended if isinstance(ended, PhotioError) else None
             outcome = PhotoOutcome(source, order, None if isinstance(ended, PhotioError) else ended, error)
@@ -85,10 +85,10 @@ def run_many(
                     progress(outcome)
                 except Exception as raised:  # noqa: BLE001  raised again when all is given
                     failed.append(raised)
-                    till.stop(Interrupted("the one who was told of progress failed"))
+                    guard.stop(Interrupted("the one who was told of progress failed"))
             yield outcome
     except BaseException:
-        till.stop(Interrupted("the iterator was closed"))
+        guard.stop(Interrupted("the iterator was closed"))
         raise
     if failed:
         raise failed[0]
@@ -102,7 +102,7 @@ class _Prepared:
     options: RunOptions
 
 
-def _prepare(for_all: RunOptions, till: SpendingGuard, source: Source | Photo | Job) -> _Prepared:
+def _prepare(for_all: RunOptions, guard: SpendingGuard, source: Source | Photo | Job) -> _Prepared:
     options = for_all
     if isinstance(source, Mapping):
         job = cast("Mapping[str, object]", source)
@@ -112,13 +112,13 @@ def _prepare(for_all: RunOptions, till: SpendingGuard, source: Source | Photo | 
             raise UsageError("a mapping names no source", "Give the photo as `source`")
         own = {name: value for name, value in job.items() if name != "source"}
         options, source = for_all.changed(**cast("JobKeywords", own)), source["source"]
-    return _Prepared(pipeline.prepare_for_client(source, options, till), options)
+    return _Prepared(pipeline.prepare_for_client(source, options, guard), options)
 
 
-def _pay(till: SpendingGuard, photo: tuple[object, _Prepared | PhotioError]) -> Result:
+def _pay(guard: SpendingGuard, photo: tuple[object, _Prepared | PhotioError]) -> Result:
     if isinstance(photo[1], PhotioError):  # refused while it was prepared
         raise photo[1]
-    return pipeline.generate(photo[1].order, client=till, options=photo[1].options.pay)
+    return pipeline.generate(photo[1].order, client=guard, options=photo[1].options.pay)
 
 
 def _finish(photo: tuple[object, _Prepared | PhotioError], result: Result) -> Final:

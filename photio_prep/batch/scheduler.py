@@ -89,12 +89,12 @@ def pay_and_finish(
     items: Iterable[T],
     pay: Callable[[T], U],
     finish: Callable[[T, U], V],
-    till: SpendingGuard,
+    guard: SpendingGuard,
     jobs: int,
 ) -> Iterator[tuple[T, V | PhotioError]]:
     """Each item with what `finish` made of what `pay` gave, as they finish: `jobs` calls at a time.
 
-    As many again are taken ahead. Nothing more is taken once the till is closed, and the first trouble with the disk
+    As many again are taken ahead. Nothing more is taken once the guard is closed, and the first trouble with the disk
     closes it, as ten bugs in a row do. Finished are as many at a time as there are cores: that a call has its answer
     must not keep the next one waiting, and each needs memory for a photo, which its thread keeps.
     What `items` raises is raised when everything that was taken has been given.
@@ -102,21 +102,21 @@ def pay_and_finish(
     Raises:
         UsageError: The system gives no thread; nothing was sent.
     """
-    till.ready()
+    guard.ready()
     with Pool(CORES, "finish", least=1) as finishing, Pool(jobs, "call", least=1) as paying:
         finishing.fill()
         paying.fill()
-        queue = PaymentQueue(pay, finish, till, paying, finishing)
+        queue = PaymentQueue(pay, finish, guard, paying, finishing)
         try:
             for item in items:
-                if till.stop_reason is not None:
+                if guard.stop_reason is not None:
                     break
                 queue.add(item)
                 if len(queue) >= 2 * jobs:
                     yield from queue.ended()
         except Exception as error:
             if isinstance(error, StorageFailed):
-                till.stop(error)
+                guard.stop(error)
             while queue:
                 yield from queue.ended()
             raise
@@ -127,7 +127,7 @@ def pay_and_finish(
 class PaymentQueue(Generic[T, U, V]):
     """Items that go through two steps, each in a pool of its own: paid for, then finished.
 
-    Closes the till at the first trouble with the disk, and when too many in a row met a bug: the next call would be
+    Closes the guard at the first trouble with the disk, and when too many in a row met a bug: the next call would be
     paid for in vain.
     """
 
@@ -135,11 +135,11 @@ class PaymentQueue(Generic[T, U, V]):
         self,
         pay: Callable[[T], U],
         finish: Callable[[T, U], V],
-        till: SpendingGuard,
+        guard: SpendingGuard,
         paying: Executor,
         finishing: Executor,
     ) -> None:
-        self._pay, self._finish, self._till = pay, finish, till
+        self._pay, self._finish, self._guard = pay, finish, guard
         self._paying, self._finishing = paying, finishing
         self._running: dict[Future[V], T] = {}
         self._bugs = 0
@@ -172,7 +172,7 @@ class PaymentQueue(Generic[T, U, V]):
 
     def _fail(self, outcome: Future[V], error: BaseException) -> None:
         if isinstance(error, StorageFailed):
-            self._till.stop(error)
+            self._guard.stop(error)
         outcome.set_exception(error)
 
     def _error(self, outcome: Future[V]) -> PhotioError | None:
@@ -181,5 +181,5 @@ class PaymentQueue(Generic[T, U, V]):
         error = of_photo(raised) if isinstance(raised, Exception) else None
         self._bugs = self._bugs + 1 if isinstance(error, Unexpected) else 0
         if error is not None and self._bugs == _BUGS_IN_A_ROW:
-            self._till.stop(error)
+            self._guard.stop(error)
         return error

@@ -88,18 +88,18 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         sys.exit(group(arguments, standalone_mode=False))
     except PhotioError as error:
-        talk = _talk()
-        talk.fail(error)
-        sys.exit(talk.exit_code)
+        console = _console()
+        console.error(error)
+        sys.exit(console.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
-        _talk().say("interrupted")
+        _console().info("interrupted")
         sys.exit(130)
 
 
-def _talk() -> "Console":
+def _console() -> "Console":
     from photio_prep.cli.console import Console
 
     return Console()

@@ -31,9 +31,9 @@ from photio_prep.system.text import escape_controls
 @click.option("--api-url", default=None, metavar="URL", help="The endpoint to check.")
 @click.option("--key-file", type=click.Path(path_type=Path), help="The key's file to check.")
 @options.out
-@options.talking
+@options.console_options
 def check_command(
-    model: str, device: Device, api_url: str | None, key_file: Path | None, out: Path, talk: Console
+    model: str, device: Device, api_url: str | None, key_file: Path | None, out: Path, console: Console
 ) -> int:
     """What works, what does not, and what to do. Sends nothing; costs nothing."""
 
@@ -42,18 +42,18 @@ def check_command(
             message, ok = run_check(), True
         except PhotioError as error:
             message, ok = str(error), False
-            talk.codes.append(error.exit_code)
-        if talk.as_json:
-            talk.line({"check": name, "ok": ok, "found": message})
+            console.codes.append(error.exit_code)
+        if console.as_json:
+            console.line({"check": name, "ok": ok, "found": message})
         else:
-            talk.out(f"{'ok ' if ok else 'NO '} {name:<9} {escape_controls(message)}")
+            console.out(f"{'ok ' if ok else 'NO '} {name:<9} {escape_controls(message)}")
 
     report("versions", _list_versions)
     report("model", lambda: _check_model(model, device))
     report("out", lambda: _check_out(out))
     report("endpoint", lambda: client.endpoint(sandbox=False, api_url=api_url))
     report("key", lambda: _check_key(key_file))
-    return talk.exit_code
+    return console.exit_code
 
 
 def _list_versions() -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_client(pay: PayOptions, talk: Console) -> Iterator["InstantClient"]:
+def open_client(pay: PayOptions, console: Console) -> Iterator["InstantClient"]:
     """The sender that the options name; the stand-in runs as long as it is needed."""
     from photio_prep.api.client import API_URL, InstantClient
     from photio_prep.system.deadline import Timeouts
@@ -32,7 +32,7 @@ def open_client(pay: PayOptions, talk: Console) -> Iterator["InstantClient"]:
     url = settings.api_url(pay.api_url, API_URL)
     key = credentials.load_key(pay.key_file, from_stdin=pay.key_stdin, from_keyring=pay.keyring)
     if not key.has_known_prefix:
-        talk.say("warning: the key does not start with pt-, as Photio's keys do")
+        console.info("warning: the key does not start with pt-, as Photio's keys do")
     yield InstantClient(
         key,
         api_url=url,

@@ -47,22 +47,22 @@ class Console:
         """The exit code of the command: the worst of all."""
         return worst_exit_code(self.codes)
 
-    def say(self, text: str) -> None:
+    def info(self, text: str) -> None:
         """Print a message on stderr, unless quiet."""
         if not self.quiet:
             self._print(text)
 
-    def fault(self, text: str) -> None:
+    def warn(self, text: str) -> None:
         """Print a warning on stderr, also when quiet."""
         self._print(text)
 
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def atomic(self) -> Iterator[None]:
         """Print the lines of the block without lines of other threads between them."""
         with self._lock:
             yield
 
-    def fail(self, error: PhotioError) -> None:
+    def error(self, error: PhotioError) -> None:
         """Print an error on stderr, also when quiet, and collect its exit code."""
         self.codes.append(error.exit_code)
         for line in str(error).splitlines() if isinstance(error, TableErrors) else [str(error)]:
@@ -71,7 +71,7 @@ class Console:
             for line in "".join(traceback.format_exception(error)).splitlines():
                 self._print(line)
 
-    def done(
+    def result(
         self,
         order: Order,
         state: State,
@@ -87,13 +87,13 @@ class Console:
         """
         with self._lock:
             for warning in order.origin.warnings:
-                self.say(f"warning: {order.origin.source}: {warning}")
+                self.info(f"warning: {order.origin.source}: {warning}")
             stopped = self._print_gate(order, level)
             if self.report:
-                self.report.done(order, state, final, GateStopped.exit_code if stopped else 0)
+                self.report.add_result(order, state, final, GateStopped.exit_code if stopped else 0)
             self._count(state, worked=self.report is None or self.report.worked(order))
             if self.as_json:
-                self.line({**described(order, state, final), **(more or {})})
+                self.line({**describe_order(order, state, final), **(more or {})})
             elif path := final or result:
                 self.out(str(path))
 
@@ -103,35 +103,33 @@ class Console:
         if gate is None:
             return False
         for reason in gate.reasons:
-            self.say(f"{reason.verdict}: {order.origin.source}: {reason.text}")
+            self.info(f"{reason.verdict}: {order.origin.source}: {reason.text}")
         if level is None or not level.stops(gate.verdict):
             return False
         self.codes.append(GateStopped.exit_code)
         self._print(f"stopped: {order.origin.source}: planned, and not paid for unless --gate off is given")
         return True
 
-    def begun(self, source: str) -> None:
+    def start(self, source: str) -> None:
         """Note the start of a photo in the report."""
         if self.report:
-            self.report.begun(source)
+            self.report.start(source)
 
-    def changed(self, order: Order) -> None:
+    def note_changed(self, order: Order) -> None:
         """Print and report that a photo has changed since it was paid for."""
-        self.say(f"changed since: {order.origin.source} was paid for as other bytes; the changed photo is a new order")
+        self.info(f"changed since: {order.origin.source} was paid for as other bytes; the changed photo is a new order")
         if self.report:
-            self.report.changed(order)
+            self.report.note_changed(order)
 
-    def refused(
-        self, source: str, error: PhotioError, order: Order | None = None, state: State = State.REFUSED
-    ) -> None:
+    def refuse(self, source: str, error: PhotioError, order: Order | None = None, state: State = State.REFUSED) -> None:
         """Print and report the error of one photo or order."""
         with self._lock:
-            self.fail(error.about(source))
+            self.error(error.about(source))
             if self.report:
-                self.report.failed(source, error, order, state)
+                self.report.add_failure(source, error, order, state)
             self._count(state)
             if self.as_json:
-                line = described(order, state, None) if order else {**_EMPTY, "source": source, "state": state}
+                line = describe_order(order, state, None) if order else {**_EMPTY, "source": source, "state": state}
                 details = {"type": type(error).__name__, "message": str(error), "exit_code": error.exit_code}
                 self.line({**line, "error": details})
 
@@ -139,20 +137,20 @@ class Console:
         """Print and count an order that the user did not approve."""
         with self._lock:
             self.states[state] = self.states.get(state, 0) + 1
-            self.say(f"not approved ({decision}), so not sent: {order.origin.source}")
+            self.info(f"not approved ({decision}), so not sent: {order.origin.source}")
             if self.as_json:
-                self.line({**described(order, state, None), "decision": decision})
+                self.line({**describe_order(order, state, None), "decision": decision})
 
     def damaged(self, error: PhotioError) -> None:
         """Print and report an order that cannot be read."""
-        self.refused(error.subject, error)
+        self.refuse(error.subject, error)
 
-    def passed_over(self, why: PhotoRefused, by_choice: bool) -> None:
+    def skip_input(self, why: PhotoRefused, by_choice: bool) -> None:
         """Print a skipped file of a folder: an error unless it was skipped on purpose (`by_choice`)."""
         if by_choice:
-            self.say(f"skipped: {why}")
+            self.info(f"skipped: {why}")
         else:
-            self.refused(why.subject, why)
+            self.refuse(why.subject, why)
 
     @contextmanager
     def progress(self, total: int, command: str) -> Iterator[None]:
@@ -162,7 +160,7 @@ class Console:
             return
         from photio_prep.cli.progress import Progress
 
-        self._bar = Progress(total, command, self.say)
+        self._bar = Progress(total, command, self.info)
         try:
             yield
         finally:
@@ -177,7 +175,7 @@ class Console:
     def summary(self) -> None:
         """Print the number of results by state, if there are several."""
         if sum(self.states.values()) > 1:
-            self.say(summarize(self.states))
+            self.info(summarize(self.states))
 
     def _print(self, text: str) -> None:
         with self._lock:
@@ -193,7 +191,7 @@ class Console:
         self.out(json.dumps(record, ensure_ascii=True))
 
     @contextmanager
-    def alone_on_stdout(self) -> Iterator[None]:
+    def redirect_stdout(self) -> Iterator[None]:
         """While entered, redirect prints of libraries to stderr: stdout carries results only."""
         with self._lock:
             self._stdout, sys.stdout = sys.stdout, sys.stderr
@@ -219,7 +217,7 @@ class Console:
                 _redirect_to_null(stdout)
                 if not isinstance(error, BrokenPipeError):
                     message = f"the list of results cannot be written ({error.strerror})"
-                    self.fail(StorageFailed(message, "The results themselves are in the output folder"))
+                    self.error(StorageFailed(message, "The results themselves are in the output folder"))
 
 
 def _redirect_to_null(stream: TextIO) -> None:
@@ -233,7 +231,7 @@ _NAMES = "source order key state model device size canvas tag seed description f
 _EMPTY: dict[str, Any] = {**dict.fromkeys([*_NAMES.split(), "proof", "drift"]), "reasons": [], "warnings": []}
 
 
-def described(order: Order, state: State, final: Path | None) -> dict[str, Any]:
+def describe_order(order: Order, state: State, final: Path | None) -> dict[str, Any]:
     """Return the JSON record of an order: `size` and `canvas` are [width, height] of the photo and of the canvas."""
     from photio_prep.final import writer
 

@@ -26,18 +26,18 @@ from photio_prep.system.parallel import CORES, path_lock
 )
 @options.finish
 @options.output(options.to, options.written, options.shelf)
-@options.talking
+@options.console_options
 def finish_command(
-    orders_: tuple[Path, ...], out: Path | None, finish: FinishOptions, output: OutputOptions, talk: Console
+    orders_: tuple[Path, ...], out: Path | None, finish: FinishOptions, output: OutputOptions, console: Console
 ) -> int:
     """From the kept answers: crop back, put the photo's own product in, write the finals. Free, offline.
 
     ORDER is a folder below orders/, or an output folder for all of them. Prints the path of each final, and of each
     --preset's file. White packshots alone need no answer: they are made of orders that are merely prepared.
     """
-    shelving = Shelving(finish, output, talk)
+    shelving = Shelving(finish, output, console)
     swept: dict[tuple[Path, Path], set[str]] = {}
-    found = [each for place in orders_ for each in selection.select_finishable(place, talk.damaged)]
+    found = [each for place in orders_ for each in selection.select_finishable(place, console.damaged)]
 
     def work(photo: tuple[Path, Origin]) -> None:
         folder, origin = photo
@@ -48,20 +48,20 @@ def finish_command(
                 if output.presets and states.read_state(folder) not in states.ANSWERED:
                     shelving.done(order, states.read_state(folder), target, final=None)
                 else:
-                    finishing.write(order, finish, replace(output, out=target), shelving, talk)
+                    finishing.write(order, finish, replace(output, out=target), shelving, console)
                     if order.origin.variant:
                         swept.setdefault((out_of(folder), target), set()).add(order.origin.base)
         except PhotioError as error:
-            talk.refused(origin.source, error, order, states.read_state(folder))
+            console.refuse(origin.source, error, order, states.read_state(folder))
 
-    with talk.progress(len(found), "finish"):
+    with console.progress(len(found), "finish"):
         for (folder, origin), error in scheduler.map_ordered(found, work, threads=CORES):
             if error is not None:  # a bug: our own errors are printed already
-                talk.refused(origin.source, error, None, states.read_state(folder))
+                console.refuse(origin.source, error, None, states.read_state(folder))
     for places, bases in swept.items():
-        keep.show(bases, *places, talk, overwrite=output.overwrite)
-    talk.summary()
-    return talk.exit_code
+        keep.show(bases, *places, console, overwrite=output.overwrite)
+    console.summary()
+    return console.exit_code
 
 
 def out_of(folder: Path) -> Path:

@@ -21,7 +21,7 @@ def write(
     options: FinishOptions,
     output: OutputOptions,
     shelving: Shelving,
-    talk: Console,
+    console: Console,
     *,
     result: Result | None = None,
 ) -> Path:
@@ -39,9 +39,9 @@ def write(
         result=result,
     )
     for note in notes:
-        talk.say(f"note: {order.origin.source}: {note}")
+        console.info(f"note: {order.origin.source}: {note}")
     upload(path, output)
-    tell(order_shown, path, output, shelving, talk)
+    tell(order_shown, path, output, shelving, console)
     return path
 
 
@@ -54,23 +54,23 @@ def upload(path: Path, output: OutputOptions) -> None:
         )
 
 
-def tell(order: Order, path: Path, output: OutputOptions, shelving: Shelving, talk: Console) -> None:
+def tell(order: Order, path: Path, output: OutputOptions, shelving: Shelving, console: Console) -> None:
     """Tell a final that was written, its drift (above the limit is exit 3), and make its files for shops."""
     drift, most = writer.read_drift(order), output.max_drift
     score = drift.get("score", 0)
     score = float(score) if isinstance(score, (int, float)) else 0.0
     notes = writer.read_proof(order).get("notes")
-    with talk.together():
+    with console.atomic():
         for note in notes if isinstance(notes, list) else ():
-            talk.say(f"warning: {order.origin.source}: {note}")
+            console.info(f"warning: {order.origin.source}: {note}")
         if most is not None and score > most:
-            talk.codes.append(PhotoRefused.exit_code)
-            talk.fault(
+            console.codes.append(PhotoRefused.exit_code)
+            console.warn(
                 f"drift: {order.origin.source}: {drift.get('sentence')} (drift {score:g}, at most {most:g}"
                 f" wanted). Look at {order.folder}/drift.png before you show it"
             )
         elif score > 1:
-            talk.say(f"drift: {order.origin.source}: {drift.get('sentence')} (drift {score:g})")
+            console.info(f"drift: {order.origin.source}: {drift.get('sentence')} (drift {score:g})")
     shelving.done(order, State.FINISHED, output.out, final=path)
 
 

@@ -36,7 +36,7 @@ from photio_prep.quality import Level
 )
 @options.replacing
 @click.option("--print-curl", is_flag=True, help="Print each call as a curl command; send nothing.")
-@options.talking
+@options.console_options
 def generate_command(
     orders_: tuple[Path, ...],
     approved: Path | None,
@@ -44,7 +44,7 @@ def generate_command(
     overwrite: bool,
     wording: Wording,
     pay: PayOptions,
-    talk: Console,
+    console: Console,
 ) -> int:
     """PAYS: send the planned bytes of orders that are not answered yet; keep the raw answers.
 
@@ -56,10 +56,12 @@ def generate_command(
         pay = replace(pay, gate=Level.OFF)
     preflight = pay.preflight
     endpoint = client.endpoint(sandbox=pay.sandbox, api_url=pay.api_url)
-    reporting.start_report(talk, "generate", pay.price)
+    reporting.start_report(console, "generate", pay.price)
 
     def left_out(folder: Path) -> None:
-        talk.say(f"left out: {folder}: its photo was prepared again since, with the same words; name it to pay for it")
+        console.info(
+            f"left out: {folder}: its photo was prepared again since, with the same words; name it to pay for it"
+        )
 
     described, is_reworded = wording.description is not None, wording != SAME_WORDS
     found = [
@@ -69,40 +71,40 @@ def generate_command(
             place, endpoint, left_out=left_out, described=described, reworded=is_reworded
         )
     ]
-    decided = None if approved is None else Decided(approved, found, talk)
+    decided = None if approved is None else Decided(approved, found, console)
     if print_curl:
         if pay.sandbox:
             raise UsageError("--print-curl is for the real API", "Leave --sandbox out")
-        _print_curl(found, wording, endpoint, talk, preflight, decided)
-        return talk.exit_code
+        _print_curl(found, wording, endpoint, console, preflight, decided)
+        return console.exit_code
     if found:
         reporting.refuse_foreign(out_of(found[0]), overwrite=overwrite)
-    with payment.open_guarded_client(pay, talk) as till:
-        planned = list(_planned(found, wording, till.endpoint, talk, preflight, decided=decided))
+    with payment.open_guarded_client(pay, console) as guard:
+        planned = list(_planned(found, wording, guard.endpoint, console, preflight, decided=decided))
         new = [each for each in planned if each.folder and states.read_state(each.folder) in SENDABLE]
         answered = sum(states.read_state(each.folder) in states.ANSWERED for each in planned if each.folder)
-        payment.quote(len(new), answered, pay, talk, till)
+        payment.quote(len(new), answered, pay, console, guard)
 
         def call(order: Order) -> State:
             state = states.read_state(order.folder) if order.folder else State.PLANNED
             if state is State.FINISHED:
                 return state
-            pay_.pay(order, till, preflight)
+            pay_.pay(order, guard, preflight)
             return State.ANSWERED
 
         def report(order: Order, state: State) -> None:
-            talk.done(order, state, result=order.folder)
+            console.result(order, state, result=order.folder)
 
-        with reporting.kept(talk), talk.progress(len(planned), "generate"):
-            payment.each(planned, call, report, till, talk, pay.jobs, total=len(planned))
-    return reporting.close(talk, out_of(found[0]) if found else None, overwrite=overwrite)
+        with reporting.kept(console), console.progress(len(planned), "generate"):
+            payment.each(planned, call, report, guard, console, pay.jobs, total=len(planned))
+    return reporting.close(console, out_of(found[0]) if found else None, overwrite=overwrite)
 
 
 def _print_curl(
     found: list[Path],
     wording: Wording,
     endpoint: str,
-    talk: Console,
+    console: Console,
     preflight: Preflight,
     decided: Decided | None,
 ) -> None:
@@ -117,21 +119,21 @@ def _print_curl(
         pictures[new.key] = root / old.key[:32] / "canvas.png"
         return replace(new, folder=root / new.key[:32])  # where it would lie, or does already
 
-    for order in _planned(found, wording, endpoint, talk, preflight, decided=decided, succeed=placed):
+    for order in _planned(found, wording, endpoint, console, preflight, decided=decided, succeed=placed):
         folder = order.folder or Path()
         state = states.read_state(folder)
         if state in SENDABLE:
-            talk.out(format_curl(order.request, endpoint, pictures.get(order.key, folder / "canvas.png")))
+            console.out(format_curl(order.request, endpoint, pictures.get(order.key, folder / "canvas.png")))
         else:
             name = "given up" if states.is_abandoned(folder) else state.replace("_", " ")
-            talk.say(f"left out: {folder}: it is {name}, so the call may be paid for already")
+            console.info(f"left out: {folder}: it is {name}, so the call may be paid for already")
 
 
 def _planned(
     found: list[Path],
     wording: Wording,
     endpoint: str,
-    talk: Console,
+    console: Console,
     preflight: Preflight,
     *,
     decided: Decided | None,
@@ -142,7 +144,7 @@ def _planned(
     `succeed` gives an order with other words its folder beside the old one.
     """
     for doubt in description_warnings(wording.description or ""):
-        talk.say(f"warning: {doubt}")
+        console.info(f"warning: {doubt}")
     seen = set()
     for root in {folder.parent for folder in found}:
         index.index_of(root).refresh()
@@ -155,13 +157,13 @@ def _planned(
             if order is not old and order.request.description:
                 order = succeed(old, order)
             if note := image_url_note(order.request.image_url):
-                talk.say(f"note: {folder}: {note}")
+                console.info(f"note: {folder}: {note}")
             preflight.check(order)
         except GateStopped as error:
-            talk.refused(str(folder), error, order, State.PLANNED)
+            console.refuse(str(folder), error, order, State.PLANNED)
             continue
         except Exception as raised:  # noqa: BLE001  a bug with one order is its own
-            talk.refused(str(folder), of_photo(raised))
+            console.refuse(str(folder), of_photo(raised))
             continue
         if order.key not in seen:
             seen.add(order.key)

@@ -104,7 +104,7 @@ class Choice:
     Args:
         named: The inputs.
         out: The output folder; it is left out of the inputs.
-        talk: Prints what is left out.
+        console: Prints what is left out.
         options: Which photos.
         format_: Of the finals.
         description: The scene that photos get whose row names none; without one, each must have its own.
@@ -120,7 +120,7 @@ class Choice:
         self,
         named: tuple[str, ...],
         out: Path,
-        talk: Console,
+        console: Console,
         options: ChoiceOptions,
         *,
         format_: str | None = None,
@@ -128,7 +128,7 @@ class Choice:
         pay: PayOptions | None = None,
         engine: str = "local",
     ) -> None:
-        self._named, self._out, self._talk, self._options = named, out, talk, options
+        self._named, self._out, self._console, self._options = named, out, console, options
         self.seeds = options.seeds
         if self.seeds > 1 and engine != "local":
             raise UsageError("--seeds is for this machine", "Leave --engine out, or give a job table with seeds")
@@ -147,7 +147,7 @@ class Choice:
         expanded = inputs.expand_inputs(
             named,
             out,
-            passed_over=talk.passed_over,
+            passed_over=console.skip_input,
             described=bool(description),
             names=self._names,
             check_preset=presets.find_preset,
@@ -155,24 +155,24 @@ class Choice:
         self.items = list(islice(expanded, options.limit))
         if options.limit is not None:
             count = len(self.items)
-            talk.say(f"rehearsal: the first {count} {'photo' if count == 1 else 'photos'} only")
+            console.info(f"rehearsal: the first {count} {'photo' if count == 1 else 'photos'} only")
         if pay is None and any(item.job and item.job.presets for item in self.items):
-            talk.say("the table's presets are made by `run`; after `generate`, name them with `finish --preset`")
+            console.info("the table's presets are made by `run`; after `generate`, name them with `finish --preset`")
         for item in self.items:
             if not (description or item.options.description):
                 undescribed.about(item.name)
                 raise undescribed
 
-    def quote(self, description: str, till: SpendingGuard) -> None:
+    def quote(self, description: str, guard: SpendingGuard) -> None:
         """Say what it will cost at most before it starts; ask before a big one."""
         if self._options.watch:
             if not self._pay.sandbox and self._pay.max_calls is not None:
-                paying_.quote(self._pay.max_calls, 0, self._pay, self._talk, till, at_most=True)
+                paying_.quote(self._pay.max_calls, 0, self._pay, self._console, guard, at_most=True)
             return
         # By name only: a photo or an option that changed is a new call after all.
         asked = [(item.name, (item.options.description or description).strip()) for item in self.items]
-        known = paid_before.count_answered(asked, till.endpoint, index.index_of(self._out / "orders"))
-        paying_.quote(len(self.items) * self.seeds, known, self._pay, self._talk, till, at_most=True)
+        known = paid_before.count_answered(asked, guard.endpoint, index.index_of(self._out / "orders"))
+        paying_.quote(len(self.items) * self.seeds, known, self._pay, self._console, guard, at_most=True)
 
     def batches(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[list[Item]]:
         """All photos at once; with --watch a few at a time, as they arrive, until `stopped`."""
@@ -184,7 +184,7 @@ class Choice:
         def once(why: PhotoRefused, by_choice: bool) -> None:
             if why.subject not in reported:
                 reported.add(why.subject)
-                self._talk.passed_over(why, by_choice)
+                self._console.skip_input(why, by_choice)
 
         def look() -> Iterable[Item]:
             return inputs.expand_inputs(
@@ -192,7 +192,7 @@ class Choice:
             )
 
         where = ", ".join(self._named)
-        self._talk.say(
+        self._console.info(
             f"watching {where}: a photo is taken when it stood still for {self._options.settle:g} s; Ctrl-C ends"
         )
         yield from hot_folder.iter_settled(look, stopped, quiet=self._options.settle)

@@ -25,24 +25,24 @@ from photio_prep.orders.state import State
     options.shelf,
     click.option("--overwrite", is_flag=True, help="Replace a file that lies where the final goes."),
 )
-@options.talking
-def keep_command(photo: str, number: int, output: OutputOptions, talk: Console) -> int:
+@options.console_options
+def keep_command(photo: str, number: int, output: OutputOptions, console: Console) -> int:
     """Make one variant (`run --seeds 4`) the photo's final. Free; another number may be kept later.
 
     PHOTO is named as it was in the run, or by its final below --out; or name any ORDER of its variants. Makes the files
     of the --preset that the run was given, or of those given here. Prints the final, and each of these files.
     """
-    shelving = Shelving(DEFAULT_FINISH, output, talk)
+    shelving = Shelving(DEFAULT_FINISH, output, console)
     kept = choose.keep_variant(photo, number, output.out, overwrite=output.overwrite)
     for note in kept.notes:
-        talk.say(f"note: {kept.order.origin.source}: {note}")
+        console.info(f"note: {kept.order.origin.source}: {note}")
     if not output.presets:
         shelving.choose_for(kept.order, presets.find_presets(kept.presets))
     shelving.done(kept.order, State.FINISHED, output.out, final=kept.final)
-    return talk.exit_code
+    return console.exit_code
 
 
-def show(bases: Iterable[str], root: Path, out: Path, talk: Console, *, overwrite: bool = False) -> None:
+def show(bases: Iterable[str], root: Path, out: Path, console: Console, *, overwrite: bool = False) -> None:
     """A contact sheet below `out` for each photo with variants, by the place of its final, and how to keep one.
 
     `root` is the output folder that holds their orders.
@@ -51,9 +51,9 @@ def show(bases: Iterable[str], root: Path, out: Path, talk: Console, *, overwrit
         try:
             sheet = choose.contact_sheet(root, base, out, overwrite=overwrite)
         except PhotioError as error:  # the finals are there all the same
-            talk.fail(error)
+            console.error(error)
             continue
         if sheet is not None:
             end = "-- " if base.startswith("-") else ""
             command = f"photio-prep keep -o {shlex.quote(str(root))} {end}{shlex.quote(base)} 1"
-            talk.say(f"contact sheet: {sheet}; to keep number 1: {command}")
+            console.info(f"contact sheet: {sheet}; to keep number 1: {command}")

@@ -26,8 +26,8 @@ def models_command() -> None:
 
 
 @models_command.command("list")
-@options.talking
-def list_(talk: Console) -> int:
+@options.console_options
+def list_(console: Console) -> int:
     """The catalogue, best first; what is installed, and what --model auto takes."""
     folder = models_folder()
     try:
@@ -36,20 +36,22 @@ def list_(talk: Console) -> int:
         auto = ""
     for row in (*catalog.catalog(), *catalog.sam_weights()):
         installed = weights.is_installed(row, folder)
-        if talk.as_json:
+        if console.as_json:
             record = {"model": row.name, "family": row.family, "licence": row.licence, "commercial": row.commercial}
-            talk.line(
+            console.line(
                 {**record, "input": row.input, "size": row.size, "installed": installed, "auto": row.name == auto}
             )
             continue
         commercial = {True: "yes", False: "NO", None: "not stated"}[row.commercial]
         size = f"{row.size / 2**20:.0f} MiB" if row.size else "?"
         mark = "installed, auto" if row.name == auto else "installed" if installed else ""
-        talk.out(f"{row.name:<22} {size:>8}  {row.input:>4} px  commercial use: {commercial:<11} {row.licence}  {mark}")
-    talk.say("also: rembg:NAME, any other session of rembg; its licence is unknown: ask its authors")
+        console.out(
+            f"{row.name:<22} {size:>8}  {row.input:>4} px  commercial use: {commercial:<11} {row.licence}  {mark}"
+        )
+    console.info("also: rembg:NAME, any other session of rembg; its licence is unknown: ask its authors")
     if not auto:
-        talk.say("no model is installed: run `photio-prep models pull auto`")
-    return talk.exit_code
+        console.info("no model is installed: run `photio-prep models pull auto`")
+    return console.exit_code
 
 
 @models_command.command()
@@ -62,18 +64,18 @@ def list_(talk: Console) -> int:
     help="Fetch NAME although its licence forbids commercial use.",
 )
 @click.option("--offline", is_flag=True, help="Never use the network.")
-@options.talking
-def pull(names: tuple[str, ...], accepted: tuple[str, ...], offline: bool, talk: Console) -> int:
+@options.console_options
+def pull(names: tuple[str, ...], accepted: tuple[str, ...], offline: bool, console: Console) -> int:
     """Fetch weights and check them; `auto` fetches the best that can be reached. Prints their paths."""
     for name in names:
-        talk.out(str(pulled(name, talk, offline=offline, accepted=accepted)))
-    return talk.exit_code
+        console.out(str(pull_weights(name, console, offline=offline, accepted=accepted)))
+    return console.exit_code
 
 
 @models_command.command()
 @click.argument("names", metavar="[NAME...]", nargs=-1)
-@options.talking
-def verify(names: tuple[str, ...], talk: Console) -> int:
+@options.console_options
+def verify(names: tuple[str, ...], console: Console) -> int:
     """Compare installed weights with their pinned SHA-256, byte by byte. Prints the paths of the good ones."""
     folder = models_folder()
     chosen = names or [
@@ -81,12 +83,12 @@ def verify(names: tuple[str, ...], talk: Console) -> int:
     ]
     for name in chosen:
         try:
-            talk.out(str(_verify(name, folder, talk)))
+            console.out(str(_verify(name, folder, console)))
         except PhotioError as error:
-            talk.fail(error)
+            console.error(error)
     if not chosen:
-        talk.fail(ModelUnavailable("no model is installed", "Run: photio-prep models pull auto"))
-    return talk.exit_code
+        console.error(ModelUnavailable("no model is installed", "Run: photio-prep models pull auto"))
+    return console.exit_code
 
 
 @models_command.command()
@@ -104,63 +106,63 @@ def path(name: str | None) -> int:
     return 0
 
 
-def _verify(name: str, folder: Path, talk: Console) -> Path:
+def _verify(name: str, folder: Path, console: Console) -> Path:
     """Return the path of verified weights; warn where rembg has no hash to compare with."""
     if not is_rembg(name):
         return weights.verify_weights(catalog.find_weights(name), folder)
     from photio_prep.cutout.models.rembg_models import open_rembg
 
-    return _warn_unverified(name, open_rembg(name, accepted=(name.partition(":")[2],)).file, talk)
+    return _warn_unverified(name, open_rembg(name, accepted=(name.partition(":")[2],)).file, console)
 
 
-def _warn_unverified(name: str, file: "VerifiedFile", talk: Console) -> Path:
+def _warn_unverified(name: str, file: "VerifiedFile", console: Console) -> Path:
     if not file.checked:
-        talk.say(f"warning: {name}: rembg has no hash for this model, so its weights were not verified")
+        console.info(f"warning: {name}: rembg has no hash for this model, so its weights were not verified")
     return file.path
 
 
-def pulled(name: str, talk: Console, *, offline: bool, accepted: tuple[str, ...] = ()) -> Path:
+def pull_weights(name: str, console: Console, *, offline: bool, accepted: tuple[str, ...] = ()) -> Path:
     """Return the path of a model's weights, downloaded with a progress bar if missing."""
     if is_rembg(name):
-        return _pull_rembg(name, talk, offline=offline, accepted=accepted)
+        return _pull_rembg(name, console, offline=offline, accepted=accepted)
     folder = models_folder()
-    with _bar(talk) as progress:
+    with _bar(console) as progress:
         if name != "auto":
             row, allowed = catalog.find_weights(name), name in accepted
             return weights.pull_weights(row, folder, offline=offline, accept_licence=allowed, progress=progress)
 
         def report_skip(error: ModelUnavailable) -> None:
-            talk.say(f"note: {error.subject} is not available: {error.problem}")
+            console.info(f"note: {error.subject} is not available: {error.problem}")
 
         best = weights.pull_best(folder, offline=offline, progress=progress, on_skip=report_skip)
-    talk.say(f"model auto: {best.name} ({best.licence})")
+    console.info(f"model auto: {best.name} ({best.licence})")
     return weights.weights_path(best, folder)
 
 
-def tell_licence(name: str, talk: Console) -> None:
+def show_licence(name: str, console: Console) -> None:
     """Print the licence of a `rembg:NAME`; the catalogue has those of other models."""
     if is_rembg(name):
         from photio_prep.cutout.models.rembg_models import licence
 
-        talk.say(f"note: licence of {name}: {licence(name)}")
+        console.info(f"note: licence of {name}: {licence(name)}")
 
 
-def _pull_rembg(name: str, talk: Console, *, offline: bool, accepted: tuple[str, ...]) -> Path:
+def _pull_rembg(name: str, console: Console, *, offline: bool, accepted: tuple[str, ...]) -> Path:
     # rembg's download prints its own progress on stderr.
-    with redirect_stderr(io.StringIO()) if talk.quiet else nullcontext():
+    with redirect_stderr(io.StringIO()) if console.quiet else nullcontext():
         from photio_prep.cutout.models.rembg_models import open_rembg
 
         model = open_rembg(name, accepted=accepted)
         if not offline and not model.installed:
-            talk.say(f"rembg fetches the weights of {name} into {model.target.parent}")
+            console.info(f"rembg fetches the weights of {name} into {model.target.parent}")
         file = model.pull(offline=offline)
-    tell_licence(name, talk)
-    return _warn_unverified(name, file, talk)
+    show_licence(name, console)
+    return _warn_unverified(name, file, console)
 
 
 @contextmanager
-def _bar(talk: Console) -> Iterator[Callable[[int, int | None], None] | None]:
-    if talk.quiet:
+def _bar(console: Console) -> Iterator[Callable[[int, int | None], None] | None]:
+    if console.quiet:
         yield None
         return
     from tqdm import tqdm

@@ -77,8 +77,8 @@ replacing = click.option(
 )
 
 
-talking = typed(
-    "talk",
+console_options = typed(
+    "console",
     Console,
     click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout."),
     click.option("-v", "--verbose", is_flag=True, help="Where errors came from, too."),

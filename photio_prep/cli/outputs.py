@@ -24,8 +24,8 @@ from photio_prep.orders.store import Order
 class Shelving:
     """Makes the files of --preset for one command, and tells them."""
 
-    def __init__(self, options: FinishOptions, output: OutputOptions, talk: Console) -> None:
-        self._talk, self._options, self._provenance = talk, options, output.provenance
+    def __init__(self, options: FinishOptions, output: OutputOptions, console: Console) -> None:
+        self._console, self._options, self._provenance = console, options, output.provenance
         self._shelf = MarketplaceWriter(
             presets.find_presets(output.presets),
             overwrite=output.overwrite,
@@ -51,11 +51,11 @@ class Shelving:
 
     def done(self, order: Order, state: State, out: Path, *, final: Path | None) -> None:
         """Print the final of an order; then write and print the file of each preset."""
-        talk, made, lines = self._talk, [], []
+        console, made, lines = self._console, [], []
         if order.origin.variant and order.folder:
             states.mark_presets(order.folder, order.origin, [each.name for each in self._shelf.of_photo(order)])
-        if not talk.as_json:
-            talk.done(order, state, final=final)
+        if not console.as_json:
+            console.result(order, state, final=final)
         faults: list[PhotioError] = []
         try:
             for each in self._shelf.write(order, out, lambda: self._final(order)):
@@ -64,13 +64,13 @@ class Shelving:
                 self._told(each, faults)
         except PhotioError as error:
             faults.append(error.about(order.origin.source))
-        if talk.as_json:
+        if console.as_json:
             more = {"presets": lines, "faults": [str(each) for each in faults]} if self._shelf.of(order) else None
-            talk.done(order, state, final=final, more=more)
-        if talk.report and made:
-            talk.report.shelved(order, [each.path for each in made])
+            console.result(order, state, final=final, more=more)
+        if console.report and made:
+            console.report.add_presets(order, [each.path for each in made])
         for fault in faults:
-            talk.fail(fault)
+            console.error(fault)
 
     def _final(self, order: Order) -> Image.Image:
         """The final picture at the photo's size, whatever the size of the final."""
@@ -79,11 +79,11 @@ class Shelving:
         ).image
 
     def _told(self, each: MarketplaceFile, faults: list[PhotioError]) -> None:
-        if not self._talk.as_json:
-            self._talk.out(str(each.path))
-        self._talk.say(f"{each.preset.name}: {each.path.name}: {each.report}")
+        if not self._console.as_json:
+            self._console.out(str(each.path))
+        self._console.info(f"{each.preset.name}: {each.path.name}: {each.report}")
         for text in (*each.notes, *(fault.text for fault in each.report.faults if not fault.broken)):
-            self._talk.say(f"note: {each.preset.name}: {each.path.name}: {text}")
+            self._console.info(f"note: {each.preset.name}: {each.path.name}: {text}")
         try:
             each.refuse_broken()
         except PhotioError as error:

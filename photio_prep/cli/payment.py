@@ -1,4 +1,4 @@
-"""What the paying verbs share: the client inside its till, the quote, signals, many orders at once."""
+"""What the paying verbs share: the client inside its guard, the quote, signals, many orders at once."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from photio_prep.api.spending_guard import SpendingGuard
 from photio_prep.batch import scheduler
 from photio_prep.cli import client as clients
 from photio_prep.cli.console import Console
-from photio_prep.cli.signals import heard
+from photio_prep.cli.signals import listen
 from photio_prep.errors import BudgetReached, Interrupted, PhotioError, Terminated, UsageError
 from photio_prep.orders import state
 from photio_prep.orders.options import PayOptions
@@ -28,25 +28,25 @@ ASK_ABOVE = 25
 
 
 @contextmanager
-def open_guarded_client(options: PayOptions, talk: Console) -> Iterator[SpendingGuard]:
-    """The client that the options name, inside a till, with Ctrl-C and SIGTERM meaning: nothing new."""
-    with clients.open_client(options, talk) as sender:
-        till = SpendingGuard(sender, options.max_calls, warn=talk.say)
-        if talk.report:
-            talk.report.count_by(till.is_billed)
+def open_guarded_client(options: PayOptions, console: Console) -> Iterator[SpendingGuard]:
+    """The client that the options name, inside a guard, with Ctrl-C and SIGTERM meaning: nothing new."""
+    with clients.open_client(options, console) as sender:
+        guard = SpendingGuard(sender, options.max_calls, warn=console.info)
+        if console.report:
+            console.report.count_by(guard.is_billed)
 
         def leave(number: int) -> None:
             stopped = stopped_by(number)
-            if till.stop_reason is not None and stopped.exit_code in talk.codes:
+            if guard.stop_reason is not None and stopped.exit_code in console.codes:
                 # The second time: at once. What is in flight becomes unknown, because its claim's process is dead.
                 os._exit(stopped.exit_code)
-            talk.codes.append(stopped.exit_code)
-            till.stop(stopped)
+            console.codes.append(stopped.exit_code)
+            guard.stop(stopped)
             sender.stop()
-            talk.say("stopping: nothing new is sent, what is in flight is waited for; once more to leave at once")
+            console.info("stopping: nothing new is sent, what is in flight is waited for; once more to leave at once")
 
-        with heard(leave):
-            yield till
+        with listen(leave):
+            yield guard
 
 
 def stopped_by(number: int) -> Interrupted:
@@ -55,7 +55,7 @@ def stopped_by(number: int) -> Interrupted:
 
 
 def quote(
-    calls: int, kept: int, options: PayOptions, talk: Console, till: SpendingGuard, *, at_most: bool = False
+    calls: int, kept: int, options: PayOptions, console: Console, guard: SpendingGuard, *, at_most: bool = False
 ) -> None:
     """Say what the run will cost before it starts; ask before a big one.
 
@@ -63,8 +63,8 @@ def quote(
         calls: New calls; with `at_most` all that there can be.
         kept: Orders that are answered already; with `at_most` a guess, and among the calls.
         options: Of a paying verb.
-        talk: Tells it.
-        till: Lets no more through than were agreed to.
+        console: Tells it.
+        guard: Lets no more through than were agreed to.
         at_most: The number is a bound.
 
     Raises:
@@ -80,13 +80,13 @@ def quote(
         summary += f" (of {calls}, by --max-calls)"
     if kept:
         summary += f"; {'perhaps ' if at_most else ''}{kept} answered already, free"
-    talk.say(summary)
+    console.info(summary)
     if options.yes or options.sandbox:
         return
     likely = most - kept if at_most else most
     if likely <= ASK_ABOVE:
         # Agreed to without a word: so many, and not one more if the guess was wrong.
-        till.set_limit(ASK_ABOVE, BudgetReached(f"more than {ASK_ABOVE} paid calls need a yes", "Give --yes"))
+        guard.set_limit(ASK_ABOVE, BudgetReached(f"more than {ASK_ABOVE} paid calls need a yes", "Give --yes"))
         return
     if not sys.stdin.isatty():
         raise UsageError(f"{most} paid calls need a yes", "Give --yes, or --max-calls to pay for fewer")
@@ -97,31 +97,31 @@ def each(
     found: Iterable[Order],
     call: Callable[[Order], T],
     finish: Callable[[Order, T], None],
-    till: SpendingGuard,
-    talk: Console,
+    guard: SpendingGuard,
+    console: Console,
     jobs: int,
     *,
     total: int,
 ) -> None:
     """Call `call` for each order in `jobs` threads, then `finish` in a few; report and count errors."""
     limit_malloc_arenas()
-    for order, error in scheduler.pay_and_finish(found, call, finish, till, jobs):
+    for order, error in scheduler.pay_and_finish(found, call, finish, guard, jobs):
         # An interrupted order stays planned; the reason is printed once.
         if error is not None and not isinstance(error, Interrupted):
             # The photo first: it says more than the digits of an order.
             error.subject = f"{order.origin.source}: {error.subject or order.folder}"
-            talk.refused(order.origin.source, error, order, _state(order, till))
-    if till.stop_reason is not None:
-        talk.codes.append(till.stop_reason.exit_code)
-        talk.say(
-            f"stopped ({till.stop_reason.problem}): {till.calls} of at most {total} were sent."
+            console.refuse(order.origin.source, error, order, _state(order, guard))
+    if guard.stop_reason is not None:
+        console.codes.append(guard.stop_reason.exit_code)
+        console.info(
+            f"stopped ({guard.stop_reason.problem}): {guard.calls} of at most {total} were sent."
             " The rest stays planned; run the same again"
         )
 
 
-def _state(order: Order, till: SpendingGuard) -> State:
-    """How far an order got that something went wrong with; where its folder does not tell, as the till knows it."""
+def _state(order: Order, guard: SpendingGuard) -> State:
+    """How far an order got that something went wrong with; where its folder does not tell, as the guard knows it."""
     try:
         return state.read_state(order.folder) if order.folder else State.PLANNED
     except PhotioError:
-        return State.UNKNOWN if till.is_billed(order.key[:32]) else State.PLANNED
+        return State.UNKNOWN if guard.is_billed(order.key[:32]) else State.PLANNED

@@ -169,16 +169,16 @@ def prepared(
     options: PrepareOptions,
     model: ModelOptions,
     target: OrderPlace,
-    talk: Console,
+    console: Console,
 ) -> Iterator[Order]:
     """Yield the order of each photo, on disk; print and count refusals."""
-    matter, second = _load_models(options, model, talk)
+    matter, second = _load_models(options, model, console)
     options = replace(options, model=matter, second=second, limits=settings.limits())
     _check_writable(Path(target.orders or ""))
     model_shown = ""
 
     def prepare(item: Item) -> Order:
-        talk.begun(item.name)
+        console.start(item.name)
         return pipeline.prepare(
             reading.read_item(item, offline=model.offline),
             options.with_row(item.options),
@@ -192,37 +192,39 @@ def prepared(
     limit_malloc_arenas()
     for item, order in scheduler.map_ordered(items, prepare):
         if isinstance(order, PhotioError):
-            talk.refused(item.name, order)
+            console.refuse(item.name, order)
             continue
         if order.model != model_shown:
-            talk.say(f"cut out with: {order.model}" + (f" on {order.device}" if order.device else ""))
+            console.info(f"cut out with: {order.model}" + (f" on {order.device}" if order.device else ""))
             if order.device and matter.fallback:
-                talk.say(f"warning: {matter.fallback}")
+                console.info(f"warning: {matter.fallback}")
             model_shown = order.model
         yield order
 
 
-def _load_models(options: PrepareOptions, model: ModelOptions, talk: Console) -> tuple[Model | sam.Sam, Model | None]:
+def _load_models(
+    options: PrepareOptions, model: ModelOptions, console: Console
+) -> tuple[Model | sam.Sam, Model | None]:
     """The model that finds the product, and the one for a second opinion."""
     pointing = bool(options.points or options.box)
     if pointing and (model.model != "auto" or model.family):
         raise UsageError("--point and --box are for SAM only", "Leave --model out, or the points and the box")
-    pull_models(model, talk, [weights.name for weights in catalog.sam_weights()] if pointing else [model.model])
+    pull_models(model, console, [weights.name for weights in catalog.sam_weights()] if pointing else [model.model])
     first = sam.load_sam(model.device) if pointing else model.load()
     if not model.pull and not model.family:
-        from photio_prep.cli.models import tell_licence
+        from photio_prep.cli.models import show_licence
 
-        tell_licence(model.model, talk)
+        show_licence(model.model, console)
     return first, model.load_second(first)
 
 
-def pull_models(model: ModelOptions, talk: Console, names: list[str]) -> None:
+def pull_models(model: ModelOptions, console: Console, names: list[str]) -> None:
     """Fetch the weights of these models with --pull, where they are missing."""
     if model.pull:
-        from photio_prep.cli.models import pulled
+        from photio_prep.cli.models import pull_weights
 
         for name in names:
-            pulled(name, talk, offline=model.offline, accepted=model.accepted)
+            pull_weights(name, console, offline=model.offline, accepted=model.accepted)
 
 
 def _check_writable(root: Path) -> None:

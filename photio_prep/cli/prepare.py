@@ -23,7 +23,7 @@ from photio_prep.orders.state import State
 @inputs.options
 @options.output(options.out, options.replacing)
 @click.option("--api-url", default=None, metavar="URL", help="Who will be asked; part of the order's key.")
-@options.talking
+@options.console_options
 def prepare_command(
     inputs_: tuple[str, ...],
     options: PrepareOptions,
@@ -32,7 +32,7 @@ def prepare_command(
     choose: inputs.ChoiceOptions,
     output: OutputOptions,
     api_url: str | None,
-    talk: Console,
+    console: Console,
 ) -> int:
     """Dry run: one order per photo, with the exact PNG that would be sent. Free, no network, no key.
 
@@ -41,18 +41,18 @@ def prepare_command(
     """
     out, overwrite, level = output.out, output.overwrite, settings.gate(gate)
     endpoint = client.endpoint(sandbox=False, api_url=api_url)
-    reporting.start_report(talk, "prepare")
-    choice = inputs.Choice(inputs_, out, talk, choose)
+    reporting.start_report(console, "prepare")
+    choice = inputs.Choice(inputs_, out, console, choose)
     reporting.refuse_foreign(out, choice.items, overwrite=overwrite)
     target = OrderPlace(endpoint, out / "orders", variants=choice.seeds > 1)
     try:
         for items in choice.batches():
-            with reporting.kept(talk), talk.progress(len(items) * choice.seeds, "prepare"):
-                for order in choice.spread(preparation.prepared(items, options, model, target, talk)):
+            with reporting.kept(console), console.progress(len(items) * choice.seeds, "prepare"):
+                for order in choice.spread(preparation.prepared(items, options, model, target, console)):
                     folder = selection.resolve_successor(order.folder) if order.folder else None
                     state = states.read_state(folder) if folder else State.PLANNED
-                    talk.done(order, state, result=order.folder, level=level)
+                    console.result(order, state, result=order.folder, level=level)
     except KeyboardInterrupt:
-        talk.codes.append(Interrupted.exit_code)
-    offer(out, talk, overwrite=overwrite)
-    return reporting.close(talk, out, choice.items, choice.seeds, overwrite=overwrite)
+        console.codes.append(Interrupted.exit_code)
+    offer(out, console, overwrite=overwrite)
+    return reporting.close(console, out, choice.items, choice.seeds, overwrite=overwrite)

@@ -22,42 +22,42 @@ class _Named(click.Group):
         command = super().get_command(ctx, cmd_name)
         if command is None and not cmd_name.startswith("-"):
             preset = presets_.find_preset(cmd_name)
-            command = click.command(cmd_name)(options.talking(lambda talk: _print(preset, talk)))
+            command = click.command(cmd_name)(options.console_options(lambda console: _print(preset, console)))
         return command
 
 
 @click.group(
     "presets", cls=_Named, invoke_without_command=True, subcommand_metavar="[NAME | check FILE... --preset NAME]"
 )
-@options.talking
+@options.console_options
 @click.pass_context
-def presets_command(ctx: click.Context, /, talk: Console) -> int:
+def presets_command(ctx: click.Context, /, console: Console) -> int:
     """What marketplaces ask of a picture; with a NAME, each rule with its source and date. `check` looks at a file."""
     if ctx.invoked_subcommand is not None:
         return 0
     for preset in presets_.all_presets():
-        if talk.as_json:
-            talk.line(_to_dict(preset))
+        if console.as_json:
+            console.line(_to_dict(preset))
             continue
         background = "white, free" if preset.white else "scene"
-        talk.out(f"{preset.name:<19} {preset.size!s:>9}  {background:<11}  {preset.title}")
-    talk.say("photio-prep presets NAME shows the rules of a preset and their sources")
-    return talk.exit_code
+        console.out(f"{preset.name:<19} {preset.size!s:>9}  {background:<11}  {preset.title}")
+    console.info("photio-prep presets NAME shows the rules of a preset and their sources")
+    return console.exit_code
 
 
-def _print(preset: Preset, talk: Console) -> int:
-    if talk.as_json:
-        talk.line(_to_dict(preset))
-        return talk.exit_code
+def _print(preset: Preset, console: Console) -> int:
+    if console.as_json:
+        console.line(_to_dict(preset))
+        return console.exit_code
     picture = "the product on pure white, without the API" if preset.white else "the final, laid out"
-    talk.out(f"{preset.name}: {preset.title}; {picture}, {preset.size} where the photo has the pixels")
+    console.out(f"{preset.name}: {preset.title}; {picture}, {preset.size} where the photo has the pixels")
     for rule in preset.rules:
-        talk.out(f"  {rule.name:<10} {rule!s:<58} [{_cite(rule.source)}]")
+        console.out(f"  {rule.name:<10} {rule!s:<58} [{_cite(rule.source)}]")
     ours = "one frame, plain RGB of 8 bits, sRGB, upright, no place (GPS), the suffix of its format"
-    talk.out(f"  {'always':<10} {ours:<58} [ours]")
+    console.out(f"  {'always':<10} {ours:<58} [ours]")
     for source in dict.fromkeys(rule.source for rule in preset.rules):
-        talk.out(f"  [{_cite(source)}] {source.title} {source.url}")
-    return talk.exit_code
+        console.out(f"  [{_cite(source)}] {source.title} {source.url}")
+    return console.exit_code
 
 
 def _cite(source: presets_.Citation) -> str:
@@ -80,8 +80,8 @@ def _to_dict(preset: Preset) -> dict[str, Any]:
 @click.option(
     "--preset", "names", multiple=True, required=True, metavar="NAME", help="Preset to check by. May be repeated."
 )
-@options.talking
-def check_files_command(paths: tuple[Path, ...], names: tuple[str, ...], talk: Console) -> int:
+@options.console_options
+def check_files_command(paths: tuple[Path, ...], names: tuple[str, ...], console: Console) -> int:
     """Whether files of any program follow a marketplace's rules. Exit code 3 where one does not."""
     chosen = presets_.find_presets(names)
     for path in paths:
@@ -90,24 +90,24 @@ def check_files_command(paths: tuple[Path, ...], names: tuple[str, ...], talk: C
                 raise UsageError("no such file", "Check the name", subject=str(path))
             data = read_input(path, settings.limits().file_bytes)
         except PhotioError as error:
-            talk.fail(error)
+            console.error(error)
             continue
         for preset in chosen:
-            _check_file(path, data, preset, talk)
-    return talk.exit_code
+            _check_file(path, data, preset, console)
+    return console.exit_code
 
 
-def _check_file(path: Path, data: bytes, preset: Preset, talk: Console) -> None:
+def _check_file(path: Path, data: bytes, preset: Preset, console: Console) -> None:
     report = rules.check_file(data, preset, name=path.name, limits=settings.limits())
-    if talk.as_json:
+    if console.as_json:
         faults = [{"rule": fault.rule, "text": fault.text, "broken": fault.broken} for fault in report.faults]
         facts = {"format": report.format, "size": list(report.size), "bytes": report.weight, "fill": report.fill}
-        talk.line({"file": str(path), "preset": preset.name, "ok": not report.broken, **facts, "faults": faults})
+        console.line({"file": str(path), "preset": preset.name, "ok": not report.broken, **facts, "faults": faults})
     else:
-        talk.out(f"{'NO ' if report.broken else 'ok '} {preset.name:<18} {path}: {report}")
+        console.out(f"{'NO ' if report.broken else 'ok '} {preset.name:<18} {path}: {report}")
     for fault in report.faults:
         if not fault.broken:
-            talk.say(f"note: {preset.name}: {path}: {fault.text}")
+            console.info(f"note: {preset.name}: {path}: {fault.text}")
     if report.broken:
         texts = "; ".join(fault.text for fault in report.broken)
-        talk.fail(PresetFailed(f"breaks the rules of {preset.name}: {texts}", subject=str(path)))
+        console.error(PresetFailed(f"breaks the rules of {preset.name}: {texts}", subject=str(path)))

@@ -17,7 +17,7 @@ from photio_prep.cli.console import Console
 from photio_prep.cli.inputs import EngineOptions
 from photio_prep.cli.outputs import Shelving
 from photio_prep.cli.preparation import pull_models
-from photio_prep.cli.signals import heard
+from photio_prep.cli.signals import listen
 from photio_prep.cutout.models.registry import ModelOptions
 from photio_prep.errors import BudgetReached, PhotioError, StorageFailed, UsageError, of_photo
 from photio_prep.final.options import FinishOptions
@@ -34,7 +34,7 @@ def ray_options(
     pay: PayOptions,
     finish: FinishOptions,
     output: OutputOptions,
-    talk: Console,
+    console: Console,
 ) -> RayJobOptions:
     """The options of `run` as workers in other folders, with other environments, take them.
 
@@ -43,7 +43,7 @@ def ray_options(
     """
     if options.points or options.box:
         raise UsageError("--point and --box are for this machine", "Leave --engine out")
-    pull_models(model, talk, [model.model])
+    pull_models(model, console, [model.model])
     model.load()  # refused here, once
     return RayJobOptions(
         replace(output, out=output.out.absolute()),
@@ -60,7 +60,7 @@ def run_on_cluster(
     engine: EngineOptions,
     output: OutputOptions,
     shelving: Shelving,
-    talk: Console,
+    console: Console,
 ) -> None:
     """Prepare, pay and finish `items` on the workers; each photo is told as it ends, by the names in `output`.
 
@@ -75,34 +75,34 @@ def run_on_cluster(
 
     def finished(order: Order, path: Path) -> None:
         finishing.upload(path, output)
-        finishing.tell(order, path, output, shelving, talk)
+        finishing.tell(order, path, output, shelving, console)
 
     with _with_sandbox(job) as job:
         if not job.sandbox_url:
             check_url(job.endpoint)
             if engine.ray_address is None:  # elsewhere, only the workers know it
                 credentials.load_key(pay.key_file, from_keyring=pay.keyring)
-        till = SpendingGuard(NullSender(job.endpoint), pay.max_calls)
+        guard = SpendingGuard(NullSender(job.endpoint), pay.max_calls)
         names = [(item.name, (item.options.description or job.prepare.description).strip()) for item in items]
         known = paid_before.count_answered(names, job.endpoint, index.index_of(job.orders).refresh())
-        payment.quote(len(items), known, pay, talk, till, at_most=True)
+        payment.quote(len(items), known, pay, console, guard, at_most=True)
         why = None
-        if till.left != pay.max_calls:
-            why = BudgetReached(f"more than {till.left} paid calls need a yes", "Give --yes")
+        if guard.left != pay.max_calls:
+            why = BudgetReached(f"more than {guard.left} paid calls need a yes", "Give --yes")
         started = ray_driver.started(
-            job, address=engine.ray_address, workers=engine.workers, calls=pay.jobs, max_calls=till.left, why=why
+            job, address=engine.ray_address, workers=engine.workers, calls=pay.jobs, max_calls=guard.left, why=why
         )
-        with talk.alone_on_stdout(), started as it:
-            if talk.report:
-                talk.report.count_by(it.billed)
-            with _heard(it, talk), talk.progress(len(items), "run"):
+        with console.redirect_stdout(), started as it:
+            if console.report:
+                console.report.count_by(it.billed)
+            with _heard(it, console), console.progress(len(items), "run"):
                 for ended in it.run(items):
-                    _tell(ended, output.out, talk, finished, it.close)
+                    _tell(ended, output.out, console, finished, it.close)
             closed, calls = it.stop_reason()
     if closed is not None:
-        talk.codes.append(closed.exit_code)
+        console.codes.append(closed.exit_code)
         count = f"{calls} of at most {len(items)} were sent."
-        talk.say(f"stopped ({closed.problem}): {count} The rest stays planned; run the same again")
+        console.info(f"stopped ({closed.problem}): {count} The rest stays planned; run the same again")
 
 
 @contextmanager
@@ -120,25 +120,25 @@ def _with_sandbox(job: RayJobOptions) -> Iterator[RayJobOptions]:
 
 
 @contextmanager
-def _heard(it: ray_driver.Cluster, talk: Console) -> Iterator[None]:
+def _heard(it: ray_driver.Cluster, console: Console) -> Iterator[None]:
     """Ctrl-C and SIGTERM mean: nothing new; a second time: at once."""
 
     def leave(number: int) -> None:
         stopped = payment.stopped_by(number)
-        if stopped.exit_code in talk.codes:
+        if stopped.exit_code in console.codes:
             os._exit(stopped.exit_code)
-        talk.codes.append(stopped.exit_code)
-        talk.say("stopping: nothing new is sent, what is in flight is waited for; once more to leave at once")
+        console.codes.append(stopped.exit_code)
+        console.info("stopping: nothing new is sent, what is in flight is waited for; once more to leave at once")
         it.close(stopped)
 
-    with heard(leave):
+    with listen(leave):
         yield
 
 
 def _tell(
     ended: ray_driver.Ended,
     out: Path,
-    talk: Console,
+    console: Console,
     finished: Callable[[Order, Path], None],
     close: Callable[[PhotioError], None],
 ) -> None:
@@ -152,9 +152,9 @@ def _tell(
     if final is not None:
         final = out / final.relative_to(out.absolute())
     for warning in ended.warnings:
-        talk.say(warning)
+        console.info(warning)
     if ended.changed and order:
-        talk.changed(order)
+        console.note_changed(order)
     if error is None and order is not None and final is not None:
         try:
             finished(order, final)
@@ -165,4 +165,4 @@ def _tell(
     if error is not None:
         if order is not None:
             error.subject = f"{ended.item.name}: {error.subject or order.folder}"
-        talk.refused(ended.item.name, error, order, ended.state)
+        console.refuse(ended.item.name, error, order, ended.state)

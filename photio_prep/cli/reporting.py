@@ -14,9 +14,9 @@ from photio_prep.intake.item import Item
 from photio_prep.orders.state import State
 
 
-def start_report(talk: Console, command: str, price: float | None = None) -> None:
-    """Report everything that `talk` prints from now on."""
-    talk.report = RunReport(command, price)
+def start_report(console: Console, command: str, price: float | None = None) -> None:
+    """Report everything that `console` prints from now on."""
+    console.report = RunReport(command, price)
 
 
 def refuse_foreign(out: Path, items: Sequence[Item] = (), seeds: int = 1, *, overwrite: bool) -> None:
@@ -32,40 +32,40 @@ def refuse_foreign(out: Path, items: Sequence[Item] = (), seeds: int = 1, *, ove
 
 
 @contextmanager
-def kept(talk: Console) -> Iterator[None]:
+def kept(console: Console) -> Iterator[None]:
     """Print an error that ends the command instead of raising it, once the report has lines: it is still written."""
     try:
         yield
     except Exception as error:
-        if talk.report is None or not talk.report.lines:
+        if console.report is None or not console.report.lines:
             raise
-        talk.fail(of_photo(error))
+        console.error(of_photo(error))
 
 
 def close(
-    talk: Console, out: Path | None, items: Sequence[Item] = (), seeds: int = 1, *, overwrite: bool = False
+    console: Console, out: Path | None, items: Sequence[Item] = (), seeds: int = 1, *, overwrite: bool = False
 ) -> int:
     """Print totals, write the report below `out` (`items` with `seeds` variants each) and return the exit code.
 
     A report that cannot be written is a warning if the command has failed already, else an error.
     """
-    report = talk.report
-    if report is not None and (left := report.rest(items, talk.exit_code, seeds)):
-        talk.states[State.PLANNED] = talk.states.get(State.PLANNED, 0) + left
-    talk.summary()
+    report = console.report
+    if report is not None and (left := report.add_pending(items, console.exit_code, seeds)):
+        console.states[State.PLANNED] = console.states.get(State.PLANNED, 0) + left
+    console.summary()
     if report is None or out is None or not report.lines:
-        return talk.exit_code
+        return console.exit_code
     if len(report.lines) > 1:
         for line in report.table():
-            talk.say(line)
+            console.info(line)
     try:
-        report.write(out, talk.exit_code, overwrite=overwrite)
+        report.write(out, console.exit_code, overwrite=overwrite)
         written = [out / JSON, *report.write_results(out, items, overwrite=overwrite)]
         if len(report.lines) > 1 or len(written) > 1:
-            talk.say(f"report: {', '.join(map(str, written))}")
+            console.info(f"report: {', '.join(map(str, written))}")
     except (StorageFailed, OutputExists) as error:
-        if any(talk.codes):
-            talk.say(f"warning: the report cannot be written: {error}")
+        if any(console.codes):
+            console.info(f"warning: the report cannot be written: {error}")
         else:
-            talk.fail(error)
-    return talk.exit_code
+            console.error(error)
+    return console.exit_code

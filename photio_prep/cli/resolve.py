@@ -16,8 +16,8 @@ from photio_prep.orders import store
 @click.option(
     "--as", "word", type=click.Choice(["retry", "lost"]), required=True, help="retry: pay (again). lost: give up."
 )
-@options.talking
-def resolve_command(folders: tuple[Path, ...], word: str, talk: Console) -> int:
+@options.console_options
+def resolve_command(folders: tuple[Path, ...], word: str, console: Console) -> int:
     """Say what became of orders whose outcome is unknown.
 
     `retry` makes the order planned again: the next `generate` or `run` pays for it, perhaps a second time.
@@ -27,7 +27,7 @@ def resolve_command(folders: tuple[Path, ...], word: str, talk: Console) -> int:
         try:
             order = store.load_order(folder)
             states.resolve_unknown(folder, retry=word == "retry")
-            talk.done(order, states.read_state(folder), result=folder)
+            console.result(order, states.read_state(folder), result=folder)
         except PhotioError as error:
-            talk.refused(str(folder), error)
-    return talk.exit_code
+            console.refuse(str(folder), error)
+    return console.exit_code

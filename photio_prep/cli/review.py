@@ -26,7 +26,7 @@ from photio_prep.review.decisions import Decision
 @click.option(
     "--price", type=click.FloatRange(0, 1000), default=None, metavar="X", help="Price per call, for the costs."
 )
-@options.talking
+@options.console_options
 def review_command(
     folder: Path,
     output: Path | None,
@@ -35,7 +35,7 @@ def review_command(
     overwrite: bool,
     open_: bool,
     price: float | None,
-    talk: Console,
+    console: Console,
 ) -> int:
     """A static page to look at: each photo, what will be or was sent, and what came of it. Prints its path.
 
@@ -51,13 +51,13 @@ def review_command(
     if sheet is not None:
         paths += [("sheet", path) for path in write_contact_sheets(folder, sheet, overwrite=overwrite)]
     for kind, path in paths:
-        if talk.as_json:
-            talk.line({kind: str(path)})
+        if console.as_json:
+            console.line({kind: str(path)})
         else:
-            talk.out(str(path))
+            console.out(str(path))
     if open_ and not _open_browser(page):
-        talk.say(f"no browser was found; open {page} yourself")
-    return talk.exit_code
+        console.info(f"no browser was found; open {page} yourself")
+    return console.exit_code
 
 
 def _open_browser(path: Path) -> bool:
@@ -73,12 +73,12 @@ class Decided:
         UsageError: The file is malformed, or approves an order that does not exist.
     """
 
-    def __init__(self, file: Path, folders: list[Path], talk: Console) -> None:
+    def __init__(self, file: Path, folders: list[Path], console: Console) -> None:
         self._decisions, missing = decisions.load_decisions(file, folders)
-        self._talk = talk
+        self._console = console
         self._printed: set[str] = set()
         for key in missing:
-            talk.say(f"note: {file} rejects order {key[:32]}, which does not exist")
+            console.info(f"note: {file} rejects order {key[:32]}, which does not exist")
 
     def allows(self, order: Order, old: Order) -> bool:
         """Whether `order`, made of `old`, may be paid for; prints one that may not.
@@ -94,7 +94,7 @@ class Decided:
             return True
         if order.key not in self._printed:
             self._printed.add(order.key)
-            self._talk.skip_unapproved(order if order.folder else old, state, decision)
+            self._console.skip_unapproved(order if order.folder else old, state, decision)
         return False
 
 
@@ -102,18 +102,18 @@ class Decided:
 MOST = 300
 
 
-def offer(out: Path, talk: Console, *, overwrite: bool = False) -> None:
+def offer(out: Path, console: Console, *, overwrite: bool = False) -> None:
     """Write the page of a small output folder and print its path; of a big one, print the command that writes it.
 
     A failure is printed as a note and does not change the exit code.
     """
-    if talk.quiet:
+    if console.quiet:
         return
     count = sum(1 for _ in (out / "orders").glob("*/order.json"))
     if count > MOST:
-        talk.say(f"look at it: photio-prep review {out}")
+        console.info(f"look at it: photio-prep review {out}")
     elif count:
         try:
-            talk.say(f"look at it: {write_review(out, overwrite=overwrite)}")
+            console.info(f"look at it: {write_review(out, overwrite=overwrite)}")
         except (PhotioError, OSError) as error:
-            talk.say(f"note: the review page could not be made: {error}")
+            console.info(f"note: the review page could not be made: {error}")

@@ -33,7 +33,7 @@ from photio_prep.types import Result
 @options.finish
 @options.output(options.out, options.to, options.written, options.shelf)
 @inputs.engine
-@options.talking
+@options.console_options
 def run_command(
     inputs_: tuple[str, ...],
     options: PrepareOptions,
@@ -43,7 +43,7 @@ def run_command(
     finish: FinishOptions,
     output: OutputOptions,
     engine: inputs.EngineOptions,
-    talk: Console,
+    console: Console,
 ) -> int:
     """PAYS: from photos to finals: prepare, generate and finish in a row.
 
@@ -52,14 +52,14 @@ def run_command(
     Prints the path of each final.
     """
     preflight, out, overwrite = pay.preflight, output.out, output.overwrite
-    shelving = Shelving(finish, output, talk)
+    shelving = Shelving(finish, output, console)
     if output.segment and engine.engine != "local":
         raise UsageError("--segment is for this machine", "Leave --engine out, and give it to `finish`")
-    reporting.start_report(talk, "run", pay.price)
+    reporting.start_report(console, "run", pay.price)
     choice = inputs.Choice(
         inputs_,
         out,
-        talk,
+        console,
         choose,
         format_=finish.format,
         description=options.description,
@@ -71,33 +71,33 @@ def run_command(
     if engine.engine == "ray":
         from photio_prep.cli import ray
 
-        job = ray.ray_options(options, model, pay, finish, output, talk)
-        with reporting.kept(talk):
-            ray.run_on_cluster(choice.items, job, engine, output, shelving, talk)
-        offer(out, talk, overwrite=overwrite)
-        return reporting.close(talk, out, choice.items, overwrite=overwrite)
+        job = ray.ray_options(options, model, pay, finish, output, console)
+        with reporting.kept(console):
+            ray.run_on_cluster(choice.items, job, engine, output, shelving, console)
+        offer(out, console, overwrite=overwrite)
+        return reporting.close(console, out, choice.items, overwrite=overwrite)
     swept: set[str] = set()
-    with payment.open_guarded_client(pay, talk) as till:
-        choice.quote(options.description, till)
-        target = OrderPlace(till.endpoint, out / "orders", variants=choice.seeds > 1)
+    with payment.open_guarded_client(pay, console) as guard:
+        choice.quote(options.description, guard)
+        target = OrderPlace(guard.endpoint, out / "orders", variants=choice.seeds > 1)
 
         def pay_for(order: Order) -> Result:
-            return pay_.pay(order, till, preflight)
+            return pay_.pay(order, guard, preflight)
 
         def write(order: Order, result: Result) -> None:
-            finishing.write(order, finish, output, shelving, talk, result=result)
+            finishing.write(order, finish, output, shelving, console, result=result)
             if order.origin.variant:
                 swept.add(order.origin.base)
 
-        for items in choice.batches(lambda: till.stop_reason is not None):
+        for items in choice.batches(lambda: guard.stop_reason is not None):
             total = len(items) * choice.seeds
-            with reporting.kept(talk), talk.progress(total, "run"):
-                prepared = choice.spread(preparation.prepared(items, options, model, target, talk))
-                payable = _payable(prepared, preflight, finish, output, shelving, talk)
-                payment.each(payable, pay_for, write, till, talk, pay.jobs, total=total)
-    keep.show(swept, out, out, talk, overwrite=overwrite)
-    offer(out, talk, overwrite=overwrite)
-    return reporting.close(talk, out, choice.items, choice.seeds, overwrite=overwrite)
+            with reporting.kept(console), console.progress(total, "run"):
+                prepared = choice.spread(preparation.prepared(items, options, model, target, console))
+                payable = _payable(prepared, preflight, finish, output, shelving, console)
+                payment.each(payable, pay_for, write, guard, console, pay.jobs, total=total)
+    keep.show(swept, out, out, console, overwrite=overwrite)
+    offer(out, console, overwrite=overwrite)
+    return reporting.close(console, out, choice.items, choice.seeds, overwrite=overwrite)
 
 
 def _payable(
@@ -106,7 +106,7 @@ def _payable(
     finish: FinishOptions,
     output: OutputOptions,
     shelving: Shelving,
-    talk: Console,
+    console: Console,
 ) -> Iterator[Order]:
     """Those orders that may be paid for: nothing in the way of their finals, and the preflight lets them pass."""
     taken: dict[Path, str] = {}
@@ -117,7 +117,7 @@ def _payable(
             and not preflight.pay_again
             and again_.is_changed_photo(order, index.index_of(order.folder.parent))
         ):
-            talk.changed(order)
+            console.note_changed(order)
         target = writer.final_path(order, output.out, finish.format)
         finish.fits(order.placement)
         if target in taken:
@@ -138,6 +138,6 @@ def _payable(
             error = of_photo(raised)
             if isinstance(error, OutputExists) and error.subject:  # the file that lies there: of which photo?
                 error.subject = f"{order.origin.source}: {error.subject}"
-            talk.refused(order.origin.source, error, order, State.PLANNED)
+            console.refuse(order.origin.source, error, order, State.PLANNED)
         else:
             yield order

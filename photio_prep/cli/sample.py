@@ -17,18 +17,18 @@ CHECKOUT = Path(__file__).parents[2] / "fixtures" / "photos" / "bottle.jpg"
 
 @click.command("sample")
 @click.argument("file", type=click.Path(path_type=Path), default=Path("sample.jpg"))
-@options.talking
-def sample_command(file: Path, talk: Console) -> int:
+@options.console_options
+def sample_command(file: Path, console: Console) -> int:
     """Write a sample product photo to FILE (default: sample.jpg). Replaces nothing. Prints the path."""
     try:
         files.write_atomic(file, sample_photo(), overwrite=False)
     except FileExistsError as error:
         raise OutputExists("the file exists", "Name another file", subject=str(file)) from error
-    if talk.as_json:
-        talk.line({"photo": str(file)})
+    if console.as_json:
+        console.line({"photo": str(file)})
     else:
-        talk.out(str(file))
-    return talk.exit_code
+        console.out(str(file))
+    return console.exit_code
 
 
 def sample_photo() -> bytes:

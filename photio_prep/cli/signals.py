@@ -12,7 +12,7 @@ _STOP = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 @contextmanager
-def heard(stop: Callable[[int], None]) -> Iterator[None]:
+def listen(stop: Callable[[int], None]) -> Iterator[None]:
     """While entered, call `stop` with the number of each stop signal, in a listener thread.
 
     A Python handler runs in the main thread between two bytecodes: that thread may be inside a model for seconds while
@@ -23,14 +23,14 @@ def heard(stop: Callable[[int], None]) -> Iterator[None]:
     reader, writer = socket.socketpair()
     writer.setblocking(False)
 
-    def listen() -> None:
+    def receive() -> None:
         while received := reader.recv(64):
             for number in received:
                 if number in before:
                     stop(number)
 
     try:
-        listener = threads.start(listen, "signals")
+        listener = threads.start(receive, "signals")
     except UsageError:
         reader.close()
         writer.close()

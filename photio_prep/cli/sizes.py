@@ -28,8 +28,8 @@ from photio_prep.types import Photo
     metavar="N%|Npx",
     help="Margin around the product, as of prepare --reframe.",
 )
-@options.talking
-def sizes_command(what: str | None, model: str, mask: Path | None, margin: str, talk: Console) -> int:
+@options.console_options
+def sizes_command(what: str | None, model: str, mask: Path | None, margin: str, console: Console) -> int:
     """The recommended sizes; with a photo or a size, what it snaps to, and why.
 
     With a photo its product is looked for, too: how many of its pixels the generator really sees at each size, and how
@@ -39,64 +39,66 @@ def sizes_command(what: str | None, model: str, mask: Path | None, margin: str, 
     source = _parse_source(what) if what else None
     if source is None:
         for offer in geometry.list_sizes(undocumented=True):
-            if talk.as_json:
-                talk.line(_size_record(offer))
+            if console.as_json:
+                console.line(_size_record(offer))
             else:
-                talk.out(f"   {offer.tag:<26} {offer.ratio:>5}  {offer.size!s:>9}")
-        return talk.exit_code
+                console.out(f"   {offer.tag:<26} {offer.ratio:>5}  {offer.size!s:>9}")
+        return console.exit_code
     size = source.size if isinstance(source, Photo) else source
-    product = _find_product(source, model, mask, talk) if isinstance(source, Photo) else None
+    product = _find_product(source, model, mask, console) if isinstance(source, Photo) else None
     advices = advise(size, product, framing)
-    if not talk.as_json and product:
-        talk.out(f"   {'':<26} {'':>5}  {'':>9}  {'the whole photo':<39}  --reframe")
+    if not console.as_json and product:
+        console.out(f"   {'':<26} {'':>5}  {'':>9}  {'the whole photo':<39}  --reframe")
     for line in advices:
-        _print_advice(line, talk)
-    _print_reasons(size, advices, talk)
-    return talk.exit_code
+        _print_advice(line, console)
+    _print_reasons(size, advices, console)
+    return console.exit_code
 
 
 def _size_record(size: Recommended) -> dict[str, Any]:
     return {"tag": size.tag, "ratio": size.ratio, "size": list(size.size), "documented": size.documented}
 
 
-def _print_advice(line: Advice, talk: Console) -> None:
+def _print_advice(line: Advice, console: Console) -> None:
     size, placement, reframed = line.size, line.way, line.reframed
-    if talk.as_json:
+    if console.as_json:
         record = _size_record(size) | {"scale": placement.scale, "used": placement.used, "padding": line.padding}
         record |= {"box": list(placement.box), "chosen": line.chosen, "product": line.product, "reframed": None}
         if reframed:
             crop = {"crop": list(reframed.source), "scale": reframed.scale, "product": line.reframed_product}
             record["reframed"] = crop
-        talk.line({**record, "gain": line.gain})
+        console.line({**record, "gain": line.gain})
         return
     text = f"padding {line.padding:6.1%}, scaled by {placement.scale:.3f}"
     if reframed and line.reframed_product is not None and line.product is not None:
         text += f", {line.product:>7,} px  {line.reframed_product:>7,} px of the product"
         text += f" ({line.gain or 0:.1f}x), scaled by {reframed.scale:.3f}"
-    talk.out(f"{'->' if line.chosen else '  '} {size.tag:<26} {size.ratio:>5}  {size.size!s:>9}  {text}")
+    console.out(f"{'->' if line.chosen else '  '} {size.tag:<26} {size.ratio:>5}  {size.size!s:>9}  {text}")
 
 
-def _print_reasons(source: Size, advices: tuple[Advice, ...], talk: Console) -> None:
+def _print_reasons(source: Size, advices: tuple[Advice, ...], console: Console) -> None:
     chosen = next(line for line in advices if line.chosen)
     ratio, own = source.width / source.height, chosen.size.size.width / chosen.size.size.height
-    talk.say(f"{source} has the ratio {ratio:.3f}; the nearest is {chosen.size.tag} with {own:.3f}")
+    console.info(f"{source} has the ratio {ratio:.3f}; the nearest is {chosen.size.tag} with {own:.3f}")
     best = geometry.snap(source, geometry.list_sizes(undocumented=True))
     if best != chosen.size:
         used = geometry.place(source, best.size).used
-        talk.say(f"--size {best.size} would fit better ({used:.1%}), but Photio does not list it")
+        console.info(f"--size {best.size} would fit better ({used:.1%}), but Photio does not list it")
     reframed = [line for line in advices if line.reframed_product is not None and line.size.documented]
     if reframed and chosen.product:
         most = max(reframed, key=lambda line: line.reframed_product or 0)
         times = (most.reframed_product or 0) / chosen.product
-        talk.say(
+        console.info(
             f"--reframe --size {most.size.size} would show the generator {times:.1f} times as many pixels of the"
             f" product; the final would be {most.reframed.source if most.reframed else ''}"
         )
         if most.reframed and most.reframed.scale > 1:
-            talk.say(f"{most.reframed.scale**2:.1f} for each pixel of the photo: above 1 the product gains no detail")
+            console.info(
+                f"{most.reframed.scale**2:.1f} for each pixel of the photo: above 1 the product gains no detail"
+            )
 
 
-def _find_product(photo: Photo, model: str, mask: Path | None, talk: Console) -> ProductExtent | None:
+def _find_product(photo: Photo, model: str, mask: Path | None, console: Console) -> ProductExtent | None:
     from photio_prep.cutout import reframe
     from photio_prep.cutout.models.registry import get_model
     from photio_prep.intake.load import load
@@ -105,7 +107,7 @@ def _find_product(photo: Photo, model: str, mask: Path | None, talk: Console) ->
     try:
         cutout = reframe.find_product(photo, get_model(model), mask=user_mask, alpha="auto", options=DEFAULT_CUTOUT)
     except (ModelUnavailable, NoProduct) as error:
-        talk.say(f"no product estimate: {error.problem if isinstance(error, NoProduct) else error}")
+        console.info(f"no product estimate: {error.problem if isinstance(error, NoProduct) else error}")
         return None
     return measure_extent(cutout, photo.size)
 

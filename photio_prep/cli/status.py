@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from photio_prep.cli import options
-from photio_prep.cli.console import Console, described
+from photio_prep.cli.console import Console, describe_order
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.orders import selection, store
 from photio_prep.orders import state as states
@@ -57,25 +57,25 @@ class _Sums:
 @click.option(
     "--price", type=click.FloatRange(0, 1000), default=None, metavar="X", help="Price per call, for the spend."
 )
-@options.talking
-def status_command(folder: Path, price: float | None, talk: Console) -> int:
+@options.console_options
+def status_command(folder: Path, price: float | None, console: Console) -> int:
     """States and spend of the orders in an output folder, and what to do next."""
     if not folder.exists():
         raise UsageError("no such folder", "Run prepare or run first, or name an output folder", subject=str(folder))
     sums = _Sums()
     orders = store.find_orders(folder)
     width = max((len(str(order)) for order in orders), default=0)
-    if orders and not talk.as_json:
-        talk.say(f"{'state':<13} {'gate':<5} {'order':<{width}}  photo")
+    if orders and not console.as_json:
+        console.info(f"{'state':<13} {'gate':<5} {'order':<{width}}  photo")
     for path in orders:
         try:
             state = states.read_state(path)
             name = _name_state(path, state)
             for origin in store.photos_of(path):
                 order = store.load_order(path, origin=origin)
-                _print_photo(order, path, state, name, talk, width)
+                _print_photo(order, path, state, name, console, width)
         except PhotioError as error:
-            talk.fail(error.about(str(path)))
+            console.error(error.about(str(path)))
             sums.count("damaged", path)
             continue
         if order.sandbox:
@@ -87,8 +87,8 @@ def status_command(folder: Path, price: float | None, talk: Console) -> int:
         sums.count(name, path, paid=paid, perhaps=perhaps)
         gate = order.origin.gate
         sums.stopped += name == "planned" and gate is not None and gate.verdict is Verdict.STOP
-    _print_totals(sums, folder, price, talk)
-    return talk.exit_code
+    _print_totals(sums, folder, price, console)
+    return console.exit_code
 
 
 def _name_state(folder: Path, state: State) -> str:
@@ -97,44 +97,44 @@ def _name_state(folder: Path, state: State) -> str:
     return "superseded" if selection.is_superseded(folder) else state.replace("_", " ")
 
 
-def _print_photo(order: Order, folder: Path, state: State, name: str, talk: Console, width: int) -> None:
+def _print_photo(order: Order, folder: Path, state: State, name: str, console: Console, width: int) -> None:
     """Print one line for one photo of an order, and the reason of a failed or unknown outcome."""
-    if talk.as_json:
+    if console.as_json:
         record = states.final_record(folder, order.origin)
-        talk.line(described(order, state, Path(str(record.get("path"))) if record else None))
-    elif not talk.quiet:
+        console.line(describe_order(order, state, Path(str(record.get("path"))) if record else None))
+    elif not console.quiet:
         kind = " (sandbox)" if order.sandbox else ""
         gate = order.origin.gate.verdict if order.origin.gate else "-"
-        talk.out(f"{name:<13} {gate:<5} {folder!s:<{width}}  {escape_controls(order.origin.source)}{kind}")
+        console.out(f"{name:<13} {gate:<5} {folder!s:<{width}}  {escape_controls(order.origin.source)}{kind}")
         if note := image_url_note(order.request.image_url):
-            talk.out(f"{'':13} {escape_controls(note)}")
+            console.out(f"{'':13} {escape_controls(note)}")
         outcome = states.read_outcome(folder)
         if outcome is not None or state is State.UNKNOWN:
-            talk.out(f"{'':13} {escape_controls(str(outcome['why'])) if outcome else states.DIED}")
+            console.out(f"{'':13} {escape_controls(str(outcome['why'])) if outcome else states.DIED}")
 
 
-def _print_totals(sums: _Sums, out: Path, price: float | None, talk: Console) -> None:
+def _print_totals(sums: _Sums, out: Path, price: float | None, console: Console) -> None:
     """Print the totals, the spend, and the next commands."""
     paid, perhaps = sums.paid.total(), sums.perhaps.total()
     rows = [(name, count, sums.paid[name], sums.perhaps[name]) for name, count in sums.orders.most_common()]
-    if len(rows) > 1 and not talk.as_json:
-        talk.say("")
+    if len(rows) > 1 and not console.as_json:
+        console.info("")
         for name, *cells in [("", *_HEADS), *rows, ("total", sums.orders.total(), paid, perhaps)]:
             columns = "".join(f"{cell or '-':>{len(head) + 3}}" for cell, head in zip(cells, _HEADS, strict=True))
-            talk.say(f"{name:<14}{columns}")
-        talk.say("")
+            console.info(f"{name:<14}{columns}")
+        console.info("")
     counts = ", ".join(f"{count} {name}" for name, count, *_ in rows) or "no orders"
-    talk.say(f"{counts}. Paid calls: {paid}, perhaps billed: {perhaps}")
+    console.info(f"{counts}. Paid calls: {paid}, perhaps billed: {perhaps}")
     if price is not None:
         more = f", and perhaps {perhaps * price:.2f} more" if perhaps else ""
-        talk.say(f"spend: {paid * price:.2f} at {price:g} a call{more}")
+        console.info(f"spend: {paid * price:.2f} at {price:g} a call{more}")
     if sums.sandbox:
-        talk.say(f"{sums.sandbox} of them in the sandbox: free")
-    if talk.as_json:
+        console.info(f"{sums.sandbox} of them in the sandbox: free")
+    if console.as_json:
         return
     for name, advice in _NEXT.items():
         if name in sums.orders:
             count = f"{sums.orders[name]} {name}"
             stopped = f" ({sums.stopped} stopped by the gate)" if name == "planned" and sums.stopped else ""
             for line in f"{count}{stopped}: {advice.format(out=out, order=sums.first[name])}".splitlines():
-                talk.say(line)
+                console.info(line)

@@ -280,9 +280,9 @@ def test_what_cannot_be_done_with_a_final_here_is_told_like_what_a_worker_met(
     def finished(order: object, path: Path) -> None:
         raise error("it is as it is", "Mend it", subject="memory://finals/a-photio.png")
 
-    talk, closed = Console(), list[PhotioError]()
-    ray._tell(ended, tmp_path / "out", talk, finished, closed.append)
-    assert (talk.exit_code, len(closed)) == (error.exit_code, closes)
+    console, closed = Console(), list[PhotioError]()
+    ray._tell(ended, tmp_path / "out", console, finished, closed.append)
+    assert (console.exit_code, len(closed)) == (error.exit_code, closes)
     assert "error: a.png: memory://finals/a-photio.png: it is as it is" in capsys.readouterr().err
 
 

@@ -219,17 +219,17 @@ def test_free_calls_are_known_whatever_the_clock_of_the_files_says(command: Comm
 
 def test_the_line_of_progress_knows_what_was_paid_too(command: Command):
     saved(Path("a.png"), photo(cut_out=True))
-    talk, bar = Console(), _Steps()
-    reporting.start_report(talk, "run", 0.5)
-    talk._bar = bar
+    console, bar = Console(), _Steps()
+    reporting.start_report(console, "run", 0.5)
+    console._bar = bar
     made = prepare(Path("a.png"), description=SCENE, orders=Path("photio-out/orders"))
-    till = SpendingGuard(_Answering(made.endpoint))
-    assert talk.report is not None
-    talk.report.count_by(till.is_billed)
-    payment.pay(made, till)
+    guard = SpendingGuard(_Answering(made.endpoint))
+    assert console.report is not None
+    console.report.count_by(guard.is_billed)
+    payment.pay(made, guard)
     assert made.folder is not None
     os.utime(made.folder / "claim.json", (1, 1))
-    talk.done(made, State.ANSWERED)
+    console.result(made, State.ANSWERED)
     assert bar.spent == [0.5]
 
 

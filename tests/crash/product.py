@@ -1,7 +1,7 @@
 """The product as the crash harness runs it: small orders from photo to final; and four ways of getting it wrong.
 
 `main([out, port, variant, orders, workers])` brings that many orders to finished or unknown, resuming what it finds,
-and ends with the exit code of the command line, whose own loop, till and talk it uses. Everything that touches the
+and ends with the exit code of the command line, whose own loop, guard and console it uses. Everything that touches the
 disk or the network is the product's; the photos are tiny and bring their cutout along: a run takes milliseconds.
 """
 
@@ -119,19 +119,19 @@ VARIANTS: dict[str, Callable[[Order, Sender, Path], Path]] = {
 def main(arguments: list[str]) -> int:
     out, work = Path(arguments[0]), VARIANTS[arguments[2]]
     port, count, workers = (int(arguments[at]) for at in (1, 3, 4))
-    talk = Console()
-    till = SpendingGuard(InstantClient(KEY, api_url=f"http://127.0.0.1:{port}{PATH}"))
+    console = Console()
+    guard = SpendingGuard(InstantClient(KEY, api_url=f"http://127.0.0.1:{port}{PATH}"))
 
     def call(order: Order) -> Path:
-        return work(order, till, out)
+        return work(order, guard, out)
 
     def finish(order: Order, final: Path) -> None:
-        talk.done(order, State.FINISHED, final=final)
+        console.result(order, State.FINISHED, final=final)
 
     try:
         files.remove_stale(out / "orders")
-        todo = [planned(number, out, till.endpoint) for number in range(1, count + 1)]
-        each(todo, call, finish, till, talk, workers, total=count)
+        todo = [planned(number, out, guard.endpoint) for number in range(1, count + 1)]
+        each(todo, call, finish, guard, console, workers, total=count)
     except PhotioError as error:
-        talk.fail(error)
-    return talk.exit_code
+        console.error(error)
+    return console.exit_code

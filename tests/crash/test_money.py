@@ -89,21 +89,21 @@ def test_f66_the_budget_holds_with_sixteen_in_flight_and_a_tenth_of_the_calls_lo
         return close_after_reading() if dice.random() < 0.1 else slow(ok(), latency=0.02, bandwidth=1e9)
 
     judge.server.script = script
-    till = SpendingGuard(client(judge), max_calls=30)
-    talk = Console(quiet=True)
+    guard = SpendingGuard(client(judge), max_calls=30)
+    console = Console(quiet=True)
     todo = [product.planned(number, judge.out, judge.server.url) for number in range(1, 81)]
 
     def call(order: Order) -> Result:
-        return payment.pay(order, till)
+        return payment.pay(order, guard)
 
-    each(todo, call, lambda _, result: None, till, talk, 16, total=80)
+    each(todo, call, lambda _, result: None, guard, console, 16, total=80)
     judge.server.settle()
-    assert (judge.server.hits, till.calls) == (30, 30)
+    assert (judge.server.hits, guard.calls) == (30, 30)
     states = Counter(judge.states())
     assert states[State.ANSWERED] + states[State.UNKNOWN] == 30
     assert states[State.PLANNED] == 50
-    assert set(talk.codes) <= {4, 6}
-    assert 6 in talk.codes
+    assert set(console.codes) <= {4, 6}
+    assert 6 in console.codes
 
 
 @pytest.mark.parametrize("jump", [86_400.0, -86_400.0, None], ids=["+1 day", "-1 day", "1970"])
