@@ -5,7 +5,6 @@ from numpy.typing import NDArray
 
 from photio_prep.cutout.options import CutoutOptions
 from photio_prep.cutout.refine import bounding_window
-from photio_prep.imaging.tiles import Bools
 
 Bytes = NDArray[np.uint8]
 
@@ -79,13 +78,12 @@ def _remove_detached(levels: Bytes) -> Bytes:
 
 def fill_holes(levels: Bytes, *, pinholes_only: bool) -> Bytes:
     """Make holes in the product opaque: all of them, or only pinholes. A gap that reaches the frame is not a hole."""
-    from scipy.ndimage import binary_fill_holes, label, minimum
+    from scipy.ndimage import binary_erosion, binary_fill_holes, label, minimum
 
     product = levels >= _HALF
     if not pinholes_only:
-        return np.where(binary_fill_holes(product) & (levels < 255) & _inner_area(product), 255, levels).astype(
-            np.uint8
-        )
+        inner = binary_erosion(binary_fill_holes(product), _EIGHT, iterations=_RIM, border_value=1)
+        return np.where(inner, np.uint8(255), levels)
     if not product.any():
         return levels
     window = bounding_window(product, 0)
@@ -106,13 +104,6 @@ def fill_holes(levels: Bytes, *, pinholes_only: bool) -> Bytes:
     alpha = levels.copy()
     alpha[window][is_pinhole[holes]] = 255
     return alpha
-
-
-def _inner_area(product: Bools) -> Bools:
-    """Area inside the outer outline, without its soft rim."""
-    from scipy.ndimage import binary_erosion, binary_fill_holes
-
-    return np.asarray(binary_erosion(binary_fill_holes(product), _EIGHT, iterations=_RIM, border_value=1))
 
 
 def grow(levels: Bytes, pixels: float) -> Bytes:

@@ -36,13 +36,10 @@ class DecodedPicture(NamedTuple):
 def decode_picture(
     data: bytes, limits: Limits = DEFAULT_LIMITS, frame: int | None = None, at: Callable[[Size], Size] | None = None
 ) -> DecodedPicture:
-    """Decode a file: upright by its EXIF orientation, sRGB, 8 bits a channel.
+    """Decode a complete file: upright by its EXIF orientation, sRGB, 8 bits a channel.
 
-    Args:
-        data: The complete file.
-        limits: Limits of the picture, and the isolation of decoders.
-        frame: The frame or page, from 0. A file with several needs one.
-        at: From the full size to the size to decode at; a smaller picture is not enlarged.
+    `frame`, from 0, is for a file with several. `at` maps the full size to the size to decode at; a smaller picture is
+    not enlarged.
 
     Raises:
         PhotoRefused: Empty, not one of the known formats, damaged, cut short, several frames, or outside `limits`.

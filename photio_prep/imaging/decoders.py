@@ -56,7 +56,7 @@ _MARGIN = 1.5
 
 @dataclass(frozen=True, slots=True)
 class DecodeTask:
-    """Input of a decoder; the fields are those of the header (see Facts).
+    """Input of a decoder; most fields are those of the Header.
 
     `size`, upright, is for a JPEG only: it is decoded no larger than needed and returned in this size.
     """
@@ -80,11 +80,7 @@ class DecodedImage(NamedTuple):
 
 
 def decode_pixels(job: DecodeTask, limits: Limits) -> DecodedImage:
-    """Decode the picture of a job.
-
-    Raises:
-        PhotoRefused: Damaged, or its size is not that of its header and outside `limits`.
-    """
+    """Decode the picture of a job; PhotoRefused if it is damaged, or its size is not the header's and out of limits."""
     try:
         with _open(job) as opened:
             check_size(Size(*opened.size), limits)
@@ -101,7 +97,8 @@ def decode_pixels(job: DecodeTask, limits: Limits) -> DecodedImage:
             if job.orientation is None:
                 image = ImageOps.exif_transpose(opened)
             elif job.orientation in _TURNS:
-                image = _transpose(image, _TURNS[job.orientation])
+                image = image.transpose(_TURNS[job.orientation])
+                image.info = dict(opened.info)
             profile = opened.info.get("icc_profile") if job.format in ("AVIF", "HEIC") else None
             profile = profile if profile and len(profile) <= limits.profile else job.profile
             if job.format == "PNG" and job.data[24] == 16 and opened.mode == "RGB":
@@ -125,11 +122,8 @@ def decode_pixels(job: DecodeTask, limits: Limits) -> DecodedImage:
 def _check_webp(data: bytes) -> None:
     """Refuse a WebP whose decoder does not need all of it; see `webp.without_ends`."""
     for shorter in webp.without_ends(data):
-        with (
-            contextlib.suppress(OSError, ValueError, EOFError),
-            WebPImagePlugin.WebPImageFile(io.BytesIO(shorter)) as opened,
-        ):
-            opened.load()
+        with contextlib.suppress(OSError, ValueError, EOFError):
+            WebPImagePlugin.WebPImageFile(io.BytesIO(shorter)).load()
             raise PhotoRefused("a damaged WEBP file (there is a hole of zero bytes in its picture)", ARRIVED_BROKEN)
 
 
@@ -172,22 +166,17 @@ def _lanczos(image: Image.Image, size: Size, box: tuple[float, float, float, flo
 def _open(job: DecodeTask) -> ImageFile.ImageFile:
     file = io.BytesIO(job.data)
     if job.format == "HEIC":
-        return _heic()(file)
+        try:
+            from pillow_heif import HeifImageFile  # not registered with Pillow, which would affect other code
+        except ImportError:
+            raise PhotoRefused(
+                "a HEIC file, and its decoder is not installed", 'Run: pip install "photio-prep[heic]"'
+            ) from None
+        decoder: type[ImageFile.ImageFile] = HeifImageFile
+        return decoder(file)
     if job.format == "AVIF" and not AvifImagePlugin.SUPPORTED:
         raise PhotoRefused("an AVIF file, which this Pillow cannot read", "Run: pip install --upgrade pillow")
     return _DECODERS[job.format](file)
-
-
-def _heic() -> type[ImageFile.ImageFile]:
-    """The decoder of pillow-heif. It is not registered with Pillow, which would affect other code."""
-    try:
-        from pillow_heif import HeifImageFile
-    except ImportError:
-        raise PhotoRefused(
-            "a HEIC file, and its decoder is not installed", 'Run: pip install "photio-prep[heic]"'
-        ) from None
-    decoder: type[ImageFile.ImageFile] = HeifImageFile
-    return decoder
 
 
 def _seek(opened: ImageFile.ImageFile, job: DecodeTask) -> tuple[str, ...]:
@@ -200,14 +189,6 @@ def _seek(opened: ImageFile.ImageFile, job: DecodeTask) -> tuple[str, ...]:
                     f"it holds {frames} frames or pages", f"Choose one with --page 0 to --page {frames - 1}"
                 )
             return (f"it holds {frames} pictures; the primary one is used",)
-        if job.frame is None:
-            return ()
     if job.index or job.frame is not None:
         opened.seek(job.index)
     return ()
-
-
-def _transpose(opened: Image.Image, turn: Image.Transpose) -> Image.Image:
-    image = opened.transpose(turn)
-    image.info = dict(opened.info)
-    return image

@@ -20,11 +20,7 @@ _NAMES = {"jpg": "JPEG", "jpeg": "JPEG", "png": "PNG", "webp": "WEBP"}
 
 
 def final_format(photo_format: str, name: str | None = None) -> str:
-    """The Pillow format of a final: that of `name` ("jpg", "png", "webp"), else the photo's own, else PNG.
-
-    Raises:
-        UsageError: `name` is not a format of finals.
-    """
+    """The Pillow format of a final: that of `name` ("jpg", "png", "webp"), else the photo's own, else PNG."""
     if name is None:
         return photo_format if photo_format in SUFFIXES else "PNG"
     if name.lower() not in _NAMES:
@@ -68,7 +64,13 @@ def encode_picture(
     The only metadata are SANDBOX_MARK with `sandbox`, EXIF's Artist and Copyright with an sRGB profile for a `credit`,
     and a packet of `xmp` (provenance.py).
     """
-    metadata: dict[str, Any] = {} if credit is None else {"icc_profile": SRGB_PROFILE, "exif": _exif(credit)}
+    metadata: dict[str, Any] = {}
+    if credit is not None:
+        exif = Image.Exif()
+        for tag, text in ((ExifTags.Base.Artist, credit.artist), (ExifTags.Base.Copyright, credit.copyright)):
+            if text:
+                exif[tag] = text.encode()  # Pillow writes str as ASCII, and © as ?
+        metadata = {"icc_profile": SRGB_PROFILE, "exif": exif.tobytes() if any(credit) else b""}
     if format_ == "JPEG":
         metadata |= {"comment": SANDBOX_MARK} if sandbox else {}
         metadata |= {"xmp": xmp} if xmp else {}
@@ -83,12 +85,3 @@ def encode_picture(
     if xmp:
         note.add_itxt("XML:com.adobe.xmp", xmp.decode())
     return encode_clean(image, "PNG", compress_level=4, pnginfo=note, **metadata)
-
-
-def _exif(credit: Credit) -> bytes:
-    """An EXIF block with the credit only; empty without one."""
-    exif = Image.Exif()
-    for tag, text in ((ExifTags.Base.Artist, credit.artist), (ExifTags.Base.Copyright, credit.copyright)):
-        if text:
-            exif[tag] = text.encode()  # Pillow writes str as ASCII, and © as ?
-    return exif.tobytes() if any(credit) else b""

@@ -1,8 +1,8 @@
 """Decode in a child process: a decoder that crashes, hangs or exhausts memory costs one picture, not the batch.
 
-Each decoding thread uses one child at a time, started at the first need and reused until this process ends (or `close`
-is called). It is started like any program, not forked and not by `multiprocessing`, so that none of the caller's code
-runs twice. It gets no secrets, and can neither open nor write a file.
+Each decoding thread uses one child at a time, started at the first need and reused until this process ends (or
+`close_workers` is called). It is started like any program, not forked and not by `multiprocessing`, so that none of the
+caller's code runs twice. It gets no secrets, and can neither open nor write a file.
 """
 
 import atexit
@@ -42,11 +42,7 @@ _SET_PIPE_SIZE, _PIPE_BYTES = 1031, 2**20
 
 
 class _WorkerDied(Exception):
-    """The child ended before its reply. `retry`: the picture may not be the cause, so another child should try."""
-
-    def __init__(self, reason: str = "", *, retry: bool = False) -> None:
-        super().__init__(reason)
-        self.retry = retry
+    """The child ended before its reply."""
 
 
 class _Child:
@@ -73,16 +69,16 @@ class _Child:
                     fcntl.fcntl(pipe, _SET_PIPE_SIZE, _PIPE_BYTES)
 
     def decode(self, job: DecodeTask, limits: Limits) -> DecodedImage:
-        """Send a job and read the reply.
-
-        Raises:
-            PhotoRefused: The decoder refused the picture.
-            _WorkerDied: The child ended, or was stopped after its time.
-        """
+        """Send a job and read the reply; _WorkerDied if the child ended, or was stopped after its time."""
+        profile = job.profile or b""
+        header = asdict(job) | {"profile": len(profile), "data": len(job.data), "limits": asdict(limits)}
+        head = json.dumps(header).encode()
         with threads.deadline(limits.seconds * _PATIENCE, self._stop):
             try:
                 jobs, replies = self._pipes()
-                _send(jobs, job, limits)
+                jobs.write(len(head).to_bytes(4, "big") + head + profile)
+                jobs.write(job.data)
+                jobs.flush()
                 return _receive(replies, limits)
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise _WorkerDied from error
@@ -97,20 +93,15 @@ class _Child:
         self.process.kill()
 
     def close(self) -> int:
-        """End the process; return its code."""
-        self.process.kill()
-        self._hang_up()
-        return self.process.wait()
-
-    def leave(self) -> None:
-        """Forget a child of the process that this one was forked from."""
-        self._hang_up()
-        self.process.returncode = 0  # else subprocess warns of it
-
-    def _hang_up(self) -> None:
+        """End the process and return its code; only forget it in a fork of the process that started it."""
+        if self.owner != os.getpid():
+            self.process.returncode = 0  # else subprocess warns of it
+        else:
+            self.process.kill()
         for pipe in self._pipes():
             with contextlib.suppress(OSError):
                 pipe.close()
+        return self.process.wait()
 
 
 class _WorkerPool:
@@ -119,34 +110,27 @@ class _WorkerPool:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._children: list[_Child] = []
-        self._watched = False
+        atexit.register(self.close)
 
     def take(self) -> _Child:
         """An idle child, or a new one."""
         with self._lock:
-            if not self._watched:
-                atexit.register(self.close)
-                self._watched = True
             while self._children:
                 child = self._children.pop()
-                # After a fork the pipes belong to the parent process.
                 if child.owner == os.getpid():
                     return child
-                child.leave()
+                child.close()
         return _Child()
 
     def give_back(self, child: _Child) -> None:
-        """Make a child available for the next job."""
         with self._lock:
             self._children.append(child)
 
     def close(self) -> None:
-        """End the idle children."""
         with self._lock:
             children, self._children = self._children, []
         for child in children:
-            if child.owner == os.getpid():
-                child.close()
+            child.close()
 
 
 _IDLE = _WorkerPool()
@@ -157,26 +141,12 @@ def close_workers() -> None:
     _IDLE.close()
 
 
-def decode_isolated(job: DecodeTask, limits: Limits) -> DecodedImage:
-    """Decode as `decoders.pixels` does, in a child process, within `limits.seconds` and `limits.memory`.
+def decode_isolated(job: DecodeTask, limits: Limits, *, retry: bool = True) -> DecodedImage:
+    """Decode as `decode_pixels` does, in a child process, within `limits.seconds` and `limits.memory`.
 
     Raises:
         PhotoRefused: Refused by the decoder, or the child crashed, took too long, or cannot be started.
     """
-    try:
-        try:
-            return _decode_once(job, limits)
-        except _WorkerDied as error:
-            if not error.retry:
-                raise
-            return _decode_once(job, limits)
-    except _WorkerDied as error:
-        raise PhotoRefused(
-            f"the decoder of {job.format} crashed on it ({error})", "Export it again as JPEG or PNG"
-        ) from None
-
-
-def _decode_once(job: DecodeTask, limits: Limits) -> DecodedImage:
     try:
         threads.ready()
         child = _IDLE.take()
@@ -185,7 +155,7 @@ def _decode_once(job: DecodeTask, limits: Limits) -> DecodedImage:
             f"the decoder of {job.format} runs in a process of its own, which cannot be started ({error})",
             'Export it as JPEG or PNG, or, if you trust the file, set isolate = "none" under [limits] in photio.toml',
         ) from None
-    used, healthy = child.used, False
+    was_used, healthy = child.used, False
     try:
         decoded = child.decode(job, limits)
         healthy = True
@@ -193,42 +163,24 @@ def _decode_once(job: DecodeTask, limits: Limits) -> DecodedImage:
         healthy = True
         raise
     except _WorkerDied:
-        if child.late:
-            raise _timeout_error(limits) from None
         code = child.close()
-        if code == _TIME_IS_UP and code:
-            raise _timeout_error(limits) from None
+        if child.late or (code == _TIME_IS_UP and code):
+            raise PhotoRefused(
+                f"its decoder was stopped after {limits.seconds:g} s", "Export it again as JPEG or PNG"
+            ) from None
         # It died while idle, or was killed from outside when memory ran out: not because of the picture.
+        if retry and (was_used or code == -9):
+            return decode_isolated(job, limits, retry=False)
         reason = f"signal {-code}" if code < 0 else f"code {code}"
-        raise _WorkerDied(reason, retry=used or code == -9) from None
+        raise PhotoRefused(
+            f"the decoder of {job.format} crashed on it ({reason})", "Export it again as JPEG or PNG"
+        ) from None
     finally:
         if healthy and not child.late:
             _IDLE.give_back(child)
         else:
             child.close()
     return decoded
-
-
-def _timeout_error(limits: Limits) -> PhotoRefused:
-    return PhotoRefused(f"its decoder was stopped after {limits.seconds:g} s", "Export it again as JPEG or PNG")
-
-
-def _send(pipe: IO[bytes], job: DecodeTask, limits: Limits) -> None:
-    header = {
-        "format": job.format,
-        "frame": job.frame,
-        "index": job.index,
-        "orientation": job.orientation,
-        "inverted": job.inverted,
-        "size": job.size,
-        "profile": None if job.profile is None else len(job.profile),
-        "data": len(job.data),
-        "limits": asdict(limits),
-    }
-    head = json.dumps(header).encode()
-    pipe.write(len(head).to_bytes(4, "big") + head + (job.profile or b""))
-    pipe.write(job.data)
-    pipe.flush()
 
 
 def _receive(pipe: IO[bytes], limits: Limits) -> DecodedImage:

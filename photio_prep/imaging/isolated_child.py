@@ -10,9 +10,13 @@ import warnings
 from typing import IO, Any
 
 from photio_prep.errors import PhotoRefused
-from photio_prep.geometry import Size
 from photio_prep.imaging.decoders import DecodeTask, decode_pixels
 from photio_prep.imaging.limits import Limits
+
+try:
+    import resource
+except ImportError:  # Windows: the parent process watches the clock
+    resource = None  # type: ignore[assignment]
 
 with contextlib.suppress(ImportError):
     import pillow_heif  # noqa: F401  after the limits no file can be opened
@@ -29,49 +33,39 @@ def serve_tasks() -> None:
     limited = False
     while head := jobs.read(4):
         header = json.loads(jobs.read(int.from_bytes(head, "big")))
-        profile = None if header["profile"] is None else jobs.read(header["profile"])
-        limits = Limits(**header["limits"])
+        limits = Limits(**header.pop("limits"))
         if not limited:
             _drop_rights(limits)
             limited = True
-        data = jobs.read(header["data"])
+        header["profile"] = jobs.read(header["profile"])
+        header["data"] = jobs.read(header["data"])
         _limit_processor_time(limits.seconds)
-        names = ("format", "frame", "index", "orientation", "inverted")
-        size = Size(*header["size"]) if header["size"] else None
-        job = DecodeTask(data=data, profile=profile, size=size, **{name: header[name] for name in names})
         try:
-            image, credit, notes = decode_pixels(job, limits)
-            reply = {"mode": image.mode, "size": image.size, "notes": notes, "credit": credit}
-            _send(replies, reply, image.tobytes())
+            image, credit, notes = decode_pixels(DecodeTask(**header), limits)
+            _send(replies, {"mode": image.mode, "size": image.size, "notes": notes, "credit": credit}, image.tobytes())
         except PhotoRefused as error:
             _send(replies, {"refused": error.problem, "fix": error.fix})
 
 
 def _drop_rights(limits: Limits) -> None:
     """Limit memory, core dumps, file sizes and open files of this process, as far as the system can."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    for resource_name, limit in (
-        (resource.RLIMIT_AS, limits.memory),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_NOFILE, 3),
-    ):
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource_name, (limit, limit))
+    if resource is not None:
+        for kind, limit in (
+            (resource.RLIMIT_AS, limits.memory),
+            (resource.RLIMIT_CORE, 0),
+            (resource.RLIMIT_FSIZE, 0),
+            (resource.RLIMIT_NOFILE, 3),
+        ):
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(kind, (limit, limit))
 
 
 def _limit_processor_time(seconds: float) -> None:
     """Let the system end this process when the next job has used `seconds` of processor time."""
-    try:
-        import resource
-    except ImportError:  # Windows: the parent process watches the clock
-        return
-    spent = resource.getrusage(resource.RUSAGE_SELF)
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(spent.ru_utime + spent.ru_stime + seconds), hard))
+    if resource is not None:
+        spent = resource.getrusage(resource.RUSAGE_SELF)
+        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(spent.ru_utime + spent.ru_stime + seconds), hard))
 
 
 def _send(replies: IO[bytes], header: dict[str, Any], body: bytes = b"") -> None:

@@ -12,7 +12,7 @@ from PIL import ImageFile
 
 from photio_prep.errors import PhotoRefused
 from photio_prep.imaging.headers.header import ARRIVED_BROKEN, find_hole
-from photio_prep.imaging.headers.jpeg import frame_kind, scan_data
+from photio_prep.imaging.headers.jpeg import find_scans
 from photio_prep.imaging.headers.scans import HUFFMAN
 
 # A byte of ones, which is not a code of any Huffman table, so the decoder cannot use it as picture data.
@@ -26,6 +26,7 @@ _STEPS = 8
 _EXCESS, _EXCESS_WITH_ZEROS = 256, 16
 # No encoder writes more scans; the rest of a hostile file is decoded (in a child process) without this check.
 _MOST_SCANS = 100
+_SURPLUS = ("a damaged JPEG file (its data do not end with its picture)", ARRIVED_BROKEN)
 
 
 class _Piece(bytes):
@@ -41,10 +42,10 @@ class _Piece(bytes):
 class Feed(io.BytesIO):
     """A file for Pillow that returns a JPEG in pieces and observes how much its decoder takes."""
 
-    def __init__(self, data: bytes, opened: ImageFile.ImageFile) -> None:
+    def __init__(self, data: bytes, scans: list[tuple[int, int]], opened: ImageFile.ImageFile) -> None:
         super().__init__()
         self._early = False
-        self._pieces = self._cut(data, opened)
+        self._pieces = self._cut(data, scans[:_MOST_SCANS], opened)
 
     def read(self, size: int | None = -1, /) -> bytes:  # noqa: ARG002  pieces end where the picture's parts do
         """The next piece, of any length."""
@@ -53,20 +54,18 @@ class Feed(io.BytesIO):
     def raise_if_early(self) -> None:
         """Refuse the picture if the decoder had all of its rows long before the data's end. Call it after decoding."""
         if self._early:
-            raise _surplus_error()
+            raise PhotoRefused(*_SURPLUS)
 
-    def _cut(self, data: bytes, opened: ImageFile.ImageFile) -> Iterator[bytes]:
+    def _cut(self, data: bytes, scans: list[tuple[int, int]], opened: ImageFile.ImageFile) -> Iterator[bytes]:
         at = 0
-        for number, (start, stop) in enumerate(scan_data(data)):
-            if number >= _MOST_SCANS:
-                break
+        for start, stop in scans:
             for place, too_early in _find_probes(data, start, stop):
                 self._early = too_early
                 yield data[at:place]
                 self._early = False  # a decoder of a single scan stops reading once it has all rows
                 hungry, at = yield from _feed_bytewise(data, place)
                 if not hungry and too_early:
-                    raise _surplus_error()
+                    raise PhotoRefused(*_SURPLUS)
                 if not hungry:
                     break
             yield data[at:stop] + _AHEAD * _ONES
@@ -79,9 +78,10 @@ class Feed(io.BytesIO):
 
 def feed_jpeg(opened: ImageFile.ImageFile, data: bytes) -> Feed | None:
     """Let an opened JPEG read from a Feed; None for arithmetic coding, which libjpeg needs in one piece."""
-    if frame_kind(data) not in HUFFMAN:
+    frame, scans = find_scans(data)
+    if frame not in HUFFMAN:
         return None
-    opened.fp = feed = Feed(data, opened)
+    opened.fp = feed = Feed(data, scans, opened)
     return feed
 
 
@@ -106,10 +106,6 @@ def _feed_bytewise(data: bytes, at: int) -> Generator[bytes, None, tuple[bool, i
         hungry |= piece.left > 0
         at += len(piece)
     return hungry, at
-
-
-def _surplus_error() -> PhotoRefused:
-    return PhotoRefused("a damaged JPEG file (its data do not end with its picture)", ARRIVED_BROKEN)
 
 
 def _missing_error(opened: ImageFile.ImageFile) -> PhotoRefused:

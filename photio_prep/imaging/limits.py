@@ -28,11 +28,10 @@ RANGES: dict[str, tuple[float, float]] = {
 class Limits:
     """Limits of a picture; UsageError if one is out of its range.
 
-    `file_bytes` is the length of the file; `pixels` and `side` are of the picture as stored; `aspect` is the long side
-    over the short one; `small` is the shortest allowed side; `frames` is the number of frames or pages in a file;
-    `metadata` is all but the picture, in bytes; a colour profile of more than `profile` bytes is ignored. A decoder in
-    a process of its own gets `seconds` and `memory` (bytes of address space, on POSIX). `isolate` chooses the decoders
-    that get one: "odd" all but those of plain JPEG and PNG, "all", or "none".
+    `pixels` and `side` are of the picture as stored; `aspect` is the long side over the short one; `small` is the
+    shortest allowed side; `metadata` is all but the picture, in bytes; a colour profile of more than `profile` bytes is
+    ignored. A decoder in a process of its own gets `seconds` and `memory` (bytes of address space, on POSIX). `isolate`
+    chooses the decoders that get one: "odd" all but those of plain JPEG and PNG, "all", or "none".
     """
 
     file_bytes: int = 100 * MIB
@@ -53,11 +52,7 @@ class Limits:
 
 
 def check_limit(name: str, value: object) -> None:
-    """Validate the value of the limit `name`.
-
-    Raises:
-        UsageError: Unknown limit, or the value is out of its range.
-    """
+    """Raise UsageError for an unknown limit, or a value out of its range."""
     if name == "isolate":
         if value not in ("odd", "all", "none"):
             raise UsageError(f"isolate = {value!r}", "Choose odd, all or none", subject="limits")
@@ -75,11 +70,7 @@ DEFAULT_LIMITS = Limits()
 
 
 def check_size(size: Size, limits: Limits) -> None:
-    """Validate the size of a picture.
-
-    Raises:
-        PhotoRefused: Too many pixels, too long, too small, too narrow.
-    """
+    """Raise PhotoRefused for a picture with too many pixels, too long, too small or too narrow."""
     check_extent(size, limits)
     if min(size) < limits.small:
         raise PhotoRefused(
@@ -90,11 +81,7 @@ def check_size(size: Size, limits: Limits) -> None:
 
 
 def check_extent(size: Size, limits: Limits) -> None:
-    """Validate only the upper limits of a size.
-
-    Raises:
-        PhotoRefused: Too many pixels, or too long.
-    """
+    """Raise PhotoRefused for a size with too many pixels or a too long side."""
     if size.area > limits.pixels:
         raise PhotoRefused(
             f"{size} is {size.area / 1e6:.0f} megapixels, the limit is {limits.pixels / 1e6:.0f}", "Save it smaller"

@@ -1,11 +1,9 @@
 """Parse and check a file's header before any decoder reads it.
 
-header: the record that all parsers return
+header: the record that all parsers return, and checks that they share
 bmp, gif, jpeg, png, tiff, webp: one parser per format
 heif: AVIF and HEIC
-items: coded items of AVIF and HEIC
 scans: scans of a JPEG
-rows: uncompressed rows that were never written
 exif: EXIF and XMP
 """
 
@@ -15,7 +13,7 @@ from photio_prep.imaging.headers import bmp, gif, heif, jpeg, png, tiff, webp
 from photio_prep.imaging.headers.header import Header, MalformedImage
 from photio_prep.imaging.limits import Limits, check_metadata, check_size
 
-__all__ = ["Facts", "MalformedImage", "read", "sniff"]
+__all__ = ["Header", "MalformedImage", "parse_header", "sniff"]
 
 # A parser is chosen by the file's first bytes, never by its name.
 _SIGNATURES = (
@@ -64,9 +62,7 @@ def sniff(data: bytes) -> str | None:
 
 
 def parse_header(data: bytes, limits: Limits, frame: int | None = None) -> tuple[str, Header]:
-    """Parse the format and the header of a complete file, without decoding it.
-
-    `frame` is the frame or page to use, from 0; None for a file with only one.
+    """Parse the format and the header of a complete file; `frame`, from 0, is for a file with several.
 
     Raises:
         PhotoRefused: Empty, of no known format, damaged, cut short, of several frames, or outside `limits`.
@@ -86,14 +82,11 @@ def parse_header(data: bytes, limits: Limits, frame: int | None = None) -> tuple
     except MalformedImage as error:
         raise PhotoRefused(f"a damaged {name} file ({error})", error.fix) from None
     check_metadata(header.metadata, limits)
-    _check_frame(header.frames, limits, frame)
-    return name, header
-
-
-def _check_frame(frames: int, limits: Limits, frame: int | None) -> None:
+    frames = header.frames
     if frames > limits.frames:
         raise PhotoRefused(f"it holds more than {limits.frames} frames or pages", "Save one as a picture of its own")
     if frame is None and frames != 1:
         raise PhotoRefused(f"it holds {frames} frames or pages", f"Choose one with --page 0 to --page {frames - 1}")
     if frame is not None and not 0 <= frame < frames:
         raise PhotoRefused(f"it has no frame {frame}, only {frames}", f"Choose from 0 to {frames - 1}, or give none")
+    return name, header

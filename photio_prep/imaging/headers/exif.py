@@ -35,11 +35,7 @@ class ExifEntry(NamedTuple):
 
 
 def read_directory(block: bytes, order: str, at: int, most: int) -> tuple[Iterator[ExifEntry], int]:
-    """The entries of the directory at `at`, and the offset of the next directory (0: none).
-
-    Raises:
-        Damaged: It is outside the block or has more than `most` entries.
-    """
+    """The entries, at most `most`, of the directory at `at`, and the offset of the next directory (0: none)."""
     if not 8 <= at <= len(block) - 2:
         raise MalformedImage("a directory lies outside the file")
     (count,) = struct.unpack_from(order + "H", block, at)

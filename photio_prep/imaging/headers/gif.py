@@ -11,12 +11,7 @@ _BLOCKS = 450_000
 
 
 def parse_gif(data: bytes, limits: Limits, frame: int | None = None) -> Header:
-    """Parse a GIF and count its frames.
-
-    Raises:
-        Damaged: Not a complete GIF, or a frame up to the chosen one reaches out of the picture.
-        PhotoRefused: Outside the limits.
-    """
+    """Parse a GIF and count its frames; those up to the chosen one must be within the picture."""
     if len(data) < 13:
         raise MalformedImage(CUT_SHORT)
     size = Size(*struct.unpack_from("<HH", data, 6))

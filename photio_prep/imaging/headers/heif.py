@@ -5,12 +5,13 @@ from collections.abc import Iterator
 
 from photio_prep.geometry import Size
 from photio_prep.imaging.colour import profile_of
-from photio_prep.imaging.headers.header import MANY, Header, MalformedImage
-from photio_prep.imaging.headers.items import check_items, coded_items
+from photio_prep.imaging.headers.header import CUT_SHORT, MANY, Header, MalformedImage, raise_if_hole
 from photio_prep.imaging.limits import Limits, check_size
 
 _AVIF = frozenset({b"avif", b"avis"})
 _HEIC = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis"})
+# Coded pictures and parts of pictures. Neither coder writes more than a few zeros in a row.
+_CODED = frozenset({b"av01", b"hvc1", b"lhv1"})
 # Boxes that contain boxes.
 _HOLDERS = frozenset({b"meta", b"iinf", b"iprp", b"ipco", b"moov", b"trak", b"mdia", b"minf", b"stbl"})
 
@@ -25,12 +26,7 @@ def sniff_heif(data: bytes) -> str | None:
 
 
 def parse_heif(data: bytes, limits: Limits, frame: int | None = None) -> Header:
-    """Parse the size of the largest picture, the frames of an animation, and the colours.
-
-    Raises:
-        Damaged: Its boxes do not nest.
-        PhotoRefused: Outside the limits.
-    """
+    """Parse the size of the largest picture, the frames of an animation, and the colours."""
     sizes: list[Size] = []
     frames, profile = 1, None
     notes: tuple[str, ...] = ()
@@ -57,10 +53,56 @@ def parse_heif(data: bytes, limits: Limits, frame: int | None = None) -> Header:
 
 
 def _check_items(data: bytes) -> None:
+    """Refuse coded items that reach beyond the file's end, or have a hole of zero bytes."""
     bodies = [(kind, body) for kind, body in _boxes(data) if kind in (b"infe", b"iloc")]
-    coded = coded_items([body for kind, body in bodies if kind == b"infe"])
-    for places in (body for kind, body in bodies if kind == b"iloc"):
-        check_items(data, places, coded)
+    coded = {_coded_item(body) for kind, body in bodies if kind == b"infe"}
+    total = 0
+    for item, at, length in (extent for kind, body in bodies if kind == b"iloc" for extent in _extents(body)):
+        if item in coded:
+            total += length or len(data)
+            if total > 2 * len(data):  # an attack: overlapping items
+                raise MalformedImage("its pieces overlap")
+            if at + length > len(data):
+                raise MalformedImage(CUT_SHORT)
+            raise_if_hole(data, at, at + length if length else len(data))
+
+
+def _coded_item(body: bytes) -> int | None:
+    """The number of the item of an infe box, if it is a coded picture."""
+    long = body[:1] >= b"\3"
+    if body[:1] < b"\2" or body[8 + 2 * long : 12 + 2 * long] not in _CODED:
+        return None
+    return int.from_bytes(body[4 : 6 + 2 * long], "big")
+
+
+def _extents(body: bytes) -> Iterator[tuple[int, int, int]]:
+    """Item, offset and length of each piece with an offset from the file's start."""
+    at = 4
+
+    def number(length: int) -> int:
+        nonlocal at
+        at += length
+        if at > len(body):
+            raise MalformedImage("it does not locate its picture")
+        return int.from_bytes(body[at - length : at], "big")
+
+    version, sizes = body[:1], number(2)
+    offset, length, base, index = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15, sizes & 15
+    wide = 4 if version >= b"\2" else 2
+    pieces = 0
+    for _ in range(number(wide)):
+        item = number(wide)
+        method = number(2) & 15 if version >= b"\1" else 0
+        number(2)
+        start = number(base)
+        for _ in range(number(2)):
+            pieces += 1
+            if pieces > MANY:
+                raise MalformedImage(f"more than {MANY} pieces")
+            number(index if version >= b"\1" else 0)
+            place, long = start + number(offset), number(length)
+            if method == 0:
+                yield item, place, long
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:

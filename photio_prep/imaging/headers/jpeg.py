@@ -2,60 +2,51 @@
 
 import re
 import struct
-from collections.abc import Iterator
 
 from photio_prep.geometry import Size
 from photio_prep.imaging.headers import exif
-from photio_prep.imaging.headers.header import CUT_SHORT, MANY, Header, MalformedImage
-from photio_prep.imaging.headers.scans import check_scans
+from photio_prep.imaging.headers.header import CUT_SHORT, MANY, Header, MalformedImage, limit_profile
+from photio_prep.imaging.headers.scans import ARITHMETIC, FRAMES, SCAN, check_scans
 from photio_prep.imaging.limits import Limits, check_metadata, check_size
 
 # A marker: not a stuffed 0xFF of the picture's data, a restart or a fill byte.
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
-_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 # Tables, frame, scan; JFIF and Adobe define how colours are stored. All other segments are metadata.
-_PICTURE = _FRAMES | {0xC4, 0xCC, 0xDA, 0xDB, 0xDC, 0xDD, 0xE0, 0xEE}
-_SCAN, _END = 0xDA, 0xD9
+_PICTURE = FRAMES | {0xC4, 0xCC, SCAN, 0xDB, 0xDC, 0xDD, 0xE0, 0xEE}
+_END = 0xD9
+_XMP = b"http://ns.adobe.com/xap/1.0/\0"
+# Segments of MPO and of gain maps.
+_MORE_PICTURES = (b"MPF\0", b"urn:iso:std:iso:ts:21496:-1\0")
 # https://libjpeg-turbo.org/pmwiki/uploads/About/TwoIssueswiththeJPEGStandard.pdf: a few KB of empty scans keep a
 # decoder busy for minutes. Photo editors write 1 to 12.
 _USUAL_SCANS = 32
 
 
 def parse_jpeg(data: bytes, limits: Limits, frame: int | None = None) -> Header:  # noqa: ARG001
-    """Parse a JPEG. In a file with several pictures (MPO, gain map) the first one is the base picture.
-
-    Raises:
-        Damaged: Not a complete JPEG.
-        PhotoRefused: Outside the limits.
-    """
+    """Parse a JPEG. In a file with several pictures (MPO, gain map) the first one is the base picture."""
     segments, end = _segments(data, limits)
-    size = next(_size(data, start) for kind, start, _ in segments if kind in _FRAMES)
+    size = next(_size(data, start) for kind, start, _ in segments if kind in FRAMES)
     check_scans(data, segments)
-    pieces, metadata, app_data = [b"\xff\xd8"], 0, _AppData()
-    scans = arithmetic = 0
-    for kind, start, stop in segments:
-        if kind in _PICTURE:
-            pieces.append(data[start:stop])
-            scans += kind == _SCAN
-            arithmetic += kind == 0xCC or kind in range(0xC9, 0xD0)
-        else:
-            metadata += stop - start
-            app_data.add(kind, data[start + 4 : stop])
-    pieces.append(b"\xff\xd9")
+    metadata = sum(stop - start for kind, start, stop in segments if kind not in _PICTURE)
     check_metadata(metadata, limits)
-    orientation, credit, notes = exif.read_exif(app_data.exif, app_data.xmp)
-    profile, more = app_data.profile(limits)
+    pieces = [data[start:stop] for kind, start, stop in segments if kind in _PICTURE]
+    apps = [(kind, data[start + 4 : stop]) for kind, start, stop in segments if kind in (0xE1, 0xE2)]
+    exif_block = next((body[6:] or b"\0" for kind, body in apps if kind == 0xE1 and body.startswith(b"Exif\0")), None)
+    xmp = next((body[len(_XMP) :] for kind, body in apps if kind == 0xE1 and body.startswith(_XMP)), None)
+    orientation, credit, notes = exif.read_exif(exif_block, xmp)
+    profile, more = _profile([body for kind, body in apps if kind == 0xE2], limits)
     notes += more
-    if app_data.has_pictures and len(data) > end + 2:
+    if len(data) > end + 2 and any(kind == 0xE2 and body.startswith(_MORE_PICTURES) for kind, body in apps):
         notes += ("it holds more pictures (HDR gain map or stereo); its base picture is used",)
-    odd = f"{scans} scans" if scans > _USUAL_SCANS else "arithmetic coding" if arithmetic else ""
+    scans = sum(kind == SCAN for kind, _, _ in segments)
+    arithmetic = any(kind == 0xCC or kind in ARITHMETIC for kind, _, _ in segments)
     return Header(
         size,
-        b"".join(pieces),
+        b"".join([b"\xff\xd8", *pieces, b"\xff\xd9"]),
         metadata=metadata,
         orientation=orientation,
         profile=profile,
-        odd=odd,
+        odd=f"{scans} scans" if scans > _USUAL_SCANS else "arithmetic coding" if arithmetic else "",
         credit=credit,
         notes=notes,
     )
@@ -70,10 +61,10 @@ def _segments(data: bytes, limits: Limits) -> tuple[list[tuple[int, int, int]], 
         if match is None:
             raise MalformedImage(CUT_SHORT)
         start, kind = match.start(), data[match.start() + 1]
-        if segments and segments[-1][0] == _SCAN:
-            segments[-1] = (_SCAN, segments[-1][1], start)
+        if segments and segments[-1][0] == SCAN:
+            segments[-1] = (SCAN, segments[-1][1], start)
         if kind == _END:
-            if not framed or not any(segment[0] == _SCAN for segment in segments):
+            if not framed or not any(segment[0] == SCAN for segment in segments):
                 raise MalformedImage("it ends before its picture")
             return segments, start
         if start + 4 > len(data):
@@ -82,7 +73,7 @@ def _segments(data: bytes, limits: Limits) -> tuple[list[tuple[int, int, int]], 
         at = start + 2 + length
         if length < 2 or at > len(data):
             raise MalformedImage(CUT_SHORT if length >= 2 else "a segment without length")
-        if kind in _FRAMES:
+        if kind in FRAMES:
             if framed:
                 raise MalformedImage("it has two frames")
             framed = True
@@ -91,23 +82,17 @@ def _segments(data: bytes, limits: Limits) -> tuple[list[tuple[int, int, int]], 
     raise MalformedImage(f"more than {MANY} segments")
 
 
-def frame_kind(plain: bytes) -> int:
-    """The marker of a JPEG's frame, which is its kind of coding; 0 for none."""
-    at = 2
-    while (match := _MARKER.search(plain, at)) and plain[match.start() + 1] not in _FRAMES:
+def find_scans(plain: bytes) -> tuple[int, list[tuple[int, int]]]:
+    """The marker of the frame, and start and end of each scan's data, in a JPEG rebuilt by `parse_jpeg`."""
+    frame, scans, at = 0, [], 2
+    while (match := _MARKER.search(plain, at)) and (kind := plain[match.start() + 1]) != _END:
         at = match.start() + 2 + int.from_bytes(plain[match.start() + 2 : match.start() + 4], "big")
-    return plain[match.start() + 1] if match else 0
-
-
-def scan_data(plain: bytes) -> Iterator[tuple[int, int]]:
-    """Start and end of the data of each scan, in a JPEG rebuilt by `facts`."""
-    at = 2
-    while (match := _MARKER.search(plain, at)) and plain[match.start() + 1] != _END:
-        start = match.start()
-        at = start + 2 + int.from_bytes(plain[start + 2 : start + 4], "big")
-        if plain[start + 1] == _SCAN and (following := _MARKER.search(plain, at)):
-            yield at, following.start()
+        if kind in FRAMES:
+            frame = kind
+        elif kind == SCAN and (following := _MARKER.search(plain, at)):
+            scans.append((at, following.start()))
             at = following.start()
+    return frame, scans
 
 
 def _size(data: bytes, start: int) -> Size:
@@ -121,39 +106,11 @@ def _size(data: bytes, start: int) -> Size:
     return Size(width, height)
 
 
-class _AppData:
-    """Metadata of the application segments: EXIF, XMP, profile, and whether there are more pictures."""
-
-    def __init__(self) -> None:
-        self.exif: bytes | None = None
-        self.xmp: bytes | None = None
-        self.has_pictures = False
-        self._profile: dict[int, bytes] = {}
-        self._pieces: set[int] = set()
-
-    def add(self, kind: int, body: bytes) -> None:
-        """Add a segment. The first EXIF block counts."""
-        if kind == 0xE1 and body.startswith(b"Exif\0") and self.exif is None:
-            self.exif = body[6:] or b"\0"
-        elif kind == 0xE1 and body.startswith(b"http://ns.adobe.com/xap/1.0/\0") and self.xmp is None:
-            self.xmp = body[29:]
-        elif kind == 0xE2 and body.startswith(b"ICC_PROFILE\0") and len(body) > 14:
-            self._profile[body[12]] = body[14:]
-            self._pieces.add(body[13])
-        elif kind == 0xE2 and body.startswith((b"MPF\0", b"urn:iso:std:iso:ts:21496:-1\0")):
-            self.has_pictures = True
-
-    def profile(self, limits: Limits) -> tuple[bytes | None, tuple[str, ...]]:
-        """The colour profile, joined from its pieces, and notes."""
-        if not self._profile:
-            return None, ()
-        if {*self._profile} != {*range(1, len(self._profile) + 1)} or self._pieces != {len(self._profile)}:
-            return None, ("its colour profile is incomplete and was ignored",)
-        return limit_profile(b"".join(self._profile[number] for number in sorted(self._profile)), limits)
-
-
-def limit_profile(profile: bytes, limits: Limits) -> tuple[bytes | None, tuple[str, ...]]:
-    """`profile` if it is within the limits, else None and a note."""
-    if len(profile) > limits.profile:
-        return None, (f"its colour profile is of more than {limits.profile} bytes and was ignored",)
-    return profile, ()
+def _profile(segments: list[bytes], limits: Limits) -> tuple[bytes | None, tuple[str, ...]]:
+    """The colour profile, joined from its numbered pieces, and notes."""
+    pieces = {body[12]: body for body in segments if body.startswith(b"ICC_PROFILE\0") and len(body) > 14}
+    if not pieces:
+        return None, ()
+    if {*pieces} != {*range(1, len(pieces) + 1)} or any(body[13] != len(pieces) for body in pieces.values()):
+        return None, ("its colour profile is incomplete and was ignored",)
+    return limit_profile(b"".join(pieces[number][14:] for number in sorted(pieces)), limits)

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 from photio_prep.geometry import Size
 from photio_prep.imaging.headers import exif
-from photio_prep.imaging.headers.header import CUT_SHORT, MANY, Header, MalformedImage
-from photio_prep.imaging.headers.jpeg import limit_profile
+from photio_prep.imaging.headers.header import CUT_SHORT, MANY, Header, MalformedImage, limit_profile
 from photio_prep.imaging.limits import Limits, check_metadata, check_size
 
 _PICTURE = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
@@ -16,16 +15,11 @@ _ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
 # At most this much EXIF or XMP is unpacked.
 _LONGEST_TEXT = 2**20
 # cICP: colour primaries and transfer of SMPTE PQ and HLG.
-_HDR = (16, 18)
+_HDR = (b"\x10", b"\x12")
 
 
 def parse_png(data: bytes, limits: Limits, frame: int | None = None) -> Header:
-    """Parse a PNG; data after its end are ignored.
-
-    Raises:
-        Damaged: Not a complete PNG, or a check sum of its picture is wrong.
-        PhotoRefused: Outside the limits.
-    """
+    """Parse a PNG; data after its end are ignored. The check sums of its picture must be right."""
     chunks: dict[bytes, bytes] = {}
     pieces, metadata, hidden = [data[:8]], 0, True
     picture = _PICTURE if frame is None else _PICTURE | _ANIMATION
@@ -49,6 +43,8 @@ def parse_png(data: bytes, limits: Limits, frame: int | None = None) -> Header:
         raise MalformedImage("it holds no picture")
     orientation, credit, notes = exif.read_exif(_exif(chunks), _xmp(chunks.get(b"XML:com.adobe.xmp")))
     profile, more = _profile(chunks.get(b"iCCP"), limits)
+    is_hdr = chunks.get(b"cICP", b"")[1:2] in _HDR
+    hdr = ("it is an HDR picture; its colours are shown as if they were sRGB",) if is_hdr else ()
     return Header(
         size,
         b"".join(pieces),
@@ -59,7 +55,7 @@ def parse_png(data: bytes, limits: Limits, frame: int | None = None) -> Header:
         index=frame or 0,
         odd="several frames" if frame is not None and b"acTL" in chunks else "",
         credit=credit,
-        notes=notes + more + _hdr(chunks.get(b"cICP")),
+        notes=notes + more + hdr,
     )
 
 
@@ -140,9 +136,3 @@ def _unpack(packed: bytes, most: int) -> bytes:
         return zlib.decompressobj().decompress(packed, most)
     except zlib.error:
         return b""
-
-
-def _hdr(chunk: bytes | None) -> tuple[str, ...]:
-    if chunk is None or len(chunk) != 4 or chunk[1] not in _HDR:
-        return ()
-    return ("it is an HDR picture; its colours are shown as if they were sRGB",)

@@ -5,14 +5,16 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from photio_prep.imaging.headers.header import ARRIVED_BROKEN, HOLE, MalformedImage, find_hole
+from photio_prep.imaging.headers.header import ARRIVED_BROKEN, MalformedImage, raise_if_hole
 
 Segment = tuple[int, int, int]
 
-SEQUENTIAL, PROGRESSIVE, ARITHMETIC = frozenset({0xC0, 0xC1}), 0xC2, frozenset({*range(0xC9, 0xD0)} - {0xCC})
+SEQUENTIAL, PROGRESSIVE = frozenset({0xC0, 0xC1}), 0xC2
 HUFFMAN = SEQUENTIAL | {PROGRESSIVE}
-_TABLES, _SCAN, _INTERVAL = 0xC4, 0xDA, 0xDD
-_FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+ARITHMETIC = frozenset({*range(0xC9, 0xD0)} - {0xCC})
+FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+SCAN = 0xDA
+_TABLES, _INTERVAL = 0xC4, 0xDD
 _RESTART = re.compile(rb"\xff([\xd0-\xd7])")
 _CYCLE = bytes(range(0xD0, 0xD8))
 
@@ -60,11 +62,7 @@ class Scan(NamedTuple):
 
 
 def read_frame(data: bytes, start: int) -> Frame:
-    """Parse the frame header at `start`.
-
-    Raises:
-        Damaged: It is shorter than announced, or a component has no blocks.
-    """
+    """Parse the frame header at `start`."""
     height, width, count = struct.unpack_from(">HHB", data, start + 5)
     entries = data[start + 10 : start + 10 + 3 * count]
     components = {
@@ -76,11 +74,7 @@ def read_frame(data: bytes, start: int) -> Frame:
 
 
 def read_scan(data: bytes, start: int, stop: int) -> Scan:
-    """Parse the scan at `start`, whose data end at `stop`.
-
-    Raises:
-        Damaged: Its header is shorter than announced.
-    """
+    """Parse the scan at `start`, whose data end at `stop`."""
     (length,) = struct.unpack_from(">H", data, start + 2)
     count = data[start + 4] if length > 2 else 0
     if not count or length != 6 + 2 * count:
@@ -91,24 +85,27 @@ def read_scan(data: bytes, start: int, stop: int) -> Scan:
 
 
 def check_scans(data: bytes, segments: list[Segment]) -> None:
-    """Raise Damaged for missing scans or restart markers, or a hole of zero bytes in a scan's data."""
+    """Refuse missing scans or restart markers, and a hole of zero bytes in a scan's data."""
     frame: Frame | None = None
     zeros: dict[int, int] = {}
     scans, interval = [], 0
     for kind, start, stop in segments:
-        if kind in _FRAMES:
+        if kind in FRAMES:
             frame = read_frame(data, start)
         elif kind == _TABLES:
             zeros.update(_zero_codes(data[start + 4 : stop]))
         elif kind == _INTERVAL and stop >= start + 6:
             (interval,) = struct.unpack_from(">H", data, start + 4)
-        elif kind == _SCAN and frame is not None:
+        elif kind == SCAN and frame is not None:
             scan = read_scan(data, start, stop)
             if not scan.members.keys() <= frame.components.keys():
                 raise MalformedImage("a scan of a component that it does not have")
             scans.append(scan)
-            _check_restarts(data, scan, interval, frame.units([*scan.members]))
-            _check_hole(data, scan, zeros, frame)
+            if interval:
+                _check_restarts(data, scan, -(-frame.units([*scan.members]) // interval) - 1)
+            # At the scan's end zeros may be padding: jpeg_feed.py observes whether the decoder needs them.
+            if frame.kind in ARITHMETIC or not _zeros_are_empty(scan, zeros, frame.kind == PROGRESSIVE):
+                raise_if_hole(data, scan.start, scan.start + len(data[scan.start : scan.stop].rstrip(b"\0")))
     if frame is not None:
         _check_coverage(frame, scans)
 
@@ -121,29 +118,18 @@ def _zero_codes(body: bytes) -> Iterator[tuple[int, int]]:
         at += 17 + sum(body[at + 1 : at + 17])
 
 
-def _check_restarts(data: bytes, scan: Scan, interval: int, units: int) -> None:
-    if not interval:
-        return
-    expected = -(-units // interval) - 1
+def _check_restarts(data: bytes, scan: Scan, expected: int) -> None:
     present = b"".join(_RESTART.findall(data, scan.start, scan.stop))
     # Some encoders write one more, at the very end.
     if len(present) not in (expected, expected + 1) or present != (_CYCLE * (len(present) // 8 + 1))[: len(present)]:
         raise MalformedImage(f"it has {len(present)} restart markers of {expected}, or not in order", ARRIVED_BROKEN)
 
 
-def _check_hole(data: bytes, scan: Scan, zeros: dict[int, int], frame: Frame) -> None:
-    """Refuse a long run of zero bytes, unless they are the codes of empty blocks under the scan's own tables.
-
-    At the scan's end they may be padding: jpeg_feed.py observes whether the decoder needs them.
-    """
-    if frame.kind in ARITHMETIC or not _zeros_are_empty(scan, zeros, frame.kind == PROGRESSIVE):
-        at = find_hole(data, scan.start, scan.start + len(data[scan.start : scan.stop].rstrip(b"\0")))
-        if at is not None:
-            raise MalformedImage(HOLE.format(100 * at // len(data)), ARRIVED_BROKEN)
-
-
 def _zeros_are_empty(scan: Scan, zeros: dict[int, int], progressive: bool) -> bool:
-    """Whether zero bits may be a plain area: no step of DC, no AC to the block's end. An unknown table counts too."""
+    """Whether zero bits may be the codes of a plain area: no step of DC, no AC to the block's end.
+
+    An unknown table counts too.
+    """
     if progressive and scan.refines:  # bits of coefficients, which are often zero
         return True
     dc = scan.first > 0 or all(zeros.get(table, 0) == 0 for table, _ in scan.members.values())

@@ -8,9 +8,15 @@ from photio_prep.errors import PhotoRefused
 from photio_prep.geometry import Size
 from photio_prep.imaging.headers import exif
 from photio_prep.imaging.headers.exif import ExifEntry
-from photio_prep.imaging.headers.header import ARRIVED_BROKEN, CUT_SHORT, HOLE, Header, MalformedImage, find_hole
-from photio_prep.imaging.headers.jpeg import limit_profile
-from photio_prep.imaging.headers.rows import check_rows
+from photio_prep.imaging.headers.header import (
+    CUT_SHORT,
+    Header,
+    MalformedImage,
+    check_rows,
+    find_hole,
+    limit_profile,
+    raise_if_hole,
+)
 from photio_prep.imaging.limits import Limits, check_metadata, check_size
 from photio_prep.types import Credit
 
@@ -30,12 +36,7 @@ _RAW = ("it is the raw file of a camera, or holds only a thumbnail", "Export it 
 
 
 def parse_tiff(data: bytes, limits: Limits, frame: int | None = None) -> Header:
-    """Parse a TIFF. Thumbnail pages are not counted.
-
-    Raises:
-        Damaged: Its directories are outside the file, loop, or are not valid.
-        PhotoRefused: Outside the limits, or a camera's raw file.
-    """
+    """Parse a TIFF. Thumbnail pages are not counted; raw files of cameras are refused."""
     order = "<" if data[:2] == b"II" else ">"
     pages: list[tuple[int, dict[int, ExifEntry]]] = []
     visited: set[int] = set()
@@ -97,14 +98,14 @@ def _check_data(page: dict[int, ExifEntry], order: str, data: bytes, size: Size)
     packing = _number(page, _COMPRESSION, order, missing=1)
     # Uncompressed ones may announce too much; their decoder counts pixels.
     if packing != 1 and any(at + length > len(data) for at, length in places):
-        raise MalformedImage(CUT_SHORT, ARRIVED_BROKEN)
+        raise MalformedImage(CUT_SHORT)
     if sum(length for _, length in places) > 2 * len(data):
         return  # overlapping strips; their decoder is limited
     if packing in _PACKED or packing in _DEFLATE:
         for at, length in places:
-            hole = find_hole(data, at, at + length)
-            if hole is not None and not (packing in _DEFLATE and _unpacks(data[at : at + length])):
-                raise MalformedImage(HOLE.format(100 * hole // len(data)), ARRIVED_BROKEN)
+            holed = find_hole(data, at, at + length) is not None
+            if holed and not (packing in _DEFLATE and _unpacks(data[at : at + length])):
+                raise_if_hole(data, at, at + length)
     joined = all(one[0] + one[1] == other[0] for one, other in itertools.pairwise(places))
     stride, more = divmod(sum(length for _, length in places), size.height)
     if packing == 1 and places and joined and stride and not more and _TILE_WIDTH not in page:

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 
 from photio_prep.geometry import Size
 from photio_prep.imaging.headers import exif
-from photio_prep.imaging.headers.header import CUT_SHORT, MANY, Header, MalformedImage, find_hole
-from photio_prep.imaging.headers.jpeg import limit_profile
+from photio_prep.imaging.headers.header import CUT_SHORT, MANY, Header, MalformedImage, find_hole, limit_profile
 from photio_prep.imaging.limits import Limits, check_metadata, check_size
 
 _PICTURE = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"})
@@ -16,12 +15,7 @@ _NEEDED = 32
 
 
 def parse_webp(data: bytes, limits: Limits, frame: int | None = None) -> Header:
-    """Parse a WebP; data after its end are ignored.
-
-    Raises:
-        Damaged: Not a complete WebP.
-        PhotoRefused: Outside the limits.
-    """
+    """Parse a WebP; data after its end are ignored."""
     end = 8 + int.from_bytes(data[4:8], "little")
     if end > len(data) or end < 20:
         raise MalformedImage(CUT_SHORT)
