@@ -369,17 +369,18 @@ def test_the_folder_list_is_short() -> None:
 OPTIONS_OF_OTHERS = ("imaging", "cutout.models", "review.thumbnails", "sandbox")
 
 
-@pytest.mark.parametrize("name", modules(), ids=lambda name: name or "photio_prep")
-def test_options_are_typed(name: str) -> None:
+def test_options_are_typed() -> None:
     """An option is a field of a dataclass: no dictionary of anything, and nothing is taken out of one by its name."""
-    for node in ast.walk(modules()[name]):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "pop":
-            assert "option" not in ast.unparse(node.func.value), f"{name}:{node.lineno}"
-        if isinstance(node, ast.FunctionDef) and not name.startswith(OPTIONS_OF_OTHERS):
-            rest = [argument for argument in (node.args.vararg, node.args.kwarg) if argument]
-            for argument in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, *rest]:
-                if "option" in argument.arg and argument.annotation:
-                    assert not re.search(r"\b(dict|Mapping|Any)\b", ast.unparse(argument.annotation)), node.name
+    for name, tree in modules().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "pop":
+                assert "option" not in ast.unparse(node.func.value), f"{name}:{node.lineno}"
+            if isinstance(node, ast.FunctionDef) and not name.startswith(OPTIONS_OF_OTHERS):
+                rest = [argument for argument in (node.args.vararg, node.args.kwarg) if argument]
+                for argument in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, *rest]:
+                    annotation = ast.unparse(argument.annotation) if argument.annotation else ""
+                    if "option" in argument.arg:
+                        assert not re.search(r"\b(dict|Mapping|Any)\b", annotation), f"{name}:{node.lineno}"
 
 
 def test_a_photo_enters_few_packages_on_its_way(keyed: Command, identity: Sandbox, tmp_path: Path) -> None:

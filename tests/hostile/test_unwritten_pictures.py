@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
@@ -35,6 +36,12 @@ OTHERS: dict[str, Callable[[], bytes]] = {
 }
 
 
+@cache
+def whole(what: str) -> bytes:
+    """A sound file; encoding one takes up to half a second."""
+    return {**OTHERS, **UNPACKED}[what]()
+
+
 def zeroed(data: bytes, start: float, stop: float = 1.0) -> bytes:
     """With zeros in place of the blocks of 512 bytes between two shares of the file."""
     first, last = (int(share * len(data)) // 512 * 512 for share in (start, stop))
@@ -45,7 +52,7 @@ def zeroed(data: bytes, start: float, stop: float = 1.0) -> bytes:
 @pytest.mark.parametrize("what", [*OTHERS, *UNPACKED])
 @pytest.mark.parametrize("share", [0.15, 0.4, 0.7, 0.9])
 def test_a_file_of_full_length_whose_end_was_never_written(what: str, share: float) -> None:
-    data = {**OTHERS, **UNPACKED}[what]()
+    data = whole(what)
     assert decode_picture(data, HERE).image.size[0] == BUSY.width
     with pytest.raises(PhotoRefused):
         decode_picture(zeroed(data, share), HERE)
@@ -54,7 +61,7 @@ def test_a_file_of_full_length_whose_end_was_never_written(what: str, share: flo
 @pytest.mark.parametrize("what", OTHERS)
 @pytest.mark.parametrize("share", [0.2, 0.45, 0.7])
 def test_a_file_with_a_hole(what: str, share: float) -> None:
-    data = OTHERS[what]()
+    data = whole(what)
     with pytest.raises(PhotoRefused):
         decode_picture(zeroed(data, share, share + max(0.1, 1100 / len(data))), HERE)
 
