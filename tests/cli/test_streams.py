@@ -59,8 +59,10 @@ def check_whole(out: Path, count: int) -> None:
             picture.load()
 
 
-@started
-@sampled("closed", CLOSED.values(), 1, ids=CLOSED)
+WAYS = [(start, closed) for start in (by_shell, before_it_starts) for closed in CLOSED.values()]
+
+
+@sampled(("start", "closed"), WAYS, 1)
 def test_run_ends_as_always_and_reports(start: Start, closed: tuple[int, ...]):
     saved(Path("in/a.png"))
     saved(Path("in/b.png"), cutout((70, 90)))

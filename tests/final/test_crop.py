@@ -130,7 +130,7 @@ def test_the_final_knows_its_source_and_format() -> None:
     assert (final.source, final.format, final.image.size) == ("shoe.jpg", "JPEG", (64, 64))
 
 
-@sampled("times", [0.5, 0.77, 1.5, 2.0, 3.0], 2)
+@sampled("times", [0.77, 0.5, 1.5, 2.0, 3.0], 1)
 @pytest.mark.parametrize("size", [(90, 70), (700, 901), (2000, 1000)])
 def test_an_answer_of_another_scale_is_cropped_between_its_pixels(times: float, size: tuple[int, int]) -> None:
     placement = place(Size(*size), snap(Size(*size)).size)
