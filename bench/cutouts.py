@@ -25,12 +25,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
 
 from photio_prep.cutout.matte import OnnxSegmenter, matte
 from photio_prep.cutout.models import catalog, weights
 from photio_prep.cutout.options import CutoutOptions
 from photio_prep.geometry import Size, place, snap
+from photio_prep.imaging.filters import distance_to
 from photio_prep.intake.load import load
 from photio_prep.settings import models_folder
 
@@ -78,7 +78,7 @@ def band(truth: Floats) -> NDArray[np.bool_]:
     product = truth > 0.5
     padded = np.pad(product, 1, mode="edge")
     inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    return ndimage.distance_transform_edt(~(product & ~inner)) <= 7
+    return distance_to(product & ~inner) <= 7
 
 
 def premultiplied(cutout: Image.Image, size: Size) -> NDArray[np.float64]:
@@ -113,7 +113,7 @@ def measured(whole: Image.Image, cutout: Image.Image, truth: Image.Image, size: 
         fringe = float(np.mean([error[rim].mean() for error in errors]))
     levels = np.asarray(cutout)
     alpha = levels[..., 3]
-    far = ndimage.distance_transform_edt(alpha < 128) > 12
+    far = distance_to(alpha >= 128) > 12
     return Row(
         float(((ours > 0.5) & (true > 0.5)).sum() / max(1, union)),
         edge,

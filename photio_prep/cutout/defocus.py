@@ -1,10 +1,17 @@
 """Alpha of a product that is out of focus as a whole, from the colours of its wide rim."""
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from photio_prep.imaging.tiles import Bools, Floats, extremum_filter
+from photio_prep.imaging.filters import (
+    Bools,
+    Bytes,
+    Floats,
+    distance_to,
+    gaussian_blur,
+    local_maximum,
+    local_minimum,
+)
 
 # Factor by which the picture is reduced: a blurred rim has no detail to lose, and grain is averaged.
 _SMALLER = 4
@@ -19,7 +26,7 @@ _GRAIN, _DISTINCT = 15.0**2, 800.0
 _TINY = 1e-6
 
 
-def blurred_alpha(pixels: NDArray[np.uint8], belief: Floats, rim: Bools) -> Floats:
+def blurred_alpha(pixels: Bytes, belief: Floats, rim: Bools) -> Floats:
     """Estimate alpha (0..1) where a lens mixed product and background over a rim as wide as the blur.
 
     A network takes such a rim for product, or draws its outline within it. Only the colours beyond the blur's width
@@ -31,23 +38,23 @@ def blurred_alpha(pixels: NDArray[np.uint8], belief: Floats, rim: Bools) -> Floa
         belief: (H, W) 0..1.
         rim: (H, W), where the belief is neither 0 nor 1.
     """
-    from scipy.ndimage import distance_transform_edt, gaussian_filter
-
     height, width = belief.shape
     size = max(1, width // _SMALLER), max(1, height // _SMALLER)
-    picture = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX), dtype=np.float32)
-    share = _resize(belief, size, Image.Resampling.BOX)
+    picture, share, near = (
+        np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BOX), dtype=np.float32)
+        for plane in (pixels, belief, rim.astype(np.float32))
+    )
     is_product = share >= 0.5
     if is_product.all() or not is_product.any() or min(size) < 2:
         return belief
-    width_px = _median_width(picture, _resize(rim.astype(np.float32), size, Image.Resampling.BOX) > 0)
+    width_px = _median_width(picture, near > 0)
     if width_px < 1:
         return belief
-    between = np.where(is_product, distance_transform_edt(is_product), distance_transform_edt(~is_product)) <= width_px
+    between = np.where(is_product, distance_to(~is_product), distance_to(is_product)) <= width_px
     sides = []
     for sure in (is_product & ~between, ~is_product & ~between):
-        weight = gaussian_filter(sure.astype(np.float32), _SPREAD * width_px)
-        colours = gaussian_filter(picture * sure[..., None], (_SPREAD * width_px, _SPREAD * width_px, 0))
+        weight = gaussian_blur(sure.astype(np.float32), _SPREAD * width_px)
+        colours = gaussian_blur(picture * sure[..., None], _SPREAD * width_px)
         sides.append((colours / (weight[..., None] + _TINY), weight > _TINY))
     (inside, inner), (outside, outer) = sides
     contrast = inside - outside
@@ -55,17 +62,14 @@ def blurred_alpha(pixels: NDArray[np.uint8], belief: Floats, rim: Bools) -> Floa
     mixed = np.clip(((picture - outside) * contrast).sum(-1) / (distance + _GRAIN), 0, 1)
     weight_of_mix = distance / (distance + _DISTINCT) * (inner & outer)
     mixed_alpha = np.where(between, weight_of_mix * mixed + (1 - weight_of_mix) * share, is_product).astype(np.float32)
-    smooth = gaussian_filter(mixed_alpha, _SMOOTH * width_px)
-    return np.clip(_resize(smooth, (width, height), Image.Resampling.BICUBIC), 0, 1)
+    smooth = gaussian_blur(mixed_alpha, _SMOOTH * width_px)
+    large = Image.fromarray(smooth).resize((width, height), Image.Resampling.BICUBIC)
+    return np.clip(np.asarray(large, dtype=np.float32), 0, 1)
 
 
 def _median_width(picture: Floats, rim: Bools) -> float:
     """Median width in pixels of the picture's edge at the rim: contrast nearby over steepest slope."""
-    contrast = extremum_filter(picture, _REACH, np.maximum) - extremum_filter(picture, _REACH, np.minimum)
-    steepest = extremum_filter(np.hypot(*np.gradient(picture, axis=(0, 1))), _REACH, np.maximum)
+    contrast = local_maximum(picture, _REACH) - local_minimum(picture, _REACH)
+    steepest = local_maximum(np.hypot(*np.gradient(picture, axis=(0, 1))), _REACH)
     widths = np.linalg.norm(contrast, axis=-1) / (np.linalg.norm(steepest, axis=-1) + _TINY)
     return float(np.median(widths[rim]))
-
-
-def _resize(plane: Floats, size: tuple[int, int], by: Image.Resampling) -> Floats:
-    return np.asarray(Image.fromarray(plane).resize(size, by))

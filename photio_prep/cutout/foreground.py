@@ -1,13 +1,17 @@
 """Foreground colours of a cutout's soft rim, and alpha without haze."""
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
-from photio_prep.cutout.refine import bounding_window
-from photio_prep.imaging.tiles import Bools, Floats, box_blur, dilate, map_tiles
-
-Bytes = NDArray[np.uint8]
+from photio_prep.imaging.filters import (
+    Bools,
+    Bytes,
+    Floats,
+    bounding_window,
+    box_blur,
+    dilate,
+    load_opencv,
+    map_tiles,
+)
 
 # Resampling overshoots by a level or two: below this is 0, within as much of 255 is opaque.
 _SNAP = 4
@@ -55,51 +59,53 @@ def estimate_foreground(pixels: Bytes, levels: Bytes) -> Bytes:
 
 def _estimate_window(pixels: Bytes, levels: Bytes, soft: Bools) -> Bytes:
     alpha = levels.astype(np.float32) / np.float32(255)
+    estimate = [np.empty_like(alpha) for _ in range(3)]
     planes = [*pixels.transpose(2, 0, 1), *_mean_sides(pixels, alpha), alpha]
-    estimate = map_tiles(soft, sum(_NARROW), _fuse, planes, np.empty((3, *alpha.shape), np.float32))
+    map_tiles(soft, sum(_NARROW), _fuse, planes, estimate)
     mixed = pixels.copy()
-    mixed[soft] = np.rint(estimate[:, soft].T).astype(np.uint8)
+    mixed[soft] = np.rint(np.stack([plane[soft] for plane in estimate], axis=-1)).astype(np.uint8)
     return mixed
 
 
-def _fuse(stack: Floats) -> Floats:
-    """(N, 10, S, S): picture, product colour, background colour, alpha -> product colour."""
-    picture, product, background, share = stack[:, :3], stack[:, 3:6], stack[:, 6:9], stack[:, 9:]
-    for radius in _NARROW:
-        residual = picture - share * product - (1 - share) * background
-        product = np.clip(product + share * residual, 0, 255)
-        means = box_blur(np.concatenate((product * share, background * (1 - share), share), axis=1), radius)
-        product, background = means[:, :3] / (means[:, 6:] + _TINY), means[:, 3:6] / (1 - means[:, 6:] + _TINY)
-        background = np.clip(background + (1 - share) * (picture - share * product - (1 - share) * background), 0, 255)
-    residual = picture - share * product - (1 - share) * background
-    return np.asarray(np.clip(product + share * residual, 0, 255), dtype=np.float32)
+def _fuse(planes: list[Floats]) -> list[Floats]:
+    """Picture, product colour and background colour (three planes each), alpha -> product colour (three planes)."""
+    alpha, rest = planes[9], 1 - planes[9]
+    shares = [box_blur(alpha, radius) for radius in _NARROW]
+    results = []
+    for picture, product, background in zip(planes[:3], planes[3:6], planes[6:9], strict=True):
+        for radius, share in zip(_NARROW, shares, strict=True):
+            product = _correct(product, alpha, picture - alpha * product - rest * background)
+            product = box_blur(product * alpha, radius) / (share + _TINY)
+            background = box_blur(background * rest, radius) / (1 - share + _TINY)
+            background = _correct(background, rest, picture - alpha * product - rest * background)
+        results.append(_correct(product, alpha, picture - alpha * product - rest * background))
+    return results
+
+
+def _correct(colour: Floats, share: Floats, residual: Floats) -> Floats:
+    return np.clip(colour + share * residual, 0, 255)
 
 
 def _mean_sides(pixels: Bytes, alpha: Floats) -> list[Floats]:
     """Mean colours of the product and of the background around each pixel: three planes (H, W) each."""
+    cv2 = load_opencv()
     height, width = alpha.shape
-    share = _mean_blocks(alpha)
-    products, totals = [], []
-    for plane in pixels.transpose(2, 0, 1):
-        image = plane.astype(np.float32)
-        totals.append(_mean_blocks(image))
-        image *= alpha
-        products.append(_mean_blocks(image))
-    small = np.stack((*products, *totals, share))
-    small[3:6] -= small[:3]
-    rows, columns = share.shape
+    beyond = 0, -height % _SMALLER, 0, -width % _SMALLER
+    colours = pixels.astype(np.float32)
+    totals, products, share = (
+        cv2.resize(
+            cv2.copyMakeBorder(plane, *beyond, cv2.BORDER_REPLICATE),
+            None,
+            fx=1 / _SMALLER,
+            fy=1 / _SMALLER,
+            interpolation=cv2.INTER_AREA,
+        )
+        for plane in (colours, colours * alpha[..., None], alpha)
+    )
+    small = np.dstack((products, totals - products, share))
     # Where one side is not in the window, the mean of the picture is better than black.
-    means = box_blur(small, _WIDE) + _TINY * small.mean((1, 2), keepdims=True)
-    share = means[6:]
-    sides = np.concatenate((means[:3] / (share + _TINY**2), means[3:6] / (1 + _TINY - share + _TINY**2)))
-    size = columns * _SMALLER, rows * _SMALLER
-    large = [Image.fromarray(plane).resize(size, Image.Resampling.BILINEAR) for plane in sides]
-    return [np.asarray(plane)[:height, :width] for plane in large]
-
-
-def _mean_blocks(plane: Floats) -> Floats:
-    """Means of squares of `_SMALLER` pixels; at the far borders the squares are smaller."""
-    down, across = (np.arange(0, length, _SMALLER) for length in plane.shape)
-    sums = np.add.reduceat(np.add.reduceat(plane, down, axis=0), across, axis=1)
-    counts = [np.diff(starts, append=length) for starts, length in zip((down, across), plane.shape, strict=True)]
-    return np.asarray(sums / np.outer(*counts), dtype=np.float32)
+    means = box_blur(small, _WIDE) + _TINY * small.mean((0, 1))
+    share = means[..., 6:]
+    sides = np.dstack((means[..., :3] / (share + _TINY**2), means[..., 3:6] / (1 + _TINY - share + _TINY**2)))
+    large = cv2.resize(sides, None, fx=_SMALLER, fy=_SMALLER)[:height, :width]
+    return [*large.transpose(2, 0, 1)]

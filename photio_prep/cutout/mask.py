@@ -1,12 +1,9 @@
 """Mask options applied to alpha: specks, holes, growth, feather."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from photio_prep.cutout.options import CutoutOptions
-from photio_prep.cutout.refine import bounding_window
-
-Bytes = NDArray[np.uint8]
+from photio_prep.imaging.filters import Bytes, bounding_window, gaussian_blur, label_parts, load_opencv, local_minimum
 
 # Alpha from which a pixel is product.
 _HALF = 128
@@ -19,7 +16,6 @@ _PINHOLE, _PINHOLE_PIXELS, _DOUBT, _MESH = 0.0005, 64, 64, 8
 _FADES, _FAINTLY = 4, 64
 # Width in pixels of the soft rim along the outer outline.
 _RIM = 3
-_EIGHT = np.ones((3, 3), dtype=bool)
 
 
 def apply_mask_options(levels: Bytes, options: CutoutOptions) -> Bytes:
@@ -39,13 +35,11 @@ def remove_specks(levels: Bytes, share: float) -> Bytes:
 
     A part that is soft everywhere has no such area. It is removed too, unless all parts are soft.
     """
-    from scipy.ndimage import label
-
     visible = levels >= _FAINT
     if not share or not visible.any():
         return levels
     window = bounding_window(visible, 0)
-    parts, count = label(visible[window], _EIGHT)
+    count, parts = label_parts(visible[window], diagonal=True)
     if count < 2:
         return levels
     areas = np.bincount(parts[levels[window] >= _HALF], minlength=count + 1)
@@ -62,15 +56,12 @@ def remove_specks(levels: Bytes, share: float) -> Bytes:
 
 def _remove_detached(levels: Bytes) -> Bytes:
     """Remove faint remains that do not touch the product."""
-    from scipy.ndimage import label
-
     window = bounding_window(levels > 0, 0)
-    part = levels[window]
-    parts, count = label(part > 0, _EIGHT)
+    count, parts = label_parts(levels[window] > 0, diagonal=True)
     if count < 2:
         return levels
     is_product = np.zeros(count + 1, dtype=bool)
-    is_product[parts[part >= _HALF]] = True
+    is_product[parts[levels[window] >= _HALF]] = True
     alpha = levels.copy()
     alpha[window][~is_product[parts]] = 0
     return alpha
@@ -78,52 +69,37 @@ def _remove_detached(levels: Bytes) -> Bytes:
 
 def fill_holes(levels: Bytes, *, pinholes_only: bool) -> Bytes:
     """Make holes in the product opaque: all of them, or only pinholes. A gap that reaches the frame is not a hole."""
-    from scipy.ndimage import binary_erosion, binary_fill_holes, label, minimum
-
     product = levels >= _HALF
-    if not pinholes_only:
-        inner = binary_erosion(binary_fill_holes(product), _EIGHT, iterations=_RIM, border_value=1)
-        return np.where(inner, np.uint8(255), levels)
     if not product.any():
         return levels
-    window = bounding_window(product, 0)
-    holes, count = label(~product[window])
-    outside = np.zeros(count + 1, dtype=bool)
-    outside[np.concatenate((holes[0], holes[-1], holes[:, 0], holes[:, -1]))] = True
-    outside[0] = True
-    if outside.all():
-        return levels
-    areas = np.bincount(holes.ravel(), minlength=count + 1)
+    count, areas = label_parts(~product, diagonal=False)
+    is_hole = np.ones(count + 1, dtype=bool)
+    is_hole[np.concatenate((areas[0], areas[-1], areas[:, 0], areas[:, -1]))] = False
+    is_hole[0] = False
+    if not pinholes_only:
+        # Without the soft rim along the outer outline.
+        inner = local_minimum((product | is_hole[areas]).view(np.uint8), _RIM).view(np.bool_)
+        return np.where(inner, np.uint8(255), levels)
+    sizes = np.bincount(areas.ravel())
     # A real hole is transparent somewhere.
-    deepest = np.concatenate(([0], minimum(levels[window], holes, np.arange(1, count + 1))))
-    is_pinhole = (areas <= min(_PINHOLE_PIXELS, _PINHOLE * product.sum())) & (deepest > _DOUBT)
-    is_pinhole[outside] = False
+    is_hole[areas[levels <= _DOUBT]] = False
+    is_hole &= sizes <= min(_PINHOLE_PIXELS, _PINHOLE * sizes[0])
     # The smallest holes of a mesh are never quite transparent.
-    if is_pinhole.sum() > _MESH:
-        return levels
-    alpha = levels.copy()
-    alpha[window][is_pinhole[holes]] = 255
-    return alpha
+    return np.where(is_hole[areas], np.uint8(255), levels) if 0 < is_hole.sum() <= _MESH else levels
 
 
 def grow(levels: Bytes, pixels: float) -> Bytes:
     """Move the outline outwards by `pixels` (inwards if negative), with its soft rim."""
-    from scipy.ndimage import distance_transform_edt, map_coordinates
-
     if pixels < 0:
-        return np.asarray(255 - grow(255 - levels, -pixels), dtype=np.uint8)
-    product = levels >= _HALF
-    if not product.any() or product.all():
-        return levels
-    here = np.indices(levels.shape, dtype=np.float32)
-    distance_outside, inwards = distance_transform_edt(~product, return_indices=True)
-    distance_inside, outwards = distance_transform_edt(product, return_indices=True)
-    # Each pixel samples the alpha `pixels` further inwards, along the line to the nearest pixel across the outline.
-    direction = np.where(product, here - outwards, inwards - here) / np.maximum(
-        np.where(product, distance_inside, distance_outside), 1
-    )
-    moved = map_coordinates(levels.astype(np.float32), here + direction * pixels, order=1, mode="nearest")
-    return np.asarray(np.maximum(levels, np.rint(moved)), dtype=np.uint8)
+        return 255 - grow(255 - levels, -pixels)
+    radius = int(pixels)
+    less, more = (_dilate_by_disc(levels, reach).astype(np.float32) for reach in (radius, radius + 1))
+    return np.asarray(np.rint(less + (pixels - radius) * (more - less)), dtype=np.uint8)
+
+
+def _dilate_by_disc(levels: Bytes, radius: int) -> Bytes:
+    distance = np.hypot(*np.indices((2 * radius + 1, 2 * radius + 1)) - radius)
+    return np.asarray(load_opencv().dilate(levels, (distance <= radius).astype(np.uint8)))
 
 
 def extend_to_frame(levels: Bytes) -> Bytes:
@@ -142,7 +118,4 @@ def extend_to_frame(levels: Bytes) -> Bytes:
 
 def feather(levels: Bytes, pixels: float) -> Bytes:
     """Soften the rim to about `pixels` on either side; at the frame the product stays opaque."""
-    from scipy.ndimage import gaussian_filter
-
-    soft = gaussian_filter(levels.astype(np.float32), pixels / 2, mode="nearest", truncate=3)
-    return np.asarray(np.rint(soft), dtype=np.uint8)
+    return np.asarray(np.rint(gaussian_blur(levels.astype(np.float32), pixels / 2)), dtype=np.uint8)

@@ -5,10 +5,19 @@ canvases.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from photio_prep.cutout.refine import bounding_window
+from photio_prep.imaging.filters import (
+    Bools,
+    Bytes,
+    Floats,
+    bounding_window,
+    distance_to,
+    erode,
+    gradient_magnitude,
+    label_parts,
+    local_maximum,
+)
 
 _SIDE = 640
 # A part counts from this share of the largest one.
@@ -51,7 +60,7 @@ def measure_cutout(view: Image.Image, cutout: Image.Image, scale: float) -> dict
     return {name: round(value, 3) for name, value in values.items()}
 
 
-def _measure_position(solid: NDArray[np.bool_], scale: float) -> dict[str, float]:
+def _measure_position(solid: Bools, scale: float) -> dict[str, float]:
     rows, columns = np.nonzero(solid)
     extent = float(max(np.ptp(rows), np.ptp(columns)) + 1)
     meets = (solid[:, :2].any(1), solid[:, -2:].any(1), solid[:2].any(0), solid[-2:].any(0))
@@ -63,13 +72,11 @@ def _measure_position(solid: NDArray[np.bool_], scale: float) -> dict[str, float
     return {"extent": extent / scale, "reach": extent / max(solid.shape), "cut": cut, **on_edge}
 
 
-def _measure_shape(alpha: NDArray[np.uint8], solid: NDArray[np.bool_]) -> dict[str, float]:
-    from scipy import ndimage
-
-    labels, _ = ndimage.label(solid, np.ones((3, 3)))
-    sizes = np.bincount(labels.ravel())[1:]
+def _measure_shape(alpha: Bytes, solid: Bools) -> dict[str, float]:
+    _, parts = label_parts(solid, diagonal=True)
+    sizes = np.bincount(parts.ravel())[1:]
     soft = (alpha > 12) & (alpha < 243)
-    deep = ndimage.binary_erosion(soft, iterations=4)
+    deep = erode(soft, 4)
     return {
         "parts": float((sizes >= _PART * sizes.max()).sum()),
         "rim": float(soft.sum() / max(_outer_pixels(solid).sum(), 1)),
@@ -77,7 +84,7 @@ def _measure_shape(alpha: NDArray[np.uint8], solid: NDArray[np.bool_]) -> dict[s
     }
 
 
-def _measure_exposure(product: NDArray[np.float32]) -> dict[str, float]:
+def _measure_exposure(product: Floats) -> dict[str, float]:
     red, green, blue = product.T
     least, most = np.minimum(np.minimum(red, green), blue), np.maximum(np.maximum(red, green), blue)
     return {
@@ -87,21 +94,17 @@ def _measure_exposure(product: NDArray[np.float32]) -> dict[str, float]:
     }
 
 
-def _outer_pixels(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _outer_pixels(solid: Bools) -> Bools:
     """Outermost pixels of the product, those at the frame included."""
-    from scipy.ndimage import binary_erosion
-
-    return np.asarray(solid & ~binary_erosion(solid))
+    return solid & ~erode(solid, 1)
 
 
-def _measure_outline(picture: NDArray[np.float32], solid: NDArray[np.bool_]) -> float:
+def _measure_outline(picture: Floats, solid: Bools) -> float:
     """Share of the outline near which the photo's gradient exceeds that of three quarters of the surroundings.
 
     The outline of a product runs along an edge of the photo. That of another photo's mask, or of a product detected in
     noise, reaches only chance: a quarter.
     """
-    from scipy import ndimage
-
     line = _outer_pixels(solid)
     line[[0, -1]] = False
     line[:, [0, -1]] = False
@@ -112,9 +115,9 @@ def _measure_outline(picture: NDArray[np.float32], solid: NDArray[np.bool_]) -> 
     line, picture = line[window], picture[window]
     steepest = np.zeros(line.shape, np.float32)
     for channel in range(3):
-        np.maximum(steepest, ndimage.gaussian_gradient_magnitude(picture[..., channel], 1.0), out=steepest)
-    steepest = ndimage.maximum_filter(steepest, 3)
-    distance = ndimage.distance_transform_edt(~line)
+        np.maximum(steepest, gradient_magnitude(picture[..., channel], 1.0), out=steepest)
+    steepest = local_maximum(steepest, 1)
+    distance = distance_to(line)
     ring = steepest[(distance > _RING[0]) & (distance < _RING[1])]
     if not ring.size:
         return 1.0
@@ -129,8 +132,6 @@ def _measure_blur(view: Image.Image, cutout: Image.Image, scale: float) -> float
     The ratio for two values of a gives s, independent of the contrast, and without the noise that makes the variance of
     the Laplacian large. (Zhuo and Sim, "Defocus map estimation from a single image", 2011, filter once.)
     """
-    from scipy import ndimage
-
     alpha = cutout.getchannel("A")
     if scale > 1:
         size = (max(round(view.width / scale), 8), max(round(view.height / scale), 8))
@@ -140,11 +141,11 @@ def _measure_blur(view: Image.Image, cutout: Image.Image, scale: float) -> float
         return 0.0
     left, top, right, bottom = box
     box = (max(left - 16, 0), max(top - 16, 0), min(right + 16, view.width), min(bottom + 16, view.height))
-    near = ndimage.binary_dilation(np.asarray(alpha.crop(box)) >= 128, iterations=8)
+    near = ~erode(np.asarray(alpha.crop(box)) < 128, 8, beyond=True)
     light = np.asarray(view.crop(box).convert("L"), dtype=np.float32)
 
     def steepest(sigma: float) -> float:
-        return float(np.percentile(ndimage.gaussian_gradient_magnitude(light, sigma)[near], 99))
+        return float(np.percentile(gradient_magnitude(light, sigma)[near], 99))
 
     fine, coarse = 1.5, 3.0
     ratio = (steepest(fine) / max(steepest(coarse), 1e-6)) ** 2

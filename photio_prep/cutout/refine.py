@@ -1,14 +1,23 @@
 """Refine a network's probability (belief) to alpha that is as sharp as the picture's own edges."""
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from photio_prep.cutout.defocus import blurred_alpha
-from photio_prep.imaging.tiles import Bools, Floats, box_blur, dilate, extremum_filter, map_tiles
+from photio_prep.imaging.filters import (
+    Bools,
+    Bytes,
+    Floats,
+    bounding_window,
+    box_blur,
+    dilate,
+    load_opencv,
+    local_maximum,
+    local_minimum,
+    map_tiles,
+)
 
 # From so many pixels of the canvas per pixel of the network on, the wider filters are used.
 _COARSE = 1.6
@@ -43,7 +52,7 @@ def ramp(belief: Floats, low: float, high: float) -> Floats:
     return np.asarray(np.clip((belief - low) / (high - low), 0, 1), dtype=np.float32)
 
 
-def refine_alpha(pixels: NDArray[np.uint8], belief: Floats, grain: float = 1.0) -> Floats:
+def refine_alpha(pixels: Bytes, belief: Floats, grain: float = 1.0) -> Floats:
     """Refine belief to alpha (0..1) along the picture's own edges.
 
     Small colour-guided filters, each between two stretches. Where the picture's edge is wide (out of focus), the belief
@@ -64,7 +73,7 @@ def refine_alpha(pixels: NDArray[np.uint8], belief: Floats, grain: float = 1.0) 
     return sharp
 
 
-def _sharpen(pixels: NDArray[np.uint8], sharp: Floats, belief: Floats, rim: Bools, steps: _Steps) -> Floats:
+def _sharpen(pixels: Bytes, sharp: Floats, belief: Floats, rim: Bools, steps: _Steps) -> Floats:
     busy = dilate(rim, _BUSY)
     for radius, after in steps.filters:
         sharp = ramp(guided_filter_tiles(busy, pixels, sharp, radius, steps.eps), *after)
@@ -74,7 +83,7 @@ def _sharpen(pixels: NDArray[np.uint8], sharp: Floats, belief: Floats, rim: Bool
     return sharp + soft * (blurred - sharp)
 
 
-def transition_width(pixels: NDArray[np.uint8], rim: Bools) -> Floats:
+def transition_width(pixels: Bytes, rim: Bools) -> Floats:
     """Defocus (H, W): 1 where the picture's edges are too wide for a lens in focus, 0 where they are sharp.
 
     If that holds for most of the `rim`, the product is out of focus as a whole, and it is 1 everywhere: sharp edges in
@@ -89,63 +98,57 @@ def _is_defocused(soft: Floats, rim: Bools) -> bool:
     return bool(soft[rim].mean() > _MOSTLY)
 
 
-def edge_width(pixels: NDArray[np.uint8]) -> Floats:
+def edge_width(pixels: Bytes) -> Floats:
     """Width in pixels (H, W) of the strongest edge near each pixel of `pixels` (H, W, 3), sRGB.
 
     Contrast in a window divided by its steepest slope, in grey, at half size.
     """
+    cv2 = load_opencv()
     height, width = pixels.shape[:2]
-    grey = pixels[..., 0].astype(np.uint16) + pixels[..., 1] + pixels[..., 2]
-    grey = np.pad(grey, ((0, height % 2), (0, width % 2)), mode="edge")
-    blocks = grey[::2, ::2] + grey[1::2, ::2] + grey[::2, 1::2] + grey[1::2, 1::2]
-    half = blocks.astype(np.float32) / np.float32(4 * 3 * 255)
-    down, right = np.zeros_like(half), np.zeros_like(half)
-    down[1:-1] = (half[2:] - half[:-2]) / 2
-    right[:, 1:-1] = (half[:, 2:] - half[:, :-2]) / 2
-    contrast = extremum_filter(half, _REACH, np.maximum) - extremum_filter(half, _REACH, np.minimum)
-    width_px = 2 * contrast / (extremum_filter(np.hypot(down, right), _REACH, np.maximum) + 1e-3)
-    smooth = Image.fromarray(box_blur(width_px, 4)).resize(grey.shape[::-1], Image.Resampling.BILINEAR)
-    return np.asarray(smooth)[:height, :width]
+    even = cv2.copyMakeBorder(pixels, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+    small = cv2.resize(even.astype(np.float32), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    grey = cv2.transform(small, np.full((1, 3), 1 / (3 * 255)))
+    right, down = (cv2.Sobel(grey, cv2.CV_32F, *axis, ksize=1, scale=0.5) for axis in ((1, 0), (0, 1)))
+    contrast = local_maximum(grey, _REACH) - local_minimum(grey, _REACH)
+    width_px = 2 * contrast / (local_maximum(cv2.magnitude(right, down), _REACH) + 1e-3)
+    return np.asarray(cv2.resize(box_blur(width_px, 4), None, fx=2, fy=2)[:height, :width])
 
 
-def bounding_window(where: Bools, margin: int) -> tuple[slice, slice]:
-    """Window of the true pixels of `where` (at least one), extended by `margin` on each side."""
-    rows, columns = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
-    return (
-        slice(max(int(rows[0]) - margin, 0), int(rows[-1]) + margin + 1),
-        slice(max(int(columns[0]) - margin, 0), int(columns[-1]) + margin + 1),
-    )
-
-
-def guided_filter_tiles(busy: Bools, pixels: NDArray[np.uint8], alpha: Floats, radius: int, eps: float) -> Floats:
+def guided_filter_tiles(busy: Bools, pixels: Bytes, alpha: Floats, radius: int, eps: float) -> Floats:
     """Filter `alpha` (0..1), guided by the picture (sRGB), in the tiles that contain a `busy` pixel."""
+    filtered = alpha.copy()
     # Colours stay 0..255; the scaled epsilon gives the same result.
     work = partial(guided_filter, radius=radius, eps=eps * 255**2)
-    planes: list[NDArray[Any]] = [*pixels.transpose(2, 0, 1), alpha]
-    return np.asarray(map_tiles(busy, 2 * radius, work, planes, alpha[None].copy())[0])
+    map_tiles(busy, 2 * radius, work, [*pixels.transpose(2, 0, 1), alpha], [filtered])
+    return filtered
 
 
-def guided_filter(stack: Floats, radius: int, eps: float) -> Floats:
+def guided_filter(planes: list[Floats], radius: int, eps: float) -> list[Floats]:
     """Guided filter with a colour guide (He, Sun, Tang: Guided Image Filtering, TPAMI 2013, equations 14 to 16).
 
     Args:
-        stack: (N, 4, S, S): three planes of the guide, and the filtered plane.
+        planes: (H, W) each: three of the guide, and the filtered one.
         radius: Of the windows, in pixels.
         eps: Added to the variance of each channel.
     """
-    guide, belief = stack[:, :3], stack[:, 3:]
-    first, second = [0, 0, 0, 1, 1, 2], [0, 1, 2, 1, 2, 2]
-    means = box_blur(np.concatenate((stack, guide * belief, guide[:, first] * guide[:, second]), axis=1), radius)
-    middle, share = means[:, :3], means[:, 3:4]
-    shared = means[:, 4:7] - middle * share
-    rr, rg, rb, gg, gb, bb = (means[:, 7:] - middle[:, first] * middle[:, second]).transpose(1, 0, 2, 3)
-    rr, gg, bb = rr + eps, gg + eps, bb + eps
+    red, green, blue, alpha = planes
+    r, g, b, share = (box_blur(plane, radius) for plane in planes)
+    rr, gg, bb = (
+        box_blur(plane * plane, radius) - mean * mean + eps for plane, mean in ((red, r), (green, g), (blue, b))
+    )
+    rg = box_blur(red * green, radius) - r * g
+    rb = box_blur(red * blue, radius) - r * b
+    gb = box_blur(green * blue, radius) - g * b
+    with_r, with_g, with_b = (
+        box_blur(plane * alpha, radius) - mean * share for plane, mean in ((red, r), (green, g), (blue, b))
+    )
     # Inverse of the symmetric 3 x 3 matrix, by its minors.
-    a, b, c = gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg
-    d, e, f = rr * bb - rb * rb, rg * rb - rr * gb, rr * gg - rg * rg
-    r, g, blue = shared.transpose(1, 0, 2, 3)
-    slopes = np.stack((a * r + b * g + c * blue, b * r + d * g + e * blue, c * r + e * g + f * blue), axis=1)
-    slopes /= (rr * a + rg * b + rb * c)[:, None]
-    rest = share - (slopes * middle).sum(1, keepdims=True)
-    smooth = box_blur(np.concatenate((slopes, rest), axis=1), radius)
-    return np.asarray((smooth[:, :3] * guide).sum(1, keepdims=True) + smooth[:, 3:], dtype=np.float32)
+    minor_rr, minor_rg, minor_rb = gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg
+    minor_gg, minor_gb, minor_bb = rr * bb - rb * rb, rg * rb - rr * gb, rr * gg - rg * rg
+    scale = 1 / (rr * minor_rr + rg * minor_rg + rb * minor_rb)
+    slope_r = (minor_rr * with_r + minor_rg * with_g + minor_rb * with_b) * scale
+    slope_g = (minor_rg * with_r + minor_gg * with_g + minor_gb * with_b) * scale
+    slope_b = (minor_rb * with_r + minor_gb * with_g + minor_bb * with_b) * scale
+    offset = share - slope_r * r - slope_g * g - slope_b * b
+    slope_r, slope_g, slope_b, offset = (box_blur(plane, radius) for plane in (slope_r, slope_g, slope_b, offset))
+    return [slope_r * red + slope_g * green + slope_b * blue + offset]

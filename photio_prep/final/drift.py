@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photio_prep.imaging.tiles import Bools, Floats
+from photio_prep.imaging.filters import Bools, Floats
 from photio_prep.quality import DriftMetrics
 
 # Largest shift of the product, and largest growth of its outline, in pixels of the canvas.

@@ -12,7 +12,7 @@ from PIL import Image
 
 from photio_prep.cutout.foreground import estimate_foreground
 from photio_prep.final.upsample_alpha import AlphaUpsampler, edge_softness
-from photio_prep.imaging.tiles import Bools, Floats, dilate
+from photio_prep.imaging.filters import Bools, Floats, dilate
 
 Bytes = NDArray[np.uint8]
 

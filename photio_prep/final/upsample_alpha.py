@@ -11,7 +11,7 @@ from PIL import Image
 
 from photio_prep.cutout.foreground import snap_alpha
 from photio_prep.cutout.refine import guided_filter_tiles, ramp
-from photio_prep.imaging.tiles import Bools, Floats, extremum_filter
+from photio_prep.imaging.filters import Bools, Floats, local_maximum, local_minimum
 
 # Slopes per pixel of the cutout's edge: below the first the photo is out of focus, from the second on it is sharp.
 _SLOPES = (0.14, 0.28)
@@ -25,7 +25,7 @@ _ROWS = 128
 def edge_softness(share: Floats) -> Floats:
     """Softness: 0 at sharp edges of an alpha (0..1), 1 where it rises slowly, as out of focus, or is constant."""
     down, right = np.gradient(share)
-    return ramp(-extremum_filter(np.hypot(down, right), 2, np.maximum), -_SLOPES[1], -_SLOPES[0])
+    return ramp(-local_maximum(np.hypot(down, right), 2), -_SLOPES[1], -_SLOPES[0])
 
 
 class AlphaUpsampler:
@@ -55,7 +55,7 @@ class AlphaUpsampler:
     def _busy(self) -> Bools:
         """Mask of pixels near an edge; areas that are 0 or 255 all around are copied."""
         levels, reach = np.asarray(self._alpha), math.ceil(4 / min(self.times, 1))
-        changes: Bools = extremum_filter(levels, reach, np.maximum) > extremum_filter(levels, reach, np.minimum)
+        changes: Bools = local_maximum(levels, reach) > local_minimum(levels, reach)
         return changes | ((levels > 0) & (levels < 255))
 
     def rows(self, first: int, last: int, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -9,5 +9,5 @@ isolated_child: that process
 jpeg_feed: detect JPEG data that end before, or after, the picture
 colour: ICC profiles, any mode -> sRGB
 encode: picture -> the bytes of a file
-tiles: filters over the tiles that need them
+filters: OpenCV's filters, and work on the tiles that need it
 """

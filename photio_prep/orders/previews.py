@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image, ImageChops
 
 from photio_prep.imaging.encode import encode_clean
+from photio_prep.imaging.filters import dilate
 from photio_prep.imaging.limits import DEFAULT_LIMITS
-from photio_prep.imaging.tiles import dilate
 from photio_prep.system import files
 
 PHOTO, MASK, OVERLAY = "photo.jpg", "mask.png", "overlay.png"

@@ -42,14 +42,14 @@ def loaded(*arguments: str) -> set[str]:
 
 @pytest.mark.parametrize("arguments", [("--help",), ("--version",)])
 def test_help_loads_neither_pictures_nor_the_network(arguments: tuple[str, ...]) -> None:
-    assert not loaded(*arguments) & (FINDERS | {"numpy", "PIL", "requests", "scipy"})
+    assert not loaded(*arguments) & (FINDERS | {"numpy", "PIL", "requests", "scipy", "cv2"})
 
 
 @sampled(
     "arguments", [("sizes",), ("sizes", "4000x3000"), ("prepare", "--help"), ("run", "--help"), ("models", "list")], 3
 )
 def test_what_says_something_loads_no_finder(arguments: tuple[str, ...]) -> None:
-    assert not loaded(*arguments) & (FINDERS | {"scipy"})
+    assert not loaded(*arguments) & (FINDERS | {"scipy", "cv2"})
 
 
 @pytest.mark.soak

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 # What finals load at their first use is loaded before the fork, or every run would load it anew.
+import cv2  # noqa: F401
 import scipy.fft
 import scipy.ndimage  # noqa: F401
 

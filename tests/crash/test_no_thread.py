@@ -173,7 +173,7 @@ import os, resource, sys
 sys.path.insert(0, {root!r})
 from photio_prep.cli import main
 import photio_prep.cli.run, photio_prep.api.client, photio_prep.batch.report, photio_prep.review
-import scipy.ndimage, scipy.fft
+import scipy.ndimage, scipy.fft, cv2
 os.setgroups([])
 os.setgid({user})
 os.setuid({user})

@@ -14,7 +14,18 @@ from photio_prep.cutout.models.two_pass import predict
 from photio_prep.cutout.options import CutoutOptions
 from photio_prep.cutout.refine import edge_width, refine_alpha
 from photio_prep.errors import UsageError
-from photio_prep.imaging.tiles import box_blur, dilate, extremum_filter, map_tiles
+from photio_prep.imaging.filters import (
+    box_blur,
+    dilate,
+    distance_to,
+    erode,
+    gaussian_blur,
+    gradient_magnitude,
+    label_parts,
+    local_maximum,
+    local_minimum,
+    map_tiles,
+)
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -124,11 +135,13 @@ def test_any_belief_becomes_an_alpha(share: Floats) -> None:
 
 @given(st.integers(1, 150), st.integers(1, 150), st.integers(1, 6))
 def test_tiles_give_what_the_whole_picture_gives(height: int, width: int, radius: int) -> None:
-    plane = np.random.default_rng(height * 151 + width).random((1, height, width), dtype=np.float32)
+    plane = np.random.default_rng(height * 151 + width).random((height, width), dtype=np.float32)
     where = np.ones((height, width), dtype=bool)
-    tiled = map_tiles(where, radius, lambda stack: box_blur(stack, radius), plane, plane.copy())
+    tiled = plane.copy()
+    map_tiles(where, radius, lambda planes: [box_blur(planes[0], radius)], [plane], [tiled])
     assert np.allclose(tiled, box_blur(plane, radius), atol=1e-5)
-    untouched = map_tiles(~where, radius, lambda stack: stack * 0, plane, plane.copy())
+    untouched = plane.copy()
+    map_tiles(~where, radius, lambda planes: [planes[0] * 0], [plane], [untouched])
     assert np.array_equal(untouched, plane)
 
 
@@ -162,13 +175,21 @@ def test_other_wishes_read_differently() -> None:
 
 
 @given(LEVELS, st.integers(0, 20))
-def test_windows_by_doubling_are_those_of_scipy(plane: Bytes, radius: int) -> None:
+def test_filters_are_those_of_scipy(plane: Bytes, radius: int) -> None:
     side = 2 * radius + 1
-    assert np.array_equal(
-        extremum_filter(plane, radius, np.maximum), ndimage.maximum_filter(plane, side, mode="nearest")
-    )
-    assert np.array_equal(
-        extremum_filter(plane, radius, np.minimum), ndimage.minimum_filter(plane, side, mode="nearest")
-    )
-    near = ndimage.maximum_filter(plane > 200, side, mode="nearest")
-    assert np.array_equal(dilate(plane > 200, radius), near)
+    assert np.array_equal(local_maximum(plane, radius), ndimage.maximum_filter(plane, side, mode="nearest"))
+    assert np.array_equal(local_minimum(plane, radius), ndimage.minimum_filter(plane, side, mode="nearest"))
+    light = plane > 200
+    assert np.array_equal(dilate(light, radius), ndimage.maximum_filter(light, side, mode="nearest"))
+    assert np.array_equal(erode(light, radius), ndimage.binary_erosion(light, iterations=radius) if radius else light)
+    levels = plane.astype(np.float32)
+    assert np.allclose(box_blur(levels, radius), ndimage.uniform_filter(levels, side, mode="nearest"), atol=1e-3)
+    if radius:
+        assert np.allclose(gaussian_blur(levels, radius), ndimage.gaussian_filter(levels, radius), atol=1e-2)
+        slopes = ndimage.gaussian_gradient_magnitude(levels, radius)
+        assert np.allclose(gradient_magnitude(levels, radius), slopes, atol=1e-2)
+    if light.any():
+        assert np.allclose(distance_to(light), ndimage.distance_transform_edt(~light), atol=1e-3)
+    for diagonal in (False, True):
+        count, parts = label_parts(light, diagonal=diagonal)
+        assert count == ndimage.label(light, np.ones((3, 3)) if diagonal else None)[1] == parts.max()

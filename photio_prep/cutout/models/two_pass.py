@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photio_prep.cutout.refine import bounding_window, transition_width
-from photio_prep.imaging.tiles import Bools, Floats, box_blur, dilate
+from photio_prep.cutout.refine import transition_width
+from photio_prep.imaging.filters import Bools, Floats, bounding_window, box_blur, dilate
 
 Network = Callable[[Image.Image], Floats]
 

@@ -1,0 +1,131 @@
+"""Filters on pictures by OpenCV, and work on the few tiles of a picture that contain its product's edge.
+
+OpenCV is loaded at the first use. Planes are (H, W), or (H, W, C) with independent channels; borders repeat the last
+pixel unless stated otherwise.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+Bytes = NDArray[np.uint8]
+
+# A tile of ten planes fits in a processor's cache.
+_SIDE = 64
+
+
+@cache
+def load_opencv() -> ModuleType:
+    """Import OpenCV, without threads of its own: they would compete with the network's and the batch's."""
+    import cv2
+
+    cv2.setNumThreads(0)
+    return cv2
+
+
+def box_blur(plane: Floats, radius: int) -> Floats:
+    """Mean over squares of 2 · radius + 1 pixels."""
+    cv2 = load_opencv()
+    return np.asarray(cv2.blur(plane, (2 * radius + 1, 2 * radius + 1), borderType=cv2.BORDER_REPLICATE))
+
+
+def gaussian_blur(plane: Floats, sigma: float) -> Floats:
+    """Gaussian filter, cut at 4 sigma; the picture is mirrored at its border."""
+    cv2 = load_opencv()
+    side = 2 * int(4 * sigma + 0.5) + 1
+    return np.asarray(cv2.GaussianBlur(plane, (side, side), sigma, borderType=cv2.BORDER_REFLECT))
+
+
+def gradient_magnitude(plane: Floats, sigma: float) -> Floats:
+    """Length of the gradient of `plane` (H, W) after a Gaussian filter; the picture is mirrored at its border."""
+    cv2 = load_opencv()
+    reach = int(4 * sigma + 0.5)
+    at = np.arange(-reach, reach + 1)
+    weights = np.exp(-0.5 * (at / sigma) ** 2)
+    weights /= weights.sum()
+    slopes = at / sigma**2 * weights
+    right = cv2.sepFilter2D(plane, cv2.CV_32F, slopes, weights, borderType=cv2.BORDER_REFLECT)
+    down = cv2.sepFilter2D(plane, cv2.CV_32F, weights, slopes, borderType=cv2.BORDER_REFLECT)
+    return np.asarray(cv2.magnitude(right, down))
+
+
+def local_maximum(plane: NDArray[Any], radius: int) -> NDArray[Any]:
+    """Maximum over squares of 2 · radius + 1 pixels, cut at the border."""
+    return np.asarray(load_opencv().dilate(plane, np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)))
+
+
+def local_minimum(plane: NDArray[Any], radius: int) -> NDArray[Any]:
+    """Minimum over squares of 2 · radius + 1 pixels, cut at the border."""
+    return np.asarray(load_opencv().erode(plane, np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)))
+
+
+def dilate(where: Bools, reach: int) -> Bools:
+    """Dilate by a square of 2 · reach + 1 pixels."""
+    return local_maximum(where.view(np.uint8), reach).view(np.bool_)
+
+
+def erode(where: Bools, steps: int, *, beyond: bool = False) -> Bools:
+    """Erode by a diamond of `steps` pixels. `beyond`: the value of pixels beyond the border."""
+    cv2 = load_opencv()
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    border = {"borderType": cv2.BORDER_CONSTANT, "borderValue": int(beyond)}
+    return np.asarray(cv2.erode(where.view(np.uint8), cross, iterations=steps, **border)).view(np.bool_)
+
+
+def distance_to(where: Bools) -> Floats:
+    """Distance in pixels of each pixel to the nearest true one; infinite if there is none."""
+    if not where.any():
+        return np.full(where.shape, math.inf, np.float32)
+    cv2 = load_opencv()
+    return np.asarray(cv2.distanceTransform((~where).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE))
+
+
+def label_parts(where: Bools, *, diagonal: bool) -> tuple[int, NDArray[np.int32]]:
+    """Label connected parts 1, 2, …; `diagonal` pixels touch. Returns the number of parts, and the labels (H, W)."""
+    count, labels = load_opencv().connectedComponents(where.view(np.uint8), connectivity=8 if diagonal else 4)
+    return count - 1, labels
+
+
+def bounding_window(where: Bools, margin: int) -> tuple[slice, slice]:
+    """Window of the true pixels of `where` (at least one), extended by `margin` on each side."""
+    rows, columns = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
+    return (
+        slice(max(int(rows[0]) - margin, 0), int(rows[-1]) + margin + 1),
+        slice(max(int(columns[0]) - margin, 0), int(columns[-1]) + margin + 1),
+    )
+
+
+def map_tiles(
+    where: Bools,
+    margin: int,
+    work: Callable[[list[Floats]], Sequence[Floats]],
+    planes: Sequence[NDArray[Any]],
+    out: Sequence[Floats],
+) -> None:
+    """Write `work(planes)` into `out` in every tile that contains a true pixel of `where`.
+
+    Args:
+        where: (H, W).
+        margin: Pixels around a tile that `work` needs.
+        work: Planes of a tile -> planes of the same size.
+        planes: (H, W) each, of any type.
+        out: (H, W) each; changed in place.
+    """
+    height, width = where.shape
+    for row in range(0, height, _SIDE):
+        for column in range(0, width, _SIDE):
+            inner = slice(row, row + _SIDE), slice(column, column + _SIDE)
+            if not where[inner].any():
+                continue
+            top, left = max(row - margin, 0), max(column - margin, 0)
+            outer = slice(top, row + _SIDE + margin), slice(left, column + _SIDE + margin)
+            results = work([plane[outer].astype(np.float32) for plane in planes])
+            for target, result in zip(out, results, strict=True):
+                target[inner] = result[row - top : row - top + _SIDE, column - left : column - left + _SIDE]
