@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photio_prep.imaging.tiles import dilate
+from photio_prep.imaging.filters import dilate, label_parts
 
 # A pixel whose darkest channel is below this belongs to the product; from it on it may be paper, clean or dirty.
 _LIGHT = 244
@@ -39,8 +39,6 @@ def inspect_background(image: Image.Image, product: Image.Image | None = None) -
     `product` is the product's alpha (L, same size). Without it, all that is not light counts as the product; a few
     light pixels may then be its edge or a highlight, and are noted only.
     """
-    import cv2
-
     darkest = np.asarray(image).min(axis=2)
     clean, light = darkest == 255, darkest >= _LIGHT
     edge = _frame_mask(light)
@@ -52,7 +50,7 @@ def inspect_background(image: Image.Image, product: Image.Image | None = None) -
         colour = f"about {_edge_colour(image, edge)}, not pure white" if dirty else "not white paper"
         fault = f"its background is {colour}; 255, 255, 255 is required"
         return BackgroundReport(False, float(clean[edge].mean()), fill, (fault,), ())
-    parts = cv2.connectedComponents(light.view(np.uint8), connectivity=4)[1]
+    _, parts = label_parts(light, diagonal=False)
     paper = np.isin(parts, np.unique(parts[edge & light]))
     near = max(_BLOCKS, round(_NEAR * max(image.size)))
     away = paper & ~dilate(~light, near)
