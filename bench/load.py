@@ -24,7 +24,7 @@ from photio_prep import pipeline
 from photio_prep.api.client import InstantClient
 from photio_prep.api.spending_guard import SpendingGuard
 from photio_prep.cli.console import Console
-from photio_prep.cli.payment import each
+from photio_prep.cli.payment import pay_orders
 from photio_prep.final import writer
 from photio_prep.geometry import Recommended, Size
 from photio_prep.orders import payment, state, store
@@ -101,7 +101,7 @@ def batch(url: str, out: Path, count: int, workers: int) -> Figures:
             early[0] = resident()
 
     started = time.monotonic()
-    each(
+    pay_orders(
         prepared(count, out, guard.endpoint),
         partial(payment.pay, sender=guard),
         finish,
@@ -127,7 +127,9 @@ def paid(url: str, out: Path, count: int, workers: int) -> Figures:
         """Only what is paid is timed."""
 
     started, spent = time.monotonic(), time.process_time()
-    each(map(store.load_order, found), partial(payment.pay, sender=guard), finish, guard, console, workers, total=count)
+    pay_orders(
+        map(store.load_order, found), partial(payment.pay, sender=guard), finish, guard, console, workers, total=count
+    )
     took, cpu = time.monotonic() - started, 1000 * (time.process_time() - spent) / count
     answered = [state.read_state(folder) for folder in found].count(State.ANSWERED)
     return Figures(count, took, count / took, 0, resident(), peak(), cpu, answered, console.exit_code)
@@ -147,7 +149,7 @@ def again(url: str, out: Path, workers: int) -> Figures:
     def finish(order: Order, _: None) -> None:
         writer.place_final(order, out)
 
-    each(map(store.load_order, found), call, finish, guard, console, workers, total=len(found))
+    pay_orders(map(store.load_order, found), call, finish, guard, console, workers, total=len(found))
     took = time.monotonic() - started
     cpu = 1000 * time.process_time() / len(found)
     return Figures(len(found), took, len(found) / took, 0, resident(), peak(), cpu, len(found), console.exit_code)

@@ -1,7 +1,6 @@
-"""A photo's row of Ray Data -> the row one stage further: what runs on the workers of a cluster.
+"""The stages of a cluster's workers: each takes a photo's row of Ray Data one stage further.
 
-Takes rows and options that name where the key is kept; gives rows. Touches the order folder, and what the stages touch.
-Raises nothing: what went wrong is part of the row.
+They raise nothing: an error is part of the row.
 """
 
 import pickle
@@ -36,9 +35,9 @@ from photio_prep.system.deadline import Timeouts
 class RayJobOptions:
     """The options of `run` for each worker. `output.out` is one folder that all of them see.
 
-    The key is named in `pay`, never held: it lies in `pay.key_file`, or in the key store, or else in the worker's
-    PHOTIO_API_KEY. `sandbox_url` is the address of a running stand-in, which needs none. `output.presets` are those of
-    photos whose row names none: nothing is paid for where one of their files could not be written.
+    The key is never held: it is read from `pay.key_file`, the key store, or the worker's PHOTIO_API_KEY. `sandbox_url`
+    is the address of a running stand-in, which needs none. `output.presets` are those of photos whose row names none:
+    nothing is paid for if one of their files could not be written.
     """
 
     output: OutputOptions
@@ -59,69 +58,67 @@ class RayJobOptions:
         return SANDBOX if self.sandbox_url else settings.api_url(self.pay.api_url, API_URL)
 
 
-_EMPTY = {"folder": "", "origin": b"", "final": "", "ended": b"", "warnings": b"", "changed": False, "fresh": False}
+_EMPTY = {"folder": "", "origin": b"", "final": "", "error": b"", "warnings": b"", "changed": False, "fresh": False}
 
 
-def row_of(number: int, item: Item) -> dict[str, Any]:
-    """A photo's row: what a worker needs of the item, without the whole table that it stands in."""
+def build_row(number: int, item: Item) -> dict[str, Any]:
+    """A photo's row: what a worker needs of the item, without its whole table."""
     source = item.source.absolute() if isinstance(item.source, Path) else item.source
     own = item.job.presets if item.job else ()
     packed = pickle.dumps((item._replace(source=source, job=None), item.options, own))
     return {"index": number, "item": packed, **_EMPTY}
 
 
-def _step(row: dict[str, Any], permits: ActorClient, work: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-    """The row after a step; what went wrong is part of it, and no step comes after."""
-    if row["ended"]:
+def _step(row: dict[str, Any], budget: ActorClient, work: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """The row after a step; after an error no further step is made."""
+    if row["error"]:
         return row
     try:
         return {**row, **work()}
     except Exception as error:  # noqa: BLE001  a bug must not look like a worker that died
-        return _failed(row, permits, error)
+        return _add_error(row, budget, error)
 
 
-def _failed(row: dict[str, Any], permits: ActorClient, error: Exception) -> dict[str, Any]:
-    """The row with what went wrong; everything is stopped where each other photo would meet the same."""
+def _add_error(row: dict[str, Any], budget: ActorClient, error: Exception) -> dict[str, Any]:
+    """The row with an error; one that every other photo would meet stops everything."""
     outcome = of_photo(error)
     if outcome is not error:
         outcome.add_note("".join(traceback.format_exception(error)))  # a cause does not travel
     if outcome.stops_batch:
-        permits.tell("stop", outcome)
-    return {**row, "ended": pickle.dumps(outcome)}
+        budget.notify("stop", outcome)
+    return {**row, "error": pickle.dumps(outcome)}
 
 
-class Preparing:
+class Preparer:
     """An actor that prepares, with one session of the model for its whole life."""
 
-    def __init__(self, options: RayJobOptions, permits: ActorClient) -> None:
-        self._options, self._permits = options, permits
+    def __init__(self, options: RayJobOptions, budget: ActorClient) -> None:
+        self._options, self._budget = options, budget
         self._matter = options.model.load()
         self._preflight = options.pay.preflight
         index.index_of(options.orders).refresh()
         output = options.output
         self._shelf = MarketplaceWriter(
-            presets.find_presets(output.presets), overwrite=output.overwrite, taken=self._taken
+            presets.find_presets(output.presets),
+            overwrite=output.overwrite,
+            taken=lambda path, photo: str(budget.call("claim_path", str(path), photo)),
         )
 
-    def _taken(self, path: Path, whose: str) -> str:
-        """Whose a path is, of the photos of all workers."""
-        return str(self._permits.ask("taken", str(path), whose))
-
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """The row with its order on disk, judged and free to be paid for."""
+        """The row with its order on disk, assessed and ready to be paid for."""
         try:
             order = self._prepare(row)
-            # Known from here on, also where it is refused in a moment.
+            # Also for an order that the check refuses.
             origin = pickle.dumps(replace(order.origin, options="", warnings=(), gate=None))
             row = {**row, "folder": order.key[:32], "fresh": order.fresh, "origin": origin}
             self._check(order)
             return {**row, "changed": paid_before.is_changed_photo(order, index.index_of(self._options.orders))}
         except Exception as error:  # noqa: BLE001  a bug must not look like a worker that died
-            return _failed(row, self._permits, error)
+            return _add_error(row, self._budget, error)
 
     def _prepare(self, row: dict[str, Any]) -> Order:
         options = self._options
-        stopped, _ = self._permits.ask("stop_reason")
+        stopped, _ = self._budget.call("stop_reason")
         if stopped is not None:
             raise Interrupted(f"not prepared: stopped after {stopped.problem}")
         item, of_row, own_presets = pickle.loads(row["item"])  # noqa: S301  from our own driver
@@ -154,19 +151,19 @@ def _order(row: Mapping[str, Any], options: RayJobOptions) -> Order:
     return store.load_order(options.orders / row["folder"], origin=pickle.loads(row["origin"]))  # noqa: S301
 
 
-def paid(row: dict[str, Any], options: RayJobOptions, permits: ActorClient) -> dict[str, Any]:
-    """The row with its answer on disk. Never run twice by Ray; a second time would find the claim."""
+def pay_row(row: dict[str, Any], options: RayJobOptions, budget: ActorClient) -> dict[str, Any]:
+    """The row with its answer on disk. Ray never runs it twice; a second time would find the claim."""
 
     def work() -> Mapping[str, Any]:
-        guard = SharedSpendingGuard(_client(options, SharedRateLimiter(permits)), permits)
+        guard = SharedSpendingGuard(_build_client(options, SharedRateLimiter(budget)), budget)
         payment.pay(_order(row, options), guard, options.pay.preflight)
         return {"warnings": pickle.dumps(guard.warnings)} if guard.warnings else {}
 
-    return _step(row, permits, work)
+    return _step(row, budget, work)
 
 
-def _client(options: RayJobOptions, pace: SharedRateLimiter) -> InstantClient:
-    """The client of one worker: the key is read here, from where the options say that it is kept."""
+def _build_client(options: RayJobOptions, pace: SharedRateLimiter) -> InstantClient:
+    """The client of one worker, which reads the key itself."""
     if options.sandbox_url:
         return InstantClient("pt-sandbox", api_url=options.sandbox_url, endpoint=SANDBOX, pace=pace)
     return InstantClient(
@@ -180,7 +177,7 @@ def _client(options: RayJobOptions, pace: SharedRateLimiter) -> InstantClient:
     )
 
 
-def finished(row: dict[str, Any], options: RayJobOptions, permits: ActorClient) -> dict[str, Any]:
+def finish_row(row: dict[str, Any], options: RayJobOptions, budget: ActorClient) -> dict[str, Any]:
     """The row with its final written."""
 
     def work() -> Mapping[str, Any]:
@@ -194,7 +191,7 @@ def finished(row: dict[str, Any], options: RayJobOptions, permits: ActorClient) 
             xmp=packet(order, output.provenance),
         )
         warnings = pickle.loads(row["warnings"]) if row["warnings"] else ()  # noqa: S301  from our own workers
-        noted = {"warnings": pickle.dumps((*warnings, *notes))} if notes else {}
-        return {"final": str(path.relative_to(output.out)), **noted}
+        more = {"warnings": pickle.dumps((*warnings, *notes))} if notes else {}
+        return {"final": str(path.relative_to(output.out)), **more}
 
-    return _step(row, permits, work)
+    return _step(row, budget, work)

@@ -86,11 +86,7 @@ def _own_error(future: Future[Any]) -> PhotioError | None:
 
 
 def pay_and_finish(
-    items: Iterable[T],
-    pay: Callable[[T], U],
-    finish: Callable[[T, U], V],
-    guard: SpendingGuard,
-    jobs: int,
+    items: Iterable[T], pay: Callable[[T], U], finish: Callable[[T, U], V], guard: SpendingGuard, jobs: int
 ) -> Iterator[tuple[T, V | PhotioError]]:
     """Each item with what `finish` made of what `pay` gave, as they finish: `jobs` calls at a time.
 

@@ -1,20 +1,18 @@
 """The command line: one file per verb, printing, exit codes.
 
-run, prepare, generate, finish, keep, status, resolve, review, models, presets, sizes, sample, check, sandbox:
-    one verb each
+run, prepare, generate, finish, keep, review, models, presets, sizes, check: one verb each
+status.py        status, resolve
+trial.py         sample, sandbox
 options.py       options that several verbs share
 inputs.py        photos and job tables that a command names
-preparation.py   model and cutout options of the verbs that prepare
-client.py        the sender that the options name
-payment.py       quote, confirmation and stop of paid calls
-finishing.py     options and errors of finals
-outputs.py       files for marketplaces
+preparation.py   options of a cutout; from photos to orders
+payment.py       client, quote and stop of paid calls
+finals.py        finals and files for marketplaces
 ray.py           `run` on a cluster
 reporting.py     totals and report at the end of a command
 console.py       stdout and stderr
 progress.py      progress bar
-signals.py       stop signals in a thread
-streams.py       closed standard streams
+signals.py       stop signals in a thread; closed standard streams
 """
 
 import sys
@@ -23,32 +21,34 @@ from typing import TYPE_CHECKING, ClassVar
 import click
 
 from photio_prep import __version__
-from photio_prep.cli.streams import open_closed
+from photio_prep.cli.signals import open_closed_streams
 from photio_prep.errors import PhotioError
 
 if TYPE_CHECKING:
     from photio_prep.cli.console import Console
 
 
-class _Lazy(click.Group):
-    """Load the file of a verb when it is called, so that --help and --version answer at once."""
+class _Verbs(click.Group):
+    """Loads the file of a verb when it is called, so that --help and --version answer at once."""
 
-    verbs: ClassVar[dict[str, tuple[str, str]]] = {
-        "prepare": ("prepare", "Dry run: cut out and pad; one order per photo. Free, no network, no key."),
-        "generate": ("generate", "PAYS: send orders that are not answered yet; keep the raw answers."),
-        "finish": ("finish", "From kept answers: crop back and write the finals. Free, repeatable."),
-        "run": ("run", "PAYS: prepare, generate and finish in a row."),
-        "keep": ("keep", "Choose one of several seeds (run --seeds) as the photo's final."),
-        "status": ("status", "States and spend of an output folder."),
-        "resolve": ("resolve", "Say what became of an order whose outcome is unknown."),
-        "review": ("review", "A static page to look at: before you pay, before you publish."),
-        "models": ("models", "The models that cut out: list, pull, verify, path."),
-        "presets": ("presets", "What marketplaces ask of a picture; whether a file keeps to it."),
-        "sizes": ("sizes", "The recommended sizes; what a photo snaps to, and why."),
-        "sample": ("sample", "Write a sample product photo, to try the other verbs with."),
-        "check": ("check", "Key, model, folders, versions: what works, what does not, what to do."),
-        "sandbox": ("sandbox", "A local stand-in of the Instant API over real HTTP."),
+    verbs: ClassVar[dict[str, str]] = {
+        "prepare": "Dry run: cut out and pad; one order per photo. Free, no network, no key.",
+        "generate": "PAYS: send orders that are not answered yet; keep the raw answers.",
+        "finish": "From kept answers: crop back and write the finals. Free, repeatable.",
+        "run": "PAYS: prepare, generate and finish in a row.",
+        "keep": "Choose one of several seeds (run --seeds) as the photo's final.",
+        "status": "States and spend of an output folder.",
+        "resolve": "Say what became of an order whose outcome is unknown.",
+        "review": "A static page to look at: before you pay, before you publish.",
+        "models": "The models that cut out: list, pull, verify, path.",
+        "presets": "What marketplaces ask of a picture; whether a file keeps to it.",
+        "sizes": "The recommended sizes; what a photo snaps to, and why.",
+        "sample": "Write a sample product photo, to try the other verbs with.",
+        "check": "Key, model, folders, versions: what works, what does not, what to do.",
+        "sandbox": "A local stand-in of the Instant API over real HTTP.",
     }
+    # Verbs that live in the file of another.
+    files: ClassVar[dict[str, str]] = {"resolve": "status", "sample": "trial", "sandbox": "trial"}
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
         return list(self.verbs)
@@ -58,17 +58,18 @@ class _Lazy(click.Group):
             return None
         from importlib import import_module
 
-        command = getattr(import_module(f"photio_prep.cli.{self.verbs[cmd_name][0]}"), f"{cmd_name}_command")
+        module = import_module(f"photio_prep.cli.{self.files.get(cmd_name, cmd_name)}")
+        command = getattr(module, f"{cmd_name}_command")
         assert isinstance(command, click.Command)  # noqa: S101  for the type checker
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Verbs"):
-            formatter.write_dl([(name, text) for name, (_, text) in self.verbs.items()])
+            formatter.write_dl([*self.verbs.items()])
 
 
 @click.group(
-    cls=_Lazy,
+    cls=_Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="Exit codes: 0 all done, 2 usage, 3 photos refused, 4 outcome unknown, 5 key, 6 budget, 7 storage, 8 in use,"
     " 9 API not reached, 10 paid but unusable, 11 model.",
@@ -84,7 +85,7 @@ def group() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and leave with its exit code."""
-    open_closed()
+    open_closed_streams()
     try:
         sys.exit(group(arguments, standalone_mode=False))
     except PhotioError as error:

@@ -6,30 +6,25 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import get_args
 
 import click
 
 from photio_prep import settings
 from photio_prep.api import credentials
-from photio_prep.cli import client, options
+from photio_prep.cli import options, payment
 from photio_prep.cli.console import Console
 from photio_prep.cutout.models import catalog, weights
 from photio_prep.cutout.models.devices import Device
 from photio_prep.errors import ModelUnavailable, PhotioError
+from photio_prep.orders.options import PayOptions
 from photio_prep.system.text import escape_controls
 
 
 @click.command("check")
-@click.option("--model", default="auto", show_default=True, help="The model to check.")
-@click.option(
-    "--device",
-    type=click.Choice(get_args(Device)),
-    default="auto",
-    help="Device for the model. Fails if that device is not really used.",
-)
-@click.option("--api-url", default=None, metavar="URL", help="The endpoint to check.")
-@click.option("--key-file", type=click.Path(path_type=Path), help="The key's file to check.")
+@options.option("--model", "The model to check.", default="auto")
+@options.device
+@options.api_url
+@options.key_file
 @options.out
 @options.console_options
 def check_command(
@@ -43,15 +38,13 @@ def check_command(
         except PhotioError as error:
             message, ok = str(error), False
             console.codes.append(error.exit_code)
-        if console.as_json:
-            console.line({"check": name, "ok": ok, "found": message})
-        else:
-            console.out(f"{'ok ' if ok else 'NO '} {name:<9} {escape_controls(message)}")
+        text = f"{'ok ' if ok else 'NO '} {name:<9} {escape_controls(message)}"
+        console.show(text, {"check": name, "ok": ok, "found": message})
 
     report("versions", _list_versions)
     report("model", lambda: _check_model(model, device))
     report("out", lambda: _check_out(out))
-    report("endpoint", lambda: client.endpoint(sandbox=False, api_url=api_url))
+    report("endpoint", lambda: payment.endpoint(PayOptions(api_url=api_url)))
     report("key", lambda: _check_key(key_file))
     return console.exit_code
 

@@ -23,13 +23,7 @@ if TYPE_CHECKING:
 
 
 class Console:
-    """The console of one command: prints results and messages, collects exit codes, counts states.
-
-    Args:
-        as_json: Print results as one JSON object a line instead of paths.
-        quiet: Print only errors on stderr.
-        verbose: Print tracebacks of errors.
-    """
+    """The console of one command: prints results and messages, collects exit codes, counts states."""
 
     def __init__(self, *, as_json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
         self.as_json = as_json
@@ -50,11 +44,17 @@ class Console:
     def info(self, text: str) -> None:
         """Print a message on stderr, unless quiet."""
         if not self.quiet:
-            self._print(text)
+            self.warn(text)
 
     def warn(self, text: str) -> None:
-        """Print a warning on stderr, also when quiet."""
-        self._print(text)
+        """Print a message on stderr, also when quiet."""
+        with self._lock:
+            try:
+                if self._bar is not None:
+                    self._bar.clear()
+                print(escape_controls(text), file=sys.stderr, flush=True)
+            except OSError:
+                _redirect_to_null(sys.stderr)
 
     @contextmanager
     def atomic(self) -> Iterator[None]:
@@ -66,49 +66,42 @@ class Console:
         """Print an error on stderr, also when quiet, and collect its exit code."""
         self.codes.append(error.exit_code)
         for line in str(error).splitlines() if isinstance(error, TableErrors) else [str(error)]:
-            self._print(f"error: {line}")
+            self.warn(f"error: {line}")
         if self.verbose:
             for line in "".join(traceback.format_exception(error)).splitlines():
-                self._print(line)
+                self.warn(line)
 
     def result(
         self,
         order: Order,
         state: State,
         *,
+        path: Path | None = None,
         final: Path | None = None,
-        result: Path | None = None,
         level: Level | None = None,
         more: dict[str, Any] | None = None,
     ) -> None:
-        """Print one order's result: the path of its final or `result`, or a JSON line with `more` at its end.
+        """Print one order's result: the path of its final, else `path`; or a JSON line with `more` at its end.
 
         With `level`, an order that the gate stops is printed as stopped and counts as exit code 3.
         """
         with self._lock:
             for warning in order.origin.warnings:
                 self.info(f"warning: {order.origin.source}: {warning}")
-            stopped = self._print_gate(order, level)
+            gate = order.origin.gate
+            for reason in gate.reasons if gate else ():
+                self.info(f"{reason.verdict}: {order.origin.source}: {reason.text}")
+            stopped = gate is not None and level is not None and level.stops(gate.verdict)
+            if stopped:
+                self.codes.append(GateStopped.exit_code)
+                self.warn(f"stopped: {order.origin.source}: planned, and not paid for unless --gate off is given")
             if self.report:
                 self.report.add_result(order, state, final, GateStopped.exit_code if stopped else 0)
             self._count(state, worked=self.report is None or self.report.worked(order))
             if self.as_json:
                 self.line({**describe_order(order, state, final), **(more or {})})
-            elif path := final or result:
-                self.out(str(path))
-
-    def _print_gate(self, order: Order, level: Level | None) -> bool:
-        """Print the gate's reasons; return whether the gate stops the order."""
-        gate = order.origin.gate
-        if gate is None:
-            return False
-        for reason in gate.reasons:
-            self.info(f"{reason.verdict}: {order.origin.source}: {reason.text}")
-        if level is None or not level.stops(gate.verdict):
-            return False
-        self.codes.append(GateStopped.exit_code)
-        self._print(f"stopped: {order.origin.source}: planned, and not paid for unless --gate off is given")
-        return True
+            elif shown := final or path:
+                self.out(str(shown))
 
     def start(self, source: str) -> None:
         """Note the start of a photo in the report."""
@@ -140,10 +133,6 @@ class Console:
             self.info(f"not approved ({decision}), so not sent: {order.origin.source}")
             if self.as_json:
                 self.line({**describe_order(order, state, None), "decision": decision})
-
-    def damaged(self, error: PhotioError) -> None:
-        """Print and report an order that cannot be read."""
-        self.refuse(error.subject, error)
 
     def skip_input(self, why: PhotoRefused, by_choice: bool) -> None:
         """Print a skipped file of a folder: an error unless it was skipped on purpose (`by_choice`)."""
@@ -177,15 +166,6 @@ class Console:
         if sum(self.states.values()) > 1:
             self.info(summarize(self.states))
 
-    def _print(self, text: str) -> None:
-        with self._lock:
-            try:
-                if self._bar is not None:
-                    self._bar.clear()
-                print(escape_controls(text), file=sys.stderr, flush=True)
-            except OSError:
-                _redirect_to_null(sys.stderr)
-
     def line(self, record: dict[str, Any]) -> None:
         """Print one JSON object on stdout."""
         self.out(json.dumps(record, ensure_ascii=True))
@@ -218,6 +198,13 @@ class Console:
                 if not isinstance(error, BrokenPipeError):
                     message = f"the list of results cannot be written ({error.strerror})"
                     self.error(StorageFailed(message, "The results themselves are in the output folder"))
+
+    def show(self, text: str, record: dict[str, Any]) -> None:
+        """Print `record` as JSON with --json, else `text`, on stdout."""
+        if self.as_json:
+            self.line(record)
+        else:
+            self.out(text)
 
 
 def _redirect_to_null(stream: TextIO) -> None:

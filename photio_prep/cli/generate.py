@@ -1,20 +1,21 @@
-"""generate: the verb that pays for orders which lie there."""
+"""generate: pay for orders on disk."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
 
 from photio_prep.api.curl import format_curl
 from photio_prep.api.request import description_warnings
-from photio_prep.cli import client, options, payment, reporting
+from photio_prep.cli import options, payment, reporting
 from photio_prep.cli.console import Console
-from photio_prep.cli.finish import out_of
-from photio_prep.cli.review import Decided
+from photio_prep.cli.finish import output_root
+from photio_prep.cli.review import Approval
 from photio_prep.errors import GateStopped, UsageError, of_photo
 from photio_prep.orders import index, selection, store
-from photio_prep.orders import payment as pay_
+from photio_prep.orders import payment as order_payment
 from photio_prep.orders import state as states
 from photio_prep.orders.options import PayOptions
 from photio_prep.orders.preflight import SENDABLE, Preflight, image_url_note
@@ -25,17 +26,12 @@ from photio_prep.quality import Level
 
 
 @click.command("generate")
-@click.argument("orders_", metavar="ORDER...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("orders_", metavar="ORDER...", nargs=-1, required=True, type=options.PATH)
 @options.rewording
 @options.paying
-@click.option(
-    "--approved",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="decisions.json of `review`: pay for these only.",
-)
+@options.option("--approved", "decisions.json of `review`: pay for these only.", type=options.PATH, metavar="FILE")
 @options.replacing
-@click.option("--print-curl", is_flag=True, help="Print each call as a curl command; send nothing.")
+@options.option("--print-curl", "Print each call as a curl command; send nothing.", is_flag=True)
 @options.console_options
 def generate_command(
     orders_: tuple[Path, ...],
@@ -51,111 +47,81 @@ def generate_command(
     ORDER is a folder below orders/, or an output folder for all of them. With other words, or with --sandbox, an order
     goes on as another order beside it. Prints the folder of each answered order.
     """
-    # Somebody who saw the gate's reasons said yes: only a gate that is asked for now knows better.
+    # The user saw the gate's reasons and approved: only a gate named now stops an order.
     if approved is not None and pay.gate is None:
         pay = replace(pay, gate=Level.OFF)
-    preflight = pay.preflight
-    endpoint = client.endpoint(sandbox=pay.sandbox, api_url=pay.api_url)
+    endpoint = payment.endpoint(pay)
     reporting.start_report(console, "generate", pay.price)
 
-    def left_out(folder: Path) -> None:
-        console.info(
-            f"left out: {folder}: its photo was prepared again since, with the same words; name it to pay for it"
-        )
+    def report_left_out(folder: Path) -> None:
+        console.info(f"left out: {folder}: its photo was prepared again since, with the same words; name it to pay it")
 
-    described, is_reworded = wording.description is not None, wording != SAME_WORDS
-    found = [
+    folders = [
         folder
-        for place in orders_
+        for path in orders_
         for folder in selection.select_payable(
-            place, endpoint, left_out=left_out, described=described, reworded=is_reworded
+            path,
+            endpoint,
+            left_out=report_left_out,
+            described=wording.description is not None,
+            reworded=wording != SAME_WORDS,
         )
     ]
-    decided = None if approved is None else Decided(approved, found, console)
+    approval = None if approved is None else Approval(approved, folders, console)
+    iter_orders = partial(_iter_orders, folders, wording, pay.preflight, approval, console)
     if print_curl:
         if pay.sandbox:
             raise UsageError("--print-curl is for the real API", "Leave --sandbox out")
-        _print_curl(found, wording, endpoint, console, preflight, decided)
+        _print_curl(partial(iter_orders, endpoint), console, endpoint)
         return console.exit_code
-    if found:
-        reporting.refuse_foreign(out_of(found[0]), overwrite=overwrite)
+    if folders:
+        reporting.refuse_foreign(output_root(folders[0]), overwrite=overwrite)
     with payment.open_guarded_client(pay, console) as guard:
-        planned = list(_planned(found, wording, guard.endpoint, console, preflight, decided=decided))
-        new = [each for each in planned if each.folder and states.read_state(each.folder) in SENDABLE]
-        answered = sum(states.read_state(each.folder) in states.ANSWERED for each in planned if each.folder)
-        payment.quote(len(new), answered, pay, console, guard)
+        planned = list(iter_orders(guard.endpoint))
+        order_states = [states.read_state(order.folder) for order in planned if order.folder]
+        new, answered = (sum(state in kind for state in order_states) for kind in (SENDABLE, states.ANSWERED))
+        payment.quote(new, answered, pay, console, guard)
 
-        def call(order: Order) -> State:
-            state = states.read_state(order.folder) if order.folder else State.PLANNED
-            if state is State.FINISHED:
-                return state
-            pay_.pay(order, guard, preflight)
+        def pay_for(order: Order) -> State:
+            if order.folder and states.read_state(order.folder) is State.FINISHED:
+                return State.FINISHED
+            order_payment.pay(order, guard, pay.preflight)
             return State.ANSWERED
 
         def report(order: Order, state: State) -> None:
-            console.result(order, state, result=order.folder)
+            console.result(order, state, path=order.folder)
 
-        with reporting.kept(console), console.progress(len(planned), "generate"):
-            payment.each(planned, call, report, guard, console, pay.jobs, total=len(planned))
-    return reporting.close(console, out_of(found[0]) if found else None, overwrite=overwrite)
+        with reporting.print_error(console), console.progress(len(planned), "generate"):
+            payment.pay_orders(planned, pay_for, report, guard, console, pay.jobs, total=len(planned))
+    return reporting.close(console, output_root(folders[0]) if folders else None, overwrite=overwrite)
 
 
-def _print_curl(
-    found: list[Path],
+def _iter_orders(
+    folders: list[Path],
     wording: Wording,
-    endpoint: str,
-    console: Console,
     preflight: Preflight,
-    decided: Decided | None,
-) -> None:
-    """Each call that `generate` would send now, once, as a curl command; nothing is sent or written.
-
-    A pasted command knows no claims: what is answered, unknown or being paid for would be paid for again.
-    """
-    pictures: dict[str, Path] = {}
-
-    def placed(old: Order, new: Order) -> Order:
-        root = (old.folder or Path()).parent
-        pictures[new.key] = root / old.key[:32] / "canvas.png"
-        return replace(new, folder=root / new.key[:32])  # where it would lie, or does already
-
-    for order in _planned(found, wording, endpoint, console, preflight, decided=decided, succeed=placed):
-        folder = order.folder or Path()
-        state = states.read_state(folder)
-        if state in SENDABLE:
-            console.out(format_curl(order.request, endpoint, pictures.get(order.key, folder / "canvas.png")))
-        else:
-            name = "given up" if states.is_abandoned(folder) else state.replace("_", " ")
-            console.info(f"left out: {folder}: it is {name}, so the call may be paid for already")
-
-
-def _planned(
-    found: list[Path],
-    wording: Wording,
-    endpoint: str,
+    approval: Approval | None,
     console: Console,
-    preflight: Preflight,
-    *,
-    decided: Decided | None,
-    succeed: Callable[[Order, Order], Order] = selection.continue_as,
+    endpoint: str,
+    continue_as: Callable[[Order, Order], Order] = selection.continue_as,
 ) -> Iterator[Order]:
-    """The orders to pay for: with the words given now, for the one who is asked, each once.
+    """Yield the orders to pay for: with the words given now, for this endpoint, each once.
 
-    `succeed` gives an order with other words its folder beside the old one.
+    `continue_as` gives an order with other words its folder beside the old one.
     """
-    for doubt in description_warnings(wording.description or ""):
-        console.info(f"warning: {doubt}")
-    seen = set()
-    for root in {folder.parent for folder in found}:
+    for warning in description_warnings(wording.description or ""):
+        console.info(f"warning: {warning}")
+    for root in {folder.parent for folder in folders}:
         index.index_of(root).refresh()
-    for folder in found:
+    keys = set()
+    for folder in folders:
         try:
             old = store.load_order(folder)
             order = reword(old, wording, endpoint=endpoint)
-            if decided is not None and not decided.allows(order, old):
+            if approval is not None and not approval.allows(order, old):
                 continue
             if order is not old and order.request.description:
-                order = succeed(old, order)
+                order = continue_as(old, order)
             if note := image_url_note(order.request.image_url):
                 console.info(f"note: {folder}: {note}")
             preflight.check(order)
@@ -165,6 +131,28 @@ def _planned(
         except Exception as raised:  # noqa: BLE001  a bug with one order is its own
             console.refuse(str(folder), of_photo(raised))
             continue
-        if order.key not in seen:
-            seen.add(order.key)
+        if order.key not in keys:
+            keys.add(order.key)
             yield order
+
+
+def _print_curl(iter_orders: Callable[..., Iterator[Order]], console: Console, endpoint: str) -> None:
+    """Print each call that `generate` would send now as a curl command; nothing is sent or written.
+
+    A pasted command knows no claims: what is answered, unknown or being paid for would be paid for again.
+    """
+    pictures: dict[str, Path] = {}
+
+    def locate(old: Order, new: Order) -> Order:
+        root = (old.folder or Path()).parent
+        pictures[new.key] = root / old.key[:32] / "canvas.png"
+        return replace(new, folder=root / new.key[:32])
+
+    for order in iter_orders(locate):
+        folder = order.folder or Path()
+        state = states.read_state(folder)
+        if state in SENDABLE:
+            console.out(format_curl(order.request, endpoint, pictures.get(order.key, folder / "canvas.png")))
+        else:
+            name = "given up" if states.is_abandoned(folder) else state.replace("_", " ")
+            console.info(f"left out: {folder}: it is {name}, so the call may be paid for already")

@@ -1,4 +1,4 @@
-"""Which photos a command is about: what its inputs name, the first of it, or what comes into a folder."""
+"""The photos of a command: what its inputs name, the first of them, or what comes into a folder."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 
 from photio_prep.api.spending_guard import SpendingGuard
-from photio_prep.cli import payment as paying_
+from photio_prep.cli import payment
 from photio_prep.cli.console import Console
-from photio_prep.cli.options import Renamed, typed
+from photio_prep.cli.options import option, typed
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.final import choose
 from photio_prep.intake import hot_folder, inputs
-from photio_prep.intake.item import Item
+from photio_prep.intake.item import Item, OnSkip
 from photio_prep.intake.job_table import is_table
 from photio_prep.marketplaces import presets
 from photio_prep.orders import index, paid_before
@@ -42,74 +42,44 @@ class EngineOptions:
     workers: int = 2
 
 
+argument = click.argument("inputs_", metavar="INPUT...", nargs=-1, required=True)
 options = typed(
     "choose",
     ChoiceOptions,
-    click.option(
-        "--limit",
-        cls=Renamed,
-        old="--first",
-        type=click.IntRange(min=1),
-        default=None,
-        metavar="N",
-        help="A rehearsal: only the first N photos.",
-    ),
-    click.option(
+    option("--limit", "A rehearsal: only the first N photos.", old="--first", type=click.IntRange(min=1), metavar="N"),
+    option(
         "--seeds",
+        "Number of variants per photo, each with its own seed.",
         type=click.IntRange(1, 64),
         default=1,
+        show_default=False,
         metavar="N",
-        help="Number of variants per photo, each with its own seed.",
     ),
-    click.option("--watch", is_flag=True, help="Go on with what comes into the folders, until Ctrl-C."),
-    click.option(
+    option("--watch", "Go on with what comes into the folders, until Ctrl-C.", is_flag=True),
+    option(
         "--settle",
+        "With --watch: seconds a file must be unchanged before it is used.",
         type=click.FloatRange(0.1, 3600),
         default=2.0,
-        show_default=True,
         metavar="SECONDS",
-        help="With --watch: seconds a file must be unchanged before it is used.",
     ),
 )
 engine = typed(
     "engine",
     EngineOptions,
-    click.option(
-        "--engine",
-        type=click.Choice(["local", "ray"]),
-        default="local",
-        show_default=True,
-        help="ray: on the workers of Ray Data, here or on a cluster.",
+    option(
+        "--engine", "ray: on the workers of Ray Data, here or on a cluster.", choices=("local", "ray"), default="local"
     ),
-    click.option(
-        "--ray-address", default=None, metavar="ADDRESS", help="Address of a running Ray. [one is started here]"
-    ),
-    click.option(
-        "--workers",
-        type=click.IntRange(1, 4096),
-        default=2,
-        show_default=True,
-        metavar="N",
-        help="Workers of Ray that prepare.",
-    ),
+    option("--ray-address", "Address of a running Ray. [one is started here]", metavar="ADDRESS"),
+    option("--workers", "Workers of Ray that prepare.", type=click.IntRange(1, 4096), default=2, metavar="N"),
 )
 
 
 class Choice:
-    """The photos of one command, all job tables found to be without a mistake.
+    """The photos of one command; its job tables have no mistakes.
 
-    `items` are those that are known now; with --watch none are, and they come in `batches`. `seeds` is how many orders
-    each gets.
-
-    Args:
-        named: The inputs.
-        out: The output folder; it is left out of the inputs.
-        console: Prints what is left out.
-        options: Which photos.
-        format_: Of the finals.
-        description: The scene that photos get whose row names none; without one, each must have its own.
-        pay: The options of a verb that pays.
-        engine: Where it runs.
+    `items` are the photos known now: none with --watch, whose photos come in `batches`. `seeds` is the number of orders
+    of each. `description` is the scene of photos whose row names none; if it is empty, each row must name one.
 
     Raises:
         UsageError: An input does not exist, a photo has no scene description, or --watch does not fit the inputs.
@@ -137,22 +107,14 @@ class Choice:
         if not description and not any(map(is_table, named)):
             raise undescribed
         if "-" in named and self._pay.key_stdin:
-            found = "both the photo and the key would come from standard input"
-            raise UsageError(found, "Use --key-file or PHOTIO_API_KEY")
+            problem = "both the photo and the key would come from standard input"
+            raise UsageError(problem, "Use --key-file or PHOTIO_API_KEY")
         self.items: list[Item] = []
         self._names = RecordedNames(out, format_, self.seeds)
         if options.watch:
             self._refuse_unwatchable(engine)
             return
-        expanded = inputs.expand_inputs(
-            named,
-            out,
-            passed_over=console.skip_input,
-            described=bool(description),
-            names=self._names,
-            check_preset=presets.find_preset,
-        )
-        self.items = list(islice(expanded, options.limit))
+        self.items = list(islice(self._expand(console.skip_input, bool(description)), options.limit))
         if options.limit is not None:
             count = len(self.items)
             console.info(f"rehearsal: the first {count} {'photo' if count == 1 else 'photos'} only")
@@ -163,16 +125,22 @@ class Choice:
                 undescribed.about(item.name)
                 raise undescribed
 
+    def _expand(self, on_skip: OnSkip, described: bool = True) -> Iterator[Item]:
+        return inputs.expand_inputs(
+            self._named,
+            self._out,
+            passed_over=on_skip,
+            described=described,
+            names=self._names,
+            check_preset=presets.find_preset,
+        )
+
     def quote(self, description: str, guard: SpendingGuard) -> None:
-        """Say what it will cost at most before it starts; ask before a big one."""
-        if self._options.watch:
-            if not self._pay.sandbox and self._pay.max_calls is not None:
-                paying_.quote(self._pay.max_calls, 0, self._pay, self._console, guard, at_most=True)
-            return
-        # By name only: a photo or an option that changed is a new call after all.
-        asked = [(item.name, (item.options.description or description).strip()) for item in self.items]
-        known = paid_before.count_answered(asked, guard.endpoint, index.index_of(self._out / "orders"))
-        paying_.quote(len(self.items) * self.seeds, known, self._pay, self._console, guard, at_most=True)
+        """Print what it will cost at most before it starts; ask before a big one."""
+        if not self._options.watch:
+            quote_items(self.items, self.seeds, description, self._out, self._pay, self._console, guard)
+        elif not self._pay.sandbox and self._pay.max_calls is not None:
+            payment.quote(self._pay.max_calls, 0, self._pay, self._console, guard, at_most=True)
 
     def batches(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[list[Item]]:
         """All photos at once; with --watch a few at a time, as they arrive, until `stopped`."""
@@ -181,33 +149,40 @@ class Choice:
             return
         reported = set(self._named)  # an empty folder is fine here
 
-        def once(why: PhotoRefused, by_choice: bool) -> None:
+        def report_once(why: PhotoRefused, by_choice: bool) -> None:
             if why.subject not in reported:
                 reported.add(why.subject)
                 self._console.skip_input(why, by_choice)
 
-        def look() -> Iterable[Item]:
-            return inputs.expand_inputs(
-                self._named, self._out, passed_over=once, names=self._names, check_preset=presets.find_preset
-            )
-
-        where = ", ".join(self._named)
+        settle = self._options.settle
         self._console.info(
-            f"watching {where}: a photo is taken when it stood still for {self._options.settle:g} s; Ctrl-C ends"
+            f"watching {', '.join(self._named)}: a photo is taken when it stood still for {settle:g} s; Ctrl-C ends"
         )
-        yield from hot_folder.iter_settled(look, stopped, quiet=self._options.settle)
+        yield from hot_folder.iter_settled(lambda: self._expand(report_once), stopped, quiet=settle)
 
-    def spread(self, made: Iterable[Order]) -> Iterable[Order]:
+    def expand_variants(self, orders: Iterable[Order]) -> Iterable[Order]:
         """The orders with those of their other seeds."""
-        return choose.expand_variants(made, self.seeds)
+        return choose.expand_variants(orders, self.seeds)
 
     def _refuse_unwatchable(self, engine: str) -> None:
-        for each in self._named:
-            if not (Path(each).is_dir() or any(sign in each for sign in "*?[")):
-                raise UsageError("--watch is for folders and quoted patterns", "Name a folder", subject=each)
+        for name in self._named:
+            if not (Path(name).is_dir() or any(sign in name for sign in "*?[")):
+                raise UsageError("--watch is for folders and quoted patterns", "Name a folder", subject=name)
         if self._options.limit is not None:
             raise UsageError("--watch and --limit exclude each other", "Give one of them")
         if engine != "local":
             raise UsageError("--watch is for this machine", "Leave --engine out")
         if self._pay.max_calls is None and not self._pay.sandbox:
             raise UsageError("--watch pays for whatever comes", "Give --max-calls N, the most that it may pay for")
+
+
+def quote_items(
+    items: list[Item], seeds: int, description: str, out: Path, pay: PayOptions, console: Console, guard: SpendingGuard
+) -> None:
+    """Print what these photos will cost at most; ask before many.
+
+    Answered orders are counted by name only: a photo or an option that changed is a new call after all.
+    """
+    names = [(item.name, (item.options.description or description).strip()) for item in items]
+    answered = paid_before.count_answered(names, guard.endpoint, index.index_of(out / "orders").refresh())
+    payment.quote(len(items) * seeds, answered, pay, console, guard, at_most=True)

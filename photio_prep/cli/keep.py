@@ -8,7 +8,7 @@ import click
 
 from photio_prep.cli import options
 from photio_prep.cli.console import Console
-from photio_prep.cli.outputs import Shelving
+from photio_prep.cli.finals import FinalWriter
 from photio_prep.errors import PhotioError
 from photio_prep.final import choose
 from photio_prep.final.options import DEFAULT_FINISH
@@ -22,8 +22,8 @@ from photio_prep.orders.state import State
 @click.argument("number", type=click.IntRange(min=1))
 @options.output(
     options.out,
-    options.shelf,
-    click.option("--overwrite", is_flag=True, help="Replace a file that lies where the final goes."),
+    options.marketplaces,
+    options.option("--overwrite", "Replace a file that lies where the final goes.", is_flag=True),
 )
 @options.console_options
 def keep_command(photo: str, number: int, output: OutputOptions, console: Console) -> int:
@@ -32,25 +32,25 @@ def keep_command(photo: str, number: int, output: OutputOptions, console: Consol
     PHOTO is named as it was in the run, or by its final below --out; or name any ORDER of its variants. Makes the files
     of the --preset that the run was given, or of those given here. Prints the final, and each of these files.
     """
-    shelving = Shelving(DEFAULT_FINISH, output, console)
-    kept = choose.keep_variant(photo, number, output.out, overwrite=output.overwrite)
-    for note in kept.notes:
-        console.info(f"note: {kept.order.origin.source}: {note}")
+    finals = FinalWriter(DEFAULT_FINISH, output, console)
+    variant = choose.keep_variant(photo, number, output.out, overwrite=output.overwrite)
+    for note in variant.notes:
+        console.info(f"note: {variant.order.origin.source}: {note}")
     if not output.presets:
-        shelving.choose_for(kept.order, presets.find_presets(kept.presets))
-    shelving.done(kept.order, State.FINISHED, output.out, final=kept.final)
+        finals.choose_for(variant.order, presets.find_presets(variant.presets))
+    finals.print_result(variant.order, State.FINISHED, output.out, final=variant.final)
     return console.exit_code
 
 
-def show(bases: Iterable[str], root: Path, out: Path, console: Console, *, overwrite: bool = False) -> None:
-    """A contact sheet below `out` for each photo with variants, by the place of its final, and how to keep one.
+def show_sheets(bases: Iterable[str], root: Path, out: Path, console: Console, *, overwrite: bool = False) -> None:
+    """Write a contact sheet below `out` for each photo with variants, by its final's place; print how to keep one.
 
     `root` is the output folder that holds their orders.
     """
     for base in sorted(bases):
         try:
             sheet = choose.contact_sheet(root, base, out, overwrite=overwrite)
-        except PhotioError as error:  # the finals are there all the same
+        except PhotioError as error:  # the finals are written in any case
             console.error(error)
             continue
         if sheet is not None:

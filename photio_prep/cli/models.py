@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stderr
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -36,18 +36,18 @@ def list_(console: Console) -> int:
         auto = ""
     for row in (*catalog.catalog(), *catalog.sam_weights()):
         installed = weights.is_installed(row, folder)
-        if console.as_json:
-            record = {"model": row.name, "family": row.family, "licence": row.licence, "commercial": row.commercial}
-            console.line(
-                {**record, "input": row.input, "size": row.size, "installed": installed, "auto": row.name == auto}
-            )
-            continue
+        record: dict[str, Any] = {
+            "model": row.name,
+            "family": row.family,
+            "licence": row.licence,
+            "commercial": row.commercial,
+        }
+        record |= {"input": row.input, "size": row.size, "installed": installed, "auto": row.name == auto}
         commercial = {True: "yes", False: "NO", None: "not stated"}[row.commercial]
         size = f"{row.size / 2**20:.0f} MiB" if row.size else "?"
         mark = "installed, auto" if row.name == auto else "installed" if installed else ""
-        console.out(
-            f"{row.name:<22} {size:>8}  {row.input:>4} px  commercial use: {commercial:<11} {row.licence}  {mark}"
-        )
+        text = f"{row.name:<22} {size:>8}  {row.input:>4} px  commercial use: {commercial:<11} {row.licence}  {mark}"
+        console.show(text, record)
     console.info("also: rembg:NAME, any other session of rembg; its licence is unknown: ask its authors")
     if not auto:
         console.info("no model is installed: run `photio-prep models pull auto`")
@@ -56,14 +56,13 @@ def list_(console: Console) -> int:
 
 @models_command.command()
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
-@click.option(
-    "--accept-licence",
-    "accepted",
+@options.option(
+    "--accept-licence accepted",
+    "Fetch NAME although its licence forbids commercial use.",
     multiple=True,
     metavar="NAME",
-    help="Fetch NAME although its licence forbids commercial use.",
 )
-@click.option("--offline", is_flag=True, help="Never use the network.")
+@options.option("--offline", "Never use the network.", is_flag=True)
 @options.console_options
 def pull(names: tuple[str, ...], accepted: tuple[str, ...], offline: bool, console: Console) -> int:
     """Fetch weights and check them; `auto` fetches the best that can be reached. Prints their paths."""

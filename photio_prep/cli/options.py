@@ -1,18 +1,20 @@
 """The options that several verbs share, parsed into typed dataclasses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
 from photio_prep.api.request import validate_seed
 from photio_prep.cli.console import Console
+from photio_prep.cutout.models.devices import Device
 from photio_prep.cutout.models.registry import ModelOptions
 from photio_prep.errors import UsageError
-from photio_prep.final.options import FinishOptions
+from photio_prep.final.options import FinishOptions, Metadata, Product
+from photio_prep.final.provenance import Provenance
 from photio_prep.options import OutputOptions
 from photio_prep.orders.options import PayOptions
 from photio_prep.orders.revise import Wording
@@ -21,15 +23,38 @@ from photio_prep.system import object_store
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Any], Any]
 
-DESCRIPTION_HELP = "The SCENE wanted, in English, in detail (not a description of the product)."
+PATH = click.Path(path_type=Path)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+class _Option(click.Option):
+    """An option that shows its default, and is also taken under its `old` spelling, which nothing shows."""
+
+    def __init__(self, *names: Any, old: str = "", **attributes: Any) -> None:  # noqa: ANN401  click's own
+        attributes.setdefault("show_default", attributes.get("default") is not None)
+        super().__init__(*names, **attributes)
+        self._old = [old] if old else []
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:  # noqa: ANN401  a private class of click
+        """Let the parser take both spellings."""
+        both = copy(self)
+        both.opts = [*self.opts, *self._old]
+        click.Option.add_to_parser(both, parser, ctx)
+
+
+def option(names: str, help_: str, *, choices: Sequence[str] = (), **attributes: Any) -> Decorator:  # noqa: ANN401
+    """As `click.option`, for `names` with blanks between them; shows its default, and takes an `old` spelling."""
+    if choices:
+        attributes["type"] = click.Choice(choices)
+    return click.option(*names.split(), cls=_Option, help=help_, **attributes)
 
 
 def several(*options: Decorator) -> Callable[[Command], Command]:
     """The options as one decorator, in this order."""
 
     def add(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
+        for decorate in reversed(options):
+            command = decorate(command)
         return command
 
     return add
@@ -39,96 +64,64 @@ def typed(name: str, build: Callable[..., object], *options: Decorator) -> Calla
     """The options as one decorator; the command gets what `build` makes of their values as its argument `name`."""
 
     @several(*options)
-    def declared() -> None:
+    def declare() -> None:
         """Collects the options, as click keeps them on a function."""
 
-    parameters: list[click.Parameter] = declared.__click_params__  # type: ignore[attr-defined]
-    own = {parameter.name for parameter in parameters}
+    parameters: list[click.Parameter] = declare.__click_params__  # type: ignore[attr-defined]
 
     def add(command: Command) -> Callable[..., Any]:
         @wraps(command)
-        def parsed(*args: object, **values: object) -> object:
-            built = build(**{name: value for name, value in values.items() if name in own})
-            others = {name: value for name, value in values.items() if name not in own}
-            return command(*args, **others, **{name: built})
+        def parse(*args: object, **values: object) -> object:
+            own = {parameter.name: values.pop(parameter.name or "") for parameter in parameters}
+            return command(*args, **values, **{name: build(**own)})
 
-        parsed.__click_params__ = [*getattr(command, "__click_params__", ()), *parameters]  # type: ignore[attr-defined]
-        return parsed
+        parse.__click_params__ = [*getattr(command, "__click_params__", ()), *parameters]  # type: ignore[attr-defined]
+        return parse
 
     return add
 
 
-class Renamed(click.Option):
-    """An option that is still taken under its `old` spelling, which the help and messages do not show."""
-
-    def __init__(self, *args: Any, old: str, **attributes: Any) -> None:  # noqa: ANN401  click's own
-        super().__init__(*args, **attributes)
-        self._old = old
-
-    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:  # noqa: ANN401  a private class of click
-        """Let the parser take both spellings."""
-        both = copy(self)
-        both.opts = [*self.opts, self._old]
-        click.Option.add_to_parser(both, parser, ctx)
-
-
-replacing = click.option(
-    "--overwrite", is_flag=True, help="Replace a report, page or sheet that photio-prep did not write."
-)
-
-
+replacing = option("--overwrite", "Replace a report, page or sheet that photio-prep did not write.", is_flag=True)
 console_options = typed(
     "console",
     Console,
-    click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout."),
-    click.option("-v", "--verbose", is_flag=True, help="Where errors came from, too."),
-    click.option("-q", "--quiet", is_flag=True, help="Errors only on stderr."),
+    option("--json as_json", "One JSON object a line on stdout.", is_flag=True),
+    option("-v --verbose", "Where errors came from, too.", is_flag=True),
+    option("-q --quiet", "Errors only on stderr.", is_flag=True),
 )
-
-
 words = several(
-    click.option("-d", "--description", default=None, metavar="TEXT", help=DESCRIPTION_HELP),
-    click.option("--negative-prompt", default=None, metavar="TEXT", help="Replaces the server's default."),
-    click.option("--append-negative", default=None, metavar="TEXT", help="Is added to the server's default."),
-    click.option(
-        "--seed",
-        type=int,
-        default=None,
-        help="1 to 4294967296; -1 draws a fresh one each time. [drawn from the picture]",
-    ),
+    option("-d --description", "The SCENE wanted, in English, in detail (not a description of the product)."),
+    option("--negative-prompt", "Replaces the server's default."),
+    option("--append-negative", "Is added to the server's default."),
+    option("--seed", "1 to 4294967296; -1 draws a fresh one each time. [drawn from the picture]", type=int),
+)
+device = option(
+    "--device",
+    "Device for the model. Fails if that device is not really used.",
+    choices=get_args(Device),
+    default="auto",
 )
 model = typed(
     "model",
     ModelOptions,
-    click.option("--model", default="auto", show_default=True, metavar="NAME|PATH", help="The model that cuts out."),
-    click.option(
-        "--family",
-        type=click.Choice(["u2net", "isnet", "birefnet"]),
-        help="Network family of the weights given with --model PATH.",
+    option("--model", "The model that cuts out.", default="auto", metavar="NAME|PATH"),
+    option(
+        "--family", "Network family of the weights given with --model PATH.", choices=("u2net", "isnet", "birefnet")
     ),
-    click.option(
-        "--device",
-        type=click.Choice(["auto", "cpu", "cuda", "openvino", "coreml"]),
-        default="auto",
-        show_default=True,
-        help="Device for the model. Fails if that device is not really used.",
-    ),
-    click.option(
-        "--accept-licence",
-        "accepted",
+    device,
+    option(
+        "--accept-licence accepted",
+        "Use this model although its licence forbids commercial use.",
         multiple=True,
         metavar="NAME",
-        help="Use this model although its licence forbids commercial use.",
     ),
-    click.option(
-        "--second-opinion", is_flag=True, help="Ask another installed model whether it finds the same product."
-    ),
-    click.option("--pull", is_flag=True, help="Fetch the model first if it is missing."),
-    click.option("--offline", is_flag=True, help="Never use the network (for models)."),
+    option("--second-opinion", "Ask another installed model whether it finds the same product.", is_flag=True),
+    option("--pull", "Fetch the model first if it is missing.", is_flag=True),
+    option("--offline", "Never use the network (for models).", is_flag=True),
 )
 
 
-def wording(
+def build_wording(
     *, description: str | None, negative_prompt: str | None, append_negative: str | None, seed: int | None
 ) -> Wording:
     """The words of a command line.
@@ -145,132 +138,89 @@ def wording(
     return Wording(description, negative_prompt, append_negative, seed)
 
 
-rewording = typed("wording", wording, words)
-gating = click.option(
+rewording = typed("wording", build_wording, words)
+gating = option(
     "--gate",
-    type=click.Choice(["off", "warn", "strict"]),
-    default=None,
-    help="off: pay in any case; warn: stop what is not worth paying for; strict: stop what is doubtful too. [warn]",
+    "off: pay in any case; warn: stop what is not worth paying for; strict: stop what is doubtful too. [warn]",
+    choices=("off", "warn", "strict"),
 )
 
 
-def _no_store(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
-    if value is not None:
-        object_store.check_no_orders(str(value))
-    return value
+def _check_out(_context: click.Context, _parameter: click.Parameter, out: Path) -> Path:
+    object_store.check_no_orders(str(out))
+    return out
 
 
-to = click.option(
+upload_to = option(
     "--upload-to",
-    cls=Renamed,
+    "Put finals there too: s3://, gs:// or az:// (extra storage).",
     old="--to",
-    default=None,
     metavar="ADDRESS",
     callback=lambda _context, _parameter, value: object_store.check_address(value),
-    help="Put finals there too: s3://, gs:// or az:// (extra storage).",
 )
-out = click.option(
-    "-o",
-    "--out",
-    callback=_no_store,
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("photio-out"),
-    show_default=True,
-    help="Where everything goes.",
-)
+out = option("-o --out", "Where everything goes.", callback=_check_out, type=FOLDER, default=Path("photio-out"))
 finish = typed(
     "finish",
     FinishOptions,
-    click.option("--format", type=click.Choice(["jpg", "png", "webp"]), help="Format of the finals. [the photo's own]"),
-    click.option(
+    option("--format", "Format of the finals. [the photo's own]", choices=("jpg", "png", "webp")),
+    option(
         "--product",
-        type=click.Choice(["generated", "detail", "original"]),
-        default=None,
-        help="Whose pixels the product has. original: the photo's; detail: the photo's detail in the answer's light;"
+        "Whose pixels the product has. original: the photo's; detail: the photo's detail in the answer's light;"
         " generated: the answer's. [original, or generated where the photo is gone]",
+        choices=get_args(Product),
     ),
-    click.option(
-        "--output-size",
-        default="original",
-        show_default=True,
-        metavar="SIZE",
-        help="original, canvas, WxH of the photo's shape, or long:N.",
+    option(
+        "--output-size", "original, canvas, WxH of the photo's shape, or long:N.", default="original", metavar="SIZE"
     ),
-    click.option(
-        "--originals",
-        "photos",
-        cls=Renamed,
-        old="--photos",
-        type=click.Path(path_type=Path),
-        help="Where the photo lies now: its file, or a folder with it.",
-    ),
+    option("--originals photos", "Where the photo lies now: its file, or a folder with it.", old="--photos", type=PATH),
 )
 written = several(
-    click.option(
+    option(
         "--max-drift",
+        "Exit 3 where the generator changed the product by more (1: visible); the final is written all the same.",
         type=click.FloatRange(0, 1000),
-        default=None,
         metavar="X",
-        help="Exit 3 where the generator changed the product by more (1: visible); the final is written all the same.",
     ),
-    click.option(
-        "--segment", is_flag=True, help="Cut the answer out, too: drift then sees what was added to the product."
-    ),
-    click.option("--overwrite", is_flag=True, help="Replace files that lie where finals go."),
-    click.option(
+    option("--segment", "Cut the answer out, too: drift then sees what was added to the product.", is_flag=True),
+    option("--overwrite", "Replace files that lie where finals go.", is_flag=True),
+    option(
         "--metadata",
-        type=click.Choice(["none", "keep-safe"]),
+        "Metadata of finals. keep-safe: the photo's copyright, artist and sRGB; never where, when or with what.",
+        choices=get_args(Metadata),
         default="none",
-        show_default=True,
-        help="Metadata of finals. keep-safe: the photo's copyright, artist and sRGB; never where, when or with what.",
     ),
 )
-shelf = several(
-    click.option(
-        "--preset",
-        "presets",
+marketplaces = several(
+    option(
+        "--preset presets",
+        "A marketplace (see `presets`): one more file, checked after it was saved. May be repeated.",
         multiple=True,
         metavar="NAME",
-        help="A marketplace (see `presets`): one more file, checked after it was saved. May be repeated.",
     ),
-    click.option(
+    option(
         "--provenance",
-        type=click.Choice(["trained", "composite", "none"]),
+        "What finals state of how they were made (IPTC's DigitalSourceType); see docs/guides/marketplaces.md.",
+        choices=get_args(Provenance),
         default="trained",
-        show_default=True,
-        help="What finals state of how they were made (IPTC's DigitalSourceType); see docs/guides/marketplaces.md.",
     ),
 )
+price = option("--price", "Price per call, for the cost estimate.", type=click.FloatRange(0, 1000), metavar="X")
+api_url = option("--api-url", "The full endpoint URL. [PHOTIO_API_URL or Photio's]", metavar="URL")
+key_file = option("--key-file", "A file (mode 0600) with the API key. [PHOTIO_API_KEY]", type=PATH)
 paying = typed(
     "pay",
     PayOptions,
     gating,
-    click.option("--sandbox", is_flag=True, help="Use a local stand-in of the API: free, no key."),
-    click.option("--api-url", default=None, metavar="URL", help="The full endpoint URL. [PHOTIO_API_URL or Photio's]"),
-    click.option(
-        "--key-file", type=click.Path(path_type=Path), help="A file (mode 0600) with the API key. [PHOTIO_API_KEY]"
-    ),
-    click.option("--key-stdin", is_flag=True, help="Read the API key from standard input."),
-    click.option("--keyring", is_flag=True, help="Take the API key from the system's key store."),
-    click.option("--max-calls", type=click.IntRange(min=0), default=None, metavar="N", help="Pay for at most N calls."),
-    click.option(
-        "--jobs", type=click.IntRange(1, 64), default=8, show_default=True, metavar="N", help="Calls at the same time."
-    ),
-    click.option(
-        "--price",
-        type=click.FloatRange(0, 1000),
-        default=None,
-        metavar="X",
-        help="Price per call, for the cost estimate.",
-    ),
-    click.option(
-        "--pay-again",
-        cls=Renamed,
-        old="--again",
-        is_flag=True,
-        help="Pay although the same was paid for as other bytes.",
-    ),
-    click.option("--yes", is_flag=True, help="Do not ask before more than 25 paid calls."),
+    option("--sandbox", "Use a local stand-in of the API: free, no key.", is_flag=True),
+    api_url,
+    key_file,
+    option("--key-stdin", "Read the API key from standard input.", is_flag=True),
+    option("--keyring", "Take the API key from the system's key store.", is_flag=True),
+    option("--max-calls", "Pay for at most N calls.", type=click.IntRange(min=0), metavar="N"),
+    option("--jobs", "Calls at the same time.", type=click.IntRange(1, 64), default=8, metavar="N"),
+    price,
+    option("--pay-again", "Pay although the same was paid for as other bytes.", old="--again", is_flag=True),
+    option("--yes", "Do not ask before more than 25 paid calls.", is_flag=True),
 )
 
 

@@ -1,25 +1,27 @@
-"""What the paying verbs share: the client inside its guard, the quote, signals, many orders at once."""
+"""What the paying verbs share: the client inside its spending guard, the quote, many orders at once."""
 
-import os
-import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from photio_prep import settings
+from photio_prep.api import credentials
 from photio_prep.api.spending_guard import SpendingGuard
 from photio_prep.batch import scheduler
-from photio_prep.cli import client as clients
 from photio_prep.cli.console import Console
-from photio_prep.cli.signals import listen
-from photio_prep.errors import BudgetReached, Interrupted, PhotioError, Terminated, UsageError
+from photio_prep.cli.signals import stop_on_signal
+from photio_prep.errors import BudgetReached, Interrupted, PhotioError, UsageError
 from photio_prep.orders import state
 from photio_prep.orders.options import PayOptions
 from photio_prep.orders.state import State
-from photio_prep.orders.store import Order
+from photio_prep.orders.store import SANDBOX, Order
 from photio_prep.system.parallel import limit_malloc_arenas
+
+if TYPE_CHECKING:
+    from photio_prep.api.client import InstantClient
 
 T = TypeVar("T")
 
@@ -27,63 +29,83 @@ T = TypeVar("T")
 ASK_ABOVE = 25
 
 
+def endpoint(pay: PayOptions) -> str:
+    """Who would be asked, for an order's key, without a key or a network."""
+    from photio_prep.api.client import API_URL, check_url
+
+    return SANDBOX if pay.sandbox else check_url(settings.api_url(pay.api_url, API_URL))
+
+
 @contextmanager
-def open_guarded_client(options: PayOptions, console: Console) -> Iterator[SpendingGuard]:
-    """The client that the options name, inside a guard, with Ctrl-C and SIGTERM meaning: nothing new."""
-    with clients.open_client(options, console) as sender:
-        guard = SpendingGuard(sender, options.max_calls, warn=console.info)
+def open_sandbox(pay: PayOptions) -> Iterator[str | None]:
+    """The URL of a local stand-in of the API, which runs while entered; None without --sandbox."""
+    if not pay.sandbox:
+        yield None
+        return
+    if pay.api_url is not None:
+        raise UsageError("--sandbox and --api-url exclude each other", "Give one of them")
+    from photio_prep.sandbox import Sandbox
+
+    with Sandbox() as stand_in:
+        yield stand_in.url
+
+
+def _build_client(pay: PayOptions, sandbox_url: str | None, console: Console) -> "InstantClient":
+    from photio_prep.api.client import API_URL, InstantClient
+    from photio_prep.system.deadline import Timeouts
+
+    if sandbox_url is not None:
+        return InstantClient("pt-sandbox", api_url=sandbox_url, endpoint=SANDBOX)
+    key = credentials.load_key(pay.key_file, from_stdin=pay.key_stdin, from_keyring=pay.keyring)
+    if not key.has_known_prefix:
+        console.info("warning: the key does not start with pt-, as Photio's keys do")
+    return InstantClient(
+        key,
+        api_url=settings.api_url(pay.api_url, API_URL),
+        timeouts=Timeouts(**settings.timeouts()),
+        proxy=settings.proxy(),
+        ca_bundle=settings.ca_bundle(),
+        server_error_is_free=settings.server_error_is_free(),
+    )
+
+
+@contextmanager
+def open_guarded_client(pay: PayOptions, console: Console) -> Iterator[SpendingGuard]:
+    """The client that the options name, inside a spending guard; Ctrl-C and SIGTERM close it."""
+    with open_sandbox(pay) as sandbox_url:
+        sender = _build_client(pay, sandbox_url, console)
+        guard = SpendingGuard(sender, pay.max_calls, warn=console.info)
         if console.report:
             console.report.count_by(guard.is_billed)
-
-        def leave(number: int) -> None:
-            stopped = stopped_by(number)
-            if guard.stop_reason is not None and stopped.exit_code in console.codes:
-                # The second time: at once. What is in flight becomes unknown, because its claim's process is dead.
-                os._exit(stopped.exit_code)
-            console.codes.append(stopped.exit_code)
-            guard.stop(stopped)
-            sender.stop()
-            console.info("stopping: nothing new is sent, what is in flight is waited for; once more to leave at once")
-
-        with listen(leave):
+        with stop_on_signal(console.codes, console.info, guard.stop):
             yield guard
 
 
-def stopped_by(number: int) -> Interrupted:
-    """The error that a signal stops a command with."""
-    return (Interrupted if number == signal.SIGINT else Terminated)("stopped by the user")
-
-
 def quote(
-    calls: int, kept: int, options: PayOptions, console: Console, guard: SpendingGuard, *, at_most: bool = False
+    calls: int, answered: int, pay: PayOptions, console: Console, guard: SpendingGuard, *, at_most: bool = False
 ) -> None:
-    """Say what the run will cost before it starts; ask before a big one.
+    """Print what the run will cost before it starts; ask before a big one.
 
-    Args:
-        calls: New calls; with `at_most` all that there can be.
-        kept: Orders that are answered already; with `at_most` a guess, and among the calls.
-        options: Of a paying verb.
-        console: Tells it.
-        guard: Lets no more through than were agreed to.
-        at_most: The number is a bound.
+    With `at_most`, `calls` is a bound that includes the `answered` orders, whose number is then a guess. The guard
+    lets no more through than were agreed to.
 
     Raises:
         UsageError: It is a large one, and there is no terminal to ask on.
     """
-    limit = options.max_calls
+    limit = pay.max_calls
     most = calls if limit is None else min(calls, limit)
     about = "up to " if at_most and most > 1 else ""
-    summary = f"{about}{most} {'free sandbox' if options.sandbox else 'paid'} {'call' if most == 1 else 'calls'}"
-    if options.price is not None and not options.sandbox:
-        summary += f", {about}{most * options.price:.2f} at {options.price:g} each"
+    summary = f"{about}{most} {'free sandbox' if pay.sandbox else 'paid'} {'call' if most == 1 else 'calls'}"
+    if pay.price is not None and not pay.sandbox:
+        summary += f", {about}{most * pay.price:.2f} at {pay.price:g} each"
     if most < calls:
         summary += f" (of {calls}, by --max-calls)"
-    if kept:
-        summary += f"; {'perhaps ' if at_most else ''}{kept} answered already, free"
+    if answered:
+        summary += f"; {'perhaps ' if at_most else ''}{answered} answered already, free"
     console.info(summary)
-    if options.yes or options.sandbox:
+    if pay.yes or pay.sandbox:
         return
-    likely = most - kept if at_most else most
+    likely = most - answered if at_most else most
     if likely <= ASK_ABOVE:
         # Agreed to without a word: so many, and not one more if the guess was wrong.
         guard.set_limit(ASK_ABOVE, BudgetReached(f"more than {ASK_ABOVE} paid calls need a yes", "Give --yes"))
@@ -93,8 +115,8 @@ def quote(
     click.confirm(f"Pay for {summary}?", abort=True, err=True)
 
 
-def each(
-    found: Iterable[Order],
+def pay_orders(
+    orders: Iterable[Order],
     call: Callable[[Order], T],
     finish: Callable[[Order, T], None],
     guard: SpendingGuard,
@@ -105,22 +127,27 @@ def each(
 ) -> None:
     """Call `call` for each order in `jobs` threads, then `finish` in a few; report and count errors."""
     limit_malloc_arenas()
-    for order, error in scheduler.pay_and_finish(found, call, finish, guard, jobs):
+    for order, error in scheduler.pay_and_finish(orders, call, finish, guard, jobs):
         # An interrupted order stays planned; the reason is printed once.
         if error is not None and not isinstance(error, Interrupted):
             # The photo first: it says more than the digits of an order.
             error.subject = f"{order.origin.source}: {error.subject or order.folder}"
-            console.refuse(order.origin.source, error, order, _state(order, guard))
-    if guard.stop_reason is not None:
-        console.codes.append(guard.stop_reason.exit_code)
+            console.refuse(order.origin.source, error, order, _read_state(order, guard))
+    report_stop(guard.stop_reason, guard.calls, total, console)
+
+
+def report_stop(stop_reason: PhotioError | None, calls: int, total: int, console: Console) -> None:
+    """Print why the batch was stopped, if it was."""
+    if stop_reason is not None:
+        console.codes.append(stop_reason.exit_code)
         console.info(
-            f"stopped ({guard.stop_reason.problem}): {guard.calls} of at most {total} were sent."
+            f"stopped ({stop_reason.problem}): {calls} of at most {total} were sent."
             " The rest stays planned; run the same again"
         )
 
 
-def _state(order: Order, guard: SpendingGuard) -> State:
-    """How far an order got that something went wrong with; where its folder does not tell, as the guard knows it."""
+def _read_state(order: Order, guard: SpendingGuard) -> State:
+    """How far a failed order got; if its folder cannot be read, as far as the guard knows."""
     try:
         return state.read_state(order.folder) if order.folder else State.PLANNED
     except PhotioError:

@@ -1,8 +1,9 @@
 """What prepare and run share: the options of a cutout, and inputs in, orders on disk out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import click
 
@@ -10,6 +11,7 @@ from photio_prep import pipeline, settings
 from photio_prep.batch import scheduler
 from photio_prep.cli import options
 from photio_prep.cli.console import Console
+from photio_prep.cli.options import option
 from photio_prep.cutout.framing import Align, Framing
 from photio_prep.cutout.matte import Alpha
 from photio_prep.cutout.models import catalog, sam
@@ -24,98 +26,65 @@ from photio_prep.system import files
 from photio_prep.system.parallel import limit_malloc_arenas
 
 
-def numbers(count: int) -> Callable[[str], tuple[float, ...]]:
-    """What reads so many numbers with commas between them."""
+class _Numbers(click.ParamType[tuple[float, ...]]):
+    """So many numbers with commas between them."""
 
-    def read(text: str) -> tuple[float, ...]:
+    name = "numbers"
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        """Parse the numbers."""
         try:
-            found = tuple(float(each) for each in text.split(","))
+            numbers = tuple(map(float, value.split(",")))
         except ValueError:
-            found = ()
-        if len(found) != count:
-            raise click.BadParameter(f"{text!r} is not {count} numbers with commas between them")
-        return found
-
-    return read
-
-
-def frame_option(text: str) -> int | str:
-    """A frame's number from 0, or "photo" or "product"."""
-    if text in ("photo", "product"):
-        return text
-    if not text.isdecimal():
-        raise click.BadParameter(f"{text!r} is neither a number from 0 nor photo nor product")
-    return int(text)
+            numbers = ()
+        if len(numbers) != self._count:
+            self.fail(f"{value!r} is not {self._count} numbers with commas between them", param, ctx)
+        return numbers
 
 
 _cutting = options.several(
-    click.option("--size", default=None, metavar="TAG|WxH", help="A recommended size (see `sizes`). [the nearest]"),
-    click.option(
-        "--point",
-        "points",
-        type=numbers(2),
+    option("--size", "A recommended size (see `sizes`). [the nearest]", metavar="TAG|WxH"),
+    option(
+        "--point points",
+        "The product is here, in pixels of the photo (needs SAM's weights). May be given again.",
+        type=_Numbers(2),
         multiple=True,
         metavar="X,Y",
-        help="The product is here, in pixels of the photo (needs SAM's weights). May be given again.",
     ),
-    click.option(
-        "--background-point",
-        "background_points",
-        cls=options.Renamed,
+    option(
+        "--background-point background_points",
+        "A point on the background, in photo pixels. May be given again.",
         old="--not-point",
-        type=numbers(2),
+        type=_Numbers(2),
         multiple=True,
         metavar="X,Y",
-        help="A point on the background, in photo pixels. May be given again.",
     ),
-    click.option(
+    option(
         "--box",
-        type=numbers(4),
-        default=None,
+        "The product is in here, in pixels of the photo (needs SAM's weights).",
+        type=_Numbers(4),
         metavar="LEFT,TOP,RIGHT,BOTTOM",
-        help="The product is in here, in pixels of the photo (needs SAM's weights).",
     ),
-    click.option("--mask", type=click.Path(path_type=Path), help="Your own mask: white or opaque is product."),
-    click.option(
-        "--alpha",
-        type=click.Choice(["auto", "keep", "ignore"]),
-        default="auto",
-        show_default=True,
-        help="The photo's own transparency.",
-    ),
-    click.option(
-        "--page", type=click.IntRange(min=0), metavar="N", help="Frame of an animation or page of a file, from 0."
-    ),
-    click.option("--reframe", is_flag=True, help="Crop the photo to a frame around its product."),
-    click.option("--frame", "frames", type=frame_option, multiple=True, hidden=True),  # --page and --reframe, before
-    click.option("--margin", default=None, metavar="N%|Npx", help="Around the product, with --reframe. [8%]"),
-    click.option(
-        "--align",
-        type=click.Choice(["center", "left", "right", "top", "bottom"]),
-        default=None,
-        help="Where the product lies, with --reframe. [center]",
-    ),
-    click.option(
-        "--refine",
-        type=click.Choice(["fast", "off"]),
-        default="fast",
-        show_default=True,
-        help="How the model's prediction becomes an edge.",
-    ),
-    click.option(
-        "--holes",
-        type=click.Choice(["auto", "keep", "fill"]),
-        default="auto",
-        show_default=True,
-        help="Holes in the product: auto closes pinholes only.",
-    ),
-    click.option("--grow", type=float, default=0, metavar="PX", help="Move the edge outwards, in canvas pixels."),
-    click.option("--shrink", type=float, default=0, metavar="PX", help="Move the edge inwards, in canvas pixels."),
-    click.option("--feather", type=float, default=0, metavar="PX", help="Soften the edge, in canvas pixels."),
+    option("--mask", "Your own mask: white or opaque is product.", type=options.PATH),
+    option("--alpha", "The photo's own transparency.", choices=get_args(Alpha), default="auto"),
+    option("--page", "Frame of an animation or page of a file, from 0.", type=click.IntRange(min=0), metavar="N"),
+    option("--reframe", "Crop the photo to a frame around its product.", is_flag=True),
+    # --page and --reframe under their earlier name.
+    option("--frame frames", "", multiple=True, hidden=True),
+    option("--margin", "Around the product, with --reframe. [8%]", metavar="N%|Npx"),
+    option("--align", "Where the product lies, with --reframe. [center]", choices=get_args(Align)),
+    option("--refine", "How the model's prediction becomes an edge.", choices=get_args(Refine), default="fast"),
+    option("--holes", "Holes in the product: auto closes pinholes only.", choices=get_args(Holes), default="auto"),
+    option("--grow", "Move the edge outwards, in canvas pixels.", type=float, default=0, metavar="PX"),
+    option("--shrink", "Move the edge inwards, in canvas pixels.", type=float, default=0, metavar="PX"),
+    option("--feather", "Soften the edge, in canvas pixels.", type=float, default=0, metavar="PX"),
 )
 
 
-def _options(
+def _build_options(
     *,
     description: str | None,
     negative_prompt: str | None,
@@ -129,7 +98,7 @@ def _options(
     alpha: Alpha,
     page: int | None,
     reframe: bool,
-    frames: tuple[int | str, ...],
+    frames: tuple[str, ...],
     margin: str | None,
     align: Align | None,
     refine: Refine,
@@ -138,18 +107,21 @@ def _options(
     shrink: float,
     feather: float,
 ) -> PrepareOptions:
-    words = options.wording(
+    wording = options.build_wording(
         description=description, negative_prompt=negative_prompt, append_negative=append_negative, seed=seed
     )
-    pages = [frame for frame in frames if isinstance(frame, int)]
-    reframe = reframe or [frame for frame in frames if isinstance(frame, str)][-1:] == ["product"]
+    pages = [int(frame) for frame in frames if frame.isdecimal()]
+    subjects = [frame for frame in frames if not frame.isdecimal()]
+    if unknown := set(subjects) - {"photo", "product"}:
+        raise UsageError(f"{min(unknown)!r} is neither a number from 0 nor photo nor product", subject="--frame")
+    reframe = reframe or subjects[-1:] == ["product"]
     if not reframe and (margin or align):
-        raise UsageError("a margin or an alignment needs a product to go around", "Give --reframe, too")
+        raise UsageError("--margin and --align need a frame around the product", "Give --reframe, too")
     return PrepareOptions(
-        words.description or "",
-        words.negative_prompt,
-        words.append_negative,
-        words.seed,
+        wording.description or "",
+        wording.negative_prompt,
+        wording.append_negative,
+        wording.seed,
         size=size,
         points=[*points, *((*point, False) for point in background_points)],
         box=box,
@@ -161,20 +133,19 @@ def _options(
     )
 
 
-of_photo = options.typed("options", _options, options.words, _cutting)
+of_photo = options.typed("options", _build_options, options.words, _cutting)
 
 
-def prepared(
-    items: list[Item],
-    options: PrepareOptions,
-    model: ModelOptions,
-    target: OrderPlace,
-    console: Console,
+def prepare_orders(
+    items: list[Item], options: PrepareOptions, model: ModelOptions, target: OrderPlace, console: Console
 ) -> Iterator[Order]:
     """Yield the order of each photo, on disk; print and count refusals."""
     matter, second = _load_models(options, model, console)
     options = replace(options, model=matter, second=second, limits=settings.limits())
-    _check_writable(Path(target.orders or ""))
+    root = Path(target.orders or "")
+    files.write_atomic(root / ".writable", b"")  # fails now, and not after paying
+    files.remove(root / ".writable")
+    files.remove_stale(root)
     model_shown = ""
 
     def prepare(item: Item) -> Order:
@@ -225,10 +196,3 @@ def pull_models(model: ModelOptions, console: Console, names: list[str]) -> None
 
         for name in names:
             pull_weights(name, console, offline=model.offline, accepted=model.accepted)
-
-
-def _check_writable(root: Path) -> None:
-    """Find out now, and not after paying, that nothing can be written."""
-    files.write_atomic(root / ".writable", b"")
-    files.remove(root / ".writable")
-    files.remove_stale(root)

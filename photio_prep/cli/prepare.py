@@ -3,26 +3,26 @@
 import click
 
 from photio_prep import settings
-from photio_prep.cli import client, inputs, options, preparation, reporting
+from photio_prep.cli import inputs, options, payment, preparation, reporting
 from photio_prep.cli.console import Console
-from photio_prep.cli.review import offer
+from photio_prep.cli.review import offer_review
 from photio_prep.cutout.models.registry import ModelOptions
 from photio_prep.errors import Interrupted
 from photio_prep.options import OutputOptions
 from photio_prep.orders import selection
 from photio_prep.orders import state as states
-from photio_prep.orders.options import OrderPlace, PrepareOptions
+from photio_prep.orders.options import OrderPlace, PayOptions, PrepareOptions
 from photio_prep.orders.state import State
 
 
 @click.command("prepare")
-@click.argument("inputs_", metavar="INPUT...", nargs=-1, required=True)
+@inputs.argument
 @preparation.of_photo
 @options.model
 @options.gating
 @inputs.options
 @options.output(options.out, options.replacing)
-@click.option("--api-url", default=None, metavar="URL", help="Who will be asked; part of the order's key.")
+@options.option("--api-url", "Who will be asked; part of the order's key.", metavar="URL")
 @options.console_options
 def prepare_command(
     inputs_: tuple[str, ...],
@@ -40,19 +40,20 @@ def prepare_command(
     (.txt), or - for standard input. Prints each order's folder.
     """
     out, overwrite, level = output.out, output.overwrite, settings.gate(gate)
-    endpoint = client.endpoint(sandbox=False, api_url=api_url)
+    endpoint = payment.endpoint(PayOptions(api_url=api_url))
     reporting.start_report(console, "prepare")
     choice = inputs.Choice(inputs_, out, console, choose)
     reporting.refuse_foreign(out, choice.items, overwrite=overwrite)
     target = OrderPlace(endpoint, out / "orders", variants=choice.seeds > 1)
     try:
         for items in choice.batches():
-            with reporting.kept(console), console.progress(len(items) * choice.seeds, "prepare"):
-                for order in choice.spread(preparation.prepared(items, options, model, target, console)):
+            with reporting.print_error(console), console.progress(len(items) * choice.seeds, "prepare"):
+                orders = preparation.prepare_orders(items, options, model, target, console)
+                for order in choice.expand_variants(orders):
                     folder = selection.resolve_successor(order.folder) if order.folder else None
                     state = states.read_state(folder) if folder else State.PLANNED
-                    console.result(order, state, result=order.folder, level=level)
+                    console.result(order, state, path=order.folder, level=level)
     except KeyboardInterrupt:
         console.codes.append(Interrupted.exit_code)
-    offer(out, console, overwrite=overwrite)
+    offer_review(out, console, overwrite=overwrite)
     return reporting.close(console, out, choice.items, choice.seeds, overwrite=overwrite)

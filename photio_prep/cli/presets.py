@@ -36,11 +36,8 @@ def presets_command(ctx: click.Context, /, console: Console) -> int:
     if ctx.invoked_subcommand is not None:
         return 0
     for preset in presets_.all_presets():
-        if console.as_json:
-            console.line(_to_dict(preset))
-            continue
         background = "white, free" if preset.white else "scene"
-        console.out(f"{preset.name:<19} {preset.size!s:>9}  {background:<11}  {preset.title}")
+        console.show(f"{preset.name:<19} {preset.size!s:>9}  {background:<11}  {preset.title}", _to_dict(preset))
     console.info("photio-prep presets NAME shows the rules of a preset and their sources")
     return console.exit_code
 
@@ -76,10 +73,8 @@ def _to_dict(preset: Preset) -> dict[str, Any]:
 
 
 @presets_command.command("check")
-@click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--preset", "names", multiple=True, required=True, metavar="NAME", help="Preset to check by. May be repeated."
-)
+@click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=options.PATH)
+@options.option("--preset names", "Preset to check by. May be repeated.", multiple=True, required=True, metavar="NAME")
 @options.console_options
 def check_files_command(paths: tuple[Path, ...], names: tuple[str, ...], console: Console) -> int:
     """Whether files of any program follow a marketplace's rules. Exit code 3 where one does not."""
@@ -99,12 +94,10 @@ def check_files_command(paths: tuple[Path, ...], names: tuple[str, ...], console
 
 def _check_file(path: Path, data: bytes, preset: Preset, console: Console) -> None:
     report = rules.check_file(data, preset, name=path.name, limits=settings.limits())
-    if console.as_json:
-        faults = [{"rule": fault.rule, "text": fault.text, "broken": fault.broken} for fault in report.faults]
-        facts = {"format": report.format, "size": list(report.size), "bytes": report.weight, "fill": report.fill}
-        console.line({"file": str(path), "preset": preset.name, "ok": not report.broken, **facts, "faults": faults})
-    else:
-        console.out(f"{'NO ' if report.broken else 'ok '} {preset.name:<18} {path}: {report}")
+    faults = [{"rule": fault.rule, "text": fault.text, "broken": fault.broken} for fault in report.faults]
+    record = {"file": str(path), "preset": preset.name, "ok": not report.broken, "format": report.format}
+    record |= {"size": list(report.size), "bytes": report.weight, "fill": report.fill, "faults": faults}
+    console.show(f"{'NO ' if report.broken else 'ok '} {preset.name:<18} {path}: {report}", record)
     for fault in report.faults:
         if not fault.broken:
             console.info(f"note: {preset.name}: {path}: {fault.text}")

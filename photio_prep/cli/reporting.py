@@ -25,15 +25,14 @@ def refuse_foreign(out: Path, items: Sequence[Item] = (), seeds: int = 1, *, ove
     Raises:
         OutputExists: A path has a file that photio-prep did not write.
     """
-    for path in [out / JSON, out / CSV, out / review.NAME, *results_paths(out, items).values()]:
+    sheets = [choose.sheet_path(out, item.output) for item in items] if seeds > 1 else []
+    for path in [out / JSON, out / CSV, out / review.NAME, *results_paths(out, items).values(), *sheets]:
         own_files.check_not_foreign(path, overwrite=overwrite)
-    for item in items if seeds > 1 else ():
-        own_files.check_not_foreign(choose.sheet_path(out, item.output), overwrite=overwrite)
 
 
 @contextmanager
-def kept(console: Console) -> Iterator[None]:
-    """Print an error that ends the command instead of raising it, once the report has lines: it is still written."""
+def print_error(console: Console) -> Iterator[None]:
+    """Print an error that ends the command, once the report has lines, so that it is still written; else raise it."""
     try:
         yield
     except Exception as error:
@@ -50,8 +49,8 @@ def close(
     A report that cannot be written is a warning if the command has failed already, else an error.
     """
     report = console.report
-    if report is not None and (left := report.add_pending(items, console.exit_code, seeds)):
-        console.states[State.PLANNED] = console.states.get(State.PLANNED, 0) + left
+    if report is not None and (pending := report.add_pending(items, console.exit_code, seeds)):
+        console.states[State.PLANNED] = console.states.get(State.PLANNED, 0) + pending
     console.summary()
     if report is None or out is None or not report.lines:
         return console.exit_code
@@ -60,9 +59,9 @@ def close(
             console.info(line)
     try:
         report.write(out, console.exit_code, overwrite=overwrite)
-        written = [out / JSON, *report.write_results(out, items, overwrite=overwrite)]
-        if len(report.lines) > 1 or len(written) > 1:
-            console.info(f"report: {', '.join(map(str, written))}")
+        paths = [out / JSON, *report.write_results(out, items, overwrite=overwrite)]
+        if len(report.lines) > 1 or len(paths) > 1:
+            console.info(f"report: {', '.join(map(str, paths))}")
     except (StorageFailed, OutputExists) as error:
         if any(console.codes):
             console.info(f"warning: the report cannot be written: {error}")

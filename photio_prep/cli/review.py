@@ -6,6 +6,8 @@ import click
 
 from photio_prep.cli import options
 from photio_prep.cli.console import Console
+from photio_prep.cli.options import option
+from photio_prep.cli.status import require_folder
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.orders import state as states
 from photio_prep.orders.state import State
@@ -13,19 +15,17 @@ from photio_prep.orders.store import Order
 from photio_prep.review import decisions, write_contact_sheets, write_review
 from photio_prep.review.decisions import Decision
 
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
 
 @click.command("review")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path), default=Path("photio-out"))
-@click.option(
-    "-o", "--out", "output", type=click.Path(path_type=Path, dir_okay=False), help="The page. [DIR/review.html]"
-)
-@click.option("--embed", is_flag=True, help="One file, with small copies of the pictures in it.")
-@click.option("--sheet", type=click.Path(path_type=Path, dir_okay=False), help="A contact sheet too: FILE.png.")
+@click.argument("folder", metavar="DIR", type=options.PATH, default=Path("photio-out"))
+@option("-o --out output", "The page. [DIR/review.html]", type=_FILE)
+@option("--embed", "One file, with small copies of the pictures in it.", is_flag=True)
+@option("--sheet", "A contact sheet too: FILE.png.", type=_FILE)
 @options.replacing
-@click.option("--open", "open_", is_flag=True, help="Open the page in the browser.")
-@click.option(
-    "--price", type=click.FloatRange(0, 1000), default=None, metavar="X", help="Price per call, for the costs."
-)
+@option("--open open_", "Open the page in the browser.", is_flag=True)
+@options.price
 @options.console_options
 def review_command(
     folder: Path,
@@ -42,31 +42,22 @@ def review_command(
     Approve and reject in the page, save decisions.json, and pay for what is approved:
     `photio-prep generate DIR --approved decisions.json`. The page works from file://, holds no key and talks to nobody.
     """
-    if not folder.exists():
-        raise UsageError("no such folder", "Run prepare or run first, or name an output folder", subject=str(folder))
+    require_folder(folder)
     if sheet is not None and sheet.suffix.lower() != ".png":
         raise UsageError(f"{sheet.name!r} is not a PNG", "Name the sheet FILE.png", subject="--sheet")
     page = write_review(folder, output, embed=embed, price=price, overwrite=overwrite)
-    paths = [("page", page)]
-    if sheet is not None:
-        paths += [("sheet", path) for path in write_contact_sheets(folder, sheet, overwrite=overwrite)]
-    for kind, path in paths:
-        if console.as_json:
-            console.line({kind: str(path)})
-        else:
-            console.out(str(path))
-    if open_ and not _open_browser(page):
-        console.info(f"no browser was found; open {page} yourself")
+    console.show(str(page), {"page": str(page)})
+    for path in write_contact_sheets(folder, sheet, overwrite=overwrite) if sheet is not None else ():
+        console.show(str(path), {"sheet": str(path)})
+    if open_:
+        import webbrowser
+
+        if not webbrowser.open(page.resolve().as_uri()):
+            console.info(f"no browser was found; open {page} yourself")
     return console.exit_code
 
 
-def _open_browser(path: Path) -> bool:
-    import webbrowser
-
-    return webbrowser.open(path.resolve().as_uri())
-
-
-class Decided:
+class Approval:
     """The decisions of the review page, applied to the orders of `generate`.
 
     Raises:
@@ -102,7 +93,7 @@ class Decided:
 MOST = 300
 
 
-def offer(out: Path, console: Console, *, overwrite: bool = False) -> None:
+def offer_review(out: Path, console: Console, *, overwrite: bool = False) -> None:
     """Write the page of a small output folder and print its path; of a big one, print the command that writes it.
 
     A failure is printed as a note and does not change the exit code.

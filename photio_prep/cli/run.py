@@ -5,18 +5,17 @@ from pathlib import Path
 
 import click
 
-from photio_prep.cli import finishing, inputs, keep, options, payment, preparation, reporting
+from photio_prep.cli import inputs, keep, options, payment, preparation, reporting
 from photio_prep.cli.console import Console
-from photio_prep.cli.outputs import Shelving
-from photio_prep.cli.review import offer
+from photio_prep.cli.finals import FinalWriter
+from photio_prep.cli.review import offer_review
 from photio_prep.cutout.models.registry import ModelOptions
 from photio_prep.errors import OutputExists, UsageError, of_photo
 from photio_prep.final import writer
 from photio_prep.final.options import FinishOptions
 from photio_prep.options import OutputOptions
-from photio_prep.orders import index, state
-from photio_prep.orders import paid_before as again_
-from photio_prep.orders import payment as pay_
+from photio_prep.orders import index, paid_before, state
+from photio_prep.orders import payment as order_payment
 from photio_prep.orders.options import OrderPlace, PayOptions, PrepareOptions
 from photio_prep.orders.preflight import SENDABLE, Preflight
 from photio_prep.orders.state import State
@@ -25,13 +24,13 @@ from photio_prep.types import Result
 
 
 @click.command("run")
-@click.argument("inputs_", metavar="INPUT...", nargs=-1, required=True)
+@inputs.argument
 @preparation.of_photo
 @options.model
 @options.paying
 @inputs.options
 @options.finish
-@options.output(options.out, options.to, options.written, options.shelf)
+@options.output(options.out, options.upload_to, options.written, options.marketplaces)
 @inputs.engine
 @options.console_options
 def run_command(
@@ -52,7 +51,7 @@ def run_command(
     Prints the path of each final.
     """
     preflight, out, overwrite = pay.preflight, output.out, output.overwrite
-    shelving = Shelving(finish, output, console)
+    finals = FinalWriter(finish, output, console)
     if output.segment and engine.engine != "local":
         raise UsageError("--segment is for this machine", "Leave --engine out, and give it to `finish`")
     reporting.start_report(console, "run", pay.price)
@@ -67,14 +66,14 @@ def run_command(
         engine=engine.engine,
     )
     reporting.refuse_foreign(out, choice.items, choice.seeds, overwrite=overwrite)
-    shelving.choose(choice.items)
+    finals.choose(choice.items)
     if engine.engine == "ray":
         from photio_prep.cli import ray
 
-        job = ray.ray_options(options, model, pay, finish, output, console)
-        with reporting.kept(console):
-            ray.run_on_cluster(choice.items, job, engine, output, shelving, console)
-        offer(out, console, overwrite=overwrite)
+        job = ray.build_job(options, model, pay, finish, output, console)
+        with reporting.print_error(console):
+            ray.run_on_cluster(choice.items, job, engine, out, finals, console)
+        offer_review(out, console, overwrite=overwrite)
         return reporting.close(console, out, choice.items, overwrite=overwrite)
     swept: set[str] = set()
     with payment.open_guarded_client(pay, console) as guard:
@@ -82,40 +81,40 @@ def run_command(
         target = OrderPlace(guard.endpoint, out / "orders", variants=choice.seeds > 1)
 
         def pay_for(order: Order) -> Result:
-            return pay_.pay(order, guard, preflight)
+            return order_payment.pay(order, guard, preflight)
 
         def write(order: Order, result: Result) -> None:
-            finishing.write(order, finish, output, shelving, console, result=result)
+            finals.write(order, out, result)
             if order.origin.variant:
                 swept.add(order.origin.base)
 
         for items in choice.batches(lambda: guard.stop_reason is not None):
             total = len(items) * choice.seeds
-            with reporting.kept(console), console.progress(total, "run"):
-                prepared = choice.spread(preparation.prepared(items, options, model, target, console))
-                payable = _payable(prepared, preflight, finish, output, shelving, console)
-                payment.each(payable, pay_for, write, guard, console, pay.jobs, total=total)
-    keep.show(swept, out, out, console, overwrite=overwrite)
-    offer(out, console, overwrite=overwrite)
+            with reporting.print_error(console), console.progress(total, "run"):
+                orders = choice.expand_variants(preparation.prepare_orders(items, options, model, target, console))
+                payable = _select_payable(orders, preflight, finish, output, finals, console)
+                payment.pay_orders(payable, pay_for, write, guard, console, pay.jobs, total=total)
+    keep.show_sheets(swept, out, out, console, overwrite=overwrite)
+    offer_review(out, console, overwrite=overwrite)
     return reporting.close(console, out, choice.items, choice.seeds, overwrite=overwrite)
 
 
-def _payable(
-    prepared: Iterable[Order],
+def _select_payable(
+    orders: Iterable[Order],
     preflight: Preflight,
     finish: FinishOptions,
     output: OutputOptions,
-    shelving: Shelving,
+    finals: FinalWriter,
     console: Console,
 ) -> Iterator[Order]:
-    """Those orders that may be paid for: nothing in the way of their finals, and the preflight lets them pass."""
+    """Yield the orders that pass the preflight and whose finals can be written; print the others."""
     taken: dict[Path, str] = {}
 
     def check(order: Order) -> Path:
         if (
             order.folder
             and not preflight.pay_again
-            and again_.is_changed_photo(order, index.index_of(order.folder.parent))
+            and paid_before.is_changed_photo(order, index.index_of(order.folder.parent))
         ):
             console.note_changed(order)
         target = writer.final_path(order, output.out, finish.format)
@@ -127,11 +126,11 @@ def _payable(
         # What is answered already costs nothing: its final is compared when it is made, byte for byte.
         if order.folder is None or state.read_state(order.folder) in SENDABLE:
             writer.refuse_if_in_the_way(order, target, overwrite=output.overwrite)
-            shelving.refuse_if_in_the_way(order, output.out)
+            finals.refuse_preset_in_the_way(order, output.out)
         preflight.check(order)
         return target
 
-    for order in prepared:
+    for order in orders:
         try:
             taken[check(order)] = order.origin.source
         except Exception as raised:  # noqa: BLE001  a bug with one photo is its own

@@ -1,14 +1,38 @@
-"""Deliver Ctrl-C, SIGTERM and a closed terminal to a listener thread at once."""
+"""Stop signals, delivered to a listener thread at once; closed standard streams."""
 
+import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from photio_prep.errors import UsageError
+from photio_prep.errors import Interrupted, Terminated, UsageError
 from photio_prep.system import threads
 
 _STOP = ("SIGINT", "SIGTERM", "SIGHUP")
+_STREAMS = (("stdin", "r", os.O_RDONLY), ("stdout", "w", os.O_WRONLY), ("stderr", "w", os.O_WRONLY))
+
+
+@contextmanager
+def stop_on_signal(
+    codes: list[int], info: Callable[[str], None], close: Callable[[Interrupted], None]
+) -> Iterator[None]:
+    """While entered, Ctrl-C and SIGTERM `close` the work: nothing new is started. A second one ends the process.
+
+    What is then in flight becomes unknown, because the process of its claim is dead. `codes` gets the exit code.
+    """
+
+    def stop(number: int) -> None:
+        stopped = (Interrupted if number == signal.SIGINT else Terminated)("stopped by the user")
+        if stopped.exit_code in codes:
+            os._exit(stopped.exit_code)
+        codes.append(stopped.exit_code)
+        close(stopped)
+        info("stopping: nothing new is sent, what is in flight is waited for; once more to leave at once")
+
+    with listen(stop):
+        yield
 
 
 @contextmanager
@@ -48,3 +72,22 @@ def listen(stop: Callable[[int], None]) -> Iterator[None]:
         writer.close()
         listener.join()
         reader.close()
+
+
+def open_closed_streams() -> None:
+    """Open the null device as each of standard input, output and error that is closed (daemon, `>&-`, pythonw).
+
+    Else the next opened file, for instance an answer, gets descriptor 1 or 2, and a library prints into it.
+    """
+    for number, (name, mode, flags) in enumerate(_STREAMS):
+        try:
+            os.fstat(number)
+        except OSError:
+            null = os.open(os.devnull, flags)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            os.set_inheritable(number, True)
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, mode, encoding="utf-8", errors="replace")  # noqa: SIM115  open as long as we run
+            setattr(sys, name, stream)

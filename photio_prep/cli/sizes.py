@@ -9,6 +9,7 @@ import click
 from photio_prep import geometry, settings
 from photio_prep.cli import options
 from photio_prep.cli.console import Console
+from photio_prep.cli.options import option
 from photio_prep.cutout.advice import Advice, ProductExtent, advise, measure_extent
 from photio_prep.cutout.framing import Framing
 from photio_prep.cutout.options import DEFAULT_CUTOUT
@@ -19,15 +20,9 @@ from photio_prep.types import Photo
 
 @click.command("sizes")
 @click.argument("what", metavar="[PHOTO|WxH]", required=False)
-@click.option("--model", default="auto", show_default=True, metavar="NAME", help="The model that finds the product.")
-@click.option("--mask", type=click.Path(path_type=Path), help="Your own mask: white or opaque is product.")
-@click.option(
-    "--margin",
-    default="8%",
-    show_default=True,
-    metavar="N%|Npx",
-    help="Margin around the product, as of prepare --reframe.",
-)
+@option("--model", "The model that finds the product.", default="auto", metavar="NAME")
+@option("--mask", "Your own mask: white or opaque is product.", type=options.PATH)
+@option("--margin", "Margin around the product, as of prepare --reframe.", default="8%", metavar="N%|Npx")
 @options.console_options
 def sizes_command(what: str | None, model: str, mask: Path | None, margin: str, console: Console) -> int:
     """The recommended sizes; with a photo or a size, what it snaps to, and why.
@@ -39,10 +34,7 @@ def sizes_command(what: str | None, model: str, mask: Path | None, margin: str, 
     source = _parse_source(what) if what else None
     if source is None:
         for offer in geometry.list_sizes(undocumented=True):
-            if console.as_json:
-                console.line(_size_record(offer))
-            else:
-                console.out(f"   {offer.tag:<26} {offer.ratio:>5}  {offer.size!s:>9}")
+            console.show(f"   {offer.tag:<26} {offer.ratio:>5}  {offer.size!s:>9}", _size_record(offer))
         return console.exit_code
     size = source.size if isinstance(source, Photo) else source
     product = _find_product(source, model, mask, console) if isinstance(source, Photo) else None

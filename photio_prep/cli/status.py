@@ -1,4 +1,4 @@
-"""status: states and spend of an output folder, and the next commands."""
+"""status and resolve: states and spend of an output folder; the user's word on unknown outcomes."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -53,15 +53,12 @@ class _Sums:
 
 
 @click.command("status")
-@click.argument("folder", type=click.Path(path_type=Path), default=Path("photio-out"))
-@click.option(
-    "--price", type=click.FloatRange(0, 1000), default=None, metavar="X", help="Price per call, for the spend."
-)
+@click.argument("folder", type=options.PATH, default=Path("photio-out"))
+@options.price
 @options.console_options
 def status_command(folder: Path, price: float | None, console: Console) -> int:
     """States and spend of the orders in an output folder, and what to do next."""
-    if not folder.exists():
-        raise UsageError("no such folder", "Run prepare or run first, or name an output folder", subject=str(folder))
+    require_folder(folder)
     sums = _Sums()
     orders = store.find_orders(folder)
     width = max((len(str(order)) for order in orders), default=0)
@@ -70,7 +67,8 @@ def status_command(folder: Path, price: float | None, console: Console) -> int:
     for path in orders:
         try:
             state = states.read_state(path)
-            name = _name_state(path, state)
+            name = "superseded" if selection.is_superseded(path) else state.replace("_", " ")
+            name = "given up" if states.is_abandoned(path) else name
             for origin in store.photos_of(path):
                 order = store.load_order(path, origin=origin)
                 _print_photo(order, path, state, name, console, width)
@@ -91,10 +89,10 @@ def status_command(folder: Path, price: float | None, console: Console) -> int:
     return console.exit_code
 
 
-def _name_state(folder: Path, state: State) -> str:
-    if states.is_abandoned(folder):
-        return "given up"
-    return "superseded" if selection.is_superseded(folder) else state.replace("_", " ")
+def require_folder(folder: Path) -> None:
+    """Raise UsageError if there is no such output folder."""
+    if not folder.exists():
+        raise UsageError("no such folder", "Run prepare or run first, or name an output folder", subject=str(folder))
 
 
 def _print_photo(order: Order, folder: Path, state: State, name: str, console: Console, width: int) -> None:
@@ -134,7 +132,27 @@ def _print_totals(sums: _Sums, out: Path, price: float | None, console: Console)
         return
     for name, advice in _NEXT.items():
         if name in sums.orders:
-            count = f"{sums.orders[name]} {name}"
             stopped = f" ({sums.stopped} stopped by the gate)" if name == "planned" and sums.stopped else ""
-            for line in f"{count}{stopped}: {advice.format(out=out, order=sums.first[name])}".splitlines():
+            text = advice.format(out=out, order=sums.first[name])
+            for line in f"{sums.orders[name]} {name}{stopped}: {text}".splitlines():
                 console.info(line)
+
+
+@click.command("resolve")
+@click.argument("folders", metavar="ORDER...", nargs=-1, required=True, type=options.PATH)
+@options.option("--as word", "retry: pay (again). lost: give up.", choices=("retry", "lost"), required=True)
+@options.console_options
+def resolve_command(folders: tuple[Path, ...], word: str, console: Console) -> int:
+    """Say what became of orders whose outcome is unknown.
+
+    `retry` makes the order planned again: the next `generate` or `run` pays for it, perhaps a second time.
+    `lost` gives it up. Either way the lost call stays counted as perhaps billed.
+    """
+    for folder in folders:
+        try:
+            order = store.load_order(folder)
+            states.resolve_unknown(folder, retry=word == "retry")
+            console.result(order, states.read_state(folder), path=folder)
+        except PhotioError as error:
+            console.refuse(str(folder), error)
+    return console.exit_code

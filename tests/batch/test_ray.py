@@ -28,8 +28,8 @@ import pytest
 from photio_prep import prepare
 from photio_prep.api.key import ApiKey
 from photio_prep.batch.ray_budget import ActorClient, SharedBudget
-from photio_prep.batch.ray_driver import Ended, _ended
-from photio_prep.batch.ray_worker import Preparing, RayJobOptions, _step, row_of
+from photio_prep.batch.ray_driver import RayOutcome, _read_outcome
+from photio_prep.batch.ray_worker import Preparer, RayJobOptions, _step, build_row
 from photio_prep.cli import ray
 from photio_prep.cli.console import Console
 from photio_prep.errors import (
@@ -226,16 +226,16 @@ class HerePermits(ActorClient):
         super().__init__(None)
         self._body = SharedBudget("https://api.example/x", None, None)
 
-    def ask(self, what: str, *told: object) -> object:
-        return getattr(self._body, what)(*told)
+    def call(self, method: str, *arguments: object) -> object:
+        return getattr(self._body, method)(*arguments)
 
 
 def prepared_by_two(options: RayJobOptions, *inputs: str) -> list[PhotioError | None]:
     """What two workers say of the photos that `inputs` name, taking turns."""
     permits = HerePermits()
-    workers = [Preparing(options, permits) for _ in range(2)]
-    rows = (row_of(number, item) for number, item in enumerate(expand_inputs(inputs, options.output.out)))
-    found = [workers[row["index"] % 2](row)["ended"] for row in rows]
+    workers = [Preparer(options, permits) for _ in range(2)]
+    rows = (build_row(number, item) for number, item in enumerate(expand_inputs(inputs, options.output.out)))
+    found = [workers[row["index"] % 2](row)["error"] for row in rows]
     return [pickle.loads(each) if each else None for each in found]
 
 
@@ -275,13 +275,13 @@ def test_what_cannot_be_done_with_a_final_here_is_told_like_what_a_worker_met(
 ):
     made = prepare(saved(tmp_path / "a.png", photo(cut_out=True)), description=SCENE, orders=tmp_path / "out/orders")
     item = Item(tmp_path / "a.png", "a.png", "a")
-    ended = Ended(item, made, State.FINISHED, (tmp_path / "out").absolute() / "a-photio.png")
+    ended = RayOutcome(item, made, State.FINISHED, (tmp_path / "out").absolute() / "a-photio.png")
 
     def finished(order: object, path: Path) -> None:
         raise error("it is as it is", "Mend it", subject="memory://finals/a-photio.png")
 
     console, closed = Console(), list[PhotioError]()
-    ray._tell(ended, tmp_path / "out", console, finished, closed.append)
+    ray._report(ended, tmp_path / "out", console, finished, closed.append)
     assert (console.exit_code, len(closed)) == (error.exit_code, closes)
     assert "error: a.png: memory://finals/a-photio.png: it is as it is" in capsys.readouterr().err
 
@@ -290,8 +290,8 @@ def test_a_bug_on_a_worker_is_its_photo_s_own_and_its_traceback_travels():
     def bug() -> dict[str, object]:
         raise ZeroDivisionError("odd")
 
-    row = _step(row_of(0, Item(Path("a.png"), "a.png", "a")), HerePermits(), bug)
-    ended = _ended(row, Item(Path("a.png"), "a.png", "a"), Path("out"))
+    row = _step(build_row(0, Item(Path("a.png"), "a.png", "a")), HerePermits(), bug)
+    ended = _read_outcome(row, Item(Path("a.png"), "a.png", "a"), Path("out"))
     assert ended is not None
     assert isinstance(ended.error, Unexpected)
     assert (ended.error.exit_code, "a bug: ZeroDivisionError: odd" in str(ended.error)) == (1, True)
@@ -439,7 +439,7 @@ def test_workers_killed_while_they_prepare_cost_nothing(tmp_path: Path):
         with driving(server.url, inputs, out) as driver:
             for number in (5, 15):
                 driver.until(number)
-                driver.kill("Preparing")
+                driver.kill("Preparer")
         assert driver.process.returncode == 0
         assert (found(out), server.charges) == (Counter({State.FINISHED: 40}), 40)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from photio_prep.cli.sample import CHECKOUT, sample_photo
+from photio_prep.cli.trial import CHECKOUT, read_sample
 from tests.support.commands import Command
 
 MOST_BYTES = 150_000  # in the wheel
@@ -15,7 +15,7 @@ MOST_BYTES = 150_000  # in the wheel
 def test_it_writes_the_photo_and_prints_its_path(command: Command) -> None:
     written = command("sample")
     assert (written.code, written.lines) == (0, ["sample.jpg"])
-    assert Path("sample.jpg").read_bytes() == sample_photo()
+    assert Path("sample.jpg").read_bytes() == read_sample()
 
 
 def test_it_writes_to_a_name_of_the_users(command: Command) -> None:
@@ -41,7 +41,7 @@ def test_it_replaces_nothing(kind: str, command: Command) -> None:
 
 
 def test_the_photo_is_small_and_ours() -> None:
-    assert sample_photo() == CHECKOUT.read_bytes()
-    assert len(sample_photo()) <= MOST_BYTES
-    with Image.open(io.BytesIO(sample_photo())) as photo:
+    assert read_sample() == CHECKOUT.read_bytes()
+    assert len(read_sample()) <= MOST_BYTES
+    with Image.open(io.BytesIO(read_sample())) as photo:
         assert photo.format == "JPEG"

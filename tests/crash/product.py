@@ -20,7 +20,7 @@ from photio_prep.api.client import InstantClient
 from photio_prep.api.request import build_request
 from photio_prep.api.spending_guard import SpendingGuard
 from photio_prep.cli.console import Console
-from photio_prep.cli.payment import each
+from photio_prep.cli.payment import pay_orders
 from photio_prep.cutout.pad import pad
 from photio_prep.errors import OutcomeUnknown, PhotioError
 from photio_prep.final import writer
@@ -132,7 +132,7 @@ def main(arguments: list[str]) -> int:
     try:
         files.remove_stale(out / "orders")
         todo = [planned(number, out, guard.endpoint) for number in range(1, count + 1)]
-        each(todo, call, finish, guard, console, workers, total=count)
+        pay_orders(todo, call, finish, guard, console, workers, total=count)
     except PhotioError as error:
         console.error(error)
     return console.exit_code

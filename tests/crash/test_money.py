@@ -16,7 +16,7 @@ from photio_prep.api.client import InstantClient
 from photio_prep.api.rate_limiter import RateLimiter
 from photio_prep.api.spending_guard import SpendingGuard
 from photio_prep.cli.console import Console
-from photio_prep.cli.payment import each
+from photio_prep.cli.payment import pay_orders
 from photio_prep.errors import OutcomeUnknown, PhotoRefused
 from photio_prep.orders import payment, store
 from photio_prep.orders.index import OrderIndex
@@ -96,7 +96,7 @@ def test_f66_the_budget_holds_with_sixteen_in_flight_and_a_tenth_of_the_calls_lo
     def call(order: Order) -> Result:
         return payment.pay(order, guard)
 
-    each(todo, call, lambda _, result: None, guard, console, 16, total=80)
+    pay_orders(todo, call, lambda _, result: None, guard, console, 16, total=80)
     judge.server.settle()
     assert (judge.server.hits, guard.calls) == (30, 30)
     states = Counter(judge.states())

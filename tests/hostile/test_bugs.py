@@ -39,7 +39,7 @@ BUGS = {
     "reading": (strikes("intake.read", "read_item", 'given[0].name.endswith("b.png")'), 1, 2),
     "paying": (strikes("orders.payment", "pay", _B), 1, 2),
     "finishing": (strikes("final.writer", "place_final", _B), 1, 3),
-    "telling": (strikes("cli.finishing", "tell", _B), 1, 3),
+    "telling": (strikes("cli.finals", "announce", _B.replace("given[0]", "given[1]"), owner="FinalWriter."), 1, 3),
     "memory": (strikes("final.writer", "place_final", _B, "MemoryError"), 3, 3),
 }
 

@@ -1,0 +1,151 @@
+"""Write the finals of a command and their files for marketplaces, and print them."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from photio_prep import settings
+from photio_prep.cli.console import Console
+from photio_prep.cutout.models import catalog
+from photio_prep.errors import PhotioError, PhotoRefused
+from photio_prep.final import provenance, writer
+from photio_prep.final.options import FinishOptions
+from photio_prep.intake.item import Item
+from photio_prep.marketplaces import presets
+from photio_prep.marketplaces.presets import Preset
+from photio_prep.marketplaces.writer import MarketplaceFile, MarketplaceWriter
+from photio_prep.options import OutputOptions
+from photio_prep.orders import state as states
+from photio_prep.orders.state import State
+from photio_prep.orders.store import Order
+from photio_prep.system import files, object_store
+from photio_prep.types import Matter, Result
+
+
+class FinalWriter:
+    """Writes and prints the finals of one command, and the files of --preset."""
+
+    def __init__(self, options: FinishOptions, output: OutputOptions, console: Console) -> None:
+        self._options, self._output, self._console = options, output, console
+        self._marketplaces = MarketplaceWriter(
+            presets.find_presets(output.presets),
+            overwrite=output.overwrite,
+            metadata=output.metadata,
+            provenance=output.provenance,
+            limits=settings.limits(),
+        )
+        self.refuse_preset_in_the_way = self._marketplaces.refuse_if_in_the_way
+
+    def choose(self, items: Iterable[Item]) -> None:
+        """Take the presets that rows of job tables name, for their photos in place of --preset."""
+        for item in items:
+            if item.job and item.job.presets:
+                self._marketplaces.choose(item.name, item.output, presets.find_presets(item.job.presets))
+
+    def choose_for(self, order: Order, chosen: tuple[Preset, ...]) -> None:
+        """Take these presets for the photo of an order in place of --preset."""
+        self._marketplaces.choose(order.origin.source, order.origin.base, chosen)
+
+    def write(self, order: Order, out: Path, result: Result | None = None) -> None:
+        """Write and print the final of an answered order below `out`; `result` is its answer, if it is at hand."""
+        output = self._output
+        path, order_shown, notes = writer.place_final(
+            order,
+            out,
+            replace(self._options, matter=_find_model(order)) if output.segment else self._options,
+            overwrite=output.overwrite,
+            metadata=output.metadata,
+            xmp=provenance.packet(order, output.provenance),
+            result=result,
+        )
+        for note in notes:
+            self._console.info(f"note: {order.origin.source}: {note}")
+        self.announce(order_shown, path, out)
+
+    def announce(self, order: Order, path: Path, out: Path) -> None:
+        """Upload and print a final that was written; a drift above --max-drift is exit 3. Then write its presets."""
+        console, most = self._console, self._output.max_drift
+        if store := self._output.upload_to:
+            data = files.read_nofollow(path, files.OUTPUT)
+            object_store.put_object(store, path.relative_to(out).as_posix(), data, overwrite=self._output.overwrite)
+        drift, notes = writer.read_drift(order), writer.read_proof(order).get("notes")
+        score = drift.get("score", 0)
+        score = float(score) if isinstance(score, (int, float)) else 0.0
+        with console.atomic():
+            for note in notes if isinstance(notes, list) else ():
+                console.info(f"warning: {order.origin.source}: {note}")
+            text = f"drift: {order.origin.source}: {drift.get('sentence')} (drift {score:g}"
+            if most is not None and score > most:
+                console.codes.append(PhotoRefused.exit_code)
+                console.warn(f"{text}, at most {most:g} wanted). Look at {order.folder}/drift.png before you show it")
+            elif score > 1:
+                console.info(f"{text})")
+        self.print_result(order, State.FINISHED, out, final=path)
+
+    def print_result(self, order: Order, state: State, out: Path, *, final: Path | None) -> None:
+        """Print an order with its final; write and print the file of each preset."""
+        console, written, failures = self._console, list[MarketplaceFile](), list[PhotioError]()
+        if order.origin.variant and order.folder:
+            names = [preset.name for preset in self._marketplaces.of_photo(order)]
+            states.mark_presets(order.folder, order.origin, names)
+        if not console.as_json:
+            console.result(order, state, final=final)
+        try:
+            for file in self._marketplaces.write(order, out, lambda: self._render_full_size(order)):
+                written.append(file)
+                self._print_file(file, failures)
+        except PhotioError as error:
+            failures.append(error.about(order.origin.source))
+        if console.as_json:
+            records = {"presets": [*map(_describe_file, written)], "faults": [*map(str, failures)]}
+            console.result(order, state, final=final, more=records if self._marketplaces.of(order) else None)
+        if console.report and written:
+            console.report.add_presets(order, [file.path for file in written])
+        for failure in failures:
+            console.error(failure)
+
+    def _render_full_size(self, order: Order) -> Image.Image:
+        """The final at the photo's size, whatever --output-size says."""
+        return writer.render_final(
+            order, replace(self._options, output_size="original", format=None, matter=None)
+        ).image
+
+    def _print_file(self, file: MarketplaceFile, failures: list[PhotioError]) -> None:
+        if not self._console.as_json:
+            self._console.out(str(file.path))
+        head = f"{file.preset.name}: {file.path.name}"
+        self._console.info(f"{head}: {file.report}")
+        for text in (*file.notes, *(fault.text for fault in file.report.faults if not fault.broken)):
+            self._console.info(f"note: {head}: {text}")
+        try:
+            file.refuse_broken()
+        except PhotioError as error:
+            failures.append(error)
+
+
+def _describe_file(file: MarketplaceFile) -> dict[str, Any]:
+    """The JSON record of a file for a marketplace."""
+    report = file.report
+    return {
+        "preset": file.preset.name,
+        "path": str(file.path),
+        "ok": not report.broken,
+        "size": list(report.size),
+        "bytes": report.weight,
+        "fill": report.fill,
+        "white": report.white,
+        "faults": [{"rule": fault.rule, "text": fault.text, "broken": fault.broken} for fault in report.faults],
+        "notes": list(file.notes),
+    }
+
+
+def _find_model(order: Order) -> Matter:
+    """The model that cut the order out, or the best that is installed where that was a mask or another program's."""
+    from photio_prep.cutout.models.registry import get_model
+
+    known = catalog.is_rembg(order.model) or order.model in {weights.name for weights in catalog.catalog()}
+    accepted = (order.model.removeprefix(catalog.PREFIX),)
+    return get_model(order.model, accepted=accepted) if known else get_model()
