@@ -41,7 +41,6 @@ def test_without_any_setting(configured: Write) -> None:
     assert settings.proxy() is None
     assert settings.ca_bundle() is None
     assert settings.timeouts() == {}
-    assert not credentials.has_key()
     assert settings.models_folder().name == "models"
 
 
@@ -161,7 +160,6 @@ def key_file(tmp_path: Path) -> Path:
 def test_the_key_from_the_environment(configured: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PHOTIO_API_KEY", KEY)
     assert credentials.load_key().reveal() == KEY
-    assert credentials.has_key()
 
 
 def test_no_key(configured: Write) -> None:
@@ -173,7 +171,6 @@ def test_an_empty_key(configured: Write, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("PHOTIO_API_KEY", "")
     with pytest.raises(KeyRefused, match="empty"):
         credentials.load_key()
-    assert not credentials.has_key()
 
 
 def test_the_key_from_a_file_comes_before_the_environment(

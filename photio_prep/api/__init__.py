@@ -1,7 +1,7 @@
 """Talk to the Photio Instant API: build a Request, send it at most once, parse the answer. The only paid package.
 
 request         build and validate a Request; seeds, negative prompts
-wire            the JSON of requests and answers; the order key
+wire            the JSON of requests and answers; the order key; a request as a curl command
 client          InstantClient: one paid call with evidence-based retries
 retry           classify an attempt; whether and when it may be repeated
 rate_limiter    shared pacing after HTTP 429 and 503
@@ -9,5 +9,4 @@ transport       requests session without retries, redirects, keep-alive or envir
 key             the API key, which never prints; redaction of all its encodings
 credentials     find the key: file, standard input, keyring, environment
 spending_guard  Sender wrapper: call budget, stop after fatal errors
-curl            a request as a curl command
 """

@@ -7,13 +7,13 @@ sent. After that only a complete answer is evidence; every other outcome is unkn
 import threading
 import urllib.parse
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import requests
 import urllib3
 
 from photio_prep.api import retry, transport
-from photio_prep.api.key import ApiKey, RedactingSink
+from photio_prep.api.key import ApiKey
 from photio_prep.api.rate_limiter import RateLimiter
 from photio_prep.api.retry import AttemptClass
 from photio_prep.api.transport import Adapter, Session, Upload
@@ -50,18 +50,14 @@ class InstantClient:
     """Client of the Photio Instant API. Thread-safe; one connection per call.
 
     Args:
-        key: The API key, sent in one header to one host only.
-        api_url: The full endpoint URL: https, or http to localhost.
+        key: Sent in one header to one host only. KeyRefused if it is malformed.
+        api_url: The full endpoint URL: https, or http to localhost. UsageError for any other.
         endpoint: Stands for the URL in the order key (the sandbox's port changes).
         timeouts: In seconds.
         proxy: URL of an HTTP proxy for https. The environment's proxies and .netrc are not used.
-        ca_bundle: Certificates to trust instead of certifi's.
-        server_error_is_free: The vendor confirmed that a 5xx is never billed (see `retry.classify_status`).
+        ca_bundle: Certificates to trust instead of certifi's. UsageError if it does not exist.
+        server_error_is_free: The vendor confirmed that a 5xx is never billed.
         pace: Shared with other clients.
-
-    Raises:
-        KeyRefused: The key is malformed.
-        UsageError: A key must not be sent to this URL, or `ca_bundle` does not exist.
     """
 
     def __init__(
@@ -86,7 +82,7 @@ class InstantClient:
         self._proxies = {"https": proxy} if proxy else {}
         if ca_bundle and not Path(ca_bundle).exists():
             raise UsageError("no such file of certificates", "Check PHOTIO_CA_BUNDLE", subject=ca_bundle)
-        self._verify: str | bool = ca_bundle or True
+        self._verify = ca_bundle or True
         self._server_error_is_free = server_error_is_free
 
     def __repr__(self) -> str:
@@ -101,13 +97,9 @@ class InstantClient:
         threads.ready()
 
     def send(self, request: Request, keep: AnswerSink | None = None) -> Result:
-        """Send a request and return the answer. PAID.
+        """Send a request and return the answer. PAID. A try is repeated only if it provably was not billed.
 
-        Repeats a try only if it provably was not billed: never sent, or refused as too busy.
-
-        Args:
-            request: Must have a description.
-            keep: Receives the raw answer as it arrives, and `commit` before it is parsed.
+        `keep` receives the raw answer as it arrives, and `commit` before it is parsed.
 
         Raises:
             UsageError: The description is empty, or the proxy refused the connection.
@@ -212,75 +204,59 @@ class InstantClient:
         return Attempt(AttemptClass.UNKNOWN, f"{upload.sent} of {len(upload)} bytes were sent, then {reason}")
 
     def _read_answer(self, response: requests.Response, watch: Watch, keep: AnswerSink | None) -> Attempt:
-        status = response.status_code
-        header = response.headers.get("Retry-After")
+        status, headers = response.status_code, response.headers
+        header = headers.get("Retry-After")
         free = self._server_error_is_free
         outcome = retry.classify_status(status, has_retry_after=header is not None, server_error_is_free=free)
-        store = outcome in (AttemptClass.SUCCESS, AttemptClass.UNKNOWN)
-        answer_sink = _AnswerBuffer(keep if store else None)
-        # Redacted before it is stored, quoted or cut: half a key would not be recognised any more.
-        sink = RedactingSink(self._key, answer_sink)
-        failure = ""
-        try:
-            for chunk in transport.iter_body(response.raw):
-                sink.write(chunk)
-                if len(answer_sink.raw) > LONGEST_ANSWER:
-                    failure = f"it is longer than {LONGEST_ANSWER // 2**20} MiB"
-                    break
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            failure = transport.root_cause(error, self._key.redact)
-        sink.flush()
-        if watch.expired and (failure or not _has_length(response)):
+        sink = keep if outcome is not AttemptClass.REJECTED else None
+        raw, failure = self._receive(response.raw, sink)
+        has_length = "Content-Length" in headers or "Transfer-Encoding" in headers  # without, a cut looks like the end
+        if watch.expired and (failure or not has_length):
             failure = f"nothing more came within {self.timeouts.overall:.0f} s"
         if failure and outcome is not AttemptClass.REJECTED:
-            evidence = f"HTTP {status}, {len(answer_sink.raw)} bytes of an answer came, then {failure}"
+            evidence = f"HTTP {status}, {len(raw)} bytes of an answer came, then {failure}"
             return Attempt(AttemptClass.UNKNOWN, evidence, status)
-        raw = bytes(answer_sink.raw)
         if outcome is AttemptClass.SUCCESS:
-            answer_sink.commit()
+            if sink is not None:
+                sink.commit()
             return Attempt(outcome, "", status, raw=raw)
         evidence = f"HTTP {status}"
         if 300 <= status < 400:
-            host = transport.redirect_host(self._key.redact(response.headers.get("Location", "")))
+            host = transport.redirect_host(self._key.redact(headers.get("Location", "")))
             evidence += f", a redirect to {host[:100]!r}, which is not followed"
         elif raw:
             evidence += f": {raw[:500].decode('utf-8', 'replace')!r}"
         return Attempt(outcome, evidence, status, retry.retry_after(header))
 
+    def _receive(self, body: Any, sink: AnswerSink | None) -> tuple[bytes, str]:  # noqa: ANN401  urllib3's response
+        """Receive an answer and pass it on without the key, which the server may echo; return it and the failure."""
+        raw, tail, failure = bytearray(), b"", ""
+
+        def store(clean: bytes) -> None:
+            raw.extend(clean)
+            if sink is not None:
+                sink.write(clean)
+
+        try:
+            while chunk := body.read1(2**16, decode_content=False):  # raises for an incomplete answer
+                # Redacted before it is stored, quoted or cut: half a key would not be recognised any more.
+                clean, tail = self._key.split(tail + chunk, last=False)
+                store(clean)
+                if len(raw) > LONGEST_ANSWER:
+                    failure = f"it is longer than {LONGEST_ANSWER // 2**20} MiB"
+                    break
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            failure = transport.root_cause(error, self._key.redact)
+        if tail:
+            store(self._key.split(tail, last=True)[0])
+        return bytes(raw), failure
+
 
 _PERHAPS = "It was sent, so it may be billed; it is not sent again automatically. Check your bill first"
 
 
-class _AnswerBuffer:
-    """Collects an answer as it arrives, and passes it on to a Keep."""
-
-    def __init__(self, keep: AnswerSink | None) -> None:
-        self.raw = bytearray()
-        self._keep = keep
-
-    def write(self, chunk: bytes, /) -> None:
-        """Append a chunk."""
-        self.raw += chunk
-        if self._keep is not None:
-            self._keep.write(chunk)
-
-    def commit(self) -> None:
-        """Record that the answer is complete."""
-        if self._keep is not None:
-            self._keep.commit()
-
-
-def _has_length(response: requests.Response) -> bool:
-    """Whether the answer declares its end. Otherwise a cut looks like the end."""
-    return "Content-Length" in response.headers or "Transfer-Encoding" in response.headers
-
-
 def check_url(url: str) -> str:
-    """Check that a key may be sent to a URL: https, or http to localhost.
-
-    Raises:
-        UsageError: It is not such a URL.
-    """
+    """Check that a key may be sent to a URL: https, or http to localhost. UsageError for any other."""
     try:
         parts = urllib.parse.urlsplit(url)
         host, _ = parts.hostname, parts.port

@@ -13,11 +13,7 @@ KEY_NAME = "PHOTIO_API_KEY"
 
 
 def load_key(key_file: Path | None = None, *, from_stdin: bool = False, from_keyring: bool = False) -> ApiKey:
-    """Load the API key from --key-file (mode 0600), --key-stdin, --keyring, or PHOTIO_API_KEY.
-
-    Raises:
-        KeyRefused: The key is missing or malformed, or others may read its file.
-    """
+    """Load the API key from --key-file (mode 0600), --key-stdin, --keyring, or PHOTIO_API_KEY; KeyRefused without."""
     if key_file is not None:
         return ApiKey(_read_key_file(key_file))
     if from_stdin:
@@ -29,11 +25,6 @@ def load_key(key_file: Path | None = None, *, from_stdin: bool = False, from_key
         fix = f"Set {KEY_NAME}, or use --key-file or --key-stdin; --sandbox needs none"
         raise KeyRefused("there is no API key", fix)
     return ApiKey(text)
-
-
-def has_key() -> bool:
-    """Whether the environment holds a key. This never changes what a verb does."""
-    return bool(environment.variable(KEY_NAME))
 
 
 def _read_stdin() -> str:

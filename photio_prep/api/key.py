@@ -7,17 +7,12 @@ import urllib.parse
 from functools import cached_property
 
 from photio_prep.errors import KeyRefused
-from photio_prep.types import AnswerSink
 
 _LONGEST = 512
 
 
 class ApiKey:
-    """An API key that prints as `***` everywhere; only `reveal` returns the text.
-
-    Raises:
-        KeyRefused: Empty, with white space, quotes or non-ASCII characters, or shorter than 8 or longer than 512.
-    """
+    """An API key that prints as `***` everywhere; only `reveal` returns the text. KeyRefused if it is malformed."""
 
     def __init__(self, text: str) -> None:
         stripped = text.strip()
@@ -48,15 +43,13 @@ class ApiKey:
         if last:
             clean = self._replace_cut_key(clean)
         # The tail is cut from the clean bytes: a replacement moves the end.
-        tail = 0 if last else min(self._longest - 1, len(clean))
+        longest = len("\\\\u0070") * len(self._text)  # hex and URL-encoded base64 are shorter
+        tail = 0 if last else min(longest - 1, len(clean))
         return clean[: len(clean) - tail], clean[len(clean) - tail :]
 
     def _replace(self, data: bytes) -> bytes:
-        """Replace every encoding in `data`.
-
-        The pattern takes 50 ms for 1 MB, the search before it 1 ms. A picture in base64 has no escape characters, and
-        most texts have none of the encodings without escapes.
-        """
+        # The pattern takes 50 ms for 1 MB, this search 1 ms. A picture in base64 has no escape characters, and most
+        # texts have none of the encodings without escapes.
         lower = data.lower()
         if any(text in lower for text in (b"%", b"\\", b"&", *self._literal)):
             return self._pattern.sub(b"***", data)
@@ -65,14 +58,10 @@ class ApiKey:
     def _replace_cut_key(self, data: bytes) -> bytes:
         """Replace the beginning of a key at the end of `data`: a cut answer may end there."""
         raw, end = self._text.lower().encode(), data.lower()
-        for length in range(min(len(raw), len(data)), 5, -1):
+        for length in range(len(raw), 5, -1):
             if end.endswith(raw[:length]):
                 return data[:-length] + b"***"
         return data
-
-    @cached_property
-    def _longest(self) -> int:
-        return _LONGEST_ESCAPE * len(self._text)  # hex and URL-encoded base64 are shorter
 
     @cached_property
     def _pattern(self) -> re.Pattern[bytes]:
@@ -82,12 +71,11 @@ class ApiKey:
 
     @cached_property
     def _literal(self) -> list[bytes]:
-        """The encodings without escapes, in lower case."""
         return [text.lower().encode() for text in (self._text, *self._encodings)]
 
     @cached_property
     def _encodings(self) -> set[str]:
-        """The key in hex and base64."""
+        """The key in hex and base64, which have no escapes."""
         raw = self._text.encode()
         encodings = {raw.hex()}
         for pad in range(3):
@@ -107,9 +95,6 @@ class ApiKey:
         raise TypeError("a key is never pickled; pass the name of its source")
 
 
-_LONGEST_ESCAPE = len("\\\\u0070")
-
-
 def _escaped_forms(char: str) -> str:
     """Return a pattern of all forms of a character in JSON, URLs and HTML."""
     code = ord(char)
@@ -126,26 +111,6 @@ class _HiddenStr(str):
 
     def __repr__(self) -> str:
         return "'***'"
-
-
-class RedactingSink:
-    """Writes an answer to another sink without the key, in case the server echoes it."""
-
-    def __init__(self, key: ApiKey, keep: AnswerSink) -> None:
-        self._key = key
-        self._keep = keep
-        self._held = b""
-
-    def write(self, chunk: bytes, /) -> None:
-        """Write all bytes that cannot begin the key."""
-        clean, self._held = self._key.split(self._held + chunk, last=False)
-        self._keep.write(clean)
-
-    def flush(self) -> None:
-        """Write the rest."""
-        clean, self._held = self._key.split(self._held, last=True)
-        if clean:
-            self._keep.write(clean)
 
 
 _HOW = "Set PHOTIO_API_KEY, or use --key-file or --key-stdin"

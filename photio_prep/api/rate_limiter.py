@@ -8,9 +8,9 @@ _FIRST_GAP, _LONGEST_GAP, _GROWTH, _DECAY = 0.05, 10.0, 2.0, 0.93
 
 
 class RateLimiter:
-    """A rate limiter: no spacing at first, spaced requests after the API said "too busy".
+    """Rate limiter without spacing until the API says "too busy".
 
-    Without spacing, all waiting workers would send in the same instant, and most would be refused again.
+    Without spacing after that, all waiting workers would send in the same instant, and most would be refused again.
     """
 
     def __init__(self) -> None:

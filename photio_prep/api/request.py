@@ -51,11 +51,7 @@ def build_request(
 
 
 def validate_seed(seed: int) -> int:
-    """Check that a seed is 1 … 4,294,967,296, the API's range.
-
-    Raises:
-        UsageError: It is not.
-    """
+    """Check that a seed is 1 … 4,294,967,296, the API's range; UsageError if not."""
     if isinstance(seed, bool) or not isinstance(seed, int) or not 1 <= seed <= seeds.LAST:
         raise UsageError(f"seed {seed!r} is out of range", f"Give 1 to {seeds.LAST}, or leave it out", subject="--seed")
     return seed
@@ -64,17 +60,9 @@ def validate_seed(seed: int) -> int:
 def request_from_url(
     image_url: str, size: str, description: str, *, seed: int | None = None, negative_prompt: str | None = None
 ) -> Request:
-    """Build the request of a PNG that the server downloads: a recommended size, alpha 0 outside the product.
+    """Build the request of a PNG that the server downloads, with alpha 0 outside the product.
 
-    Args:
-        image_url: Its http(s) address.
-        size: Its size: a tag, ratio or "WxH".
-        description: The scene, in English.
-        seed: As in `prepare`.
-        negative_prompt: Replaces the server's default.
-
-    Raises:
-        UsageError: The size, seed, prompt or address is invalid.
+    `size` is a recommended one: a tag, ratio or "WxH". UsageError if it, the seed, prompt or address is invalid.
     """
     pixels = parse_size(size).size
     canvas = Canvas(b"", place(pixels, pixels))
@@ -82,15 +70,13 @@ def request_from_url(
 
 
 def description_warnings(description: str) -> list[str]:
-    """Return warnings about a scene description, for the user."""
-    if not description:
-        return []
+    """Return warnings about a scene description, for the user; none for an empty one."""
     warnings = []
     letters = [char for char in description if char.isalpha()]
     if letters and sum(ord(letter) < 0x250 for letter in letters) < len(letters) / 2:
         warnings.append("the description does not look like English; the API expects English")
     words = re.findall(r"[\w'-]+", description.lower())
-    if len(words) < 4 and not _SCENE.intersection(words):
+    if description and len(words) < 4 and not _SCENE.intersection(words):
         warnings.append(
             f"the description {description[:60]!r} reads like a product name; it must describe the scene,"
             ' for instance "on a marble table, soft morning light"'

@@ -22,7 +22,7 @@ _REFUSED = frozenset({400, 401, 402, 403, 404, 413, 415, 422})
 
 
 class AttemptClass(StrEnum):
-    """The five classes of an attempt."""
+    """Class of an attempt."""
 
     NOT_SENT = "not_sent"
     REJECTED = "rejected"
@@ -34,18 +34,13 @@ class AttemptClass(StrEnum):
 def classify_status(http_status: int, *, has_retry_after: bool, server_error_is_free: bool = False) -> AttemptClass:
     """Classify a complete answer by its HTTP status alone. After SUCCESS its body decides.
 
-    Args:
-        http_status: Of a complete answer.
-        has_retry_after: The answer has a Retry-After header.
-        server_error_is_free: The vendor confirmed that a 5xx is never billed. Otherwise a 5xx is UNKNOWN.
+    With `server_error_is_free` the vendor confirmed that a 5xx is never billed; otherwise it is UNKNOWN.
     """
     if http_status == 200:
         return AttemptClass.SUCCESS
-    if http_status == 429 or (http_status == 503 and has_retry_after) or http_status in _REFUSED:
-        return AttemptClass.REJECTED
-    if server_error_is_free and 500 <= http_status < 600:
-        return AttemptClass.REJECTED
-    return AttemptClass.UNKNOWN
+    busy = http_status == 429 or (http_status == 503 and has_retry_after)
+    free = server_error_is_free and 500 <= http_status < 600
+    return AttemptClass.REJECTED if busy or free or http_status in _REFUSED else AttemptClass.UNKNOWN
 
 
 def is_account_error(http_status: int) -> bool:
@@ -72,14 +67,7 @@ def retry_after(header: str | None, now: datetime | None = None) -> float | None
 
 
 def retry_delay(outcome: AttemptClass, http_status: int | None, tries: int, requested: float | None) -> float | None:
-    """Return the seconds before the next try; None forbids one.
-
-    Args:
-        outcome: Of the last attempt.
-        http_status: Of the last answer, if there was one.
-        tries: Number of tries so far.
-        requested: Retry-After in seconds.
-    """
+    """Return the seconds before the next try; None forbids one. `requested` is Retry-After, `tries` those so far."""
     if outcome is AttemptClass.NOT_SENT and tries < NOT_SENT_TRIES:
         return backoff_delay(tries)
     busy = http_status in (429, 503)

@@ -32,23 +32,19 @@ class SpendingGuard:
     """Allows at most `max_calls` calls that were or may have been billed; exact under any number of threads.
 
     After a refused key, a full disk, an unreachable API, or ten unknown outcomes in a row, it allows no further call:
-    `stop_reason` says why. Calls that wait for another try are then not sent either.
-
-    Args:
-        sender: Sends the requests.
-        max_calls: The budget; None for no limit.
-        warn: Called when two orders got the same answer: one of them may belong to the other.
+    `stop_reason` says why. Calls that wait for another try are then not sent either. Without `max_calls` there is no
+    limit. `warn` is called when two orders got the same answer: one of them may belong to the other.
     """
 
     def __init__(self, sender: Sender, max_calls: int | None = None, warn: Callable[[str], None] | None = None) -> None:
         self._sender = sender
         self._left = max_calls
         self._lock = threading.Lock()
-        self._unknowns = 0
+        self._unknowns_in_a_row = 0
         self._warn = warn
-        # For millions of orders: a number takes a third of the memory of its digits.
-        self._answers: dict[int, int] = {}
-        self._billed: set[int] = set()
+        # For millions of orders: bytes take half of the memory of their digits.
+        self._answers: dict[bytes, bytes] = {}
+        self._billed: set[bytes] = set()
         self.calls = 0
         self.stop_reason: PhotioError | None = None
         self._used_up = BudgetReached("the budget of --max-calls is used up", "Run again for more")
@@ -57,6 +53,12 @@ class SpendingGuard:
     def endpoint(self) -> str:
         """The sender's endpoint, a part of every order key."""
         return self._sender.endpoint
+
+    @property
+    def left(self) -> int | None:
+        """The number of calls still allowed; None for no limit."""
+        with self._lock:
+            return self._left
 
     def send(self, request: Request, keep: AnswerSink | None = None) -> Result:
         """Send a request if the budget allows it. PAID."""
@@ -82,20 +84,44 @@ class SpendingGuard:
                 self.stop(error)
                 raise
 
+    def acquire(self, order: str = "") -> None:
+        """Allow one call for `order`, 32 digits of its key. A call that is never settled stays counted.
+
+        Raises:
+            Interrupted: No further call is allowed.
+            BudgetReached: The budget is used up.
+        """
+        with self._lock:
+            if self.stop_reason is not None:
+                raise Interrupted(f"not sent: stopped after {self.stop_reason.problem}")
+            if self._left == 0:
+                self.stop_reason = self._used_up
+                raise self.stop_reason
+            if self._left is not None:
+                self._left -= 1
+            self.calls += 1
+            self._billed.add(bytes.fromhex(order))
+
     def settle(self, error: PhotioError | None, order: str = "") -> None:
         """Record the result of a call that `acquire` allowed: an answer (None) or this error."""
-        if isinstance(error, (ApiUnavailable, Rejected, KeyRefused, Interrupted, UsageError)):
-            self._refund(order)
-            if isinstance(error, (ApiUnavailable, KeyRefused, UsageError)):  # a UsageError: our proxy's refusal
-                self.stop(error)
-        elif error is None or isinstance(error, OutcomeUnknown):
-            self._count(error)
-
-    @property
-    def left(self) -> int | None:
-        """The number of calls still allowed; None for no limit."""
         with self._lock:
-            return self._left
+            if isinstance(error, (ApiUnavailable, Rejected, KeyRefused, Interrupted, UsageError)):  # not billed
+                self.calls -= 1
+                self._billed.discard(bytes.fromhex(order))
+                if self._left is not None:
+                    self._left += 1
+            elif error is None or isinstance(error, OutcomeUnknown):
+                self._unknowns_in_a_row = self._unknowns_in_a_row + 1 if error else 0
+            unknowns = self._unknowns_in_a_row
+        if isinstance(error, (ApiUnavailable, KeyRefused, UsageError)):  # a UsageError: our proxy's refusal
+            self.stop(error)
+        elif isinstance(error, OutcomeUnknown) and unknowns >= UNKNOWNS_IN_A_ROW:
+            self.stop(
+                OutcomeUnknown(
+                    f"{unknowns} calls in a row ended without a complete answer: stopped to protect your money",
+                    "Check your bill and the API's state before you continue",
+                )
+            )
 
     def set_limit(self, calls: int, why: BudgetReached) -> None:
         """Reduce the budget to `calls`, with `why` as the error when it is used up. Never raises the budget."""
@@ -112,57 +138,15 @@ class SpendingGuard:
             stop()
 
     def is_billed(self, order: str) -> bool:
-        """Whether a call for `order` (32 digits of its key) was or may have been billed."""
+        """Whether a call for `order`, 32 digits of its key, was or may have been billed."""
         with self._lock:
-            return _number(order) in self._billed
-
-    def acquire(self, order: str = "") -> None:
-        """Allow one call for `order`. A call whose result `settle` never gets stays counted.
-
-        Raises:
-            Interrupted: No further call is allowed.
-            BudgetReached: The budget is used up.
-        """
-        with self._lock:
-            if self.stop_reason is not None:
-                raise Interrupted(f"not sent: stopped after {self.stop_reason.problem}")
-            if self._left == 0:
-                self.stop_reason = self._used_up
-                raise self.stop_reason
-            if self._left is not None:
-                self._left -= 1
-            self.calls += 1
-            self._billed.add(_number(order))
-
-    def _refund(self, order: str) -> None:
-        with self._lock:
-            self.calls -= 1
-            self._billed.discard(_number(order))
-            if self._left is not None:
-                self._left += 1
-
-    def _count(self, unknown: OutcomeUnknown | None) -> None:
-        with self._lock:
-            self._unknowns = in_a_row = self._unknowns + 1 if unknown else 0
-        if in_a_row >= UNKNOWNS_IN_A_ROW:
-            self.stop(
-                OutcomeUnknown(
-                    f"{in_a_row} calls in a row ended without a complete answer: stopped to protect your money",
-                    "Check your bill and the API's state before you continue",
-                )
-            )
+            return bytes.fromhex(order) in self._billed
 
     def check_duplicate_answer(self, order: str, answer: bytes) -> None:
-        """Warn if another order got the same answer. `answer` is its digest; 60 bits of it are compared."""
+        """Warn if another order got the same answer, by its digest."""
         if self._warn is None:
             return
-        number = int(order, 16)
         with self._lock:
-            first = self._answers.setdefault(int.from_bytes(answer[:8]) >> 4, number)
-        if first != number:
-            self._warn(f"warning: the API gave orders {first:032x} and {order} the same answer: look at both finals")
-
-
-def _number(order: str) -> int:
-    """Return the first 60 bits of an order's key, which identify it within one command."""
-    return int(order[:15] or "0", 16)
+            first = self._answers.setdefault(answer[:16], bytes.fromhex(order)).hex()
+        if first != order:
+            self._warn(f"warning: the API gave orders {first} and {order} the same answer: look at both finals")

@@ -10,7 +10,6 @@ import requests
 import requests.adapters
 import requests.exceptions
 import urllib3.exceptions
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from photio_prep.system.deadline import Watch
@@ -20,24 +19,17 @@ class Upload:
     """The body of a POST. `sent` counts the bytes that were handed to the socket."""
 
     def __init__(self, data: bytes) -> None:
-        self._rest = memoryview(data)
-        self._length = len(data)
+        self._data = data
         self.sent = 0
 
     def __len__(self) -> int:
-        return self._length
+        return len(self._data)
 
     def __iter__(self) -> Iterator[bytes]:
         # requests streams an iterable, with its length as Content-Length.
-        while chunk := self.read(2**16):
+        while chunk := self._data[self.sent : self.sent + 2**16]:
+            self.sent += len(chunk)
             yield chunk
-
-    def read(self, size: int = -1) -> bytes:
-        """Read the next `size` bytes."""
-        chunk = self._rest[: size if size >= 0 else None].tobytes()
-        self._rest = self._rest[len(chunk) :]
-        self.sent += len(chunk)
-        return chunk
 
 
 class Adapter(requests.adapters.HTTPAdapter):
@@ -71,34 +63,17 @@ class Session(requests.Session):
 
 
 def _monitored_pools(watch: Watch) -> dict[str, Any]:
-    # `debuglevel`: a global http.client.HTTPConnection.debuglevel would print the key on stdout.
-    class Plain(HTTPConnection):
-        debuglevel = 0
+    def monitored(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
+        class Connection(pool.ConnectionCls):  # type: ignore[misc, name-defined]
+            debuglevel = 0  # a global http.client.HTTPConnection.debuglevel would print the key on stdout
 
-        def connect(self) -> None:
-            super().connect()
-            watch.established(self.sock)
+            def connect(self) -> None:
+                super().connect()  # with the TLS handshake, and the CONNECT of a proxy
+                watch.established(self.sock)
 
-    class Secure(HTTPSConnection):
-        debuglevel = 0
+        return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
 
-        def connect(self) -> None:
-            super().connect()  # with the TLS handshake, and the CONNECT of a proxy
-            watch.established(self.sock)
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = Secure
-
-    return {"http": PlainPool, "https": SecurePool}
-
-
-def iter_body(raw: Any) -> Iterator[bytes]:  # noqa: ANN401  urllib3's response
-    """Iterate over the answer's bytes as they arrive, undecoded; raises for an incomplete answer."""
-    while chunk := raw.read1(2**16, decode_content=False):
-        yield chunk
+    return {"http": monitored(HTTPConnectionPool), "https": monitored(HTTPSConnectionPool)}
 
 
 def root_cause(error: BaseException, redact: Callable[[str], str] = str) -> str:
@@ -132,13 +107,11 @@ def proxy_error(error: Exception, message: str) -> str:
     """Describe a connection that failed for the proxy's settings: its password or its address; "" for other causes."""
     if refusal := re.search(r"tunnel connection failed: (4\d\d[\w ]*)", message, re.IGNORECASE):
         return f"the proxy refused ({refusal[1].strip()})"
-    unusable = (
-        requests.exceptions.InvalidURL,  # and InvalidProxyURL
-        requests.exceptions.InvalidSchema,
-        urllib3.exceptions.LocationValueError,
-    )
-    # Without the message: it may quote the proxy's address with its password.
-    return f"the proxy's address cannot be used ({type(error).__name__})" if isinstance(error, unusable) else ""
+    errors = requests.exceptions
+    if isinstance(error, (errors.InvalidURL, errors.InvalidSchema, urllib3.exceptions.LocationValueError)):
+        # Without the message: it may quote the proxy's address with its password.
+        return f"the proxy's address cannot be used ({type(error).__name__})"
+    return ""
 
 
 def clear_traceback_frames(error: BaseException) -> None:

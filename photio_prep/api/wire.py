@@ -4,15 +4,17 @@ import base64
 import binascii
 import json
 import re
+import shlex
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from photio_prep.errors import KeyRefused, OutcomeUnknown, PaidUnusable, PhotoRefused, Rejected
+from photio_prep.errors import KeyRefused, OutcomeUnknown, PaidUnusable, PhotoRefused, Rejected, UsageError
 from photio_prep.geometry import Size
 from photio_prep.imaging.decode import DEFAULT_LIMITS, decode_picture
 from photio_prep.system.text import parse_json
@@ -45,6 +47,27 @@ def request_prefix(request: Request) -> bytes:
     return json.dumps(fields, ensure_ascii=True)[:-1].encode() + b', "product_image": "'
 
 
+def format_curl(request: Request, url: str, canvas: Path) -> str:
+    """Return a shell pipeline around curl that sends the same bytes as `generate` and prints the raw answer.
+
+    The key is in it as $PHOTIO_API_KEY, the picture as the path `canvas`. UsageError for a request without description.
+    """
+    if not request.description:
+        raise UsageError("no scene description", 'Give -d "on a marble table"')
+    start = shlex.quote(request_prefix(request).decode())
+    picture = shlex.quote(str(canvas))
+    produce = f"{{ printf %s {start}; base64 < {picture} | tr -d '\\n'; printf %s '\"}}'; }}"
+    if request.image_url is not None:
+        produce = f"printf %s {shlex.quote(encode_request(request).decode())}"
+    # The key goes through a pipe from printf, a builtin of the shell: as an argument of curl it would show in `ps`.
+    return (
+        f"{produce} |"
+        " { printf 'X-Photio-Key: %s\\n' \"$PHOTIO_API_KEY\" |"
+        f" curl --silent --show-error --request POST {shlex.quote(url)} --header @-"
+        " --header 'Content-Type: application/json' --data-binary @/dev/fd/3; } 3<&0"
+    )
+
+
 def parse_answer(
     raw: bytes, size: Size, *, clean: Callable[[str], str] = str, server_error_is_free: bool = False
 ) -> Image.Image:
@@ -53,11 +76,7 @@ def parse_answer(
     Accepts the variants that the API's documentation leaves open: `status_code` as 200 or "200"; a data: prefix; white
     space, missing padding and the URL-safe alphabet in the base64; every picture format we read; an unrequested gzip.
 
-    Args:
-        raw: The body.
-        size: Of the requested picture.
-        clean: Removes the key from quoted text.
-        server_error_is_free: The vendor confirmed that a failure of the server is never billed.
+    `size` is that of the request. `clean` removes the key from quoted text.
 
     Raises:
         OutcomeUnknown: The JSON is malformed, or reports a failure: perhaps billed.
@@ -66,18 +85,16 @@ def parse_answer(
         PaidUnusable: The JSON has status 200, but no picture with the aspect of `size`, at least as large.
     """
     members = _parse_json(raw)
-    status = members.get("status_code")
-    if status == 401 and type(status) is int:
-        raise KeyRefused(
-            "the API refused the key (status_code 401 in the answer)", "Check the key with: photio-prep check"
-        )
-    if not (status == "200" or (type(status) is int and status == 200)):
-        message = members.get("body")
-        text = f": {clean(message)[:500]!r}" if isinstance(message, str) else ""
-        if server_error_is_free and type(status) is int and status == 500:
-            raise Rejected(f"the API failed, which is not billed: status_code 500{text}", "Run again to send it again")
-        raise OutcomeUnknown(f"the API answered with status_code {str(status)[:40]!r} in the answer{text}", _PERHAPS)
-    return _decode_picture(members.get("body"), size)
+    status, body = members.get("status_code"), members.get("body")
+    code = status if type(status) is int else None  # neither True nor 200.0
+    if code == 200 or status == "200":
+        return _decode_picture(body, size)
+    if code == 401:
+        raise KeyRefused("the API refused the key (status_code 401 in the answer)", "Check it with: photio-prep check")
+    text = f": {clean(body)[:500]!r}" if isinstance(body, str) else ""
+    if server_error_is_free and code == 500:
+        raise Rejected(f"the API failed, which is not billed: status_code 500{text}", "Run again to send it again")
+    raise OutcomeUnknown(f"the API answered with status_code {str(status)[:40]!r} in the answer{text}", _PERHAPS)
 
 
 _MEMBERS = 100_000

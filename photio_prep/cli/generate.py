@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from photio_prep.api.curl import format_curl
 from photio_prep.api.request import description_warnings
+from photio_prep.api.wire import format_curl
 from photio_prep.cli import options, payment, reporting
 from photio_prep.cli.console import Console
 from photio_prep.cli.finish import output_root

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from photio_prep import prepare
-from photio_prep.api.curl import format_curl
-from photio_prep.api.wire import encode_request
+from photio_prep.api.wire import encode_request, format_curl
 from photio_prep.errors import UsageError
 from photio_prep.orders import claims, state, store
 from tests.support import photos
