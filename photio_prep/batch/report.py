@@ -23,7 +23,7 @@ from photio_prep.orders import state as states
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.system import files
-from photio_prep.system.spreadsheet import cell, encode_rows
+from photio_prep.system.text import cell, encode_rows
 
 JSON, CSV = "report.json", "report.csv"
 Billed = Literal["no", "yes", "perhaps", "shared", "sandbox"]

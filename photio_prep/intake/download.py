@@ -23,7 +23,7 @@ from photio_prep.imaging.decode import sniff
 from photio_prep.intake.url_guard import PORTS, Target, parse_url, redact_url, reserved_range
 from photio_prep.system import threads
 from photio_prep.system.deadline import Timeouts, Watch
-from photio_prep.system.files import is_too_long
+from photio_prep.system.files import too_long_error
 
 # Like socket.getaddrinfo, of which only the addresses are used.
 Resolve = Callable[..., Collection[tuple[Any, ...]]]
@@ -228,14 +228,14 @@ class _Download:
 
     def _read_body(self, response: http.client.HTTPResponse) -> bytes:
         if response.length is not None and response.length > self._limit:
-            raise is_too_long(min(response.length, 2**60), self._limit, "")
+            raise too_long_error(min(response.length, 2**60), self._limit, "")
         unpack = _get_decompressor(response)
         body = bytearray()
         # At most one byte above the limit is read or unpacked: an endless stream or a bomb costs no more than a photo.
         while chunk := response.read1(min(2**16, self._limit + 1 - len(body))):
             body += unpack.decompress(chunk, self._limit + 1 - len(body)) if unpack else chunk
             if len(body) > self._limit:
-                raise is_too_long(len(body), self._limit, "")
+                raise too_long_error(len(body), self._limit, "")
         # Without a length, a cut connection ends like a complete answer.
         if response.length or self.watch.expired or (unpack and not unpack.eof):
             raise http.client.IncompleteRead(b"")

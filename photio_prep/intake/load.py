@@ -17,7 +17,7 @@ from photio_prep.imaging.decoders import shrink
 from photio_prep.imaging.headers import exif
 from photio_prep.imaging.limits import RANGES, check_size
 from photio_prep.intake.names import FORMATS
-from photio_prep.system.files import is_too_long, read_input
+from photio_prep.system.files import read_input, too_long_error
 from photio_prep.types import Photo
 
 Source = str | os.PathLike[str] | bytes | BinaryIO | Image.Image
@@ -103,7 +103,7 @@ def read_bytes(source: str | os.PathLike[str] | bytes | BinaryIO, limits: Limits
         while len(data) <= limits.file_bytes and (chunk := source.read(limits.file_bytes + 1 - len(data))):
             data += chunk
     if len(data) > limits.file_bytes:
-        raise is_too_long(len(data), limits.file_bytes, name)
+        raise too_long_error(len(data), limits.file_bytes, name)
     return data
 
 

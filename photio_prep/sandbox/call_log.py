@@ -42,29 +42,29 @@ def digest(data: bytes) -> str:
 
 
 class CallLog:
-    """Calls and their counts. Thread-safe."""
+    """Calls, their counts and the warnings about them. Only its methods change it; they are thread-safe."""
 
     def __init__(self, on_call: Callable[[Call], None] | None = None) -> None:
         self._on_call = on_call
         self._lock = Lock()
-        self._numbers = 0
-        self._charges = 0
-        self._calls: dict[int, Call] = {}
-        self._warnings: list[str] = []
+        self.arrived = 0
+        self.charges = 0
+        self.calls: dict[int, Call] = {}
+        self.warnings: list[str] = []
 
     def next_number(self) -> int:
         """Count a new call; return its number, from 1."""
         with self._lock:
-            self._numbers += 1
-            return self._numbers
+            self.arrived += 1
+            return self.arrived
 
     def add(self, call: Call, warnings: Sequence[str] = ()) -> None:
         """Add a call whose request is complete, or never will be."""
         lines = [f"call {call.number}: {warning}" for warning in warnings]
         with self._lock:
-            self._calls[call.number] = call
-            self._charges += call.charged
-            self._warnings += lines
+            self.calls[call.number] = call
+            self.charges += call.charged
+            self.warnings += lines
         for line in lines:
             logger.warning("%s", line)
         if self._on_call is not None:
@@ -73,31 +73,7 @@ class CallLog:
     def set_status(self, number: int, status: int) -> bool:
         """Change the status of a call, unless the new one is 0. Return whether the call is in the log."""
         with self._lock:
-            if (known := self._calls.get(number)) is None:
-                return False
-            self._calls[number] = replace(known, status=status or known.status)
-            return True
-
-    @property
-    def arrived(self) -> int:
-        """Number of requests that have arrived."""
-        with self._lock:
-            return self._numbers
-
-    @property
-    def charges(self) -> int:
-        """Number of calls that may have been billed."""
-        with self._lock:
-            return self._charges
-
-    @property
-    def calls(self) -> tuple[Call, ...]:
-        """All calls, in the order in which their requests were complete."""
-        with self._lock:
-            return tuple(self._calls.values())
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Details of requests that a careful client would not have sent."""
-        with self._lock:
-            return tuple(self._warnings)
+            call = self.calls.get(number)
+            if call is not None and status:
+                self.calls[number] = replace(call, status=status)
+        return call is not None

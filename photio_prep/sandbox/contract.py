@@ -52,21 +52,13 @@ class SceneRequest:
 
 
 def check_path(path: str) -> None:
-    """Refuse any path but that of the API.
-
-    Raises:
-        ContractError: 404.
-    """
+    """Refuse any path but that of the API: 404."""
     if path != PATH:
         raise ContractError(404, f"there is nothing here; POST to {PATH}")
 
 
 def check_key(key: str | None) -> None:
-    """Refuse an empty key and REFUSED_KEY.
-
-    Raises:
-        ContractError: 401.
-    """
+    """Refuse an empty key and REFUSED_KEY: 401."""
     if not key or not key.strip():
         raise ContractError(401, f"Unauthorized: the {KEY_HEADER} header is missing or empty")
     if key == REFUSED_KEY:
@@ -74,21 +66,13 @@ def check_key(key: str | None) -> None:
 
 
 def check_content_type(value: str | None) -> None:
-    """Refuse any type but JSON.
-
-    Raises:
-        ContractError: 415.
-    """
+    """Refuse any type but JSON: 415."""
     if (value or "").partition(";")[0].strip().lower() != "application/json":
         raise ContractError(415, f"Content-Type must be application/json, not {value!r}")
 
 
 def read_request(body: bytes, *, url_image: bytes | None = None) -> SceneRequest:
-    """Validate `body`. `url_image` is the PNG that stands in for any image URL; without one URLs are refused.
-
-    Raises:
-        ContractError: 422, with the field and the reason.
-    """
+    """Validate `body`; 422 if it is invalid. `url_image` stands in for any image URL; without it URLs are refused."""
     fields = _parse_fields(body)
     description = _read_text(fields, "product_description")
     negative = _read_text(fields, "negative_prompt") if "negative_prompt" in fields else None
@@ -172,17 +156,15 @@ def _open_picture(png: bytes) -> tuple[Image.Image, list[str]]:
         _refuse(f"product_image is a PNG that cannot be read: {type(error).__name__}")
     if frames > 1:
         _refuse("product_image is animated")
-    warnings = _alpha_warnings(picture, mode) + _size_warnings(Size(width, height))
+    warnings = _alpha_warnings(picture, mode)
+    documented = {offer.size: offer.documented for offer in SIZES}
+    if not documented.get(size := Size(width, height)):
+        undocumented = "a size that Photio does not document"
+        unknown = "which is not a size that Photio recommends"
+        warnings.append(f"product_image is {size}, {undocumented if size in documented else unknown}")
     if hidden := [name for name in extra if name not in ("gamma", "dpi", "srgb", "transparency")]:
         warnings.append(f"product_image carries metadata: {', '.join(hidden)[:120]}")
     return picture, warnings
-
-
-def _size_warnings(size: Size) -> list[str]:
-    known = {offer.size: offer.documented for offer in SIZES}
-    if size not in known:
-        return [f"product_image is {size}, which is not a size that Photio recommends"]
-    return [] if known[size] else [f"product_image is {size}, a size that Photio does not document"]
 
 
 def _alpha_warnings(picture: Image.Image, mode: str) -> list[str]:

@@ -112,20 +112,16 @@ def _parse_entry(part: str, before: Planned | None) -> Planned:
     name = match["name"]
     if name not in FAULTS:
         raise UsageError(f"no fault is called {name!r}", f"Choose from: {', '.join(FAULTS)}", subject="--fault")
-    if match["count"] is not None and int(match["count"]) == 0:
+    count, first = (int(number) if number else None for number in (match["count"], match["first"]))
+    if count == 0:
         raise UsageError(f"{part!r} has a count of 0", "Give a count of 1 or more, or none for all", subject="--fault")
-    if match["first"] is not None and int(match["first"]) == 0:
+    if first == 0:
         raise UsageError(f"{part!r} begins before the first call", "Calls are counted from 1", subject="--fault")
-    if match["first"] is not None:
-        first = int(match["first"])
-    elif before is None:
-        first = 1
-    elif before.last is None:
+    if first is None and before is not None and before.last is None:
         raise UsageError(
             f"{part!r} is never reached, as {before.name!r} before it never ends",
             f"Give that a count ({before.name}:1), or this a beginning ({part}@7)",
             subject="--fault",
         )
-    else:
-        first = before.last + 1
-    return Planned(name, first, None if match["count"] is None else first + int(match["count"]) - 1)
+    first = first or (before.last or 0 if before else 0) + 1
+    return Planned(name, first, None if count is None else first + count - 1)

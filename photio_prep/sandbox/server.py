@@ -141,12 +141,12 @@ class Sandbox:
     @property
     def log(self) -> tuple[Call, ...]:
         """All calls, in the order in which they were read."""
-        return self._call_log.calls
+        return tuple(self._call_log.calls.values())
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Details of requests that the API would accept, but a careful client would not send."""
-        return self._call_log.warnings
+        return tuple(self._call_log.warnings)
 
     def count_call(self) -> tuple[int, str | None]:
         """Return the number of a new call, from 1, and its fault."""

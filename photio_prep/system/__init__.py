@@ -7,7 +7,6 @@ object_store: s3://, gs:// and az:// through fsspec
 parallel: two functions at once, per-path locks, malloc arenas
 processes: start time, boot id and namespace of processes
 seeds: range and derivation of the API's seeds
-spreadsheet: CSV without formulas
-text: escape control characters
+text: strict JSON, escaped control characters, CSV without formulas
 threads: thread pool, and the clock of all deadlines
 """

@@ -29,44 +29,39 @@ OUTPUT = 640 * 2**20
 
 
 def read_input(path: Path, limit: int, *, follow: bool = True) -> bytes:
-    """Read a regular file of the user's.
-
-    It is opened without blocking and checked on the open handle, so that a pipe, a device or a file swapped meanwhile
-    cannot hang the reader. Without `follow`, a symbolic link is refused.
+    """Read a regular file of the user's. Without `follow`, a symbolic link is refused.
 
     Raises:
         PhotoRefused: Missing, unreadable, not a regular file, or longer than `limit` bytes.
     """
     try:
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        handle = os.open(path, flags | (0 if follow else getattr(os, "O_NOFOLLOW", 0)))
+        with _open_regular(path, follow=follow) as (file, size):
+            if size <= limit:
+                data = file.read(limit + 1)
+                size = len(data)
     except FileNotFoundError:
         raise PhotoRefused("no such file", "Check the name", subject=str(path)) from None
     except (OSError, ValueError) as error:
-        raise PhotoRefused(f"cannot be opened ({_reason(error)})", "Check its permissions", subject=str(path)) from None
-    status = os.fstat(handle)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(handle)
-        raise PhotoRefused("not a regular file", "Give a picture file or a folder", subject=str(path))
-    with open(handle, "rb", closefd=True) as file:
-        if status.st_size > limit:
-            raise is_too_long(status.st_size, limit, str(path))
-        try:
-            data = file.read(limit + 1)
-        except OSError as error:
-            raise PhotoRefused(f"cannot be read ({_reason(error)})", "Copy it again", subject=str(path)) from None
-    if len(data) > limit:
-        raise is_too_long(len(data), limit, str(path))
+        fix = "Check that it is a file, and its permissions"
+        raise PhotoRefused(f"cannot be read ({_reason(error)})", fix, subject=str(path)) from None
+    if size > limit:
+        raise too_long_error(size, limit, str(path))
     return data
+
+
+def too_long_error(size: int, limit: int, subject: str) -> PhotoRefused:
+    """Describe an input of `size` bytes, or more."""
+    problem = f"{size / 2**20:.1f} MiB or more, the limit is {limit / 2**20:.0f} MiB"
+    return PhotoRefused(problem, "Save it smaller", subject=subject)
 
 
 def read_nofollow(path: Path, limit: int) -> bytes:
     """Read a file of an order or an output, which another program may have replaced.
 
     Raises:
-        OSError: Missing, a link, not a regular file, or longer than `limit` bytes. A pipe or a device does not block.
+        OSError: Missing, a link, not a regular file, or longer than `limit` bytes.
     """
-    with _open_own(path, limit) as (file, size):
+    with _open_regular(path, limit) as (file, size):
         data = file.read(size + 1)
         if len(data) > size:  # the file grew meanwhile
             data += file.read(limit + 1 - len(data))
@@ -76,46 +71,48 @@ def read_nofollow(path: Path, limit: int) -> bytes:
 
 
 def own_bytes(path: Path, limit: int) -> bytes | None:
-    """The bytes of `read_own`; None if that raises."""
-    try:
+    """The bytes of `read_nofollow`; None if that raises."""
+    with contextlib.suppress(OSError, ValueError):
         return read_nofollow(path, limit)
-    except (OSError, ValueError):
-        return None
+    return None
 
 
-def own_digest(path: Path, limit: int = OUTPUT) -> str:
-    """SHA-256 of the bytes of `read_own`; a random text that equals no digest if that raises."""
+def own_digest(path: Path) -> str:
+    """SHA-256 of the bytes of `read_nofollow`; a random text that equals no digest if that raises."""
     try:
-        with _open_own(path, limit) as (file, _):
+        with _open_regular(path, OUTPUT) as (file, _):
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError):
         return f"unreadable {secrets.token_hex(32)}"
 
 
-def own_holds(path: Path, mark: bytes, limit: int = OUTPUT) -> bool:
-    """Whether `mark` occurs in the bytes of `read_own`; false if that raises."""
+def own_holds(path: Path, mark: bytes) -> bool:
+    """Whether `mark` occurs in the bytes of `read_nofollow`; false if that raises."""
     before = b""
-    try:
-        with _open_own(path, limit) as (file, _):
-            while piece := file.read(2**20):
-                if mark in before + piece:
-                    return True
-                before = piece[-len(mark) :]
-    except (OSError, ValueError):
-        return False
+    with contextlib.suppress(OSError, ValueError), _open_regular(path, OUTPUT) as (file, _):
+        while piece := file.read(2**20):
+            if mark in before + piece:
+                return True
+            before = piece[-len(mark) :]
     return False
 
 
 def own_head(path: Path, count: int) -> bytes | None:
     """The first `count` bytes of a regular file of any length; None if it cannot be read."""
-    with contextlib.suppress(OSError, ValueError), _open_own(path, sys.maxsize) as (file, _):
+    with contextlib.suppress(OSError, ValueError), _open_regular(path) as (file, _):
         return file.read(count)
     return None
 
 
 @contextlib.contextmanager
-def _open_own(path: Path, limit: int) -> Iterator[tuple[io.BufferedReader, int]]:
-    flags = ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK")
+def _open_regular(
+    path: Path, limit: int = sys.maxsize, *, follow: bool = False
+) -> Iterator[tuple[io.BufferedReader, int]]:
+    """Open a regular file; yield it and its size.
+
+    The open handle is checked: neither a pipe, a device nor a file that was swapped meanwhile hangs the reader.
+    """
+    flags = ("O_BINARY", "O_NONBLOCK") if follow else ("O_BINARY", "O_NONBLOCK", "O_NOFOLLOW")
     handle = os.open(path, os.O_RDONLY | sum(getattr(os, flag, 0) for flag in flags))
     with open(handle, "rb") as file:
         status = os.fstat(handle)
@@ -124,13 +121,6 @@ def _open_own(path: Path, limit: int) -> Iterator[tuple[io.BufferedReader, int]]
         if status.st_size > limit:
             raise OSError(errno.EINVAL, f"longer than {limit / 2**20:g} MiB")
         yield file, status.st_size
-
-
-def is_too_long(size: int, limit: int, subject: str) -> PhotoRefused:
-    """The error for an input of `size` bytes, or more."""
-    return PhotoRefused(
-        f"{size / 2**20:.1f} MiB or more, the limit is {limit / 2**20:.0f} MiB", "Save it smaller", subject=subject
-    )
 
 
 def write_atomic(path: Path, data: bytes, *, overwrite: bool = True, durable: bool = True) -> None:
@@ -166,11 +156,7 @@ def write_atomic(path: Path, data: bytes, *, overwrite: bool = True, durable: bo
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and its parents, and sync their names: without that a power cut could lose their files.
-
-    Raises:
-        OSError: It cannot be made.
-    """
+    """Make a folder and its parents, and sync their names: without that a power cut could lose their files."""
     if folder.is_dir():
         return
     make_folder(folder.parent)
@@ -204,11 +190,7 @@ def _host() -> str:
 
 
 def link_new(temporary: Path, path: Path) -> None:
-    """Move a complete file to `path`, unless the name is taken.
-
-    Raises:
-        FileExistsError: It is taken.
-    """
+    """Move a complete file to `path`; FileExistsError if the name is taken."""
     try:
         os.link(temporary, path)
     except FileExistsError:
@@ -284,10 +266,6 @@ def _reason(error: OSError | ValueError) -> str:
 
 
 def file_identity(file: Path) -> tuple[int, ...]:
-    """Device, inode, size and times of a file, which differ for another file or other bytes in it.
-
-    Raises:
-        OSError: The file has no status to read.
-    """
+    """Device, inode, size and times of a file, which differ for another file or other bytes in it."""
     status = file.stat()
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

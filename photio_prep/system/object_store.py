@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from photio_prep.errors import OutputExists, PhotoRefused, StorageFailed, UsageError
-from photio_prep.system.files import is_too_long
+from photio_prep.system.files import too_long_error
 
 # Allowed schemes, and the library that each needs beside fsspec. fsspec would also open local files, caches, archives
 # and chains of them (`a::b`), which a list or table from another party must not name.
@@ -26,11 +26,7 @@ def is_remote(name: str) -> bool:
 
 
 def check_no_orders(out: str) -> None:
-    """Refuse an output folder in an object store.
-
-    Raises:
-        UsageError: `out` is an address.
-    """
+    """Raise UsageError for an output folder in an object store."""
     if re.match(r"[A-Za-z0-9+.-]{2,}:/", out):
         raise UsageError(
             "orders cannot be put in an object store: their claims, which prevent a second payment, need a file system",
@@ -40,23 +36,14 @@ def check_no_orders(out: str) -> None:
 
 
 def check_address(address: str | None) -> str | None:
-    """Validate an address for finals, and return it.
-
-    Raises:
-        UsageError: Not an address of an allowed scheme, or its library is not installed.
-    """
+    """Return an address for finals; UsageError if its scheme is not allowed, or its library is not installed."""
     if address is not None:
         _store(address)
     return address
 
 
 def read_object(address: str, limit: int) -> bytes:
-    """Read at most `limit` bytes at `address`.
-
-    Raises:
-        PhotoRefused: Missing, not readable with these credentials, or too long.
-        UsageError: The store's library is not installed.
-    """
+    """Read at most `limit` bytes at `address`; PhotoRefused if it is missing, not readable, or longer."""
     store, path = _store(address)
     data = bytearray()
     try:
@@ -66,17 +53,12 @@ def read_object(address: str, limit: int) -> bytes:
     except Exception as error:  # noqa: BLE001  stores raise errors of their own, which may hold signatures
         raise PhotoRefused(f"it cannot be read ({type(error).__name__})", _CREDENTIALS) from None
     if len(data) > limit:
-        raise is_too_long(len(data), limit, "")
+        raise too_long_error(len(data), limit, "")
     return bytes(data)
 
 
 def list_objects(address: str) -> Iterator[tuple[str, str]]:
-    """The address and the relative name of each file below an address that ends with a slash, sorted.
-
-    Raises:
-        PhotoRefused: It cannot be listed.
-        UsageError: The store's library is not installed.
-    """
+    """Yield the address and the relative name of each file below an address that ends with a slash, sorted."""
     store, path = _store(address)
     try:
         paths = sorted(map(str, store.find(path)))

@@ -25,8 +25,7 @@ _M_ARENA_MAX = -8
 def run_both(first: Callable[[], First], second: Callable[[], Second], *, worth: bool = True) -> tuple[First, Second]:
     """Call both functions and return both results; if both raise, the first one's error is raised.
 
-    The first runs in a thread of its own if there is a second core and it is `worth` it. Work of a few milliseconds
-    is not: threads that often need the interpreter block each other.
+    The first runs in a thread of its own if there is a second core and it is `worth` it: not for a few milliseconds.
     """
     if CORES == 1 or not worth:
         return first(), second()

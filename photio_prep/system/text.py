@@ -1,8 +1,16 @@
-"""Untrusted text: strict JSON, control characters."""
+"""Untrusted text: strict JSON, control characters, and CSV in which no spreadsheet finds a formula."""
 
+import csv
+import io
 import json
+import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Any, NoReturn
+
+# A spreadsheet reads a cell that begins so as a formula, also after white space. It may split a line at any of these
+# separators, whatever the file's own is and inside quotation marks too: the text after a separator begins a cell.
+_FORMULAS = re.compile(r"((?:^|[,;|\t\r\n\v\f\x1c-\x1e\x85\u2028\u2029])[\s\"']*)(?=[=+\-@＝＋－＠])")
 
 
 def parse_json(text: str | bytes) -> Any:  # noqa: ANN401  any JSON value
@@ -28,3 +36,25 @@ def escape_controls(text: str) -> str:
     """`text` with control characters, direction overrides and lone surrogates as hexadecimal escapes."""
     unsafe = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
     return "".join(f"\\x{ord(char):02x}" if unicodedata.category(char) in unsafe else char for char in text)
+
+
+def cell(value: object) -> str:
+    """The text of a cell: a tuple joined by "; ", "" for None."""
+    if isinstance(value, tuple):
+        return "; ".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def escape_formula(text: str) -> str:
+    """`text` with an apostrophe before each part that a spreadsheet would read as a formula."""
+    guarded = _FORMULAS.sub(r"\1'", text)
+    return f"'{guarded}" if guarded.startswith(("\t", "\r", "\n")) else guarded
+
+
+def encode_rows(rows: Iterable[Iterable[str]], delimiter: str, *, marked: bool) -> bytes:
+    """The bytes of the CSV file; `marked` with the byte-order mark by which Excel recognizes UTF-8."""
+    holder = io.StringIO(newline="")
+    csv.writer(holder, delimiter=delimiter).writerows([*map(escape_formula, row)] for row in rows)
+    # A file name may hold bytes that are not UTF-8.
+    text = holder.getvalue().encode("utf-8", "backslashreplace")
+    return b"\xef\xbb\xbf" + text if marked else text

@@ -19,11 +19,7 @@ T = TypeVar("T")
 
 
 def start(target: Callable[[], object], name: str) -> threading.Thread:
-    """Start a daemon thread.
-
-    Raises:
-        UsageError: The system has no thread left.
-    """
+    """Start a daemon thread; UsageError if the system has none left."""
     thread = threading.Thread(target=target, name=name, daemon=True)
     try:
         thread.start()
@@ -39,8 +35,7 @@ def start(target: Callable[[], object], name: str) -> threading.Thread:
 class Pool(Executor):
     """A pool of `least` to `most` threads; `submit` never starts one. Without threads, `submit` runs the task itself.
 
-    Raises:
-        UsageError: The system cannot start `least` threads.
+    UsageError if the system cannot start `least` threads.
     """
 
     def __init__(self, most: int, name: str, *, least: int = 0) -> None:

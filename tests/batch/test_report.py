@@ -22,7 +22,7 @@ from photio_prep.orders import index, payment, store
 from photio_prep.orders.paid_before import is_changed_photo
 from photio_prep.orders.state import State
 from photio_prep.sandbox import Sandbox
-from photio_prep.system import spreadsheet
+from photio_prep.system.text import encode_rows, escape_formula
 from photio_prep.types import AnswerSink, Request, Result
 from tests.support.commands import KEY, alone
 from tests.support.hostile import HostileServer
@@ -439,8 +439,8 @@ def test_tables_of_one_name_have_results_of_their_own(command: Command):
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "＝"])
 def test_no_cell_is_a_formula_to_a_spreadsheet(start: str):
-    assert spreadsheet.escape_formula(f"{start}cmd|'/c calc'!A1") == f"'{start}cmd|'/c calc'!A1"
-    assert spreadsheet.escape_formula(f"a{start}") == f"a{start}"
+    assert escape_formula(f"{start}cmd|'/c calc'!A1") == f"'{start}cmd|'/c calc'!A1"
+    assert escape_formula(f"a{start}") == f"a{start}"
 
 
 def split(text: str, delimiter: str, *, quoted: bool) -> list[str]:
@@ -467,14 +467,14 @@ EVIL = (
 @pytest.mark.parametrize("theirs", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("quoted", [True, False])
 def test_no_separator_makes_a_formula_of_a_part_of_a_cell(own: str, theirs: str, quoted: bool):
-    text = spreadsheet.encode_rows([["name", "other"], *((each, "b") for each in EVIL)], own, marked=False).decode()
+    text = encode_rows([["name", "other"], *((each, "b") for each in EVIL)], own, marked=False).decode()
     for cell in split(text, theirs, quoted=quoted):
         assert not re.match(r'[ \t"]*[=+\-@]', cell)
 
 
 def test_what_is_no_formula_stays_as_it_is():
     for text in ("on a table; soft light, a wall", "10-20 cm", "a=b", "mail@shop.example", "a - b", "x, y | z"):
-        assert spreadsheet.escape_formula(text) == text
+        assert escape_formula(text) == text
 
 
 def test_no_cell_of_a_report_or_of_results_is_a_formula(command: Command):
