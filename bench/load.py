@@ -27,7 +27,8 @@ from photio_prep.cli.console import Console
 from photio_prep.cli.payment import pay_orders
 from photio_prep.final import writer
 from photio_prep.geometry import Recommended, Size
-from photio_prep.orders import payment, state, store
+from photio_prep.orders import payment, store
+from photio_prep.orders.folder import OrderFolder, find_orders
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.types import Photo, Result
@@ -111,7 +112,7 @@ def batch(url: str, out: Path, count: int, workers: int) -> Figures:
         total=count,
     )
     took = time.monotonic() - started
-    found = [state.read_state(folder) for folder in store.find_orders(out)]
+    found = [OrderFolder(folder).state for folder in find_orders(out)]
     finished = found.count(State.FINISHED)
     cpu = 1000 * time.process_time() / count
     return Figures(count, took, count / took, early[0], resident(), peak(), cpu, finished, console.exit_code)
@@ -131,7 +132,7 @@ def paid(url: str, out: Path, count: int, workers: int) -> Figures:
         map(store.load_order, found), partial(payment.pay, sender=guard), finish, guard, console, workers, total=count
     )
     took, cpu = time.monotonic() - started, 1000 * (time.process_time() - spent) / count
-    answered = [state.read_state(folder) for folder in found].count(State.ANSWERED)
+    answered = [OrderFolder(folder).state for folder in found].count(State.ANSWERED)
     return Figures(count, took, count / took, 0, resident(), peak(), cpu, answered, console.exit_code)
 
 
@@ -140,10 +141,10 @@ def again(url: str, out: Path, workers: int) -> Figures:
     console = Console()
     guard = SpendingGuard(InstantClient("pt-bench-load", api_url=url))
     started = time.monotonic()
-    found = store.find_orders(out)
+    found = find_orders(out)
 
     def call(order: Order) -> None:
-        if order.folder is not None and state.read_state(order.folder) is not State.FINISHED:
+        if order.folder is not None and OrderFolder(order.folder).state is not State.FINISHED:
             payment.pay(order, guard)
 
     def finish(order: Order, _: None) -> None:

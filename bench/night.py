@@ -17,7 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from photio_prep.cutout.models.registry import get_model
-from photio_prep.orders import store
+from photio_prep.orders.folder import find_orders
 from photio_prep.pipeline import prepare
 from tests.support.hostile import HostileServer
 from tests.support.hostile_answers import ok
@@ -38,7 +38,7 @@ def night(photos: Path, out: Path, url: str, *options: str) -> float:
 
 def made(out: Path) -> tuple[set[str], dict[str, str]]:
     """What a run came to: a digest of each order's canvas, and of each final by its name."""
-    canvases = {_digest(folder / "canvas.png") for folder in store.find_orders(out)}
+    canvases = {_digest(folder / "canvas.png") for folder in find_orders(out)}
     return canvases, {each.name: _digest(each) for each in out.glob("*.jpg")}
 
 

@@ -121,7 +121,7 @@ def _prepare_new(
         photo.source,
         photo.digest,
         photo.format,
-        options=options.describe(model, size, drawing),
+        options=options.record(model, size, drawing),
         warnings=warnings,
         credit=photo.credit,
         gate=judgement,

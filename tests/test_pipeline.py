@@ -17,15 +17,15 @@ from photio_prep import InstantClient, Order, Size, finish, generate, prepare, r
 from photio_prep.api.request import DEFAULT_NEGATIVE, request_from_url
 from photio_prep.errors import NoProduct, OutcomeUnknown, PhotioError, PhotoRefused, UsageError
 from photio_prep.intake.load import load
-from photio_prep.orders import selection, state, store
-from photio_prep.orders.revise import revise
+from photio_prep.orders import store
+from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.state import State
 from photio_prep.sandbox import Sandbox
 from tests.support.fakes import BrightMatter
 from tests.support.hostile import HostileServer
 from tests.support.hostile_answers import echo, ok
 from tests.support.hostile_faults import close_after_reading
-from tests.support.photos import SCENE, cutout, encoded, mask, photo, saved
+from tests.support.photos import SCENE, cutout, encoded, mask, photo, revise, saved
 from tests.support.sampling import sampled
 
 KEY = "pt-canary-5c1e77b0a9d4"
@@ -122,7 +122,7 @@ def test_an_orders_folder_is_paid_for_once(tmp_path: Path, identity: Sandbox):
     assert identity.calls == 1
     assert len({each.image.tobytes() for each in finals}) == 1
     (folder,) = tmp_path.iterdir()
-    assert state.read_state(folder) is State.ANSWERED
+    assert OrderFolder(folder).state is State.ANSWERED
 
 
 @pytest.mark.soak
@@ -143,7 +143,7 @@ def test_two_photos_with_the_same_pixels_share_one_call(tmp_path: Path, identity
     assert identity.calls == 1
     assert [each.source for each in finals] == [str(first), str(second)]
     (folder,) = (tmp_path / "orders").iterdir()
-    assert {each.source for each in store.photos_of(folder)} == {str(first), str(second)}
+    assert {each.source for each in OrderFolder(folder).photos()} == {str(first), str(second)}
 
 
 @pytest.mark.soak
@@ -199,7 +199,7 @@ def test_without_a_scene_nothing_is_sent(description: str, tmp_path: Path):
             with pytest.raises(UsageError, match="description"):
                 send()
         assert server.connections == 0
-    assert state.read_state(at(order)) is State.PLANNED
+    assert OrderFolder(at(order)).state is State.PLANNED
 
 
 @sampled("seed", [0, -2, 2**32 + 1, 10**30, True, 1.5, "7"], 2)
@@ -324,7 +324,7 @@ def test_other_words_are_another_order_with_the_same_picture(tmp_path: Path):
     assert at(new) != at(old)
     assert (at(new) / "canvas.png").read_bytes() == (at(old) / "canvas.png").read_bytes()
     assert new.request.seed == old.request.seed
-    assert selection.resolve_successor(at(old)) == at(new)
+    assert OrderFolder(at(old)).successor == at(new)
     assert revise(new, description=SCENE).folder == new.folder  # nothing new, nothing written
     assert len(list(tmp_path.iterdir())) == 2
 

@@ -18,8 +18,8 @@ from photio_prep.batch.ray_budget import LOST, ActorClient, SharedBudget
 from photio_prep.batch.ray_worker import Preparer, RayJobOptions, build_row, finish_row, pay_row
 from photio_prep.errors import BudgetReached, Interrupted, PhotioError, PhotoRefused, UsageError
 from photio_prep.intake.item import Item
-from photio_prep.orders import state as states
 from photio_prep.orders import store
+from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.system import environment
@@ -215,5 +215,5 @@ def _read_outcome(row: Mapping[str, Any], item: Item, out: Path) -> RayOutcome |
     except PhotioError as damaged:
         return RayOutcome(item, None, State.REFUSED, error=error or damaged)
     if error is not None:
-        return RayOutcome(item, order, states.read_state(folder), None, error, warnings, row["changed"])
+        return RayOutcome(item, order, OrderFolder(folder).state, None, error, warnings, row["changed"])
     return RayOutcome(item, order, State.FINISHED, out / row["final"], None, warnings, row["changed"])

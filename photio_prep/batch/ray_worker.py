@@ -24,9 +24,10 @@ from photio_prep.intake.item import Item
 from photio_prep.marketplaces import presets
 from photio_prep.marketplaces.writer import MarketplaceWriter
 from photio_prep.options import OutputOptions
-from photio_prep.orders import index, paid_before, payment, state, store
+from photio_prep.orders import index, paid_before, payment, store
+from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.options import DEFAULT_PAY, DEFAULT_PREPARE, PayOptions, PrepareOptions
-from photio_prep.orders.preflight import SENDABLE
+from photio_prep.orders.state import SENDABLE
 from photio_prep.orders.store import SANDBOX, Order
 from photio_prep.system.deadline import Timeouts
 
@@ -141,7 +142,7 @@ class Preparer:
         options, output = self._options, self._options.output
         target = writer.final_path(order, output.out, options.finish.format)
         options.finish.fits(order.placement)
-        if state.read_state(options.orders / order.key[:32]) in SENDABLE:
+        if OrderFolder(options.orders / order.key[:32]).state in SENDABLE:
             writer.refuse_if_in_the_way(order, target, overwrite=output.overwrite)
             self._shelf.refuse_if_in_the_way(order, output.out)
         self._preflight.check(order)

@@ -19,8 +19,7 @@ from photio_prep.intake.job_table import RESULTS
 from photio_prep.intake.names import variant_output
 from photio_prep.intake.table_reader import RowError, Table, iter_rows
 from photio_prep.orders import records
-from photio_prep.orders import state as states
-from photio_prep.orders.state import State
+from photio_prep.orders.state import ANSWERED, State
 from photio_prep.orders.store import Order
 from photio_prep.system import files
 from photio_prep.system.text import cell, encode_rows
@@ -253,7 +252,7 @@ def results_paths(out: Path, items: Iterable[Item]) -> dict[Table, Path]:
     return paths
 
 
-_CALLED = states.ANSWERED | {State.UNKNOWN, State.CLAIMED, State.PAID_UNUSABLE}
+_CALLED = ANSWERED | {State.UNKNOWN, State.CLAIMED, State.PAID_UNUSABLE}
 
 
 def _merge_variants(lines: list[ReportRow]) -> ReportRow:

@@ -18,7 +18,6 @@ from photio_prep.marketplaces import presets
 from photio_prep.marketplaces.presets import Preset
 from photio_prep.marketplaces.writer import MarketplaceFile, MarketplaceWriter
 from photio_prep.options import OutputOptions
-from photio_prep.orders import state as states
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.system import files, object_store
@@ -90,7 +89,7 @@ class FinalWriter:
         console, written, failures = self._console, list[MarketplaceFile](), list[PhotioError]()
         if order.origin.variant and order.folder:
             names = [preset.name for preset in self._marketplaces.of_photo(order)]
-            states.mark_presets(order.folder, order.origin, names)
+            order.marks.mark_presets(names)
         if not console.as_json:
             console.result(order, state, final=final)
         try:

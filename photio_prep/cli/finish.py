@@ -13,8 +13,9 @@ from photio_prep.errors import PhotioError
 from photio_prep.final.options import FinishOptions
 from photio_prep.options import OutputOptions
 from photio_prep.orders import selection, store
-from photio_prep.orders import state as states
+from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.origin import Origin
+from photio_prep.orders.state import ANSWERED
 from photio_prep.system.parallel import CORES, path_lock
 
 
@@ -46,19 +47,19 @@ def finish_command(
         try:
             order = store.load_order(folder, origin=origin)
             with path_lock(target / origin.output):  # two photos may want one name: only one of them gets it
-                if output.presets and (state := states.read_state(folder)) not in states.ANSWERED:
+                if output.presets and (state := OrderFolder(folder).state) not in ANSWERED:
                     finals.print_result(order, state, target, final=None)
                 else:
                     finals.write(order, target)
                     if order.origin.variant:
                         swept.setdefault((output_root(folder), target), set()).add(order.origin.base)
         except PhotioError as error:
-            console.refuse(origin.source, error, order, states.read_state(folder))
+            console.refuse(origin.source, error, order, OrderFolder(folder).state)
 
     with console.progress(len(photos), "finish"):
         for (folder, origin), error in scheduler.map_ordered(photos, finish_photo, threads=CORES):
             if error is not None:  # a bug: our own errors are printed already
-                console.refuse(origin.source, error, None, states.read_state(folder))
+                console.refuse(origin.source, error, None, OrderFolder(folder).state)
     for (root, target), bases in swept.items():
         keep.show_sheets(bases, root, target, console, overwrite=output.overwrite)
     console.summary()

@@ -16,11 +16,11 @@ from photio_prep.cli.review import Approval
 from photio_prep.errors import GateStopped, UsageError, of_photo
 from photio_prep.orders import index, selection, store
 from photio_prep.orders import payment as order_payment
-from photio_prep.orders import state as states
+from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.options import PayOptions
-from photio_prep.orders.preflight import SENDABLE, Preflight, image_url_note
-from photio_prep.orders.revise import SAME_WORDS, Wording, reword
-from photio_prep.orders.state import State
+from photio_prep.orders.preflight import Preflight, image_url_note
+from photio_prep.orders.revise import SAME_WORDS, Wording, continue_as, reword
+from photio_prep.orders.state import ANSWERED, SENDABLE, State
 from photio_prep.orders.store import Order
 from photio_prep.quality import Level
 
@@ -78,12 +78,12 @@ def generate_command(
         reporting.refuse_foreign(output_root(folders[0]), overwrite=overwrite)
     with payment.open_guarded_client(pay, console) as guard:
         planned = list(iter_orders(guard.endpoint))
-        order_states = [states.read_state(order.folder) for order in planned if order.folder]
-        new, answered = (sum(state in kind for state in order_states) for kind in (SENDABLE, states.ANSWERED))
+        order_states = [order.state for order in planned if order.folder]
+        new, answered = (sum(state in kind for state in order_states) for kind in (SENDABLE, ANSWERED))
         payment.quote(new, answered, pay, console, guard)
 
         def pay_for(order: Order) -> State:
-            if order.folder and states.read_state(order.folder) is State.FINISHED:
+            if order.folder and order.state is State.FINISHED:
                 return State.FINISHED
             order_payment.pay(order, guard, pay.preflight)
             return State.ANSWERED
@@ -103,7 +103,7 @@ def _iter_orders(
     approval: Approval | None,
     console: Console,
     endpoint: str,
-    continue_as: Callable[[Order, Order], Order] = selection.continue_as,
+    continue_as: Callable[[Order, Order], Order] = continue_as,
 ) -> Iterator[Order]:
     """Yield the orders to pay for: with the words given now, for this endpoint, each once.
 
@@ -150,9 +150,9 @@ def _print_curl(iter_orders: Callable[..., Iterator[Order]], console: Console, e
 
     for order in iter_orders(locate):
         folder = order.folder or Path()
-        state = states.read_state(folder)
+        state = OrderFolder(folder).state
         if state in SENDABLE:
             console.out(format_curl(order.request, endpoint, pictures.get(order.key, folder / "canvas.png")))
         else:
-            name = "given up" if states.is_abandoned(folder) else state.replace("_", " ")
+            name = "given up" if OrderFolder(folder).is_lost else state.replace("_", " ")
             console.info(f"left out: {folder}: it is {name}, so the call may be paid for already")

@@ -14,7 +14,6 @@ from photio_prep.batch import scheduler
 from photio_prep.cli.console import Console
 from photio_prep.cli.signals import stop_on_signal
 from photio_prep.errors import BudgetReached, Interrupted, PhotioError, UsageError
-from photio_prep.orders import state
 from photio_prep.orders.options import PayOptions
 from photio_prep.orders.state import State
 from photio_prep.orders.store import SANDBOX, Order
@@ -149,6 +148,6 @@ def report_stop(stop_reason: PhotioError | None, calls: int, total: int, console
 def _read_state(order: Order, guard: SpendingGuard) -> State:
     """How far a failed order got; if its folder cannot be read, as far as the guard knows."""
     try:
-        return state.read_state(order.folder) if order.folder else State.PLANNED
+        return order.state
     except PhotioError:
         return State.UNKNOWN if guard.is_billed(order.key[:32]) else State.PLANNED

@@ -9,8 +9,8 @@ from photio_prep.cli.console import Console
 from photio_prep.cli.options import option
 from photio_prep.cli.status import require_folder
 from photio_prep.errors import PhotioError, UsageError
-from photio_prep.orders import state as states
-from photio_prep.orders.state import State
+from photio_prep.orders.folder import OrderFolder
+from photio_prep.orders.state import ANSWERED, State
 from photio_prep.orders.store import Order
 from photio_prep.review import decisions, write_contact_sheets, write_review
 from photio_prep.review.decisions import Decision
@@ -80,8 +80,8 @@ class Approval:
         if decision is Decision.APPROVED:
             return True
         folder = order.folder or old.folder
-        state = states.read_state(folder) if folder else State.PLANNED
-        if state in states.ANSWERED and order is old:
+        state = OrderFolder(folder).state if folder else State.PLANNED
+        if state in ANSWERED and order is old:
             return True
         if order.key not in self._printed:
             self._printed.add(order.key)

@@ -14,11 +14,11 @@ from photio_prep.errors import OutputExists, UsageError, of_photo
 from photio_prep.final import writer
 from photio_prep.final.options import FinishOptions
 from photio_prep.options import OutputOptions
-from photio_prep.orders import index, paid_before, state
+from photio_prep.orders import index, paid_before
 from photio_prep.orders import payment as order_payment
 from photio_prep.orders.options import OrderPlace, PayOptions, PrepareOptions
-from photio_prep.orders.preflight import SENDABLE, Preflight
-from photio_prep.orders.state import State
+from photio_prep.orders.preflight import Preflight
+from photio_prep.orders.state import SENDABLE, State
 from photio_prep.orders.store import Order
 from photio_prep.types import Result
 
@@ -124,7 +124,7 @@ def _select_payable(
                 f"its final {target} is that of {taken[target]} too", "Rename one, or finish it with another --out"
             )
         # What is answered already costs nothing: its final is compared when it is made, byte for byte.
-        if order.folder is None or state.read_state(order.folder) in SENDABLE:
+        if order.folder is None or order.state in SENDABLE:
             writer.refuse_if_in_the_way(order, target, overwrite=output.overwrite)
             finals.refuse_preset_in_the_way(order, output.out)
         preflight.check(order)

@@ -9,10 +9,11 @@ import click
 from photio_prep.cli import options
 from photio_prep.cli.console import Console, describe_order
 from photio_prep.errors import PhotioError, UsageError
-from photio_prep.orders import selection, store
-from photio_prep.orders import state as states
+from photio_prep.orders import store
+from photio_prep.orders.folder import DIED, OrderFolder, find_orders
 from photio_prep.orders.preflight import image_url_note
-from photio_prep.orders.state import State
+from photio_prep.orders.recovery import resolve_unknown
+from photio_prep.orders.state import BILLED, State
 from photio_prep.orders.store import Order
 from photio_prep.quality import Verdict
 from photio_prep.system.text import escape_controls
@@ -60,16 +61,16 @@ def status_command(folder: Path, price: float | None, console: Console) -> int:
     """States and spend of the orders in an output folder, and what to do next."""
     require_folder(folder)
     sums = _Sums()
-    orders = store.find_orders(folder)
+    orders = find_orders(folder)
     width = max((len(str(order)) for order in orders), default=0)
     if orders and not console.as_json:
         console.info(f"{'state':<13} {'gate':<5} {'order':<{width}}  photo")
     for path in orders:
         try:
-            state = states.read_state(path)
-            name = "superseded" if selection.is_superseded(path) else state.replace("_", " ")
-            name = "given up" if states.is_abandoned(path) else name
-            for origin in store.photos_of(path):
+            state = OrderFolder(path).state
+            name = "superseded" if OrderFolder(path).is_superseded else state.replace("_", " ")
+            name = "given up" if OrderFolder(path).is_lost else name
+            for origin in OrderFolder(path).photos():
                 order = store.load_order(path, origin=origin)
                 _print_photo(order, path, state, name, console, width)
         except PhotioError as error:
@@ -80,8 +81,8 @@ def status_command(folder: Path, price: float | None, console: Console) -> int:
             sums.sandbox += 1
             sums.count(name, path)
             continue
-        perhaps = (state in (State.UNKNOWN, State.CLAIMED)) + states.lost_attempts(path)
-        paid = (state in states.BILLED) + states.paid_attempts(path)
+        perhaps = (state in (State.UNKNOWN, State.CLAIMED)) + OrderFolder(path).lost_attempts
+        paid = (state in BILLED) + OrderFolder(path).paid_attempts
         sums.count(name, path, paid=paid, perhaps=perhaps)
         gate = order.origin.gate
         sums.stopped += name == "planned" and gate is not None and gate.verdict is Verdict.STOP
@@ -98,7 +99,7 @@ def require_folder(folder: Path) -> None:
 def _print_photo(order: Order, folder: Path, state: State, name: str, console: Console, width: int) -> None:
     """Print one line for one photo of an order, and the reason of a failed or unknown outcome."""
     if console.as_json:
-        record = states.final_record(folder, order.origin)
+        record = order.marks.final()
         console.line(describe_order(order, state, Path(str(record.get("path"))) if record else None))
     elif not console.quiet:
         kind = " (sandbox)" if order.sandbox else ""
@@ -106,9 +107,9 @@ def _print_photo(order: Order, folder: Path, state: State, name: str, console: C
         console.out(f"{name:<13} {gate:<5} {folder!s:<{width}}  {escape_controls(order.origin.source)}{kind}")
         if note := image_url_note(order.request.image_url):
             console.out(f"{'':13} {escape_controls(note)}")
-        outcome = states.read_outcome(folder)
+        outcome = OrderFolder(folder).outcome
         if outcome is not None or state is State.UNKNOWN:
-            console.out(f"{'':13} {escape_controls(str(outcome['why'])) if outcome else states.DIED}")
+            console.out(f"{'':13} {escape_controls(str(outcome['why'])) if outcome else DIED}")
 
 
 def _print_totals(sums: _Sums, out: Path, price: float | None, console: Console) -> None:
@@ -151,8 +152,8 @@ def resolve_command(folders: tuple[Path, ...], word: str, console: Console) -> i
     for folder in folders:
         try:
             order = store.load_order(folder)
-            states.resolve_unknown(folder, retry=word == "retry")
-            console.result(order, states.read_state(folder), path=folder)
+            resolve_unknown(folder, retry=word == "retry")
+            console.result(order, OrderFolder(folder).state, path=folder)
         except PhotioError as error:
             console.refuse(str(folder), error)
     return console.exit_code

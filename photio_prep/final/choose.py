@@ -23,8 +23,9 @@ from photio_prep.imaging.limits import DEFAULT_LIMITS
 from photio_prep.intake import own_files
 from photio_prep.intake.item import MARK
 from photio_prep.intake.names import variant_output
-from photio_prep.orders import index, previews, state, store
+from photio_prep.orders import index, previews, store
 from photio_prep.orders.index import IndexEntry
+from photio_prep.orders.marks import matches_record
 from photio_prep.orders.origin import Variant
 from photio_prep.orders.store import Order
 from photio_prep.system import files, seeds
@@ -75,9 +76,7 @@ def contact_sheet(root: Path, base: str, out: Path, *, overwrite: bool = False) 
         StorageFailed: It cannot be written.
     """
     finished = {}
-    for entry in sorted(
-        index.index_of(root / "orders").refresh().with_output(base), key=lambda entry: index.paid_at(entry.folder)
-    ):
+    for entry in sorted(index.index_of(root / "orders").refresh().with_output(base), key=lambda entry: entry.paid_at):
         if entry.origin.variant and (final := final_of(entry, out)) is not None:
             finished[entry.origin.number] = final
     tiles = [tile for number, path in sorted(finished.items()) if (tile := _draw_tile(path, number)) is not None]
@@ -120,15 +119,15 @@ def _tile_size(size: Size) -> Size:
 
 def final_of(entry: IndexEntry, out: Path) -> Path | None:
     """Path of an order's unchanged final, below `out` or at its recorded path; None if there is none."""
-    mark = state.final_record(entry.folder, entry.origin)
+    mark = entry.marks.final()
     if mark is None:
         return None
     noted = Path(str(mark.get("path")))
     with suppress(UsageError):  # a name that leads out of the folder
         here = output_path(out, entry.origin.output, MARK + noted.suffix)
-        if here.is_file() and state.matches_record(here, mark):
+        if here.is_file() and matches_record(here, mark):
             return here
-    return noted if noted.is_file() and state.matches_record(noted, mark) else None
+    return noted if noted.is_file() and matches_record(noted, mark) else None
 
 
 class KeptVariant(NamedTuple):
@@ -167,16 +166,16 @@ def keep_variant(photo: str, number: int, out: Path, *, overwrite: bool = False)
         fix = f"There are: {numbers}; `photio-prep finish {out}` makes their finals"
         raise UsageError(problem, fix, subject=photo)
     # Several scenes may have the same number: the newest.
-    chosen = max(finished, key=lambda entry: index.paid_at(entry.folder))
+    chosen = max(finished, key=lambda entry: entry.paid_at)
     order, presets = (
-        store.load_order(chosen.folder, origin=chosen.origin),
-        state.chosen_presets(chosen.folder, chosen.origin),
+        chosen.load(),
+        chosen.marks.presets,
     )
     path = final_of(chosen, out)
     data = None if path is None else files.own_bytes(path, files.OUTPUT)
     if path is None or data is None:
         raise UsageError("its final is gone", f"Run: photio-prep finish {out}", subject=photo)
-    recipe = str((state.final_record(chosen.folder, chosen.origin) or {}).get("made", ""))
+    recipe = str((chosen.marks.final() or {}).get("made", ""))
     origin = replace(order.origin, output=bases[0], variant=None, record="")
     order = store.with_record(replace(order, origin=origin), chosen.folder)
     # The suffix follows the bytes, not the recorded name.
@@ -184,7 +183,7 @@ def keep_variant(photo: str, number: int, out: Path, *, overwrite: bool = False)
     writer.refuse_if_in_the_way(order, target, overwrite=overwrite)
     order = store.add_photo(order, chosen.folder)
     writer.carry_proof(chosen.folder, chosen.origin, order.origin)
-    state.mark_chosen(chosen.folder, order.origin, by="keep")
+    order.marks.mark_chosen(by="keep")
     return KeptVariant(order, target, presets, writer.write_encoded(order, out, target, data, recipe))
 
 

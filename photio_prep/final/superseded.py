@@ -6,20 +6,14 @@ changed, or changed back, the final is of its present bytes. The replaced file i
 
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from photio_prep.errors import PhotioError
 from photio_prep.imaging.limits import DEFAULT_LIMITS
-from photio_prep.orders import index, state
+from photio_prep.orders import index
 from photio_prep.orders.index import IndexEntry
-from photio_prep.orders.origin import Origin
+from photio_prep.orders.marks import matches_record
 from photio_prep.orders.store import Order
 from photio_prep.system import files
-
-
-def final_record_of(folder: Path, origin: Origin, target: Path, preset: str = "") -> dict[str, Any] | None:
-    """Record of writing the final at `target`, or with `preset` the file for that marketplace."""
-    return state.listing_record(folder, origin, preset) if preset else state.final_record(folder, origin, target.suffix)
 
 
 def find_superseded(order: Order, target: Path, preset: str = "") -> IndexEntry | None:
@@ -28,8 +22,8 @@ def find_superseded(order: Order, target: Path, preset: str = "") -> IndexEntry 
         return None
     for entry in index.index_of(order.folder.parent).of_photo(order):
         if entry.origin.place == order.origin.place:
-            mark = final_record_of(entry.folder, entry.origin, target, preset)
-            if mark is not None and not mark.get("by") and state.matches_record(target, mark):
+            mark = entry.marks.listing(preset) if preset else entry.marks.final(target.suffix)
+            if mark is not None and not mark.get("by") and matches_record(target, mark):
                 return entry
     return None
 
@@ -45,7 +39,7 @@ def is_current(incumbent: IndexEntry, order: Order, *, overwrite: bool = False) 
     if incumbent.origin.digest != ours:
         now = _digest_now(order.origin.path)
         return now == incumbent.origin.digest or (now != ours and _is_later(incumbent, order))
-    is_user_choice = state.is_chosen(incumbent.folder, incumbent.origin).get("by") == "keep"
+    is_user_choice = incumbent.marks.choice.get("by") == "keep"
     return _is_later(incumbent, order) and (is_user_choice or not overwrite)
 
 
@@ -59,9 +53,7 @@ def _digest_now(path: str) -> str:
 
 def _is_later(incumbent: IndexEntry, order: Order) -> bool:
     """Whether the incumbent was chosen or paid for after `order`."""
-    return order.folder is not None and index.claimed_since(incumbent.folder, incumbent.origin) > index.claimed_since(
-        order.folder, order.origin
-    )
+    return order.folder is not None and incumbent.marks.claimed_since > order.marks.claimed_since
 
 
 def archive_superseded(order: Order, target: Path, preset: str = "") -> tuple[str, ...]:
@@ -69,15 +61,13 @@ def archive_superseded(order: Order, target: Path, preset: str = "") -> tuple[st
     incumbent = find_superseded(order, target, preset)
     if incumbent is None or order.folder is None:
         return ()
-    folder, origin = incumbent.folder, incumbent.origin
-    name = "-".join(filter(None, ("final", origin.id, preset)))
-    path, data = folder / f"{name}{target.suffix}", files.read_nofollow(target, files.OUTPUT)
+    marks, name = incumbent.marks, "-".join(filter(None, ("final", incumbent.origin.id, preset)))
+    path, data = incumbent.folder / f"{name}{target.suffix}", files.read_nofollow(target, files.OUTPUT)
     files.write_atomic(path, data)
     if preset:
-        state.mark_listed(folder, origin, preset, path, data)
+        marks.mark_listed(preset, path, data)
     else:
-        mark = final_record_of(folder, origin, target) or {}
-        state.mark_finished(folder, origin, path, data, str(mark.get("made", "")))
+        marks.mark_finished(path, data, str((marks.final(target.suffix) or {}).get("made", "")))
         if _is_later(incumbent, order):  # by --overwrite, or because the photo was changed back
-            state.mark_chosen(order.folder, order.origin, by="overwrite")
+            order.marks.mark_chosen(by="overwrite")
     return (f"the file that this photo had before is kept as {path}",)

@@ -14,7 +14,8 @@ from photio_prep.final.options import DEFAULT_FINISH, FinishOptions, Metadata
 from photio_prep.final.publish import check_output_target, output_path, publish
 from photio_prep.imaging.encode import SANDBOX_MARK, SUFFIXES, encode_picture, final_format
 from photio_prep.intake.item import MARK
-from photio_prep.orders import index, payment, previews, state
+from photio_prep.orders import payment, previews
+from photio_prep.orders.marks import matches_record
 from photio_prep.orders.origin import Origin
 from photio_prep.orders.records import encode_record, find_record
 from photio_prep.orders.store import Order
@@ -51,8 +52,9 @@ def refuse_if_in_the_way(
     if (order.sandbox if sandbox is None else sandbox) and not tried_out:
         problem = "a picture that is not a try-out is there, and the sandbox never replaces one"
         raise OutputExists(problem, "Give another --out", subject=str(target))
-    mark = None if order.folder is None else superseded.final_record_of(order.folder, order.origin, target, preset)
-    ours = mark is not None and state.matches_record(target, mark)
+    marks = None if order.folder is None else order.marks
+    mark = None if marks is None else marks.listing(preset) if preset else marks.final(target.suffix)
+    ours = mark is not None and matches_record(target, mark)
     if not (overwrite or tried_out or ours or superseded.find_superseded(order, target, preset)):
         raise OutputExists("another file lies there already", "Give --overwrite, or another --out", subject=str(target))
 
@@ -94,10 +96,10 @@ def place_final(
         raise UsageError("an order in memory has no place for its final", "Use flow.finish")
     recipe = f"{options}, metadata {metadata}, xmp {sha256(xmp or b'').hexdigest()[:16]}"
     recipe += f", segmented by {getattr(options.matter, 'name', 'a matter')}" if options.matter else ""
-    mark = state.final_record(order.folder, order.origin, target.suffix)
+    mark = order.marks.final(target.suffix)
     # Made without the photo, because it could not be found: perhaps it can by now.
     fallen = options.product is None and read_proof(order).get("product") == "generated"
-    is_ours = mark is not None and target.is_file() and state.matches_record(target, mark)
+    is_ours = mark is not None and target.is_file() and matches_record(target, mark)
     if is_ours and mark and mark.get("made") == recipe and not mark.get("by") and not fallen and not overwrite:
         return PlacedFinal(target, order)
     incumbent = superseded.find_superseded(order, target)
@@ -106,9 +108,9 @@ def place_final(
         winner = incumbent.folder
         if mark is None:
             data = files.read_nofollow(target, files.OUTPUT)
-            state.mark_finished(order.folder, order.origin, target, data, recipe, winner.name)
+            order.marks.mark_finished(target, data, recipe, winner.name)
         note = f"its final stays as it is, that of {winner}, kept or paid for since; `photio-prep keep` changes it"
-        return PlacedFinal(target, index.read_order(incumbent), (note,))
+        return PlacedFinal(target, incumbent.load(), (note,))
     result = result or payment.require_answer(order)
     final = render_final(order, options, result)
     credit = order.origin.credit if metadata == "keep-safe" else None
@@ -132,7 +134,7 @@ def write_encoded(order: Order, out: Path, target: Path, data: bytes, made: str)
     if files.own_bytes(target, len(data)) != data:
         _sweep_once(target.parent)
         publish(out, target, data)
-    state.mark_finished(order.folder, order.origin, target, data, made)
+    order.marks.mark_finished(target, data, made)
     return note
 
 

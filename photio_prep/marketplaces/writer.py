@@ -22,7 +22,6 @@ from photio_prep.marketplaces.check import ComplianceReport
 from photio_prep.marketplaces.layout import Layout
 from photio_prep.marketplaces.packshot import Packshot
 from photio_prep.marketplaces.presets import Preset
-from photio_prep.orders import state
 from photio_prep.orders.store import Order, require_cutout
 from photio_prep.system import files
 from photio_prep.types import UNCREDITED, Credit
@@ -128,7 +127,7 @@ class MarketplaceWriter:
             notes += superseded.archive_superseded(order, path, preset.name)
             publish(out, path, data)
         if folder is not None:
-            state.mark_listed(folder, order.origin, preset.name, path, data)
+            order.marks.mark_listed(preset.name, path, data)
         report = check.check_file(
             files.read_nofollow(path, len(data)),
             preset,

@@ -1,14 +1,16 @@
 """One folder per order: its request, claim, answer and photos. Each order is paid for at most once.
 
-store           writes and reads the order folder; lists the files in it
+folder          what an order's folder says: state, claim, answer, outcome, photos
+state           the states of an order
+store           writes an order's folder, and reads it back
+records         JSON records on disk; record_checks validates them
 origin          the record of a photo in an order's folder
-record_checks   validates the records and the canvas of an order
-records         JSON records on disk
-state           how far an order got, its outcome, and the marks of its finals
-claims          who pays for an order, and whether that process is alive
-answer_file     keeps the raw answer on disk, also when the disk fails
+marks           the marks of a photo's finals in an order's folder
 preflight       the conditions for spending money
 payment         pays for an order at most once
+claims          who pays for an order, and whether that process is alive
+answer_file     keeps the raw answer on disk, also when the disk fails
+recovery        after a crash in the middle of paying: the answer, an unknown outcome, the user's decision
 paid_before     refuses a request that was billed under another key
 index           every photo of every order below a folder
 selection       the orders of an output folder to pay for, and to finish

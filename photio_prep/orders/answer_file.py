@@ -59,7 +59,9 @@ class AnswerFile:
         self._chunks.append(chunk)
         if self._fault is None:
             try:
-                _write_all(self._file.fileno(), chunk)
+                rest = memoryview(chunk)
+                while rest:
+                    rest = rest[os.write(self._file.fileno(), rest) :]
             except OSError as error:
                 self._fault = error
 
@@ -127,6 +129,10 @@ class AnswerFile:
                 self._part.unlink()
 
 
+def _rescue_folder() -> Path:
+    return platformdirs.user_state_path("photio-prep", appauthor=False) / "rescued"
+
+
 def rescue_path(folder: Path, claim: Claim | None) -> Path:
     """The rescue file of an order: named by its key, its folder and its claim."""
     return _rescue_folder() / f"{_rescue_prefix(folder)}{claim.id if claim else ''}.raw"
@@ -144,8 +150,6 @@ def find_rescued(folder: Path, claim: Claim | None) -> Path | None:
     root, key = _rescue_folder(), folder.resolve().name
     if not root.is_dir():
         return None
-    if claim is not None and (old := root / f"{key}.raw").exists():
-        return old  # version 0.1 before November 2026 named it by the key alone
     with files.storage_errors(root):
         rescued = sorted(path for path in root.iterdir() if path.name.startswith(f"{key}-") and path.suffix == ".raw")
     by_claim = [path for path in rescued if claim and claim.id and path.stem.endswith(f"-{claim.id}")]
@@ -156,10 +160,6 @@ def answer_path(folder: Path, claim: Claim | None) -> Path | None:
     """The complete answer of an order, in its folder or rescued; None if there is none."""
     raw = folder / RAW
     return raw if raw.exists() else find_rescued(folder, claim)
-
-
-def _rescue_folder() -> Path:
-    return platformdirs.user_state_path("photio-prep", appauthor=False) / "rescued"
 
 
 def is_usable(raw: Path, folder: Path) -> bool:
@@ -175,36 +175,3 @@ def is_usable(raw: Path, folder: Path) -> bool:
 def late_answer(folder: Path) -> Path | None:
     """The attempt folder whose answer arrived after the user had resolved its call as "retry", or None."""
     return next((path for path in claims.attempts(folder) if is_usable(path / RAW, folder)), None)
-
-
-def restore_rescued(folder: Path) -> None:
-    """Move a rescued or late answer into the order's folder.
-
-    A late one only if no other call has begun since: its claim is restored first, by exclusive creation.
-    """
-    if (folder / RAW).exists():
-        return
-    claim = claims.read_claim(folder / claims.NAME)
-    if (rescued := find_rescued(folder, claim)) is not None:
-        with files.storage_errors(rescued), contextlib.suppress(FileNotFoundError):  # another process moved it first
-            files.write_atomic(folder / RAW, files.read_nofollow(rescued, wire.LONGEST_ANSWER))
-            rescued.unlink()
-    elif (late := late_answer(folder)) is not None:
-        earlier = files.read_nofollow(late / claims.NAME, files.RECORD)
-        with files.storage_errors(folder), contextlib.suppress(FileNotFoundError):
-            if claim is None:
-                try:
-                    files.write_atomic(folder / claims.NAME, earlier, overwrite=False)
-                except FileExistsError:
-                    return
-            elif claim != claims.read_claim(late / claims.NAME):
-                return
-            (late / RAW).replace(folder / RAW)
-            files.sync_folder(folder)
-            (late / claims.NAME).unlink()
-
-
-def _write_all(handle: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(handle, rest) :]

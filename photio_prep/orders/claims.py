@@ -68,13 +68,7 @@ def claim(path: Path) -> Claim | None:
         files.write_atomic(path, json.dumps(members).encode(), overwrite=False)
     except FileExistsError:
         return None
-    return _add_inode(path, mine)
-
-
-def _add_inode(path: Path, claim: Claim) -> Claim:
-    with contextlib.suppress(OSError):
-        return replace(claim, inode=path.stat(follow_symlinks=False).st_ino)
-    return claim
+    return replace(mine, inode=_read_inode(path))
 
 
 def read_claim(path: Path) -> Claim | None:
@@ -88,11 +82,17 @@ def read_claim(path: Path) -> Claim | None:
         except OSError as error:
             raise StorageFailed(f"cannot be read ({error.strerror or error})", "Check the disk", str(path)) from error
         if (parsed := _parse(raw)) is not None:
-            return _add_inode(path, parsed)
+            return replace(parsed, inode=_read_inode(path))
         if time.monotonic() >= end:
             # Only a crash leaves a partial claim: its process is dead, and may have paid.
             return Claim("", "", 0, "", "")
         time.sleep(0.05)
+
+
+def _read_inode(path: Path) -> int:
+    with contextlib.suppress(OSError):
+        return path.stat(follow_symlinks=False).st_ino
+    return 0
 
 
 def _parse(raw: bytes) -> Claim | None:
@@ -150,8 +150,7 @@ def claim_root(folder: Path, claim: Claim) -> Path | None:
 
 
 def _is_at(folder: Path, claim: Claim) -> bool:
-    with contextlib.suppress(OSError):
-        if claim.inode and (folder / NAME).stat(follow_symlinks=False).st_ino == claim.inode:
-            return True
+    if claim.inode and _read_inode(folder / NAME) == claim.inode:
+        return True
     current = read_claim(folder / NAME)
     return current is not None and current.id == claim.id

@@ -19,6 +19,7 @@ from photio_prep.geometry import Recommended, Size, parse_size
 from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
 from photio_prep.intake.job_table import RowOptions
 from photio_prep.intake.load import Source, load
+from photio_prep.orders.origin import CutoutRecord
 from photio_prep.orders.preflight import Preflight
 from photio_prep.types import Canvas, Matter, Request
 
@@ -106,39 +107,9 @@ class PrepareOptions:
             mask=row.mask or self.mask,
         )
 
-    def fingerprint(self, model: str | None, mask: str | None) -> str:
-        """Everything that decides the canvas, as text. The words, the seed and the limits do not.
-
-        Args:
-            model: Name and digest of the weights; None where a mask or the photo's own alpha needs none.
-            mask: The digest of the mask's pixels.
-        """
-        values: dict[str, object] = {
-            "alpha": self.alpha,
-            "box": self.box,
-            "cutting": self.cutting,
-            "frame": self.frame,
-            "framing": self.framing,
-            "mask": mask,
-            "model": model,
-            "points": [*self.points],
-            "size": self.size,
-        }
-        return str([(name, value) for name, value in values.items() if value is not None])
-
-    def describe(self, model: str, size: Size, mask: str) -> str:
-        """How the photo was asked to be cut out, as its record holds it.
-
-        Args:
-            model: As it was asked for: `auto` stays the same when a better model is installed.
-            size: Of the canvas.
-            mask: The digest of the mask's pixels, or "none".
-        """
-        parts = [f"model {model}", f"alpha {self.alpha}", f"size {size}", f"mask {mask}", str(self.cutting)]
-        parts += [f"pointed {self.hints}"] if self.hints else []
-        parts += [] if self.frame is None else [f"frame {self.frame}"]
-        parts += [] if self.framing is None else [f"framing {self.framing}"]
-        return ", ".join(parts)
+    def record(self, model: str, size: Size | None, mask: str) -> CutoutRecord:
+        """The options that decide the canvas; the words, the seed and the limits do not."""
+        return CutoutRecord(model, self.alpha, size, mask, self.cutting, self.hints, self.framing)
 
 
 @dataclass(frozen=True, slots=True)

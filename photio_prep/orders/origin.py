@@ -1,17 +1,22 @@
-"""The photo that an order was made from: its record in the order's folder, and its variant."""
+"""The photo that an order was made from, how it was cut out, and its record in the order's folder."""
 
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from photio_prep.cutout.framing import Framing
+from photio_prep.cutout.models.prompts import Hints
+from photio_prep.cutout.options import CutoutOptions
+from photio_prep.errors import UsageError
+from photio_prep.geometry import Size
 from photio_prep.imaging.headers.exif import clean_exif
 from photio_prep.intake.names import portable_name, variant_output
 from photio_prep.orders import record_checks
-from photio_prep.orders.records import read_record as read_facts
+from photio_prep.orders.records import read_record
 from photio_prep.quality import Judgement
 from photio_prep.system import seeds
 from photio_prep.types import UNCREDITED, Credit
@@ -25,22 +30,45 @@ class Variant(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class CutoutRecord:
+    """The options that decide a canvas.
+
+    `model` as the user asked for it: "auto" stays the same when a better model is installed. `mask`: digest of its
+    pixels, or "none".
+    """
+
+    model: str
+    alpha: str
+    size: Size | None
+    mask: str
+    cutting: CutoutOptions
+    hints: Hints
+    framing: Framing | None
+
+    def describe(self, frame: int | None) -> str:
+        """As text, as in records of version 0.1 before December 2026; equal for equal options."""
+        parts = [f"model {self.model}", f"alpha {self.alpha}", f"size {self.size}", f"mask {self.mask}"]
+        parts += [str(self.cutting), *([f"pointed {self.hints}"] if self.hints else [])]
+        parts += [] if frame is None else [f"frame {frame}"]
+        return ", ".join([*parts, *([f"framing {self.framing}"] if self.framing else [])])
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
     """The photo that an order was made from.
 
     `source` is the input as the user named it; `digest` the SHA-256 of its bytes; `format` its Pillow format; `output`
-    the path of its final below the output folder, with slashes, without suffix; `options` the cutout options as
-    `PrepareOptions.describe` writes them; `credit` its copyright and artist; `gate` the gate's judgement, None if not
-    judged; `path` its absolute path, "" if it is not a file; `variant` None for the only order of a photo; `frame` the
-    frame or page of a file with several, None for the only one; `record` the digits in the names of its records, ""
-    until they are written.
+    the path of its final below the output folder, with slashes, without suffix; `options` how it was cut out, a text in
+    early records; `gate` the gate's judgement, None if not judged; `path` its absolute path, "" if it is not a file;
+    `variant` None for the only order of a photo; `frame` the frame or page of a file with several, None for the only
+    one; `record` the digits in the names of its records, "" until they are written.
     """
 
     source: str
     digest: str
     format: str
     output: str = ""
-    options: str = ""
+    options: CutoutRecord | str = ""
     warnings: tuple[str, ...] = ()
     credit: Credit = UNCREDITED
     gate: Judgement | None = None
@@ -61,11 +89,9 @@ class Origin:
 
     @property
     def identity(self) -> tuple[str, str]:
-        """The photo's bytes, and how they were asked to be cut out.
-
-        Early version 0.1 wrote lengths as 0.0 or 0, depending on who asked.
-        """
-        return self.digest, re.sub(r"(\d)\.0(?=,|$)", r"\1", self.options)
+        """The photo's bytes, and how they were asked to be cut out."""
+        options = self.options
+        return self.digest, options if isinstance(options, str) else options.describe(self.frame)
 
     @property
     def number(self) -> int:
@@ -95,26 +121,36 @@ def placed_as(output: str, *, variants: bool) -> dict[str, Any]:
 def read_origin(path: Path, record: dict[str, Any], plan: Mapping[str, Any] | None) -> Origin:
     """Parse a photo's record, read from `path`; `plan` is the content of its order.json, if already read."""
     record_checks.check_photo(record)
-    credit = record.get("credit", {})
+    credit, options = record.get("credit", {}), record["options"]
     return Origin(
         record["source"],
         record["sha256"],
         record["format"],
         record["output"],
-        record["options"],
+        options if isinstance(options, str) else _read_options(options),
         credit=Credit(**{name: clean_exif(str(credit.get(name, ""))) for name in Credit._fields}),
         path=record.get("path", ""),
         variant=_read_variant(path, record, plan),
-        frame=_read_frame(record),
+        frame=record.get("frame"),
         record=path.stem.partition("-")[2],
     )
 
 
-def _read_frame(record: dict[str, Any]) -> int | None:
-    """The frame of a file with several; a record of early version 0.1 has it among the options only."""
-    frame: int | None = record.get("frame")
-    match = None if "frame" in record else re.search(r", frame (\d+)(?:,|$)", record["options"])
-    return int(match[1]) if match else frame
+def _read_options(record: dict[str, Any]) -> CutoutRecord:
+    """Parse the options of a photo's record. Options added by later versions are ignored."""
+    cutting, hints, framing = record["cutting"], record["hints"], record["framing"]
+    try:
+        return CutoutRecord(
+            str(record["model"]),
+            str(record["alpha"]),
+            Size(*record["size"]),
+            str(record["mask"]),
+            CutoutOptions(**{part.name: cutting[part.name] for part in fields(CutoutOptions) if part.name in cutting}),
+            Hints.of(hints["points"], hints["box"]),
+            None if framing is None else Framing(framing["margin"], framing["percent"], framing["align"]),
+        )
+    except UsageError as error:
+        raise ValueError(error.problem) from None
 
 
 def _read_variant(path: Path, record: dict[str, Any], plan: Mapping[str, Any] | None) -> Variant | None:
@@ -124,6 +160,6 @@ def _read_variant(path: Path, record: dict[str, Any], plan: Mapping[str, Any] | 
         return None if variant is None else Variant(variant["number"], variant["of"])
     if (match := re.fullmatch(r"(.+)-seeds/([0-9]{1,2})", record["output"])) is None:
         return None
-    plan = read_facts(path.parent / "order.json") if plan is None else plan
+    plan = read_record(path.parent / "order.json") if plan is None else plan
     number, base = int(match[2]), seeds.seed_from_canvas(plan["canvas"]["sha256"])
     return Variant(number, match[1]) if plan["seed"] == seeds.derive_seed(base, number) else None

@@ -7,20 +7,19 @@ Pillow, zlib or a model.
 from collections.abc import Iterable
 
 from photio_prep.errors import PhotoRefused
-from photio_prep.orders import state
 from photio_prep.orders.index import IndexEntry, OrderIndex
 from photio_prep.orders.origin import file_path
-from photio_prep.orders.state import State
+from photio_prep.orders.state import ANSWERED, BILLED, State
 from photio_prep.orders.store import Order
 from photio_prep.system import seeds
 
-_PAID = state.ANSWERED | {State.UNKNOWN, State.PAID_UNUSABLE, State.CLAIMED}
+_PAID = BILLED | {State.UNKNOWN, State.CLAIMED}
 
 
 def raise_if_paid(order: Order, known: OrderIndex) -> None:
     """Raise PhotoRefused if the same request was billed, or perhaps billed, as another order."""
-    for entry in known.with_wish(order):
-        if _is_same_request(entry, order) and state.read_state(entry.folder) in _PAID:
+    for entry in known.with_options(order):
+        if _is_same_request(entry, order) and entry.state in _PAID:
             raise PhotoRefused(
                 "the same photo with the same words was already paid for, as other bytes (of an older version), in"
                 f" {entry.folder}",
@@ -48,9 +47,9 @@ def is_drawn(entry: IndexEntry) -> bool:
 
 def is_changed_photo(order: Order, known: OrderIndex) -> bool:
     """Whether the photo of `order` was paid for, but not with its present bytes."""
-    if order.folder is None or order.origin.source == "-" or state.read_state(order.folder) in _PAID:
+    if order.folder is None or order.origin.source == "-" or order.state in _PAID:
         return False
-    paid = [entry.origin for entry in known.of_photo(order) if state.read_state(entry.folder) in _PAID]
+    paid = [entry.origin for entry in known.of_photo(order) if entry.state in _PAID]
     return bool(paid) and all(origin.digest != order.origin.digest for origin in paid)
 
 
@@ -59,7 +58,7 @@ def count_answered(requests: Iterable[tuple[str, str]], endpoint: str, known: Or
     return sum(
         any(
             (entry.plan.get("description"), entry.plan.get("endpoint")) == (description, endpoint)
-            and state.read_state(entry.folder) in state.ANSWERED
+            and entry.state in ANSWERED
             for entry in known.with_source(source) or known.with_path(file_path(source) or source)
         )
         for source, description in requests

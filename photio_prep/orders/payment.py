@@ -1,4 +1,4 @@
-"""Pay for one order on disk at most once.
+"""Pay for one order on disk at most once. What a crash leaves is the business of recovery.py.
 
 1 claim by exclusive creation, synced       4 answer streamed to disk, synced, named, folder synced
 2 look for an answer again                  5 only then parsed
@@ -6,9 +6,7 @@
 """
 
 import contextlib
-import shlex
 from pathlib import Path
-from typing import Any
 
 from photio_prep import settings
 from photio_prep.api.wire import LONGEST_ANSWER, parse_answer
@@ -20,16 +18,16 @@ from photio_prep.errors import (
     OrderInUse,
     OutcomeUnknown,
     PaidUnusable,
-    PhotioError,
-    PhotoRefused,
     Rejected,
     StorageFailed,
     UsageError,
 )
-from photio_prep.orders import claims, state
-from photio_prep.orders.answer_file import RAW, AnswerFile, is_usable, restore_rescued
+from photio_prep.orders import claims, recovery
+from photio_prep.orders.answer_file import RAW, AnswerFile, is_usable
 from photio_prep.orders.claims import Claim
+from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.preflight import Preflight
+from photio_prep.orders.recovery import raise_if_claimed
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.system import files
@@ -103,7 +101,7 @@ def _send(order: Order, folder: Path, sender: Sender, claim: Claim) -> Result:
     except OutcomeUnknown as error:
         sink.close()
         _note(folder, claim, State.UNKNOWN, error.problem)
-        raise OutcomeUnknown(error.problem, _next_steps(folder), subject=str(folder)) from None
+        raise OutcomeUnknown(error.problem, recovery.explain_unknown(folder), subject=str(folder)) from None
     except PaidUnusable as error:
         _note(folder, claim, State.PAID_UNUSABLE, str(error))
         raise error.about(str(folder)) from None
@@ -117,22 +115,39 @@ def _send(order: Order, folder: Path, sender: Sender, claim: Claim) -> Result:
     if not sink.safe:  # a sender of the user's own that ignores its sink
         sink.write(result.raw)
         sink.commit()
-    restore_rescued(folder)
+    recovery.restore_answer(folder)
     _remove_unknown(folder)
     return result
 
 
-def _note(folder: Path, claim: Claim, ended: State, why: str) -> None:
-    """Record how a call failed, in the order's folder, or in its attempt folder once the user has resolved it."""
-    if (home := claims.claim_root(folder, claim)) is not None:
-        state.write_outcome(home, ended, why)
-
-
 def _remove_unknown(folder: Path) -> None:
     """Remove an unknown outcome that another process, to which the payer was not visible, wrote during the call."""
-    outcome = state.read_outcome(folder)
+    outcome = OrderFolder(folder).outcome
     if outcome is not None and outcome["state"] == State.UNKNOWN and (folder / RAW).exists():
         files.remove(folder / "outcome.json")
+
+
+def _note(folder: Path, claim: Claim, state: State, why: str) -> None:
+    """Record how a call failed, in the order's folder, or in its attempt folder once the user has resolved it."""
+    if (home := claims.claim_root(folder, claim)) is not None:
+        OrderFolder(home).write_outcome(state, why)
+
+
+def release_claim(folder: Path, claim: Claim | None = None) -> None:
+    """Remove the claim, after the answer of a refusal: nothing was billed.
+
+    A claim that the user has resolved meanwhile stays in its attempt folder, recorded as not billed.
+    """
+    home = folder if claim is None else claims.claim_root(folder, claim)
+    if home is None:
+        return
+    if home != folder:
+        OrderFolder(home).write_outcome(State.REJECTED, "not billed")
+        return
+    with files.storage_errors(folder):
+        for name in (RAW, claims.NAME):
+            (folder / name).unlink(missing_ok=True)
+        files.sync_folder(folder)
 
 
 def load_answer(order: Order) -> Result | None:
@@ -144,14 +159,14 @@ def load_answer(order: Order) -> Result | None:
     folder = order.folder
     if folder is None:
         return None
-    restore_rescued(folder)
+    recovery.restore_answer(folder)
     if not (folder / RAW).exists():
         return None
-    outcome = state.read_outcome(folder)
+    outcome = OrderFolder(folder).outcome
     unusable = outcome is not None and outcome["state"] == State.PAID_UNUSABLE
     # A usable answer overrides an outcome that was recorded before the answer arrived.
     if not unusable and not (outcome is not None and is_usable(folder / RAW, folder)):
-        _raise_outcome(folder, outcome)
+        recovery.raise_outcome(folder, outcome)
     try:
         raw = files.read_nofollow(folder / RAW, LONGEST_ANSWER)
     except OSError as error:
@@ -162,12 +177,12 @@ def load_answer(order: Order) -> Result | None:
         result = Result(raw, parse_answer(raw, order.request.size), order.placement)
     except PaidUnusable as error:
         if not unusable:
-            state.write_outcome(folder, State.PAID_UNUSABLE, str(error))
+            OrderFolder(folder).write_outcome(State.PAID_UNUSABLE, str(error))
         raise error.about(str(folder)) from None
     except OutcomeUnknown as error:
-        raise record_unknown(folder, error) from None
+        raise recovery.record_unknown(folder, error) from None
     except KeyRefused:
-        _drop_refusal(folder)
+        recovery.drop_refusal(folder)
         return None
     # This version or machine reads an answer that another one could not.
     if outcome is not None:
@@ -189,109 +204,3 @@ def require_answer(order: Order) -> Result:
         subject = str(order.folder or order.origin.source)
         raise UsageError("it has no answer yet", "Run `photio-prep generate` on it first", subject=subject)
     return result
-
-
-def _drop_refusal(folder: Path) -> None:
-    """Plan the order again: its stored answer is a refusal, not billed, whose process was killed before reading it."""
-    claim = claims.read_claim(folder / claims.NAME)
-    if claim is not None and claims.claim_owner(claim) in ("alive", "elsewhere"):
-        return  # its process is reading it right now
-    with files.storage_errors(folder):
-        try:
-            (folder / "answer.raw").replace(folder / "answer.part")
-        except FileNotFoundError:
-            return  # of two processes, only the one that moved the answer may remove the claim
-    files.remove(folder / claims.NAME)
-
-
-def release_claim(folder: Path, claim: Claim | None = None) -> None:
-    """Remove the claim, after the answer of a refusal: nothing was billed.
-
-    A claim that the user has resolved meanwhile stays in its attempt folder, recorded as not billed.
-    """
-    home = folder if claim is None else claims.claim_root(folder, claim)
-    if home is None:
-        return
-    if home != folder:
-        state.write_outcome(home, State.REJECTED, "not billed")
-        return
-    with files.storage_errors(folder):
-        for name in (RAW, claims.NAME):
-            (folder / name).unlink(missing_ok=True)
-        files.sync_folder(folder)
-
-
-def raise_if_claimed(folder: Path) -> None:
-    """Raise if the order must not be sent: claimed without an answer, unknown, lost, or paid and unusable.
-
-    Raises:
-        OrderInUse, OutcomeUnknown, PaidUnusable, PhotoRefused: By the state of the folder.
-    """
-    raise_if_closed(folder)
-    claim = claims.read_claim(folder / claims.NAME)
-    if claim is None:
-        return
-    holder = claims.claim_owner(claim)
-    if (folder / RAW).exists():
-        return  # tested after its holder: a process that is dead now may have answered since the last test
-    if holder == "dead":
-        why = (
-            f"the process that paid for it (pid {claim.pid}, since {claim.time or '?'}) died before an answer was kept"
-        )
-        raise record_unknown(folder, OutcomeUnknown(why))
-    if holder == "alive":
-        message = f"process {claim.pid} has been paying for it since {claim.time}"
-        raise OrderInUse(message, "Run again when it has ended", subject=str(folder))
-    retry, lost = _resolve_commands(folder)
-    raise OrderInUse(
-        f"machine {claim.host!r} has been paying for it since {claim.time} ({claim.where}); what becomes of a process"
-        " of another machine or container cannot be seen from here",
-        f"Run again when it has ended. If it has ended without an answer, its call was perhaps billed: {retry} pays,"
-        f" perhaps a second time; {lost} gives it up",
-        subject=str(folder),
-    )
-
-
-def raise_if_closed(folder: Path) -> None:
-    """Raise if an earlier call has a final outcome that is a failure.
-
-    Raises:
-        OutcomeUnknown, PaidUnusable: By the recorded outcome.
-        PhotoRefused: The user resolved it as lost.
-    """
-    _raise_outcome(folder, state.read_outcome(folder))
-
-
-def _raise_outcome(folder: Path, outcome: dict[str, Any] | None) -> None:
-    if outcome is None or outcome["state"] == State.REJECTED:
-        return
-    if outcome.get("resolved") == "lost":
-        fix = f"To pay again after all: photio-prep resolve {folder} --as retry"
-        raise PhotoRefused("you gave it up as lost", fix, subject=str(folder))
-    kind: type[PhotioError] = PaidUnusable if outcome["state"] == State.PAID_UNUSABLE else OutcomeUnknown
-    fix = _next_steps(folder) if kind is OutcomeUnknown else "The raw answer is kept"
-    raise kind(outcome["why"], fix, subject=str(folder))
-
-
-def record_unknown(folder: Path, error: OutcomeUnknown) -> OutcomeUnknown:
-    """Record that the outcome is unknown; the error to raise, with the user's next steps."""
-    state.write_outcome(folder, State.UNKNOWN, error.problem)
-    return OutcomeUnknown(error.problem, _next_steps(folder), subject=str(folder))
-
-
-def _next_steps(folder: Path) -> str:
-    """Explain an unknown outcome: its possible cost, and the user's three options."""
-    claim = claims.read_claim(folder / claims.NAME)
-    when = f" of {claim.time}" if claim and claim.time else ""
-    retry, lost = _resolve_commands(folder)
-    return (
-        f"The call{when} was on its way and no usable answer came back, so it may have cost you one call or nothing;"
-        " it is not sent again by itself. You can (1) look at your bill at Photio before you decide;"
-        f" (2) pay, perhaps a second time: {retry}, then run the same command again; (3) give it up: {lost}"
-    )
-
-
-def _resolve_commands(folder: Path) -> tuple[str, str]:
-    """The commands that resolve an unknown outcome: to pay again, and to give it up."""
-    command = f"photio-prep resolve {shlex.quote(str(folder))} --as"
-    return f"`{command} retry`", f"`{command} lost`"

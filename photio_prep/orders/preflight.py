@@ -8,12 +8,10 @@ from dataclasses import dataclass
 
 from photio_prep.errors import GateStopped, UsageError
 from photio_prep.intake.url_guard import redact_url
-from photio_prep.orders import index, paid_before, state
-from photio_prep.orders.state import State
+from photio_prep.orders import index, paid_before
+from photio_prep.orders.state import SENDABLE
 from photio_prep.orders.store import Order
 from photio_prep.quality import Level
-
-SENDABLE = frozenset({State.PLANNED, State.REJECTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ class Preflight:
             fix = 'Give one, for instance -d "on a marble table, soft morning light"'
             raise UsageError("it has no scene description, so nothing is sent", fix, subject=order.origin.source)
         if order.folder is not None:
-            if state.read_state(order.folder) not in SENDABLE:
+            if order.state not in SENDABLE:
                 return
             if not self.pay_again:
                 paid_before.raise_if_paid(order, index.index_of(order.folder.parent))

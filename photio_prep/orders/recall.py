@@ -18,10 +18,10 @@ from photio_prep.cutout.models.registry import Model, get_model
 from photio_prep.errors import ModelUnavailable, PhotioError
 from photio_prep.intake.load import Source, read_bytes
 from photio_prep.orders import previews
-from photio_prep.orders import store as ledger
+from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.options import OrderPlace, PrepareOptions
 from photio_prep.orders.origin import file_path, placed_as
-from photio_prep.orders.store import Order
+from photio_prep.orders.store import Order, load_cutout, load_order, write_order
 from photio_prep.system import files
 from photio_prep.types import Photo
 
@@ -68,8 +68,9 @@ def reuse_prepared(entry: CacheEntry, options: PrepareOptions, place: OrderPlace
         StorageFailed: The order cannot be written for these words.
     """
     old = _lookup(entry)
-    if old is None or old.folder is None:
+    if old is None:
         return None
+    folder = old.require_folder()
     request = options.request(old.canvas)
     outdated = description_warnings(old.request.description)
     warnings = (
@@ -78,11 +79,12 @@ def reuse_prepared(entry: CacheEntry, options: PrepareOptions, place: OrderPlace
     )
     origin = replace(old.origin, source=place.name, path=file_path(place.name), warnings=warnings, record="")
     origin = replace(origin, **placed_as(place.output, variants=place.variants))
-    cutout = ledger.load_cutout(old.folder)
-    order = replace(old, request=request, endpoint=place.endpoint, origin=origin, cutout=cutout, folder=None)
-    order = ledger.write_order(order, entry.note.parent.parent)
-    if order.folder is not None and order.folder != old.folder:
-        previews.copy_previews(old.folder, order.folder)
+    order = replace(
+        old, request=request, endpoint=place.endpoint, origin=origin, cutout=load_cutout(folder), folder=None
+    )
+    order = write_order(order, entry.note.parent.parent)
+    if order.folder != folder:
+        previews.copy_previews(folder, order.require_folder())
     return order
 
 
@@ -103,20 +105,20 @@ def _fingerprint(options: PrepareOptions, mask: Image.Image | None) -> str | Non
     model = get_model(options.model) if isinstance(options.model, str) else options.model
     if options.second is not None or not isinstance(model, Model):
         return None
-    weights = None
+    weights, size = "none", options.recommended
     with suppress(ModelUnavailable):  # a mask or an alpha needs none
         weights = f"{model.asked} {model.sha256}"
-    drawing = None if mask is None else sha256(mask.tobytes()).hexdigest()
-    return f"{_version()} {options.fingerprint(weights, drawing)}"
+    drawing = "none" if mask is None else sha256(mask.tobytes()).hexdigest()
+    return f"{_version()} frame {options.frame} {options.record(weights, size.size if size else None, drawing)!r}"
 
 
 def _lookup(entry: CacheEntry) -> Order | None:
     with suppress(OSError, ValueError, PhotioError):
         name, photo = files.read_nofollow(entry.note, files.RECORD).decode("ascii").split()
         folder = entry.note.parent.parent / Path(name).name
-        for origin in ledger.photos_of(folder):
+        for origin in OrderFolder(folder).photos():
             if (origin.id, origin.digest) == (photo, entry.digest):
-                return ledger.load_order(folder, origin=origin)
+                return load_order(folder, origin=origin)
     return None
 
 

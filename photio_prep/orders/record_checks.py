@@ -12,7 +12,7 @@ from photio_prep.imaging.limits import RANGES, Limits, check_extent
 CANVAS = Limits(pixels=2**22, small=1, aspect=int(RANGES["aspect"][1]))
 # A photo: the largest that any settings allow. Commands that decode it apply their own limits.
 _PHOTO = Limits(pixels=int(RANGES["pixels"][1]), side=int(RANGES["side"][1]))
-_TEXTS = ("source", "sha256", "format", "output", "options")
+_TEXTS = ("source", "sha256", "format", "output")
 
 
 def check_photo(facts: Mapping[str, Any]) -> None:

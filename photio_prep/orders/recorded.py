@@ -11,7 +11,7 @@ from photio_prep.errors import PhotioError
 from photio_prep.imaging.encode import SUFFIXES, final_format
 from photio_prep.imaging.limits import DEFAULT_LIMITS
 from photio_prep.intake.names import NamedPhoto, Names, collision_key, variant_output, variants_folder
-from photio_prep.orders import index, state
+from photio_prep.orders import index
 from photio_prep.orders.index import IndexEntry, OrderIndex
 from photio_prep.orders.origin import Origin
 from photio_prep.system.files import read_input
@@ -55,7 +55,7 @@ class RecordedNames(Names):
         """The folded names of the files that a recorded photo has or will have."""
         origin = entry.origin
         try:
-            mark = state.final_record(entry.folder, origin) or {}
+            mark = entry.marks.final() or {}
         except PhotioError:
             mark = {}
         suffixes = {

@@ -1,10 +1,12 @@
-"""Derive an order with the same canvas from another one, with other words or another endpoint."""
+"""Make an order with the same canvas from another one, with other words or for another endpoint."""
 
 from dataclasses import dataclass, replace
 
 from photio_prep.api.request import build_request
-from photio_prep.orders import selection
-from photio_prep.orders.store import Order
+from photio_prep.orders import previews, records
+from photio_prep.orders.folder import OrderFolder
+from photio_prep.orders.store import SANDBOX, Order, load_cutout, load_order, write_order
+from photio_prep.system import files
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ SAME_WORDS = Wording()
 
 
 def reword(order: Order, wording: Wording = SAME_WORDS, *, endpoint: str | None = None) -> Order:
-    """The same canvas with other words or another endpoint: an order in memory, with another key.
+    """The same canvas with other words or another endpoint: an order in memory, or `order` if nothing changes.
 
     Raises:
         UsageError: The seed or a prompt is invalid.
@@ -42,20 +44,28 @@ def reword(order: Order, wording: Wording = SAME_WORDS, *, endpoint: str | None 
     return order if new.key == order.key else new
 
 
-def revise(
-    order: Order,
-    *,
-    endpoint: str | None = None,
-    description: str | None = None,
-    negative_prompt: str | None = None,
-    append_negative: str | None = None,
-    seed: int | None = None,
-) -> Order:
-    """The order of `reworded`; if `order` is on disk, the new one gets a folder beside it.
+def continue_as(old: Order, new: Order) -> Order:
+    """Write `new` beside `old`, with the photos, the cutout and the previews of `old`.
 
     Raises:
-        UsageError: The seed or a prompt is invalid.
-        StorageFailed: The new folder cannot be written.
+        UsageError: `old` has no folder.
+        StorageFailed: It cannot be written.
     """
-    new = reword(order, Wording(description, negative_prompt, append_negative, seed), endpoint=endpoint)
-    return new if new is order or order.folder is None else selection.continue_as(order, new)
+    folder = old.require_folder()
+    if old.cutout is None:
+        new = replace(new, cutout=load_cutout(folder))
+    written = write_order(new, folder.parent, revised=True)
+    for origin in OrderFolder(folder).photos():
+        other = load_order(folder, origin=origin)
+        request = replace(new.request, canvas=other.canvas)
+        shared = replace(new, origin=replace(other.origin, record=""), request=request)
+        write_order(shared, folder.parent, revised=True)
+    previews.copy_previews(folder, written.require_folder())
+    successors = {**OrderFolder(folder).continued, kind_of(new.endpoint): new.key[:32]}
+    files.write_atomic(folder / "continued.json", records.encode_record(successors))
+    return written
+
+
+def kind_of(endpoint: str) -> str:
+    """The name of a successor in continued.json, "paid" or "sandbox"."""
+    return "sandbox" if endpoint == SANDBOX else "paid"

@@ -1,23 +1,23 @@
 """Select the orders of an output folder to pay for, and to finish: one photo may have several.
 
-`prepare` and `run` make *root* orders. `generate` makes a *revised* order from another one, with other words or for
-another endpoint. Only roots are reworded, or each rewording would double the orders of a folder.
+`prepare` and `run` make *root* orders. `generate` makes a *revised* order from another one (revise.py). Only roots are
+reworded, or each rewording would double the orders of a folder.
 """
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.intake.names import collision_key
-from photio_prep.orders import claims, index, previews, records
-from photio_prep.orders import state as states
+from photio_prep.orders.folder import OrderFolder, find_orders
+from photio_prep.orders.index import index_of, is_same_photo
+from photio_prep.orders.marks import Marks
 from photio_prep.orders.origin import Origin
-from photio_prep.orders.state import State
-from photio_prep.orders.store import SANDBOX, Order, find_orders, load_cutout, load_order, photos_of, write_order
-from photio_prep.system import files
+from photio_prep.orders.revise import kind_of
+from photio_prep.orders.state import ANSWERED, SENDABLE, State
+from photio_prep.orders.store import SANDBOX
 
 
 def select_payable(
@@ -63,11 +63,11 @@ def _find_replaced(plans: dict[Path, dict[str, Any]], *, described: bool) -> lis
     requests: dict[Path, list[tuple[Any, ...]]] = {}
     for folder, plan in plans.items():
         with contextlib.suppress(PhotioError, KeyError):  # a damaged order: commands that read it report it
-            if states.read_state(folder) not in (State.PLANNED, State.REJECTED):
+            if OrderFolder(folder).state not in SENDABLE:
                 continue
             words = ("" if described else plan["description"]), plan["negative_prompt"], plan["endpoint"]
             seed = None if plan["seed_drawn"] else plan["seed"]
-            for origin in photos_of(folder):
+            for origin in OrderFolder(folder).photos():
                 request = (origin.source, origin.output, *words, seed)
                 requests.setdefault(folder, []).append(request)
                 # Every `prepare` rewrites a mark, also if the order exists.
@@ -93,7 +93,7 @@ def _is_selected(folder: Path, plan: dict[str, Any], endpoint: str) -> bool:
         return True
     if plan.get("revised") or plan["endpoint"] == SANDBOX:
         return False
-    return bool(plan["description"]) or not _read_successors(folder).get(_kind(endpoint))
+    return bool(plan["description"]) or not OrderFolder(folder).continued.get(kind_of(endpoint))
 
 
 def select_finishable(place: Path, damaged: Callable[[PhotioError], None]) -> list[tuple[Path, Origin]]:
@@ -104,20 +104,20 @@ def select_finishable(place: Path, damaged: Callable[[PhotioError], None]) -> li
     """
     folders = _require_orders(place)
     if folders == [place]:
-        folder = resolve_successor(place)
-        return [(folder, origin) for origin in photos_of(folder)]
+        folder = OrderFolder(place).successor
+        return [(folder, origin) for origin in OrderFolder(folder).photos()]
     for root in {folder.parent for folder in folders}:
-        index.index_of(root).refresh()
+        index_of(root).refresh()
     best: dict[str, list[tuple[tuple[int, float], Path, Origin]]] = {}
     for folder in folders:
         try:
-            ranked = [(_progress_rank(folder, origin), origin) for origin in photos_of(folder)]
+            ranked = [(_progress_rank(folder, origin), origin) for origin in OrderFolder(folder).photos()]
         except PhotioError as error:
             damaged(error.about(str(folder)))
             continue
         for rank, origin in ranked:
             rivals = best.setdefault(collision_key(origin.place), [])
-            same = next((at for at, rival in enumerate(rivals) if index.is_same_photo(rival[2], origin)), None)
+            same = next((at for at, rival in enumerate(rivals) if is_same_photo(rival[2], origin)), None)
             if same is None:
                 rivals.append((rank, folder, origin))
             elif rank > rivals[same][0]:
@@ -126,51 +126,10 @@ def select_finishable(place: Path, damaged: Callable[[PhotioError], None]) -> li
 
 
 def _progress_rank(folder: Path, origin: Origin) -> tuple[int, float]:
-    plan, state = _read_plan(folder), states.read_state(folder)
+    plan, state = _read_plan(folder), OrderFolder(folder).state
     paid = plan.get("endpoint") != SANDBOX
-    progress = (
-        4 if state in states.ANSWERED else 2 if state is not State.PLANNED else 1 if plan.get("description") else 0
-    )
-    return progress + (1 if paid and state is not State.PLANNED else 0), index.claimed_since(folder, origin)
-
-
-def continue_as(old: Order, new: Order) -> Order:
-    """Write `new` beside `old`, with the photos, the cutout and the previews of `old`.
-
-    Raises:
-        StorageFailed: It cannot be written.
-    """
-    if old.folder is None:
-        raise UsageError("an order in memory has no folder to continue from", "Prepare it with orders=DIR")
-    root = old.folder.parent
-    if old.cutout is None:
-        new = replace(new, cutout=load_cutout(old.folder))
-    written = write_order(new, root, revised=True)
-    for origin in photos_of(old.folder):
-        other = load_order(old.folder, origin=origin)
-        request = replace(new.request, canvas=other.canvas)
-        write_order(replace(new, origin=replace(other.origin, record=""), request=request), root, revised=True)
-    if written.folder is not None:
-        previews.copy_previews(old.folder, written.folder)
-    successors = {**_read_successors(old.folder), _kind(new.endpoint): new.key[:32]}
-    files.write_atomic(old.folder / "continued.json", records.encode_record(successors))
-    return written
-
-
-def resolve_successor(folder: Path) -> Path:
-    """The order with the answer for `folder`: itself, or its successor; a paid one precedes one of the sandbox."""
-    if (folder / claims.NAME).exists():
-        return folder
-    names = [Path(str(name)).name for _, name in sorted(_read_successors(folder).items())]
-    successors = [folder.parent / name for name in names if (folder.parent / name / "order.json").exists()]
-    answered = [successor for successor in successors if states.read_state(successor) in states.ANSWERED]
-    return next(iter(answered or successors), folder)
-
-
-def is_superseded(folder: Path) -> bool:
-    """Whether this order has a successor, and neither claim, outcome nor answer of its own."""
-    has_call = any((folder / name).exists() for name in (claims.NAME, "outcome.json", "answer.raw"))
-    return not has_call and resolve_successor(folder) != folder
+    progress = 4 if state in ANSWERED else 2 if state is not State.PLANNED else 1 if plan.get("description") else 0
+    return progress + (1 if paid and state is not State.PLANNED else 0), Marks(folder, origin).claimed_since
 
 
 def _require_orders(place: Path) -> list[Path]:
@@ -180,17 +139,9 @@ def _require_orders(place: Path) -> list[Path]:
     return folders
 
 
-def _kind(endpoint: str) -> str:
-    return "sandbox" if endpoint == SANDBOX else "paid"
-
-
-def _read_successors(folder: Path) -> dict[str, Any]:
-    return records.find_record(folder / "continued.json") or {}
-
-
 def _read_plan(folder: Path) -> dict[str, Any]:
     """The content of `order.json`, empty if it is damaged."""
     with contextlib.suppress(PhotioError):
-        plan = records.read_record(folder / "order.json")
+        plan = OrderFolder(folder).plan
         return plan if plan.keys() >= {"endpoint", "description"} else {}
     return {}

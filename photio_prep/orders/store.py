@@ -1,29 +1,7 @@
-"""The order folder is the state: planned, claimed, answered, finished.
-
-order.json      the request, without the picture; written once
-canvas.png      the exact bytes of the picture sent
-cutout.png      the product, in the photo's own frame at the canvas's scale
-photo-*.json    each photo that uses this order's answer, and its placement; written once each
-gate-*.json     the gate's latest judgement of each photo's cutout
-photo.jpg, mask.png, overlay.png  previews
-claim.json      the process that pays or paid; made by exclusive creation before anything is sent
-answer.part     an answer that is being received, or was never completed
-answer.raw      the body of a complete HTTP 200 answer, unchanged
-outcome.json    how the call failed: rejected, unknown, paid_unusable
-finished-*.json per photo: path, digest and size of its final
-kept-*.json     per photo: that the user chose this order's final, and when
-shelf-*.json    per photo and preset: path, digest and size of the file for that marketplace
-shops-*.json    per variant: the presets whose files are made when the user keeps it
-final-*         per photo, and per photo and preset: its file, once a newer one has replaced it in the output folder
-proof-*.json    per photo: how much of the product in its final is the photo's own pixels
-drift.json, drift.png  how far the answer changed the product
-source-*.png    the photo's pixels, only for a photo from standard input, a URL or memory
-attempt-*/      the files of a call that the user resolved as "retry"
-"""
+"""Orders, and their folders: written at once and whole, read back and checked against their key."""
 
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,14 +9,17 @@ from typing import Any
 from PIL import Image
 
 from photio_prep.api.wire import order_key
-from photio_prep.errors import StorageFailed
+from photio_prep.errors import StorageFailed, UsageError
 from photio_prep.geometry import Placement
 from photio_prep.imaging.decode import decode_picture
 from photio_prep.imaging.encode import encode_png_fast
 from photio_prep.orders import record_checks
+from photio_prep.orders.folder import OrderFolder
+from photio_prep.orders.marks import Marks
 from photio_prep.orders.origin import Origin, read_origin
-from photio_prep.orders.records import AGAIN, encode_record, find_record, timestamp
-from photio_prep.orders.records import read_record as read_facts
+from photio_prep.orders.record_checks import read_placement
+from photio_prep.orders.records import AGAIN, encode_record, find_record, read_record, timestamp
+from photio_prep.orders.state import State
 from photio_prep.quality import judgement_from_dict
 from photio_prep.system import files
 from photio_prep.types import Canvas, Photo, Request
@@ -88,11 +69,27 @@ class Order:
         """Whether it is for the sandbox, and never billed."""
         return self.endpoint == SANDBOX
 
+    @property
+    def state(self) -> State:
+        """How far it got, by its folder; planned in memory."""
+        return OrderFolder(self.folder).state if self.folder else State.PLANNED
+
+    @property
+    def marks(self) -> Marks:
+        """The marks of its photo's finals; UsageError in memory."""
+        return Marks(self.require_folder(), self.origin)
+
+    def require_folder(self) -> Path:
+        """Its folder; UsageError in memory."""
+        if self.folder is None:
+            raise UsageError("an order in memory has no folder", "Prepare it with orders=DIR")
+        return self.folder
+
 
 def write_order(order: Order, root: Path, *, revised: bool = False) -> Order:
     """Write the order's folder below `root`, or add its photo to the existing folder of the same order.
 
-    `revised`: it was made from another order, see selection.py.
+    `revised`: it was made from another order, see revise.py.
 
     Raises:
         StorageFailed: It cannot be written, or the existing folder is damaged.
@@ -172,7 +169,7 @@ def add_photo(order: Order, folder: Path) -> Order:
 
 def with_record(order: Order, folder: Path) -> Order:
     """The order, with the record that its photo has in `folder` already, if any."""
-    for recorded in photos_of(folder):
+    for recorded in OrderFolder(folder).photos():
         if (recorded.digest, recorded.output) == (order.origin.digest, order.origin.output):
             return replace(order, origin=replace(order.origin, record=recorded.id))
     return order
@@ -186,7 +183,7 @@ def _photo_record(order: Order) -> dict[str, Any]:
         "sha256": origin.digest,
         "format": origin.format,
         "output": origin.output,
-        "options": origin.options,
+        "options": origin.options if isinstance(origin.options, str) else asdict(origin.options),
         "placement": {**boxes, **({"crop": list(placement.crop)} if placement.crop else {})},
         "warnings": list(origin.warnings),
         "path": origin.path,
@@ -226,7 +223,7 @@ def load_order(folder: Path, *, origin: Origin | None = None) -> Order:
         UsageError: This is not an order folder.
         StorageFailed: It is damaged, or was written by another version of this tool.
     """
-    plan = read_facts(folder / "order.json")
+    plan = read_record(folder / "order.json")
     try:
         if plan["schema"] != SCHEMA:
             raise StorageFailed(
@@ -234,46 +231,23 @@ def load_order(folder: Path, *, origin: Origin | None = None) -> Order:
                 "Use the version of photio-prep that made it",
                 subject=str(folder),
             )
-        photos = sorted(folder.glob("photo-*.json"))
-        chosen = folder / f"photo-{origin.id}.json" if origin else photos[0]
-        record = read_facts(chosen)
+        path = folder / f"photo-{origin.id}.json" if origin else min(folder.glob("photo-*.json"))
+        record = read_record(path)
         record_checks.check_plan(plan)
-        canvas = Canvas(
-            files.read_nofollow(folder / "canvas.png", files.PICTURE), record_checks.read_placement(record["placement"])
-        )
+        png, placement = files.read_nofollow(folder / "canvas.png", files.PICTURE), read_placement(record["placement"])
+        canvas = Canvas(png, placement)
         words = (plan["description"], plan["seed"], plan["negative_prompt"], plan["image_url"], plan["seed_drawn"])
-        sent = Request(canvas, *words)
-        warnings = tuple(map(str, list(record["warnings"])))
-        judged = find_record(folder / chosen.name.replace("photo-", "gate-", 1))
-        of = read_origin(chosen, record, plan)
-        of = replace(of, warnings=warnings, gate=judgement_from_dict(judged) if judged is not None else None)
-        order = Order(sent, plan["endpoint"], of, plan["model"], folder=folder, device=plan.get("device", ""))
+        judged = find_record(folder / path.name.replace("photo-", "gate-", 1))
+        gate = None if judged is None else judgement_from_dict(judged)
+        photo = read_origin(path, record, plan)
+        photo = replace(photo, warnings=tuple(map(str, list(record["warnings"]))), gate=gate)
+        request, device = Request(canvas, *words), plan.get("device", "")
+        order = Order(request, plan["endpoint"], photo, plan["model"], folder=folder, device=device)
         if order.key != plan["key"] or not order.key.startswith(folder.name):
             raise StorageFailed("order.json or canvas.png was changed since it was made", AGAIN, subject=str(folder))
-        record_checks.check_canvas(canvas.png, canvas.placement.canvas)
+        record_checks.check_canvas(png, placement.canvas)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OSError) as error:
         raise StorageFailed(
             f"a damaged order ({type(error).__name__}: {str(error)[:80]})", AGAIN, subject=str(folder)
         ) from error
     return order
-
-
-def photos_of(folder: Path, plan: Mapping[str, Any] | None = None) -> list[Origin]:
-    """The photos that use this order's answer; `plan` is the content of its order.json, if already read.
-
-    Raises:
-        StorageFailed: A photo's record is damaged.
-    """
-    try:
-        return [read_origin(path, read_facts(path), plan) for path in sorted(folder.glob("photo-*.json"))]
-    except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
-        raise StorageFailed(f"a damaged order ({error})", AGAIN, subject=str(folder)) from error
-
-
-def find_orders(root: Path) -> list[Path]:
-    """The order folders in `root` or in its `orders` folder; `root` itself if it is an order folder."""
-    if (root / "order.json").exists():
-        return [root]
-    orders = root / "orders" if (root / "orders").is_dir() else root
-    # Links are skipped: their target lies outside, and an operation on this folder must not write there.
-    return sorted(path.parent for path in orders.glob("*/order.json") if not path.parent.is_symlink())

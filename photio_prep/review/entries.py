@@ -14,11 +14,11 @@ from typing import Any
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.geometry import Placement, snap
 from photio_prep.intake.url_guard import redact_url
-from photio_prep.orders import record_checks, records, selection
-from photio_prep.orders import state as states
+from photio_prep.orders import record_checks, records
+from photio_prep.orders.folder import DIED, OrderFolder, find_orders
 from photio_prep.orders.preflight import image_url_note
-from photio_prep.orders.state import State
-from photio_prep.orders.store import SANDBOX, Order, find_orders
+from photio_prep.orders.state import BILLED, State
+from photio_prep.orders.store import SANDBOX, Order
 from photio_prep.quality import Judgement, Verdict, judgement_from_dict
 from photio_prep.system import files
 
@@ -73,7 +73,7 @@ class ReviewEntry:
     @property
     def billed(self) -> int:
         """Number of calls that were billed for certain."""
-        return 0 if self.sandbox else (self.state in states.BILLED) + self.paid_attempts
+        return 0 if self.sandbox else (self.state in BILLED) + self.paid_attempts
 
     @property
     def perhaps(self) -> int:
@@ -123,7 +123,7 @@ def load_entries(orders: str | os.PathLike[str] | Iterable[Order]) -> list[Revie
 
 def _is_superseded(folder: Path) -> bool:
     try:
-        return selection.is_superseded(folder)
+        return OrderFolder(folder).is_superseded
     except PhotioError:
         return False  # a damaged order gets an entry
 
@@ -131,7 +131,7 @@ def _is_superseded(folder: Path) -> bool:
 def _read_order(folder: Path) -> Iterator[ReviewEntry]:
     source = ""
     try:
-        order, state = records.read_record(folder / "order.json"), states.read_state(folder)
+        order, state = records.read_record(folder / "order.json"), OrderFolder(folder).state
         # Without any photo record the name of a missing one gives the error.
         for path in sorted(folder.glob("photo-*.json")) or [folder / "photo-.json"]:
             photo = records.read_record(path)
@@ -150,11 +150,11 @@ def _build_entry(
     if not _KEY.fullmatch(order["key"]) or not order["key"].startswith(folder.name):
         raise ValueError("its key is not that of its folder")
     gate = records.find_record(folder / f"gate-{photo_id}.json")
-    outcome = states.read_outcome(folder) or {}
+    outcome = OrderFolder(folder).outcome or {}
     finished = records.find_record(folder / f"finished-{photo_id}.json") or {}
     measured, altered = _read_measures(folder, photo_id)
     url = None if order.get("image_url") is None else _text(order["image_url"])
-    died = states.DIED if state is State.UNKNOWN else ""
+    died = DIED if state is State.UNKNOWN else ""
     return ReviewEntry(
         folder=folder,
         state=state,
@@ -178,8 +178,8 @@ def _build_entry(
         warnings=tuple(filter(None, (image_url_note(url), *map(_text, photo["warnings"])))),
         image_url=redact_url(url) if url else "",
         lost=outcome.get("resolved") == "lost",
-        attempts=states.lost_attempts(folder),
-        paid_attempts=states.paid_attempts(folder),
+        attempts=OrderFolder(folder).lost_attempts,
+        paid_attempts=OrderFolder(folder).paid_attempts,
         final=_text(finished.get("path", "")),
         final_digest=_text(finished.get("sha256", "")),
         measured=measured,

@@ -14,7 +14,8 @@ import pytest
 from photio_prep import prepare
 from photio_prep.api.wire import encode_request, format_curl
 from photio_prep.errors import UsageError
-from photio_prep.orders import claims, state, store
+from photio_prep.orders import claims, store
+from photio_prep.orders.folder import OrderFolder
 from tests.support import photos
 from tests.support.commands import KEY, Command, bare_surroundings, forget, here
 from tests.support.hostile import HostileServer
@@ -69,7 +70,7 @@ def test_the_printed_pipeline_sends_what_generate_sends(command: Command, monkey
         printed = command("generate", made.paths[0], "--print-curl", "--api-url", server.url)
         assert (printed.code, len(printed.lines)) == (0, 1)
         assert server.connections == 0
-        assert state.read_state(made.paths[0]) == "planned"
+        assert OrderFolder(made.paths[0]).state == "planned"
         done = subprocess.run(
             [shell, "-c", printed.lines[0]],
             env={"PATH": os.environ["PATH"], "PHOTIO_API_KEY": KEY},

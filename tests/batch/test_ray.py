@@ -44,8 +44,7 @@ from photio_prep.errors import (
 from photio_prep.intake.inputs import expand_inputs
 from photio_prep.intake.item import Item
 from photio_prep.options import OutputOptions
-from photio_prep.orders import state as states
-from photio_prep.orders import store as orders
+from photio_prep.orders.folder import OrderFolder, find_orders
 from photio_prep.orders.options import PayOptions, PrepareOptions
 from photio_prep.orders.state import State
 from tests.support.commands import KEY, Command, alone
@@ -155,7 +154,7 @@ def driving(url: str, inputs: Path, out: Path, most: int = 0) -> Iterator[Driver
 
 
 def found(out: Path) -> Counter[State]:
-    return Counter(states.read_state(each) for each in orders.find_orders(out))
+    return Counter(OrderFolder(each).state for each in find_orders(out))
 
 
 def slowly() -> HostileServer:

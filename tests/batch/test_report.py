@@ -18,7 +18,8 @@ from photio_prep.api.spending_guard import SpendingGuard
 from photio_prep.batch import report
 from photio_prep.cli import reporting
 from photio_prep.cli.console import Console
-from photio_prep.orders import index, payment, store
+from photio_prep.orders import index, payment
+from photio_prep.orders.folder import find_orders
 from photio_prep.orders.paid_before import is_changed_photo
 from photio_prep.orders.state import State
 from photio_prep.sandbox import Sandbox
@@ -283,7 +284,7 @@ def test_the_final_of_a_changed_photo_as_it_was_before_is_kept(paid: Command, ke
     saved(Path("a.png"))
     assert paid("a.png", "--preset", "ebay").code == 0
     before = [Path(f"photio-out/{each}").read_bytes() for each in ("a-photio.png", "a-photio-ebay.jpg")]
-    (old,) = store.find_orders(Path("photio-out"))
+    (old,) = find_orders(Path("photio-out"))
     saved(Path("a.png"), photo(shade=150, cut_out=True))
     said = paid("a.png", "--preset", "ebay")
     assert said.code == 0, said.err

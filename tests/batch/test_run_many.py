@@ -16,7 +16,7 @@ from photio_prep.batch.run_many import Job, PhotoOutcome, run_many
 from photio_prep.errors import PhotioError, PhotoRefused, Unexpected, UsageError
 from photio_prep.final.options import FinishKeywords, FinishOptions
 from photio_prep.options import RunKeywords, RunOptions
-from photio_prep.orders import state
+from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.options import PayKeywords, PayOptions, PrepareKeywords, PrepareOptions
 from photio_prep.orders.state import State
 from tests.support.batches import TINY
@@ -202,7 +202,7 @@ def test_a_sender_s_bug_is_one_photo_s_own_and_perhaps_billed(
         assert each.order is not None
         assert each.order.folder is not None
         assert each.error is not None
-        assert state.read_state(each.order.folder) is State.UNKNOWN
+        assert OrderFolder(each.order.folder).state is State.UNKNOWN
     again = list(run_many(photos(9), SCENE, client=client, model=BRIGHT, gate="off", size=TINY, orders=tmp_path))
     assert sorted(each.error.exit_code if each.error else 0 for each in again) == [0] * 6 + [4] * 3
     assert identity.charges == 6

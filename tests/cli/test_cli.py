@@ -19,6 +19,7 @@ from PIL import Image
 from photio_prep import cli, pipeline
 from photio_prep.cli import preparation
 from photio_prep.orders import store
+from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.options import PrepareOptions
 from photio_prep.orders.store import SANDBOX
 from photio_prep.sandbox import Sandbox
@@ -134,7 +135,7 @@ def test_two_names_of_the_same_pixels_are_one_call_and_two_finals(keyed: Command
     assert (said.code, len(said.lines)) == (0, 3)
     assert identity.calls == 1
     assert all(each.exists() for each in said.paths)
-    assert len(store.photos_of(folder_of_order())) == 3
+    assert len(OrderFolder(folder_of_order()).photos()) == 3
 
 
 @pytest.mark.soak
@@ -569,7 +570,7 @@ def planned(command: Command, count: int, url: str) -> list[Path]:
     saved(Path("a.png"))
     (first,) = command("prepare", "a.png", "-d", SCENE, "--api-url", url, "--seed", "1").paths
     made = [first]
-    from photio_prep.orders.revise import revise
+    from tests.support.photos import revise
 
     for seed in range(2, count + 1):
         order = revise(store.load_order(first), seed=seed)

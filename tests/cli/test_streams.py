@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from photio_prep.orders import store
+from photio_prep.orders.folder import find_orders
 from tests.support.commands import KEY, bare_surroundings
 from tests.support.hostile import HostileServer
 from tests.support.hostile_answers import ok
@@ -48,7 +49,7 @@ started = pytest.mark.parametrize("start", [by_shell, before_it_starts])
 def check_whole(out: Path, count: int) -> None:
     """Every file holds what it is for, and nothing that somebody printed."""
     assert len(json.loads((out / "report.json").read_text())["photos"]) == count
-    folders = store.find_orders(out)
+    folders = find_orders(out)
     assert len(folders) == count
     for folder in folders:
         store.load_order(folder)

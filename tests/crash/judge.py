@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photio_prep.orders import state as states
-from photio_prep.orders import store
-from photio_prep.orders.state import State, read_state
+from photio_prep.orders.folder import OrderFolder, find_orders
+from photio_prep.orders.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +81,7 @@ class Judge:
 
     def states(self) -> list[State]:
         """How far each order is, as `status` says."""
-        return [states.read_state(folder) for folder in store.find_orders(self.out)]
+        return [OrderFolder(folder).state for folder in find_orders(self.out)]
 
     def is_bad(self, mark: Path) -> bool:
         """Whether a finished mark promises bytes that are not there."""
@@ -108,5 +107,5 @@ class Judge:
             self.verdict.stray += sum(path.name != "answer.part" for path in self.out.rglob("*.part"))
             self.verdict.codes.add(result.clean.status)
             # Each unknown is named, with its folder, in what the clean run said.
-            lost = [folder for folder in store.find_orders(self.out) if read_state(folder) is State.UNKNOWN]
+            lost = [folder for folder in find_orders(self.out) if OrderFolder(folder).state is State.UNKNOWN]
             self.verdict.unlisted += sum(str(folder) not in result.clean.output for folder in lost)

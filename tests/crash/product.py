@@ -26,9 +26,10 @@ from photio_prep.errors import OutcomeUnknown, PhotioError
 from photio_prep.final import writer
 from photio_prep.geometry import Size, place
 from photio_prep.imaging.encode import encode_picture
-from photio_prep.orders import claims, payment, state, store
+from photio_prep.orders import claims, payment, store
 from photio_prep.orders.answer_file import AnswerFile
 from photio_prep.orders.origin import Origin
+from photio_prep.orders.recovery import raise_if_claimed
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.system import files
@@ -79,7 +80,7 @@ def claims_after_the_call(order: Order, sender: Sender, out: Path) -> Path:
     """B: the claim says that the call was made, instead of that it may have been."""
     assert order.folder is not None
     if payment.load_answer(order) is None:
-        payment.raise_if_claimed(order.folder)
+        raise_if_claimed(order.folder)
         keep = AnswerFile(order.folder)
         sender.send(order.request, keep)
         claims.claim(order.folder / "claim.json")
@@ -91,10 +92,10 @@ def marks_finished_first(order: Order, sender: Sender, out: Path) -> Path:
     target = writer.final_path(order, out)
     assert order.folder is not None
     payment.pay(order, sender)
-    if state.final_record(order.folder, order.origin) is None:
+    if order.marks.final() is None:
         final = pipeline.finish(order)
         data = encode_picture(final.image, final.format)
-        state.mark_finished(order.folder, order.origin, target, data)
+        order.marks.mark_finished(target, data)
         target.write_bytes(data)
     return target
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photio_prep.orders import claims, state, store
+from photio_prep.orders import claims
 from photio_prep.orders.claims import Claim
+from photio_prep.orders.folder import OrderFolder, find_orders
 from photio_prep.orders.state import State
 from tests.support import batches
 from tests.support.commands import KEY, Said
@@ -102,7 +103,7 @@ def test_a_payer_in_another_container_of_the_same_host_name_is_never_called_dead
         told = ended(contained("status", out))
         assert "Paid calls: 1, perhaps billed: 0" in told.err
         assert server.charges == 1
-    assert state.read_state(folder) is State.ANSWERED
+    assert OrderFolder(folder).state is State.ANSWERED
 
 
 @pytest.mark.soak
@@ -113,14 +114,14 @@ def test_the_answer_of_a_payer_that_was_given_up_is_used_and_nothing_is_paid_aga
         first = generate(out, server.url)
         assert gate.arrived.wait(60)
         assert ended(contained("resolve", folder, "--as", "retry")).code == 0
-        assert state.read_state(folder) is State.PLANNED
+        assert OrderFolder(folder).state is State.PLANNED
         gate.open.set()
         assert ended(first).code == 0
-        assert state.read_state(folder) is State.ANSWERED
+        assert OrderFolder(folder).state is State.ANSWERED
         again = ended(generate(out, server.url))
         assert again.code == 0, again
         assert server.charges == 1
-    assert state.lost_attempts(folder) == 0
+    assert OrderFolder(folder).lost_attempts == 0
 
 
 @pytest.mark.soak
@@ -240,4 +241,4 @@ def test_key_reaches_no_file(out: Path):
         batches.planned(out, server.url, 1)
         assert ended(generate(out, server.url, host="h")).code == 0
     assert all(KEY.encode() not in path.read_bytes() for path in out.rglob("*") if path.is_file())
-    assert len(store.find_orders(out)) == 1
+    assert len(find_orders(out)) == 1

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from photio_prep.errors import StorageFailed
-from photio_prep.orders import state as states
-from photio_prep.orders import store
 from photio_prep.orders.answer_file import AnswerFile
+from photio_prep.orders.folder import OrderFolder, find_orders
 from photio_prep.orders.state import State
 from tests.crash import product
 from tests.crash.bootstrap import FILLING
@@ -71,11 +70,11 @@ def test_f39_a_paid_answer_is_told_to_lie_in_the_folder_of_rescue_and_comes_back
     site = next(point for point in runner.points() if point.kind == "write" and point.detail.endswith("answer.part"))
     judge.reset()
     failed = runner.run(replace(site, error=errno.ENOSPC))
-    folder = store.find_orders(judge.out)[0]
+    folder = find_orders(judge.out)[0]
     (rescued,) = (judge.out.with_name("state") / "photio-prep" / "rescued").glob(f"{folder.name}-*.raw")
     assert "No space left on device" in failed.output
     assert f"it is safe in {rescued}" in failed.output
-    assert states.read_state(folder) is State.ANSWERED
+    assert OrderFolder(folder).state is State.ANSWERED
     clean = runner.run()
     assert settled(judge, failed, clean) == Verdict(codes={0})
     assert judge.server.charges == 1

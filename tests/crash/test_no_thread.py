@@ -23,8 +23,8 @@ from PIL import Image
 
 from photio_prep import pipeline
 from photio_prep.errors import UsageError
-from photio_prep.orders import state, store
-from photio_prep.orders.state import State
+from photio_prep.orders.folder import OrderFolder, find_orders
+from photio_prep.orders.state import ANSWERED, State
 from photio_prep.system import threads
 from tests.support.batches import TINY
 from tests.support.commands import KEY, Command
@@ -74,10 +74,10 @@ def settled(said: subprocess.CompletedProcess[str], out: Path, server: HostileSe
     """Nothing was charged twice, nothing is unknown, and the exit code says whether all was done."""
     server.settle()
     assert server.charged_twice() == {}, said
-    there = [state.read_state(each) for each in store.find_orders(out)]
+    there = [OrderFolder(each).state for each in find_orders(out)]
     assert State.UNKNOWN not in there, said.stderr
     assert State.CLAIMED not in there, said.stderr
-    assert server.charges == sum(each in state.ANSWERED for each in there), said.stderr
+    assert server.charges == sum(each in ANSWERED for each in there), said.stderr
     done = server.charges == count and len(there) == count
     assert (said.returncode == 0) == done, said.stderr
     assert said.returncode in (0, 2, 3), said.stderr
@@ -163,7 +163,7 @@ def test_a_signal_ends_it_however_few_threads_there_are(tmp_path: Path, command_
         server.settle()
         assert process.returncode in (0, 2, 143), err.decode()
         assert server.charged_twice() == {}
-        there = [state.read_state(each) for each in store.find_orders(tmp_path / "out")]
+        there = [OrderFolder(each).state for each in find_orders(tmp_path / "out")]
         assert State.UNKNOWN not in there
         assert State.CLAIMED not in there
 

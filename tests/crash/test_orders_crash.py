@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep.orders import store
+from photio_prep.orders.folder import find_orders
 from photio_prep.orders.state import State
 from tests.crash.harness import KillResult, Point, random_kills, sweep, with_torn
 from tests.crash.judge import Judge, Verdict
@@ -103,7 +103,7 @@ def test_f30_killed_between_claim_and_the_last_byte_it_is_a_false_unknown_and_li
 def test_f31_killed_while_it_waits_for_the_answer_it_is_unknown_with_pid_and_time(one: One):
     then, billed, now, total, said = one.killed_at(one.point("recv", ""))
     assert (then, billed, now, total) == (State.UNKNOWN, 1, State.UNKNOWN, 1)
-    folder = store.find_orders(one.judge.out)[0]
+    folder = find_orders(one.judge.out)[0]
     claim = json.loads((folder / "claim.json").read_text())
     assert str(folder) in said
     assert f"pid {claim['pid']}, since {claim['time']}" in said
@@ -116,7 +116,7 @@ def test_f32_killed_while_the_answer_is_written_the_part_is_kept(one: One):
     ):
         then, billed, now, total, _ = one.killed_at(point)
         assert (then, billed, now, total) == (State.UNKNOWN, 1, State.UNKNOWN, 1)
-        assert (store.find_orders(one.judge.out)[0] / "answer.part").stat().st_size > 0
+        assert (find_orders(one.judge.out)[0] / "answer.part").stat().st_size > 0
 
 
 def test_f33_killed_after_the_raw_answer_has_its_name_it_is_finished_for_nothing(one: One):

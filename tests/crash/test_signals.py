@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photio_prep.orders import state, store
+from photio_prep.orders.folder import OrderFolder, find_orders
 from photio_prep.orders.state import State
 from tests.crash import product
 from tests.crash.harness import CHECKOUT
@@ -84,7 +84,7 @@ class Running:
         return code, self.log.read_text()
 
     def states(self) -> list[State]:
-        return [state.read_state(folder) for folder in store.find_orders(self.out)]
+        return [OrderFolder(folder).state for folder in find_orders(self.out)]
 
 
 def many_photos(folder: Path, count: int) -> Path:

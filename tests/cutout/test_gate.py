@@ -15,13 +15,15 @@ from photio_prep.cutout.models.registry import get_model
 from photio_prep.errors import GateStopped, NoProduct
 from photio_prep.geometry import place, snap
 from photio_prep.intake.load import load
-from photio_prep.orders import preflight, state, store
-from photio_prep.orders.revise import revise
+from photio_prep.orders import preflight, store
+from photio_prep.orders.folder import OrderFolder
+from photio_prep.orders.state import State
 from photio_prep.quality import Judgement, Level, Reason, Verdict, judgement_from_dict
 from photio_prep.types import Cutout, Photo
 from tests.support import commands, photos
 from tests.support.commands import Command
 from tests.support.fakes import BrightMatter, FixedMatter
+from tests.support.photos import revise
 from tests.support.sampling import sampled
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -264,7 +266,7 @@ def test_a_stopped_photo_stays_planned_and_is_listed_and_the_rest_is_paid_for(co
     tiny = by_name["tiny.png"]
     assert (tiny["state"], tiny["gate"], tiny["error"]["type"]) == ("planned", "stop", "GateStopped")
     assert [each["reason"] for each in tiny["reasons"] if each["verdict"] == "stop"] == ["small", "scaled_up"]
-    assert state.read_state(Path(tiny["order"])) is state.State.PLANNED
+    assert OrderFolder(Path(tiny["order"])).state is State.PLANNED
     assert "tiny.png: stopped before paying" in said.err
 
 

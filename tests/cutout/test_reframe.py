@@ -16,6 +16,7 @@ from photio_prep.errors import StorageFailed
 from photio_prep.geometry import Box, Size, place
 from photio_prep.intake.load import load
 from photio_prep.orders import store
+from photio_prep.orders.origin import CutoutRecord
 from photio_prep.types import Result
 from tests.support import photos
 from tests.support.commands import Command
@@ -117,7 +118,9 @@ def test_the_frame_is_kept_on_disk_and_another_frame_is_another_order(tmp_path: 
     assert made.folder
     again = store.load_order(made.folder)
     assert again.placement == made.placement
-    assert "framing product 8%" in made.origin.options
+    assert isinstance(made.origin.options, CutoutRecord)
+    assert made.origin.options.framing == Framing(8)
+    assert again.origin.options == made.origin.options
     wider = pipeline.prepare(path, model=BrightMatter(), framing=Framing(20), orders=tmp_path / "orders")
     assert wider.key != made.key
     (photo,) = made.folder.glob("photo-*.json")

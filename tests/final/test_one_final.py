@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photio_prep.orders import state, store
+from photio_prep.orders import store
+from photio_prep.orders.folder import OrderFolder, find_orders
+from photio_prep.orders.state import State
 from photio_prep.sandbox import Sandbox
 from tests.support import photos
 from tests.support.photos import SCENE, cutout, photo, saved
@@ -61,7 +63,7 @@ def test_a_redo_becomes_the_final_and_the_one_before_is_kept(keyed: Command, run
     saved(Path("a.png"))
     assert run("a.png").code == 0
     before = final("a-photio.png")
-    (first,) = store.find_orders(Path("photio-out"))
+    (first,) = find_orders(Path("photio-out"))
     assert keyed("generate", first, "--seed", "77", "--api-url", api.url).code == 0
     said = keyed("finish", "photio-out")
     assert said.code == 0, said.err
@@ -209,7 +211,7 @@ def test_a_finished_photo_is_finished_under_every_spelling_of_its_path(
     said = run("moved/a.png")
     assert (said.code, said.lines, api.calls) == (0, ["photio-out/a-photio.png"], 1), said.err
     assert final("a-photio.png") == before
-    (folder,) = store.find_orders(Path("photio-out"))
+    (folder,) = find_orders(Path("photio-out"))
     assert len(list(folder.glob("photo-*.json"))) == 1
 
 
@@ -270,8 +272,8 @@ def older_version(out: Path) -> None:
     from photio_prep.system import seeds
     from photio_prep.types import Canvas
 
-    for folder in store.find_orders(out):
-        (origin,) = store.photos_of(folder)
+    for folder in find_orders(out):
+        (origin,) = OrderFolder(folder).photos()
         order = store.load_order(folder, origin=origin)
         data = photos.encoded(order.canvas.image, "PNG", compress_level=1)
         canvas = Canvas(data, order.placement)
@@ -304,9 +306,7 @@ def test_variants_of_an_older_version_are_not_paid_for_again(run: Pay, api: Sand
     said = run("a.png", "--seeds", "2")
     assert (said.code, api.calls) == (3, 2), said.err
     assert said.err.count("already paid for") == 2
-    assert [state.read_state(folder) for folder in store.find_orders(Path("photio-out"))].count(
-        state.State.PLANNED
-    ) == 2
+    assert [OrderFolder(folder).state for folder in find_orders(Path("photio-out"))].count(State.PLANNED) == 2
 
 
 @pytest.mark.soak
@@ -384,7 +384,7 @@ def test_a_copied_order_folder_is_named_and_the_others_go_on(keyed: Command, run
 
     saved(Path("a.png"))
     assert run("a.png").code == 0
-    (folder,) = store.find_orders(Path("photio-out"))
+    (folder,) = find_orders(Path("photio-out"))
     shutil.copytree(folder, folder.with_name(f"{folder.name}-copy"))
     (folder.with_name(f"{folder.name}-copy") / "answer.raw").unlink()
     assert run("a.png").code == 0
@@ -398,7 +398,7 @@ def test_a_copied_order_folder_is_named_and_the_others_go_on(keyed: Command, run
 def test_naming_an_order_of_older_bytes_does_not_bring_them_back(keyed: Command, run: Pay):
     saved(Path("a.png"))
     assert run("a.png").code == 0
-    (old,) = store.find_orders(Path("photio-out"))
+    (old,) = find_orders(Path("photio-out"))
     saved(Path("a.png"), cutout(shade=120))
     assert run("a.png").code == 0
     newest = final("a-photio.png")
@@ -416,7 +416,7 @@ def test_naming_an_order_of_older_bytes_does_not_bring_them_back(keyed: Command,
 def test_a_paid_answer_that_came_late_is_counted_once(tmp_path: Path, keyed: Command, run: Pay):
     saved(Path("a.png"))
     assert run("a.png").code == 0
-    (folder,) = store.find_orders(Path("photio-out"))
+    (folder,) = find_orders(Path("photio-out"))
     (folder / "attempt-1").mkdir()
     for name in ("answer.raw", "claim.json"):
         (folder / name).rename(folder / "attempt-1" / name)

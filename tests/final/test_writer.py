@@ -13,7 +13,8 @@ from PIL import Image
 from photio_prep.errors import OutcomeUnknown, OutputExists, StorageFailed, UsageError
 from photio_prep.final.options import FinishOptions
 from photio_prep.final.writer import final_path, refuse_if_in_the_way
-from photio_prep.orders import state, store
+from photio_prep.orders import store
+from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from tests.support import photos
@@ -103,13 +104,13 @@ def test_a_linked_folder_does_not_lead_outside(tmp_path: Path):
 def test_a_final_is_marked_with_its_digest_and_may_be_made_again(tmp_path: Path):
     order = answered(tmp_path / "orders")
     assert order.folder is not None
-    assert state.read_state(order.folder) is State.ANSWERED
+    assert OrderFolder(order.folder).state is State.ANSWERED
     path = write_final(order, tmp_path / "out")
     first = path.read_bytes()
-    mark = state.final_record(order.folder, order.origin)
+    mark = order.marks.final()
     assert mark is not None
     assert (mark["sha256"], mark["bytes"]) == (sha256(first).hexdigest(), len(first))
-    assert state.read_state(order.folder) is State.FINISHED
+    assert OrderFolder(order.folder).state is State.FINISHED
     for _ in range(2):
         assert write_final(order, tmp_path / "out") == path
         assert path.read_bytes() == first
@@ -151,7 +152,7 @@ def test_a_final_that_was_written_but_not_marked_is_ours(tmp_path: Path):
     before = path.read_bytes()
     next(order.folder.glob("finished-*.json")).unlink()
     assert write_final(order, tmp_path / "out").read_bytes() == before
-    assert state.read_state(order.folder) is State.FINISHED
+    assert OrderFolder(order.folder).state is State.FINISHED
 
 
 @pytest.mark.soak
@@ -162,9 +163,9 @@ def test_two_photos_of_one_order_are_finished_each(tmp_path: Path):
     )
     assert order.folder is not None
     write_final(order, tmp_path / "out")
-    assert state.read_state(order.folder) is State.ANSWERED
+    assert OrderFolder(order.folder).state is State.ANSWERED
     assert write_final(other, tmp_path / "out").name == "b-photio.jpg"
-    assert state.read_state(order.folder) is State.FINISHED
+    assert OrderFolder(order.folder).state is State.FINISHED
 
 
 def test_nothing_is_finished_without_an_answer(tmp_path: Path):
@@ -172,7 +173,7 @@ def test_nothing_is_finished_without_an_answer(tmp_path: Path):
     with pytest.raises(UsageError, match="no answer yet"):
         write_final(planned, tmp_path / "out")
     assert planned.folder is not None
-    state.write_outcome(planned.folder, State.UNKNOWN, "lost")
+    OrderFolder(planned.folder).write_outcome(State.UNKNOWN, "lost")
     (planned.folder / "answer.raw").write_bytes(b"{}")
     with pytest.raises(OutcomeUnknown):
         write_final(planned, tmp_path / "out")
@@ -187,5 +188,5 @@ def test_a_place_that_cannot_be_written_is_told_and_the_answer_stays(tmp_path: P
     with pytest.raises(StorageFailed):
         write_final(order, tmp_path / "out")
     assert order.folder is not None
-    assert state.read_state(order.folder) is State.ANSWERED
+    assert OrderFolder(order.folder).state is State.ANSWERED
     assert write_final(order, tmp_path / "elsewhere").exists()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep.orders import state, store
+from photio_prep.orders.folder import OrderFolder, find_orders
 from photio_prep.orders.state import State
 from tests.support.commands import KEY, Command, alone
 from tests.support.hostile import HostileServer
@@ -127,4 +127,4 @@ def test_what_ends_the_command_comes_after_the_report_of_what_was_paid(command: 
         assert report["totals"]["calls"] == server.charges == len(finished) >= 1
         assert alone(*words, PHOTIO_API_KEY=KEY).code == 0
         assert (server.charges, server.charged_twice()) == (6, {})
-        assert [state.read_state(each) for each in store.find_orders(Path("photio-out"))] == [State.FINISHED] * 6
+        assert [OrderFolder(each).state for each in find_orders(Path("photio-out"))] == [State.FINISHED] * 6

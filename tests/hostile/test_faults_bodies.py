@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep.orders import state, store
+from photio_prep.orders import store
+from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.state import State
 from tests.support.batches import Plan, planner, surroundings
 from tests.support.commands import here
@@ -50,7 +51,7 @@ def test_i63_to_i69_every_answer_leaves_the_state_that_it_deserves(plan: Plan):
         bodies = {each.seed: CASES[(each.seed or 0) - 1].answer.make(each).body for each in server.requests}
         wrong = {}
         for folder in batch.folders:
-            case, ended = CASES[seed(folder) - 1], state.read_state(folder)
+            case, ended = CASES[seed(folder) - 1], OrderFolder(folder).state
             if ended not in ENDS[case.verdict]:
                 wrong[case.name] = ended
             assert (folder / "answer.raw").read_bytes() == bodies[seed(folder)]
@@ -59,7 +60,7 @@ def test_i63_to_i69_every_answer_leaves_the_state_that_it_deserves(plan: Plan):
         assert server.charges == len(CASES)
     assert batch.run("finish", batch.out).code == 4
     for folder in batch.folders:
-        assert state.read_state(folder) in ENDS[CASES[seed(folder) - 1].verdict] | {State.FINISHED}
+        assert OrderFolder(folder).state in ENDS[CASES[seed(folder) - 1].verdict] | {State.FINISHED}
 
 
 def test_i63_an_answer_without_end_is_cut_off_and_kept_as_far_as_it_came(plan: Plan, monkeypatch: pytest.MonkeyPatch):

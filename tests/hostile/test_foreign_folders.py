@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from photio_prep.orders import state, store
+from photio_prep.orders.folder import OrderFolder
+from photio_prep.orders.marks import Marks
+from photio_prep.orders.state import ANSWERED
 from photio_prep.system import files
 from tests.support.commands import KEY, Said, bare_surroundings
 from tests.support.foreign import NAMES, Foreign
@@ -94,7 +96,7 @@ def test_every_verb_outlives_a_folder_of_traps(sample: Sequence[int], tmp_path: 
             assert contents(outside) == untouched, named
             assert {each.name for each in tmp_path.iterdir()} <= {"home", "out", "outside", "work"}, named
             assert not Path("/tmp/photio-foreign-x-photio.png").exists()
-        assert state.read_state(good) in state.ANSWERED
+        assert OrderFolder(good).state in ANSWERED
         assert max(server.charges_by_body.values()) == 1
     assert said.code == 0  # a photo of one's own in that folder: paid for once, and finished
     page = (out / "review.html").read_text() + Path("one.html").read_text()
@@ -109,7 +111,7 @@ def swept(out: Path, output: str, final: Path, data: bytes) -> None:
     record.write_text(json.dumps(json.loads(record.read_text()) | {"variant": {"number": 1, "of": output}}))
     final.parent.mkdir(parents=True, exist_ok=True)
     final.write_bytes(data)
-    state.mark_finished(folder, store.photos_of(folder)[0], final, data)
+    Marks(folder, OrderFolder(folder).photos()[0]).mark_finished(final, data)
 
 
 @sampled(

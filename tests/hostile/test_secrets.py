@@ -29,7 +29,8 @@ from photio_prep.api.client import InstantClient
 from photio_prep.api.key import ApiKey
 from photio_prep.api.spending_guard import SpendingGuard
 from photio_prep.errors import PhotioError
-from photio_prep.orders import state, store
+from photio_prep.orders.folder import OrderFolder, find_orders
+from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.system.deadline import Timeouts
 from tests.support.batches import TINY, Batch, configure, planned, surroundings
@@ -291,7 +292,7 @@ def test_a_bug_in_the_middle_of_a_call_leaves_no_key_in_the_locals(
     assert error is bug
     assert leaks({"traceback": told(error)}) == []
     assert leaks(on_disk(home)) == []
-    assert state.read_state(store.find_orders(home / "orders")[0]) is state.State.UNKNOWN
+    assert OrderFolder(find_orders(home / "orders")[0]).state is State.UNKNOWN
 
 
 def test_the_crash_of_a_command_shows_no_key(home: Path):

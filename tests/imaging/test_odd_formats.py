@@ -364,7 +364,7 @@ def test_i14_frames_reach_load_and_prepare(tmp_path: Path) -> None:
     assert load(path, frame=2).image.getpixel((5, 5)) == (0, 0, 255)
     order = prepare(path, mask=Image.new("L", (40, 30), 255), frame=2, description="x")
     assert order.canvas.image.getpixel((500, 400)) == (0, 0, 255, 255)
-    assert "frame 2" in order.origin.options
+    assert order.origin.frame == 2
 
 
 def test_i14_only_as_many_frames_as_the_limit_says() -> None:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from photio_prep.intake.hot_folder import iter_settled
 from photio_prep.intake.inputs import expand_inputs
-from photio_prep.orders import store
+from photio_prep.orders.folder import find_orders
 from tests.support.commands import KEY, with_default_signals
 from tests.support.hostile import HostileServer
 from tests.support.hostile_answers import ok
@@ -147,7 +147,7 @@ def test_a_hot_folder_is_worked_off_until_it_is_stopped_and_gone_on_with(tmp_pat
             "in/b.png": "sandbox" if number == 1 else "no",
             "in/bad.png": "no",
         }
-    assert len(store.find_orders(Path("photio-out"))) == 2
+    assert len(find_orders(Path("photio-out"))) == 2
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
@@ -197,7 +197,7 @@ def test_a_photo_that_stands_still_half_written_is_paid_for_once_it_is_all_there
         assert process.returncode == 143
         assert len(server.requests) == 1
     assert ["hole" in line for line in lines if "error: in/a.webp" in line] == [False, True]
-    (only,) = store.find_orders(Path("photio-out"))
+    (only,) = find_orders(Path("photio-out"))
     assert only
 
 

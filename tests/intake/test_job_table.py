@@ -15,7 +15,7 @@ from photio_prep.intake import job_table
 from photio_prep.intake.inputs import expand_inputs
 from photio_prep.intake.job_table import RowOptions
 from photio_prep.marketplaces import presets
-from photio_prep.orders import store
+from photio_prep.orders.folder import find_orders
 from photio_prep.sandbox import Sandbox
 from photio_prep.system import seeds
 from tests.support.photos import SCENE, cutout, mask, saved
@@ -316,7 +316,7 @@ def test_rows_are_orders_of_their_own_words(command: Command, folder: Path):
     assert told["photio-out/two-photio.png"]["tag"] == "Square"
     again = command("run", path, "-d", "on slate, studio light", "--sandbox", "--json")
     assert {each["order"] for each in again.facts} == {each["order"] for each in said.facts}
-    assert len(store.find_orders(Path("photio-out"))) == 3
+    assert len(find_orders(Path("photio-out"))) == 3
 
 
 def test_a_row_s_mask_cuts_out(command: Command, folder: Path):

@@ -14,7 +14,8 @@ from photio_prep.final.provenance import source_type
 from photio_prep.imaging.encode import SANDBOX_MARK, encode_picture
 from photio_prep.marketplaces import presets
 from photio_prep.marketplaces.writer import QUALITIES, MarketplaceFile, MarketplaceWriter, _encode_within_weight
-from photio_prep.orders import state, store
+from photio_prep.orders import store
+from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.pipeline import finish
@@ -90,7 +91,7 @@ def test_white_packshots_need_no_answer_and_scenes_do(tmp_path: Path):
     assert order.folder
     found = made(MarketplaceWriter(WHITE), order, tmp_path / "out")
     assert [each.report.broken for each in found] == [()] * 3
-    assert state.read_state(order.folder) is State.PLANNED
+    assert OrderFolder(order.folder).state is State.PLANNED
     with pytest.raises(UsageError, match="no answer yet"):
         made(MarketplaceWriter(presets.find_presets(["ebay"])), order, tmp_path / "out")
     with pytest.raises(UsageError, match="Only white packshots"):

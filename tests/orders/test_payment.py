@@ -25,8 +25,10 @@ from photio_prep.errors import (
     StorageFailed,
     UsageError,
 )
-from photio_prep.orders import answer_file, claims, state, store
+from photio_prep.orders import answer_file, claims, store
+from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.payment import load_answer, pay
+from photio_prep.orders.recovery import resolve_unknown
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.system.deadline import Timeouts
@@ -74,7 +76,7 @@ def test_a_paid_order_keeps_its_claim_and_its_raw_answer(tmp_path: Path):
         result = pay(order, client(server.url))
     assert names(order) == {"claim.json", "answer.raw"}
     assert (at(order) / "answer.raw").read_bytes() == result.raw
-    assert state.read_state(at(order)) is State.ANSWERED
+    assert OrderFolder(at(order)).state is State.ANSWERED
 
 
 def test_what_was_answered_is_never_sent_again(tmp_path: Path):
@@ -126,7 +128,7 @@ def test_an_unknown_outcome_is_written_down_and_never_sent_again(tmp_path: Path,
         for _ in range(3):
             with pytest.raises(OutcomeUnknown) as caught:
                 pay(store.load_order(at(order)), client(server.url))
-            assert state.read_state(at(order)) is State.UNKNOWN
+            assert OrderFolder(at(order)).state is State.UNKNOWN
             for way in ("look at your bill", "--as retry", "--as lost", str(at(order))):
                 assert way in caught.value.fix
         server.settle()
@@ -147,14 +149,14 @@ def test_a_retry_is_sent_once_more_and_lost_is_not(tmp_path: Path):
         for order in (tried, given_up):
             with pytest.raises(OutcomeUnknown):
                 pay(order, client(server.url))
-        state.resolve_unknown(at(tried), retry=True)
-        state.resolve_unknown(at(given_up), retry=False)
+        resolve_unknown(at(tried), retry=True)
+        resolve_unknown(at(given_up), retry=False)
         assert pay(tried, client(server.url)).image.size == (48, 32)
         with pytest.raises((OutcomeUnknown, PhotoRefused)):
             pay(given_up, client(server.url))
         assert server.connections == 3
-    assert state.read_state(at(tried)) is State.ANSWERED
-    assert state.lost_attempts(at(tried)) == 1
+    assert OrderFolder(at(tried)).state is State.ANSWERED
+    assert OrderFolder(at(tried)).lost_attempts == 1
 
 
 PAYING = """
@@ -179,12 +181,12 @@ def test_a_process_that_is_paying_is_left_alone_and_its_death_leaves_an_unknown(
         while not server.connections:
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        assert state.read_state(at(order)) is State.CLAIMED
+        assert OrderFolder(at(order)).state is State.CLAIMED
         with pytest.raises(OrderInUse, match=f"process {other.pid}"):
             pay(order, client(server.url))
         other.send_signal(signal.SIGKILL)
         other.communicate()
-        assert state.read_state(at(order)) is State.UNKNOWN
+        assert OrderFolder(at(order)).state is State.UNKNOWN
         for _ in range(2):
             with pytest.raises(OutcomeUnknown):
                 pay(order, client(server.url))
@@ -199,7 +201,7 @@ def test_two_processes_at_the_same_instant_pay_once(tmp_path: Path):
         assert (server.hits, server.charges) == (1, 1)
     for racer, error in zip(racers, errors, strict=True):
         assert racer.returncode == 0 or b"OrderInUse" in error
-    assert state.read_state(at(order)) is State.ANSWERED
+    assert OrderFolder(at(order)).state is State.ANSWERED
 
 
 def test_many_threads_that_want_the_same_order_share_one_call(tmp_path: Path):
@@ -222,7 +224,7 @@ def test_a_claim_of_another_machine_is_respected(tmp_path: Path):
     mine = claims.claim(at(order) / "claim.json")
     assert mine is not None
     (at(order) / "claim.json").write_text(json.dumps(asdict(replace(mine, host="studio-mac", pid=1))))
-    assert state.read_state(at(order)) is State.CLAIMED
+    assert OrderFolder(at(order)).state is State.CLAIMED
     with HostileServer(ok()) as server:
         with pytest.raises(OrderInUse, match="machine 'studio-mac'"):
             pay(order, client(server.url))
@@ -258,7 +260,7 @@ def test_what_was_not_billed_is_planned_again(tmp_path: Path, behaviour: Behavio
         with pytest.raises(error):
             pay(order, client(server.url))
         assert names(order) == set()
-        assert state.read_state(at(order)) is State.PLANNED
+        assert OrderFolder(at(order)).state is State.PLANNED
         pay(order, client(server.url))
         assert server.connections == 2
 
@@ -268,7 +270,7 @@ def test_a_closed_port_leaves_the_order_planned(tmp_path: Path):
     with closed_port() as port, pytest.raises(ApiUnavailable) as caught:
         pay(order, client(f"http://127.0.0.1:{port}/x"))
     assert caught.value.subject == str(at(order))
-    assert (names(order), state.read_state(at(order))) == (set(), State.PLANNED)
+    assert (names(order), OrderFolder(at(order)).state) == (set(), State.PLANNED)
 
 
 def test_a_rejected_order_says_so_and_may_be_tried_again(tmp_path: Path):
@@ -276,10 +278,10 @@ def test_a_rejected_order_says_so_and_may_be_tried_again(tmp_path: Path):
     with HostileServer([status(422, b"no such thing"), ok()]) as server:
         with pytest.raises(Rejected):
             pay(order, client(server.url))
-        assert state.read_state(at(order)) is State.REJECTED
+        assert OrderFolder(at(order)).state is State.REJECTED
         assert names(order) == {"outcome.json"}
         pay(order, client(server.url))
-        assert state.read_state(at(order)) is State.ANSWERED
+        assert OrderFolder(at(order)).state is State.ANSWERED
         assert server.charges == 1
 
 
@@ -293,7 +295,7 @@ def test_a_paid_answer_that_is_no_picture_is_kept_and_never_sent_again(tmp_path:
         for _ in range(3):
             with pytest.raises(PaidUnusable):
                 pay(order, client(server.url))
-            assert state.read_state(at(order)) is State.PAID_UNUSABLE
+            assert OrderFolder(at(order)).state is State.PAID_UNUSABLE
         assert server.connections == 1
     assert (at(order) / "answer.raw").read_bytes() == raw
 
@@ -367,7 +369,7 @@ def test_a_bug_while_sending_is_unknown_and_not_hidden(tmp_path: Path, bug: type
     order = planned(tmp_path)
     with pytest.raises(bug):
         pay(order, Sender())
-    assert state.read_state(at(order)) is State.UNKNOWN
+    assert OrderFolder(at(order)).state is State.UNKNOWN
     with pytest.raises(OutcomeUnknown):
         pay(order, BuggySender())
 
@@ -382,7 +384,7 @@ def test_nothing_is_sent_when_the_folder_cannot_be_claimed(tmp_path: Path):
         with pytest.raises(StorageFailed):
             pay(order, client(server.url))
         assert server.connections == 0
-    assert state.read_state(at(order)) is State.PLANNED
+    assert OrderFolder(at(order)).state is State.PLANNED
 
 
 def test_an_order_in_memory_has_no_kept_result():
@@ -412,13 +414,13 @@ def test_a_rescued_answer_belongs_to_the_folder_that_paid(tmp_path: Path):
     assert payer.key == other.key
     with HostileServer(ok()) as server:
         rescued(payer, tmp_path, server.url)
-        assert state.read_state(at(other)) is State.PLANNED
+        assert OrderFolder(at(other)).state is State.PLANNED
         assert load_answer(other) is None
-        assert state.read_state(at(payer)) is State.ANSWERED
+        assert OrderFolder(at(payer)).state is State.ANSWERED
         pay(other, client(server.url))
         pay(payer, client(server.url))
         assert server.charges == 2
-    assert {state.read_state(at(each)) for each in (payer, other)} == {State.ANSWERED}
+    assert {OrderFolder(at(each)).state for each in (payer, other)} == {State.ANSWERED}
 
 
 def test_a_rescued_answer_follows_a_folder_that_is_moved(tmp_path: Path):
@@ -435,8 +437,8 @@ def test_a_whole_answer_says_more_than_an_outcome_that_was_noted_without_it(tmp_
     order = planned(tmp_path)
     with HostileServer(ok()) as server:
         pay(order, client(server.url))
-        state.write_outcome(at(order), State.UNKNOWN, "its process died")
-        assert state.read_state(at(order)) is State.ANSWERED
+        OrderFolder(at(order)).write_outcome(State.UNKNOWN, "its process died")
+        assert OrderFolder(at(order)).state is State.ANSWERED
         assert pay(order, client(server.url)).image.size == (48, 32)
         assert server.charges == 1
     assert not (at(order) / "outcome.json").exists()

@@ -9,9 +9,9 @@ from PIL import Image
 from photio_prep import pipeline
 from photio_prep.errors import StorageFailed
 from photio_prep.orders import previews
-from photio_prep.orders.revise import revise
 from tests.support import photos
 from tests.support.fakes import BrightMatter
+from tests.support.photos import revise
 
 PINK = (255, 0, 170)
 

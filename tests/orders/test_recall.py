@@ -13,6 +13,7 @@ from photio_prep.cutout import matte as matte_
 from photio_prep.cutout.options import CutoutOptions
 from photio_prep.errors import SegmenterFailed
 from photio_prep.orders import store
+from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.recall import CACHE_DIR
 from photio_prep.quality import Verdict
 from tests.support.fakes import BrightMatter
@@ -91,7 +92,7 @@ def test_a_twin_under_another_name_wants_the_same_order(tmp_path: Path, composed
     assert first.folder == twin.folder
     assert len(composed) == 1
     assert first.folder is not None
-    assert {each.output for each in store.photos_of(first.folder)} == {"a", "b"}
+    assert {each.output for each in OrderFolder(first.folder).photos()} == {"a", "b"}
 
 
 def test_what_is_remarked_on_follows_the_words_and_the_name(tmp_path: Path, composed: list[str]) -> None:

@@ -16,8 +16,12 @@ from PIL import Image
 from photio_prep.api import wire
 from photio_prep.errors import StorageFailed, UsageError
 from photio_prep.geometry import Size, place
-from photio_prep.orders import claims, selection, state, store
+from photio_prep.orders import claims, store
+from photio_prep.orders.folder import OrderFolder, find_orders
+from photio_prep.orders.marks import Marks
 from photio_prep.orders.origin import Origin
+from photio_prep.orders.recovery import resolve_unknown
+from photio_prep.orders.revise import continue_as
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from tests.support.photos import order, request
@@ -118,7 +122,7 @@ def test_writing_it_again_changes_nothing(tmp_path: Path):
 def test_another_photo_of_the_same_order_joins_it(tmp_path: Path):
     first, second = placed(tmp_path, source="a.png"), placed(tmp_path, source="b.png")
     assert at(first) == at(second)
-    assert {each.source for each in store.photos_of(at(first))} == {"a.png", "b.png"}
+    assert {each.source for each in OrderFolder(at(first)).photos()} == {"a.png", "b.png"}
     assert store.load_order(at(first), origin=second.origin).origin.source == "b.png"
 
 
@@ -140,7 +144,7 @@ def test_many_threads_write_the_same_order_once(tmp_path: Path):
         each.join()
     assert faults == []
     (folder,) = tmp_path.iterdir()
-    assert len(store.photos_of(folder)) == 8
+    assert len(OrderFolder(folder).photos()) == 8
 
 
 def test_a_name_that_is_no_utf_8_is_kept(tmp_path: Path):
@@ -222,17 +226,17 @@ def test_what_is_no_order_is_a_mistake_of_the_user(tmp_path: Path):
 def test_how_far_an_order_got(tmp_path: Path):
     made = placed(tmp_path)
     folder = at(made)
-    assert state.read_state(folder) is State.PLANNED
+    assert OrderFolder(folder).state is State.PLANNED
     claims.claim(folder / "claim.json")
-    assert state.read_state(folder) is State.CLAIMED
+    assert OrderFolder(folder).state is State.CLAIMED
     (folder / "answer.part").write_bytes(b"{")
-    assert state.read_state(folder) is State.CLAIMED
+    assert OrderFolder(folder).state is State.CLAIMED
     (folder / "answer.raw").write_bytes(b"{}")
-    assert state.read_state(folder) is State.ANSWERED
-    state.mark_finished(folder, made.origin, tmp_path / "final.png", b"12")
-    assert state.read_state(folder) is State.FINISHED
+    assert OrderFolder(folder).state is State.ANSWERED
+    Marks(folder, made.origin).mark_finished(tmp_path / "final.png", b"12")
+    assert OrderFolder(folder).state is State.FINISHED
     placed(tmp_path, source="b.png")  # another photo wants it, too
-    assert state.read_state(folder) is State.ANSWERED
+    assert OrderFolder(folder).state is State.ANSWERED
 
 
 def test_a_claim_of_a_dead_process_without_an_answer_is_unknown(tmp_path: Path):
@@ -241,29 +245,29 @@ def test_a_claim_of_a_dead_process_without_an_answer_is_unknown(tmp_path: Path):
         "import sys; from pathlib import Path; from photio_prep.orders import claims; claims.claim(Path(sys.argv[1]))"
     )
     subprocess.run([sys.executable, "-c", claiming, folder / "claim.json"], check=True)
-    assert state.read_state(folder) is State.UNKNOWN
+    assert OrderFolder(folder).state is State.UNKNOWN
     (folder / "answer.raw").write_bytes(b"{}")
-    assert state.read_state(folder) is State.ANSWERED
+    assert OrderFolder(folder).state is State.ANSWERED
 
 
 @pytest.mark.parametrize("ended", [State.UNKNOWN, State.REJECTED, State.PAID_UNUSABLE])
 def test_an_outcome_speaks_for_itself(tmp_path: Path, ended: State):
     folder = at(placed(tmp_path))
-    state.write_outcome(folder, ended, "because")
-    assert state.read_state(folder) is ended
-    outcome = state.read_outcome(folder)
+    OrderFolder(folder).write_outcome(ended, "because")
+    assert OrderFolder(folder).state is ended
+    outcome = OrderFolder(folder).outcome
     assert outcome is not None
     assert outcome["why"] == "because"
 
 
 def test_the_mark_of_a_final_tells_its_digest(tmp_path: Path):
     made = placed(tmp_path)
-    state.mark_finished(at(made), made.origin, tmp_path / "x.png", b"12")
-    mark = state.final_record(at(made), made.origin)
+    Marks(at(made), made.origin).mark_finished(tmp_path / "x.png", b"12")
+    mark = Marks(at(made), made.origin).final()
     assert mark is not None
     assert (mark["path"], mark["bytes"]) == (str(tmp_path / "x.png"), 2)
     assert mark["sha256"] == sha256(b"12").hexdigest()
-    assert state.final_record(at(made), replace(made.origin, source="other")) is None
+    assert Marks(at(made), replace(made.origin, source="other")).final() is None
 
 
 # Resolving.
@@ -273,45 +277,45 @@ def unknown(root: Path) -> Path:
     folder = at(placed(root))
     claims.claim(folder / "claim.json")
     (folder / "answer.part").write_bytes(b"half")
-    state.write_outcome(folder, State.UNKNOWN, "lost")
+    OrderFolder(folder).write_outcome(State.UNKNOWN, "lost")
     return folder
 
 
 def test_retry_sets_aside_what_was_left_and_plans_again(tmp_path: Path):
     folder = unknown(tmp_path)
-    state.resolve_unknown(folder, retry=True)
-    assert state.read_state(folder) is State.PLANNED
+    resolve_unknown(folder, retry=True)
+    assert OrderFolder(folder).state is State.PLANNED
     assert names(folder / "attempt-1") == ["answer.part", "claim.json", "outcome.json"]
-    assert state.lost_attempts(folder) == 1
+    assert OrderFolder(folder).lost_attempts == 1
     claims.claim(folder / "claim.json")
-    state.write_outcome(folder, State.UNKNOWN, "lost again")
-    state.resolve_unknown(folder, retry=True)
-    assert state.lost_attempts(folder) == 2
+    OrderFolder(folder).write_outcome(State.UNKNOWN, "lost again")
+    resolve_unknown(folder, retry=True)
+    assert OrderFolder(folder).lost_attempts == 2
 
 
 def test_lost_gives_up_and_stays_unknown(tmp_path: Path):
     folder = unknown(tmp_path)
-    state.resolve_unknown(folder, retry=False)
-    assert state.read_state(folder) is State.UNKNOWN
-    outcome = state.read_outcome(folder)
+    resolve_unknown(folder, retry=False)
+    assert OrderFolder(folder).state is State.UNKNOWN
+    outcome = OrderFolder(folder).outcome
     assert outcome is not None
     assert (outcome["resolved"], outcome["why"]) == ("lost", "lost")
     assert (folder / "claim.json").exists()
-    state.resolve_unknown(folder, retry=True)  # a change of mind
-    assert state.read_state(folder) is State.PLANNED
+    resolve_unknown(folder, retry=True)  # a change of mind
+    assert OrderFolder(folder).state is State.PLANNED
 
 
 @pytest.mark.parametrize("retry", [True, False])
 def test_only_what_is_unknown_can_be_resolved(tmp_path: Path, retry: bool):
     folder = at(placed(tmp_path))
     with pytest.raises(UsageError, match="it is planned"):
-        state.resolve_unknown(folder, retry=retry)
+        resolve_unknown(folder, retry=retry)
     claims.claim(folder / "claim.json")
     with pytest.raises(UsageError, match="it is claimed"):
-        state.resolve_unknown(folder, retry=retry)
+        resolve_unknown(folder, retry=retry)
     (folder / "answer.raw").write_bytes(b"{}")
     with pytest.raises(UsageError, match="it is answered"):
-        state.resolve_unknown(folder, retry=retry)
+        resolve_unknown(folder, retry=retry)
 
 
 # Going on as another order.
@@ -325,22 +329,22 @@ def test_an_order_goes_on_beside_the_old_one_with_every_photo_and_the_cutout(tmp
     )
     store.write_order(sibling, tmp_path)
     back = store.load_order(at(old))
-    new = selection.continue_as(back, replace(back, request=replace(back.request, seed=99), folder=None))
+    new = continue_as(back, replace(back, request=replace(back.request, seed=99), folder=None))
     assert at(new).parent == tmp_path
     assert at(new) != at(old)
     assert (at(new) / "cutout.png").read_bytes() == (at(old) / "cutout.png").read_bytes()
     assert (at(new) / "canvas.png").read_bytes() == (at(old) / "canvas.png").read_bytes()
-    ways = {each.source: store.load_order(at(new), origin=each).placement for each in store.photos_of(at(new))}
+    ways = {each.source: store.load_order(at(new), origin=each).placement for each in OrderFolder(at(new)).photos()}
     assert ways == {"a.png": old.placement, "b.png": other_way}
-    assert selection.resolve_successor(at(old)) == at(new)
-    assert selection.resolve_successor(at(new)) == at(new)
+    assert OrderFolder(at(old)).successor == at(new)
+    assert OrderFolder(at(new)).successor == at(new)
 
 
 def test_an_order_that_was_paid_itself_is_not_followed(tmp_path: Path):
     old = placed(tmp_path)
-    selection.continue_as(old, replace(old, request=replace(old.request, seed=99), folder=None))
+    continue_as(old, replace(old, request=replace(old.request, seed=99), folder=None))
     claims.claim(at(old) / "claim.json")
-    assert selection.resolve_successor(at(old)) == at(old)
+    assert OrderFolder(at(old)).successor == at(old)
 
 
 @pytest.mark.parametrize("facts", [{"as": "../../elsewhere"}, {"as": "nothing"}, {}, {"as": 7}])
@@ -349,7 +353,7 @@ def test_a_pointer_to_nowhere_is_not_followed(tmp_path: Path, facts: dict[str, o
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "order.json").write_text("{}")
     (folder / "continued.json").write_text(json.dumps(facts))
-    assert selection.resolve_successor(folder) == folder
+    assert OrderFolder(folder).successor == folder
 
 
 def test_orders_below_an_output_folder(tmp_path: Path):
@@ -357,10 +361,10 @@ def test_orders_below_an_output_folder(tmp_path: Path):
     (tmp_path / "orders" / ".half-written.part").mkdir()
     (tmp_path / "orders" / "notes.txt").write_text("x")
     both = sorted([at(first), at(second)])
-    assert store.find_orders(tmp_path) == both
-    assert store.find_orders(tmp_path / "orders") == both
-    assert store.find_orders(at(first)) == [at(first)]
-    assert store.find_orders(tmp_path / "nowhere") == []
+    assert find_orders(tmp_path) == both
+    assert find_orders(tmp_path / "orders") == both
+    assert find_orders(at(first)) == [at(first)]
+    assert find_orders(tmp_path / "nowhere") == []
 
 
 def test_the_sandbox_s_orders_are_marked(tmp_path: Path):

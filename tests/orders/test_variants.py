@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from photio_prep.orders import store
+from photio_prep.orders.folder import find_orders
 from photio_prep.sandbox import Sandbox
 from photio_prep.system import seeds
 from tests.support.photos import SCENE, cutout, photo, saved
@@ -43,7 +43,7 @@ def test_seeds_stay_differ_and_begin_with_that_of_the_photo_alone():
 
 
 def test_each_seed_is_an_order_and_the_first_is_that_of_the_photo_alone(swept: Command):
-    found = {each.name for each in store.find_orders(Path("photio-out"))}
+    found = {each.name for each in find_orders(Path("photio-out"))}
     assert len(found) == 3
     assert len({bytes_of(number) for number in (1, 2, 3)}) == 3
     for each in found:
@@ -51,7 +51,7 @@ def test_each_seed_is_an_order_and_the_first_is_that_of_the_photo_alone(swept: C
         assert {"cutout.png", "mask.png", "overlay.png"} <= {file.name for file in folder.iterdir()}
     alone = swept("run", "a.png", *RUN, "--json")
     assert Path(alone.facts[0]["order"]).name in found
-    assert len(store.find_orders(Path("photio-out"))) == 3
+    assert len(find_orders(Path("photio-out"))) == 3
 
 
 @pytest.mark.soak
@@ -84,10 +84,10 @@ def test_a_kept_number_is_the_photo_s_final_and_another_may_be_kept_later(swept:
     assert final.read_bytes() == bytes_of(3)
     assert swept("keep", "a", "2", "--json").facts[0]["final"] == str(final)
     assert final.read_bytes() == bytes_of(2)
-    order = next(iter(store.find_orders(Path("photio-out"))))
+    order = next(iter(find_orders(Path("photio-out"))))
     assert swept("keep", order, "1").code == 0
     assert final.read_bytes() == bytes_of(1)
-    assert len(store.find_orders(Path("photio-out"))) == 3
+    assert len(find_orders(Path("photio-out"))) == 3
 
 
 @pytest.mark.soak

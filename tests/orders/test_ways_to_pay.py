@@ -13,9 +13,11 @@ import pytest
 from photio_prep import InstantClient, pipeline, run_many
 from photio_prep.batch.run_many import Job
 from photio_prep.errors import PhotioError, UsageError
-from photio_prep.orders import state, store
+from photio_prep.orders import store
+from photio_prep.orders.folder import OrderFolder, find_orders
 from photio_prep.orders.payment import pay
 from photio_prep.orders.preflight import Preflight
+from photio_prep.orders.recovery import resolve_unknown
 from photio_prep.orders.state import State
 from photio_prep.quality import Level
 from photio_prep.types import Canvas
@@ -56,10 +58,10 @@ def prepared(url: str) -> dict[str, Order]:
     pay(store.write_order(older, OUT / "orders"), client(url), Preflight(Level.OFF))
     claim = {"host": "another-machine", "boot": "x", "pid": 7, "started": "1", "time": "2026-11-27T00:00:00+00:00"}
     (folder_of(made["claimed"]) / "claim.json").write_text(json.dumps(claim))
-    state.write_outcome(folder_of(made["unknown"]), State.UNKNOWN, "no whole answer came")
-    state.write_outcome(folder_of(made["lost"]), State.UNKNOWN, "no whole answer came")
-    state.resolve_unknown(folder_of(made["lost"]), retry=False)
-    state.write_outcome(folder_of(made["unusable"]), State.PAID_UNUSABLE, "no picture")
+    OrderFolder(folder_of(made["unknown"])).write_outcome(State.UNKNOWN, "no whole answer came")
+    OrderFolder(folder_of(made["lost"])).write_outcome(State.UNKNOWN, "no whole answer came")
+    resolve_unknown(folder_of(made["lost"]), retry=False)
+    OrderFolder(folder_of(made["unusable"])).write_outcome(State.PAID_UNUSABLE, "no picture")
     return made
 
 
@@ -92,10 +94,10 @@ def ray_run(command: Command, url: str, again: bool) -> dict[str, int]:
 
 def cli_generate(command: Command, url: str, again: bool) -> dict[str, int]:
     ended: dict[str, int] = {}
-    for folder in store.find_orders(OUT):
+    for folder in find_orders(OUT):
         more = ["--again"] if again else []
         said = command("generate", folder, "--api-url", url, "--gate", "warn", "--yes", *more)
-        (origin,) = store.photos_of(folder)
+        (origin,) = OrderFolder(folder).photos()
         ended[Path(origin.source).stem] = max(said.code, ended.get(Path(origin.source).stem, 0))
     return ended
 
@@ -223,4 +225,4 @@ def test_an_order_by_url_is_said_to_be_one_before_it_is_paid_for(keyed: Command)
         assert paid.code == 0, paid.err
         assert note in paid.err
         assert json.loads(server.requests[0].body)["product_image"] == request.image_url
-        assert state.read_state(folder_of(made)) is State.ANSWERED
+        assert OrderFolder(folder_of(made)).state is State.ANSWERED

@@ -19,8 +19,8 @@ from photio_prep import pipeline
 from photio_prep.api.client import InstantClient
 from photio_prep.cli import review as cli_review
 from photio_prep.errors import UsageError
-from photio_prep.orders import previews, state, store
-from photio_prep.orders.revise import revise
+from photio_prep.orders import previews, store
+from photio_prep.orders.folder import OrderFolder, find_orders
 from photio_prep.orders.state import State
 from photio_prep.quality import Judgement, Reason, Verdict
 from photio_prep.review import contact_sheet, write_contact_sheets, write_review
@@ -34,7 +34,7 @@ from tests.support.hostile import HostileServer
 from tests.support.hostile_answers import ok
 from tests.support.hostile_faults import close_after_reading
 from tests.support.pages import keys
-from tests.support.photos import SCENE, cutout, photo, saved
+from tests.support.photos import SCENE, cutout, photo, revise, saved
 from tests.support.sampling import sampled
 
 if TYPE_CHECKING:
@@ -525,10 +525,10 @@ def test_json_lines_tell_what_was_not_approved(keyed: Command, identity: Sandbox
 def test_words_given_with_generate_are_for_the_approved_only(keyed: Command, identity: Sandbox) -> None:
     found = batch(keyed, identity.url, 3, "--seed", "5")
     file = decide([found["0.png"]], [found["1.png"]])
-    before = set(store.find_orders(Path("photio-out")))
+    before = set(find_orders(Path("photio-out")))
     said = keyed("generate", "photio-out", "-d", SCENE, "--api-url", identity.url, "--approved", file)
     assert (said.code, identity.calls) == (0, 1)
-    (new,) = set(store.find_orders(Path("photio-out"))) - before
+    (new,) = set(find_orders(Path("photio-out"))) - before
     assert said.paths == [new]
     assert store.load_order(new).origin.source == "in/0.png"
 
@@ -551,7 +551,7 @@ def test_the_whole_way_holds_after_moving(keyed: Command, identity: Sandbox) -> 
     Path("photio-out").rename("moved")
     said = keyed("generate", "moved", "--api-url", identity.url, "--approved", decide([found["2.png"]]))
     assert (said.code, identity.calls) == (0, 1)
-    one = next(each for each in store.find_orders(Path("moved")) if store.load_order(each).key == found["0.png"])
+    one = next(each for each in find_orders(Path("moved")) if store.load_order(each).key == found["0.png"])
     named = keyed("generate", one, "--api-url", identity.url, "--approved", decide([found["2.png"]]))
     assert (named.code, identity.calls) == (0, 1)  # naming an order is no approval
 
@@ -602,7 +602,7 @@ def test_status_sums_up_and_says_what_to_do(keyed: Command) -> None:
     assert "Paid calls: 1, perhaps billed: 1" in said.err
     assert "spend: 0.50 at 0.5 a call, and perhaps 0.50 more" in said.err
     assert "1 of them in the sandbox: free" in said.err
-    (lost,) = (each for each in store.find_orders(Path("photio-out")) if state.read_state(each) is State.UNKNOWN)
+    (lost,) = (each for each in find_orders(Path("photio-out")) if OrderFolder(each).state is State.UNKNOWN)
     assert f"\n    photio-prep resolve {lost} --as retry " in said.err
     assert f"\n    photio-prep resolve {lost} --as lost " in said.err
     assert "1 answered: paid and kept, without a final yet: photio-prep finish photio-out" in said.err

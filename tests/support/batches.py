@@ -19,7 +19,7 @@ from PIL import Image
 from photio_prep import pipeline
 from photio_prep.api import retry
 from photio_prep.geometry import Recommended, Size
-from photio_prep.orders import state, store
+from photio_prep.orders.folder import OrderFolder, find_orders
 from photio_prep.orders.state import State
 from tests.support.commands import KEY, Command, Said, bare_surroundings, forget
 from tests.support.photos import SCENE, cutout
@@ -97,11 +97,11 @@ class Batch:
 
     @property
     def folders(self) -> list[Path]:
-        return store.find_orders(self.out)
+        return find_orders(self.out)
 
     @property
     def states(self) -> dict[State, int]:
-        return dict(Counter(state.read_state(each) for each in self.folders))
+        return dict(Counter(OrderFolder(each).state for each in self.folders))
 
     @property
     def parts(self) -> list[Path]:

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from photio_prep.imaging.encode import encode_png
-from photio_prep.orders import claims, state, store
+from photio_prep.orders import claims, store
+from photio_prep.orders.marks import Marks
 from photio_prep.system import files
 from photio_prep.types import Canvas
 from tests.support import photos
@@ -145,7 +146,7 @@ class Foreign:
         if with_name:
             final = self.out / f"{order.origin.output}-photio.png"
             files.write_atomic(final, picture, durable=False)
-            state.mark_finished(folder, order.origin, final, picture)
+            Marks(folder, order.origin).mark_finished(final, picture)
 
     def poisoned(self, name: str, kind: str, *, answered: bool = True) -> None:
         """An order one of whose files is something else."""

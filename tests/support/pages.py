@@ -22,6 +22,7 @@ from photio_prep.api.client import InstantClient
 from photio_prep.errors import PhotioError
 from photio_prep.final import writer
 from photio_prep.orders import store
+from photio_prep.orders.folder import find_orders
 from photio_prep.orders.store import SANDBOX, Order
 from tests.support.commands import KEY
 from tests.support.hostile import HostileServer
@@ -105,7 +106,7 @@ def _prepared(
 def keys(out: Path) -> dict[str, str]:
     """The full key of each order that can be read, by the last part of its photo's name."""
     found = {}
-    for folder in store.find_orders(out):
+    for folder in find_orders(out):
         try:
             order = store.load_order(folder)
         except PhotioError:

@@ -16,6 +16,7 @@ from PIL import Image
 from photio_prep.geometry import Size, place
 from photio_prep.imaging.encode import encode_png
 from photio_prep.orders.origin import Origin
+from photio_prep.orders.revise import Wording, continue_as, reword
 from photio_prep.orders.store import Order
 from photio_prep.types import Canvas, Request
 
@@ -79,3 +80,9 @@ def order(
     return Order(
         request(size, **words), endpoint, Origin(source, digest, "PNG", Path(source).stem), "mask", cutout(size)
     )
+
+
+def revise(order: Order, **words: Any) -> Order:
+    """The order with other words, beside it on disk if it has a folder, as `generate` makes it."""
+    new = reword(order, Wording(**words))
+    return new if new is order or order.folder is None else continue_as(order, new)

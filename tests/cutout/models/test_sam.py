@@ -17,6 +17,7 @@ from photio_prep.cutout.models import sam as pointed
 from photio_prep.cutout.models.prompts import Hints
 from photio_prep.errors import ModelUnavailable, NoProduct, UsageError
 from photio_prep.geometry import Size
+from photio_prep.orders.origin import CutoutRecord
 from photio_prep.orders.store import Order
 from tests.support import sam
 from tests.support.commands import Command
@@ -129,7 +130,7 @@ def test_another_point_is_another_wish(installed: Path, tmp_path: Path) -> None:
     told = {pipeline.prepare(picture(), points=[point]).origin.options for point in (RED, BLUE)}
     told |= {pipeline.prepare(picture(), points=[RED], box=(0, 0, 700, 420)).origin.options}
     assert len(told) == 3
-    assert any("pointed +200,250" in each for each in told)
+    assert any(isinstance(each, CutoutRecord) and (200, 250, True) in each.hints.points for each in told)
 
 
 @pytest.mark.parametrize(
