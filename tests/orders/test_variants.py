@@ -14,7 +14,6 @@ from photio_prep.orders.folder import find_orders
 from photio_prep.sandbox import Sandbox
 from photio_prep.system import seeds
 from tests.support.photos import SCENE, cutout, photo, saved
-from tests.support.sampling import sampled
 
 if TYPE_CHECKING:
     from tests.support.commands import Command
@@ -76,7 +75,7 @@ def test_the_sheet_shows_every_number(swept: Command):
     assert json.loads(Path("photio-out/report.json").read_text())["totals"]["sandbox"] == 0
 
 
-def test_a_kept_number_is_the_photo_s_final_and_another_may_be_kept_later(swept: Command):
+def test_a_kept_number_is_the_final_another_may_be_kept_later_and_one_that_cannot_is_named(swept: Command):
     final = Path("photio-out/a-photio.png")
     assert not final.exists()
     said = swept("keep", "a.png", "3")
@@ -88,6 +87,13 @@ def test_a_kept_number_is_the_photo_s_final_and_another_may_be_kept_later(swept:
     assert swept("keep", order, "1").code == 0
     assert final.read_bytes() == bytes_of(1)
     assert len(find_orders(Path("photio-out"))) == 3
+    for photo_name, number, problem in (
+        ("a.png", 4, "There are: 1, 2, 3"),
+        ("b.png", 1, "it has no variants"),
+        ("a.png", 0, "0"),
+    ):
+        refused = swept("keep", photo_name, number)
+        assert (refused.code, problem in refused.err) == (2, True), refused.err
 
 
 @pytest.mark.soak
@@ -99,16 +105,6 @@ def test_a_file_of_somebody_else_is_not_replaced(swept: Command):
     assert (
         swept("keep", "a.png", "1", "--overwrite").code == 3
     )  # the sandbox never replaces a picture that is no try-out
-
-
-@sampled(
-    ("what", "number", "found"),
-    [("a.png", 4, "There are: 1, 2, 3"), ("b.png", 1, "it has no variants"), ("a.png", 0, "0")],
-    1,
-)
-def test_what_cannot_be_kept_is_named(swept: Command, what: str, number: int, found: str):
-    said = swept("keep", what, number)
-    assert (said.code, found in said.err) == (2, True), said.err
 
 
 @pytest.mark.soak

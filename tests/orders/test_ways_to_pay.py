@@ -159,7 +159,7 @@ WAYS: dict[str, Way] = {
 }
 
 
-@sampled("way", WAYS, 3)
+@sampled("way", WAYS, 2)
 def test_every_way_refuses_what_the_others_refuse(keyed: Command, way: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PHOTIO_GATE", "warn")
     with HostileServer(ok()) as server:
