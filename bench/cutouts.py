@@ -26,8 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photio_prep.cutout.matte import OnnxSegmenter, matte
+from photio_prep.cutout.matte import matte
 from photio_prep.cutout.models import catalog, weights
+from photio_prep.cutout.models.segmenter import OnnxSegmenter
 from photio_prep.cutout.options import CutoutOptions
 from photio_prep.geometry import Size, place, snap
 from photio_prep.imaging.filters import distance_to

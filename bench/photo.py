@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image
 
 from bench.measure import Row, Spent, command, here, paired
-from photio_prep.cutout.matte import _FEEDS, OnnxSegmenter
 from photio_prep.cutout.models import catalog, devices
 from photio_prep.cutout.models.registry import CatalogModel, get_model
+from photio_prep.cutout.models.segmenter import NETWORKS, OnnxSegmenter
 from photio_prep.geometry import Size, place, snap
 from photio_prep.pipeline import prepare
 from photio_prep.settings import models_folder
@@ -73,7 +73,7 @@ def obvious(photo: Path, matter: OnnxSegmenter) -> bytes:
 def floor(matter: OnnxSegmenter) -> Callable[[Path], object]:
     """One bare inference, and the decoding of the JPEG."""
     family = catalog.find_weights(matter.name).family
-    mean, deviation, side = _FEEDS[family]
+    mean, deviation, side = NETWORKS[family][2:5]
     session, _, _ = devices.open_session(weights_of(matter.name).read_bytes(), "cpu")
 
     @cache

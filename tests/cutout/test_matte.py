@@ -18,18 +18,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from scipy import ndimage
 
-from photio_prep.cutout.matte import (
-    _FEEDS,
-    Alpha,
-    OnnxSegmenter,
-    compose,
-    has_cutout_alpha,
-    mask_alpha,
-    matte,
-    normalize,
-)
+from photio_prep.cutout.matte import Alpha, compose, has_cutout_alpha, mask_alpha, matte
+from photio_prep.cutout.models.catalog import Family
 from photio_prep.cutout.models.registry import CatalogModel
 from photio_prep.cutout.models.rembg_sessions import import_session
+from photio_prep.cutout.models.segmenter import NETWORKS, OnnxSegmenter, normalize
 from photio_prep.cutout.options import CutoutOptions
 from photio_prep.errors import ModelUnavailable, NoProduct, PhotoRefused
 from photio_prep.geometry import Size, place, snap
@@ -506,12 +499,13 @@ def test_a_later_import_of_rembg_by_the_user_still_works(coffee: Photo) -> None:
 @pytest.mark.parametrize("family", ["u2net", "isnet"])
 @pytest.mark.parametrize("brightest", [255, 97, 1, 0])
 def test_a_network_is_fed_what_rembg_would_feed_it_to_the_bit(
-    u2netp: CatalogModel, family: str, brightest: int
+    u2netp: CatalogModel, family: Family, brightest: int
 ) -> None:
     session = u2netp._segmenter.session
     noise = np.random.default_rng(5).integers(0, brightest + 1, (90, 130, 3), dtype=np.uint8)
-    mean, deviation, side = _FEEDS[family]
-    theirs = next(iter(session.normalize(Image.fromarray(noise), mean, deviation, (side, side)).values()))
-    ours = normalize(Image.fromarray(noise), mean, deviation, side)
+    network = NETWORKS[family]
+    size = network.side, network.side
+    theirs = next(iter(session.normalize(Image.fromarray(noise), network.mean, network.deviation, size).values()))
+    ours = normalize(Image.fromarray(noise), network)
     assert ours.dtype == theirs.dtype
     assert np.array_equal(ours, theirs)

@@ -14,8 +14,8 @@ from PIL import Image
 from photio_prep import InstantClient, finish, generate, prepare, run_many
 from photio_prep.batch.run_many import Job
 from photio_prep.cutout.framing import Framing
-from photio_prep.cutout.matte import OnnxSegmenter, matte
-from photio_prep.cutout.models.segmenter import segment
+from photio_prep.cutout.matte import matte
+from photio_prep.cutout.models.segmenter import OnnxSegmenter, segment
 from photio_prep.errors import NoProduct, SegmenterFailed
 from photio_prep.geometry import Size
 from photio_prep.sandbox import Sandbox

@@ -10,6 +10,7 @@ from PIL import Image
 
 from photio_prep import Order, prepare
 from photio_prep.cutout import matte as matte_
+from photio_prep.cutout.models import segmenter
 from photio_prep.cutout.options import CutoutOptions
 from photio_prep.errors import SegmenterFailed
 from photio_prep.orders import store
@@ -50,7 +51,7 @@ def test_the_real_model_looks_once_at_a_photo(tmp_path: Path, monkeypatch: pytes
     def trap(*_: object) -> None:
         raise AssertionError("inferred again")
 
-    monkeypatch.setattr(matte_.OnnxSegmenter, "probability", trap)
+    monkeypatch.setattr(segmenter.OnnxSegmenter, "probability", trap)
     again = prepare(FIXTURE, description=SCENE, model="u2netp", orders=tmp_path)
     other = prepare(FIXTURE, description=SCENE + " at night", model="u2netp", orders=tmp_path)
     assert (again.key, again.model, again.device) == (first.key, "u2netp", first.device)

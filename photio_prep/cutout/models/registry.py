@@ -10,11 +10,11 @@ from typing import Protocol
 
 from PIL import Image
 
-from photio_prep.cutout.matte import OnnxSegmenter
 from photio_prep.cutout.models import catalog, weights
 from photio_prep.cutout.models.catalog import PREFIX, is_rembg
 from photio_prep.cutout.models.devices import Device
 from photio_prep.cutout.models.rembg_models import RembgModel, open_rembg
+from photio_prep.cutout.models.segmenter import OnnxSegmenter
 from photio_prep.errors import ModelUnavailable, UsageError
 from photio_prep.settings import models_folder
 from photio_prep.system import files

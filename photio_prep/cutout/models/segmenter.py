@@ -1,12 +1,54 @@
-"""Run a segmenter, which may be the user's code, and validate its alpha."""
+"""Segmenters: run one, which may be the user's code, and validate its alpha; networks in rembg's sessions."""
 
 import math
+import threading
+from contextlib import nullcontext
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 from PIL import Image
 
-from photio_prep.errors import PhotioError, SegmenterFailed
+from photio_prep.cutout.models import devices, two_pass
+from photio_prep.cutout.models.catalog import Family
+from photio_prep.cutout.models.devices import Device
+from photio_prep.cutout.models.rembg_sessions import import_session
+from photio_prep.errors import ModelUnavailable, NoProduct, PhotioError, SegmenterFailed
+from photio_prep.imaging.filters import Floats
 from photio_prep.types import Segmenter
 
+Channels = tuple[float, float, float]
+
+# Minimum peak of the network's probability for a product. Blank papers peak below 0.06 with u2netp and ISNet, real
+# products above 0.9; noise in a small picture can pass, which the gate stops.
+_MIN_PEAK = 0.5
+
+
+class _Network(NamedTuple):
+    """How a family is run.
+
+    `module`, `session`: rembg's session class. `mean`, `deviation`, `side`: its input, as in rembg. `bfloat16`: it
+    keeps its quality with it (measurements/speed.md). `high`: upward shift of its prediction, in its pixels, measured
+    on three separate sets (measurements/cutouts.md).
+    """
+
+    module: str
+    session: str
+    mean: Channels
+    deviation: Channels
+    side: int
+    bfloat16: bool = True
+    high: float = 0
+
+
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+NETWORKS: dict[Family, _Network] = {
+    "u2net": _Network("u2net_custom", "U2netCustomSession", *_IMAGENET, 320),
+    "isnet": _Network("dis_custom", "DisCustomSession", (0.5, 0.5, 0.5), (1.0, 1.0, 1.0), 1024, high=0.15),
+    # rembg has no session for BiRefNet's weights in another file. bfloat16 is not measured.
+    "birefnet": _Network("birefnet_general", "BiRefNetSessionGeneral", *_IMAGENET, 1024, bfloat16=False),
+}
 _FIX = "Give it a --mask, or take another --model; the other photos go on"
 
 
@@ -54,3 +96,87 @@ def _fault(alpha: object, image: Image.Image) -> str:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+class OnnxSegmenter:
+    """Segmenter on verified weights, in rembg's session of their family; thread-safe.
+
+    Unlike rembg's `predict`, predictions are not stretched to 0..255: with that, ISNet's mask of seven pictures without
+    a product (blank papers, a gradient, noise) peaks at 163 to 254 of 255; without it none is above 0.06 of 1.
+    `identity`: see `devices.rembg_session`.
+    """
+
+    def __init__(
+        self, path: Path, family: Family, name: str, *, identity: tuple[int, ...] | None = None, device: Device = "auto"
+    ) -> None:
+        self.path = path
+        self.family = family
+        self._network = NETWORKS[family]
+        self.name = name
+        self.device: Device = device
+        self.fallback = ""
+        self._identity = identity
+        self._making, self._turn = threading.Lock(), threading.Lock()
+        self._proven = False
+
+    @cached_property
+    def session(self) -> Any:  # noqa: ANN401  rembg has no types
+        """Created at the first picture."""
+        kind = import_session(self._network.module, self._network.session)
+        session, self.device, self.fallback = devices.rembg_session(
+            kind, self.name, self.path, self.device, identity=self._identity, rounded=self._network.bfloat16
+        )
+        return session
+
+    def __call__(self, image: Image.Image, /) -> Image.Image:
+        """Predict the product's probability (L, the picture's size) in an RGB picture.
+
+        `info["confidence"]`: its mean (0..1) where it exceeds half of its peak. `info["grain"]`: pixels of the picture
+        per pixel of the network; marks an alpha that needs refinement.
+
+        Raises:
+            NoProduct: The probability is low everywhere.
+            ModelUnavailable: The weights do not load, or are of another family.
+        """
+        prediction = two_pass.predict(self.probability, image, _MIN_PEAK, self._network.high)
+        peak = float(prediction.first.max())
+        if peak < _MIN_PEAK:
+            raise NoProduct(
+                f"no product found in it (the model is at most {max(peak, 0):.0%} sure anywhere)",
+                "Use a clearer photo, another --model, or give a --mask",
+            )
+        alpha = Image.fromarray(np.rint(prediction.share * 255).astype(np.uint8))
+        sure = prediction.first[prediction.first >= peak / 2].mean()
+        alpha.info.update(confidence=round(float(sure), 3), grain=prediction.grain)
+        return alpha
+
+    def probability(self, image: Image.Image) -> Floats:
+        """Run the network: its probability (H, W), 0..1, at its own size."""
+        with self._making:
+            session = self.session
+        # Each concurrent run of a large network takes 0.7 GB more, and saves no time (measurements/speed.md). Meanwhile
+        # other threads decode and encode.
+        turn = self._turn if self.device == "cpu" and self.family != "u2net" else nullcontext()
+        try:
+            network = session.inner_session
+            feed = {network.get_inputs()[0].name: normalize(image, self._network)}
+            with turn:
+                out = network.run([network.get_outputs()[0].name], feed)[0][0, 0]
+        except Exception as error:  # onnxruntime raises its own kinds, none of them public
+            if self._proven:  # a fault of the picture, or a passing one of the device
+                raise
+            raise ModelUnavailable(
+                f"it failed on a picture ({str(error)[:200]})", "Check --family", subject=self.name
+            ) from error
+        self._proven = True
+        # BiRefNet is the only family whose network ends before the sigmoid.
+        belief = 1 / (1 + np.exp(-np.clip(out, -50, 50))) if self.family == "birefnet" else out
+        return np.asarray(belief, dtype=np.float32)
+
+
+def normalize(image: Image.Image, network: _Network) -> Floats:
+    """Normalise to (1, 3, side, side), bit-identical to rembg's `normalize`, by a table of 256 values per channel."""
+    pixels = np.asarray(image.resize((network.side, network.side), Image.Resampling.LANCZOS))
+    levels = np.arange(256) / max(int(pixels.max()), 1e-6)
+    channels = zip(network.mean, network.deviation, pixels.transpose(2, 0, 1), strict=True)
+    return np.stack([((levels - mean) / spread).astype(np.float32)[plane] for mean, spread, plane in channels])[None]
