@@ -33,10 +33,7 @@ def blurred_alpha(pixels: Bytes, belief: Floats, rim: Bools) -> Floats:
     are sure. Between them alpha is the least-squares solution of C = α F + (1 - α) B (Smith and Blinn 1996), with F
     and B the means of the sure colours nearby. Where the two sides look the same, the belief stays.
 
-    Args:
-        pixels: (H, W, 3) sRGB.
-        belief: (H, W) 0..1.
-        rim: (H, W), where the belief is neither 0 nor 1.
+    `pixels` are sRGB; `rim`: where the belief (0..1) is neither 0 nor 1.
     """
     height, width = belief.shape
     size = max(1, width // _SMALLER), max(1, height // _SMALLER)

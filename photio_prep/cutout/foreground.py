@@ -3,7 +3,6 @@
 import numpy as np
 
 from photio_prep.imaging.filters import (
-    Bools,
     Bytes,
     Floats,
     bounding_window,
@@ -42,29 +41,19 @@ def estimate_foreground(pixels: Bytes, levels: Bytes) -> Bytes:
 
     Blur fusion (Forte, "Approximate Fast Foreground Colour Estimation", ICIP 2021) from coarse to fine: the colours of
     both sides are means weighted with alpha, and the residual of a pixel is added to both. Opaque pixels keep their
-    colour exactly.
-
-    Args:
-        pixels: (H, W, 3), sRGB values, not linear light: viewers and generators mix those.
-        levels: (H, W) alpha.
+    colour exactly. `pixels` are sRGB values, not linear light: viewers and generators mix those.
     """
     soft = (levels > 0) & (levels < 255)
     if not soft.any():
         return pixels
     window = bounding_window(soft, _SMALLER * _WIDE)
-    colours = pixels.copy()
-    colours[window] = _estimate_window(pixels[window], levels[window], soft[window])
-    return colours
-
-
-def _estimate_window(pixels: Bytes, levels: Bytes, soft: Bools) -> Bytes:
-    alpha = levels.astype(np.float32) / np.float32(255)
+    alpha = levels[window].astype(np.float32) / np.float32(255)
     estimate = [np.empty_like(alpha) for _ in range(3)]
-    planes = [*pixels.transpose(2, 0, 1), *_mean_sides(pixels, alpha), alpha]
-    map_tiles(soft, sum(_NARROW), _fuse, planes, estimate)
-    mixed = pixels.copy()
-    mixed[soft] = np.rint(np.stack([plane[soft] for plane in estimate], axis=-1)).astype(np.uint8)
-    return mixed
+    planes = [*pixels[window].transpose(2, 0, 1), *_mean_sides(pixels[window], alpha), alpha]
+    map_tiles(soft[window], sum(_NARROW), _fuse, planes, estimate)
+    colours = pixels.copy()
+    colours[soft] = np.rint(np.stack([plane[soft[window]] for plane in estimate], axis=-1)).astype(np.uint8)
+    return colours
 
 
 def _fuse(planes: list[Floats]) -> list[Floats]:

@@ -29,7 +29,7 @@ _RING = (7, 28)
 
 
 def measure_cutout(view: Image.Image, cutout: Image.Image, scale: float) -> dict[str, float]:
-    """Measure a cutout: figures by name.
+    """Measure a cutout (RGBA) on `view`, the photo (RGB) at its size; `scale`: its pixels for one of the photo's file.
 
     covers: share of the picture. extent: longer side of the product's box in pixels of the photo's file.
     reach: the same as a share of the picture's longer side. cut_left … cut_bottom: share of that edge of the picture
@@ -38,12 +38,6 @@ def measure_cutout(view: Image.Image, cutout: Image.Image, scale: float) -> dict
     farther than 4 px from everything else. outline: share of the outline that runs along an edge of the photo; 0.25 is
     chance. blur: sigma of the sharpest edges, in pixels of the canvas or of the photo, whichever has fewer.
     white, black: share of the product where every channel is clipped. brightest: 95th percentile of its lightness.
-    scale: how many times the photo was enlarged.
-
-    Args:
-        view: The photo (RGB) at the cutout's size.
-        cutout: The product (RGBA).
-        scale: Pixels of the cutout for one of the photo's file.
     """
     shrink = min(1.0, _SIDE / max(cutout.size))
     size = (max(round(cutout.width * shrink), 8), max(round(cutout.height * shrink), 8))

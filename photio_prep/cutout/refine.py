@@ -56,12 +56,7 @@ def refine_alpha(pixels: Bytes, belief: Floats, grain: float = 1.0) -> Floats:
     """Refine belief to alpha (0..1) along the picture's own edges.
 
     Small colour-guided filters, each between two stretches. Where the picture's edge is wide (out of focus), the belief
-    is not sharpened.
-
-    Args:
-        pixels: (H, W, 3) sRGB.
-        belief: (H, W) 0..1.
-        grain: Pixels of the picture per pixel of the network.
+    (0..1) is not sharpened. `pixels` are sRGB; `grain`: pixels of the picture per pixel of the network.
     """
     steps = _COARSE_STEPS if grain >= _COARSE else _FINE_STEPS
     sharp = ramp(belief, *steps.before)
@@ -69,18 +64,15 @@ def refine_alpha(pixels: Bytes, belief: Floats, grain: float = 1.0) -> Floats:
     if not rim.any():
         return sharp
     window = bounding_window(rim, 2 * _FAR)
-    sharp[window] = _sharpen(pixels[window], sharp[window], belief[window], rim[window], steps)
-    return sharp
-
-
-def _sharpen(pixels: Bytes, sharp: Floats, belief: Floats, rim: Bools, steps: _Steps) -> Floats:
+    pixels, belief, rim, alpha = pixels[window], belief[window], rim[window], sharp[window]
     busy = dilate(rim, _BUSY)
     for radius, after in steps.filters:
-        sharp = ramp(guided_filter_tiles(busy, pixels, sharp, radius, steps.eps), *after)
+        alpha = ramp(guided_filter_tiles(busy, pixels, alpha, radius, steps.eps), *after)
     soft = ramp(edge_width(pixels), *_WIDTHS)
     blurred = blurred_alpha(pixels, belief, rim) if _is_defocused(soft, rim) else belief
     soft *= dilate(rim, _FAR)
-    return sharp + soft * (blurred - sharp)
+    sharp[window] = alpha + soft * (blurred - alpha)
+    return sharp
 
 
 def transition_width(pixels: Bytes, rim: Bools) -> Floats:
@@ -126,10 +118,7 @@ def guided_filter_tiles(busy: Bools, pixels: Bytes, alpha: Floats, radius: int, 
 def guided_filter(planes: list[Floats], radius: int, eps: float) -> list[Floats]:
     """Guided filter with a colour guide (He, Sun, Tang: Guided Image Filtering, TPAMI 2013, equations 14 to 16).
 
-    Args:
-        planes: (H, W) each: three of the guide, and the filtered one.
-        radius: Of the windows, in pixels.
-        eps: Added to the variance of each channel.
+    `planes`: three of the guide, and the filtered one. `eps` is added to the variance of each channel.
     """
     red, green, blue, alpha = planes
     r, g, b, share = (box_blur(plane, radius) for plane in planes)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from photio_prep.cutout.models import openvino, rembg_sessions
 from photio_prep.errors import ModelUnavailable
@@ -36,17 +36,8 @@ def open_session(
 ) -> tuple[Any, Device, str]:
     """Open a session: returns it, the device it runs on, and why "auto" did not take a faster one.
 
-    onnxruntime falls back to the CPU if a provider's libraries are missing, and reports that on stdout only. Here a
-    named device must be the session's first provider.
-
-    Args:
-        data: The verified bytes of the ONNX file.
-        device: "auto" takes the fastest that works. OpenVINO is faster only with bfloat16.
-        subject: The weights, in messages.
-        rounded: Whether the network keeps its quality with bfloat16.
-
-    Raises:
-        ModelUnavailable: The bytes are not a network, or the named device is missing or not used.
+    `subject`: the weights, in messages. `rounded`: the network keeps its quality with bfloat16; only then OpenVINO is
+    faster, and taken by "auto".
     """
     return _open_on(device, lambda name: _open_network(data, name, subject, rounded=rounded), rounded=rounded)
 
@@ -60,20 +51,10 @@ def rembg_session(
     identity: tuple[int, ...] | None = None,
     rounded: bool = False,
 ) -> tuple[Any, Device, str]:
-    """Open a session of rembg's class `kind` by its own constructor; otherwise like `session`.
+    """Open a session of rembg's class `kind`, with one network in `inner_session`; otherwise like `open_session`.
 
-    rembg does not support OpenVINO: there, its `inner_session` is replaced.
-
-    Args:
-        kind: A session class with one network in `inner_session`.
-        model: The model's name for rembg.
-        path: The verified ONNX file; rembg's constructor takes no bytes.
-        device: As in `session`.
-        identity: `files.identity` of the file before it was verified; None skips this check.
-        rounded: As in `session`.
-
-    Raises:
-        ModelUnavailable: As `session`; or the file cannot be read, or changed since it was verified.
+    rembg's constructor takes a path, no bytes. `identity`: `files.file_identity` of the file before it was verified, so
+    that no other file is loaded; None skips this check. On OpenVINO the network is replaced.
     """
     subject = str(path)
 
@@ -101,10 +82,7 @@ def rembg_session(
     return opened
 
 
-_Session = TypeVar("_Session")
-
-
-def _open_on(device: Device, build: Callable[[Device], _Session], *, rounded: bool) -> tuple[_Session, Device, str]:
+def _open_on(device: Device, build: Callable[[Device], Any], *, rounded: bool) -> tuple[Any, Device, str]:
     if device != "auto":
         return build(device), device, ""
     faults = []
@@ -162,7 +140,6 @@ def _providers(name: Device) -> list[str]:
 
 @contextmanager
 def _translated_errors(name: Device, subject: str) -> Iterator[None]:
-    """Turn onnxruntime's errors while it loads into ModelUnavailable."""
     try:
         yield
     except Exception as error:  # onnxruntime raises its own kinds, none of them public
@@ -175,7 +152,7 @@ def _translated_errors(name: Device, subject: str) -> Iterator[None]:
 
 
 def _check_used(network: Any, name: Device) -> None:  # noqa: ANN401
-    """Raise ModelUnavailable unless the session's first provider is the device's."""
+    """Refuse another provider: onnxruntime falls back to the CPU without the libraries, and says so on stdout only."""
     provider, fix = _PROVIDERS[name]
     used = network.get_providers()
     if not used or used[0] != provider:
@@ -187,38 +164,31 @@ def _check_used(network: Any, name: Device) -> None:  # noqa: ANN401
 
 
 def _session_options(name: Device) -> Any:  # noqa: ANN401
+    """On the CPU, options that need two thirds of the memory in the same time (measurements/speed.md)."""
     import onnxruntime
 
-    options = _limit_memory(onnxruntime.SessionOptions()) if name == "cpu" else onnxruntime.SessionOptions()
+    options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    return options
-
-
-def _limit_memory(options: Any) -> Any:  # noqa: ANN401
-    """Set options that need two thirds of the memory in the same time (measurements/speed.md)."""
-    _register_arena()
-    # The arena grows by what is needed, not by powers of two, and no single block is planned for a run.
-    options.add_session_config_entry("session.use_env_allocators", "1")
-    options.enable_mem_pattern = False
-    # By default onnxruntime takes every core; several workers on one machine would compete.
-    options.intra_op_num_threads = environment.thread_limit()
-    # Spinning threads take the processor from those that decode and encode.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if name == "cpu":
+        _register_arena()
+        # The arena grows by what is needed, not by powers of two, and no single block is planned for a run.
+        options.add_session_config_entry("session.use_env_allocators", "1")
+        options.enable_mem_pattern = False
+        # By default onnxruntime takes every core; several workers on one machine would compete.
+        options.intra_op_num_threads = environment.thread_limit()
+        # Spinning threads take the processor from those that decode and encode.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 
 
 @cache
 def _register_arena() -> None:
-    """Register the allocator that frugal sessions share, once per process."""
+    """Register the allocator that the sessions of this process share."""
     import onnxruntime
 
-    where = onnxruntime.OrtMemoryInfo(
-        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
-    )
-    as_asked = {"max_mem": 0, "arena_extend_strategy": 1, "initial_chunk_size_bytes": -1}
-    onnxruntime.create_and_register_allocator(
-        where, onnxruntime.OrtArenaCfg(as_asked | {"max_dead_bytes_per_chunk": -1})
-    )
+    kinds = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    growth = {"max_mem": 0, "arena_extend_strategy": 1, "initial_chunk_size_bytes": -1, "max_dead_bytes_per_chunk": -1}
+    onnxruntime.create_and_register_allocator(onnxruntime.OrtMemoryInfo("Cpu", *kinds), onnxruntime.OrtArenaCfg(growth))
 
 
 def _shorten(error: Exception) -> str:

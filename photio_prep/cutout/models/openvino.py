@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 _FIRST = Lock()
 
 
-class Named(NamedTuple):
-    """An input or output of a network."""
+class Port(NamedTuple):
+    """Input or output of a network."""
 
     name: str
 
@@ -21,10 +21,7 @@ class Named(NamedTuple):
 class CompiledModel:
     """A network on OpenVINO's CPU plugin; `run` is thread-safe.
 
-    Args:
-        data: The ONNX file's bytes.
-        rounded: Use bfloat16 if the processor supports it: twice as fast, with 8 bits of precision.
-        threads: 0 uses all cores.
+    `rounded`: bfloat16 where supported, twice as fast with 8 bits of precision. `threads`: 0 uses all cores.
     """
 
     def __init__(self, data: bytes, *, rounded: bool, threads: int = 0) -> None:
@@ -44,13 +41,13 @@ class CompiledModel:
         self._idle: list[Any] = [first]
         self._lock = Lock()
 
-    def get_inputs(self) -> list[Named]:
-        """Names of the inputs."""
-        return [Named(port.get_any_name()) for port in self._network.inputs]
+    def get_inputs(self) -> list[Port]:
+        """As onnxruntime's."""
+        return [Port(port.get_any_name()) for port in self._network.inputs]
 
-    def get_outputs(self) -> list[Named]:
-        """Name of the computed output: the network's first."""
-        return [Named(port.get_any_name()) for port in self._network.outputs]
+    def get_outputs(self) -> list[Port]:
+        """As onnxruntime's: the first, which alone is computed."""
+        return [Port(port.get_any_name()) for port in self._network.outputs]
 
     def run(self, _: list[str] | None, feeds: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         """Compute the first output for inputs by name."""

@@ -21,7 +21,7 @@ from photio_prep.system import files
 
 
 class CatalogModel:
-    """Segmenter of the catalogue; verifies its weights at the first picture."""
+    """Segmenter of the catalogue, or of the user's own weights; `row` None: the best that is installed."""
 
     def __init__(self, row: catalog.Weights | None, folder: Path, device: Device = "auto") -> None:
         self._row = row
@@ -48,12 +48,12 @@ class CatalogModel:
 
     @property
     def name(self) -> str:
-        """Name of the model that is used; reading it loads nothing."""
+        """Of the model that is used; reading it loads nothing."""
         return self._weights.name
 
     @property
     def sha256(self) -> str | None:
-        """Pinned hash of the weights."""
+        """Of the weights, pinned."""
         return self._weights.sha256
 
     @property
@@ -78,14 +78,7 @@ Model = CatalogModel | RembgModel
 def get_model(
     model: str = "auto", family: str | None = None, *, device: Device = "auto", accepted: tuple[str, ...] = ()
 ) -> Model:
-    """Get a model by name, one instance per process.
-
-    Args:
-        model: "auto" (the best installed one, in the catalogue's order), a name of the catalogue, `rembg:NAME` (any
-            session of rembg), or, with `family`, the path of the user's own weights.
-        family: "u2net", "isnet" or "birefnet".
-        device: A named device that is not used is an error at the first picture.
-        accepted: Names of models whose licence forbids commercial use and is accepted.
+    """Get a model, one instance per process; the arguments are those of ModelOptions.
 
     Raises:
         UsageError: There is no such model or family, or its licence has to be accepted first.
@@ -112,22 +105,21 @@ def second_model(name: str, *, device: Device = "auto", accepted: tuple[str, ...
     )
 
 
-class HasName(Protocol):
-    """A model that knows its name; asking for it may look for installed weights."""
+class Named(Protocol):
+    """A model whose name is looked up only when it is read."""
 
     @property
-    def name(self) -> str:
-        """Of the model that is really used."""
-        ...
+    def name(self) -> str: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
     """Which model cuts out, and where it runs.
 
-    `model`: a name of the catalogue, "auto", or with `family` the path of weights of your own. `accepted`: models whose
-    licence forbids commercial use and is accepted. `second_opinion`: ask another model, too. `pull`: fetch the weights
-    first. `offline`: never use the network.
+    `model`: "auto" (the best installed one, in the catalogue's order), a name of the catalogue, `rembg:NAME` (any
+    session of rembg), or with `family` the path of the user's own weights. `device`: a named device that is not used is
+    an error at the first picture. `accepted`: models whose licence forbids commercial use and is accepted.
+    `second_opinion`: ask another model, too. `pull`: fetch the weights first. `offline`: never use the network.
     """
 
     model: str = "auto"
@@ -139,19 +131,11 @@ class ModelOptions:
     offline: bool = False
 
     def load(self) -> Model:
-        """The model; its weights are loaded at the first picture.
-
-        Raises:
-            UsageError: There is no such model, or its licence has to be accepted first.
-        """
+        """Get the model; its weights are loaded at the first picture."""
         return get_model(self.model, self.family, device=self.device, accepted=self.accepted)
 
-    def load_second(self, first: HasName) -> Model | None:
-        """The model for a second opinion beside `first`, where one is asked for.
-
-        Raises:
-            ModelUnavailable: No other model is installed.
-        """
+    def load_second(self, first: Named) -> Model | None:
+        """Get the model for a second opinion beside `first`, if the user wants one."""
         return second_model(first.name, device=self.device, accepted=self.accepted) if self.second_opinion else None
 
 

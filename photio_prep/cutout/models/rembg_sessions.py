@@ -20,30 +20,21 @@ from photio_prep.errors import ModelUnavailable
 
 _ALIAS = "_photio_prep_rembg_sessions"
 _LOADING = threading.RLock()
+_UPGRADE = "Run: pip install --upgrade rembg"
 
 
 def import_session(module: str, name: str) -> Any:  # noqa: ANN401  rembg has no types
-    """Import one session class of rembg: the class `name` of the file `module` (without suffix).
-
-    Raises:
-        ModelUnavailable: rembg is not installed, or has no such session.
-    """
+    """Import one session class of rembg; ModelUnavailable if rembg is not installed, or has none of that name."""
     with _LOADING:
         _register_alias()
         try:
             return getattr(importlib.import_module(f"{_ALIAS}.{module}"), name)
         except (ImportError, AttributeError) as error:
-            raise ModelUnavailable(
-                f"this rembg has no session {module}.{name} ({error})", "Run: pip install --upgrade rembg"
-            ) from error
+            raise ModelUnavailable(f"this rembg has no session {module}.{name} ({error})", _UPGRADE) from error
 
 
 def import_all() -> dict[str, Any]:
-    """Import all session classes of rembg, by name, from its registry: 0.5 s, because SAM's needs scipy.
-
-    Raises:
-        ModelUnavailable: rembg is not installed, or does not load.
-    """
+    """Import all session classes of rembg, by name, from its registry: 0.5 s, because SAM's needs scipy."""
     with _LOADING:
         package = _register_alias()
         try:
@@ -51,9 +42,7 @@ def import_all() -> dict[str, Any]:
                 package.__spec__.loader.exec_module(package)
             registry: dict[str, Any] = dict(package.sessions)
         except (ImportError, AttributeError) as error:
-            raise ModelUnavailable(
-                f"rembg's sessions do not load ({error})", "Run: pip install --upgrade rembg"
-            ) from error
+            raise ModelUnavailable(f"rembg's sessions do not load ({error})", _UPGRADE) from error
     return registry
 
 
@@ -68,16 +57,13 @@ def _register_alias() -> ModuleType:
             _ALIAS, folder / "__init__.py", submodule_search_locations=[str(folder)]
         )
         if spec is None:
-            raise ModelUnavailable("this rembg has no sessions", "Run: pip install --upgrade rembg")
+            raise ModelUnavailable("this rembg has no sessions", _UPGRADE)
         sys.modules[_ALIAS] = importlib.util.module_from_spec(spec)
     return sys.modules[_ALIAS]
 
 
 def with_weights(kind: Any, path: Path) -> Any:  # noqa: ANN401
-    """Derive a session class that loads the weights at `path` and downloads nothing.
-
-    rembg's sessions load the file that their `download_models` returns.
-    """
+    """Derive a session class that loads the weights at `path`: the file that its `download_models` returns."""
 
     class Session(kind):  # type: ignore[misc]
         @classmethod
@@ -88,10 +74,7 @@ def with_weights(kind: Any, path: Path) -> Any:  # noqa: ANN401
 
 
 def with_networks(kind: Any, **networks: Any) -> Any:  # noqa: ANN401
-    """Derive a session class whose constructor sets opened networks as attributes.
-
-    rembg's constructors support only onnxruntime, not OpenVINO, and SAM's takes no providers.
-    """
+    """Derive a session class on opened networks: rembg's own open no OpenVINO, and SAM's takes no providers."""
 
     class Session(kind):  # type: ignore[misc]
         def __init__(self, model_name: str) -> None:
@@ -119,11 +102,7 @@ def weights_paths(kind: Any) -> Iterator[Path]:  # noqa: ANN401
 
 
 def download(kind: Any) -> Path:  # noqa: ANN401
-    """Have rembg download a session's weights and verify its hash; returns the path.
-
-    Raises:
-        Exception: As `download_models`: requests' errors, ValueError for another hash, ImportError, OSError.
-    """
+    """Have rembg download a session's weights and verify its hash; any error of its libraries passes."""
 
     class Session(kind):  # type: ignore[misc]
         @classmethod

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photio_prep.cutout.refine import transition_width
-from photio_prep.imaging.filters import Bools, Floats, bounding_window, box_blur, dilate
+from photio_prep.imaging.filters import Floats, bounding_window, box_blur, dilate
 
 Network = Callable[[Image.Image], Floats]
 
@@ -33,15 +33,11 @@ class Prediction:
 
 
 def predict(network: Network, image: Image.Image, enough: float, high: float = 0) -> Prediction:
-    """Predict each pixel's probability, scaled to a peak of 1.
+    """Predict each pixel's probability in an RGB picture, scaled to a peak of 1.
 
-    Args:
-        network: RGB picture -> probability (H, W) of its own size.
-        image: RGB.
-        enough: Minimum peak for a second pass.
-        high: Upward shift of the network's prediction, in its pixels, 0..1.
+    `enough`: minimum peak for a second pass. `high`: upward shift of the network's prediction, in its pixels, 0..1.
     """
-    first = _shift_down(_clean(network(image)), high)
+    first = _clean(network(image), high)
     first_fit = _fit(first, image.size)
     grain = max(image.size) / max(first.shape)
     if max(first.shape) > _FEW_PIXELS or first.max() < enough:
@@ -49,7 +45,7 @@ def predict(network: Network, image: Image.Image, enough: float, high: float = 0
     left, top, right, bottom = box = _crop_box(first, image.size)
     if (right - left) * (bottom - top) > _CLOSE_ENOUGH * image.width * image.height:
         return Prediction(first_fit, first, grain)
-    closer = _shift_down(_clean(network(image.crop(box))), high)
+    closer = _clean(network(image.crop(box)), high)
     if closer.max() < enough:
         return Prediction(first_fit, first, grain)
     merged = first_fit.copy()
@@ -64,7 +60,8 @@ def predict(network: Network, image: Image.Image, enough: float, high: float = 0
 
 def _merge(pixels: NDArray[np.uint8], first: Floats, second: Floats, reach: int) -> Floats:
     """Merge both passes in the crop: within `reach` of the outline the second counts."""
-    near = box_blur(_outline_band(first >= 0.5, reach).astype(np.float32), _SMOOTH)
+    product = first >= 0.5
+    near = box_blur((dilate(product, reach) & dilate(~product, reach)).astype(np.float32), _SMOOTH)
     # Elsewhere they differ about whole parts: a part that only one pass predicts usually exists.
     merged = near * second + (1 - near) * np.maximum(first, second)
     # Out of focus the crop has no more detail, and less context.
@@ -73,17 +70,12 @@ def _merge(pixels: NDArray[np.uint8], first: Floats, second: Floats, reach: int)
     return np.asarray(merged, dtype=np.float32)
 
 
-def _clean(prediction: Floats) -> Floats:
-    return np.clip(np.nan_to_num(prediction), 0, 1)
-
-
-def _shift_down(prediction: Floats, share: float) -> Floats:
-    """Shift down by `share` of a pixel."""
-    return (
-        prediction
-        if not share
-        else (1 - share) * prediction + share * np.concatenate((prediction[:1], prediction[:-1]))
-    )
+def _clean(prediction: Floats, share: float) -> Floats:
+    """Clip to 0..1, and shift down by `share` of a pixel."""
+    prediction = np.clip(np.nan_to_num(prediction), 0, 1)
+    if not share:
+        return prediction
+    return (1 - share) * prediction + share * np.concatenate((prediction[:1], prediction[:-1]))
 
 
 def _fit(prediction: Floats, size: tuple[int, int]) -> Floats:
@@ -93,9 +85,9 @@ def _fit(prediction: Floats, size: tuple[int, int]) -> Floats:
 
 def _crop_box(prediction: Floats, size: tuple[int, int]) -> tuple[int, int, int, int]:
     product = prediction > prediction.max() / 2
-    rows, columns = np.flatnonzero(product.any(1)), np.flatnonzero(product.any(0))
+    rows, columns = bounding_window(product, 0)
     across, down = size[0] / prediction.shape[1], size[1] / prediction.shape[0]
-    left, right, top, bottom = columns[0] * across, (columns[-1] + 1) * across, rows[0] * down, (rows[-1] + 1) * down
+    left, right, top, bottom = columns.start * across, columns.stop * across, rows.start * down, rows.stop * down
     margin = _MARGIN * max(right - left, bottom - top)
     return (
         max(0, int(left - margin)),
@@ -103,7 +95,3 @@ def _crop_box(prediction: Floats, size: tuple[int, int]) -> tuple[int, int, int,
         min(size[0], int(right + margin + 1)),
         min(size[1], int(bottom + margin + 1)),
     )
-
-
-def _outline_band(product: NDArray[np.bool_], reach: int) -> Bools:
-    return dilate(product, reach) & dilate(~product, reach)
