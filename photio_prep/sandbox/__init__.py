@@ -16,7 +16,8 @@ faults: parse fault plans
 fault_player: play one fault on a socket
 call_log: calls, charges, warnings
 answer_picture: paint the picture of an answer
-product: planted changes of the product
+redraw: redraw the product, kindly or with planted changes
+textures: pebbles, wood, fabric, foliage and patterns, for scenes that are hard to tell from a product
 scenery: painter of the scenes
 """
 
@@ -24,7 +25,7 @@ import logging
 
 from photio_prep.sandbox.call_log import Call, fingerprint
 from photio_prep.sandbox.faults import FAULTS, FaultPlan, parse_faults
-from photio_prep.sandbox.product import PlantedChanges
+from photio_prep.sandbox.redraw import PlantedChanges
 from photio_prep.sandbox.server import Sandbox, serve
 
 # Without a handler of the caller's own, Python would print warnings to stderr; a library never prints.

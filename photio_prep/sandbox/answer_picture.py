@@ -7,10 +7,11 @@ from numpy.random import Generator
 from PIL import Image, ImageDraw, ImageFont
 
 from photio_prep.sandbox.contract import SceneRequest
-from photio_prep.sandbox.product import PlantedChanges, blend_product, change_outline
-from photio_prep.sandbox.scenery.arrays import to_picture
+from photio_prep.sandbox.redraw import PlantedChanges, add_ground, blend_product, change_outline, degrade
+from photio_prep.sandbox.scenery.arrays import to_picture, to_plane
 from photio_prep.sandbox.scenery.scene import SMALLEST, paint_scene
 from photio_prep.sandbox.scenery.scene_parser import Scene, parse_scene
+from photio_prep.sandbox.textures import paint_texture
 
 _MARK = "SANDBOX"
 # Cropping back takes up to 8.7 % from each side of a photo between two recommended sizes: the mark stays inside that.
@@ -21,7 +22,12 @@ def paint_answer(request: SceneRequest, seed: int, changes: PlantedChanges) -> I
     """Paint the answer: RGB of the canvas's size, the same for the same description, seed and canvas."""
     scene, rng = _describe(request, seed)
     product = change_outline(request.picture, changes)
-    answer = to_picture(blend_product(paint_scene(scene, product, rng), product, scene.light.tint, changes))
+    if changes.texture:
+        stage = to_plane(paint_texture(changes.texture, request.picture.size, seed))
+    else:
+        stage = paint_scene(scene, product, rng)
+    stage = add_ground(stage, request.picture, changes)
+    answer = degrade(blend_product(stage, product, scene.light.tint, changes), changes)
     return answer if min(product.size) < SMALLEST else _add_watermark(answer, product.getchannel("A"))
 
 

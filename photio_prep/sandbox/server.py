@@ -18,12 +18,11 @@ from photio_prep.sandbox.call_log import Call, CallLog, digest, fingerprint
 from photio_prep.sandbox.contract import SceneRequest
 from photio_prep.sandbox.faults import FAULTS, FaultPlan, parse_faults
 from photio_prep.sandbox.http import Server
-from photio_prep.sandbox.product import PlantedChanges
+from photio_prep.sandbox.redraw import KIND, PlantedChanges
 
 logger = logging.getLogger("photio_prep.sandbox")
 
 AnswerFormat = Literal["PNG", "JPEG", "WEBP"]
-_NO_CHANGES = PlantedChanges()
 
 
 class Sandbox:
@@ -34,7 +33,7 @@ class Sandbox:
         latency: Seconds before each answer.
         faults: Which calls misbehave, as a plan or as its text (`429:3,drop:1`).
         identity: Answer with the colours that were sent, without a scene.
-        changes: Changes to plant in the product of every answer.
+        changes: Changes to plant in every answer, for a harsh redraw (see `redraw`); the default is kind.
         http_status_always_200: Put errors in the JSON only.
         answer_format: Encoding of the picture in the answer.
         data_url: Put `data:image/...;base64,` before the picture.
@@ -53,7 +52,7 @@ class Sandbox:
         latency: float = 0.0,
         faults: FaultPlan | str | None = None,
         identity: bool = False,
-        changes: PlantedChanges = _NO_CHANGES,
+        changes: PlantedChanges = KIND,
         http_status_always_200: bool = False,
         answer_format: AnswerFormat = "PNG",
         data_url: bool = False,

@@ -16,7 +16,7 @@ from photio_prep.orders.store import SANDBOX, Order
 from photio_prep.pipeline import generate, prepare
 from photio_prep.quality import Drift as Judged
 from photio_prep.sandbox import PlantedChanges, Sandbox
-from photio_prep.sandbox.product import change_outline
+from photio_prep.sandbox.redraw import change_outline
 from tests.support.photos import cutout
 from tests.support.sampling import sampled
 

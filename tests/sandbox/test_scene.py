@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from photio_prep.sandbox import PlantedChanges
 from photio_prep.sandbox.answer_picture import paint_answer
 from photio_prep.sandbox.contract import SceneRequest
-from photio_prep.sandbox.product import change_outline
+from photio_prep.sandbox.redraw import change_outline
 from photio_prep.sandbox.scenery.arrays import fractal_noise, resize, smoothstep
 from photio_prep.sandbox.scenery.scene_parser import BACKDROP_WORDS, SURFACE_WORDS, Scene, parse_scene
 from photio_prep.sandbox.scenery.surfaces import BACKDROPS, SURFACES
