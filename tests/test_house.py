@@ -31,7 +31,7 @@ HOMES = {
     "rembg": {"cutout.models"},
     "onnxruntime": {"cutout.models"},
     "openvino": {"cutout.models"},
-    "cv2": {"imaging.filters"},
+    "cv2": {"imaging.filters", "sandbox"},
     "pooch": {"cutout.models"},
     "requests": {"api"},
     "urllib3": {"api"},
