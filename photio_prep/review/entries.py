@@ -6,8 +6,8 @@ Order folders are untrusted: one that differs from what photio-prep writes becom
 import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from photio_prep.orders.preflight import image_url_note
 from photio_prep.orders.state import BILLED, State
 from photio_prep.orders.store import SANDBOX, Order
 from photio_prep.quality import Judgement, Verdict, judgement_from_dict
-from photio_prep.system import files
 
 _LONGEST = 4000  # letters of one text: a server's error, a scene description
 _KEY = re.compile(r"[0-9a-f]{64}")
@@ -102,30 +101,26 @@ class ReviewEntry:
 def load_entries(orders: str | os.PathLike[str] | Iterable[Order]) -> list[ReviewEntry]:
     """Return an entry for each photo of each order, the most urgent first; superseded orders only when named.
 
-    Args:
-        orders: An output folder, its `orders` folder, one order's folder, or orders that have folders.
-
     Raises:
         UsageError: There is none.
     """
+
+    def is_superseded(folder: Path) -> bool:
+        with suppress(PhotioError):  # a damaged order gets an entry
+            return OrderFolder(folder).is_superseded
+        return False
+
     subject = ""
     if isinstance(orders, (str, os.PathLike)):
         subject, folders = os.fspath(orders), find_orders(Path(orders))
         if folders != [Path(orders)]:
-            folders = [folder for folder in folders if not _is_superseded(folder)]
+            folders = [folder for folder in folders if not is_superseded(folder)]
     else:
         folders = [order.folder for order in orders if order.folder is not None]
     if not folders:
         raise UsageError("no orders found", "Name an output folder: run `prepare` first", subject=subject)
     entries = [entry for folder in dict.fromkeys(folders) for entry in _read_order(folder)]
     return sorted(entries, key=lambda entry: (-entry.severity, -len(entry.flags), entry.source, entry.folder.name))
-
-
-def _is_superseded(folder: Path) -> bool:
-    try:
-        return OrderFolder(folder).is_superseded
-    except PhotioError:
-        return False  # a damaged order gets an entry
 
 
 def _read_order(folder: Path) -> Iterator[ReviewEntry]:
@@ -211,11 +206,3 @@ def output_root(folder: Path) -> Path:
     """Return the output folder of an order's folder: the parent of `orders`, or the folder that holds the orders."""
     root = folder.parent
     return root.parent if root.name == "orders" or root.resolve().name == "orders" else root
-
-
-def matches_digest(path: Path, digest: str, limit: int) -> bool:
-    """Whether the file at `path`, of up to `limit` bytes, has this SHA-256."""
-    try:
-        return sha256(files.read_input(path, limit)).hexdigest() == digest
-    except PhotioError:
-        return False

@@ -36,6 +36,11 @@ _WORKERS = 4
 _GUARD = threading.Lock()
 # Fields that differ in every row.
 _OWN = frozenset({"n", "key", "name", "folder", "seed", "pictures", "figures", "here"})
+# Fields of an entry that have the same name in the page.
+_SAME = (
+    *("key", "why", "flags", "sandbox", "model", "device", "description", "seed", "created", "format", "tag"),
+    *("warnings", "measured"),
+)
 _NAMES = ("photo", "shown", "overlay", "cutout", "canvas", "answer", "final", "drift", "thumb")
 
 
@@ -47,19 +52,17 @@ def render_page(
     embed: bool = False,
     price: float | None = None,
 ) -> bytes:
-    """Return the HTML of the page.
-
-    Args:
-        entries: In the order of their numbers.
-        pictures: Those of each entry.
-        path: The page's path: the URLs of pictures are relative to it.
-        embed: Embed small copies of all pictures in the page.
-        price: Price per call.
+    """Return the HTML of the page. The URLs of pictures are relative to `path`, or, with `embed`, hold small copies.
 
     Raises:
         UsageError: More photos than fit into one file.
     """
-    side = _embedded_side(len(entries)) if embed else None
+    side = next((side for limit, side in _SIDES if len(entries) <= limit), None) if embed else None
+    if embed and side is None:
+        raise UsageError(
+            f"{len(entries)} photos are too many for one file (at most {_SIDES[-1][0]})",
+            "Leave --embed out: the page then shows the pictures in the output folder",
+        )
 
     def build_row(numbered: tuple[int, ReviewEntry, Thumbnails]) -> dict[str, Any]:
         return _build_row(*numbered, path, side, price)
@@ -75,13 +78,11 @@ def render_page(
         f"default-src 'none'; img-src {sources}; style-src {_csp_hash(style)};"
         f" script-src {_csp_hash(script)}; base-uri 'none'; form-action 'none'"
     )
-    parts = {
-        "policy": policy,
-        "title": html.escape(f"Review of {title}"),
-        "style": style,
-        "script": script,
-        "data": _dump_json(data),
-    }
+    # ASCII JSON without characters that an HTML parser acts on.
+    text = json.dumps(data, ensure_ascii=True, separators=(",", ":"))
+    text = text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+    heading = html.escape(f"Review of {title}")
+    parts = {"policy": policy, "title": heading, "style": style, "script": script, "data": text}
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _read_template(".html")).encode("utf-8", "replace")
 
 
@@ -117,16 +118,6 @@ def state_label(entry: ReviewEntry) -> str:
     return "given up" if entry.lost and entry.state is State.UNKNOWN else entry.state.replace("_", " ")
 
 
-def _embedded_side(photos: int) -> int:
-    for limit, side in _SIDES:
-        if photos <= limit:
-            return side
-    raise UsageError(
-        f"{photos} photos are too many for one file (at most {_SIDES[-1][0]})",
-        "Leave --embed out: the page then shows the pictures in the output folder",
-    )
-
-
 def _build_row(
     number: int, entry: ReviewEntry, pictures: Thumbnails, path: Path, side: int | None, price: float | None
 ) -> dict[str, Any]:
@@ -138,44 +129,37 @@ def _build_row(
         urls.pop("shown" if "photo" in urls else "overlay", None)
     placement, gate = entry.placement, entry.gate
     reasons, figures = (gate.reasons, gate.figures) if gate else ((), {})
-    return {
+    row = {
         "n": number,
-        "key": entry.key,
-        "name": escape_controls(entry.source),
+        "name": entry.source,
         "state": state_label(entry),
-        "why": escape_controls(entry.why),
-        "flags": entry.flags,
-        "sandbox": entry.sandbox,
-        "provider": "sandbox" if entry.sandbox else escape_controls(entry.endpoint),
-        "folder": escape_controls(_relative_path(entry.folder, path)),
-        "here": here,
-        "model": escape_controls(entry.model),
-        "device": escape_controls(entry.device),
-        "description": escape_controls(entry.description),
-        "negative": escape_controls(entry.negative_prompt or ""),
-        "seed": entry.seed,
-        "url": escape_controls(entry.image_url),
+        "provider": "sandbox" if entry.sandbox else entry.endpoint,
+        "folder": _relative_path(entry.folder, path),
+        "negative": entry.negative_prompt or "",
+        "url": entry.image_url,
         "drawn": entry.seed_drawn,
-        "created": escape_controls(entry.created),
-        "format": escape_controls(entry.format),
-        "tag": entry.tag,
         "cost": describe_cost(entry, price),
-        "size": list(placement.source) if placement else [1, 1],
-        "canvas": list(placement.canvas) if placement else [1, 1],
-        "box": list(placement.box) if placement else [0, 0, 1, 1],
+        "size": placement.source if placement else (1, 1),
+        "canvas": placement.canvas if placement else (1, 1),
+        "box": placement.box if placement else (0, 0, 1, 1),
         "lost": f"{1 - placement.used:.1%}" if placement and placement.used < 0.9995 else "",
-        "product": list(pictures.product) if pictures.product else None,
+        "product": pictures.product,
         "judged": gate is not None,
-        "reasons": [
-            {"name": escape_controls(reason.name), "verdict": reason.verdict, "text": escape_controls(reason.text)}
-            for reason in reasons
-        ],
-        "measures": [escape_controls(name) for name in figures],
+        "reasons": [{"name": reason.name, "verdict": reason.verdict, "text": reason.text} for reason in reasons],
+        "measures": [*figures],
         "figures": [f"{value:.4g}" for value in figures.values()],
-        "warnings": [escape_controls(warning) for warning in entry.warnings],
-        "measured": [[escape_controls(name), escape_controls(value)] for name, value in entry.measured],
-        "pictures": urls,
+        **{name: getattr(entry, name) for name in _SAME},
     }
+    return {name: _escape(value) for name, value in row.items()} | {"here": here, "pictures": urls}
+
+
+def _escape(value: Any) -> Any:  # noqa: ANN401  any value of a row
+    """Escape the control characters in all texts of a value."""
+    if isinstance(value, str):
+        return escape_controls(value)
+    if isinstance(value, dict):
+        return {name: _escape(member) for name, member in value.items()}
+    return [_escape(member) for member in value] if isinstance(value, (list, tuple)) else value
 
 
 def describe_cost(entry: ReviewEntry, price: float | None = None) -> str:
@@ -198,31 +182,23 @@ def _relative_path(path: Path, page: Path) -> str:
 
 
 def _url(path: Path, page: Path, side: int | None) -> str:
-    """Return the percent-encoded URL of `path` relative to the page; with `side` a data URL of a small copy."""
+    """Return the percent-encoded URL of `path` relative to the page.
+
+    With `side`, return a data URL of a small copy; "" if the picture cannot be read.
+    """
     if side:
-        return _embed(path, side)
+        try:
+            with _GUARD:  # a photo or a final takes up to 150 MB while it is downscaled
+                image = read_picture(path, DEFAULT_LIMITS)
+                image.thumbnail((side, side), Image.Resampling.BOX, reducing_gap=2)
+        except (PhotioError, OSError):
+            return ""
+        data = encode_clean(image, "WEBP", quality=78, method=2)
+        return f"data:image/webp;base64,{base64.b64encode(data).decode()}"
     relative = _relative_path(path, page)
     if Path(relative).is_absolute():
         return path.resolve().as_uri()
     return "./" + quote(os.fsencode(relative.replace(os.sep, "/")))
-
-
-def _embed(path: Path, side: int) -> str:
-    """Return a small copy as a data URL; empty where the picture cannot be read."""
-    try:
-        with _GUARD:  # a photo or a final takes up to 150 MB while it is downscaled
-            image = read_picture(path, DEFAULT_LIMITS)
-            image.thumbnail((side, side), Image.Resampling.BOX, reducing_gap=2)
-    except (PhotioError, OSError):
-        return ""
-    data = encode_clean(image, "WEBP", quality=78, method=2)
-    return f"data:image/webp;base64,{base64.b64encode(data).decode()}"
-
-
-def _dump_json(data: dict[str, Any]) -> str:
-    """Return ASCII JSON without characters that an HTML parser acts on."""
-    text = json.dumps(data, ensure_ascii=True, separators=(",", ":"))
-    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def _read_template(suffix: str) -> str:

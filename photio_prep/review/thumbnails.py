@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from PIL import Image
@@ -24,7 +25,7 @@ from photio_prep.imaging.limits import Limits
 from photio_prep.intake.item import MARK
 from photio_prep.orders import answer_file, claims, previews
 from photio_prep.orders.record_checks import CANVAS
-from photio_prep.review.entries import ReviewEntry, matches_digest, output_root
+from photio_prep.review.entries import ReviewEntry, output_root
 from photio_prep.system import files
 from photio_prep.system.threads import Pool
 
@@ -78,22 +79,14 @@ def _list_existing(folder: Path) -> dict[str, list[str]]:
     """Return the names of files made earlier, by the first 32 digits of their order's key."""
     with files.storage_errors(folder):
         files.make_folder(folder)
-        raise_if_link(folder)
-        names = [file.name for file in os.scandir(folder) if _NAME.fullmatch(file.name) and _has_content(file)]
-    existing: dict[str, list[str]] = {}
-    for name in sorted(names):
-        existing.setdefault(name[:32], []).append(name)
-    return existing
-
-
-def raise_if_link(folder: Path) -> None:
-    """Raise UsageError for a symbolic link: files would be written to another folder."""
-    if folder.is_symlink():
-        raise UsageError("the folder of thumbnails is a symbolic link", "Remove it", subject=str(folder))
-
-
-def _has_content(entry: os.DirEntry[str]) -> bool:
-    return entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_size > 0
+        if folder.is_symlink():  # files would be written to another folder
+            raise UsageError("the folder of thumbnails is a symbolic link", "Remove it", subject=str(folder))
+        existing: dict[str, list[str]] = {}
+        for file in sorted(os.scandir(folder), key=lambda file: file.name):
+            regular = _NAME.fullmatch(file.name) and file.is_file(follow_symlinks=False)
+            if regular and file.stat(follow_symlinks=False).st_size:
+                existing.setdefault(file.name[:32], []).append(file.name)
+        return existing
 
 
 def _find_pictures(entry: ReviewEntry, thumbnails: tuple[Path, ...]) -> Thumbnails:
@@ -104,6 +97,8 @@ def _find_pictures(entry: ReviewEntry, thumbnails: tuple[Path, ...]) -> Thumbnai
     if entry.state is None:
         return Thumbnails()
     thumb = next((path for path in thumbnails if path.suffix == ".webp"), None)
+    match = _NAME.fullmatch(thumb.name) if thumb else None
+    box = Box(*map(int, match.groups())) if match else Box(0, 0, 0, 0)
     return Thumbnails(
         photo=_find_original(entry),
         shown=find(previews.PHOTO),
@@ -114,7 +109,7 @@ def _find_pictures(entry: ReviewEntry, thumbnails: tuple[Path, ...]) -> Thumbnai
         final=_find_final(entry),
         drift=find(f"drift-{entry.photo}.png") or find("drift.png"),
         thumb=thumb,
-        product=_parse_product(thumb),
+        product=box if any(box) else None,
     )
 
 
@@ -123,7 +118,10 @@ def _find_original(entry: ReviewEntry) -> Path | None:
     path = Path(entry.source)
     if entry.format not in _BROWSER_FORMATS or "://" in entry.source or not path.is_file():
         return None
-    return path if matches_digest(path, entry.digest, DEFAULT_LIMITS.file_bytes) else None
+    with suppress(PhotioError):
+        if sha256(files.read_input(path, DEFAULT_LIMITS.file_bytes)).hexdigest() == entry.digest:
+            return path
+    return None
 
 
 def _find_final(entry: ReviewEntry) -> Path | None:
@@ -143,12 +141,6 @@ def _find_final(entry: ReviewEntry) -> Path | None:
     return recorded if same else None
 
 
-def _parse_product(thumb: Path | None) -> Box | None:
-    match = _NAME.fullmatch(thumb.name) if thumb else None
-    numbers = [int(number) for number in match.groups()] if match else []
-    return Box(*numbers) if any(numbers) else None
-
-
 def _ensure_thumbnails(entry: ReviewEntry, folder: Path, existing: dict[str, list[str]]) -> list[str]:
     """Make the files of an order that are missing or stale; return the names of all of them."""
     head = f"{entry.key[:32]}-{_checksum_sources(entry.folder)}-"
@@ -156,8 +148,10 @@ def _ensure_thumbnails(entry: ReviewEntry, folder: Path, existing: dict[str, lis
     current = [name for name in old if name.startswith(head)]
     if any(name.endswith(".webp") for name in current) or entry.placement is None:
         return current
-    names = []
-    answer = _read_answer(entry.folder, entry.placement)
+    names, answer = [], None
+    with suppress(PhotioError, OSError):  # an answer that is not usable
+        if path := _answer_path(entry.folder):
+            answer = wire.parse_answer(files.read_nofollow(path, wire.LONGEST_ANSWER), entry.placement.canvas)
     if answer is not None:
         names.append(f"{head}answer-photio.jpg")
         files.write_atomic(folder / names[0], encode_clean(answer, "JPEG", quality=90), durable=False)
@@ -184,15 +178,6 @@ def _checksum_sources(folder: Path) -> str:
 
 def _answer_path(folder: Path) -> Path | None:
     return answer_file.answer_path(folder, claims.read_claim(folder / claims.NAME))
-
-
-def _read_answer(folder: Path, placement: Placement) -> Image.Image | None:
-    """Return the picture of the stored answer; None without a usable one."""
-    try:
-        path = _answer_path(folder)
-        return wire.parse_answer(files.read_nofollow(path, wire.LONGEST_ANSWER), placement.canvas) if path else None
-    except (PhotioError, OSError):
-        return None
 
 
 def read_picture(path: Path, limits: Limits = CANVAS) -> Image.Image:

@@ -34,6 +34,8 @@ def _refuse_constant(text: str) -> NoReturn:
 
 def escape_controls(text: str) -> str:
     """`text` with control characters, direction overrides and lone surrogates as hexadecimal escapes."""
+    if text.isprintable():
+        return text
     unsafe = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
     return "".join(f"\\x{ord(char):02x}" if unicodedata.category(char) in unsafe else char for char in text)
 
