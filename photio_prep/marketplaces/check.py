@@ -15,6 +15,8 @@ from photio_prep.imaging.colour import is_srgb
 from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits, decode_picture
 from photio_prep.imaging.encode import SANDBOX_MARK
 from photio_prep.imaging.headers import MalformedImage, exif, parse_header
+from photio_prep.imaging.headers.header import Header
+from photio_prep.intake.names import FORMATS
 from photio_prep.marketplaces import white_background
 from photio_prep.marketplaces.presets import Preset, Rule
 
@@ -78,37 +80,33 @@ def check_file(
         limits: The largest file that is decoded.
     """
     try:
-        format_, facts = parse_header(data, limits, 0)
+        format_, header = parse_header(data, limits, 0)
         image = decode_picture(data, limits, 0).image.convert("RGB")
-        mode = _mode(facts.plain, format_)
+        mode = _read_mode(header.plain, format_)
     except PhotoRefused as error:
         return ComplianceReport(preset.name, (Violation("readable", f"it cannot be read: {error}"),), weight=len(data))
     size = Size(*image.size)
-    measure = preset.rule("background") or preset.rule("fill")
-    paper = white_background.inspect_background(image, product) if measure else None
-    fill = paper.fill if paper and paper.white else fill
-    numbers = {"weight": len(data), "longest": max(size), "shortest": min(size), "width": size.width}
-    measured: dict[str, float | None] = {**numbers, "pixels": size.area, "ratio": size.width / size.height}
-    measured["fill"] = fill
-    faults = [
-        *_check_form(name, format_, mode, facts.frames, facts.orientation),
-        *_check_colour(facts.profile),
-        *_check_metadata(data),
-    ]
-    for rule in preset.rules:
-        if rule.name in measured:
-            faults += _check_number(rule, measured[rule.name], size)
-    faults += _check_format(preset, format_)
     background = preset.rule("background")
+    paper = None
+    if background or preset.rule("fill"):
+        paper = white_background.inspect_background(image, product)
+        fill = paper.fill if paper.white else fill
+    faults = [*_check_form(name, format_, mode, header), *_check_metadata(data)]
+    for rule in preset.rules:
+        faults += _check_number(rule, size, len(data), fill)
+    accepted = preset.rule("format")
+    if accepted and format_ not in accepted.any:
+        faults.append(Violation("format", f"it is a {format_} file; accepted: {', '.join(accepted.any)}"))
+    share = None
     if paper and background:
+        share = paper.share
         faults += [Violation("background", text) for text in paper.faults]
         faults += [Violation("background", text, broken=False) for text in paper.notes]
     faults += _check_generated(preset, data, generated)
-    white = paper.share if paper and background else None
-    return ComplianceReport(preset.name, tuple(faults), format_, size, len(data), fill if paper else None, white)
+    return ComplianceReport(preset.name, tuple(faults), format_, size, len(data), fill if paper else None, share)
 
 
-def _mode(plain: bytes, format_: str) -> str:
+def _read_mode(plain: bytes, format_: str) -> str:
     """The Pillow mode of a file, given without its metadata and with its header already checked."""
     if format_ in ("AVIF", "HEIC"):
         return "RGB"
@@ -119,29 +117,23 @@ def _mode(plain: bytes, format_: str) -> str:
         raise PhotoRefused(f"a damaged {format_} file ({str(error)[:80]})", "Export it again") from None
 
 
-_SUFFIXES = {"JPEG": (".jpg", ".jpeg"), "PNG": (".png",), "WEBP": (".webp",), "TIFF": (".tif", ".tiff")}
-_SUFFIXES |= {"GIF": (".gif",), "BMP": (".bmp",), "AVIF": (".avif",), "HEIC": (".heic", ".heif")}
-
-
-def _check_form(name: str, format_: str, mode: str, frames: int, orientation: int | None) -> Iterator[Violation]:
-    suffix = PurePath(name).suffix.lower()
-    if suffix and suffix not in _SUFFIXES[format_]:
-        yield Violation("suffix", f"it is named {suffix}, but is a {format_} file")
-    if frames > 1:
-        yield Violation("frames", f"it holds {frames} frames: save one of them")
-    if mode != "RGB":
-        text = _MODES.get(mode, f"of the mode {mode}")
-        yield Violation("mode", f"it is {text}, not plain RGB of 8 bits")
-    if orientation not in (None, 1):
-        yield Violation("turned", f"it is stored turned (EXIF orientation {orientation}); not every shop turns it back")
-
-
 _MODES = {"CMYK": "CMYK, for printing", "L": "greyscale", "P": "with a palette", "RGBA": "with transparency"}
 _MODES |= {"LA": "greyscale with transparency", "I;16": "greyscale of 16 bits", "1": "black and white only"}
 
 
-def _check_colour(profile: bytes | None) -> Iterator[Violation]:
-    if not is_srgb(profile):
+def _check_form(name: str, format_: str, mode: str, header: Header) -> Iterator[Violation]:
+    suffix = PurePath(name).suffix.lower()
+    if suffix and FORMATS.get(suffix) != format_:
+        yield Violation("suffix", f"it is named {suffix}, but is a {format_} file")
+    if header.frames > 1:
+        yield Violation("frames", f"it holds {header.frames} frames: save one of them")
+    if mode != "RGB":
+        text = _MODES.get(mode, f"of the mode {mode}")
+        yield Violation("mode", f"it is {text}, not plain RGB of 8 bits")
+    if header.orientation not in (None, 1):
+        text = f"it is stored turned (EXIF orientation {header.orientation}); not every shop turns it back"
+        yield Violation("turned", text)
+    if not is_srgb(header.profile):
         yield Violation("colour", "its colour profile is not sRGB: convert it, or colours will shift")
 
 
@@ -176,7 +168,9 @@ def _has_location(data: bytes) -> bool:
 _GPS, _BLOCKS, _BLOCK = 0x8825, 64, 65536
 
 
-def _check_number(rule: Rule, value: float | None, size: Size) -> Iterator[Violation]:
+def _check_number(rule: Rule, size: Size, weight: int, fill: float | None) -> Iterator[Violation]:
+    numbers = {"weight": weight, "longest": max(size), "shortest": min(size), "width": size.width, "pixels": size.area}
+    value = {**numbers, "ratio": size.width / size.height, "fill": fill}.get(rule.name)
     if value is None:
         return
     # Both sides are whole pixels, so a ratio may miss its limit by half a pixel of each.
@@ -190,10 +184,10 @@ def _check_number(rule: Rule, value: float | None, size: Size) -> Iterator[Viola
         limit, broken = f"{unit.format(rule.good)} or more is recommended", False
     else:
         return
-    yield Violation(_KIND.get(rule.name, rule.name), f"{subject} {unit.format(value)}; {limit}", broken)
+    kind = "size" if rule.name in ("longest", "shortest", "width", "pixels") else rule.name
+    yield Violation(kind, f"{subject} {unit.format(value)}; {limit}", broken)
 
 
-_KIND = dict.fromkeys(["longest", "shortest", "width", "pixels"], "size")
 _WORDS = {
     "weight": ("the file has", "{:,} bytes"),
     "longest": ("its longer side has", "{} px"),
@@ -203,12 +197,6 @@ _WORDS = {
     "ratio": ("width by height is", "{:.3f}"),
     "fill": ("the product fills", "{:.0%} of the frame"),
 }
-
-
-def _check_format(preset: Preset, format_: str) -> Iterator[Violation]:
-    rule = preset.rule("format")
-    if rule and format_ not in rule.any:
-        yield Violation("format", f"it is a {format_} file; accepted: {', '.join(rule.any)}")
 
 
 def _check_generated(preset: Preset, data: bytes, generated: bool | None) -> Iterator[Violation]:

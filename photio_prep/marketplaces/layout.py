@@ -7,7 +7,7 @@ from typing import NamedTuple
 from PIL import Image, ImageStat
 
 from photio_prep.geometry import Box, Size, box_in
-from photio_prep.marketplaces.presets import Preset
+from photio_prep.marketplaces.presets import Preset, Rule
 
 # The largest enlargement without a note. Beyond it the file is made smaller than the preset's size, as far as the rules
 # allow; a larger enlargement is noted.
@@ -74,50 +74,56 @@ def lay_out_scene(final: Image.Image, preset: Preset, product: Box | None = None
     """
     frame = Size(*final.size)
     rule = preset.rule("ratio")
-    keep = product or Box(0, 0, *frame)
+    everything = Box(0, 0, *frame)
+    keep = product or everything
     notes: list[str] = []
-    region, shape = Box(0, 0, *frame), Fraction(*frame)
+    region, shape = everything, Fraction(*frame)
     if rule is not None:
         shape = Fraction(*preset.size)
         region = _crop_box(frame, shape, keep)
         if not _contains(region, keep):
-            airy = _add_air(keep, frame)
-            low, high = (0, 1000) if rule.advice else (rule.least or 0, rule.most or 1000)
-            shape = min(max(shape, Fraction(airy.size.width, frame.height)), Fraction(frame.width, airy.size.height))
-            shape = min(max(shape, Fraction(str(low))), Fraction(str(high)))
+            shape = _nearest_shape(shape, keep, frame, rule)
             region = _crop_box(frame, shape, keep)
             if _contains(region, keep):
                 notes.append(f"{float(shape):.2f} wide to 1 high, since the product does not fit into {preset.size}")
     padded = not _contains(region, keep)
+    natural = region.size
     if padded:
         notes.append(f"the product does not fit into a crop of {preset.size}: bands were added; prepare it with --size")
-        region = Box(0, 0, *frame)
-    picture = final.crop(region)
-    fill = _fill_share(product, region) if product else None
-    natural = _enclosing_size(region.size, shape) if padded else region.size
+        region = everything
+        natural = Size(max(frame.width, round(frame.height * shape)), max(frame.height, round(frame.width / shape)))
     target = _largest_within(shape, preset.size)
-    scale = _limit_scale(target.width / natural.width, natural, preset)
-    size = target if abs(scale * natural.width - target.width) < 0.5 else _scale_to_shape(natural, scale, shape)
+    scale = target.width / natural.width
+    if scale > ENLARGED:  # only as far as the preset's rules require
+        scale = min(scale, max(ENLARGED, preset.least(natural) + _MARGIN))
+    size = target
+    if abs(scale * natural.width - target.width) >= 0.5:
+        width = max(1, round(natural.width * scale))
+        size = Size(width, max(1, round(width / shape)))
     inner = _scale_size(region.size, scale) if padded else size
+    picture = final.crop(region)
     picture = picture.resize(inner, Image.Resampling.LANCZOS) if picture.size != inner else picture
     if padded:
         ground = Image.new("RGB", size, _border_colour(final))
         ground.paste(picture, box_in(inner, size)[:2])
         picture = ground
+    fill = max(side / room for side, room in zip(keep.size, region.size, strict=True)) if product else None
     return Layout(picture, fill, (*notes, *_enlargement_notes(scale)))
 
 
-def _add_air(product: Box, frame: Size) -> Box:
-    """The product's box with some space around it, clipped to the frame."""
+def _nearest_shape(shape: Fraction, product: Box, frame: Size, rule: Rule) -> Fraction:
+    """The allowed shape nearest to `shape` whose crop of `frame` holds the product and some space around it."""
     air = round(_AIR * max(product.size))
-    left, top, right, bottom = product
-    return Box(max(left - air, 0), max(top - air, 0), min(right + air, frame.width), min(bottom + air, frame.height))
+    width = min(product.right + air, frame.width) - max(product.left - air, 0)
+    height = min(product.bottom + air, frame.height) - max(product.top - air, 0)
+    low, high = (0, 1000) if rule.advice else (rule.least or 0, rule.most or 1000)
+    shape = min(max(shape, Fraction(width, frame.height)), Fraction(frame.width, height))
+    return min(max(shape, Fraction(str(low))), Fraction(str(high)))
 
 
 def _crop_box(frame: Size, shape: Fraction, keep: Box) -> Box:
     """The largest box of `shape` in `frame`, as close to the centre of `keep` as possible."""
-    width = min(frame.width, round(frame.height * shape))
-    height = min(frame.height, round(frame.width / shape))
+    width, height = _largest_within(shape, frame)
     left = min(max((keep.left + keep.right - width) // 2, 0), frame.width - width)
     top = min(max((keep.top + keep.bottom - height) // 2, 0), frame.height - height)
     return Box(left, top, left + width, top + height)
@@ -128,31 +134,11 @@ def _contains(region: Box, keep: Box) -> bool:
     return left and top and region.right >= keep.right and region.bottom >= keep.bottom
 
 
-def _fill_share(keep: Box, region: Box) -> float:
-    return max(keep.size.width / region.size.width, keep.size.height / region.size.height)
-
-
 def _largest_within(shape: Fraction, room: Size) -> Size:
     """The largest size of `shape` in `room`."""
-    if shape >= Fraction(*room):
-        return Size(room.width, max(1, round(room.width / shape)))
-    return Size(max(1, round(room.height * shape)), room.height)
-
-
-def _enclosing_size(inner: Size, shape: Fraction) -> Size:
-    """The smallest size of `shape` that holds `inner`."""
-    return Size(max(inner.width, round(inner.height * shape)), max(inner.height, round(inner.width / shape)))
-
-
-def _scale_to_shape(natural: Size, scale: float, shape: Fraction) -> Size:
-    """`natural` times `scale`; the height follows from the width and the exact shape."""
-    width = max(1, round(natural.width * scale))
-    return Size(width, max(1, round(width / shape)))
-
-
-def _limit_scale(scale: float, natural: Size, preset: Preset) -> float:
-    """At most `ENLARGED`, or the enlargement that the preset's rules require."""
-    return scale if scale <= ENLARGED else min(scale, max(ENLARGED, preset.least(natural) + _MARGIN))
+    return Size(
+        max(1, min(room.width, round(room.height * shape))), max(1, min(room.height, round(room.width / shape)))
+    )
 
 
 def _scale_size(size: Size, scale: float) -> Size:
@@ -165,16 +151,11 @@ def _enlargement_notes(scale: float) -> list[str]:
 
 
 def _border_colour(image: Image.Image) -> tuple[int, ...]:
-    """The median colour of a picture's outermost pixels."""
-    strips = [
-        image.crop((0, 0, image.width, 1)).resize((256, 1)),
-        image.crop((0, image.height - 1, image.width, image.height)).resize((256, 1)),
-        image.crop((0, 0, 1, image.height)).resize((1, 256)).transpose(Image.Transpose.ROTATE_90),
-        image.crop((image.width - 1, 0, image.width, image.height))
-        .resize((1, 256))
-        .transpose(Image.Transpose.ROTATE_90),
-    ]
-    band = Image.new("RGB", (256, len(strips)))
-    for row, strip in enumerate(strips):
-        band.paste(strip, (0, row))
+    """The median colour of a picture's outermost pixels; every side counts the same."""
+    width, height = image.size
+    band = Image.new("RGB", (256, 4))
+    for row, box in enumerate(((0, 0, width, 1), (0, height - 1, width, height))):
+        band.paste(image.crop(box).resize((256, 1)), (0, row))
+    for row, box in enumerate(((0, 0, 1, height), (width - 1, 0, width, height)), 2):
+        band.paste(image.crop(box).resize((1, 256)).transpose(Image.Transpose.ROTATE_90), (0, row))
     return tuple(int(channel) for channel in ImageStat.Stat(band).median)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from importlib import resources
-from typing import Any, Literal
+from typing import Literal
 
 from photio_prep.errors import UsageError
 from photio_prep.geometry import Size
@@ -87,15 +87,14 @@ def all_presets() -> tuple[Preset, ...]:
     """The presets, sorted by name."""
     document = tomllib.loads((resources.files("photio_prep.marketplaces") / "presets.toml").read_text(encoding="utf-8"))
     sources = {key: Citation(**row) for key, row in document["sources"].items()}
-    return tuple(_preset(row, sources) for row in sorted(document["preset"], key=lambda row: str(row["name"])))
-
-
-def _preset(row: dict[str, Any], sources: dict[str, Citation]) -> Preset:
-    rules = tuple(
-        Rule(**{**rule, "any": tuple(rule.get("any", ())), "source": sources[rule["source"]]})
-        for rule in row.pop("rules")
-    )
-    return Preset(**{**row, "size": Size(*row["size"])}, rules=rules)
+    presets = []
+    for row in document["preset"]:
+        rules = [
+            Rule(**{**rule, "any": tuple(rule.get("any", ())), "source": sources[rule["source"]]})
+            for rule in row.pop("rules")
+        ]
+        presets.append(Preset(**{**row, "size": Size(*row["size"])}, rules=tuple(rules)))
+    return tuple(sorted(presets, key=lambda preset: preset.name))
 
 
 def preset_names() -> tuple[str, ...]:
@@ -105,12 +104,14 @@ def preset_names() -> tuple[str, ...]:
 
 def find_preset(name: str) -> Preset:
     """The preset called `name`; UsageError for an unknown name."""
-    for preset in all_presets():
-        if preset.name == name:
-            return preset
-    raise UsageError(f"there is no preset {name!r}", f"Choose from: {', '.join(preset_names())}", subject="--preset")
+    preset = next((preset for preset in all_presets() if preset.name == name), None)
+    if preset is None:
+        raise UsageError(
+            f"there is no preset {name!r}", f"Choose from: {', '.join(preset_names())}", subject="--preset"
+        )
+    return preset
 
 
 def find_presets(names: Iterable[str]) -> tuple[Preset, ...]:
     """The presets of these names, each once, in this order; UsageError for an unknown name."""
-    return tuple(find_preset(name) for name in dict.fromkeys(names))
+    return tuple(map(find_preset, dict.fromkeys(names)))

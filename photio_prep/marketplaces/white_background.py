@@ -39,16 +39,19 @@ def inspect_background(image: Image.Image, product: Image.Image | None = None) -
     `product` is the product's alpha (L, same size). Without it, all that is not light counts as the product; a few
     light pixels may then be its edge or a highlight, and are noted only.
     """
-    darkest = np.asarray(image).min(axis=2)
+    pixels = np.asarray(image)
+    darkest = pixels.min(axis=2)
     clean, light = darkest == 255, darkest >= _LIGHT
-    edge = _frame_mask(light)
+    edge = np.ones(light.shape, dtype=bool)
+    edge[1:-1, 1:-1] = False
     if product is not None:
         light &= np.asarray(product) == 0
     fill = _measure_fill(~light)
     if clean[edge].mean() < _PAPER:
-        dirty = light[edge].mean() >= _PAPER
-        colour = f"about {_edge_colour(image, edge)}, not pure white" if dirty else "not white paper"
-        fault = f"its background is {colour}; 255, 255, 255 is required"
+        colour = ", ".join(str(int(channel)) for channel in np.median(pixels[edge], axis=0))
+        paper_like = light[edge].mean() >= _PAPER
+        text = f"about {colour}, not pure white" if paper_like else "not white paper"
+        fault = f"its background is {text}; 255, 255, 255 is required"
         return BackgroundReport(False, float(clean[edge].mean()), fill, (fault,), ())
     _, parts = label_parts(light, diagonal=False)
     paper = np.isin(parts, np.unique(parts[edge & light]))
@@ -60,24 +63,10 @@ def inspect_background(image: Image.Image, product: Image.Image | None = None) -
     if share < 1:
         text = f"{int((away & ~clean).sum()):,} pixels of its background are not pure white ({share:.3%} are)"
         (faults if product is not None or share < _ALL else notes).append(text)
-    touching = [side for side, line in _sides(light) if (~line).any()]
-    if touching:
+    sides = {"left": light[:, 0], "right": light[:, -1], "top": light[0], "bottom": light[-1]}
+    if touching := [side for side, line in sides.items() if not line.all()]:
         notes.append(f"the product touches the frame ({', '.join(touching)}); all of it should be in the picture")
     return BackgroundReport(True, share, fill, tuple(faults), tuple(notes))
-
-
-def _frame_mask(like: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    frame = np.ones(like.shape, dtype=bool)
-    frame[1:-1, 1:-1] = False
-    return frame
-
-
-def _sides(light: NDArray[np.bool_]) -> tuple[tuple[str, NDArray[np.bool_]], ...]:
-    return (("left", light[:, 0]), ("right", light[:, -1]), ("top", light[0]), ("bottom", light[-1]))
-
-
-def _edge_colour(image: Image.Image, edge: NDArray[np.bool_]) -> str:
-    return ", ".join(str(int(channel)) for channel in np.median(np.asarray(image)[edge], axis=0))
 
 
 def _measure_fill(product: NDArray[np.bool_]) -> float:

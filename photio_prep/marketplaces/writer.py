@@ -26,6 +26,7 @@ from photio_prep.orders.store import Order, require_cutout
 from photio_prep.system import files
 from photio_prep.types import UNCREDITED, Credit
 
+_ANY = Limits(small=1, aspect=1000)
 # Tried in turn until the file is small enough; below the last, JPEG blocks are visible.
 QUALITIES = (95, 92, 88, 84, 80, 75, 70)
 
@@ -49,13 +50,8 @@ class MarketplaceFile(NamedTuple):
 class MarketplaceWriter:
     """Writes the files of some presets; one per command, so that no two photos get the same path.
 
-    Args:
-        presets: For every photo without presets of its own.
-        overwrite: Replace files that this tool did not write for the photo.
-        metadata: "keep-safe" carries over the photo's copyright and artist.
-        provenance: How a generated file declares its origin, see final/provenance.py.
-        limits: For decoding the photo.
-        taken: Registers an owner for a path and returns its first owner; shared where several processes write.
+    `presets` are for every photo without presets of its own; `limits` for decoding the photo. `taken` registers an
+    owner for a path and returns its first owner; it is shared where several processes write.
     """
 
     def __init__(
@@ -97,12 +93,7 @@ class MarketplaceWriter:
     def write(
         self, order: Order, out: Path, final: Callable[[], Image.Image] | None = None
     ) -> Iterator[MarketplaceFile]:
-        """Write each file, read it back and yield it.
-
-        Args:
-            order: Answered, or merely prepared if all presets are white.
-            out: The output folder; the input's tree is kept below it.
-            final: Returns the final picture (RGB, the photo's frame); called at the first scene.
+        """Write each file, read it back and yield it. `final` returns the final picture (RGB, the photo's frame).
 
         Raises:
             OutputExists: A foreign file has the path.
@@ -158,9 +149,6 @@ def _white_first(presets: tuple[Preset, ...]) -> tuple[Preset, ...]:
     return tuple(sorted(presets, key=lambda preset: not preset.white))
 
 
-_ANY = Limits(small=1, aspect=1000)
-
-
 def _encode_within_weight(
     image: Image.Image, preset: Preset, credit: Credit, tag: bytes | None, *, sandbox: bool
 ) -> bytes:
@@ -179,9 +167,7 @@ class _Work:
     """The packshot and the final of one order, each made once for all of its presets."""
 
     def __init__(self, order: Order, final: Callable[[], Image.Image] | None, limits: Limits) -> None:
-        self.order = order
-        self._final = final
-        self._limits = limits
+        self.order, self._make_final, self._limits = order, final, limits
 
     @cached_property
     def product(self) -> Packshot:
@@ -189,9 +175,9 @@ class _Work:
 
     @cached_property
     def final(self) -> Image.Image:
-        if self._final is None:
+        if self._make_final is None:
             raise UsageError("it has no answer yet", "Only white packshots can be made without one", subject="--preset")
-        return self._final()
+        return self._make_final()
 
     def lay_out(self, preset: Preset) -> Layout:
         if preset.white:
@@ -200,8 +186,6 @@ class _Work:
             note = "the photo was moved or changed: the packshot has the canvas's resolution"
             return packshot_ if product.original else packshot_._replace(notes=(*packshot_.notes, note))
         cutout = require_cutout(self.order)
-        box, final = box_of(cutout), self.final
-        scales = (final.width / cutout.width, final.height / cutout.height) * 2
-        return layout.lay_out_scene(
-            final, preset, Box(*(round(side * scale) for side, scale in zip(box, scales, strict=True)))
-        )
+        across, down = self.final.width / cutout.width, self.final.height / cutout.height
+        box = Box(*(round(side * by) for side, by in zip(box_of(cutout), (across, down) * 2, strict=True)))
+        return layout.lay_out_scene(self.final, preset, box)
