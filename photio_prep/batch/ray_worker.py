@@ -19,8 +19,7 @@ from photio_prep.errors import Interrupted, of_photo
 from photio_prep.final import writer
 from photio_prep.final.options import DEFAULT_FINISH, FinishOptions
 from photio_prep.final.provenance import packet
-from photio_prep.intake import read
-from photio_prep.intake.item import Item
+from photio_prep.intake.item import Item, read_item
 from photio_prep.marketplaces import presets
 from photio_prep.marketplaces.writer import MarketplaceWriter
 from photio_prep.options import OutputOptions
@@ -126,7 +125,7 @@ class Preparer:
         if own_presets:
             self._shelf.choose(item.name, item.output, presets.find_presets(own_presets))
         return pipeline.prepare(
-            read.read_item(item, offline=options.model.offline),
+            read_item(item, offline=options.model.offline),
             options.prepare.with_row(of_row),
             model=self._matter,
             second=options.model.load_second(self._matter),

@@ -15,7 +15,7 @@ from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.final import choose
 from photio_prep.intake import hot_folder, inputs
 from photio_prep.intake.item import Item, OnSkip
-from photio_prep.intake.job_table import is_table
+from photio_prep.intake.table_reader import is_table
 from photio_prep.marketplaces import presets
 from photio_prep.orders import index, paid_before
 from photio_prep.orders.options import PayOptions

@@ -18,8 +18,7 @@ from photio_prep.cutout.models import catalog, sam
 from photio_prep.cutout.models.registry import Model, ModelOptions
 from photio_prep.cutout.options import CutoutOptions, Holes, Refine
 from photio_prep.errors import PhotioError, UsageError
-from photio_prep.intake import read as reading
-from photio_prep.intake.item import Item
+from photio_prep.intake.item import Item, read_item
 from photio_prep.orders.options import OrderPlace, PrepareOptions
 from photio_prep.orders.store import Order
 from photio_prep.system import files
@@ -151,7 +150,7 @@ def prepare_orders(
     def prepare(item: Item) -> Order:
         console.start(item.name)
         return pipeline.prepare(
-            reading.read_item(item, offline=model.offline),
+            read_item(item, offline=model.offline),
             options.with_row(item.options),
             endpoint=target.endpoint,
             orders=target.orders,

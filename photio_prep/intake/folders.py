@@ -1,13 +1,30 @@
 """Walk folders and glob patterns for photos. Skips links, hidden files, order folders and the output folder."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 from photio_prep.errors import PhotoRefused, UsageError
-from photio_prep.intake.item import Item, OnSkip, has_photo_name
-from photio_prep.intake.names import FORMATS
+from photio_prep.imaging.headers import sniff
+from photio_prep.intake.item import MARK, Item, OnSkip
+from photio_prep.intake.names import DEVELOP, FORMATS, RAW
+from photio_prep.intake.own_files import is_order_folder, is_own_output
+from photio_prep.system.files import own_head
+from photio_prep.system.near_name import suggest_name
+
+READ = "JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF and HEIC are read"
+# Copies that other programs keep beside a photo, and files that are not complete yet.
+_COPIES = frozenset(
+    (".bak", ".crdownload", ".download", ".jpg_original", ".lrv", ".old", ".orig", ".part", ".partial", ".thm", ".tmp")
+)
+# Files of the system; nobody misses them.
+_LITTER = frozenset(("desktop.ini", "ehthumbs.db", "thumbs.db"))
+# Lengths of the second header of a BMP: other files begin with the letters BM, too.
+_BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
+_MOST_KINDS = 8  # in one message
 
 
 def is_pattern(name: str) -> bool:
@@ -15,15 +32,19 @@ def is_pattern(name: str) -> bool:
     return any(sign in name for sign in "*?[")
 
 
+class _Search(NamedTuple):
+    """Where photos are looked for. `subject` is the user's input; `nothing` and `fix` are for an empty result."""
+
+    subject: str
+    folder: Path
+    nothing: str
+    fix: str
+    pattern: tuple[str, ...] = ("**",)
+
+
 def walk_folder(folder: Path, out: Path, on_skip: OnSkip) -> Iterator[Item]:
     """Yield the photos below a folder in sorted order, without those below `out`."""
-    empty = True
-    for item in _walk(folder, out, on_skip):
-        empty = False
-        yield item
-    if empty:
-        suffixes = f"Looked for {', '.join(sorted(FORMATS))}"
-        on_skip(PhotoRefused("no photos in this folder", suffixes, subject=str(folder)), False)
+    return _find_photos(_Search(str(folder), folder, "no photos in this folder", READ), out, on_skip)
 
 
 def match_pattern(pattern: str, out: Path, on_skip: OnSkip) -> Iterator[Item]:
@@ -32,33 +53,81 @@ def match_pattern(pattern: str, out: Path, on_skip: OnSkip) -> Iterator[Item]:
     Raises:
         UsageError: The folder before the first wildcard does not exist.
     """
-    parts = Path(pattern).parts
-    first = next(number for number, part in enumerate(parts) if is_pattern(part))
-    base, pattern_parts = Path(*parts[:first]), parts[first:]
+    base, parts = Path(), Path(pattern).parts
+    # What exists is taken as it is: a folder may be named `shoes [new]`.
+    while len(parts) > 1 and (os.path.lexists(base / parts[0]) or not is_pattern(parts[0])):
+        base, parts = base / parts[0], parts[1:]
     if not base.is_dir():
-        raise UsageError(f"no such folder as {str(base)!r}", "Check the pattern", subject=pattern)
-    max_depth = None if "**" in pattern_parts else len(pattern_parts)
-    matched = False
-    for item in _walk(base, out, on_skip, max_depth):
-        if _matches(Path(item.name).relative_to(base).parts, pattern_parts):
-            matched = True
-            yield item
-    if not matched:
-        on_skip(PhotoRefused("no photo fits this pattern", "Check it, and quote it", subject=pattern), False)
+        raise UsageError(f"no such folder as {str(base)!r}", suggest_name(base), subject=pattern)
+    return _find_photos(
+        _Search(pattern, base, "no photo fits this pattern", "Check it, and quote it", parts), out, on_skip
+    )
+
+
+def _find_photos(search: _Search, out: Path, on_skip: OnSkip) -> Iterator[Item]:
+    """Yield the photos; then say in one line what was passed over, or that there is nothing."""
+    others: list[Path] = []
+    photos = own = 0
+    for path in _walk(search, out, on_skip):
+        place = path.relative_to(search.folder)
+        if not _matches(place.parts, search.pattern):
+            continue
+        kind = _classify(path)
+        if kind == "photo":
+            photos += 1
+            yield Item(path, str(path), place.with_suffix("").as_posix(), follow=False)
+        elif kind == "own":
+            own += 1
+        elif kind == "other":
+            others.append(path)
+    parts = [] if photos else [search.nothing]
+    parts += [_list_others(others)] if others else []
+    parts += [f"{own} files that photio-prep wrote itself"] if own and not photos else []
+    if parts:
+        raw = any(path.suffix.lower() in RAW for path in others)
+        fix = DEVELOP if raw else READ if others else search.fix
+        on_skip(PhotoRefused("; ".join(parts), fix, subject=search.subject), photos > 0)
+
+
+def _list_others(others: list[Path]) -> str:
+    counts = Counter(path.suffix.lower() or "no suffix" for path in others)
+    kinds = [f"{count} {suffix}" if count > 1 else suffix for suffix, count in sorted(counts.items())]
+    more = [f"{len(kinds) - _MOST_KINDS} more kinds"] if len(kinds) > _MOST_KINDS else []
+    files = "file" if len(others) == 1 else "files"
+    return f"{len(others)} other {files} passed over: {', '.join(kinds[:_MOST_KINDS] + more)}"
 
 
 def _matches(name: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
     if not pattern:
         return not name
     if pattern[0] == "**":
-        return _matches(name, pattern[1:]) or (bool(name) and _matches(name[1:], pattern))
-    return bool(name) and fnmatchcase(name[0], pattern[0]) and _matches(name[1:], pattern[1:])
+        return any(_matches(name[skip:], pattern[1:]) for skip in range(len(name), -1, -1))
+    same = bool(name) and (fnmatchcase(name[0], pattern[0]) or name[0] == pattern[0])
+    return same and _matches(name[1:], pattern[1:])
 
 
-def _walk(folder: Path, out: Path, on_skip: OnSkip, max_depth: int | None = None) -> Iterator[Item]:
-    """Yield the photos below `folder`. Those directly in it have depth 1; None is any depth."""
+def _classify(path: Path) -> Literal["photo", "own", "other", "litter"]:
+    """Judge a file in a folder: by its suffix, or by its first bytes; an output of ours is never a photo."""
+    suffix = path.suffix.lower()
+    if path.name.lower() in _LITTER or path.parent.name == "orders":
+        return "litter"
+    if is_own_output(path):
+        return "own"
+    if suffix in FORMATS and not path.stem.endswith(MARK):
+        return "photo"
+    return "photo" if suffix not in RAW | _COPIES and _is_picture(own_head(path, 256) or b"") else "other"
+
+
+def _is_picture(head: bytes) -> bool:
+    format_ = sniff(head)
+    return format_ is not None and (format_ != "BMP" or int.from_bytes(head[14:18], "little") in _BMP_HEADERS)
+
+
+def _walk(search: _Search, out: Path, on_skip: OnSkip) -> Iterator[Path]:
+    """Yield the files below a folder that are not hidden."""
+    deepest = None if "**" in search.pattern else len(search.pattern)
     output = out.stat() if out.is_dir() else None
-    pending = [folder]
+    pending = [search.folder]
     while pending:
         current = pending.pop()
         try:
@@ -68,29 +137,23 @@ def _walk(folder: Path, out: Path, on_skip: OnSkip, max_depth: int | None = None
             reason = f"the folder cannot be read ({error.strerror})"
             on_skip(PhotoRefused(reason, "Check its permissions", subject=str(current)), False)
             continue
-        if any(entry.name == "order.json" for entry in entries):
-            continue  # an order of this or an earlier run, with --out in or at the input folder
-        if max_depth is None or len(current.parts) - len(folder.parts) + 1 < max_depth:
+        if any(entry.name == "order.json" for entry in entries) and is_order_folder(current):
+            continue  # of this or an earlier run, with --out in or at the input folder
+        if deepest is None or len(current.parts) - len(search.folder.parts) + 1 < deepest:
             folders = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
             pending += reversed([current / entry.name for entry in folders if not _is_same(entry, output)])
         for entry in entries:
             path = current / entry.name
-            if refusal := _refuse_entry(entry, path):
-                on_skip(refusal, True)
-            elif has_photo_name(path) and not entry.is_dir():
-                yield Item(path, str(path), path.relative_to(folder).with_suffix("").as_posix(), follow=False)
+            photo_like = path.suffix.lower() in FORMATS
+            if entry.is_symlink():
+                if photo_like or entry.is_dir():
+                    on_skip(PhotoRefused("a link in a folder is not followed", "Name it to use it", str(path)), True)
+            elif entry.is_file():
+                yield path
+            elif photo_like and not entry.is_dir():
+                on_skip(PhotoRefused("not a regular file", "Give pictures", str(path)), True)
 
 
 def _is_same(entry: os.DirEntry[str], folder: os.stat_result | None) -> bool:
     """Whether two folders are one, by device and inode: resolving a path costs a look-up for every part of it."""
     return folder is not None and entry.inode() == folder.st_ino and entry.stat().st_dev == folder.st_dev
-
-
-def _refuse_entry(entry: os.DirEntry[str], path: Path) -> PhotoRefused | None:
-    """Return the reason to skip an entry that looks like a photo or a folder of photos."""
-    if entry.is_symlink():
-        if has_photo_name(path) or entry.is_dir():
-            return PhotoRefused("a link in a folder is not followed", "Name it to use it", subject=str(path))
-    elif has_photo_name(path) and not entry.is_file() and not entry.is_dir():
-        return PhotoRefused("not a regular file", "Give pictures", subject=str(path))
-    return None

@@ -1,13 +1,15 @@
-"""Item: one input photo, its name in messages, and the place of its final."""
+"""Item: one input photo, its name in messages, the place of its final; and reading its bytes."""
 
-import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from photio_prep import settings
 from photio_prep.errors import PhotoRefused
 from photio_prep.intake.job_table import DEFAULT_ROW, RowOptions, TableJob
-from photio_prep.intake.names import FORMATS
+from photio_prep.system import object_store
+from photio_prep.system.files import read_input
 
 MARK = "-photio"
 # The marketplaces of marketplaces/presets.toml, which this package may not import; a test keeps the two alike.
@@ -15,11 +17,9 @@ MARKETPLACES = (
     *("amazon-main", "amazon-secondary", "ebay", "etsy", "google", "instagram", "instagram-portrait", "pinterest"),
     *("shopify", "tiktok-shop", "walmart"),
 )
-# Stems of our own finals and of files for marketplaces (`a-photio`, `a-photio-amazon-main`).
-_OWN_OUTPUT = re.compile(rf"{MARK}(-({'|'.join(MARKETPLACES)}))?$")
 
-# Called for every photo or folder that is skipped, with the reason and whether it is skipped by design (a link) or
-# because of a failure (a folder that cannot be read).
+# Called for what is skipped, with the reason and whether it is skipped by design (a link, a file of another kind) or
+# because of a failure (a folder that cannot be read or holds no photo).
 OnSkip = Callable[[PhotoRefused, bool], None]
 
 
@@ -43,6 +43,24 @@ class Item(NamedTuple):
         return self.job.options if self.job else DEFAULT_ROW
 
 
-def has_photo_name(path: Path) -> bool:
-    """Whether a file in a folder is taken for a photo: by its suffix, and not one of our own outputs."""
-    return path.suffix.lower() in FORMATS and not _OWN_OUTPUT.search(path.stem)
+def read_item(item: Item, *, offline: bool = False) -> bytes:
+    """Read the bytes of a photo. A file from a folder must not have become a link.
+
+    Raises:
+        PhotoRefused: The photo cannot be read, is too long, or must be downloaded and `offline` forbids that.
+    """
+    limit = settings.limits().file_bytes
+    if item.source is None:
+        try:
+            return sys.stdin.buffer.read(limit + 1)
+        except OSError as error:
+            raise PhotoRefused(f"it cannot be read ({error.strerror or error})", "Pipe a photo into it") from None
+    if isinstance(item.source, Path):
+        return read_input(item.source, limit, follow=item.follow)
+    if offline:
+        raise PhotoRefused("it must be downloaded, and --offline forbids that", "Give a file")
+    if object_store.is_remote(item.source):
+        return object_store.read_object(item.source, limit)
+    from photio_prep.intake.download import fetch
+
+    return fetch(item.source, limit=limit, ca_bundle=settings.ca_bundle())

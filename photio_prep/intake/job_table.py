@@ -1,4 +1,4 @@
-"""Validate the rows of job tables (.csv, .jsonl); report every mistake."""
+"""Validate the rows of job tables; report every mistake."""
 
 import difflib
 import re
@@ -10,14 +10,11 @@ from typing import NamedTuple
 
 from photio_prep.errors import PhotioError, TableErrors, UsageError
 from photio_prep.geometry import Recommended, parse_size
-from photio_prep.intake.table_reader import RowError, Table, TableRow, iter_rows, open_table
+from photio_prep.intake.names import FORMATS
+from photio_prep.intake.table_reader import COLUMNS, RowError, Table, TableRow, iter_rows, open_table
 from photio_prep.system import object_store, seeds
+from photio_prep.system.near_name import collision_key, find_same, suggest_name
 
-SUFFIXES = (".csv", ".jsonl")
-COLUMNS = (
-    *("source", "description", "negative_prompt", "append_negative", "seed", "sku", "size", "preset", "output"),
-    "mask",
-)
 # The columns that batch/report.py adds to a copy with results.
 _MARKS = ("status", "cost", "flags", "order", "final")
 RESULTS = (*_MARKS, "presets")
@@ -25,11 +22,11 @@ _COPY = (
     "this is a copy with results of a table, perhaps from another folder",
     "Correct and run the table itself: finished photos cost nothing",
 )
-_PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic", ".heif"})
-
 
 # Raises UsageError for the name of a preset that does not exist.
 CheckPreset = Callable[[str], object]
+# Records what is wrong in a row, and the fix.
+_Wrong = Callable[[str, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,25 +69,16 @@ class _Reading:
     mistakes: list[UsageError] = field(default_factory=list)
     outputs: dict[str, TableJob] = field(default_factory=dict)
 
-    def wrong(self, table: Table | Path, line: int, found: str, fix: str) -> None:
-        path = table.path if isinstance(table, Table) else table
+    def wrong(self, path: Path, line: int, found: str, fix: str) -> None:
         self.mistakes.append(UsageError(found, fix, subject=f"{path}, line {line}"))
-
-
-def is_table(name: str) -> bool:
-    """Whether an input is a job table, by its suffix."""
-    return "://" not in name and name.lower().endswith(SUFFIXES)
 
 
 def load_jobs(
     paths: Iterable[Path], *, described: bool = True, check_preset: CheckPreset = lambda _name: None
 ) -> dict[Path, list[TableJob]]:
-    """Read the jobs of each table, in order.
+    """Read the jobs of each table, in order. Unless `described`, every row needs a scene description.
 
-    Args:
-        paths: Of the tables.
-        described: Rows may lack a scene description: the command has one, or it may come later.
-        check_preset: Raises UsageError for an unknown preset.
+    `check_preset` raises UsageError for an unknown preset.
 
     Raises:
         TableErrors: Every mistake of all tables, with its line.
@@ -107,97 +95,98 @@ def load_jobs(
 def _read_table(path: Path, reading: _Reading) -> Iterator[TableJob]:
     try:
         table = open_table(path)
-    except RowError as fault:
-        reading.wrong(path, fault.line, fault.found, fault.fix)
+    except RowError as error:
+        reading.wrong(path, error.line, error.found, error.fix)
         return
     except PhotioError as error:  # the file cannot be read
         reading.mistakes.append(UsageError(error.problem, error.fix, subject=str(path)))
         return
     if not _check_header(table, reading):
         return
-    count = 0
     for row in iter_rows(table):
-        count += 1
         if isinstance(row, RowError):
-            reading.wrong(table, row.line, row.found, row.fix)
-        elif job := _job(table, row, reading):
+            reading.wrong(path, row.line, row.found, row.fix)
+        elif job := _read_row(table, row, reading):
             yield job
-    if not count:
-        reading.wrong(table, 1, "the table has no rows", "Give one photo a row")
 
 
 def _check_header(table: Table, reading: _Reading) -> bool:
-    """Record mistakes in the header. Returns whether the rows can be read; JSON lines have no header."""
+    """Record mistakes in the header. Returns whether the rows can be read; JSON has no header."""
+
+    def wrong(found: str, fix: str) -> None:
+        reading.wrong(table.path, table.start, found, fix)
+
     if set(_MARKS) <= set(table.columns):
-        reading.wrong(table, 1, *_COPY)
+        wrong(*_COPY)
         return False
     for name in dict.fromkeys(table.columns):
         if table.columns.count(name) > 1:
-            reading.wrong(table, 1, f"the column {name!r} occurs twice", "Remove one")
-        if name not in COLUMNS:
-            reading.wrong(table, 1, *_unknown(name))
+            wrong(f"the column {name!r} occurs twice", "Remove one")
+    _check_columns(table.columns, wrong)
     if table.columns and "source" not in table.columns:
-        reading.wrong(table, 1, "there is no column `source`", "Its first line names the columns, `source` among them")
+        wrong("there is no column `source`", "Its first line names the columns, `source` among them")
         return False
     return True
 
 
-def _unknown(name: str) -> tuple[str, str]:
-    near = difflib.get_close_matches(name, COLUMNS, 1)
-    return f"unknown column {name[:60]!r}", f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(COLUMNS)}"
+def _check_columns(names: Iterable[str], wrong: _Wrong) -> None:
+    for name in dict.fromkeys(names):
+        if name not in COLUMNS:
+            near = difflib.get_close_matches(name, COLUMNS, 1)
+            fix = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(COLUMNS)}"
+            wrong(f"unknown column {name[:60]!r}", fix)
 
 
-def _job(table: Table, row: TableRow, reading: _Reading) -> TableJob | None:
+def _read_row(table: Table, row: TableRow, reading: _Reading) -> TableJob | None:
     """The job of a row; None if anything in it is wrong, and then every mistake is reported."""
     before = len(reading.mistakes)
 
     def wrong(found: str, fix: str) -> None:
-        reading.wrong(table, row.line, found, fix)
+        reading.wrong(table.path, row.line, found, fix)
 
     if not table.columns and set(_MARKS) <= set(row.cells):
         wrong(*_COPY)
         return None
     if not table.columns:
-        for name in row.cells:
-            if name not in COLUMNS:
-                wrong(*_unknown(name))
+        _check_columns(row.cells, wrong)
     cells = _cell_texts(row, wrong)
-    options = _options(cells, table.path.parent, wrong)
-    presets = _presets(cells.get("preset", ""), reading.check_preset, wrong)
+    options = _read_options(cells, table.path.parent, wrong)
+    presets = _read_presets(cells.get("preset", ""), reading.check_preset, wrong)
     if not (reading.described or "description" in cells):
         wrong("no scene description", "Fill in `description`, or give one for all with -d")
-    place = _source(cells.get("source", ""), table.path.parent, wrong)
-    chosen = _output(cells["output"], wrong) if "output" in cells else ""
-    if place is None:
+    source = _read_source(cells.get("source", ""), table.path.parent, wrong)
+    output = _read_output(cells["output"], wrong) if "output" in cells else ""
+    if source is None:
         return None
-    job = TableJob(table, row, place[0], chosen or place[1], bool(chosen), options, presets)
-    _apart(job, reading, wrong)
+    job = TableJob(table, row, source[0], output or source[1], bool(output), options, presets)
+    _check_output_clash(job, reading, wrong)
     return job if len(reading.mistakes) == before else None
 
 
-def _cell_texts(row: TableRow, wrong: Callable[[str, str], None]) -> dict[str, str]:
-    """What the row says, as text; a blank cell says nothing."""
+def _cell_texts(row: TableRow, wrong: _Wrong) -> dict[str, str]:
+    """The cells of a row as text, without the blank ones."""
     cells = {}
     for name, value in row.cells.items():
         if isinstance(value, bool) or not isinstance(value, (str, int, type(None))):
-            wrong(f"{name} is {str(value)[:40]!r}, which is no text", "Give a text, or a number for the seed")
+            wrong(f"{name} is {str(value)[:40]!r}, which is not a text", "Give a text, or a number for the seed")
             continue
         text = "" if value is None else str(value).strip()
-        if any(unicodedata.category(each) == "Cs" for each in text):
-            wrong(f"{name} holds half a character", "Write it again")
+        if any(unicodedata.category(char) == "Cs" for char in text):
+            wrong(f"{name} contains an invalid character (lone surrogate)", "Write it again")
         elif text:
             cells[name] = text
     return cells
 
 
-def _options(cells: dict[str, str], folder: Path, wrong: Callable[[str, str], None]) -> RowOptions:
+def _read_options(cells: dict[str, str], folder: Path, wrong: _Wrong) -> RowOptions:
     if "negative_prompt" in cells and "append_negative" in cells:
         wrong("both negative_prompt and append_negative", "Give one of them")
     seed, size, mask = None, None, None
     if "seed" in cells:
         seed = int(cells["seed"]) if re.fullmatch(r"-1|[0-9]{1,10}", cells["seed"], re.ASCII) else 0
         if seed != -1 and not 1 <= seed <= seeds.LAST:
-            wrong(f"seed {cells['seed'][:40]!r} is no seed", f"Give 1 to {seeds.LAST}, -1 for a fresh one, or nothing")
+            fix = f"Give 1 to {seeds.LAST}, -1 for a fresh one, or nothing"
+            wrong(f"seed {cells['seed'][:40]!r} is not a seed", fix)
     elif "sku" in cells:
         seed = seeds.seed_of_sku(cells["sku"])
     if "size" in cells:
@@ -206,13 +195,12 @@ def _options(cells: dict[str, str], folder: Path, wrong: Callable[[str, str], No
         except UsageError as error:
             wrong(error.problem, error.fix)
     if "mask" in cells:
-        mask = folder / cells["mask"]
-        _there(mask, "mask", wrong)
-    description, replacing, added = (cells.get(name) for name in ("description", "negative_prompt", "append_negative"))
-    return RowOptions(description, replacing, added, seed, size, mask)
+        mask = _find_file(folder / cells["mask"], "mask", wrong)
+    description, negative, added = (cells.get(name) for name in ("description", "negative_prompt", "append_negative"))
+    return RowOptions(description, negative, added, seed, size, mask)
 
 
-def _presets(text: str, check: CheckPreset, wrong: Callable[[str, str], None]) -> tuple[str, ...]:
+def _read_presets(text: str, check: CheckPreset, wrong: _Wrong) -> tuple[str, ...]:
     """Split the names of presets in a cell, separated by spaces, commas or semicolons."""
     names = tuple(dict.fromkeys(name[:40] for name in re.split(r"[\s,;]+", text) if name))
     for name in names:
@@ -223,7 +211,7 @@ def _presets(text: str, check: CheckPreset, wrong: Callable[[str, str], None]) -
     return names
 
 
-def _source(text: str, folder: Path, wrong: Callable[[str, str], None]) -> tuple[Path | str, str] | None:
+def _read_source(text: str, folder: Path, wrong: _Wrong) -> tuple[Path | str, str] | None:
     """Return the photo of a row, and the default name of its final."""
     if not text:
         wrong("no source", "Name a photo, from the table's folder, or its URL")
@@ -233,27 +221,30 @@ def _source(text: str, folder: Path, wrong: Callable[[str, str], None]) -> tuple
             wrong(f"{text[:60]!r} is not an address of a photo", "Give an http(s) URL or a file")
             return None
         return text, ""
-    if not _there(folder / text, "source", wrong):
+    path = _find_file(folder / text, "source", wrong)
+    if path is None:
         return None
-    path = PurePosixPath(Path(text).as_posix())
-    inside = not path.is_absolute() and ".." not in path.parts
-    return folder / text, str(path.with_suffix("")) if inside else path.stem
+    inside = not Path(text).is_absolute() and ".." not in path.parts and path.is_relative_to(folder)
+    return path, path.relative_to(folder).with_suffix("").as_posix() if inside else path.stem
 
 
-def _there(path: Path, what: str, wrong: Callable[[str, str], None]) -> bool:
-    if path.is_file():
-        return True
-    if path.is_dir():
+def _find_file(path: Path, what: str, wrong: _Wrong) -> Path | None:
+    existing = find_same(path)
+    if existing is not None and existing.is_file():
+        return existing
+    if existing is not None and existing.is_dir():
         wrong(f"{what} {str(path)!r} is a folder", "Name one photo a row")
     else:
-        wrong(f"{what} {str(path)!r}: no such file", "Paths go from the table's folder")
-    return False
+        near = suggest_name(path)
+        fix = near if near.endswith("?") else "Paths go from the table's folder"
+        wrong(f"{what} {str(path)!r}: no such file", fix)
+    return None
 
 
-def _output(text: str, wrong: Callable[[str, str], None]) -> str:
+def _read_output(text: str, wrong: _Wrong) -> str:
     """Check the name of a final below --out. Returns it without a picture's suffix."""
     path = PurePosixPath(text)
-    if path.suffix.lower() in _PICTURES:
+    if path.suffix.lower() in FORMATS:
         path = path.with_suffix("")
     outside = path.is_absolute() or ".." in path.parts or not path.parts
     if outside or "\\" in text or re.match(r"[A-Za-z]:", text) or text.endswith("/"):
@@ -263,7 +254,7 @@ def _output(text: str, wrong: Callable[[str, str], None]) -> str:
     return str(path)
 
 
-def _apart(job: TableJob, reading: _Reading, wrong: Callable[[str, str], None]) -> None:
+def _check_output_clash(job: TableJob, reading: _Reading, wrong: _Wrong) -> None:
     """Refuse two rows that write to the same file. Default names of different photos get digits later instead."""
     if not job.output:
         if str(job.source) not in reading.outputs:
@@ -271,8 +262,7 @@ def _apart(job: TableJob, reading: _Reading, wrong: Callable[[str, str], None]) 
             return
         first = reading.outputs[str(job.source)]
     else:
-        folded = unicodedata.normalize("NFC", f"/{job.output}").casefold()
-        first = reading.outputs.setdefault(folded, job)
+        first = reading.outputs.setdefault(collision_key(f"/{job.output}"), job)
         if first is job or not (job.chosen or first.chosen or first.source == job.source):
             return
     where = f"line {first.row.line}" if first.table is job.table else f"{first.table.path}, line {first.row.line}"

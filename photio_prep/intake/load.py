@@ -12,11 +12,11 @@ from PIL import ExifTags, Image
 
 from photio_prep.errors import PhotoRefused
 from photio_prep.geometry import Size
-from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits, decode_picture
+from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits, decode_picture, sniff
 from photio_prep.imaging.decoders import shrink
 from photio_prep.imaging.headers import exif
 from photio_prep.imaging.limits import RANGES, check_size
-from photio_prep.intake.names import FORMATS
+from photio_prep.intake.names import DEVELOP, FORMATS, RAW
 from photio_prep.system.files import read_input, too_long_error
 from photio_prep.types import Photo
 
@@ -49,6 +49,7 @@ def load(
         if isinstance(source, Image.Image):
             return downscale(_load_image(source, name, limits), at)
         data = read_bytes(source, limits)
+        _refuse_raw(Path(name).suffix.lower(), data)
         image, format_, notes, credit, full_size = decode_picture(data, limits, frame, at)
     except PhotoRefused as error:
         raise error.about(name) from None
@@ -57,6 +58,11 @@ def load(
         notes += (f"named {suffix}, but is a {format_} file",)
     reduced_from = full_size if image.size != full_size else None
     return Photo(image, name, sha256(data).hexdigest(), format_, notes, credit, reduced_from)
+
+
+def _refuse_raw(suffix: str, data: bytes) -> None:
+    if suffix in RAW and sniff(data) in (None, "TIFF"):  # most raw files begin like a TIFF
+        raise PhotoRefused(f"a raw file of a camera ({suffix})", DEVELOP)
 
 
 def read_source(source: Source | Photo, limits: Limits = DEFAULT_LIMITS, name: str = "") -> Photo | bytes:

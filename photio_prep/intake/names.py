@@ -10,12 +10,14 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 from photio_prep.imaging.encode import SUFFIXES, final_format
+from photio_prep.system.near_name import collision_key
 
 # The suffixes of photos, with their Pillow formats. A folder's files are chosen by them; a file that is named on the
 # command line is judged by its bytes alone.
 FORMATS = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
+    **dict.fromkeys((".jfif", ".jif", ".jpe"), "JPEG"),
     ".png": "PNG",
     ".webp": "WEBP",
     ".tif": "TIFF",
@@ -26,6 +28,15 @@ FORMATS = {
     ".heic": "HEIC",
     ".heif": "HEIC",
 }
+# Raw files of cameras. Most begin like a TIFF, and hold a small preview that must not pass for the photo.
+RAW = frozenset(
+    (
+        *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".gpr", ".iiq", ".kdc", ".mef"),
+        *(".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw"),
+        ".x3f",
+    )
+)
+DEVELOP = "Develop raw files to JPEG or TIFF first: in your camera's software, darktable or RawTherapee"
 # Common file systems allow 255 bytes a name; our own suffixes add at most this.
 _LONGEST = 255 - len("~123456123456-photio-instagram-portrait.jpg")
 
@@ -88,12 +99,13 @@ class Names:
 
     def _places(self, base: str, photo: NamedPhoto) -> set[str]:
         """Return the folded names of all files that finals of a photo named `base` may need."""
-        suffix = SUFFIXES[final_format(FORMATS.get(Path(photo.name).suffix.lower(), "PNG"), self._format)]
-        if self._variants == 1:
-            return {collision_key(base + suffix)}
+        format_ = FORMATS.get(Path(photo.name).suffix.lower())
+        # Without a known suffix, the format of a photo and of its final is not known yet.
+        formats = [final_format(name, self._format) for name in ([format_] if format_ else SUFFIXES)]
+        numbers = range(self._variants + 1 if self._variants > 1 else 1)
+        files = {f"{variant_output(base, number)}{SUFFIXES[name]}" for number in numbers for name in formats}
         # Variants have their own folder and sheet, which no two photos share, whatever their suffixes.
-        files = {collision_key(variant_output(base, number) + suffix) for number in range(self._variants + 1)}
-        return files | {collision_key(variants_folder(base))}
+        return {collision_key(file) for file in files | ({variants_folder(base)} if self._variants > 1 else set())}
 
 
 def variant_output(base: str, number: int) -> str:
@@ -104,11 +116,6 @@ def variant_output(base: str, number: int) -> str:
 def variants_folder(base: str) -> str:
     """Return the folder of the finals of a photo's variants, by the place of the photo's own."""
     return f"{base}-seeds"
-
-
-def collision_key(output: str) -> str:
-    """Fold case and accents, as the least discerning file system compares names."""
-    return unicodedata.normalize("NFC", output).casefold()
 
 
 def portable_name(output: str) -> str:

@@ -123,7 +123,7 @@ _MODES |= {"LA": "greyscale with transparency", "I;16": "greyscale of 16 bits", 
 
 def _check_form(name: str, format_: str, mode: str, header: Header) -> Iterator[Violation]:
     suffix = PurePath(name).suffix.lower()
-    if suffix and FORMATS.get(suffix) != format_:
+    if suffix and (FORMATS.get(suffix) != format_ or suffix in (".jfif", ".jif", ".jpe")):
         yield Violation("suffix", f"it is named {suffix}, but is a {format_} file")
     if header.frames > 1:
         yield Violation("frames", f"it holds {header.frames} frames: save one of them")

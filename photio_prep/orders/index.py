@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from photio_prep.errors import PhotioError
-from photio_prep.intake.names import collision_key
 from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.marks import Marks
 from photio_prep.orders.origin import Origin
 from photio_prep.orders.state import State
 from photio_prep.orders.store import SANDBOX, Order, load_order
 from photio_prep.system import files
+from photio_prep.system.near_name import collision_key
 
 # Errors of the system, not of the order: too many open files, no memory, a failing disk.
 _PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE})

@@ -10,11 +10,12 @@ from pathlib import Path
 from photio_prep.errors import PhotioError
 from photio_prep.imaging.encode import SUFFIXES, final_format
 from photio_prep.imaging.limits import DEFAULT_LIMITS
-from photio_prep.intake.names import NamedPhoto, Names, collision_key, variant_output, variants_folder
+from photio_prep.intake.names import NamedPhoto, Names, variant_output, variants_folder
 from photio_prep.orders import index
 from photio_prep.orders.index import IndexEntry, OrderIndex
 from photio_prep.orders.origin import Origin
 from photio_prep.system.files import read_input
+from photio_prep.system.near_name import collision_key
 
 
 class RecordedNames(Names):

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from photio_prep.errors import PhotioError, UsageError
-from photio_prep.intake.names import collision_key
 from photio_prep.orders.folder import OrderFolder, find_orders
 from photio_prep.orders.index import index_of, is_same_photo
 from photio_prep.orders.marks import Marks
@@ -18,6 +17,7 @@ from photio_prep.orders.origin import Origin
 from photio_prep.orders.revise import kind_of
 from photio_prep.orders.state import ANSWERED, SENDABLE, State
 from photio_prep.orders.store import SANDBOX
+from photio_prep.system.near_name import collision_key
 
 
 def select_payable(

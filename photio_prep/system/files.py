@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from photio_prep.errors import PhotoRefused, StorageFailed
 from photio_prep.system import processes
+from photio_prep.system.near_name import suggest_name
 
 # Suffix of a part-written file, which is never read as a result.
 PART = ".part"
@@ -40,7 +41,7 @@ def read_input(path: Path, limit: int, *, follow: bool = True) -> bytes:
                 data = file.read(limit + 1)
                 size = len(data)
     except FileNotFoundError:
-        raise PhotoRefused("no such file", "Check the name", subject=str(path)) from None
+        raise PhotoRefused("no such file", suggest_name(path), subject=str(path)) from None
     except (OSError, ValueError) as error:
         fix = "Check that it is a file, and its permissions"
         raise PhotoRefused(f"cannot be read ({_reason(error)})", fix, subject=str(path)) from None

@@ -13,14 +13,6 @@ from typing import Any, NoReturn
 _FORMULAS = re.compile(r"((?:^|[,;|\t\r\n\v\f\x1c-\x1e\x85\u2028\u2029])[\s\"']*)(?=[=+\-@＝＋－＠])")
 
 
-def parse_json(text: str | bytes) -> Any:  # noqa: ANN401  any JSON value
-    """Parse strict JSON. ValueError for a name that occurs twice, NaN and Infinity, and too deep nesting."""
-    try:
-        return json.loads(text, object_pairs_hook=_unique_members, parse_constant=_refuse_constant)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-
-
 def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
@@ -30,6 +22,29 @@ def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is not JSON")
+
+
+STRICT_JSON = json.JSONDecoder(object_pairs_hook=_unique_members, parse_constant=_refuse_constant)
+
+
+def parse_json(text: str | bytes) -> Any:  # noqa: ANN401  any JSON value
+    """Parse strict JSON. ValueError for a name that occurs twice, NaN and Infinity, and too deep nesting."""
+    try:
+        return json.loads(text, object_pairs_hook=_unique_members, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def decode_text(data: bytes) -> str:
+    """Decode UTF-8, or UTF-16 as Excel and PowerShell write it. The byte order mark is dropped.
+
+    Raises:
+        UnicodeDecodeError: It is neither.
+    """
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16")
+    zeros = [at for at in (0, 1) if data[at : at + 2][:1] == b"\0"]
+    return data.decode({0: "utf-16-be", 1: "utf-16-le"}[zeros[0]] if len(zeros) == 1 else "utf-8-sig")
 
 
 def escape_controls(text: str) -> str:

@@ -36,7 +36,7 @@ def strikes(module: str, name: str, when: str, error: str = 'ZeroDivisionError("
 
 _B = '"b.png" in given[0].origin.source'
 BUGS = {
-    "reading": (strikes("intake.read", "read_item", 'given[0].name.endswith("b.png")'), 1, 2),
+    "reading": (strikes("intake.item", "read_item", 'given[0].name.endswith("b.png")'), 1, 2),
     "paying": (strikes("orders.payment", "pay", _B), 1, 2),
     "finishing": (strikes("final.writer", "place_final", _B), 1, 3),
     "telling": (strikes("cli.finals", "announce", _B.replace("given[0]", "given[1]"), owner="FinalWriter."), 1, 3),
