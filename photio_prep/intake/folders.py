@@ -90,7 +90,7 @@ def _find_photos(search: _Search, out: Path, on_skip: OnSkip) -> Iterator[Item]:
 
 
 def _list_others(others: list[Path]) -> str:
-    counts = Counter(path.suffix.lower() or "no suffix" for path in others)
+    counts = Counter(MARK * path.stem.endswith(MARK) + path.suffix.lower() or "no suffix" for path in others)
     kinds = [f"{count} {suffix}" if count > 1 else suffix for suffix, count in sorted(counts.items())]
     more = [f"{len(kinds) - _MOST_KINDS} more kinds"] if len(kinds) > _MOST_KINDS else []
     files = "file" if len(others) == 1 else "files"
@@ -115,7 +115,16 @@ def _classify(path: Path) -> Literal["photo", "own", "other", "litter"]:
         return "own"
     if suffix in FORMATS and not path.stem.endswith(MARK):
         return "photo"
+    if _final_of_neighbour(path):
+        return "other"
     return "photo" if suffix not in RAW | _COPIES and _is_picture(own_head(path, 256) or b"") else "other"
+
+
+def _final_of_neighbour(path: Path) -> bool:
+    """Whether a file is named like the final of a photo beside it."""
+    photo = path.with_name(path.name.removesuffix(path.suffix).removesuffix(MARK))
+    suffixes = [form for suffix in FORMATS for form in (suffix, suffix.upper())]
+    return path.stem.endswith(MARK) and any(photo.with_name(photo.name + suffix).exists() for suffix in suffixes)
 
 
 def _is_picture(head: bytes) -> bool:
