@@ -8,8 +8,7 @@
     >>> final.image.mode, final.image.size  # the size of the photo
     ('RGB', (1200, 900))
 
-Everything else is imported from the module that it lives in: the errors from `photio_prep.errors`, the stand-in of the
-API from `photio_prep.sandbox`.
+All errors are in `photio_prep.errors`, the stand-in of the API in `photio_prep.sandbox`.
 """
 
 from importlib import import_module
@@ -60,8 +59,7 @@ __all__ = [
     "write_review",
 ]
 
-# Where each name lives. A module is loaded when a name of it is first asked for (PEP 562): the import itself takes
-# milliseconds, and a program that only pays never loads what only cuts out.
+# A module is loaded at the first use of one of its names (PEP 562): a program that only pays never loads the models.
 _HOMES = {
     "types": ("Canvas", "Cutout", "Final", "Matter", "Photo", "Request", "Result", "Segmenter", "Sender"),
     "errors": ("PhotioError",),
@@ -80,9 +78,8 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     for home, names in _HOMES.items():
         if name in names:
-            found = getattr(import_module(f"photio_prep.{home}"), name)
-            globals()[name] = found
-            return found
+            globals()[name] = getattr(import_module(f"photio_prep.{home}"), name)
+            return globals()[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -22,7 +22,7 @@
     └── Interrupted         130   stopped by the user
         └── Terminated      143   stopped by SIGTERM, or by a closed terminal
 
-A message has three parts: which photo or order, what was found, what to do.
+A message says which photo or order, the problem, and what to do.
 """
 
 from collections.abc import Iterable, Sequence

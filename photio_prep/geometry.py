@@ -41,10 +41,7 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Position of a picture of size `source` on a canvas.
-
-    The source is the photo, or the part `crop` of it: a box in the photo's pixels, which may reach beyond the photo.
-    """
+    """Position of a picture of size `source`, the photo or its part `crop` (may reach beyond it), on a canvas."""
 
     source: Size
     canvas: Size
@@ -91,9 +88,9 @@ def list_sizes(*, undocumented: bool = False) -> tuple[Recommended, ...]:
 
 
 def snap(source: Size, sizes: Sequence[Recommended] | None = None) -> Recommended:
-    """The size whose real pixel ratio is nearest to that of `source` on a log scale.
+    """The size whose real pixel ratio is nearest to that of `source`; on a tie the larger area wins.
 
-    Distance is |log(ratio) - log(other)|, compared exactly as max(a/b, b/a); on a tie the larger area wins.
+    Distance is |log(ratio) - log(other)|, compared exactly as max(a/b, b/a).
     """
 
     def distance(offer: Recommended) -> tuple[Fraction, int]:
@@ -104,12 +101,9 @@ def snap(source: Size, sizes: Sequence[Recommended] | None = None) -> Recommende
 
 
 def parse_size(text: str) -> Recommended:
-    """The size called `text`: a tag ("Square", any case), a ratio ("1:1") or pixels ("1024x1024").
+    """The size called `text`: a tag ("Square", any case), a ratio ("1:1") or pixels; UsageError for any other.
 
     Naming an undocumented size by its pixels or ratio is the opt-in.
-
-    Raises:
-        UsageError: The size is not offered by the API.
     """
     name = re.sub(r"[\s_-]+", " ", text.strip().lower()).replace("×", "x")
     for offer in SIZES:

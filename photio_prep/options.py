@@ -34,9 +34,8 @@ Part = TypeVar("Part")
 class OutputOptions:
     """Where files go, whether they replace others, and what they state.
 
-    `upload_to`: a folder of an object store that finals are put to, too. `metadata`: "keep-safe" carries the photo's
-    copyright and artist on. `presets`: marketplaces that files are made for. `max_drift`: exit 3 above it. `segment`:
-    cut the answer out, too, so that drift sees what was added.
+    `upload_to`: folder of an object store for copies. `metadata`: "keep-safe" keeps the photo's copyright and artist.
+    `max_drift`: exit 3 above it. `segment`: cut the answer out too, so that drift includes added parts.
     """
 
     out: Path = Path("photio-out")
@@ -59,11 +58,7 @@ class RunOptions:
     place: OrderPlace = DEFAULT_PLACE
 
     def changed(self, **keywords: Unpack["JobKeywords"]) -> "RunOptions":
-        """These options, but for the keyword arguments of `run`.
-
-        Raises:
-            TypeError: `run` has no such option.
-        """
+        """These options with the keyword arguments of `run`; TypeError for an unknown one."""
         if unknown := keywords.keys() - JobKeywords.__optional_keys__:
             raise TypeError(f"{min(unknown)!r} is no option of run")
         values: Mapping[str, object] = keywords

@@ -57,12 +57,11 @@ class Judgement:
         }
 
 
-def judgement_from_dict(facts: Mapping[str, Any]) -> Judgement:
-    """Read the record of `Judgement.facts`."""
-    reasons = tuple(
-        Reason(str(item["reason"]), Verdict(item["verdict"]), str(item["text"])) for item in facts["reasons"]
-    )
-    return Judgement(reasons, {str(name): float(value) for name, value in facts["figures"].items()})
+def judgement_from_dict(record: Mapping[str, Any]) -> Judgement:
+    """Read the record of `Judgement.to_dict`."""
+    rows = record["reasons"]
+    reasons = tuple(Reason(str(row["reason"]), Verdict(row["verdict"]), str(row["text"])) for row in rows)
+    return Judgement(reasons, {str(name): float(value) for name, value in record["figures"].items()})
 
 
 class DriftMetrics(NamedTuple):

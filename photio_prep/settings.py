@@ -1,7 +1,4 @@
-"""Settings: a flag before an environment variable before photio.toml, as typed values.
-
-Raises UsageError for a value that is out of range or not of its type.
-"""
+"""Settings: a flag before an environment variable before photio.toml, as typed values; UsageError for invalid ones."""
 
 import math
 import tomllib

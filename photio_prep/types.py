@@ -24,12 +24,11 @@ UNCREDITED = Credit()
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A decoded photo: upright, sRGB, 8 bits a channel.
+    """A decoded photo: upright, sRGB, 8 bits a channel, RGB, or RGBA if the file has transparency.
 
-    `image` is RGB, or RGBA if the file has transparency. `source` is the user's name for it, for messages. `digest` is
-    the SHA-256 of the file's bytes (of the pixels, for a picture in memory). `format` is the Pillow name of the file's
-    format. `notes` are peculiarities of the file. `whole` is the size of the file's picture if `image` is a smaller
-    copy of it, else None.
+    `source`: the user's name for it. `digest`: SHA-256 of the file's bytes (of the pixels, for a picture in memory).
+    `format`: Pillow's name. `notes`: peculiarities of the file. `whole`: size of the file's picture, if `image` is a
+    smaller copy of it.
     """
 
     image: Image.Image
@@ -50,9 +49,9 @@ class Photo:
 class Cutout:
     """The product without its background, in the photo's frame at the canvas's scale.
 
-    `image` is RGBA: outside the product alpha and RGB are exactly 0, in its core alpha is 255. `model` is the source of
-    the alpha: a model of the catalogue, "mask" or "alpha". `confidence` is the model's certainty, 0..1, before any
-    stretching of the alpha, if known. `device` is where the model really ran.
+    `image` is RGBA: outside the product alpha and RGB are exactly 0, in its core alpha is 255. `model`: source of the
+    alpha, a model of the catalogue, "mask" or "alpha". `confidence`: the model's certainty, 0..1. `device`: where the
+    model really ran.
     """
 
     image: Image.Image
@@ -114,10 +113,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """The finished picture: RGB, the photo's frame, in the photo's size or the one that the user chose.
-
-    `proof` (origin of the product's pixels) and `drift` (changes by the generator) are None for a bare crop.
-    """
+    """The finished picture: RGB, the photo's frame. `proof` and `drift` are None for a bare crop."""
 
     image: Image.Image
     source: str
@@ -157,8 +153,7 @@ class AnswerSink(Protocol):
 class Sender(Protocol):
     """Sends requests. `endpoint` is part of an order's key.
 
-    A method `ready()` is optional. It is called before an order is claimed, and raises a PhotioError if it lacks what a
-    call needs (threads); then nothing is sent.
+    An optional method `ready()` is called before an order is claimed; a PhotioError from it prevents the call.
     """
 
     @property

@@ -23,7 +23,7 @@ from photio_prep.intake.item import Item, read_item
 from photio_prep.marketplaces import presets
 from photio_prep.marketplaces.writer import MarketplaceWriter
 from photio_prep.options import OutputOptions
-from photio_prep.orders import index, paid_before, payment, store
+from photio_prep.orders import index, payment, store
 from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.options import DEFAULT_PAY, DEFAULT_PREPARE, PayOptions, PrepareOptions
 from photio_prep.orders.state import SENDABLE
@@ -112,7 +112,7 @@ class Preparer:
             origin = pickle.dumps(replace(order.origin, options="", warnings=(), gate=None))
             row = {**row, "folder": order.key[:32], "fresh": order.fresh, "origin": origin}
             self._check(order)
-            return {**row, "changed": paid_before.is_changed_photo(order, index.index_of(self._options.orders))}
+            return {**row, "changed": index.index_of(self._options.orders).is_changed_photo(order)}
         except Exception as error:  # noqa: BLE001  a bug must not look like a worker that died
             return _add_error(row, self._budget, error)
 

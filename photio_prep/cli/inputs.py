@@ -17,7 +17,7 @@ from photio_prep.intake import hot_folder, inputs
 from photio_prep.intake.item import Item, OnSkip
 from photio_prep.intake.table_reader import is_table
 from photio_prep.marketplaces import presets
-from photio_prep.orders import index, paid_before
+from photio_prep.orders import index
 from photio_prep.orders.options import PayOptions
 from photio_prep.orders.recorded import RecordedNames
 from photio_prep.orders.store import Order
@@ -184,5 +184,5 @@ def quote_items(
     Answered orders are counted by name only: a photo or an option that changed is a new call after all.
     """
     names = [(item.name, (item.options.description or description).strip()) for item in items]
-    answered = paid_before.count_answered(names, guard.endpoint, index.index_of(out / "orders").refresh())
+    answered = index.index_of(out / "orders").refresh().count_answered(names, guard.endpoint)
     payment.quote(len(items) * seeds, answered, pay, console, guard, at_most=True)

@@ -14,7 +14,7 @@ from photio_prep.errors import OutputExists, UsageError, of_photo
 from photio_prep.final import writer
 from photio_prep.final.options import FinishOptions
 from photio_prep.options import OutputOptions
-from photio_prep.orders import index, paid_before
+from photio_prep.orders import index
 from photio_prep.orders import payment as order_payment
 from photio_prep.orders.options import OrderPlace, PayOptions, PrepareOptions
 from photio_prep.orders.preflight import Preflight
@@ -111,11 +111,7 @@ def _select_payable(
     taken: dict[Path, str] = {}
 
     def check(order: Order) -> Path:
-        if (
-            order.folder
-            and not preflight.pay_again
-            and paid_before.is_changed_photo(order, index.index_of(order.folder.parent))
-        ):
+        if order.folder and not preflight.pay_again and index.index_of(order.folder.parent).is_changed_photo(order):
             console.note_changed(order)
         target = writer.final_path(order, output.out, finish.format)
         finish.fits(order.placement)

@@ -11,8 +11,7 @@ payment         pays for an order at most once
 claims          who pays for an order, and whether that process is alive
 answer_file     keeps the raw answer on disk, also when the disk fails
 recovery        after a crash in the middle of paying: the answer, an unknown outcome, the user's decision
-paid_before     refuses a request that was billed under another key
-index           every photo of every order below a folder
+index           every photo of every order below a folder; was a request billed under another key
 selection       the orders of an output folder to pay for, and to finish
 revise          the same canvas with other words, or for another endpoint
 recall          reuses an order prepared earlier from the same bytes and options

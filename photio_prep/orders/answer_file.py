@@ -30,8 +30,7 @@ _ROOM = 16 * 2**20
 class AnswerFile:
     """Writes a raw answer to its order's folder: opened before the request is sent, durable before it is parsed.
 
-    Raises:
-        StorageFailed: Too little space is free, or the file cannot be opened. Nothing must be sent then.
+    Raises StorageFailed if it cannot be opened or too little space is free: nothing must be sent then.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -43,11 +42,8 @@ class AnswerFile:
         self.safe = False
         with files.storage_errors(self._part):
             if shutil.disk_usage(folder).free < _ROOM:
-                raise StorageFailed(
-                    f"less than {_ROOM // 2**20} MiB are free, so nothing is sent",
-                    "Free some space",
-                    subject=str(folder),
-                )
+                problem = f"less than {_ROOM // 2**20} MiB are free, so nothing is sent"
+                raise StorageFailed(problem, "Free some space", subject=str(folder))
             # Never through a link, and never into a pipe or a device of that name.
             if self._part.is_symlink() or (self._part.exists() and not self._part.is_file()):
                 raise OSError(errno.EINVAL, "not a regular file")
@@ -68,8 +64,7 @@ class AnswerFile:
     def commit(self) -> None:
         """Sync the complete answer, rename it to `answer.raw`, and sync the folder.
 
-        Raises:
-            StorageFailed: The disk failed. `safe` says whether the answer is stored, here or in the rescue folder.
+        Raises StorageFailed if the disk failed; `safe` says whether the answer is stored, here or in the rescue folder.
         """
         if self._fault is None:
             try:
@@ -101,7 +96,8 @@ class AnswerFile:
         if (self._folder / "order.json").exists():
             with contextlib.suppress(StorageFailed):
                 home = self._home()
-        for path in filter(None, (home and home / RAW, rescue_path(self._folder, self._claim))):
+        rescue = _rescue_folder() / f"{_rescue_prefix(self._folder)}{self._claim.id if self._claim else ''}.raw"
+        for path in filter(None, (home and home / RAW, rescue)):
             try:
                 files.write_atomic(path, data)
             except StorageFailed:
@@ -133,12 +129,8 @@ def _rescue_folder() -> Path:
     return platformdirs.user_state_path("photio-prep", appauthor=False) / "rescued"
 
 
-def rescue_path(folder: Path, claim: Claim | None) -> Path:
-    """The rescue file of an order: named by its key, its folder and its claim."""
-    return _rescue_folder() / f"{_rescue_prefix(folder)}{claim.id if claim else ''}.raw"
-
-
 def _rescue_prefix(folder: Path) -> str:
+    """The head of the names of an order's rescue files: its key and its folder. Its claim follows."""
     return f"{folder.resolve().name}-{sha256(os.fsencode(folder.resolve())).hexdigest()[:16]}-"
 
 

@@ -30,10 +30,9 @@ _WRITING = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who claimed an order, and when.
+    """The process that claimed an order: number, start time, boot, PID namespace, machine. `id` is unique per claim.
 
-    A process is identified by its number, its start time, the boot it started in and its PID namespace. `machine`
-    outlives a boot. `id` is unique per claim. The last three are "" in claims of version 0.1 before November 2026.
+    The last three are "" in claims of version 0.1 before November 2026.
     """
 
     host: str
@@ -56,8 +55,7 @@ class Claim:
 def claim(path: Path) -> Claim | None:
     """Write a claim for this process, durable on return; None if another claim exists.
 
-    Raises:
-        StorageFailed: It cannot be written; no claim is left.
+    Raises StorageFailed if it cannot be written; no claim is left then.
     """
     now = datetime.now(UTC).isoformat(timespec="microseconds")
     with files.storage_errors(path):
@@ -140,10 +138,7 @@ def attempts(folder: Path) -> list[Path]:
 
 
 def claim_root(folder: Path, claim: Claim) -> Path | None:
-    """The folder of a call now: the order's, or its attempt folder if the user has resolved the call meanwhile.
-
-    None if its claim is gone; its process must not write anywhere then.
-    """
+    """The folder of a call: the order's, or its attempt folder once resolved; None (write nothing) without either."""
     if _is_at(folder, claim):
         return folder
     return next((path for path in attempts(folder) if _is_at(path, claim)), None)

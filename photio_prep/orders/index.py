@@ -1,25 +1,28 @@
-"""An index of every photo of every order below a folder.
+"""An index of every photo of every order below a folder, for questions across orders.
 
-For questions across orders: whether a photo was paid for with other bytes, which photo a final belongs to, which output
-names are in use. Damaged orders are skipped; the commands that process one report it.
+Whether a photo was paid for with other bytes, which photo a final belongs to, which output names are in use. Damaged
+orders are skipped; the commands that process one report it.
 """
 
 import errno
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from photio_prep.errors import PhotioError
+from photio_prep.errors import PhotioError, PhotoRefused
 from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.marks import Marks
-from photio_prep.orders.origin import Origin
-from photio_prep.orders.state import State
+from photio_prep.orders.origin import Origin, file_path
+from photio_prep.orders.state import ANSWERED, BILLED, State
 from photio_prep.orders.store import SANDBOX, Order, load_order
-from photio_prep.system import files
+from photio_prep.system import files, seeds
 from photio_prep.system.near_name import collision_key
+
+# Billed, or perhaps billed.
+_PAID = BILLED | {State.UNKNOWN, State.CLAIMED}
 
 # Errors of the system, not of the order: too many open files, no memory, a failing disk.
 _PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE})
@@ -141,6 +144,53 @@ class OrderIndex:
         """Other orders of the same photo, with any bytes, words or variant."""
         key = collision_key(order.origin.base)
         return self._find("base", key, where=lambda photo: is_same_photo(photo, order.origin), but=order.key[:32])
+
+    def raise_if_paid(self, order: Order) -> None:
+        """Refuse a request that was billed, or perhaps billed, under another order key.
+
+        The same photo with the same words has another key if its canvas has other bytes, from another version of this
+        tool, Pillow, zlib or a model.
+
+        Raises:
+            PhotoRefused: It was.
+        """
+        for entry in self.with_options(order):
+            if _is_same_request(entry, order) and entry.state in _PAID:
+                raise PhotoRefused(
+                    "the same photo with the same words was already paid for, as other bytes (of an older version), in"
+                    f" {entry.folder}",
+                    "Finish that order for nothing, or give --pay-again to pay for this one too",
+                )
+
+    def is_changed_photo(self, order: Order) -> bool:
+        """Whether the photo of `order` was paid for, but not with its present bytes."""
+        if order.folder is None or order.origin.source == "-" or order.state in _PAID:
+            return False
+        paid = [entry.origin for entry in self.of_photo(order) if entry.state in _PAID]
+        return bool(paid) and all(origin.digest != order.origin.digest for origin in paid)
+
+    def count_answered(self, requests: Iterable[tuple[str, str]], endpoint: str) -> int:
+        """Estimate how many (source, description) pairs are answered already, by name and description alone."""
+        return sum(
+            any(
+                (entry.plan.get("description"), entry.plan.get("endpoint")) == (description, endpoint)
+                and entry.state in ANSWERED
+                for entry in self.with_source(source) or self.with_path(file_path(source) or source)
+            )
+            for source, description in requests
+        )
+
+
+def _is_same_request(entry: IndexEntry, order: Order) -> bool:
+    plan, request, number = entry.plan, order.request, entry.origin.number
+    words = (plan.get("description"), plan.get("negative_prompt"), plan.get("endpoint"), plan.get("image_url"))
+    if words != (request.description, request.negative_prompt, order.endpoint, request.image_url):
+        return False
+    # A seed that the user chose is part of the request; a default seed and its variants follow from the bytes.
+    drawn = bool(plan.get("seed_drawn")) or (
+        number > 1 and plan.get("seed") == seeds.derive_seed(seeds.seed_from_canvas(plan["canvas"]["sha256"]), number)
+    )
+    return (drawn and request.seed_drawn and number == order.origin.number) or plan.get("seed") == request.seed
 
 
 _INDEXES: dict[Path, OrderIndex] = {}

@@ -26,22 +26,20 @@ from photio_prep.types import Canvas, Matter, Request
 
 @dataclass(frozen=True, slots=True)
 class PrepareOptions:
-    """What decides the canvas that is sent, and the words beside it.
+    """Everything that decides the canvas and the words.
 
-    `description`: the scene wanted, in English. It may be given later; nothing is sent without one.
+    `description`: the scene wanted, in English; nothing is sent without one.
     `negative_prompt` replaces the server's default, `append_negative` is added to it.
     `seed`: 1 … 4,294,967,296; None draws one from the canvas, -1 a fresh one.
     `size`: a tag ("Square"), ratio or "WxH" of the recommended sizes; None takes the nearest.
     `model`: a name of the catalogue, "auto" for the best that is installed, or a segmenter of your own.
-    `points`: where the product is, in pixels of the photo: (x, y); (x, y, False) is background. SAM takes these.
-    `box`: around the product: (left, top, right, bottom), in pixels of the photo. SAM takes it.
-    `mask`: a mask in place of a model: white or opaque is product.
+    `points`: of the product, in pixels of the photo: (x, y); (x, y, False) is background. For SAM.
+    `box`: around the product: (left, top, right, bottom), in pixels of the photo. For SAM.
+    `mask`: replaces a model: white or opaque is product.
     `alpha`: the photo's own transparency: "auto" reuses a real cutout, "keep", "ignore".
-    `second`: another segmenter, asked only whether it finds the same product; takes its time.
-    `cutting`: how the cutout's edges and parts are made: refinement, holes, grow, feather.
-    `frame`: which frame or page of a file with several, from 0; without one such a file is refused.
-    `framing`: crop the photo to its product with this margin; the final is then what this frame holds.
-    `limits`: what the photo may be at most.
+    `second`: another segmenter, which only measures whether it finds the same product.
+    `frame`: frame or page of a file with several, from 0; without one such a file is refused.
+    `framing`: crop the photo, and its final, to the product with this margin.
     """
 
     description: str = ""
@@ -67,11 +65,7 @@ class PrepareOptions:
 
     @property
     def recommended(self) -> Recommended | None:
-        """The canvas size that was asked for.
-
-        Raises:
-            UsageError: No recommended size has this name.
-        """
+        """The canvas size that the user chose; UsageError if no recommended size has this name."""
         return parse_size(self.size) if isinstance(self.size, str) else self.size
 
     @property
@@ -114,12 +108,11 @@ class PrepareOptions:
 
 @dataclass(frozen=True, slots=True)
 class PayOptions:
-    """Who is asked, how much may be spent, and what the gate stops.
+    """Address and key of the API, budget, and what the gate stops.
 
     `gate`: "off", "warn" or "strict"; None takes PHOTIO_GATE or photio.toml, else "warn". `pay_again`: pay although the
     same photo with the same words was paid for as other bytes. `jobs`: calls at the same time. `price`: of one call.
-    `yes`: do not ask before a large batch. The key is read from `key_file`, standard input, the key store, or
-    PHOTIO_API_KEY; it is never held here.
+    `yes`: do not ask before a large batch. The key itself is never held here.
     """
 
     gate: str | None = None
@@ -136,21 +129,13 @@ class PayOptions:
 
     @property
     def preflight(self) -> Preflight:
-        """What is checked before an order is paid for.
-
-        Raises:
-            UsageError: `gate` is not a level.
-        """
+        """The conditions for paying; UsageError if `gate` is not a level."""
         return Preflight(settings.gate(self.gate), self.pay_again)
 
 
 @dataclass(frozen=True, slots=True)
 class OrderPlace:
-    """Who will be asked, where an order is kept, and what its photo is called.
-
-    `orders`: the folder of orders; None keeps it in memory. `name`: what messages call the photo. `output`: where its
-    final belongs below the output folder, without suffix. `variants`: it is the first of several orders of the photo.
-    """
+    """The place of an order, and the names of its photo; the arguments of `pipeline.prepare`."""
 
     endpoint: str = API_URL
     orders: str | Path | None = None

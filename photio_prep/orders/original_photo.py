@@ -1,6 +1,6 @@
 """Find the photo of an order again: in memory, at its path, among the user's files, or in the order's folder."""
 
-import re
+import glob
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
@@ -21,31 +21,31 @@ _HELP = "Name it, or its folder, with --originals; or use --product generated"
 def find_original(
     order: Order, source: Source | Photo | None = None, *, photos: Path | None = None, limits: Limits = DEFAULT_LIMITS
 ) -> Photo:
-    """The photo that `order` was made from, identified by the SHA-256 of its bytes.
+    """The photo that `order` was made from, identified by the SHA-256 of its bytes; PhotoRefused if missing or changed.
 
     Searched in turn: `source`; the order in memory; the order's folder; `photos`, a file, or a folder that holds it at
     any depth under its own name; the recorded source.
-
-    Raises:
-        PhotoRefused: It is missing or changed.
     """
-    photo = _find_uncropped(order, source, photos, limits)
+    if source is None:
+        photo = _search_original(order, photos, limits)
+    else:
+        photo = source if isinstance(source, Photo) else load(source, limits=limits, frame=order.origin.frame)
+        if photo.digest != order.origin.digest:
+            raise PhotoRefused("the order was prepared from another photo", "Name that file", subject=photo.source)
+        photo = replace(photo, source=order.origin.source)
     return crop_photo(photo, order.placement.crop) if order.placement.crop else photo
 
 
-def _find_uncropped(order: Order, source: Source | Photo | None, photos: Path | None, limits: Limits) -> Photo:
+def _search_original(order: Order, photos: Path | None, limits: Limits) -> Photo:
     origin = order.origin
-    if source is not None:
-        photo = source if isinstance(source, Photo) else load(source, limits=limits, frame=order.origin.frame)
-        return _check_same(order, photo)
     if isinstance(order.photo, Photo):
         return order.photo
     if order.photo is not None:
-        return load(order.photo, name=origin.source, limits=limits, frame=order.origin.frame)
+        return load(order.photo, name=origin.source, limits=limits, frame=origin.frame)
     name = Path(origin.source).name
     paths: list[Path] = []
     if photos is not None:
-        paths = sorted(photos.rglob(_literal(name))) if photos.is_dir() else [photos]
+        paths = sorted(photos.rglob(glob.escape(name) or "-")) if photos.is_dir() else [photos]
     stored = _read_stored(order, limits)
     if stored is not None:
         return replace(load(stored, limits=limits), source=origin.source, digest=origin.digest, format=origin.format)
@@ -62,16 +62,6 @@ def _find_uncropped(order: Order, source: Source | Photo | None, photos: Path | 
     if changed is not None:
         raise PhotoRefused(f"{changed} has changed since the order was prepared", _HELP, subject=origin.source)
     raise PhotoRefused("the photo cannot be found", _HELP, subject=origin.source)
-
-
-def _check_same(order: Order, photo: Photo) -> Photo:
-    if photo.digest != order.origin.digest:
-        raise PhotoRefused("the order was prepared from another photo", "Name that file", subject=photo.source)
-    return replace(photo, source=order.origin.source)
-
-
-def _literal(name: str) -> str:
-    return re.sub(r"([*?\[])", r"[\1]", name) or "-"
 
 
 def store_original(order: Order, photo: Photo | bytes, *, limits: Limits = DEFAULT_LIMITS) -> None:

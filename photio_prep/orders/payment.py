@@ -151,10 +151,9 @@ def release_claim(folder: Path, claim: Claim | None = None) -> None:
 
 
 def load_answer(order: Order) -> Result | None:
-    """The result in the folder's stored answer, without any call; None if there is no answer.
+    """The result in the folder's stored answer, without any call; None without one.
 
-    Raises:
-        OutcomeUnknown, PaidUnusable: The stored answer or outcome is a failure.
+    Raises OutcomeUnknown or PaidUnusable if the stored answer or outcome is a failure.
     """
     folder = order.folder
     if folder is None:

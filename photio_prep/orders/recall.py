@@ -1,7 +1,7 @@
 """Reuse an order prepared earlier from the same bytes and options: nothing is decoded or inferred again.
 
-A note below `orders/.made` leads from the photo's bytes and the options' fingerprint to an order. The order is read and
-checked like any other; where note or order is gone or damaged, the photo is prepared again.
+A note below `orders/.made` leads from the photo's bytes and the options to an order, which is read and checked like any
+other. If note or order is missing or damaged, the photo is prepared again.
 """
 
 from contextlib import suppress
@@ -43,10 +43,7 @@ def find_entry(
     """The note of this photo and these options, written or not.
 
     None for an order in memory, a picture in memory, a segmenter of the user's own, and with a second opinion: these
-    are always prepared.
-
-    Raises:
-        PhotoRefused: The photo cannot be read.
+    are always prepared. Raises PhotoRefused if the photo cannot be read.
     """
     if place.orders is None or isinstance(source, (Photo, Image.Image)):
         return None
@@ -62,11 +59,7 @@ def find_entry(
 
 
 def reuse_prepared(entry: CacheEntry, options: PrepareOptions, place: OrderPlace) -> Order | None:
-    """The order that a note leads to, with the words and the name of now; None where there is none.
-
-    Raises:
-        StorageFailed: The order cannot be written for these words.
-    """
+    """The order that a note leads to, written with the present words and name; None if there is none."""
     old = _lookup(entry)
     if old is None:
         return None
@@ -89,11 +82,7 @@ def reuse_prepared(entry: CacheEntry, options: PrepareOptions, place: OrderPlace
 
 
 def remember(entry: CacheEntry, order: Order) -> Order:
-    """Write the note that leads to `order`; the same order.
-
-    Raises:
-        StorageFailed: It cannot be written.
-    """
+    """Write the note that leads to `order`; the same order."""
     if order.folder is not None:
         text = f"{order.folder.name} {order.origin.id}\n"
         files.write_atomic(entry.note, text.encode("ascii"), durable=False)

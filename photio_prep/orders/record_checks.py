@@ -1,6 +1,7 @@
 """Validate the records of an order: texts, sizes, and that its canvas matches them."""
 
 from collections.abc import Mapping
+from types import UnionType
 from typing import Any
 
 from photio_prep.errors import PhotoRefused
@@ -12,35 +13,28 @@ from photio_prep.imaging.limits import RANGES, Limits, check_extent
 CANVAS = Limits(pixels=2**22, small=1, aspect=int(RANGES["aspect"][1]))
 # A photo: the largest that any settings allow. Commands that decode it apply their own limits.
 _PHOTO = Limits(pixels=int(RANGES["pixels"][1]), side=int(RANGES["side"][1]))
-_TEXTS = ("source", "sha256", "format", "output")
 
 
-def check_photo(facts: Mapping[str, Any]) -> None:
-    """Check the texts of a photo's record.
-
-    Raises:
-        KeyError, TypeError, ValueError: One is missing, is not a text, or holds a zero byte.
-    """
-    for name in _TEXTS:
-        if not isinstance(facts[name], str):
-            raise TypeError(f"its {name} is not a text")
-        if "\0" in facts[name]:  # not allowed in a path
+def check_photo(record: Mapping[str, Any]) -> None:
+    """Check the fields of a photo's record; KeyError, TypeError or ValueError for a wrong one."""
+    record = {"path": "", "frame": None, "variant": None, **record}
+    _check_types(record, source=str, sha256=str, format=str, output=str, path=str, frame=int | None)
+    for name, value in record.items():
+        if isinstance(value, str) and "\0" in value:  # not allowed in a path
             raise ValueError(f"a zero byte in its {name}")
-    variant, path = facts.get("variant"), facts.get("path", "")
-    if not isinstance(path, str) or "\0" in path:
-        raise TypeError("its path is not a text")
-    if facts.get("frame") is not None and type(facts["frame"]) is not int:
-        raise TypeError("its frame is not a number")
-    if variant is not None and not (type(variant["number"]) is int and isinstance(variant["of"], str)):
-        raise TypeError("its variant is not a number and a path")
+    if record["variant"] is not None:
+        _check_types(record["variant"], number=int, of=str)
 
 
 def check_plan(plan: Mapping[str, Any]) -> None:
     """Check the fields of `order.json` that make up the request; KeyError or TypeError for a wrong one."""
-    kinds: dict[str, tuple[type, ...]] = {**dict.fromkeys(("key", "endpoint", "description", "model"), (str,))}
-    kinds |= {"negative_prompt": (str, type(None)), "image_url": (str, type(None)), "seed": (int,)}
+    _check_types(plan, key=str, endpoint=str, description=str, model=str, seed=int)
+    _check_types(plan, negative_prompt=str | None, image_url=str | None)
+
+
+def _check_types(record: Mapping[str, Any], **kinds: type | UnionType) -> None:
     for name, kind in kinds.items():
-        if not isinstance(plan[name], kind) or isinstance(plan[name], bool):
+        if not isinstance(record[name], kind) or isinstance(record[name], bool):
             raise TypeError(f"its {name} has a wrong type")
 
 

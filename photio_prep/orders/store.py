@@ -32,11 +32,10 @@ SANDBOX = "sandbox"
 
 @dataclass(frozen=True)
 class Order:
-    """One photo, ready to be paid for: the exact request, its endpoint, and the placement of the photo.
+    """One photo, ready to be paid for: the exact request, its endpoint, and the photo that it was made from.
 
-    `device` is where the model ran, "" without a model. `cutout` is None for an order read from its folder, which holds
-    `cutout.png`; `folder` is None in memory. `photo` is the source of an order in memory, as the bytes of its file if
-    it had one. `fresh`: its folder is new.
+    `device`: where the model ran, "" without a model. `cutout`: None for an order read from its folder. `folder`: None
+    in memory. `photo`: of an order in memory, its file's bytes or its picture. `fresh`: its folder is new.
     """
 
     request: Request
@@ -66,7 +65,7 @@ class Order:
 
     @property
     def sandbox(self) -> bool:
-        """Whether it is for the sandbox, and never billed."""
+        """Whether it is for the sandbox, so never billed."""
         return self.endpoint == SANDBOX
 
     @property
@@ -89,10 +88,7 @@ class Order:
 def write_order(order: Order, root: Path, *, revised: bool = False) -> Order:
     """Write the order's folder below `root`, or add its photo to the existing folder of the same order.
 
-    `revised`: it was made from another order, see revise.py.
-
-    Raises:
-        StorageFailed: It cannot be written, or the existing folder is damaged.
+    `revised`: it was made from another order, see revise.py. Raises StorageFailed also if that folder is damaged.
     """
     folder = root / order.key[:32]
     fresh = not (folder / "order.json").exists() and _publish(order, folder, revised)
@@ -102,10 +98,7 @@ def write_order(order: Order, root: Path, *, revised: bool = False) -> Order:
 
 
 def _publish(order: Order, folder: Path, revised: bool) -> bool:
-    """Write a temporary folder and rename it, so that a partial order is never visible.
-
-    False if another process published the same order first.
-    """
+    """Write a temporary folder and rename it: no partial order is ever visible. False if another process was first."""
     sent = order.request
     plan = {
         "schema": SCHEMA,
@@ -130,7 +123,9 @@ def _publish(order: Order, folder: Path, revised: bool) -> bool:
         try:
             files.write_new(temporary / "canvas.png", sent.canvas.png)
             if order.cutout is not None:
-                files.write_new(temporary / "cutout.png", _cutout_png(order.cutout, sent.canvas))
+                unpadded = order.cutout.size == sent.size and order.cutout.tobytes() == sent.canvas.image.tobytes()
+                png = sent.canvas.png if unpadded else encode_png_fast(order.cutout)
+                files.write_new(temporary / "cutout.png", png)
             files.write_new(temporary / "order.json", encode_record(plan))
             files.write_new(temporary / f"photo-{order.origin.id}.json", encode_record(_photo_record(order)))
             if order.origin.gate is not None:
@@ -146,12 +141,6 @@ def _publish(order: Order, folder: Path, revised: bool) -> bool:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     return True
-
-
-def _cutout_png(cutout: Image.Image, canvas: Canvas) -> bytes:
-    """The cutout as a PNG; the bytes of the canvas if nothing was padded."""
-    same = cutout.size == canvas.placement.canvas and cutout.tobytes() == canvas.image.tobytes()
-    return canvas.png if same else encode_png_fast(cutout)
 
 
 def add_photo(order: Order, folder: Path) -> Order:
@@ -194,11 +183,7 @@ def _photo_record(order: Order) -> dict[str, Any]:
 
 
 def require_cutout(order: Order) -> Image.Image:
-    """The order's cutout (RGBA), in the photo's frame.
-
-    Raises:
-        StorageFailed: Its `cutout.png` is missing or damaged.
-    """
+    """The order's cutout (RGBA), in the photo's frame; StorageFailed if its `cutout.png` is missing or damaged."""
     image = order.cutout or (None if order.folder is None else load_cutout(order.folder))
     if image is None:
         raise StorageFailed("its cutout is missing", AGAIN, subject=str(order.folder or order.origin.source))

@@ -20,7 +20,6 @@ from photio_prep.cli import reporting
 from photio_prep.cli.console import Console
 from photio_prep.orders import index, payment
 from photio_prep.orders.folder import find_orders
-from photio_prep.orders.paid_before import is_changed_photo
 from photio_prep.orders.state import State
 from photio_prep.sandbox import Sandbox
 from photio_prep.system.text import encode_rows, escape_formula
@@ -330,13 +329,12 @@ def test_a_photo_that_changes_while_a_hot_folder_is_watched_is_a_new_order_too(c
     with Sandbox() as api:
         client = InstantClient("pt-canary-5c1e77b0a9d4", api_url=api.url)
         first = prepare(path, description=SCENE, endpoint=api.url, orders=root)
-        assert not is_changed_photo(first, index.index_of(root).refresh())
+        assert not index.index_of(root).refresh().is_changed_photo(first)
         generate(first, client=client)
-        assert not is_changed_photo(first, index.index_of(root).refresh())
+        assert not index.index_of(root).refresh().is_changed_photo(first)
         saved(path, photo(shade=150, cut_out=True))
-        assert is_changed_photo(
-            prepare(path, description=SCENE, endpoint=api.url, orders=root), index.index_of(root).refresh()
-        )
+        second = prepare(path, description=SCENE, endpoint=api.url, orders=root)
+        assert index.index_of(root).refresh().is_changed_photo(second)
 
 
 def test_prepare_and_generate_report_too(command: Command):

@@ -20,7 +20,6 @@ from photio_prep.cli.payment import pay_orders
 from photio_prep.errors import OutcomeUnknown, PhotoRefused
 from photio_prep.orders import payment, store
 from photio_prep.orders.index import OrderIndex
-from photio_prep.orders.paid_before import raise_if_paid
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order  # noqa: TC001  as its neighbours
 from photio_prep.system.deadline import Timeouts
@@ -72,14 +71,14 @@ def older_bytes(order: Order, out: Path) -> Order:
 def test_f65_what_was_paid_for_as_other_bytes_is_not_paid_for_again_unasked(judge: Judge):
     order = product.planned(1, judge.out, judge.server.url)
     older = older_bytes(order, judge.out)
-    raise_if_paid(order, OrderIndex(judge.out / "orders").refresh())  # nobody paid yet
+    OrderIndex(judge.out / "orders").refresh().raise_if_paid(order)  # nobody paid yet
     payment.pay(older, client(judge))
     assert older.folder is not None
     with pytest.raises(PhotoRefused, match=f"already paid for, as other bytes.*{older.folder.name}.*give --pay-again"):
-        raise_if_paid(order, OrderIndex(judge.out / "orders").refresh())
+        OrderIndex(judge.out / "orders").refresh().raise_if_paid(order)
     # Another seed that the user chose is another wish.
     other = product.planned(2, judge.out, judge.server.url)
-    raise_if_paid(other, OrderIndex(judge.out / "orders").refresh())
+    OrderIndex(judge.out / "orders").refresh().raise_if_paid(other)
 
 
 def test_f66_the_budget_holds_with_sixteen_in_flight_and_a_tenth_of_the_calls_lost(judge: Judge):
