@@ -99,7 +99,7 @@ def path(name: str | None) -> int:
         from photio_prep.cutout.models.rembg_models import open_rembg
 
         # A path needs no accepted licence.
-        click.echo(open_rembg(name, accepted=(name.partition(":")[2],)).place)
+        click.echo(open_rembg(name, accepted=(name.partition(":")[2],)).target)
     else:
         click.echo(weights.weights_path(catalog.find_weights(name), folder) if name else folder)
     return 0

@@ -33,11 +33,10 @@ def reframe(
     alpha: Alpha = "auto",
     options: CutoutOptions,
 ) -> Reframed:
-    """Frame the photo on its product.
+    """Frame the photo on its product, with the arguments of `matte`.
 
     The segmenter runs once, on the whole photo. In the new frame its prediction is only refined again, at the new
-    scale. `chosen` is the canvas; None takes the one nearest to the product with its margin. The other arguments are
-    those of `matte`.
+    scale. `chosen` None: the canvas nearest to the product with its margin.
     """
     recorder = _RecordingSegmenter(matter) if matter else None
     cutout = find_product(photo, recorder, mask=mask, alpha=alpha, options=options)

@@ -9,7 +9,7 @@ from functools import cache
 from hashlib import md5, sha256
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Literal, cast, get_args
 
 from photio_prep.cutout.models.download import KINDS, Source
 from photio_prep.errors import UsageError
@@ -23,7 +23,7 @@ PREFIX = "rembg:"
 
 
 def is_rembg(name: str) -> bool:
-    """Whether a model's name is `rembg:NAME`."""
+    """Whether the model is one of rembg's sessions."""
     return name.startswith(PREFIX)
 
 
@@ -31,8 +31,7 @@ def is_rembg(name: str) -> bool:
 class Weights:
     """One row of the catalogue, or the user's own file.
 
-    `family` selects how input and output are processed; `input` is the side of the square network input. `sha256`,
-    `md5`, `size` (bytes) and `commercial` are None where unknown. `auto`: `pull_best` tries it.
+    `input`: side of the network's square input. `size`: bytes. None: unknown. `auto`: `pull_best` tries it.
     """
 
     name: str
@@ -65,12 +64,10 @@ def _load_table(table: str) -> tuple[Weights, ...]:
     packaged = resources.files("photio_prep.cutout.models") / "catalog.toml"
     checkout = Path(__file__).parents[3] / "models" / "catalog.toml"
     text = (packaged if packaged.is_file() else checkout).read_text(encoding="utf-8")
-    return tuple(_parse_row(row) for row in tomllib.loads(text)[table])
-
-
-def _parse_row(row: dict[str, Any]) -> Weights:
-    sources = tuple(KINDS[source.pop("kind")](**source) for source in row.pop("sources"))
-    return Weights(**row, sources=sources)
+    rows = tomllib.loads(text)[table]
+    for row in rows:
+        row["sources"] = tuple(KINDS[source.pop("kind")](**source) for source in row["sources"])
+    return tuple(Weights(**row) for row in rows)
 
 
 def find_weights(name: str) -> Weights:
@@ -84,11 +81,7 @@ def find_weights(name: str) -> Weights:
 
 
 def own_weights(file: Path, family: str) -> Weights:
-    """Describe the user's own ONNX file, pinned to its present bytes.
-
-    Raises:
-        UsageError: The file cannot be read, or the family is unknown.
-    """
+    """Describe the user's own ONNX file, pinned to its present bytes."""
     if family not in get_args(Family):
         choices = ", ".join(get_args(Family))
         raise UsageError(f"{family!r} is not a family", f"Choose one of: {choices}", subject="--family")

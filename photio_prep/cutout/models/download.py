@@ -59,18 +59,18 @@ class Sink:
         return len(data)
 
     def flush(self) -> None:
-        """Do nothing: pooch flushes after every chunk, `pull` syncs once."""
+        """Do nothing: pooch flushes after every chunk, `pull_weights` syncs once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Https:
-    """A file at an https URL. Plain http, and redirects to it, are allowed only on loopback."""
+    """A file at an https URL; http only on loopback."""
 
     url: str
 
     @property
     def place(self) -> str:
-        """Host and port, as messages name it."""
+        """As messages name it."""
         return urlsplit(self.url).netloc
 
     def fetch(self, sink: Sink, _scratch: Path) -> None:
@@ -114,7 +114,7 @@ class Wheel:
 
     @property
     def place(self) -> str:
-        """The package, as messages name it."""
+        """As messages name it."""
         return f"pip: {self.package} {self.version}"
 
     def fetch(self, sink: Sink, scratch: Path) -> None:
@@ -141,7 +141,7 @@ class Npm:
 
     @property
     def place(self) -> str:
-        """The package, as messages name it."""
+        """As messages name it."""
         return f"npm: {self.package} {self.version}"
 
     def fetch(self, sink: Sink, scratch: Path) -> None:
@@ -180,7 +180,6 @@ KINDS: dict[str, type[Source]] = {"https": Https, "wheel": Wheel, "npm": Npm}
 
 
 def _check_link(url: str, *, since: str) -> None:
-    """Raise SourceFailed for a URL that is not https, or not http from loopback to loopback."""
     loopback = ("127.0.0.1", "::1", "localhost")
     plain = [urlsplit(link).scheme == "http" and urlsplit(link).hostname in loopback for link in (since, url)]
     if urlsplit(url).scheme != "https" and not all(plain):

@@ -39,11 +39,7 @@ class Hints:
 
     @classmethod
     def of(cls, points: Iterable[tuple[float, ...]] = (), box: tuple[float, ...] | None = None) -> "Hints":
-        """Build hints from numbers: points (x, y) or (x, y, is product), and a box (left, top, right, bottom).
-
-        Raises:
-            UsageError: Wrong count of numbers, a number that is not finite, or only background points.
-        """
+        """Build hints from numbers: points (x, y) or (x, y, is product), and a box (left, top, right, bottom)."""
         try:
             hints = cls(tuple(_point(*values) for values in points), None if box is None else Around(*box))
             numbers = [number for values in hints.points for number in values[:2]] + list(hints.box or ())

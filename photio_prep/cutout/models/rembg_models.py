@@ -25,7 +25,7 @@ from photio_prep.system import files
 
 @dataclass(frozen=True, slots=True)
 class VerifiedFile:
-    """Weights in rembg's folder. `identity`: see `files.identity`; `checked`: rembg's hash matches."""
+    """Weights in rembg's folder. `checked`: rembg publishes a hash, and it matches."""
 
     path: Path
     identity: tuple[int, ...]
@@ -56,14 +56,10 @@ class RembgModel:
         raise self.unavailable(fault, f"Run: photio-prep models pull {self.name}, or")
 
     @property
-    def place(self) -> Path:
-        """Path of the installed weights, else `target`."""
-        return next(filter(Path.exists, rembg_sessions.weights_paths(self._kind)), self.target)
-
-    @property
     def target(self) -> Path:
-        """Path to which rembg downloads the weights."""
-        return next(rembg_sessions.weights_paths(self._kind))
+        """Path of the installed weights, else that to which rembg downloads them."""
+        paths = [*rembg_sessions.weights_paths(self._kind)]
+        return next(filter(Path.exists, paths), paths[0])
 
     @property
     def installed(self) -> bool:
@@ -96,11 +92,7 @@ class RembgModel:
         return reduce(ImageChops.lighter, masks)
 
     def pull(self, *, offline: bool = False) -> VerifiedFile:
-        """Have rembg download the weights unless verified ones are installed.
-
-        Raises:
-            ModelUnavailable: `offline`, or the download failed.
-        """
+        """Have rembg download the weights unless verified ones are installed."""
         try:
             return self.file
         except ModelUnavailable as error:
@@ -126,7 +118,6 @@ def open_rembg(model: str, device: Device = "auto", accepted: Collection[str] = 
 
     Raises:
         UsageError: rembg has no such session, or it needs more than its name, or its licence must be accepted.
-        ModelUnavailable: rembg is not installed.
     """
     name, registry = model.removeprefix(PREFIX), rembg_sessions.import_all()
     subject = f"--model {model}"
@@ -143,7 +134,7 @@ def open_rembg(model: str, device: Device = "auto", accepted: Collection[str] = 
 
 
 def licence(model: str) -> str:
-    """Licence of a `rembg:NAME`, by the catalogue's row of the same model."""
+    """Of a `rembg:NAME`, by the catalogue's row of the same model."""
     row = _find_row(model.removeprefix(PREFIX))
     return row.licence if row else "unknown: ask its authors"
 

@@ -22,7 +22,7 @@ _MASK_SCALE = 4
 
 
 class Sam:
-    """SAM's two networks, loaded at the first picture; `at` builds a segmenter for given hints."""
+    """SAM's two networks, loaded at the first picture."""
 
     name = "sam"
 
@@ -101,11 +101,7 @@ def load_sam(device: Device = "auto") -> Sam:
 
 
 def select_model(model: str | Segmenter | Sam, hints: Hints, photo: Photo) -> Segmenter:
-    """Choose the segmenter: SAM for hints, else the model.
-
-    Raises:
-        UsageError: The hints are outside the photo, or do not fit the model; or there is no such model.
-    """
+    """Choose the segmenter: SAM for hints, else the model."""
     if hints:
         hints.check(photo.size, photo.source)
         chosen = load_sam() if model == "auto" else model

@@ -14,9 +14,11 @@ from photio_prep.cutout.models.download import Progress, Sink, Source, SourceFai
 from photio_prep.errors import ModelUnavailable
 from photio_prep.system.files import sync, sync_folder, write_atomic
 
+_SCRATCH = ".pull-"
+
 
 def default_folder() -> Path:
-    """Default folder of weights, in the user's cache."""
+    """Of weights, in the user's cache."""
     return platformdirs.user_cache_path("photio-prep", appauthor=False) / "models"
 
 
@@ -37,16 +39,12 @@ def pinned_hash(weights: Weights, folder: Path | None = None) -> str | None:
 
 
 def is_installed(weights: Weights, folder: Path | None = None) -> bool:
-    """Whether anything is at the weights' path; `verify` checks it."""
+    """Whether anything is at the weights' path; `verify_weights` checks it."""
     return os.path.lexists(weights_path(weights, folder))
 
 
 def verify_weights(weights: Weights, folder: Path | None = None, keep: list[bytes] | None = None) -> Path:
-    """Verify the weights against their pin; returns their path, and appends their bytes to `keep`.
-
-    Raises:
-        ModelUnavailable: They are missing, damaged, a symbolic link, or not pinned yet.
-    """
+    """Verify the weights against their pin; returns their path, and appends their bytes to `keep`."""
     file, pin = weights_path(weights, folder), pinned_hash(weights, folder)
     again = f"Run: photio-prep models pull {weights.name}" if weights.sources else "Give the file again with --model"
     subject = f"model {weights.name}"
@@ -64,7 +62,7 @@ def verify_weights(weights: Weights, folder: Path | None = None, keep: list[byte
 
 
 def read_weights(weights: Weights, folder: Path | None = None) -> tuple[Path, bytes]:
-    """Read the weights: their path and the very bytes that `verify` checked."""
+    """Read the weights: their path and the verified bytes."""
     pieces: list[bytes] = []
     return verify_weights(weights, folder, pieces), b"".join(pieces)
 
@@ -75,26 +73,6 @@ def best_installed(folder: Path | None = None) -> Weights:
         if weights.commercial is not False and is_installed(weights, folder):
             return weights
     raise ModelUnavailable("no model is installed", "Run: photio-prep models pull auto", subject="model auto")
-
-
-def pull_weights(
-    weights: Weights,
-    folder: Path | None = None,
-    *,
-    offline: bool = False,
-    accept_licence: bool = False,
-    progress: Progress | None = None,
-) -> Path:
-    """Download the weights from their sources in order, unless verified ones are installed; returns their path.
-
-    Several processes may pull the same weights at once: each writes its own file, and renames it after verification.
-
-    Raises:
-        UsageError: The licence forbids commercial use and is not accepted.
-        ModelUnavailable: `offline`, or no source has the right file; the message gives each source's reason.
-        StorageFailed: The folder cannot be written.
-    """
-    return _pull(weights, folder, offline, accept_licence, progress, set())
 
 
 def pull_best(
@@ -110,7 +88,6 @@ def pull_best(
 
     Raises:
         ModelUnavailable: None is available; the message gives each model's reasons.
-        StorageFailed: The folder cannot be written.
     """
     for weights in catalog():
         if weights.commercial is not False and weights.family != "u2net" and _find_verified(weights, folder):
@@ -120,7 +97,7 @@ def pull_best(
     for weights in catalog():
         if weights.auto:
             try:
-                _pull(weights, folder, offline, False, progress, silent)
+                pull_weights(weights, folder, offline=offline, progress=progress, silent=silent)
             except ModelUnavailable as error:
                 faults.append(error)
                 if on_skip:
@@ -135,15 +112,26 @@ def _manual_fix(folder: Path, file: str) -> str:
     return f"Connect to the network, or copy {file} into {folder} and run this again"
 
 
-def _pull(
+def pull_weights(
     weights: Weights,
-    folder: Path | None,
-    offline: bool,
-    accept_licence: bool,
-    progress: Progress | None,
-    silent: set[str],
+    folder: Path | None = None,
+    *,
+    offline: bool = False,
+    accept_licence: bool = False,
+    progress: Progress | None = None,
+    silent: set[str] | None = None,
 ) -> Path:
-    subject = f"model {weights.name}"
+    """Download the weights from their sources in order, unless verified ones are installed; returns their path.
+
+    Several processes may pull the same weights at once: each writes its own file, and renames it after verification.
+    `silent`: hosts that did not answer, which are not tried again.
+
+    Raises:
+        UsageError: The licence forbids commercial use and is not accepted.
+        ModelUnavailable: `offline`, or no source has the right file; the message gives each source's reason.
+        StorageFailed: The folder cannot be written.
+    """
+    subject, silent = f"model {weights.name}", set() if silent is None else silent
     check_licence(weights, (weights.name,) if accept_licence else ())
     if ready := _find_verified(weights, folder):
         return ready
@@ -221,9 +209,6 @@ def _describe_fault(weights: Weights, pin: str | None, size: int, sha: str, weak
     if weights.md5 and weak != weights.md5:
         return f"MD5 {weak[:12]}… instead of {weights.md5[:12]}…"
     return "" if pin or weights.md5 else "no hash is known for it"
-
-
-_SCRATCH = ".pull-"
 
 
 def _remove_stale(folder: Path) -> None:
