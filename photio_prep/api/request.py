@@ -3,6 +3,7 @@
 import re
 import secrets
 
+from photio_prep.api.language import guess_language
 from photio_prep.errors import UsageError
 from photio_prep.geometry import parse_size, place
 from photio_prep.system import seeds
@@ -71,17 +72,19 @@ def request_from_url(
 
 def description_warnings(description: str) -> list[str]:
     """Return warnings about a scene description, for the user; none for an empty one."""
-    warnings = []
     letters = [char for char in description if char.isalpha()]
-    if letters and sum(ord(letter) < 0x250 for letter in letters) < len(letters) / 2:
-        warnings.append("the description does not look like English; the API expects English")
+    other_script = letters and sum(ord(letter) < 0x250 for letter in letters) < len(letters) / 2
+    language = "" if other_script else guess_language(description)
+    if language is not None:
+        guess = f" ({language}?)" if language else ""
+        return [f"the description does not look like English{guess}; the API expects English"]
     words = re.findall(r"[\w'-]+", description.lower())
     if description and len(words) < 4 and not _SCENE.intersection(words):
-        warnings.append(
+        return [
             f"the description {description[:60]!r} reads like a product name; it must describe the scene,"
             ' for instance "on a marble table, soft morning light"'
-        )
-    return warnings
+        ]
+    return []
 
 
 # A short description with one of these words describes a place or a light: "on marble", "studio light".
