@@ -20,6 +20,17 @@ class Credit(NamedTuple):
 
 
 UNCREDITED = Credit()
+# The longest side of a picture in a notebook, in pixels.
+_NOTEBOOK = 1024
+
+
+def notebook_png(image: Image.Image) -> bytes:
+    """Encode a small copy of a picture as PNG, as a notebook shows it."""
+    small, holder = image.copy(), io.BytesIO()
+    small.info = {}
+    small.thumbnail((_NOTEBOOK, _NOTEBOOK))
+    small.save(holder, "PNG")
+    return holder.getvalue()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +71,15 @@ class Cutout:
     confidence: float | None = None
     device: str = ""
 
+    def _repr_png_(self) -> bytes:
+        return notebook_png(self.image)
+
 
 @dataclass(frozen=True)
 class Canvas:
     """The cutout at a recommended size: exactly the PNG that is sent, and its placement."""
 
-    png: bytes
+    png: bytes = field(repr=False)
     placement: Placement
 
     @cached_property
@@ -78,6 +92,9 @@ class Canvas:
     def digest(self) -> str:
         """SHA-256 of the PNG."""
         return sha256(self.png).hexdigest()
+
+    def _repr_png_(self) -> bytes | None:
+        return self.png or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +138,9 @@ class Final:
     proof: Proof | None = None
     drift: Drift | None = None
     notes: tuple[str, ...] = ()
+
+    def _repr_png_(self) -> bytes:
+        return notebook_png(self.image)
 
 
 class Segmenter(Protocol):

@@ -1,6 +1,7 @@
 """Talk to the Photio Instant API: build a Request, send it at most once, parse the answer. The only paid package.
 
 request         build and validate a Request; seeds, negative prompts
+language        guess the language of a scene description
 wire            the JSON of requests and answers; the order key; a request as a curl command
 client          InstantClient: one paid call with evidence-based retries
 retry           classify an attempt; whether and when it may be repeated

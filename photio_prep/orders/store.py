@@ -30,7 +30,7 @@ SCHEMA = 1
 SANDBOX = "sandbox"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Order:
     """One photo, ready to be paid for: the exact request, its endpoint, and the photo that it was made from.
 
@@ -45,7 +45,7 @@ class Order:
     cutout: Image.Image | None = None
     folder: Path | None = None
     device: str = ""
-    photo: Photo | bytes | None = field(default=None, repr=False, compare=False)
+    photo: Photo | bytes | None = field(default=None, compare=False)
     fresh: bool = field(default=False, compare=False)
 
     @cached_property
@@ -57,6 +57,15 @@ class Order:
     def canvas(self) -> Canvas:
         """The canvas that is sent."""
         return self.request.canvas
+
+    def __repr__(self) -> str:
+        scene = self.request.description
+        scene = f"{scene[:59]}…" if len(scene) > 60 else scene
+        place = f", folder={str(self.folder)!r}" if self.folder else ""
+        return f"Order({self.origin.source!r}, {scene!r}, {self.request.size}, key={self.key[:12]!r}{place})"
+
+    def _repr_png_(self) -> bytes | None:
+        return self.canvas._repr_png_()
 
     @property
     def placement(self) -> Placement:
