@@ -244,10 +244,11 @@ def results_paths(out: Path, items: Iterable[Item]) -> dict[Table, Path]:
     """Return the path of the results of each job table of `items`."""
     paths: dict[Table, Path] = {}
     for table in dict.fromkeys(item.job.table for item in items if item.job is not None):
-        path = out / f"{table.path.stem}-results{table.path.suffix}"
+        suffix = ".jsonl" if table.path.suffix.lower() == ".json" else table.path.suffix
+        path = out / f"{table.path.stem}-results{suffix}"
         for number in range(2, 2 + len(paths)):
             if path in paths.values():
-                path = out / f"{table.path.stem}-results-{number}{table.path.suffix}"
+                path = out / f"{table.path.stem}-results-{number}{suffix}"
         paths[table] = path
     return paths
 

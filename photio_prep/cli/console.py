@@ -137,7 +137,7 @@ class Console:
     def skip_input(self, why: PhotoRefused, by_choice: bool) -> None:
         """Print a skipped file of a folder: an error unless it was skipped on purpose (`by_choice`)."""
         if by_choice:
-            self.info(f"skipped: {why}")
+            self.info(str(why))
         else:
             self.refuse(why.subject, why)
 

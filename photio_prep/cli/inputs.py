@@ -1,5 +1,7 @@
 """The photos of a command: what its inputs name, the first of them, or what comes into a folder."""
 
+import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -13,7 +15,7 @@ from photio_prep.cli.console import Console
 from photio_prep.cli.options import option, typed
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.final import choose
-from photio_prep.intake import hot_folder, inputs
+from photio_prep.intake import folders, hot_folder, inputs
 from photio_prep.intake.item import Item, OnSkip
 from photio_prep.intake.table_reader import is_table
 from photio_prep.marketplaces import presets
@@ -21,6 +23,7 @@ from photio_prep.orders import index
 from photio_prep.orders.options import PayOptions
 from photio_prep.orders.recorded import RecordedNames
 from photio_prep.orders.store import Order
+from photio_prep.system.near_name import suggest_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,16 +150,20 @@ class Choice:
         if not self._options.watch:
             yield self.items
             return
-        reported = set(self._named)  # an empty folder is fine here
+        reported: set[tuple[str, str]] = set()
 
         def report_once(why: PhotoRefused, by_choice: bool) -> None:
-            if why.subject not in reported:
-                reported.add(why.subject)
+            kind = why.subject, re.sub(r"\d+", "", why.problem)
+            empty = not by_choice and why.subject in self._named  # which is fine here
+            if not empty and kind not in reported:
+                reported.add(kind)
                 self._console.skip_input(why, by_choice)
 
         settle = self._options.settle
+        nothing = "" if any(True for _ in self._expand(lambda *_: None)) else ", where no photo is yet"
         self._console.info(
-            f"watching {', '.join(self._named)}: a photo is taken when it stood still for {settle:g} s; Ctrl-C ends"
+            f"watching {', '.join(self._named)}{nothing}: a photo is taken when it stood still for {settle:g} s;"
+            " Ctrl-C ends"
         )
         yield from hot_folder.iter_settled(lambda: self._expand(report_once), stopped, quiet=settle)
 
@@ -166,8 +173,10 @@ class Choice:
 
     def _refuse_unwatchable(self, engine: str) -> None:
         for name in self._named:
-            if not (Path(name).is_dir() or any(sign in name for sign in "*?[")):
+            if "://" in name or (os.path.lexists(name) and not Path(name).is_dir()):
                 raise UsageError("--watch is for folders and quoted patterns", "Name a folder", subject=name)
+            if not os.path.lexists(name) and not folders.is_pattern(name):
+                raise UsageError("no such folder", suggest_name(Path(name)), subject=name)
         if self._options.limit is not None:
             raise UsageError("--watch and --limit exclude each other", "Give one of them")
         if engine != "local":

@@ -67,25 +67,27 @@ def match_pattern(pattern: str, out: Path, on_skip: OnSkip) -> Iterator[Item]:
 def _find_photos(search: _Search, out: Path, on_skip: OnSkip) -> Iterator[Item]:
     """Yield the photos; then say in one line what was passed over, or that there is nothing."""
     others: list[Path] = []
+    links: list[Path] = []
     photos = own = 0
     for path in _walk(search, out, on_skip):
         place = path.relative_to(search.folder)
         if not _matches(place.parts, search.pattern):
             continue
-        kind = _classify(path)
+        kind = "link" if path.is_symlink() else _classify(path)
         if kind == "photo":
             photos += 1
             yield Item(path, str(path), place.with_suffix("").as_posix(), follow=False)
         elif kind == "own":
             own += 1
-        elif kind == "other":
-            others.append(path)
+        elif kind != "litter":
+            (links if kind == "link" else others).append(path)
     parts = [] if photos else [search.nothing]
     parts += [_list_others(others)] if others else []
-    parts += [f"{own} files that photio-prep wrote itself"] if own and not photos else []
+    parts += [f"{len(links)} {'link' if len(links) == 1 else 'links'} not followed ({links[0].name})"] if links else []
+    parts += [f"{own} of the files that photio-prep writes"] if own and not photos else []
     if parts:
         raw = any(path.suffix.lower() in RAW for path in others)
-        fix = DEVELOP if raw else READ if others else search.fix
+        fix = DEVELOP if raw else READ if others else "Name a link to use it" if links else search.fix
         on_skip(PhotoRefused("; ".join(parts), fix, subject=search.subject), photos > 0)
 
 
@@ -133,7 +135,7 @@ def _is_picture(head: bytes) -> bool:
 
 
 def _walk(search: _Search, out: Path, on_skip: OnSkip) -> Iterator[Path]:
-    """Yield the files below a folder that are not hidden."""
+    """Yield the files below a folder that are not hidden, and links to photos and folders."""
     deepest = None if "**" in search.pattern else len(search.pattern)
     output = out.stat() if out.is_dir() else None
     pending = [search.folder]
@@ -154,12 +156,9 @@ def _walk(search: _Search, out: Path, on_skip: OnSkip) -> Iterator[Path]:
         for entry in entries:
             path = current / entry.name
             photo_like = path.suffix.lower() in FORMATS
-            if entry.is_symlink():
-                if photo_like or entry.is_dir():
-                    on_skip(PhotoRefused("a link in a folder is not followed", "Name it to use it", str(path)), True)
-            elif entry.is_file():
+            if entry.is_file(follow_symlinks=False) or (entry.is_symlink() and (photo_like or entry.is_dir())):
                 yield path
-            elif photo_like and not entry.is_dir():
+            elif photo_like and not entry.is_dir() and not entry.is_symlink():
                 on_skip(PhotoRefused("not a regular file", "Give pictures", str(path)), True)
 
 

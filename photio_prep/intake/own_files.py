@@ -29,7 +29,7 @@ _FINAL = re.compile(
     rf"^(?P<thumbnail>[0-9a-f]{{32}}-[0-9a-f]{{8}}-)?.*(?P<mark>{MARK}(-(?P<shop>{'|'.join(MARKETPLACES)}))?)$",
     re.DOTALL,
 )
-_WRITTEN = (".csv", ".htm", ".html", ".json", ".jsonl")
+_WRITTEN = (".csv", ".htm", ".html", ".json", ".jsonl", ".ndjson", ".tsv", ".txt")
 _COLUMNS = b"\xef\xbb\xbfsource,output,state,order,final,exit_code,error,billed,cost,gate,reasons,"
 
 
