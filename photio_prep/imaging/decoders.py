@@ -12,10 +12,8 @@ from PIL import (
     GifImagePlugin,
     Image,
     ImageFile,
-    ImageOps,
     JpegImagePlugin,
     PngImagePlugin,
-    TiffImagePlugin,
     WebPImagePlugin,
 )
 
@@ -26,8 +24,8 @@ from photio_prep.imaging.headers import exif, webp
 from photio_prep.imaging.headers.header import ARRIVED_BROKEN
 from photio_prep.imaging.jpeg_feed import feed_jpeg
 from photio_prep.imaging.limits import Limits, check_size
+from photio_prep.imaging.tiff_decoder import decode_tiff
 from photio_prep.system.parallel import run_both
-from photio_prep.types import Credit
 
 # The classes themselves: Image.open tries other parsers too, and warns of large pictures through `warnings`, which are
 # not thread-safe.
@@ -37,7 +35,6 @@ _DECODERS: dict[str, type[ImageFile.ImageFile]] = {
     "GIF": GifImagePlugin.GifImageFile,
     "JPEG": JpegImagePlugin.JpegImageFile,
     "PNG": PngImagePlugin.PngImageFile,
-    "TIFF": TiffImagePlugin.TiffImageFile,
     "WEBP": WebPImagePlugin.WebPImageFile,
 }
 _TURNS = {
@@ -65,47 +62,39 @@ class DecodeTask:
     data: bytes
     frame: int | None = None
     index: int = 0
-    orientation: int | None = None
+    crop: tuple[int, int, int, int] | None = None
+    orientation: int = 1
     profile: bytes | None = None
-    inverted: bool = False
     size: Size | None = None
 
 
 class DecodedImage(NamedTuple):
-    """An upright picture (RGB or RGBA, sRGB), and the metadata that only the decoder can read."""
+    """An upright picture (RGB or RGBA, sRGB), and notes."""
 
     image: Image.Image
-    credit: Credit
     notes: tuple[str, ...]
 
 
 def decode_pixels(job: DecodeTask, limits: Limits) -> DecodedImage:
     """Decode the picture of a job; PhotoRefused if it is damaged, or its size is not the header's and out of limits."""
     try:
-        with _open(job) as opened:
-            check_size(Size(*opened.size), limits)
-            notes = _seek(opened, job)
-            feed = feed_jpeg(opened, job.data) if job.format == "JPEG" else None
-            image: Image.Image = opened
-            if job.size is not None:
-                image = _decode_at(opened, job.size[::-1] if (job.orientation or 1) > 4 else job.size)
-            opened.load()
-            if feed is not None:
-                feed.raise_if_early()
-            if job.format == "WEBP":
-                _check_webp(job.data)
-            if job.orientation is None:
-                image = ImageOps.exif_transpose(opened)
-            elif job.orientation in _TURNS:
-                image = image.transpose(_TURNS[job.orientation])
-                image.info = dict(opened.info)
-            profile = opened.info.get("icc_profile") if job.format in ("AVIF", "HEIC") else None
-            profile = profile if profile and len(profile) <= limits.profile else job.profile
-            if job.format == "PNG" and job.data[24] == 16 and opened.mode == "RGB":
-                # Pillow halves the bits of the colours, but not of the transparent colour.
-                notes += ("its transparent colour was ignored",) if image.info.pop("transparency", None) else ()
-            image, more = colour.to_srgb(image, profile, inverted=job.inverted)
-            credit = exif.read_exif(opened.info.get("exif"))[1] if job.format in ("AVIF", "HEIC") else Credit()
+        if job.format == "TIFF":
+            image, alpha, notes = decode_tiff(job.data, job.index, limits.memory)
+            image, more = colour.to_srgb(image, job.profile, alpha)
+        else:
+            with _open(job) as opened:
+                check_size(Size(*opened.size), limits)
+                notes = _seek(opened, job)
+                image, profile = _load(opened, job), job.profile
+                if job.format == "PNG":
+                    notes += _scale_transparency(image, bits=job.data[24])
+                if job.format in ("AVIF", "HEIC") and 0 < len(opened.info.get("icc_profile") or b"") <= limits.profile:
+                    profile = opened.info["icc_profile"]
+                if job.crop is not None:
+                    image = image.crop(job.crop)
+                image, more = colour.to_srgb(image, profile)
+        if job.orientation in _TURNS:
+            image = image.transpose(_TURNS[job.orientation])
     except PhotoRefused:
         raise
     except MemoryError:
@@ -116,7 +105,32 @@ def decode_pixels(job: DecodeTask, limits: Limits) -> DecodedImage:
     # A copy: the object of a plugin keeps its file and its metadata.
     clean = image if type(image) is Image.Image else image.copy()
     clean.info = {}
-    return DecodedImage(clean, credit, notes + more)
+    return DecodedImage(clean, notes + more)
+
+
+def _load(opened: ImageFile.ImageFile, job: DecodeTask) -> Image.Image:
+    """Decode all of a picture; a JPEG at the size of its job."""
+    image: Image.Image = opened
+    feed = feed_jpeg(opened, job.data) if job.format == "JPEG" else None
+    if job.size is not None:
+        image = _decode_at(opened, job.size[::-1] if job.orientation > 4 else job.size)
+    opened.load()
+    if feed is not None:
+        feed.raise_if_early()
+    if job.format == "WEBP":
+        _check_webp(job.data)
+    return image
+
+
+def _scale_transparency(image: Image.Image, bits: int) -> tuple[str, ...]:
+    """Scale a PNG's one transparent colour as Pillow scales its pixels; return a note if it cannot be."""
+    clear = image.info.get("transparency")
+    if clear is not None and image.mode == "RGB" and bits == 16:  # Pillow halves the bits of the pixels
+        image.info.pop("transparency")
+        return ("its transparent colour was ignored",)
+    if isinstance(clear, int) and image.mode == "L" and bits < 8:
+        image.info["transparency"] = clear * 255 // (2**bits - 1)
+    return ()
 
 
 def _check_webp(data: bytes) -> None:

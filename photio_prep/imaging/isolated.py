@@ -22,7 +22,6 @@ from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.imaging.decoders import DecodedImage, DecodeTask
 from photio_prep.imaging.limits import Limits
 from photio_prep.system import environment, threads
-from photio_prep.types import Credit
 
 # The child does not get the caller's environment; with sys.path it finds this package even if it is not installed.
 _START = """
@@ -197,9 +196,8 @@ def _receive(pipe: IO[bytes], limits: Limits) -> DecodedImage:
     if min(width, height) < 1 or width * height > limits.pixels:
         raise ValueError("the reply is not valid")
     notes = tuple(str(note)[:200] for note in reply["notes"])
-    credit = Credit(*(str(text)[:200] for text in reply["credit"]))
     body = _read_exactly(pipe, width * height * _BANDS[mode])
-    return DecodedImage(Image.frombytes(mode, (width, height), body), credit, notes)
+    return DecodedImage(Image.frombytes(mode, (width, height), body), notes)
 
 
 def _read_exactly(pipe: IO[bytes], length: int) -> bytes:

@@ -41,8 +41,8 @@ def serve_tasks() -> None:
         header["data"] = jobs.read(header["data"])
         _limit_processor_time(limits.seconds)
         try:
-            image, credit, notes = decode_pixels(DecodeTask(**header), limits)
-            _send(replies, {"mode": image.mode, "size": image.size, "notes": notes, "credit": credit}, image.tobytes())
+            image, notes = decode_pixels(DecodeTask(**header), limits)
+            _send(replies, {"mode": image.mode, "size": image.size, "notes": notes}, image.tobytes())
         except PhotoRefused as error:
             _send(replies, {"refused": error.problem, "fix": error.fix})
 

@@ -120,7 +120,9 @@ def _load_image(image: Image.Image, name: str, limits: Limits) -> Photo:
     buffer = io.BytesIO()
     file_format = "TIFF" if image.mode in ("CMYK", "LAB", "I", "F", "YCbCr") else "PNG"
     try:
-        extra = {"exif": _reduce_exif(image), "icc_profile": image.info.get("icc_profile")}
+        tags = _read_exif(image)
+        profile = image.info.get("icc_profile") or (tags.space.profile if tags.space else None)
+        extra = {"exif": _reduce_exif(tags), "icc_profile": profile}
         image.save(buffer, file_format, compress_level=1, **extra)
     except Exception as error:  # noqa: BLE001  it may be an open file of unchecked bytes
         raise PhotoRefused(
@@ -138,15 +140,19 @@ def _load_image(image: Image.Image, name: str, limits: Limits) -> Photo:
     return replace(photo, format=format_, notes=())
 
 
-def _reduce_exif(image: Image.Image) -> Image.Exif:
-    """Reduce a picture's EXIF to orientation, artist and copyright; damaged EXIF is dropped."""
-    reduced = Image.Exif()
+def _read_exif(image: Image.Image) -> exif.Exif:
+    """Parse a picture's EXIF; damaged EXIF is dropped."""
     try:
-        block = image.info.get("exif") or image.getexif().tobytes()
+        return exif.read_exif(image.info.get("exif") or image.getexif().tobytes())
     except Exception:  # noqa: BLE001  EXIF is foreign bytes, and a parser may raise anything on them
-        return reduced
-    orientation, credit, _ = exif.read_exif(block)
-    reduced[ExifTags.Base.Orientation] = orientation
+        return exif.Exif()
+
+
+def _reduce_exif(tags: exif.Exif) -> Image.Exif:
+    """Reduce EXIF to orientation, artist and copyright."""
+    reduced = Image.Exif()
+    reduced[ExifTags.Base.Orientation] = tags.orientation
+    credit = tags.credit
     for tag, text in ((ExifTags.Base.Artist, credit.artist), (ExifTags.Base.Copyright, credit.copyright)):
         if text:
             reduced[tag] = text.encode()

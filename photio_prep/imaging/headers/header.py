@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from photio_prep.geometry import Size
 from photio_prep.imaging.limits import Limits
+from photio_prep.imaging.profiles import ColourSpace
 from photio_prep.types import UNCREDITED, Credit
 
 CUT_SHORT = "it is cut short"
@@ -31,29 +32,29 @@ class Header:
     """The parsed header of a file.
 
     `size` is as stored; `frames` is the number to choose from; `metadata` is the length of all but the pictures, in
-    bytes. `plain` is the input of the decoder: if possible, the picture without metadata. `orientation` is EXIF's 1..8,
-    None if the decoder applies it. `index` is the decoder's number of the chosen frame. `odd` is the reason for
-    decoding it in a process of its own, whatever its format.
+    bytes. `plain` is the input of the decoder: if possible, the picture without metadata. `crop` (left, top, right,
+    bottom) is applied before `orientation`, which is EXIF's 1..8. `index` is the decoder's number of the chosen frame.
+    `odd` is the reason for decoding it in a process of its own, whatever its format.
     """
 
     size: Size
     plain: bytes
     frames: int = 1
     metadata: int = 0
-    orientation: int | None = None
+    crop: tuple[int, int, int, int] | None = None
+    orientation: int = 1
     profile: bytes | None = None
     index: int = 0
-    inverted: bool = False
     odd: str = ""
     credit: Credit = UNCREDITED
     notes: tuple[str, ...] = ()
 
 
-def limit_profile(profile: bytes, limits: Limits) -> tuple[bytes | None, tuple[str, ...]]:
-    """`profile` if it is within the limits, else None and a note."""
+def limit_profile(profile: bytes, limits: Limits) -> ColourSpace:
+    """The colour space of an ICC profile; sRGB and a note if it exceeds the limit."""
     if len(profile) > limits.profile:
-        return None, (f"its colour profile is of more than {limits.profile} bytes and was ignored",)
-    return profile, ()
+        return ColourSpace(None, (f"its colour profile is of more than {limits.profile} bytes and was ignored",))
+    return ColourSpace(profile)
 
 
 def find_hole(data: bytes, start: int, stop: int) -> int | None:

@@ -8,6 +8,7 @@ from photio_prep.imaging.headers import exif
 from photio_prep.imaging.headers.header import CUT_SHORT, MANY, Header, MalformedImage, limit_profile
 from photio_prep.imaging.headers.scans import ARITHMETIC, FRAMES, SCAN, check_scans
 from photio_prep.imaging.limits import Limits, check_metadata, check_size
+from photio_prep.imaging.profiles import ColourSpace, choose_space
 
 # A marker: not a stuffed 0xFF of the picture's data, a restart or a fill byte.
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
@@ -33,9 +34,9 @@ def parse_jpeg(data: bytes, limits: Limits, frame: int | None = None) -> Header:
     apps = [(kind, data[start + 4 : stop]) for kind, start, stop in segments if kind in (0xE1, 0xE2)]
     exif_block = next((body[6:] or b"\0" for kind, body in apps if kind == 0xE1 and body.startswith(b"Exif\0")), None)
     xmp = next((body[len(_XMP) :] for kind, body in apps if kind == 0xE1 and body.startswith(_XMP)), None)
-    orientation, credit, notes = exif.read_exif(exif_block, xmp)
-    profile, more = _profile([body for kind, body in apps if kind == 0xE2], limits)
-    notes += more
+    tags = exif.read_exif(exif_block, xmp)
+    space = choose_space(_profile([body for kind, body in apps if kind == 0xE2], limits), tags.space)
+    notes = tags.notes + space.notes
     if len(data) > end + 2 and any(kind == 0xE2 and body.startswith(_MORE_PICTURES) for kind, body in apps):
         notes += ("it holds more pictures (HDR gain map or stereo); its base picture is used",)
     scans = sum(kind == SCAN for kind, _, _ in segments)
@@ -44,10 +45,10 @@ def parse_jpeg(data: bytes, limits: Limits, frame: int | None = None) -> Header:
         size,
         b"".join([b"\xff\xd8", *pieces, b"\xff\xd9"]),
         metadata=metadata,
-        orientation=orientation,
-        profile=profile,
+        orientation=tags.orientation,
+        profile=space.profile,
         odd=f"{scans} scans" if scans > _USUAL_SCANS else "arithmetic coding" if arithmetic else "",
-        credit=credit,
+        credit=tags.credit,
         notes=notes,
     )
 
@@ -106,11 +107,11 @@ def _size(data: bytes, start: int) -> Size:
     return Size(width, height)
 
 
-def _profile(segments: list[bytes], limits: Limits) -> tuple[bytes | None, tuple[str, ...]]:
-    """The colour profile, joined from its numbered pieces, and notes."""
+def _profile(segments: list[bytes], limits: Limits) -> ColourSpace | None:
+    """The colour space of an ICC profile in numbered pieces."""
     pieces = {body[12]: body for body in segments if body.startswith(b"ICC_PROFILE\0") and len(body) > 14}
     if not pieces:
-        return None, ()
+        return None
     if {*pieces} != {*range(1, len(pieces) + 1)} or any(body[13] != len(pieces) for body in pieces.values()):
-        return None, ("its colour profile is incomplete and was ignored",)
+        return ColourSpace(None, ("its colour profile is incomplete and was ignored",))
     return limit_profile(b"".join(pieces[number][14:] for number in sorted(pieces)), limits)

@@ -9,13 +9,12 @@ from photio_prep.geometry import Size
 from photio_prep.imaging.headers import exif
 from photio_prep.imaging.headers.header import CUT_SHORT, MANY, Header, MalformedImage, limit_profile
 from photio_prep.imaging.limits import Limits, check_metadata, check_size
+from photio_prep.imaging.profiles import ColourSpace, choose_space, space_of_codes, space_of_numbers
 
 _PICTURE = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 _ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
 # At most this much EXIF or XMP is unpacked.
 _LONGEST_TEXT = 2**20
-# cICP: colour primaries and transfer of SMPTE PQ and HLG.
-_HDR = (b"\x10", b"\x12")
 
 
 def parse_png(data: bytes, limits: Limits, frame: int | None = None) -> Header:
@@ -41,21 +40,19 @@ def parse_png(data: bytes, limits: Limits, frame: int | None = None) -> Header:
             chunks[name] = b"" if kind in (b"IDAT", b"fdAT") else chunk[8:-4]
     if b"IDAT" not in chunks:
         raise MalformedImage("it holds no picture")
-    orientation, credit, notes = exif.read_exif(_exif(chunks), _xmp(chunks.get(b"XML:com.adobe.xmp")))
-    profile, more = _profile(chunks.get(b"iCCP"), limits)
-    is_hdr = chunks.get(b"cICP", b"")[1:2] in _HDR
-    hdr = ("it is an HDR picture; its colours are shown as if they were sRGB",) if is_hdr else ()
+    tags = exif.read_exif(_exif(chunks), _xmp(chunks.get(b"XML:com.adobe.xmp")))
+    space = _space(chunks, limits, tags.space)
     return Header(
         size,
         b"".join(pieces),
         frames=_frames(chunks.get(b"acTL"), hidden=hidden),
         metadata=metadata,
-        orientation=orientation,
-        profile=profile,
+        orientation=tags.orientation,
+        profile=space.profile,
         index=frame or 0,
         odd="several frames" if frame is not None and b"acTL" in chunks else "",
-        credit=credit,
-        notes=notes + more + hdr,
+        credit=tags.credit,
+        notes=tags.notes + space.notes,
     )
 
 
@@ -97,14 +94,29 @@ def _frames(control: bytes | None, *, hidden: bool) -> int:
     return 1 if count <= 1 and not hidden else count + hidden
 
 
-def _profile(chunk: bytes | None, limits: Limits) -> tuple[bytes | None, tuple[str, ...]]:
-    if chunk is None:
-        return None, ()
-    # Name, NUL, compression method 0, the profile.
-    profile = _unpack(chunk[chunk.find(b"\0", 0, 80) + 2 :], limits.profile + 1)
-    if not profile:
-        return None, ("its colour profile cannot be unpacked and was ignored",)
-    return limit_profile(profile, limits)
+def _space(chunks: dict[bytes, bytes], limits: Limits, by_exif: ColourSpace | None) -> ColourSpace:
+    """The colour space, in the order of precedence of PNG's third edition; EXIF comes last."""
+    codes = chunks.get(b"cICP", b"")
+    by_codes = space_of_codes(codes[0], codes[1]) if len(codes) == 4 else None
+    if by_codes and not codes[3]:
+        by_codes = by_codes._replace(notes=(*by_codes.notes, "its values are of limited range, which was ignored"))
+    by_profile = None
+    if b"iCCP" in chunks:  # name, NUL, compression method 0, the profile
+        chunk = chunks[b"iCCP"]
+        profile = _unpack(chunk[chunk.find(b"\0", 0, 80) + 2 :], limits.profile + 1)
+        by_profile = ColourSpace(None, ("its colour profile cannot be unpacked and was ignored",))
+        by_profile = limit_profile(profile, limits) if profile else by_profile
+    named = ColourSpace() if b"sRGB" in chunks else None
+    gamma, points = chunks.get(b"gAMA", b""), chunks.get(b"cHRM", b"")
+    by_numbers = None
+    if len(gamma) == 4 or len(points) == 32:
+        # White, red, green, blue: in this order.
+        xy = tuple(value / 100_000 for value in struct.unpack(">8I", points)) if len(points) == 32 else None
+        exponent = int.from_bytes(gamma, "big") / 100_000
+        by_numbers = space_of_numbers(xy, 1 / exponent if exponent else None)
+        if abs(exponent - 0.45455) < 0.01 and space_of_numbers(xy, None) == ColourSpace():
+            by_numbers = ColourSpace()  # what programs write for sRGB
+    return choose_space(by_codes, by_profile, named, by_numbers, by_exif)
 
 
 def _exif(chunks: dict[bytes, bytes]) -> bytes | None:

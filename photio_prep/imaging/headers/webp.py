@@ -7,6 +7,7 @@ from photio_prep.geometry import Size
 from photio_prep.imaging.headers import exif
 from photio_prep.imaging.headers.header import CUT_SHORT, MANY, Header, MalformedImage, find_hole, limit_profile
 from photio_prep.imaging.limits import Limits, check_metadata, check_size
+from photio_prep.imaging.profiles import choose_space
 
 _PICTURE = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"})
 _ANIMATED = 0x02
@@ -42,18 +43,18 @@ def parse_webp(data: bytes, limits: Limits, frame: int | None = None) -> Header:
     if first is None:
         raise MalformedImage("it holds no picture")
     animated = first == b"VP8X" and chunks[first][0] & _ANIMATED
-    orientation, credit, notes = exif.read_exif(chunks.get(b"EXIF"), chunks.get(b"XMP "))
-    profile, more = limit_profile(chunks[b"ICCP"], limits) if b"ICCP" in chunks else (None, ())
+    tags = exif.read_exif(chunks.get(b"EXIF"), chunks.get(b"XMP "))
+    space = choose_space(limit_profile(chunks[b"ICCP"], limits) if b"ICCP" in chunks else None, tags.space)
     return Header(
         _size(first, chunks[first]),
         data[:end],
         frames=max(frames, 1) if animated else 1,
         metadata=metadata,
-        orientation=orientation,
-        profile=profile,
+        orientation=tags.orientation,
+        profile=space.profile,
         index=frame or 0,
-        credit=credit,
-        notes=notes + more,
+        credit=tags.credit,
+        notes=tags.notes + space.notes,
     )
 
 
