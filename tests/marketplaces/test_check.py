@@ -11,8 +11,8 @@ from PIL import ExifTags, Image, ImageCms, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
 from photio_prep.final.provenance import TYPES
-from photio_prep.imaging.colour import SRGB_PROFILE, profile_of
 from photio_prep.imaging.encode import encode_picture
+from photio_prep.imaging.profiles import SRGB_PROFILE, space_of_codes
 from photio_prep.marketplaces import presets
 from photio_prep.marketplaces.check import check_file
 from photio_prep.types import Credit
@@ -75,7 +75,7 @@ def turned() -> bytes:
 
 
 def wide_gamut() -> bytes:
-    profile, _ = profile_of(12, 13)
+    profile, _ = space_of_codes(12, 13)
     return jpeg(packshot(), icc_profile=profile)
 
 

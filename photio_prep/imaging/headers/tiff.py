@@ -10,6 +10,7 @@ from photio_prep.geometry import Size
 from photio_prep.imaging.headers import exif
 from photio_prep.imaging.headers.exif import ExifEntry
 from photio_prep.imaging.headers.header import (
+    ARRIVED_BROKEN,
     CUT_SHORT,
     Header,
     MalformedImage,
@@ -42,9 +43,13 @@ class Directory(NamedTuple):
     entries: dict[int, ExifEntry]
 
     def numbers(self, tag: int, missing: tuple[int, ...] = ()) -> tuple[int, ...]:
-        """All values of a BYTE, SHORT or LONG entry."""
-        entry = self.entries.get(tag)
-        return (entry.numbers(self.order, entry.many) if entry else ()) or missing
+        """All values of a BYTE, SHORT or LONG entry; `missing` only without the entry."""
+        if tag not in self.entries:
+            return missing
+        values = self.entries[tag].numbers(self.order, self.entries[tag].many)
+        if not values:
+            raise MalformedImage(f"its entry {tag} cannot be read", ARRIVED_BROKEN)
+        return values
 
     def number(self, tag: int, missing: int = 0) -> int:
         """The first value."""
