@@ -35,8 +35,8 @@ def prepare_command(
 ) -> int:
     """Dry run: one order per photo, with the exact PNG that would be sent. Free, no network, no key.
 
-    INPUT is a photo, a folder (its tree is kept), a quoted pattern, an http(s) URL, a job table (.csv, .jsonl), a list
-    (.txt), or - for standard input. Prints each order's folder.
+    INPUT is a photo, a folder (its tree is kept), a quoted pattern, an http(s) URL, a job table (.csv, .tsv, .jsonl,
+    .json), a list (.txt), or - for standard input. Prints each order's folder.
     """
     out, overwrite, level = output.out, output.overwrite, settings.gate(gate)
     endpoint = payment.endpoint(PayOptions(api_url=api_url))

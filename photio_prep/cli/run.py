@@ -46,9 +46,9 @@ def run_command(
 ) -> int:
     """PAYS: from photos to finals: prepare, generate and finish in a row.
 
-    INPUT is a photo, a folder (its tree is kept), a quoted pattern, an http(s) URL, a job table (.csv, .jsonl), a list
-    (.txt), or - for standard input. Running the same command again pays for nothing twice and finishes what is left.
-    Prints the path of each final.
+    INPUT is a photo, a folder (its tree is kept), a quoted pattern, an http(s) URL, a job table (.csv, .tsv, .jsonl,
+    .json), a list (.txt), or - for standard input. Running the same command again pays for nothing twice and finishes
+    what is left. Prints the path of each final.
     """
     preflight, out, overwrite = pay.preflight, output.out, output.overwrite
     finals = FinalWriter(finish, output, console)
