@@ -1,7 +1,4 @@
-"""run_many: photos from any iterable, paid for and finished, several at a time.
-
-Raises only what every other photo would meet too; what one photo meets is its own outcome.
-"""
+"""run_many: photos from any iterable, paid for and finished, several at a time."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,17 +16,17 @@ from photio_prep.types import Final, Photo, Result, Sender
 
 
 class Job(JobKeywords, total=False):
-    """One photo of many with options of its own, which come before those of all."""
+    """One photo of many with options of its own, which replace those of all."""
 
     source: Required[Source | Photo]
 
 
 @dataclass(frozen=True, slots=True)
 class PhotoOutcome:
-    """What became of one photo of many.
+    """The outcome of one photo of many.
 
-    `source` is the source as it was given; `order` None where the photo was refused; `final` None where anything
-    went wrong, and `error` then says what. An `Unexpected` error is a bug, and its `__cause__` the exception.
+    `order` is None if the photo was refused, `final` if there is an `error`. An `Unexpected` error is a bug, and its
+    `__cause__` the exception.
     """
 
     source: Source | Photo | Job
@@ -50,25 +47,25 @@ def run_many(
     options: RunOptions = DEFAULT_RUN,
     **keywords: Unpack[RunKeywords],
 ) -> Iterator[PhotoOutcome]:
-    """What became of each photo, as they finish: prepare, generate, finish. PAID.
+    """Yield the outcome of each photo as they finish: prepare, generate, finish. PAID.
 
-    Takes no more sources than it needs, so that they may be endless. Closing the iterator starts nothing new and
-    waits for what is in flight. What one photo meets, a bug too, is its own outcome.
+    Sources are taken as they are needed and may be endless. Closing the iterator starts nothing new and waits for what
+    is in flight. An error of one photo, a bug too, is its own outcome.
 
     Args:
-        sources: As in `prepare`; or mappings of options, `source` and what is particular to the photo (see `Job`).
-        description: The scene, in English, where a mapping gives no other.
-        client: Who sends.
-        max_calls: Pay for at most so many.
+        sources: As in `prepare`; or mappings with `source` and options of the photo (see `Job`).
+        description: The scene, in English, of photos whose mapping has no other.
+        client: Sends the requests.
+        max_calls: The budget.
         jobs: Calls at the same time; 8, unless `options` say otherwise.
         threads: Photos that are prepared at the same time.
-        progress: Is told of each outcome before it is given.
+        progress: Called with each outcome before it is yielded.
         options: How each photo is prepared, paid for and finished.
         keywords: Single options of `run` in place of those of `options`, for all.
 
     Raises:
-        UsageError, StorageFailed, ModelUnavailable: What every other photo would meet too; and whatever `sources` or
-            `progress` raise. Raised when everything that was taken has ended and was given.
+        UsageError, StorageFailed, ModelUnavailable: An error that every other photo would meet. This, and an exception
+            of `sources` or `progress`, is raised when everything that was taken has ended and was yielded.
     """
     for_all = options.changed(description=description, **keywords)
     guard = SpendingGuard(client, for_all.pay.max_calls if max_calls is None else max_calls)
@@ -83,9 +80,9 @@ def run_many(
             if progress is not None and not failed:
                 try:
                     progress(outcome)
-                except Exception as raised:  # noqa: BLE001  raised again when all is given
+                except Exception as raised:  # noqa: BLE001  raised again at the end
                     failed.append(raised)
-                    guard.stop(Interrupted("the one who was told of progress failed"))
+                    guard.stop(Interrupted("the progress callback failed"))
             yield outcome
     except BaseException:
         guard.stop(Interrupted("the iterator was closed"))
@@ -96,7 +93,7 @@ def run_many(
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """An order, and the options of its photo, in which there is no mistake."""
+    """An order, and the valid options of its photo."""
 
     order: Order
     options: RunOptions
@@ -107,7 +104,7 @@ def _prepare(for_all: RunOptions, guard: SpendingGuard, source: Source | Photo |
     if isinstance(source, Mapping):
         job = cast("Mapping[str, object]", source)
         if unknown := job.keys() - {"source"} - JobKeywords.__optional_keys__:
-            raise UsageError(f"{min(unknown)!r} is no option of a photo", "Its options are those of `run`")
+            raise UsageError(f"{min(unknown)!r} is not an option of a photo", "Its options are those of `run`")
         if "source" not in job:
             raise UsageError("a mapping names no source", "Give the photo as `source`")
         own = {name: value for name, value in job.items() if name != "source"}

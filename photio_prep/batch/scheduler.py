@@ -1,12 +1,10 @@
 """Many photos at once: a few are prepared ahead of the calls, several calls are in flight, memory stays flat.
 
-Takes items and what is done to each; gives their outcomes. Touches threads. Raises only what would befall every other
-item too, and that when everything begun has ended and was given; what one item meets, a bug too, is its own outcome.
-
-    sources ─▶ prepared by a few threads   , in order, a bounded number ahead ─▶ paid for by `jobs` threads
+    sources ─▶ prepared by a few threads, in order, a bounded number ahead ─▶ paid for by `jobs` threads
             ─▶ finished by one thread a core ─▶ outcomes
 
-Inference itself uses all cores, so these threads exist to decode the next photo and encode the last one meanwhile.
+Inference itself uses all cores: these threads decode the next photo and encode the last one meanwhile. An error of one
+item, a bug too, is its outcome. An error that every other item would meet is raised when everything begun has ended.
 """
 
 import os
@@ -24,12 +22,12 @@ T = TypeVar("T")
 U = TypeVar("U")
 V = TypeVar("V")
 
-# So many bugs in a row, and nothing more is paid for.
+# After this number of bugs in a row nothing more is paid for.
 _BUGS_IN_A_ROW = 10
 
 
 def default_workers() -> int:
-    """How many photos are prepared at the same time, unless told: one more than there are cores, three at most."""
+    """The number of photos prepared at the same time by default: one more than there are cores, three at most."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores + 1, 3)
 
@@ -37,10 +35,10 @@ def default_workers() -> int:
 def map_ordered(
     items: Iterable[T], work: Callable[[T], U], *, threads: int | None = None
 ) -> Iterator[tuple[T, U | PhotioError]]:
-    """Each item with what `work` made of it, in the order of `items`, worked on by `threads` at a time.
+    """Yield each item with the result of `work`, in the order of `items`, worked on by `threads` at a time.
 
-    No more than `threads` and one lie ready or in work. Without a thread to be had, the caller's own works. An error
-    that every other item would meet too, or one of `items` itself, is raised when what is in work was given.
+    At most `threads` + 1 items are ready or in work. Without any thread the caller's own does the work. An error of
+    `items` is raised when the items in work were yielded.
 
     Raises:
         UsageError, StorageFailed, ModelUnavailable: As `work` raises them.
@@ -48,9 +46,11 @@ def map_ordered(
     threads = threads or default_workers()
     waiting: deque[tuple[T, Future[U]]] = deque()
 
-    def first() -> tuple[T, U | PhotioError]:
+    def pop_first() -> tuple[T, U | PhotioError]:
         item, future = waiting.popleft()
-        return item, _own_error(future) or future.result()
+        error = future.exception()
+        own = of_photo(error) if isinstance(error, Exception) and not _stops_batch(error) else None
+        return item, own or future.result()
 
     with Pool(threads, "prepare") as pool:
         pool.fill()
@@ -58,19 +58,19 @@ def map_ordered(
             for item in items:
                 waiting.append((item, pool.submit(work, item)))
                 if len(waiting) > threads:
-                    yield first()
+                    yield pop_first()
             while waiting:
-                yield first()
-        except StorageFailed:  # what was made meanwhile must not be paid for
+                yield pop_first()
+        except StorageFailed:  # what was prepared meanwhile must not be paid for
             raise
         except Exception:
             while waiting:
                 if _stops_batch(waiting[0][1].exception()):
                     waiting.popleft()
                 else:
-                    yield first()
+                    yield pop_first()
             raise
-        finally:  # the rest is not awaited any more
+        finally:
             for _, future in waiting:
                 future.cancel()
 
@@ -79,53 +79,42 @@ def _stops_batch(error: BaseException | None) -> bool:
     return isinstance(error, PhotioError) and error.stops_batch
 
 
-def _own_error(future: Future[Any]) -> PhotioError | None:
-    """An item's own error, if it met one; what befalls all, or stops the program, is none and is raised by `result`."""
-    error = future.exception()
-    return of_photo(error) if isinstance(error, Exception) and not _stops_batch(error) else None
-
-
 def pay_and_finish(
     items: Iterable[T], pay: Callable[[T], U], finish: Callable[[T, U], V], guard: SpendingGuard, jobs: int
 ) -> Iterator[tuple[T, V | PhotioError]]:
-    """Each item with what `finish` made of what `pay` gave, as they finish: `jobs` calls at a time.
+    """Yield each item with the result of `finish`, as they finish; `pay` runs for `jobs` items at a time.
 
-    As many again are taken ahead. Nothing more is taken once the guard is closed, and the first trouble with the disk
-    closes it, as ten bugs in a row do. Finished are as many at a time as there are cores: that a call has its answer
-    must not keep the next one waiting, and each needs memory for a photo, which its thread keeps.
-    What `items` raises is raised when everything that was taken has been given.
+    As many again are taken ahead. Nothing more is taken once the guard is stopped; the first storage error stops it, as
+    ten bugs in a row do. As many are finished at a time as there are cores: an answered call must not delay the next
+    one, and each needs memory for a photo. An error of `items` is raised when everything that was taken was yielded.
 
     Raises:
-        UsageError: The system gives no thread; nothing was sent.
+        UsageError: The system has no thread left; nothing was sent.
     """
     guard.ready()
     with Pool(CORES, "finish", least=1) as finishing, Pool(jobs, "call", least=1) as paying:
         finishing.fill()
         paying.fill()
-        queue = PaymentQueue(pay, finish, guard, paying, finishing)
+        queue = _PaymentQueue(pay, finish, guard, paying, finishing)
         try:
             for item in items:
                 if guard.stop_reason is not None:
                     break
                 queue.add(item)
                 if len(queue) >= 2 * jobs:
-                    yield from queue.ended()
+                    yield from queue.pop_ended()
         except Exception as error:
             if isinstance(error, StorageFailed):
                 guard.stop(error)
             while queue:
-                yield from queue.ended()
+                yield from queue.pop_ended()
             raise
         while queue:
-            yield from queue.ended()
+            yield from queue.pop_ended()
 
 
-class PaymentQueue(Generic[T, U, V]):
-    """Items that go through two steps, each in a pool of its own: paid for, then finished.
-
-    Closes the guard at the first trouble with the disk, and when too many in a row met a bug: the next call would be
-    paid for in vain.
-    """
+class _PaymentQueue(Generic[T, U, V]):
+    """Items that are paid for, then finished, each step in a pool of its own."""
 
     def __init__(
         self,
@@ -144,35 +133,29 @@ class PaymentQueue(Generic[T, U, V]):
         return len(self._running)
 
     def add(self, item: T) -> None:
-        """Let an item be paid for as soon as a thread is free."""
+        """Queue an item to be paid for."""
         outcome: Future[V] = Future()
         self._running[outcome] = item
-        self._paying.submit(self._pay_step, item, outcome)
+        self._paying.submit(self._run_step, outcome, lambda: self._queue_finish(item, self._pay(item), outcome))
 
-    def ended(self) -> Iterator[tuple[T, V | PhotioError]]:
-        """Those items that have ended, at least one, each with its outcome."""
+    def pop_ended(self) -> Iterator[tuple[T, V | PhotioError]]:
+        """Yield the items that have ended, at least one, each with its outcome."""
         for outcome in wait(self._running, return_when=FIRST_COMPLETED).done:
-            yield self._running.pop(outcome), self._error(outcome) or outcome.result()
+            yield self._running.pop(outcome), self._read_error(outcome) or outcome.result()
 
-    def _pay_step(self, item: T, outcome: Future[V]) -> None:
+    def _queue_finish(self, item: T, answer: U, outcome: Future[V]) -> None:
+        self._finishing.submit(self._run_step, outcome, lambda: outcome.set_result(self._finish(item, answer)))
+
+    def _run_step(self, outcome: Future[V], step: Callable[[], Any]) -> None:
         try:
-            self._finishing.submit(self._finish_step, item, self._pay(item), outcome)
-        except BaseException as error:  # noqa: BLE001  raised again by whoever asks for the outcome
-            self._fail(outcome, error)
+            step()
+        except BaseException as error:  # noqa: BLE001  raised again by `outcome.result`
+            if isinstance(error, StorageFailed):
+                self._guard.stop(error)
+            outcome.set_exception(error)
 
-    def _finish_step(self, item: T, answer: U, outcome: Future[V]) -> None:
-        try:
-            outcome.set_result(self._finish(item, answer))
-        except BaseException as error:  # noqa: BLE001  raised again by whoever asks for the outcome
-            self._fail(outcome, error)
-
-    def _fail(self, outcome: Future[V], error: BaseException) -> None:
-        if isinstance(error, StorageFailed):
-            self._guard.stop(error)
-        outcome.set_exception(error)
-
-    def _error(self, outcome: Future[V]) -> PhotioError | None:
-        """What an item met; bugs in a row are counted."""
+    def _read_error(self, outcome: Future[V]) -> PhotioError | None:
+        """The error of an item; bugs in a row stop the guard: further calls would probably be paid for nothing."""
         raised = outcome.exception()
         error = of_photo(raised) if isinstance(raised, Exception) else None
         self._bugs = self._bugs + 1 if isinstance(error, Unexpected) else 0

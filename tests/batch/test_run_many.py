@@ -127,7 +127,7 @@ def test_the_gate_may_be_another_for_one(client: InstantClient, identity: Sandbo
         ({"output_size": "huge"}, "no size"),
         ({"product": "mine"}, "not offered"),
         ({"format": "bmp"}, "bmp"),
-        ({"sise": "Square"}, "'sise' is no option"),
+        ({"sise": "Square"}, "'sise' is not an option"),
     ],
 )
 def test_a_mistake_never_costs_a_call(
