@@ -3,9 +3,11 @@
 run, prepare, generate, finish, keep, review, models, presets, sizes, check: one verb each
 status.py        status, resolve
 trial.py         sample, sandbox
+parsing.py       typed, grouped and renamed options of click
 options.py       options that several verbs share
 inputs.py        photos and job tables that a command names
 preparation.py   options of a cutout; from photos to orders
+mistakes.py      common mistakes, and what to write instead
 payment.py       client, quote and stop of paid calls
 finals.py        finals and files for marketplaces
 ray.py           `run` on a cluster
@@ -93,7 +95,9 @@ def main(arguments: list[str] | None = None) -> None:
         console.error(error)
         sys.exit(console.exit_code)
     except click.ClickException as error:
-        error.show()
+        from photio_prep.cli.mistakes import explain
+
+        explain(error).show()
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         _console().info("interrupted")

@@ -13,6 +13,7 @@ from photio_prep import settings
 from photio_prep.api import credentials
 from photio_prep.cli import options, payment
 from photio_prep.cli.console import Console
+from photio_prep.cli.parsing import option
 from photio_prep.cutout.models import catalog, weights
 from photio_prep.cutout.models.devices import Device
 from photio_prep.errors import ModelUnavailable, PhotioError
@@ -21,7 +22,7 @@ from photio_prep.system.text import escape_controls
 
 
 @click.command("check")
-@options.option("--model", "The model to check.", default="auto")
+@option("--model", "The model to check.", default="auto")
 @options.device
 @options.api_url
 @options.key_file

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from photio_prep.batch.report import RunReport
 
 
+# Photos for which the same message is printed; the others are counted.
+_EXAMPLES = 3
+
+
 class Console:
     """The console of one command: prints results and messages, collects exit codes, counts states."""
 
@@ -34,6 +38,8 @@ class Console:
         self.report: RunReport | None = None
         self._bar: Any = None
         self._stdout: TextIO | None = None
+        self._noted: set[tuple[str, str]] = set()
+        self._repeats: dict[tuple[str, str], list[str]] = {}
         self._lock = threading.RLock()
 
     @property
@@ -45,6 +51,21 @@ class Console:
         """Print a message on stderr, unless quiet."""
         if not self.quiet:
             self.warn(text)
+
+    def note(self, kind: str, source: str, text: str, *, topic: str = "") -> None:
+        """Print a message about a photo, once for all its variants.
+
+        With a `topic`, one message of each topic is printed. Without one, the same text is printed for the first photos
+        only, and `summary` counts the others.
+        """
+        with self._lock:
+            if (source, topic or text) in self._noted:
+                return
+            self._noted.add((source, topic or text))
+            photos = [] if topic else self._repeats.setdefault((kind, text), [])
+            photos.append(source)
+            if len(photos) <= _EXAMPLES:
+                self.info(f"{kind}: {source}: {text}")
 
     def warn(self, text: str) -> None:
         """Print a message on stderr, also when quiet."""
@@ -87,10 +108,10 @@ class Console:
         """
         with self._lock:
             for warning in order.origin.warnings:
-                self.info(f"warning: {order.origin.source}: {warning}")
+                self.note("warning", order.origin.source, warning)
             gate = order.origin.gate
             for reason in gate.reasons if gate else ():
-                self.info(f"{reason.verdict}: {order.origin.source}: {reason.text}")
+                self.note(reason.verdict, order.origin.source, reason.text, topic=reason.name)
             stopped = gate is not None and level is not None and level.stops(gate.verdict)
             if stopped:
                 self.codes.append(GateStopped.exit_code)
@@ -162,7 +183,11 @@ class Console:
             self._bar.step(self.states, self.report.spent if self.report else None, worked=worked)
 
     def summary(self) -> None:
-        """Print the number of results by state, if there are several."""
+        """Print the number of results by state, if there are several, and the number of notes not printed."""
+        for (kind, text), photos in self._repeats.items():
+            if (more := len(photos) - _EXAMPLES) > 0:
+                self.info(f"{kind}: {more} more {'photo' if more == 1 else 'photos'}, as {photos[0]}: {text}")
+        self._repeats.clear()
         if sum(self.states.values()) > 1:
             self.info(summarize(self.states))
 

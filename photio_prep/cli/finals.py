@@ -1,5 +1,6 @@
 """Write the finals of a command and their files for marketplaces, and print them."""
 
+import filecmp
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from PIL import Image
 from photio_prep import settings
 from photio_prep.cli.console import Console
 from photio_prep.cutout.models import catalog
-from photio_prep.errors import PhotioError, PhotoRefused
+from photio_prep.errors import OutputExists, PhotioError, PhotoRefused, UsageError
 from photio_prep.final import provenance, writer
 from photio_prep.final.options import FinishOptions
 from photio_prep.intake.item import Item
@@ -27,8 +28,10 @@ from photio_prep.types import Matter, Result
 class FinalWriter:
     """Writes and prints the finals of one command, and the files of --preset."""
 
-    def __init__(self, options: FinishOptions, output: OutputOptions, console: Console) -> None:
-        self._options, self._output, self._console = options, output, console
+    def __init__(
+        self, options: FinishOptions, output: OutputOptions, console: Console, file: Path | None = None
+    ) -> None:
+        self._options, self._output, self._console, self._file = options, output, console, file
         self._marketplaces = MarketplaceWriter(
             presets.find_presets(output.presets),
             overwrite=output.overwrite,
@@ -36,7 +39,24 @@ class FinalWriter:
             provenance=output.provenance,
             limits=settings.limits(),
         )
-        self.refuse_preset_in_the_way = self._marketplaces.refuse_if_in_the_way
+
+    def check_file(self, sources: list[str]) -> None:
+        """Raise UsageError if -o names one file, and there are several photos, or it is the photo itself."""
+        if self._file is None:
+            return
+        if len(sources) != 1:
+            raise UsageError(
+                f"names one final, and there are {len(sources)} photos", "Name a folder", f"--out {self._file}"
+            )
+        if self._file.exists() and Path(sources[0]).exists() and self._file.samefile(sources[0]):
+            raise UsageError("the photo itself", "Give the final another name", f"--out {self._file}")
+
+    def refuse_in_the_way(self, order: Order, out: Path, final: Path) -> None:
+        """Raise OutputExists if a file of the order's presets, or the one that -o names, must not be replaced."""
+        self._marketplaces.refuse_if_in_the_way(order, out)
+        file = self._file
+        if file and file.exists() and not self._output.overwrite and not _is_same_file(file, final):
+            raise OutputExists("the file exists", "Give --overwrite, or another name", subject=str(file))
 
     def choose(self, items: Iterable[Item]) -> None:
         """Take the presets that rows of job tables name, for their photos in place of --preset."""
@@ -61,7 +81,7 @@ class FinalWriter:
             result=result,
         )
         for note in notes:
-            self._console.info(f"note: {order.origin.source}: {note}")
+            self._console.note("note", order.origin.source, note)
         self.announce(order_shown, path, out)
 
     def announce(self, order: Order, path: Path, out: Path) -> None:
@@ -70,19 +90,32 @@ class FinalWriter:
         if store := self._output.upload_to:
             data = files.read_nofollow(path, files.OUTPUT)
             object_store.put_object(store, path.relative_to(out).as_posix(), data, overwrite=self._output.overwrite)
+        if self._file:
+            self._copy(path)
         drift, notes = writer.read_drift(order), writer.read_proof(order).get("notes")
         score = drift.get("score", 0)
         score = float(score) if isinstance(score, (int, float)) else 0.0
         with console.atomic():
             for note in notes if isinstance(notes, list) else ():
-                console.info(f"warning: {order.origin.source}: {note}")
-            text = f"drift: {order.origin.source}: {drift.get('sentence')} (drift {score:g}"
+                console.note("warning", order.origin.source, note)
+            text = f"{drift.get('sentence')} (drift {score:g}"
             if most is not None and score > most:
                 console.codes.append(PhotoRefused.exit_code)
-                console.warn(f"{text}, at most {most:g} wanted). Look at {order.folder}/drift.png before you show it")
+                text = f"{text}, at most {most:g} wanted). Look at {order.folder}/drift.png before you show it"
+                console.warn(f"drift: {order.origin.source}: {text}")
             elif score > 1:
-                console.info(f"{text})")
-        self.print_result(order, State.FINISHED, out, final=path)
+                console.note("drift", order.origin.source, f"{text})", topic="drift")
+        self.print_result(order, State.FINISHED, out, final=self._file or path)
+
+    def _copy(self, final: Path) -> None:
+        """Copy a final to the file that -o names."""
+        file = self._file
+        if file and not _is_same_file(file, final):
+            try:
+                files.write_atomic(file, files.read_nofollow(final, files.OUTPUT), overwrite=self._output.overwrite)
+            except FileExistsError:
+                problem = f"the file exists; the final is {final}"
+                raise OutputExists(problem, "Give --overwrite, or another name", subject=str(file)) from None
 
     def print_result(self, order: Order, state: State, out: Path, *, final: Path | None) -> None:
         """Print an order with its final; write and print the file of each preset."""
@@ -123,6 +156,10 @@ class FinalWriter:
             file.refuse_broken()
         except PhotioError as error:
             failures.append(error)
+
+
+def _is_same_file(first: Path, second: Path) -> bool:
+    return first.is_file() and second.is_file() and filecmp.cmp(first, second, shallow=False)
 
 
 def _describe_file(file: MarketplaceFile) -> dict[str, Any]:

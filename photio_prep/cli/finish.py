@@ -1,14 +1,16 @@
 """finish: from kept answers to finals."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from photio_prep.batch import scheduler
-from photio_prep.cli import keep, options
+from photio_prep.cli import keep, mistakes, options
 from photio_prep.cli.console import Console
 from photio_prep.cli.finals import FinalWriter
+from photio_prep.cli.parsing import verb
 from photio_prep.errors import PhotioError
 from photio_prep.final.options import FinishOptions
 from photio_prep.options import OutputOptions
@@ -19,9 +21,9 @@ from photio_prep.orders.state import ANSWERED
 from photio_prep.system.parallel import CORES, path_lock
 
 
-@click.command("finish")
+@verb("finish")
 @click.argument("orders_", metavar="ORDER...", nargs=-1, required=True, type=options.PATH)
-@options.option("-o --out", "Where finals go. [where the orders lie]", type=options.FOLDER)
+@options.finish_out
 @options.finish
 @options.output(options.upload_to, options.written, options.marketplaces)
 @options.console_options
@@ -33,13 +35,20 @@ def finish_command(
     ORDER is a folder below orders/, or an output folder for all of them. Prints the path of each final, and of each
     --preset's file. White packshots alone need no answer: they are made of orders that are merely prepared.
     """
-    finals = FinalWriter(finish, output, console)
+    mistakes.check_orders(orders_)
+    file = out if out and options.is_picture(out) else None
+    if file:
+        output, finish, _ = options.split_file(replace(output, out=file), finish)
+        out = None
+    finals = FinalWriter(finish, output, console, file)
     swept: dict[tuple[Path, Path], set[str]] = {}
     photos = [
         photo
         for path in orders_
         for photo in selection.select_finishable(path, lambda error: console.refuse(error.subject, error))
     ]
+
+    finals.check_file([origin.source for _, origin in photos])
 
     def finish_photo(photo: tuple[Path, Origin]) -> None:
         folder, origin = photo

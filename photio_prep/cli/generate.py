@@ -9,9 +9,10 @@ import click
 
 from photio_prep.api.request import description_warnings
 from photio_prep.api.wire import format_curl
-from photio_prep.cli import options, payment, reporting
+from photio_prep.cli import mistakes, options, payment, reporting
 from photio_prep.cli.console import Console
 from photio_prep.cli.finish import output_root
+from photio_prep.cli.parsing import option, verb
 from photio_prep.cli.review import Approval
 from photio_prep.errors import GateStopped, UsageError, of_photo
 from photio_prep.orders import index, selection, store
@@ -25,13 +26,13 @@ from photio_prep.orders.store import Order
 from photio_prep.quality import Level
 
 
-@click.command("generate")
+@verb("generate")
 @click.argument("orders_", metavar="ORDER...", nargs=-1, required=True, type=options.PATH)
 @options.rewording
 @options.paying
-@options.option("--approved", "decisions.json of `review`: pay for these only.", type=options.PATH, metavar="FILE")
+@option("--approved", "decisions.json of `review`: pay for these only.", type=options.PATH, metavar="FILE")
 @options.replacing
-@options.option("--print-curl", "Print each call as a curl command; send nothing.", is_flag=True)
+@option("--print-curl", "Print each call as a curl command; send nothing.", is_flag=True)
 @options.console_options
 def generate_command(
     orders_: tuple[Path, ...],
@@ -50,6 +51,7 @@ def generate_command(
     # The user saw the gate's reasons and approved: only a gate named now stops an order.
     if approved is not None and pay.gate is None:
         pay = replace(pay, gate=Level.OFF)
+    mistakes.check_orders(orders_)
     endpoint = payment.endpoint(pay)
     reporting.start_report(console, "generate", pay.price)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 
 from photio_prep.api.spending_guard import SpendingGuard
-from photio_prep.cli import payment
+from photio_prep.cli import mistakes, payment
 from photio_prep.cli.console import Console
-from photio_prep.cli.options import option, typed
+from photio_prep.cli.parsing import option, typed
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.final import choose
 from photio_prep.intake import folders, hot_folder, inputs
@@ -56,6 +56,7 @@ options = typed(
         type=click.IntRange(1, 64),
         default=1,
         show_default=False,
+        group="Scene",
         metavar="N",
     ),
     option("--watch", "Go on with what comes into the folders, until Ctrl-C.", is_flag=True),
@@ -66,6 +67,7 @@ options = typed(
         default=2.0,
         metavar="SECONDS",
     ),
+    group="Photo",
 )
 engine = typed(
     "engine",
@@ -103,6 +105,7 @@ class Choice:
     ) -> None:
         self._named, self._out, self._console, self._options = named, out, console, options
         self.seeds = options.seeds
+        mistakes.check_quoting(named)
         if self.seeds > 1 and engine != "local":
             raise UsageError("--seeds is for this machine", "Leave --engine out, or give a job table with seeds")
         self._pay = pay or PayOptions(sandbox=True)

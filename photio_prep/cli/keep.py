@@ -9,12 +9,16 @@ import click
 from photio_prep.cli import options
 from photio_prep.cli.console import Console
 from photio_prep.cli.finals import FinalWriter
+from photio_prep.cli.parsing import option
 from photio_prep.errors import PhotioError
 from photio_prep.final import choose
 from photio_prep.final.options import DEFAULT_FINISH
 from photio_prep.marketplaces import presets
 from photio_prep.options import OutputOptions
 from photio_prep.orders.state import State
+
+# Contact sheets that are printed; the others are counted.
+_EXAMPLES = 3
 
 
 @click.command("keep")
@@ -23,7 +27,7 @@ from photio_prep.orders.state import State
 @options.output(
     options.out,
     options.marketplaces,
-    options.option("--overwrite", "Replace a file that lies where the final goes.", is_flag=True),
+    option("--overwrite", "Replace a file that lies where the final goes.", is_flag=True),
 )
 @options.console_options
 def keep_command(photo: str, number: int, output: OutputOptions, console: Console) -> int:
@@ -47,13 +51,17 @@ def show_sheets(bases: Iterable[str], root: Path, out: Path, console: Console, *
 
     `root` is the output folder that holds their orders.
     """
+    sheets = 0
     for base in sorted(bases):
         try:
             sheet = choose.contact_sheet(root, base, out, overwrite=overwrite)
         except PhotioError as error:  # the finals are written in any case
             console.error(error)
             continue
-        if sheet is not None:
+        sheets += sheet is not None
+        if sheet is not None and sheets <= _EXAMPLES:
             end = "-- " if base.startswith("-") else ""
             command = f"photio-prep keep -o {shlex.quote(str(root))} {end}{shlex.quote(base)} 1"
             console.info(f"contact sheet: {sheet}; to keep number 1: {command}")
+    if sheets > _EXAMPLES:
+        console.info(f"{sheets - _EXAMPLES} more contact sheets below {out}")

@@ -11,6 +11,7 @@ import click
 
 from photio_prep.cli import options
 from photio_prep.cli.console import Console
+from photio_prep.cli.parsing import option
 from photio_prep.cutout.models import catalog, weights
 from photio_prep.cutout.models.catalog import is_rembg
 from photio_prep.errors import ModelUnavailable, PhotioError
@@ -56,13 +57,13 @@ def list_(console: Console) -> int:
 
 @models_command.command()
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
-@options.option(
+@option(
     "--accept-licence accepted",
     "Fetch NAME although its licence forbids commercial use.",
     multiple=True,
     metavar="NAME",
 )
-@options.option("--offline", "Never use the network.", is_flag=True)
+@option("--offline", "Never use the network.", is_flag=True)
 @options.console_options
 def pull(names: tuple[str, ...], accepted: tuple[str, ...], offline: bool, console: Console) -> int:
     """Fetch weights and check them; `auto` fetches the best that can be reached. Prints their paths."""

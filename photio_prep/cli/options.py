@@ -1,15 +1,15 @@
 """The options that several verbs share, parsed into typed dataclasses."""
 
-from collections.abc import Callable, Sequence
-from copy import copy
-from functools import wraps
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
 import click
 
 from photio_prep.api.request import validate_seed
 from photio_prep.cli.console import Console
+from photio_prep.cli.parsing import Command, Decorator, option, several, typed
 from photio_prep.cutout.models.devices import Device
 from photio_prep.cutout.models.registry import ModelOptions
 from photio_prep.errors import UsageError
@@ -20,65 +20,16 @@ from photio_prep.orders.options import PayOptions
 from photio_prep.orders.revise import Wording
 from photio_prep.system import object_store
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-Decorator = Callable[[Any], Any]
-
 PATH = click.Path(path_type=Path)
-FOLDER = click.Path(path_type=Path, file_okay=False)
+_FORMATS = {".jpg": "jpg", ".jpeg": "jpg", ".png": "png", ".webp": "webp"}
 
 
-class _Option(click.Option):
-    """An option that shows its default, and is also taken under its `old` spelling, which nothing shows."""
+class _Format(click.Choice[str]):
+    """A choice that also takes JPEG, .jpeg, .png."""
 
-    def __init__(self, *names: Any, old: str = "", **attributes: Any) -> None:  # noqa: ANN401  click's own
-        attributes.setdefault("show_default", attributes.get("default") is not None)
-        super().__init__(*names, **attributes)
-        self._old = [old] if old else []
-
-    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:  # noqa: ANN401  a private class of click
-        """Let the parser take both spellings."""
-        both = copy(self)
-        both.opts = [*self.opts, *self._old]
-        click.Option.add_to_parser(both, parser, ctx)
-
-
-def option(names: str, help_: str, *, choices: Sequence[str] = (), **attributes: Any) -> Decorator:  # noqa: ANN401
-    """As `click.option`, for `names` with blanks between them; shows its default, and takes an `old` spelling."""
-    if choices:
-        attributes["type"] = click.Choice(choices)
-    return click.option(*names.split(), cls=_Option, help=help_, **attributes)
-
-
-def several(*options: Decorator) -> Callable[[Command], Command]:
-    """The options as one decorator, in this order."""
-
-    def add(command: Command) -> Command:
-        for decorate in reversed(options):
-            command = decorate(command)
-        return command
-
-    return add
-
-
-def typed(name: str, build: Callable[..., object], *options: Decorator) -> Callable[[Command], Callable[..., Any]]:
-    """The options as one decorator; the command gets what `build` makes of their values as its argument `name`."""
-
-    @several(*options)
-    def declare() -> None:
-        """Collects the options, as click keeps them on a function."""
-
-    parameters: list[click.Parameter] = declare.__click_params__  # type: ignore[attr-defined]
-
-    def add(command: Command) -> Callable[..., Any]:
-        @wraps(command)
-        def parse(*args: object, **values: object) -> object:
-            own = {parameter.name: values.pop(parameter.name or "") for parameter in parameters}
-            return command(*args, **values, **{name: build(**own)})
-
-        parse.__click_params__ = [*getattr(command, "__click_params__", ()), *parameters]  # type: ignore[attr-defined]
-        return parse
-
-    return add
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name of the format."""
+        return super().convert(_FORMATS.get(f".{value.lower().lstrip('.')}", value), param, ctx)
 
 
 replacing = option("--overwrite", "Replace a report, page or sheet that photio-prep did not write.", is_flag=True)
@@ -94,6 +45,7 @@ words = several(
     option("--negative-prompt", "Replaces the server's default."),
     option("--append-negative", "Is added to the server's default."),
     option("--seed", "1 to 4294967296; -1 draws a fresh one each time. [drawn from the picture]", type=int),
+    group="Scene",
 )
 device = option(
     "--device",
@@ -118,6 +70,7 @@ model = typed(
     option("--second-opinion", "Ask another installed model whether it finds the same product.", is_flag=True),
     option("--pull", "Fetch the model first if it is missing.", is_flag=True),
     option("--offline", "Never use the network (for models).", is_flag=True),
+    group="Cutout",
 )
 
 
@@ -143,12 +96,46 @@ gating = option(
     "--gate",
     "off: pay in any case; warn: stop what is not worth paying for; strict: stop what is doubtful too. [warn]",
     choices=("off", "warn", "strict"),
+    group="Money",
 )
 
 
-def _check_out(_context: click.Context, _parameter: click.Parameter, out: Path) -> Path:
+def _check_out(_context: click.Context, _parameter: click.Parameter, out: Path | None) -> Path | None:
+    """Refuse an output that is not a folder; `run` and `finish` also take a picture's name."""
+    if out is None:
+        return None
     object_store.check_no_orders(str(out))
+    if str(out) == "-":
+        raise UsageError("pictures are not written to standard output", "Name a folder; paths are printed", "--out -")
+    if out.is_file() and not is_picture(out):
+        raise UsageError("a file, not a folder", "Name a folder", subject=f"--out {out}")
     return out
+
+
+def _check_folder(context: click.Context, parameter: click.Parameter, out: Path) -> Path:
+    if is_picture(out):
+        raise UsageError("the name of a picture, not of a folder", "Name a folder", subject=f"--out {out}")
+    _check_out(context, parameter, out)
+    return out
+
+
+def is_picture(out: Path) -> bool:
+    """Whether an output names one final, as `-o shoe.jpg` does, and not a folder."""
+    return out.suffix.lower() in _FORMATS and not out.is_dir()
+
+
+def split_file(output: OutputOptions, finish: FinishOptions) -> tuple[OutputOptions, FinishOptions, Path | None]:
+    """Options with the default folder in place of a picture's name, the format of its suffix, and the picture's path.
+
+    Raises:
+        UsageError: --format is another one.
+    """
+    if not is_picture(output.out):
+        return output, finish, None
+    format_ = _FORMATS[output.out.suffix.lower()]
+    if finish.format not in (None, format_):
+        raise UsageError(f"--format {finish.format} is not that of the file", "Give one of them", f"--out {output.out}")
+    return replace(output, out=_DEFAULT_OUT), replace(finish, format=format_), output.out
 
 
 upload_to = option(
@@ -158,11 +145,20 @@ upload_to = option(
     metavar="ADDRESS",
     callback=lambda _context, _parameter, value: object_store.check_address(value),
 )
-out = option("-o --out", "Where everything goes.", callback=_check_out, type=FOLDER, default=Path("photio-out"))
+_DEFAULT_OUT = OutputOptions().out
+out = option("-o --out", "Where everything goes.", callback=_check_folder, type=PATH, default=_DEFAULT_OUT)
+out_or_file = option(
+    "-o --out",
+    "Where everything goes; for one photo also its final, FILE.jpg.",
+    callback=_check_out,
+    type=PATH,
+    default=_DEFAULT_OUT,
+)
+finish_out = option("-o --out", "Where finals go, or FILE.jpg. [where the orders lie]", callback=_check_out, type=PATH)
 finish = typed(
     "finish",
     FinishOptions,
-    option("--format", "Format of the finals. [the photo's own]", choices=("jpg", "png", "webp")),
+    option("--format", "Format of the finals. [the photo's own]", type=_Format(("jpg", "png", "webp"))),
     option(
         "--product",
         "Whose pixels the product has. original: the photo's; detail: the photo's detail in the answer's light;"
@@ -173,6 +169,7 @@ finish = typed(
         "--output-size", "original, canvas, WxH of the photo's shape, or long:N.", default="original", metavar="SIZE"
     ),
     option("--originals photos", "Where the photo lies now: its file, or a folder with it.", old="--photos", type=PATH),
+    group="Output",
 )
 written = several(
     option(
@@ -221,9 +218,10 @@ paying = typed(
     price,
     option("--pay-again", "Pay although the same was paid for as other bytes.", old="--again", is_flag=True),
     option("--yes", "Do not ask before more than 25 paid calls.", is_flag=True),
+    group="Money",
 )
 
 
 def output(*options: Decorator) -> Callable[[Command], Callable[..., Any]]:
     """Those of the options of OutputOptions that a verb has."""
-    return typed("output", OutputOptions, *options)
+    return typed("output", OutputOptions, *options, group="Output")

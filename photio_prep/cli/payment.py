@@ -90,28 +90,35 @@ def quote(
 
     Raises:
         UsageError: It is a large one, and there is no terminal to ask on.
+        Interrupted: The user said no.
     """
-    limit = pay.max_calls
-    most = calls if limit is None else min(calls, limit)
-    about = "up to " if at_most and most > 1 else ""
-    summary = f"{about}{most} {'free sandbox' if pay.sandbox else 'paid'} {'call' if most == 1 else 'calls'}"
-    if pay.price is not None and not pay.sandbox:
-        summary += f", {about}{most * pay.price:.2f} at {pay.price:g} each"
-    if most < calls:
-        summary += f" (of {calls}, by --max-calls)"
-    if answered:
-        summary += f"; {'perhaps ' if at_most else ''}{answered} answered already, free"
+    most = calls if pay.max_calls is None else min(calls, pay.max_calls)
+    new = calls - answered if at_most else calls
+    if answered and new <= 0:
+        changed = "; a photo that changed is a new call" if at_most else ""
+        summary = f"nothing to pay: {answered} answered already{changed}"
+    else:
+        summary = _summarize(calls, most, pay, "up to " if at_most and most > 1 else "")
+        if answered:
+            summary += f"; {'perhaps ' if at_most else ''}{answered} answered already, free"
     console.info(summary)
     if pay.yes or pay.sandbox:
         return
-    likely = most - answered if at_most else most
-    if likely <= ASK_ABOVE:
+    if min(new, most) <= ASK_ABOVE:
         # Agreed to without a word: so many, and not one more if the guess was wrong.
         guard.set_limit(ASK_ABOVE, BudgetReached(f"more than {ASK_ABOVE} paid calls need a yes", "Give --yes"))
         return
     if not sys.stdin.isatty():
         raise UsageError(f"{most} paid calls need a yes", "Give --yes, or --max-calls to pay for fewer")
-    click.confirm(f"Pay for {summary}?", abort=True, err=True)
+    if not click.confirm(f"Pay for {summary}?", err=True):
+        raise Interrupted("nothing was sent: the answer was no", "Give --max-calls to pay for fewer")
+
+
+def _summarize(calls: int, most: int, pay: PayOptions, about: str) -> str:
+    summary = f"{about}{most} {'free sandbox' if pay.sandbox else 'paid'} {'call' if most == 1 else 'calls'}"
+    if pay.price is not None and not pay.sandbox:
+        summary += f", {about}{most * pay.price:.2f} at {pay.price:g} each"
+    return summary + (f" (of {calls}, by --max-calls)" if most < calls else "")
 
 
 def pay_orders(

@@ -11,11 +11,11 @@ from photio_prep import pipeline, settings
 from photio_prep.batch import scheduler
 from photio_prep.cli import options
 from photio_prep.cli.console import Console
-from photio_prep.cli.options import option
+from photio_prep.cli.parsing import option, several, typed
 from photio_prep.cutout.framing import Align, Framing
 from photio_prep.cutout.matte import Alpha
 from photio_prep.cutout.models import catalog, sam
-from photio_prep.cutout.models.registry import Model, ModelOptions
+from photio_prep.cutout.models.registry import ModelOptions
 from photio_prep.cutout.options import CutoutOptions, Holes, Refine
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.intake.item import Item, read_item
@@ -44,8 +44,19 @@ class _Numbers(click.ParamType[tuple[float, ...]]):
         return numbers
 
 
-_cutting = options.several(
+_framing = several(
+    option(
+        "--page", "Frame of an animation or page of a file, from 0.", type=click.IntRange(min=0), metavar="N"
+    ),  # --page and --reframe under their earlier name.
+    option("--frame frames", "", multiple=True, hidden=True),
     option("--size", "A recommended size (see `sizes`). [the nearest]", metavar="TAG|WxH"),
+    option("--reframe", "Crop the photo to a frame around its product.", is_flag=True),
+    option("--margin", "Around the product, with --reframe. [8%]", metavar="N%|Npx"),
+    option("--align", "Where the product lies, with --reframe. [center]", choices=get_args(Align)),
+    group="Photo",
+)
+_cutting = several(
+    option("--mask", "Your own mask: white or opaque is product.", type=options.PATH),
     option(
         "--point points",
         "The product is here, in pixels of the photo (needs SAM's weights). May be given again.",
@@ -67,19 +78,13 @@ _cutting = options.several(
         type=_Numbers(4),
         metavar="LEFT,TOP,RIGHT,BOTTOM",
     ),
-    option("--mask", "Your own mask: white or opaque is product.", type=options.PATH),
     option("--alpha", "The photo's own transparency.", choices=get_args(Alpha), default="auto"),
-    option("--page", "Frame of an animation or page of a file, from 0.", type=click.IntRange(min=0), metavar="N"),
-    option("--reframe", "Crop the photo to a frame around its product.", is_flag=True),
-    # --page and --reframe under their earlier name.
-    option("--frame frames", "", multiple=True, hidden=True),
-    option("--margin", "Around the product, with --reframe. [8%]", metavar="N%|Npx"),
-    option("--align", "Where the product lies, with --reframe. [center]", choices=get_args(Align)),
     option("--refine", "How the model's prediction becomes an edge.", choices=get_args(Refine), default="fast"),
     option("--holes", "Holes in the product: auto closes pinholes only.", choices=get_args(Holes), default="auto"),
     option("--grow", "Move the edge outwards, in canvas pixels.", type=float, default=0, metavar="PX"),
     option("--shrink", "Move the edge inwards, in canvas pixels.", type=float, default=0, metavar="PX"),
     option("--feather", "Soften the edge, in canvas pixels.", type=float, default=0, metavar="PX"),
+    group="Cutout",
 )
 
 
@@ -113,6 +118,8 @@ def _build_options(
     subjects = [frame for frame in frames if not frame.isdecimal()]
     if unknown := set(subjects) - {"photo", "product"}:
         raise UsageError(f"{min(unknown)!r} is neither a number from 0 nor photo nor product", subject="--frame")
+    if mask and (points or background_points or box):
+        raise UsageError("--mask and a point or --box exclude each other", "Give one of them")
     reframe = reframe or subjects[-1:] == ["product"]
     if not reframe and (margin or align):
         raise UsageError("--margin and --align need a frame around the product", "Give --reframe, too")
@@ -132,19 +139,13 @@ def _build_options(
     )
 
 
-of_photo = options.typed("options", _build_options, options.words, _cutting)
+of_photo = typed("options", _build_options, _framing, options.words, _cutting)
 
 
 def prepare_orders(
     items: list[Item], options: PrepareOptions, model: ModelOptions, target: OrderPlace, console: Console
 ) -> Iterator[Order]:
-    """Yield the order of each photo, on disk; print and count refusals."""
-    matter, second = _load_models(options, model, console)
-    options = replace(options, model=matter, second=second, limits=settings.limits())
-    root = Path(target.orders or "")
-    files.write_atomic(root / ".writable", b"")  # fails now, and not after paying
-    files.remove(root / ".writable")
-    files.remove_stale(root)
+    """Yield the order of each photo, on disk, with the models of `load_models`; print and count refusals."""
     model_shown = ""
 
     def prepare(item: Item) -> Order:
@@ -166,16 +167,25 @@ def prepare_orders(
             continue
         if order.model != model_shown:
             console.info(f"cut out with: {order.model}" + (f" on {order.device}" if order.device else ""))
-            if order.device and matter.fallback:
-                console.info(f"warning: {matter.fallback}")
+            if order.device and (fallback := getattr(options.model, "fallback", "")):
+                console.info(f"warning: {fallback}")
             model_shown = order.model
         yield order
 
 
-def _load_models(
-    options: PrepareOptions, model: ModelOptions, console: Console
-) -> tuple[Model | sam.Sam, Model | None]:
-    """The model that finds the product, and the one for a second opinion."""
+def check_writable(root: Path) -> None:
+    """Raise StorageFailed now, and not after paying, if nothing can be written below `root`."""
+    files.write_atomic(root / ".writable", b"")
+    files.remove(root / ".writable")
+    files.remove_stale(root)
+
+
+def load_models(options: PrepareOptions, model: ModelOptions, console: Console) -> PrepareOptions:
+    """The options with the model that finds the product, and the one for a second opinion.
+
+    Raises:
+        UsageError: The options or the mask cannot be used; before a price is quoted.
+    """
     pointing = bool(options.points or options.box)
     if pointing and (model.model != "auto" or model.family):
         raise UsageError("--point and --box are for SAM only", "Leave --model out, or the points and the box")
@@ -185,7 +195,11 @@ def _load_models(
         from photio_prep.cli.models import show_licence
 
         show_licence(model.model, console)
-    return first, model.load_second(first)
+    options = replace(options, model=first, second=model.load_second(first), limits=settings.limits())
+    if isinstance(options.mask, Path) and not options.mask.exists():
+        raise UsageError("no such file", "Check the name", subject=f"--mask {options.mask}")
+    options.load_mask()
+    return options
 
 
 def pull_models(model: ModelOptions, console: Console, names: list[str]) -> None:

@@ -1,10 +1,9 @@
 """prepare: the dry run, one order per photo."""
 
-import click
-
 from photio_prep import settings
 from photio_prep.cli import inputs, options, payment, preparation, reporting
 from photio_prep.cli.console import Console
+from photio_prep.cli.parsing import option, verb
 from photio_prep.cli.review import offer_review
 from photio_prep.cutout.models.registry import ModelOptions
 from photio_prep.errors import Interrupted
@@ -14,14 +13,14 @@ from photio_prep.orders.options import OrderPlace, PayOptions, PrepareOptions
 from photio_prep.orders.state import State
 
 
-@click.command("prepare")
+@verb("prepare")
 @inputs.argument
 @preparation.of_photo
 @options.model
 @options.gating
 @inputs.options
 @options.output(options.out, options.replacing)
-@options.option("--api-url", "Who will be asked; part of the order's key.", metavar="URL")
+@option("--api-url", "Who will be asked; part of the order's key.", metavar="URL")
 @options.console_options
 def prepare_command(
     inputs_: tuple[str, ...],
@@ -43,6 +42,8 @@ def prepare_command(
     reporting.start_report(console, "prepare")
     choice = inputs.Choice(inputs_, out, console, choose)
     reporting.refuse_foreign(out, choice.items, overwrite=overwrite)
+    options = preparation.load_models(options, model, console)
+    preparation.check_writable(out / "orders")
     target = OrderPlace(endpoint, out / "orders", variants=choice.seeds > 1)
     try:
         for items in choice.batches():

@@ -6,7 +6,7 @@ import click
 
 from photio_prep.cli import options
 from photio_prep.cli.console import Console
-from photio_prep.cli.options import option
+from photio_prep.cli.parsing import option
 from photio_prep.cli.status import require_folder
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.orders.folder import OrderFolder

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import click
-
 from photio_prep.cli import inputs, keep, options, payment, preparation, reporting
 from photio_prep.cli.console import Console
 from photio_prep.cli.finals import FinalWriter
+from photio_prep.cli.options import split_file
+from photio_prep.cli.parsing import verb
 from photio_prep.cli.review import offer_review
 from photio_prep.cutout.models.registry import ModelOptions
 from photio_prep.errors import OutputExists, UsageError, of_photo
@@ -23,14 +23,14 @@ from photio_prep.orders.store import Order
 from photio_prep.types import Result
 
 
-@click.command("run")
+@verb("run")
 @inputs.argument
 @preparation.of_photo
 @options.model
 @options.paying
 @inputs.options
 @options.finish
-@options.output(options.out, options.upload_to, options.written, options.marketplaces)
+@options.output(options.out_or_file, options.upload_to, options.written, options.marketplaces)
 @inputs.engine
 @options.console_options
 def run_command(
@@ -50,8 +50,11 @@ def run_command(
     .json), a list (.txt), or - for standard input. Running the same command again pays for nothing twice and finishes
     what is left. Prints the path of each final.
     """
+    output, finish, file = split_file(output, finish)
     preflight, out, overwrite = pay.preflight, output.out, output.overwrite
-    finals = FinalWriter(finish, output, console)
+    finals = FinalWriter(finish, output, console, file)
+    if file and (choose.watch or choose.seeds > 1 or engine.engine != "local"):
+        raise UsageError("names one final", "Name a folder for --watch, --seeds and --engine", subject=f"--out {file}")
     if output.segment and engine.engine != "local":
         raise UsageError("--segment is for this machine", "Leave --engine out, and give it to `finish`")
     reporting.start_report(console, "run", pay.price)
@@ -67,6 +70,7 @@ def run_command(
     )
     reporting.refuse_foreign(out, choice.items, choice.seeds, overwrite=overwrite)
     finals.choose(choice.items)
+    finals.check_file([item.name for item in choice.items])
     if engine.engine == "ray":
         from photio_prep.cli import ray
 
@@ -76,7 +80,9 @@ def run_command(
         offer_review(out, console, overwrite=overwrite)
         return reporting.close(console, out, choice.items, overwrite=overwrite)
     swept: set[str] = set()
+    options = preparation.load_models(options, model, console)
     with payment.open_guarded_client(pay, console) as guard:
+        preparation.check_writable(out / "orders")
         choice.quote(options.description, guard)
         target = OrderPlace(guard.endpoint, out / "orders", variants=choice.seeds > 1)
 
@@ -122,7 +128,7 @@ def _select_payable(
         # What is answered already costs nothing: its final is compared when it is made, byte for byte.
         if order.folder is None or order.state in SENDABLE:
             writer.refuse_if_in_the_way(order, target, overwrite=output.overwrite)
-            finals.refuse_preset_in_the_way(order, output.out)
+            finals.refuse_in_the_way(order, output.out, target)
         preflight.check(order)
         return target
 

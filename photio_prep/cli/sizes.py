@@ -9,7 +9,7 @@ import click
 from photio_prep import geometry, settings
 from photio_prep.cli import options
 from photio_prep.cli.console import Console
-from photio_prep.cli.options import option
+from photio_prep.cli.parsing import option
 from photio_prep.cutout.advice import Advice, ProductExtent, advise, measure_extent
 from photio_prep.cutout.framing import Framing
 from photio_prep.cutout.options import DEFAULT_CUTOUT

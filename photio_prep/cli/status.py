@@ -8,6 +8,7 @@ import click
 
 from photio_prep.cli import options
 from photio_prep.cli.console import Console, describe_order
+from photio_prep.cli.parsing import option
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.orders import store
 from photio_prep.orders.folder import DIED, OrderFolder, find_orders
@@ -141,7 +142,7 @@ def _print_totals(sums: _Sums, out: Path, price: float | None, console: Console)
 
 @click.command("resolve")
 @click.argument("folders", metavar="ORDER...", nargs=-1, required=True, type=options.PATH)
-@options.option("--as word", "retry: pay (again). lost: give up.", choices=("retry", "lost"), required=True)
+@option("--as word", "retry: pay (again). lost: give up.", choices=("retry", "lost"), required=True)
 @options.console_options
 def resolve_command(folders: tuple[Path, ...], word: str, console: Console) -> int:
     """Say what became of orders whose outcome is unknown.

@@ -7,6 +7,7 @@ import click
 
 from photio_prep.cli import options
 from photio_prep.cli.console import Console
+from photio_prep.cli.parsing import option
 from photio_prep.errors import OutputExists
 from photio_prep.system import files
 
@@ -35,9 +36,9 @@ def read_sample() -> bytes:
 
 
 @click.command("sandbox")
-@options.option("--port", "0 takes any free one.", type=click.IntRange(0, 65535), default=8787)
-@options.option("--latency", "Seconds before each answer.", type=float, default=0.0)
-@options.option("--fault faults", "Misbehave, for instance 429:3,drop:1.", metavar="SPEC")
+@option("--port", "0 takes any free one.", type=click.IntRange(0, 65535), default=8787)
+@option("--latency", "Seconds before each answer.", type=float, default=0.0)
+@option("--fault faults", "Misbehave, for instance 429:3,drop:1.", metavar="SPEC")
 @options.console_options
 def sandbox_command(port: int, latency: float, faults: str | None, console: Console) -> int:
     """A local stand-in of the Instant API over real HTTP on this machine, until Ctrl-C. Prints its URL."""

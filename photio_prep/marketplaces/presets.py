@@ -106,9 +106,9 @@ def find_preset(name: str) -> Preset:
     """The preset called `name`; UsageError for an unknown name."""
     preset = next((preset for preset in all_presets() if preset.name == name), None)
     if preset is None:
-        raise UsageError(
-            f"there is no preset {name!r}", f"Choose from: {', '.join(preset_names())}", subject="--preset"
-        )
+        near = [known for known in preset_names() if known.startswith(f"{name.lower()}-")]
+        fix = f"Did you mean {' or '.join(near)}?" if near else f"Choose from: {', '.join(preset_names())}"
+        raise UsageError(f"there is no preset {name!r}", fix, subject="--preset")
     return preset
 
 

@@ -76,7 +76,7 @@ def find_weights(name: str) -> Weights:
         if weights.name == name:
             return weights
     names = ", ".join(weights.name for weights in catalog())
-    fix = f"Choose one of: auto, {names}; or rembg:NAME for any session of rembg"
+    fix = f"Choose one of: auto, {names}; or rembg:{name} for the session of rembg of that name"
     raise UsageError(f"there is no model {name!r}", fix, subject="--model")
 
 
