@@ -7,17 +7,11 @@ moved, never that its writer has finished.
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from photio_prep.intake.item import Item
 
-
-class _Stamp(NamedTuple):
-    """The properties of a file that change when it is written or replaced."""
-
-    size: int
-    mtime_ns: int
-    inode: int
+# Size, time of change in nanoseconds and inode: they change when a file is written or replaced.
+_Stamp = tuple[int, int, int]
 
 
 def iter_settled(
@@ -30,14 +24,8 @@ def iter_settled(
 ) -> Iterator[list[Item]]:
     """Yield batches of photos that have not changed for `quiet` seconds, until `stopped` returns true.
 
-    A photo that changes later comes again. Photos that exist at the start come first, done or not.
-
-    Args:
-        look: Lists the folder.
-        stopped: Called several times a second.
-        quiet: Seconds.
-        wait: Sleeps; for tests.
-        clock: Monotonic seconds; for tests.
+    A photo that changes later comes again. Photos that exist at the start come first, done or not. `look` lists the
+    folder; `stopped` is called several times a second.
     """
     changing: dict[str, tuple[_Stamp, float]] = {}
     delivered: dict[str, _Stamp] = {}
@@ -61,23 +49,17 @@ def iter_settled(
         delivered = {name: stamp for name, stamp in delivered.items() if name in present}
         if ready:
             yield ready
-        else:
-            _pause(min(max(quiet / 2, 0.05), 1.0), stopped, wait)
+            continue
+        pause = min(max(quiet / 2, 0.05), 1.0)
+        while pause > 0 and not stopped():
+            wait(min(0.1, pause))
+            pause -= 0.1
 
 
 def _read_stamp(item: Item) -> _Stamp | None:
     """Read the stamp of a file; None for a missing file."""
-    if not isinstance(item.source, Path):
-        return None
     try:
-        stat = item.source.stat(follow_symlinks=item.follow)
+        stat = item.source.stat(follow_symlinks=item.follow) if isinstance(item.source, Path) else None
     except OSError:
         return None
-    return _Stamp(stat.st_size, stat.st_mtime_ns, stat.st_ino)
-
-
-def _pause(seconds: float, stopped: Callable[[], bool], wait: Callable[[float], object]) -> None:
-    step = 0.1
-    while seconds > 0 and not stopped():
-        wait(min(step, seconds))
-        seconds -= step
+    return (stat.st_size, stat.st_mtime_ns, stat.st_ino) if stat else None

@@ -66,11 +66,7 @@ def _refuse_raw(suffix: str, data: bytes) -> None:
 
 
 def read_source(source: Source | Photo, limits: Limits = DEFAULT_LIMITS, name: str = "") -> Photo | bytes:
-    """Read a source without decoding it: the bytes of a file, or the Photo of a Pillow image.
-
-    Raises:
-        PhotoRefused: It cannot be read, or is longer than the limit.
-    """
+    """The bytes of a file, or the Photo of a Pillow image; PhotoRefused if it is longer than the limit."""
     if isinstance(source, Image.Image):
         return load(source, name=name, limits=limits)
     return source if isinstance(source, Photo) else read_bytes(source, limits, name)
@@ -94,11 +90,7 @@ def display_name(source: Source) -> str:
 
 
 def read_bytes(source: str | os.PathLike[str] | bytes | BinaryIO, limits: Limits, name: str = "") -> bytes:
-    """Read the bytes of a photo that is not a Pillow image.
-
-    Raises:
-        PhotoRefused: It cannot be read, or is longer than `limits.file_bytes`.
-    """
+    """The bytes of a photo that is not a Pillow image; PhotoRefused if it is longer than `limits.file_bytes`."""
     if isinstance(source, bytes):
         data = source
     elif isinstance(source, (str, os.PathLike)):

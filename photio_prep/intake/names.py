@@ -56,9 +56,8 @@ class NamedPhoto:
 class Names:
     """Gives names for one command. A photo whose name belongs to another photo gets digits behind it.
 
-    Args:
-        format_: Of all finals ("jpg", "png", "webp"); None is each photo's own.
-        variants: Number of orders per photo.
+    `format_` is that of all finals ("jpg", "png", "webp"), None each photo's own. `variants` is the number of orders
+    per photo.
     """
 
     def __init__(self, format_: str | None = None, variants: int = 1) -> None:
@@ -73,17 +72,15 @@ class Names:
     def give(self, output: str, source: Path | str | None, name: str) -> str:
         """Return the place of a photo's final.
 
-        Args:
-            output: Its place by the tree of the inputs, without suffix.
-            source: Its path, its URL, or None for standard input.
-            name: Its name in messages and orders.
+        `output` is its place by the tree of the inputs, without suffix; `source` its path, its URL, or None for
+        standard input; `name` its name in messages and orders.
         """
         output, photo = portable_name(output), NamedPhoto(source, name)
         candidates = [*self._recorded(photo, output), output, *(f"{output}~{digits}" for digits in photo.digits)]
         base = next((candidate for candidate in candidates if self._is_free(candidate, photo)), candidates[-1])
-        for place in self._places(base, photo):
-            self._owners[place] = photo.identity
-            self._taken.add(place)
+        places = self._places(base, photo)
+        self._owners |= dict.fromkeys(places, photo.identity)
+        self._taken |= places
         return base
 
     def _recorded(self, photo: NamedPhoto, output: str) -> list[str]:  # noqa: ARG002  for orders/recorded.py
@@ -131,10 +128,7 @@ def portable_name(output: str) -> str:
 
 
 def sort_by_place(sources: Sequence[Path | str | None], folder: Path) -> list[int]:
-    """Sort the photos of a list in `folder` for naming, independently of the order of its lines.
-
-    Photos below the folder come first, then the alphabet decides. Returns their indices.
-    """
+    """The indices of the photos of a list in `folder`, for naming: those below it first, then by the alphabet."""
 
     def rank(number: int) -> tuple[bool, str]:
         source = sources[number]

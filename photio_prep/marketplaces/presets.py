@@ -1,5 +1,6 @@
 """The marketplaces: the rules of each for a picture, with the source of each rule."""
 
+import difflib
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -103,15 +104,17 @@ def preset_names() -> tuple[str, ...]:
 
 
 def find_preset(name: str) -> Preset:
-    """The preset called `name`; UsageError for an unknown name."""
-    preset = next((preset for preset in all_presets() if preset.name == name), None)
-    if preset is None:
-        near = [known for known in preset_names() if known.startswith(f"{name.lower()}-")]
-        fix = f"Did you mean {' or '.join(near)}?" if near else f"Choose from: {', '.join(preset_names())}"
+    """The preset called `name`, in any case; UsageError for an unknown name."""
+    presets = {preset.name: preset for preset in all_presets()}
+    folded = name.lower()
+    if folded not in presets:
+        near = [known for known in presets if known.startswith(f"{folded}-")]
+        near = near or difflib.get_close_matches(folded, presets, 1)
+        fix = f"Did you mean {' or '.join(near)}?" if near else f"Choose from: {', '.join(presets)}"
         raise UsageError(f"there is no preset {name!r}", fix, subject="--preset")
-    return preset
+    return presets[folded]
 
 
 def find_presets(names: Iterable[str]) -> tuple[Preset, ...]:
     """The presets of these names, each once, in this order; UsageError for an unknown name."""
-    return tuple(map(find_preset, dict.fromkeys(names)))
+    return tuple(dict.fromkeys(map(find_preset, names)))

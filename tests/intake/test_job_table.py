@@ -121,7 +121,7 @@ def test_a_row_names_presets(folder: Path, cell: str):
 def test_every_preset_that_there_is_not_is_named(folder: Path):
     told = mistakes(table(folder / "in.csv", "a.png,etsy etsi amazone", head="source,preset"))
     assert [each.partition(": ")[2][:29] for each in told] == [
-        "there is no preset 'etsi'. Ch",
+        "there is no preset 'etsi'. Di",
         "there is no preset 'amazone'.",
     ]
 

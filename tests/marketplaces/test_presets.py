@@ -62,6 +62,9 @@ def test_names():
     assert [each.name for each in presets.find_presets(["ebay", "etsy", "ebay"])] == ["ebay", "etsy"]
     with pytest.raises(UsageError, match=r"no preset 'nope'.*amazon-main"):
         presets.find_preset("nope")
+    assert presets.find_presets(["eBay", "ebay", "Amazon-Main"]) == presets.find_presets(["ebay", "amazon-main"])
+    with pytest.raises(UsageError, match=r"there is no preset 'etsi'\. Did you mean etsy"):
+        presets.find_preset("etsi")
 
 
 def test_how_far_a_picture_must_be_enlarged():
