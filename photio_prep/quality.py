@@ -5,6 +5,10 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+# The reason of a cutout that is probably wrong; the gate warns and stops from these values of the figure `risk` on.
+# Chosen on the figures in docs/design/measurements/gate.md.
+DOUBTFUL, WARN_AT, STOP_AT = "doubtful", 0.2, 0.4
+
 
 class Verdict(StrEnum):
     """A cutout with `stop` is not paid for unless the gate is off; `warn` is a message only."""
@@ -47,6 +51,22 @@ class Judgement:
         """The worst of the reasons' verdicts."""
         verdicts = {reason.verdict for reason in self.reasons}
         return next((verdict for verdict in (Verdict.STOP, Verdict.WARN) if verdict in verdicts), Verdict.OK)
+
+    def limited(self, at: float | None) -> "Judgement":
+        """The judgement where the risk of a wrong cutout stops from `at` on (0..1); None keeps the usual limit."""
+        risk = self.figures.get("risk")
+        if at is None or risk is None:
+            return self
+        others = tuple(reason for reason in self.reasons if reason.name != DOUBTFUL)
+        text = next((reason.text for reason in self.reasons if reason.name == DOUBTFUL), "")
+        text = text or f"the cutout is wrong with a probability of {risk:.0%}. Look at overlay.png"
+        if risk < min(at, WARN_AT):
+            return Judgement(others, self.figures)
+        doubtful = Reason(DOUBTFUL, Verdict.STOP if risk >= at else Verdict.WARN, text)
+        stops = tuple(reason for reason in others if reason.verdict is Verdict.STOP)
+        warnings = tuple(reason for reason in others if reason.verdict is not Verdict.STOP)
+        first = (doubtful, *stops) if doubtful.verdict is Verdict.STOP else (*stops, doubtful)
+        return Judgement((*first, *warnings), self.figures)
 
     def to_dict(self) -> dict[str, Any]:
         """A record for JSON."""

@@ -1,6 +1,7 @@
 """Photo -> Cutout -> Canvas -> Request -> Result -> Final, and the protocols that a caller may implement."""
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -62,7 +63,7 @@ class Cutout:
 
     `image` is RGBA: outside the product alpha and RGB are exactly 0, in its core alpha is 255. `model`: source of the
     alpha, a model of the catalogue, "mask" or "alpha". `confidence`: the model's certainty, 0..1. `device`: where the
-    model really ran.
+    model really ran. `doubts`: the figures of `gate_model.measure_belief`; empty where the alpha is no network's.
     """
 
     image: Image.Image
@@ -70,6 +71,7 @@ class Cutout:
     notes: tuple[str, ...] = ()
     confidence: float | None = None
     device: str = ""
+    doubts: Mapping[str, float] = field(default_factory=dict)
 
     def _repr_png_(self) -> bytes:
         return notebook_png(self.image)

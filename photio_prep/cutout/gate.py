@@ -1,30 +1,33 @@
 """The gate before payment: reasons to warn about a cutout, or to stop.
 
-The limits were set on real and rendered photos and on broken inputs; docs/reference/gate.md has the figures.
+Where a network's own output is known, a calibrated probability says whether the cutout is wrong (`gate_model`), and
+what the mask looks like only warns. The limits were set on real and rendered photos and on broken inputs;
+docs/reference/gate.md has the figures.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 
+from photio_prep.cutout.gate_model import Risk, estimate_risk
 from photio_prep.cutout.matte import flatten
 from photio_prep.cutout.measure import measure_cutout
-from photio_prep.quality import Judgement, Reason, Verdict
+from photio_prep.quality import DOUBTFUL, STOP_AT, WARN_AT, Judgement, Reason, Verdict
 from photio_prep.types import Cutout, Photo
 
 # Each limit as (warn, stop).
 _NEVER = float("inf")
 _COVERS = (0.75, 0.88)
 _CUT_SIDE = 0.015
-_CUT = 0.2
-_CUT_SIDES = 3
-_PARTS = (2, 12)
+_ALL_SIDES = 4
+_PARTS = 2
 _RIM = (15, _NEVER)
 _GLASS = (0.12, _NEVER)
 _EXTENT = (256, 128)
 _REACH = (0.2, 0.05)
-_SCALE = (2.0, 4.0)
+_SCALE = (4.0, _NEVER)
 _BLUR = (2.2, 3.5)
 _WHITE = (0.3, 0.7)
 _BLACK = (0.4, 0.8)
@@ -32,6 +35,19 @@ _BRIGHTEST = (40, 16)
 _OUTLINE = (0.5, 0.45)
 _CONFIDENCE = (0.8, 0.6)
 _AGREEMENT = (0.6, 0.3)
+# Reasons of which the probability of a wrong mask knows more.
+_OF_THE_MASK = ("cut", "outline", "unsure", "disputed")
+_CAUSES = {
+    "rim_doubt": "the model is unclear about its outline",
+    "mirrored": "the model finds something else in the mirrored photo",
+    "agreement": "a second model finds something else",
+    "ghost": "something faint beside it was left out",
+    "outline": "its outline does not follow the edges in the photo",
+    "glass": "much of it is half transparent",
+    "rim": "its edge is soft",
+}
+_CAUSES |= dict.fromkeys(("doubt", "wavering"), "the model half believes in more than was kept")
+_CAUSES |= dict.fromkeys(("core_doubt", "confidence", "weak", "peak"), "the model is not sure of parts inside of it")
 
 
 def assess(photo: Photo, cutout: Cutout, agreement: float | None = None) -> Judgement:
@@ -40,7 +56,7 @@ def assess(photo: Photo, cutout: Cutout, agreement: float | None = None) -> Judg
     `agreement`: IoU (0..1) with a second model's cutout.
     """
     size = cutout.image.size
-    values = measure_cutout(flatten_to(photo, size), cutout.image, size[0] / photo.size.width)
+    values = measure_cutout(flatten_to(photo, size), cutout.image, size[0] / photo.size.width) | dict(cutout.doubts)
     if cutout.confidence is not None:
         values["confidence"] = round(float(cutout.confidence), 3)
     if cutout.model == "alpha":
@@ -54,6 +70,13 @@ def assess(photo: Photo, cutout: Cutout, agreement: float | None = None) -> Judg
         *_photo_reasons(values),
         *_model_reasons(values, cutout.model),
     ]
+    risk = estimate_risk(values, cutout.model)
+    if risk is not None:
+        values["risk"] = risk.probability
+        reasons = [
+            replace(reason, verdict=Verdict.WARN) if reason.name in _OF_THE_MASK else reason for reason in reasons
+        ]
+        reasons[:0] = _risk_reasons(risk)
     return Judgement(tuple(sorted(reasons, key=lambda reason: reason.verdict is not Verdict.STOP)), values)
 
 
@@ -77,6 +100,17 @@ def _reason(name: str, verdict: Verdict, text: str) -> Iterator[Reason]:
         yield Reason(name, verdict, text)
 
 
+def _risk_reasons(risk: Risk) -> Iterator[Reason]:
+    """The reason that the mask is probably wrong, with its two main causes."""
+    causes = list(dict.fromkeys(_CAUSES[figure] for figure in risk.causes))[:2]
+    yield from _reason(
+        DOUBTFUL,
+        _above(risk.probability, (WARN_AT, STOP_AT)),
+        f"the cutout is wrong with a probability of {risk.probability:.0%} ({'; '.join(causes)}). Look at overlay.png;"
+        " crop the photo, try another --model, or mend mask.png and give it back with --mask",
+    )
+
+
 def _frame_reasons(values: dict[str, float]) -> Iterator[Reason]:
     """Reasons from the product's position and size in the photo."""
     covers = values["covers"]
@@ -88,10 +122,10 @@ def _frame_reasons(values: dict[str, float]) -> Iterator[Reason]:
     )
     sides = [side for side in ("left", "right", "top", "bottom") if values.get(f"cut_{side}", 0) > _CUT_SIDE]
     if sides:
-        much = values["cut"] > _CUT or len(sides) >= _CUT_SIDES
+        # An inverted mask meets all four sides.
         yield Reason(
             "cut",
-            Verdict.STOP if much else Verdict.WARN,
+            Verdict.STOP if len(sides) >= _ALL_SIDES else Verdict.WARN,
             f"the product is cut off by the photo's edge ({', '.join(sides)}; {values['cut']:.0%} of its outline)."
             " If that is not intended, photograph all of it",
         )
@@ -117,7 +151,7 @@ def _shape_reasons(values: dict[str, float]) -> Iterator[Reason]:
     parts, rim, glass = int(values["parts"]), values["rim"], values["glass"]
     yield from _reason(
         "parts",
-        _above(parts, (_PARTS[0] - 1, _PARTS[1] - 1)),
+        _above(parts, (_PARTS - 1, _NEVER)),
         f"{parts} separate things were cut out. If only one of them is the product, crop the photo or give a --mask",
     )
     yield from _reason(

@@ -108,12 +108,19 @@ class _CroppedPrediction:
         across, down = image.width / frame.size.width, image.height / frame.size.height
         left, top = round((inside.left - frame.left) * across), round((inside.top - frame.top) * down)
         right, bottom = round((inside.right - frame.left) * across), round((inside.bottom - frame.top) * down)
-        scale_x, scale_y = prediction.width / photo.width, prediction.height / photo.height
-        box = (inside.left * scale_x, inside.top * scale_y, inside.right * scale_x, inside.bottom * scale_y)
-        piece = prediction.resize((right - left, bottom - top), Image.Resampling.BICUBIC, box=box)
-        alpha = Image.new("L", image.size)
-        alpha.paste(piece, (left, top))
+
+        def frame_piece(whole: Image.Image) -> Image.Image:
+            scale_x, scale_y = whole.width / photo.width, whole.height / photo.height
+            box = (inside.left * scale_x, inside.top * scale_y, inside.right * scale_x, inside.bottom * scale_y)
+            piece = whole.resize((right - left, bottom - top), Image.Resampling.BICUBIC, box=box)
+            framed = Image.new("L", image.size)
+            framed.paste(piece, (left, top))
+            return framed
+
+        alpha = frame_piece(prediction)
         alpha.info.update(prediction.info)
         if "grain" in prediction.info:
-            alpha.info["grain"] = float(prediction.info["grain"]) * across / scale_x
+            alpha.info["grain"] = float(prediction.info["grain"]) * across * photo.width / prediction.width
+        if "belief" in prediction.info:
+            alpha.info["belief"] = frame_piece(prediction.info["belief"])
         return alpha

@@ -375,7 +375,7 @@ def killing(tmp_path: Path, count: int, kills: int) -> None:
         with driving(server.url, inputs, out) as driver:
             for number in range(1, kills + 1):
                 driver.until(number * count // (kills + 2))
-                while driver.process.poll() is None and not driver.kill("paid"):
+                while driver.process.poll() is None and not driver.kill("pay_row"):
                     time.sleep(0.01)
         server.settle()
         assert driver.process.returncode == 0
@@ -470,7 +470,7 @@ def test_without_permits_nobody_pays(tmp_path: Path):
     with slowly() as server:
         with driving(server.url, inputs, out) as driver:
             driver.until(5)
-            assert driver.kill("Permits")
+            assert driver.kill("SharedBudget")
         server.settle()
         assert driver.process.returncode == 0
         there = found(out)

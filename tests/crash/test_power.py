@@ -79,7 +79,7 @@ def test_f38_whatever_was_not_synced_is_lost_and_nothing_is_billed_twice(judge: 
     judge.count = 2
     recorder = Recorder(judge.out, judge.server)
     with monkeypatch.context() as patch:
-        patch.setattr(processes, "boot", lambda: "before the power failed")
+        patch.setattr(processes, "boot_id", lambda: "before the power failed")
         patch.setattr(os, "fsync", recorder)
         assert product.main(judge.arguments()) == 0
     recorder.end()

@@ -167,6 +167,7 @@ def test_every_way_refuses_what_the_others_refuse(keyed: Command, way: str, monk
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra ray is not installed")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
 def test_ray_refuses_what_the_others_refuse(keyed: Command):
     with HostileServer(ok()) as server:
         walk(keyed, ray_run, server)

@@ -99,12 +99,25 @@ def here(capsys: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch) -> Comma
     return run
 
 
+# Every warning is an error, but for those by which Ray warns of itself.
+_STRICT = ("-W", "error", "-W", "ignore::DeprecationWarning:ray.data.context")
+
+
 def alone(*arguments: object, stdin: bytes = b"", before: str = "", **surroundings: str) -> Said:
     """The command in a process of its own; `before` is Python that runs first there."""
     start = f"{before}\nfrom photio_prep.cli import main\nmain()" if before else ""
     head = ["-c", start] if start else ["-m", "photio_prep"]
     done = subprocess.run(
-        [sys.executable, "-W", "error", *head, *map(str, arguments)],
+        # Ray warns of itself.
+        [
+            sys.executable,
+            "-W",
+            "error",
+            "-W",
+            "ignore::DeprecationWarning:ray.data.context",
+            *head,
+            *map(str, arguments),
+        ],
         input=stdin,
         capture_output=True,
         timeout=120,

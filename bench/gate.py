@@ -1,0 +1,273 @@
+"""How well the gate tells wrong cutouts from right ones, and the weights of its probability.
+
+    python -m bench.gate [--data DIR] [--scenes DIR]... [--cache FILE] [--write]
+
+Sources: the rendered fixtures; of --data its `cutouts/` and `gate/`; each --scenes, a folder with `image/NAME.jpg` and
+`alpha/NAME.png`. Every installed network of the catalogue cuts each photo out; the figures go into --cache, so that a
+second run only fits. Bad: IoU < 0.85 with the truth at half coverage. Good: IoU > 0.97.
+
+Each picture is scored by weights that were fitted without its product (and, in a second table, without its source).
+What chose the list of figures, the penalty and the two limits saw all of them: these tables are marked with a star.
+--write puts the weights of a fit on everything into the package.
+"""
+
+import argparse
+import csv
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from photio_prep.cutout import gate
+from photio_prep.cutout.gate_model import transform
+from photio_prep.cutout.matte import matte
+from photio_prep.cutout.models import catalog, weights
+from photio_prep.cutout.models.segmenter import OnnxSegmenter
+from photio_prep.errors import NoProduct
+from photio_prep.geometry import place, snap
+from photio_prep.intake.load import load
+from photio_prep.quality import DOUBTFUL, STOP_AT, WARN_AT, Verdict
+from photio_prep.settings import models_folder
+
+ROOT = Path(__file__).parent.parent
+WEIGHTS = ROOT / "photio_prep" / "cutout" / "gate_model.toml"
+Numbers = NDArray[np.float64]
+BAD, GOOD = 0.85, 0.97
+# Figures of the network's output and of the mask. None of the frame: products cut by it were hard to cut out in these
+# sources only because they were composed that way.
+FIGURES = (
+    *("peak", "confidence", "doubt", "rim_doubt", "core_doubt", "wavering", "weak", "ghost"),
+    *("rim", "glass", "outline"),
+)
+# Strength of the ridge penalty on standardised weights, in pictures.
+PENALTY = 20.0
+
+
+@dataclass(frozen=True)
+class Picture:
+    source: str
+    product: str
+    photo: Path
+    truth: Path
+
+
+@dataclass(frozen=True)
+class Row:
+    network: str
+    source: str
+    product: str
+    photo: str
+    iou: float
+    others: str  # the verdict of all reasons but the probability
+    figures: dict[str, float]  # empty where no product was found
+
+
+def strip_name(name: str) -> str:
+    """The product of a file's name, without the shop, the side of a garment and the number of a variant."""
+    return re.sub(r"(-(front|back|\d))+$", "", re.sub(r"^(.*__|saleor-|saloer-)+", "", name))
+
+
+def iter_pictures(data: Path | None, scenes: list[Path]) -> Iterator[Picture]:
+    for photo in sorted((ROOT / "fixtures" / "photos").iterdir()):
+        yield Picture("fixtures", photo.stem, photo, ROOT / "fixtures" / "truth" / f"{photo.stem}.webp")
+    if data:
+        for photo in sorted((data / "cutouts" / "image").glob("*.jpg")):
+            truth = data / "cutouts" / "alpha" / f"{photo.stem}.png"
+            yield Picture(photo.stem.partition("__")[0], strip_name(photo.stem), photo, truth)
+        with (data / "gate" / "pairs.csv").open(encoding="utf-8") as table:
+            for row in csv.DictReader(table):
+                photo, truth = (data / "gate" / kind for kind in ("image", "alpha"))
+                names = f"{row['name']}.jpg", f"{row['name']}.png"
+                yield Picture(row["kind"], strip_name(row["product"]), photo / names[0], truth / names[1])
+    for folder in scenes:
+        for photo in sorted((folder / "image").iterdir()):
+            yield Picture(folder.name, photo.stem.partition("-")[0], photo, folder / "alpha" / f"{photo.stem}.png")
+
+
+def load_networks() -> list[OnnxSegmenter]:
+    rows = [row for row in catalog.catalog() if row.family != "sam" and weights.is_installed(row, models_folder())]
+    return [OnnxSegmenter(weights.verify_weights(row, models_folder()), row.family, row.name) for row in rows]
+
+
+def measure(picture: Picture, networks: list[OnnxSegmenter]) -> list[Row]:
+    """One row a network; the agreement is that with the best other one, as `--second-opinion` takes it."""
+    photo = load(picture.photo)
+    size = place(photo.size, snap(photo.size).size).box.size
+    with Image.open(picture.truth) as opened:
+        alpha = opened.getchannel("A") if "A" in opened.getbands() else opened.convert("L")
+    truth = np.asarray(alpha.resize(size, Image.Resampling.LANCZOS)) >= 128
+    cutouts = {}
+    for network in networks:
+        try:
+            cutouts[network.name] = matte(photo, size, network, alpha="ignore")
+        except NoProduct:
+            cutouts[network.name] = None
+    rows = []
+    for name, cutout in cutouts.items():
+        iou, others, figures = 0.0, str(Verdict.STOP), {}
+        if cutout is not None:
+            mask = np.asarray(cutout.image.getchannel("A")) >= 128
+            iou = float((mask & truth).sum() / max((mask | truth).sum(), 1))
+            second = next((other for other_name, other in cutouts.items() if other_name != name), None)
+            judgement = gate.assess(photo, cutout, gate.mask_iou(cutout, second) if second else 0.0)
+            reasons = {reason.verdict for reason in judgement.reasons if reason.name != DOUBTFUL}
+            others = next((str(worst) for worst in (Verdict.STOP, Verdict.WARN) if worst in reasons), str(Verdict.OK))
+            figures = dict(judgement.figures)
+        rows.append(Row(name, picture.source, picture.product, picture.photo.name, round(iou, 4), others, figures))
+    return rows
+
+
+def collect(pictures: Iterator[Picture], cache: Path) -> list[Row]:
+    """The rows of all pictures; those in `cache` are not measured again."""
+    rows = [Row(**json.loads(line)) for line in cache.read_text().splitlines()] if cache.exists() else []
+    done = {(row.source, row.photo) for row in rows}
+    networks = load_networks()
+    for picture in pictures:
+        if (picture.source, picture.photo.name) not in done:
+            fresh = measure(picture, networks)
+            with cache.open("a", encoding="utf-8") as file:
+                file.writelines(json.dumps(asdict(row)) + "\n" for row in fresh)
+            print(picture.source, picture.photo.name, *(row.iou for row in fresh), flush=True)
+            rows += fresh
+    return rows
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Logistic regression by Newton's method, with a ridge penalty, on standardised figures."""
+
+    names: tuple[str, ...]
+    middle: Numbers
+    spread: Numbers
+    bias: float
+    weights: Numbers
+
+    def risk(self, rows: list[Row]) -> Numbers:
+        standard = (matrix(rows, self.names) - self.middle) / self.spread
+        return np.asarray(1 / (1 + np.exp(-np.clip(self.bias + standard @ self.weights, -30, 30))))
+
+
+def matrix(rows: list[Row], names: tuple[str, ...]) -> Numbers:
+    return np.array([[transform(name, row.figures[name]) for name in names] for row in rows])
+
+
+def fit(rows: list[Row], names: tuple[str, ...]) -> Fit:
+    figures, bad = matrix(rows, names), np.array([row.iou < BAD for row in rows], float)
+    middle, spread = figures.mean(0), figures.std(0) + 1e-6
+    design = np.c_[np.ones(len(rows)), (figures - middle) / spread]
+    ridge = np.diag([1e-6, *[PENALTY] * len(names)])
+    weights_ = np.zeros(len(names) + 1)
+    for _ in range(50):
+        risk = 1 / (1 + np.exp(-np.clip(design @ weights_, -30, 30)))
+        slope = design.T @ (risk - bad) + ridge @ weights_
+        weights_ -= np.linalg.solve((design.T * (risk * (1 - risk))) @ design + ridge, slope)
+    return Fit(names, middle, spread, float(weights_[0]), weights_[1:])
+
+
+def score_without(rows: list[Row], names: tuple[str, ...], group: Callable[[Row], str]) -> Numbers:
+    """The risk of each row by weights that were fitted without its group."""
+    risks = np.zeros(len(rows))
+    for left_out in {group(row) for row in rows}:
+        inside = np.array([group(row) == left_out for row in rows])
+        fitted = fit([row for row in rows if group(row) != left_out], names)
+        risks[inside] = fitted.risk([row for row, there in zip(rows, inside, strict=True) if there])
+    return risks
+
+
+def verdict(row: Row, risk: float, *, whole: bool) -> Verdict:
+    """That of the probability alone, or of the `whole` gate."""
+    own = Verdict.STOP if risk >= STOP_AT else Verdict.WARN if risk >= WARN_AT else Verdict.OK
+    return max(own, Verdict(row.others), key=[*Verdict].index) if whole else own
+
+
+def print_table(title: str, rows: list[Row], risks: Numbers, *, whole: bool = False) -> None:
+    print(f"\n{title}")
+    for name, least, most in (("good", GOOD, 1.01), ("between", BAD, GOOD), ("bad", -1.0, BAD)):
+        chosen = [
+            verdict(row, risk, whole=whole)
+            for row, risk in zip(rows, risks, strict=True)
+            if least <= row.iou < most or (name == "good" and row.iou >= GOOD)
+        ]
+        counts = {kind: chosen.count(kind) for kind in Verdict}
+        shares = ", ".join(f"{kind} {count / max(len(chosen), 1):.0%}" for kind, count in counts.items())
+        print(f"  {name:8s}{' / '.join(str(count) for count in counts.values()):>16s}   ({shares})")
+
+
+def print_reliability(rows: list[Row], risks: Numbers) -> None:
+    print("\n  probability    pictures    mean    really bad")
+    edges = (0.0, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
+    bad = np.array([row.iou < BAD for row in rows])
+    for least, most in itertools.pairwise(edges):
+        inside = (risks >= least) & (risks < most if most < 1 else risks <= 1)
+        if inside.any():
+            print(
+                f"  {least:.2f} to {most:.2f} {inside.sum():9d} {risks[inside].mean():9.2f} {bad[inside].mean():11.2f}"
+            )
+
+
+def usable(rows: list[Row], names: tuple[str, ...]) -> list[Row]:
+    return [row for row in rows if all(name in row.figures for name in names)]
+
+
+def report(network: str, rows: list[Row], names: tuple[str, ...]) -> None:
+    fitted = usable(rows, names)
+    print(f"\n=== {network}, {len(fitted)} pictures, figures: {', '.join(names)}")
+    by_product = score_without(fitted, names, lambda row: row.product)
+    print_table("ok / warn / stop by the probability, product left out *", fitted, by_product)
+    by_source = score_without(fitted, names, lambda row: row.source)
+    print_table("the same, source left out *", fitted, by_source)
+    print_table("all reasons of the gate, product left out *", fitted, by_product, whole=True)
+    print_reliability(fitted, by_product)
+
+
+def to_toml(fitted: Fit) -> str:
+    lines = [f"bias = {fitted.bias:.4f}", "[model.{0}.weights]"]
+    for name, middle, spread, weight in zip(fitted.names, fitted.middle, fitted.spread, fitted.weights, strict=True):
+        lines.append(f"{name} = [{middle:.4f}, {spread:.4f}, {weight:.4f}]")
+    return "\n".join(lines)
+
+
+def variants(rows: list[Row]) -> list[tuple[str, ...]]:
+    """The figures with a second model's agreement, and without; mirrored where the network looked twice."""
+    own = FIGURES + (("mirrored",) if all("mirrored" in row.figures for row in usable(rows, FIGURES)) else ())
+    return [(*own, "agreement"), own]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    usual = ROOT.parent / "shared" / "data"
+    parser.add_argument("--data", type=Path, default=usual if usual.is_dir() else None)
+    parser.add_argument("--scenes", type=Path, action="append", default=[])
+    parser.add_argument("--cache", type=Path, default=ROOT / ".bench-gate.jsonl")
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    rows = collect(iter_pictures(options.data, options.scenes), options.cache)
+    networks = {
+        name: [row for row in rows if row.network == name] for name in dict.fromkeys(row.network for row in rows)
+    }
+    sources = dict.fromkeys(row.source for row in rows)
+    text = [
+        "# The probability that a cutout has IoU < 0.85 with the truth: a logistic model of a network's own output.",
+        f"# Fitted by `python -m bench.gate --write` on {len(rows) // max(len(networks), 1)} photos of the sources",
+        f"# {', '.join(sources)}; ridge penalty {PENALTY:g}.",
+        "# A third of them is cut out wrongly, far more than of what sellers photograph: where fewer are, the true",
+        "# probabilities are lower than these. Each figure: mean and spread of its transformed value, weight.",
+    ]
+    for network, own in {**networks, "any": rows}.items():
+        for names in variants(own):
+            if network != "any":
+                report(network, own, names)
+            text += ["", f"[[model.{network}]]", to_toml(fit(usable(own, names), names)).format(network)]
+    if options.write:
+        WEIGHTS.write_text("\n".join(text) + "\n", encoding="utf-8")
+        print(f"\nwritten: {WEIGHTS}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""The probability that a cutout is wrong, from the network's own output before any refinement.
+
+Refinement hides doubt: it makes an edge of whatever it is given. A logistic model weighs the figures. Its weights lie
+in gate_model.toml, with how `python -m bench.gate` fitted them.
+"""
+
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+import numpy as np
+from PIL import Image
+
+from photio_prep.imaging.filters import Floats, dilate
+
+# Beliefs and alphas are compared at this size (square, as the networks see a photo).
+_SIDE = 256
+# Pixels from the kept product: a ghost lies farther out, the core deeper within; the rim reaches so far to both sides.
+_GHOST, _CORE, _RIM = 6, 4, 2
+# Added to a share before its logarithm: below one percent, less says nothing more.
+_FLOOR = 0.01
+_LINEAR = ("outline", "rim")
+
+
+def measure_belief(belief: Image.Image, alpha: Image.Image) -> dict[str, float]:
+    """Measure a network's output (L, 255 is certainly product) beside the alpha (L) that was made of it.
+
+    peak: its highest value. doubt: uncertainty as a share of its mass; 0 where each pixel is certain. rim_doubt: mean
+    entropy (bits) along the outline. core_doubt: mean lack of certainty inside of the product. wavering: 1 - IoU of its
+    masks at 0.2 and 0.8 of the peak. weak: the same at 0.5 and 0.95. ghost: share of its mass outside of the product.
+    """
+    share = _square(belief)
+    kept = _square(alpha) >= 0.5
+    peak, mass = float(share.max()), max(float(share.sum()), 1.0)
+    scaled = share / max(peak, 1e-3)
+    near = dilate(kept, _GHOST)
+    core = ~dilate(~kept, _CORE)
+    rim = dilate(kept, _RIM) & dilate(~kept, _RIM)
+    certain = np.clip(share, 1e-4, 1 - 1e-4)
+    entropy = -(certain * np.log2(certain) + (1 - certain) * np.log2(1 - certain))
+    values = {
+        "peak": peak,
+        "doubt": float(np.minimum(share, 1 - share).sum()) * 2 / mass,
+        "rim_doubt": float(entropy[rim].mean()) if rim.any() else 1.0,
+        "core_doubt": float(1 - share[core].mean()) if core.any() else 1.0,
+        "wavering": 1 - float((scaled > 0.8).sum()) / max(float((scaled > 0.2).sum()), 1.0),
+        "weak": 1 - float((scaled > 0.95).sum()) / max(float((scaled > 0.5).sum()), 1.0),
+        "ghost": float(share[~near].sum()) / mass,
+    }
+    return {name: round(value, 3) for name, value in values.items()}
+
+
+def mirror_disagreement(belief: Floats, mirrored: Floats) -> float:
+    """Return 1 - IoU of what a network finds in a photo and in its mirror image, turned back; both (H, W), 0..1."""
+    first, second = belief > 0.5, mirrored > 0.5
+    return 1 - float((first & second).sum()) / max(float((first | second).sum()), 1.0)
+
+
+def _square(image: Image.Image) -> Floats:
+    shrinks = max(image.size) > _SIDE
+    resampling = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
+    return np.asarray(image.resize((_SIDE, _SIDE), resampling), dtype=np.float32) / np.float32(255)
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A term of the logistic model: the weight of a figure's logarithm after `middle` and `spread` are taken out."""
+
+    figure: str
+    middle: float
+    spread: float
+    weight: float
+
+    def apply(self, figures: Mapping[str, float]) -> float:
+        """The term's share of the log-odds."""
+        return self.weight * (transform(self.figure, figures[self.figure]) - self.middle) / self.spread
+
+
+@dataclass(frozen=True, slots=True)
+class RiskModel:
+    """Log-odds of IoU < 0.85: `bias` and a sum of terms."""
+
+    bias: float
+    weights: tuple[Weight, ...]
+
+    def risk(self, figures: Mapping[str, float]) -> float:
+        """The probability, 0..1."""
+        odds = self.bias + sum(weight.apply(figures) for weight in self.weights)
+        return 1 / (1 + math.exp(-max(-30.0, min(30.0, odds))))
+
+
+def transform(figure: str, value: float) -> float:
+    """Make a figure fit for a linear model: shares by their logarithm."""
+    if figure in ("peak", "confidence", "agreement"):
+        value = 1 - min(value, 1.0)
+    return value if figure in _LINEAR else math.log(max(value, 0.0) + _FLOOR)
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """The probability of IoU < 0.85, and the figures that raise it most, the worst first."""
+
+    probability: float
+    causes: tuple[str, ...]
+
+
+def estimate_risk(figures: Mapping[str, float], network: str) -> Risk | None:
+    """Estimate how probably a cutout is wrong; None where no network's output was measured.
+
+    A second model's agreement counts where it is among the figures. `network` is a name of the catalogue; one without
+    weights of its own takes those that were fitted on all networks together.
+    """
+    models = load_models()
+    for model in models.get(network, models["any"]):
+        if all(weight.figure in figures for weight in model.weights):
+            terms = sorted(((weight.apply(figures), weight.figure) for weight in model.weights), reverse=True)
+            return Risk(round(model.risk(figures), 3), tuple(figure for term, figure in terms if term > 0))
+    return None
+
+
+@cache
+def load_models() -> dict[str, tuple[RiskModel, ...]]:
+    """Read the weights of each network, those that know a second model's agreement first."""
+    text = (resources.files("photio_prep.cutout") / "gate_model.toml").read_text(encoding="utf-8")
+    return {
+        name: tuple(
+            RiskModel(row["bias"], tuple(Weight(figure, *numbers) for figure, numbers in row["weights"].items()))
+            for row in rows
+        )
+        for name, rows in tomllib.loads(text)["model"].items()
+    }
