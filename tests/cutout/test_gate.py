@@ -98,14 +98,16 @@ def test_a_product_cut_by_the_frame_names_the_side(side: str, part: float) -> No
     found = judged(photo("vase").crop(crop), truth("vase").crop(crop))
     reason = {each.name: each for each in found.reasons}["cut"]
     assert f"({side};" in reason.text
-    assert part != 0.5 or reason.verdict is Verdict.STOP
-    assert set(stops(found)) <= {"cut"}
+    assert reason.verdict is Verdict.WARN
+    assert stops(found) == []
 
 
 @pytest.mark.parametrize("width", [80, 120, 160])
 def test_a_thumbnail(width: int) -> None:
     size = (width, width * 3 // 4)
-    assert stops(judged(photo("vase").resize(size), truth("vase").resize(size))) == ["small", "scaled_up"]
+    found = judged(photo("vase").resize(size), truth("vase").resize(size))
+    assert stops(found) == ["small"]
+    assert "scaled_up" in warns(found)
 
 
 @sampled(("sigma", "verdict"), [(0, "ok"), (3, "warn"), (5, "stop"), (8, "stop")], 1)
@@ -158,7 +160,8 @@ def test_noise_all_over_the_frame(size: tuple[int, int]) -> None:
         found = judged(Image.fromarray(noise))
     except NoProduct:
         return
-    assert {"covers", "cut"} <= set(stops(found))
+    assert {"covers", "cut"} <= {each.name for each in found.reasons}
+    assert "covers" in stops(found)
 
 
 # --- what the matter says ---------------------------------------------------------------------------------------------
@@ -265,7 +268,7 @@ def test_a_stopped_photo_stays_planned_and_is_listed_and_the_rest_is_paid_for(co
     assert (by_name["good.png"]["state"], by_name["good.png"]["gate"]) == ("finished", "ok")
     tiny = by_name["tiny.png"]
     assert (tiny["state"], tiny["gate"], tiny["error"]["type"]) == ("planned", "stop", "GateStopped")
-    assert [each["reason"] for each in tiny["reasons"] if each["verdict"] == "stop"] == ["small", "scaled_up"]
+    assert [each["reason"] for each in tiny["reasons"] if each["verdict"] == "stop"] == ["small"]
     assert OrderFolder(Path(tiny["order"])).state is State.PLANNED
     assert "tiny.png: stopped before paying" in said.err
 

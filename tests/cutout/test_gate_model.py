@@ -1,0 +1,131 @@
+"""The probability of a wrong cutout: what its figures say, and that it comes out on good and on spoiled photos."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from photio_prep import pipeline
+from photio_prep.cutout import gate_model
+from photio_prep.cutout.framing import Framing
+from photio_prep.cutout.models.registry import CatalogModel
+from photio_prep.errors import GateStopped
+from photio_prep.orders.preflight import enforce_gate
+from photio_prep.quality import DOUBTFUL, STOP_AT, WARN_AT, Judgement, Level, Reason, Verdict
+from tests.support import photos
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "photos"
+
+
+def disc(level: int = 255, size: int = 300) -> Image.Image:
+    image = Image.new("L", (size, size))
+    ImageDraw.Draw(image).ellipse((90, 90, 210, 210), fill=level)
+    return image
+
+
+def test_a_certain_belief_has_no_doubts() -> None:
+    figures = gate_model.measure_belief(disc(), disc())
+    assert figures["peak"] == 1
+    assert figures["ghost"] == figures["core_doubt"] == 0
+    assert max(figures["doubt"], figures["wavering"], figures["weak"]) < 0.06
+
+
+def test_each_doubt_raises_its_figure() -> None:
+    certain = gate_model.measure_belief(disc(), disc())
+    faint = disc()
+    ImageDraw.Draw(faint).rectangle((240, 20, 290, 280), fill=90)
+    ghost = gate_model.measure_belief(faint, disc())
+    assert ghost["ghost"] > 0.15
+    assert ghost["doubt"] > certain["doubt"] + 0.1
+    half = gate_model.measure_belief(disc(140), disc())
+    assert half["core_doubt"] == pytest.approx(1 - 140 / 255, abs=0.02)
+    assert half["peak"] == pytest.approx(140 / 255, abs=0.01)
+    assert half["rim_doubt"] > certain["rim_doubt"]
+
+
+def test_a_mirrored_photo_in_which_something_else_is_found() -> None:
+    left, right = np.zeros((8, 8), np.float32), np.zeros((8, 8), np.float32)
+    left[:, :4] = right[:, 4:] = 1
+    assert gate_model.mirror_disagreement(left, left) == 0
+    assert gate_model.mirror_disagreement(left, right) == 1
+
+
+def test_without_a_network_s_output_there_is_no_probability() -> None:
+    assert gate_model.estimate_risk({"outline": 0.1}, "u2netp") is None
+    order = pipeline.prepare(photos.cutout((900, 700)))
+    assert order.origin.gate is not None
+    assert "risk" not in order.origin.gate.figures
+
+
+def test_more_doubt_is_more_risk_with_the_weights_of_every_network() -> None:
+    calm = {"peak": 1.0, "confidence": 0.99, "doubt": 0.03, "rim_doubt": 0.25, "core_doubt": 0.002, "wavering": 0.05}
+    calm |= {"weak": 0.04, "ghost": 0.0, "rim": 3.0, "glass": 0.0, "outline": 0.95, "mirrored": 0.01}
+    unsure = {**calm, "confidence": 0.8, "doubt": 0.4, "rim_doubt": 0.6, "core_doubt": 0.2, "weak": 0.7, "ghost": 0.2}
+    for network in ("u2netp", "isnet-imgly", "birefnet-general"):
+        low, high = gate_model.estimate_risk(calm, network), gate_model.estimate_risk(unsure, network)
+        assert low is not None
+        assert high is not None
+        assert low.probability < WARN_AT < STOP_AT < high.probability
+        disputed = gate_model.estimate_risk({**calm, "agreement": 0.2}, network)
+        agreed = gate_model.estimate_risk({**calm, "agreement": 0.99}, network)
+        assert disputed is not None
+        assert agreed is not None
+        assert agreed.probability < disputed.probability
+
+
+@pytest.mark.model
+def test_a_good_photo_passes_and_what_hides_in_noise_does_not(u2netp: CatalogModel) -> None:
+    good = pipeline.prepare(FIXTURES / "mug.jpg", model=u2netp).origin.gate
+    assert good is not None
+    assert good.figures["risk"] < WARN_AT
+    with Image.open(FIXTURES / "mug.jpg") as opened:
+        pixels = np.asarray(opened.convert("RGB"), float)
+    noise = np.random.default_rng(1).integers(0, 256, pixels.shape)
+    spoiled = Image.fromarray(np.clip(0.2 * pixels + 0.8 * noise, 0, 255).astype(np.uint8))
+    order = pipeline.prepare(spoiled, model=u2netp, name="spoiled.png")
+    assert order.origin.gate is not None
+    assert order.origin.gate.figures["risk"] > STOP_AT
+    first = order.origin.gate.reasons[0]
+    assert (first.name, first.verdict) == (DOUBTFUL, Verdict.STOP)
+    assert "the cutout is wrong with a probability of" in first.text
+    with pytest.raises(GateStopped, match=r"spoiled\.png: stopped before paying: the cutout is wrong"):
+        enforce_gate(order, Level.WARN)
+
+
+@pytest.mark.model
+def test_a_new_frame_measures_the_same_product(u2netp: CatalogModel) -> None:
+    order = pipeline.prepare(FIXTURES / "mug.jpg", model=u2netp, framing=Framing(margin=0.2))
+    assert order.origin.gate is not None
+    assert order.origin.gate.figures["ghost"] < 0.02
+    assert order.origin.gate.figures["risk"] < WARN_AT
+
+
+def doubtful(risk: float, *others: Reason) -> Judgement:
+    verdict = Verdict.STOP if risk >= STOP_AT else Verdict.WARN
+    own = (Reason(DOUBTFUL, verdict, "wrong (faint parts)"),) if risk >= WARN_AT else ()
+    return Judgement((*own, *others), {"risk": risk})
+
+
+@pytest.mark.parametrize(
+    ("risk", "at", "verdict"),
+    [
+        (0.5, None, Verdict.STOP),
+        (0.5, 0.6, Verdict.WARN),
+        (0.5, 0.2, Verdict.STOP),
+        (0.3, 0.2, Verdict.STOP),
+        (0.1, 0.05, Verdict.STOP),
+        (0.1, 0.6, Verdict.OK),
+        (0.04, 0.05, Verdict.OK),
+    ],
+)
+def test_the_limit_can_be_another(risk: float, at: float | None, verdict: Verdict) -> None:
+    assert doubtful(risk).limited(at).verdict is verdict
+
+
+def test_another_limit_keeps_the_other_reasons_worst_first() -> None:
+    stop, warn = Reason("small", Verdict.STOP, "small"), Reason("parts", Verdict.WARN, "parts")
+    assert [each.name for each in doubtful(0.5, stop, warn).limited(0.9).reasons] == ["small", DOUBTFUL, "parts"]
+    assert [each.name for each in doubtful(0.1, stop, warn).limited(0.05).reasons] == [DOUBTFUL, "small", "parts"]
+    bare = Judgement((stop,), {})
+    assert bare.limited(0.1) == bare
