@@ -66,6 +66,7 @@ def made(out: Path, count: int) -> None:
             PHOTO, mask=truth.convert("L"), description="on a marble table, soft morning light", orders=out / "orders"
         )
     assert order.folder is not None
+    previews.draw_previews(order.folder)
     plan = json.loads((order.folder / "order.json").read_text())
     photo = json.loads(next(order.folder.glob("photo-*.json")).read_text())
     gate = json.loads(next(order.folder.glob("gate-*.json")).read_text())

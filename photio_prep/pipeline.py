@@ -133,7 +133,7 @@ def _prepare_new(
     order = write_order(order, Path(target.orders))
     if not origin.path:  # from a pipe, a URL or memory
         original_photo.store_original(order, original, limits=options.limits)
-    previews.write_previews(order.require_folder(), gate.flatten_to(photo, cutout.image.size), cutout.image)
+    previews.write_photo(order.require_folder(), gate.flatten_to(photo, cutout.image.size))
     return order
 
 

@@ -19,6 +19,7 @@ from photio_prep.marketplaces import presets
 from photio_prep.marketplaces.presets import Preset
 from photio_prep.marketplaces.writer import MarketplaceFile, MarketplaceWriter
 from photio_prep.options import OutputOptions
+from photio_prep.orders import previews
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.system import files, object_store
@@ -101,6 +102,7 @@ class FinalWriter:
             text = f"{drift.get('sentence')} (drift {score:g}"
             if most is not None and score > most:
                 console.codes.append(PhotoRefused.exit_code)
+                previews.draw_drift_of(order.require_folder())
                 text = f"{text}, at most {most:g} wanted). Look at {order.folder}/drift.png before you show it"
                 console.warn(f"drift: {order.origin.source}: {text}")
             elif score > 1:

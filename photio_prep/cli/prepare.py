@@ -8,6 +8,7 @@ from photio_prep.cli.review import offer_review
 from photio_prep.cutout.models.registry import ModelOptions
 from photio_prep.errors import Interrupted
 from photio_prep.options import OutputOptions
+from photio_prep.orders import previews
 from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.options import OrderPlace, PayOptions, PrepareOptions
 from photio_prep.orders.state import State
@@ -50,6 +51,8 @@ def prepare_command(
             with reporting.print_error(console), console.progress(len(items) * choice.seeds, "prepare"):
                 orders = preparation.prepare_orders(items, options, model, target, console)
                 for order in choice.expand_variants(orders):
+                    if order.folder:
+                        previews.draw_previews(order.folder)
                     folder = OrderFolder(order.folder).successor if order.folder else None
                     state = OrderFolder(folder).state if folder else State.PLANNED
                     console.result(order, state, path=order.folder, level=level)

@@ -157,14 +157,14 @@ def _shape_reasons(values: dict[str, float]) -> Iterator[Reason]:
     yield from _reason(
         "glass",
         _above(glass, _GLASS),
-        f"{glass:.0%} of the product is half transparent. Right for glass or mesh; otherwise look at mask.png and give"
-        " a --mask",
+        f"{glass:.0%} of the product is half transparent. Right for glass or mesh; otherwise look at cutout.png and"
+        " give a --mask",
     )
     if glass <= _GLASS[0]:
         yield from _reason(
             "soft",
             _above(rim, _RIM),
-            f"the product's edge is soft over {rim:.0f} pixels. Right for hair or fur; otherwise look at mask.png and"
+            f"the product's edge is soft over {rim:.0f} pixels. Right for hair or fur; otherwise look at cutout.png and"
             " give a --mask",
         )
 
@@ -216,7 +216,7 @@ def _model_reasons(values: dict[str, float], model: str) -> Iterator[Reason]:
         yield from _reason(
             "unsure",
             _below(confidence, _CONFIDENCE),
-            f"the model is only {confidence:.0%} sure of the product. Look at overlay.png; try another --model, or"
+            f"the model is only {confidence:.0%} sure of the product. Look at cutout.png; try another --model, or"
             " give a --mask",
         )
     if "agreement" in values:
@@ -224,7 +224,7 @@ def _model_reasons(values: dict[str, float], model: str) -> Iterator[Reason]:
         yield from _reason(
             "disputed",
             _below(agreement, _AGREEMENT),
-            f"two models agree on only {agreement:.0%} of the product. Look at overlay.png; try another --model, or"
+            f"two models agree on only {agreement:.0%} of the product. Look at cutout.png; try another --model, or"
             " give a --mask",
         )
 

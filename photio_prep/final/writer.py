@@ -14,7 +14,7 @@ from photio_prep.final.options import DEFAULT_FINISH, FinishOptions, Metadata
 from photio_prep.final.publish import check_output_target, output_path, publish
 from photio_prep.imaging.encode import SANDBOX_MARK, SUFFIXES, encode_picture, final_format
 from photio_prep.intake.item import MARK
-from photio_prep.orders import payment, previews
+from photio_prep.orders import payment
 from photio_prep.orders.marks import matches_record
 from photio_prep.orders.origin import Origin
 from photio_prep.orders.records import encode_record, find_record
@@ -119,7 +119,7 @@ def place_final(
     if files.own_bytes(target, len(data)) != data:
         refuse_if_in_the_way(order, target, overwrite=overwrite)
     notes = write_encoded(order, out, target, data, recipe)
-    write_records(order, final, result)
+    write_records(order, final)
     return PlacedFinal(target, order, notes)
 
 
@@ -147,7 +147,7 @@ def render_final(order: Order, options: FinishOptions = DEFAULT_FINISH, result: 
     return finish_order(order, result, replace(options, limits=settings.limits()))
 
 
-def write_records(order: Order, final: Final, result: Result) -> None:
+def write_records(order: Order, final: Final) -> None:
     """Write the proof of a final, and the drift of its answer, to the order's folder."""
     folder = order.folder
     if folder is None or final.proof is None or final.drift is None:
@@ -155,13 +155,8 @@ def write_records(order: Order, final: Final, result: Result) -> None:
     content = {**final.proof.to_dict(), "notes": list(final.notes)}
     files.write_atomic(folder / f"proof-{order.origin.id}.json", encode_record(content))
     facts = encode_record(final.drift.to_dict())
-    path, picture = folder / "drift.json", folder / "drift.png"
-    # The picture is not synced, as it can be redrawn: after a power cut it may be empty.
-    shown = picture.exists() and picture.stat().st_size > 0
-    if not shown or files.own_bytes(path, files.RECORD) != facts:
-        drawn = previews.draw_drift(order.canvas.image, result.image)
-        files.write_atomic(picture, previews.encode_preview(drawn), durable=False)
-        files.write_atomic(path, facts)
+    if files.own_bytes(folder / "drift.json", files.RECORD) != facts:
+        files.write_atomic(folder / "drift.json", facts)
 
 
 def carry_proof(folder: Path, old: Origin, new: Origin) -> None:

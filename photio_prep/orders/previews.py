@@ -1,18 +1,29 @@
-"""Previews of an order: photo.jpg, mask.png and overlay.png; drift.png of its answer."""
+"""Previews of an order, to look at.
+
+photo.jpg   written with the order: the photo may be gone later
+mask.png, overlay.png   drawn from photo.jpg and cutout.png by the verb `prepare`, else by the review page
+drift.png   drawn from canvas.png and the answer by --max-drift, else by the review page, if a buyer could see the drift
+"""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageChops
 
+from photio_prep.api import wire
+from photio_prep.errors import PhotioError
+from photio_prep.geometry import Size
+from photio_prep.imaging.decode import decode_picture
 from photio_prep.imaging.encode import encode_clean
 from photio_prep.imaging.filters import dilate
 from photio_prep.imaging.limits import DEFAULT_LIMITS
+from photio_prep.orders.folder import OrderFolder
+from photio_prep.orders.record_checks import CANVAS
+from photio_prep.orders.store import load_cutout
 from photio_prep.system import files
 
-PHOTO, MASK, OVERLAY = "photo.jpg", "mask.png", "overlay.png"
+PHOTO, MASK, OVERLAY, DRIFT = "photo.jpg", "mask.png", "overlay.png", "drift.png"
 # Longer side of each half, and of a square of the board, in pixels.
 _SIDE = 800
 _SQUARE = 12
@@ -63,18 +74,43 @@ def checkerboard(size: tuple[int, int]) -> Image.Image:
     return Image.fromarray(np.where(light, 235, 190).astype(np.uint8)).convert("RGB")
 
 
-def write_previews(folder: Path, view: Image.Image, cutout: Image.Image) -> None:
-    """Write photo.jpg (`view`, at the cutout's size), mask.png and overlay.png, unless they exist."""
-    pictures: dict[str, Callable[[], bytes]] = {
-        PHOTO: lambda: encode_clean(view, "JPEG", quality=88),
-        MASK: lambda: encode_preview(cutout.getchannel("A")),
-        OVERLAY: lambda: encode_preview(draw_overlay(view, cutout)),
-    }
-    for name, encode in pictures.items():
-        path = folder / name
-        # Not synced, since they can be made again: after a power cut they may be empty.
-        if not (path.exists() and path.stat().st_size):
-            files.write_atomic(path, encode(), durable=False)
+def write_photo(folder: Path, view: Image.Image) -> None:
+    """Write photo.jpg, the photo (RGB) at the cutout's size, unless it exists."""
+    if _is_missing(folder / PHOTO):
+        files.write_atomic(folder / PHOTO, encode_clean(view, "JPEG", quality=88), durable=False)
+
+
+def draw_previews(folder: Path) -> None:
+    """Draw mask.png and overlay.png of the order in `folder`, unless they exist or its pictures cannot be read."""
+    if not (_is_missing(folder / MASK) or _is_missing(folder / OVERLAY)):
+        return
+    try:
+        cutout, data = load_cutout(folder), files.read_nofollow(folder / PHOTO, files.PICTURE)
+        view = decode_picture(data, CANVAS).image.convert("RGB")
+    except (OSError, PhotioError):
+        return
+    if cutout is not None:
+        files.write_atomic(folder / MASK, encode_preview(cutout.getchannel("A")), durable=False)
+        files.write_atomic(folder / OVERLAY, encode_preview(draw_overlay(view, cutout)), durable=False)
+
+
+def draw_drift_of(folder: Path) -> None:
+    """Draw drift.png of the order in `folder`, unless it exists or its pictures cannot be read."""
+    if not _is_missing(folder / DRIFT):
+        return
+    try:
+        canvas = decode_picture(files.read_nofollow(folder / "canvas.png", files.PICTURE), CANVAS).image
+        if (path := OrderFolder(folder).answer) is None:
+            return
+        answer = wire.parse_answer(files.read_nofollow(path, wire.LONGEST_ANSWER), Size(*canvas.size))
+    except (OSError, PhotioError):
+        return
+    files.write_atomic(folder / DRIFT, encode_preview(draw_drift(canvas.convert("RGBA"), answer)), durable=False)
+
+
+def _is_missing(path: Path) -> bool:
+    """Previews are not synced, since they can be made again: after a power cut they may be empty."""
+    return not (path.exists() and path.stat().st_size)
 
 
 def copy_previews(old: Path, new: Path) -> None:

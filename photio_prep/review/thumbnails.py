@@ -16,7 +16,7 @@ from pathlib import Path
 from PIL import Image
 
 from photio_prep.api import wire
-from photio_prep.errors import PhotioError, UsageError
+from photio_prep.errors import PhotioError, StorageFailed, UsageError
 from photio_prep.final import publish
 from photio_prep.geometry import Box, Placement
 from photio_prep.imaging.decode import DEFAULT_LIMITS, decode_picture
@@ -65,6 +65,10 @@ def collect_pictures(entries: list[ReviewEntry], folder: Path | None = None) -> 
     existing = {target: _list_existing(target) for target in set(folders.values())}
 
     def ensure(entry: ReviewEntry) -> tuple[Path, ...]:
+        with suppress(StorageFailed):  # a folder that is only to be read
+            previews.draw_previews(entry.folder)
+            if entry.altered:
+                previews.draw_drift_of(entry.folder)
         target = folders[entry.folder]
         return tuple(target / name for name in _ensure_thumbnails(entry, target, existing[target]))
 

@@ -10,6 +10,7 @@ from photio_prep import pipeline
 from photio_prep.errors import StorageFailed
 from photio_prep.orders import previews
 from tests.support import photos
+from tests.support.commands import Command
 from tests.support.fakes import BrightMatter
 from tests.support.photos import revise
 
@@ -45,9 +46,11 @@ def test_any_size_is_drawn_and_none_is_large(size: tuple[int, int]) -> None:
     assert seen.height <= 800
 
 
-def test_prepare_writes_both_once(tmp_path: Path) -> None:
+def test_both_are_drawn_once_from_what_the_order_keeps(tmp_path: Path) -> None:
     order = pipeline.prepare(photos.photo((900, 700)), model=BrightMatter(), orders=tmp_path)
     assert order.folder is not None
+    assert not (order.folder / "overlay.png").exists()
+    previews.draw_previews(order.folder)
     assert order.cutout is not None
     with Image.open(order.folder / "mask.png") as mask, Image.open(order.folder / "overlay.png") as seen:
         assert (mask.mode, mask.size) == ("L", order.cutout.size)
@@ -55,20 +58,41 @@ def test_prepare_writes_both_once(tmp_path: Path) -> None:
         assert seen.mode == "RGB"
     before = (order.folder / "overlay.png").stat().st_mtime_ns
     pipeline.prepare(photos.photo((900, 700)), model=BrightMatter(), orders=tmp_path)
+    previews.draw_previews(order.folder)
     assert (order.folder / "overlay.png").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("name", ["photo.jpg", "cutout.png"])
+def test_nothing_is_drawn_of_pictures_that_cannot_be_read(tmp_path: Path, name: str) -> None:
+    order = pipeline.prepare(photos.photo((90, 70)), model=BrightMatter(), orders=tmp_path)
+    assert order.folder is not None
+    (order.folder / name).write_bytes(b"no picture")
+    previews.draw_previews(order.folder)
+    assert not (order.folder / "overlay.png").exists()
 
 
 def test_they_go_along_when_an_order_goes_on(tmp_path: Path) -> None:
     order = pipeline.prepare(photos.photo((900, 700)), model=BrightMatter(), orders=tmp_path)
-    new = revise(order, description=photos.SCENE)
     assert order.folder is not None
+    previews.draw_previews(order.folder)
+    new = revise(order, description=photos.SCENE)
     assert new.folder is not None
     assert new.folder != order.folder
-    for name in ("mask.png", "overlay.png"):
+    for name in ("photo.jpg", "mask.png", "overlay.png"):
         assert (new.folder / name).read_bytes() == (order.folder / name).read_bytes()
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageFailed):
-        previews.write_previews(tmp_path / "file", photos.photo(), photos.cutout())
+        previews.write_photo(tmp_path / "file", photos.photo())
+
+
+def test_the_dry_run_draws_them_and_so_does_the_page(command: Command) -> None:
+    photos.saved(Path("a.png"))
+    (folder,) = command("prepare", "a.png", "-d", photos.SCENE).paths
+    drawn = [folder / "mask.png", folder / "overlay.png"]
+    for path in drawn:
+        path.unlink()
+    assert command("review", "photio-out").code == 0
+    assert all(path.stat().st_size for path in drawn)

@@ -80,7 +80,7 @@ def test_other_words_get_another_order_with_all_that_belongs_to_one(tmp_path: Pa
     assert second.folder is not None
     assert second.folder != first.folder
     assert (second.request.seed, second.endpoint) == (5, "https://other.example/v1")
-    assert {"mask.png", "overlay.png", "cutout.png"} <= {each.name for each in second.folder.iterdir()}
+    assert {"photo.jpg", "cutout.png"} <= {each.name for each in second.folder.iterdir()}
     kept = store.load_order(second.folder)
     assert kept.request.description == "on a beach at noon, waves behind"
     assert kept.origin.gate == first.origin.gate
