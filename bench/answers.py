@@ -81,11 +81,12 @@ class Subject:
             stage = paint_without_product(SceneRequest(scene, canvas, b""), changes.seed)
         return redraw(stage, canvas, changes)
 
-    def ideal(self, scene: Image.Image) -> Image.Image:
-        """The truth over an answer's scene without the product."""
+    def ideal(self, scene: Image.Image, moved: tuple[int, int] = (0, 0)) -> Image.Image:
+        """The truth, moved by (right, down) px, over an answer's scene without the product."""
         placement = self.order.placement
-        picture = crop(scene, placement, placement.source).convert("RGB")
-        return composite(self.truth, picture)
+        truth = Image.new("RGBA", self.truth.size)
+        truth.paste(self.truth, moved)
+        return composite(truth, crop(scene, placement, placement.source).convert("RGB"))
 
 
 def composite(product: Image.Image, scene: Image.Image) -> Image.Image:

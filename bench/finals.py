@@ -4,7 +4,8 @@
 
 Answers are the sandbox's harsh redraws (`bench.answers`): each photo with its product unchanged, and redrawn with a
 mixture of growth, shift, zoom, warp and light, in three strengths; the scenes take turns. The ideal is the truth over
-the scene without the product. Pastes: `naive` (the photo's pixels by the true alpha), `cutout` (the order's cutout),
+the scene without the product; where a final follows a move that was planted (within 1 px of the canvas), at that place.
+Pastes: `naive` (the photo's pixels by the true alpha), `cutout` (the order's cutout),
 `feather` (the true alpha, one pixel narrower and softened), `poisson` (cv2.seamlessClone). Figures:
 
   rim     mean error (levels) within 7 px of the canvas of the true edge
@@ -94,16 +95,21 @@ def measure_final(subject: Subject, scene: str, planted: str, strength: str, cha
     answer = crop(redrawn.answer, order.placement, order.placement.source).convert("RGB")
     pictures = pastes(subject, answer) | {"ours": final.image}
     alpha = np.asarray(subject.truth.getchannel("A"))
-    band = edge_distance(alpha) <= BAND * alpha.shape[1] / order.placement.box.size.width
     exact = np.asarray(ideal, dtype=np.float32)
     errors = {name: np.asarray(picture, dtype=np.float32) - exact for name, picture in pictures.items()}
+    scale = alpha.shape[1] / order.placement.box.size.width
+    moved = final.proof.moved
+    if any(moved) and np.abs(np.array(moved) - np.array(changes.move) * scale).max() <= scale:
+        ideal = subject.ideal(redrawn.scene, moved)
+        errors["ours"] = np.asarray(final.image, dtype=np.float32) - np.asarray(ideal, dtype=np.float32)
+    band = edge_distance(alpha) <= BAND * scale
     rim = {name: float(np.abs(error[band]).mean()) for name, error in errors.items()}
     psnr = {name: float(10 * np.log10(255**2 / max(1e-6, (error**2).mean()))) for name, error in errors.items()}
     outside = cv2.dilate(alpha, np.ones((7, 7), np.uint8)) == 0
     repaired = int((np.abs(np.asarray(final.image, dtype=np.int16) - np.asarray(answer)).max(2) > 2)[outside].sum())
-    drift, moved = final.drift, any(final.proof.moved)
+    drift = final.drift
     row = Row(subject.name, subject.source, scene, planted, strength, drift.score, drift.sentence, rim, psnr)
-    return replace(row, moved=moved, repaired=repaired, seconds=seconds), (answer, final.image, ideal)
+    return replace(row, moved=any(moved), repaired=repaired, seconds=seconds), (answer, final.image, ideal)
 
 
 def edge_distance(alpha: NDArray[np.uint8]) -> Floats:
