@@ -11,6 +11,7 @@ Pastes: `naive` (the photo's pixels by the true alpha), `cutout` (the order's cu
   rim     mean error (levels) within 7 px of the canvas of the true edge
   PSNR    over the final, dB
   worse   answers on which ours is worse than the naive paste by more than 0.5 level of rim error or 0.3 dB
+  inside  mean error (levels) inside a product that was lit: of `--product detail`, and of the photo itself
   moved   answers whose product was moved; repaired: answers of which pixels outside of the cutout were changed
 
 `--data` also measures the cutouts of DIR/cutouts, `--pictures` keeps the ten worst answers beside final and ideal.
@@ -35,7 +36,7 @@ from bench.answers import DRIFTS, HARSHNESS, SCENES, STRENGTHS, Subject, composi
 from photio_prep.final.assemble import finish_order
 from photio_prep.final.crop import crop
 from photio_prep.final.options import FinishOptions
-from photio_prep.sandbox.redraw import PlantedChanges
+from photio_prep.sandbox.redraw import PlantedChanges, light_product
 from photio_prep.types import Result
 
 METHODS = ("naive", "cutout", "feather", "poisson", "ours")
@@ -59,6 +60,7 @@ class Row:
     moved: bool = False
     repaired: int = 0
     seconds: float = 0.0
+    inside: tuple[float, float] | None = None
 
     @property
     def is_worse(self) -> bool:
@@ -120,8 +122,17 @@ def edge_distance(alpha: NDArray[np.uint8]) -> Floats:
 def measure_drift(subject: Subject, scene: str, planted: str, strength: str, changes: PlantedChanges) -> Row:
     answer = subject.answer(scene, changes).answer
     result = Result(b"", answer, subject.order.placement)
-    drift = finish_order(subject.order, result, FinishOptions(product="generated"), photo=subject.photo).drift
-    return Row(subject.name, subject.source, scene, planted, strength, drift.score, drift.sentence, {}, {})
+    lit = planted in ("relit", "brighter", "tint")
+    options = FinishOptions(product="detail" if lit else "generated")
+    final = finish_order(subject.order, result, options, photo=subject.photo)
+    row = Row(subject.name, subject.source, scene, planted, strength, final.drift.score, final.drift.sentence, {}, {})
+    if lit:
+        pixels = np.asarray(subject.truth, dtype=np.float32) / 255
+        core = cv2.erode((pixels[..., 3] > 0.99).astype(np.uint8), np.ones((25, 25), np.uint8)) > 0
+        ideal = light_product(pixels[..., :3], pixels[..., 3], changes) * 255
+        pictures = final.image, subject.photo
+        row.inside = tuple(float(np.abs(np.asarray(picture) - ideal)[core].mean()) for picture in pictures)
+    return row
 
 
 def rows_of(task: tuple[int, Subject, argparse.Namespace]) -> list[Row]:
@@ -208,6 +219,10 @@ def drift_lines(rows: list[Row]) -> Iterator[str]:
             scores = [row.score for row in rows if (row.planted, row.strength) == (kind, strength)]
             cells.append(f"{sum(score > 1 for score in scores)} of {len(scores)}")
         yield f"| {kind} | {' | '.join(cells)} |"
+    inside = [row.inside for row in rows if row.inside]
+    if inside:
+        errors = mean(pair[0] for pair in inside), mean(pair[1] for pair in inside)
+        yield f"\ninside, with planted light: detail {errors[0]:.2f}, the photo itself {errors[1]:.2f} levels"
 
 
 def main() -> None:

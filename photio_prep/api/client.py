@@ -4,6 +4,7 @@ An attempt is classified by evidence, not by the type of an exception. Without a
 sent. After that only a complete answer is evidence; every other outcome is unknown.
 """
 
+import itertools
 import threading
 import urllib.parse
 from pathlib import Path
@@ -35,7 +36,7 @@ API_URL = "https://api.photio.io/v1/inference/instant"
 
 
 class Attempt(NamedTuple):
-    """The class of one try and a sentence of evidence; of a complete answer its status, Retry-After (s) and bytes."""
+    """One try: its class, a sentence of evidence, and of a complete answer the status, Retry-After (s) and bytes."""
 
     outcome: AttemptClass
     evidence: str
@@ -113,13 +114,11 @@ class InstantClient:
         if not request.description:
             raise UsageError("the scene description is empty", 'Give one, for instance -d "on a marble table"')
         data = encode_request(request)
-        tries = 0
-        while True:
+        for tries in itertools.count(1):
             self._pace.wait(self.stopped)
             if self.stopped.is_set():
-                raise Interrupted("stopped before it was sent")
+                break
             attempt = self._post(data, keep)
-            tries += 1
             if attempt.outcome is AttemptClass.SUCCESS:
                 self._pace.speed_up()
                 return self._parse(attempt, request)
@@ -130,6 +129,7 @@ class InstantClient:
                 self._pace.slow_down(delay)
             else:
                 self.stopped.wait(delay)
+        raise Interrupted("stopped before it was sent")
 
     def _parse(self, attempt: Attempt, request: Request) -> Result:
         try:

@@ -26,10 +26,8 @@ def build_request(
 
     Args:
         canvas: The picture to send; with `image_url` only its size counts.
-        description: The scene, in English, in detail. Not the product, although the API's field is called
-            `product_description`. May be empty in a dry run; nothing is sent without one.
-        seed: 1 … 4,294,967,296. None derives it from the canvas, so that the same input gives the same order; -1 draws
-            a fresh one, and so a new order.
+        description: The scene in English, not the product. May be empty in a dry run; nothing is sent without one.
+        seed: 1 … 4,294,967,296. None derives it from the canvas: the same input gives the same order. -1 draws one.
         negative_prompt: Replaces the server's default.
         append_negative: Added to the server's default.
         image_url: The http(s) URL of a PNG, alpha 0 outside the product, instead of the canvas's bytes.

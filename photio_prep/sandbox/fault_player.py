@@ -84,8 +84,6 @@ def _encode_fault(name: str, context: FaultContext) -> bytes:
     """Response of a fault that is one complete, wrong answer."""
     if name[:3].isdigit():
         return _encode_status_fault(name, context)
-    if name in _BODIES:
-        return encode_response(200, _BODIES[name](context))
     if name == "html200":
         return encode_response(200, b"<html><body><h1>502 Bad Gateway</h1></body></html>", "text/html")
     if name == "echo500":
@@ -94,7 +92,7 @@ def _encode_fault(name: str, context: FaultContext) -> bytes:
         return encode_response(500, encode_json(500, text))
     if name == "gzipbomb":
         return encode_response(200, _gzip_bomb(), Content_Encoding="gzip")
-    raise KeyError(name)
+    return encode_response(200, _BODIES[name](context))
 
 
 def _encode_status_fault(name: str, context: FaultContext) -> bytes:
@@ -156,10 +154,6 @@ def _gzip_bomb() -> bytes:
     return buffer.getvalue()
 
 
-def _close(context: FaultContext) -> None:
-    context.connection.shutdown(socket.SHUT_WR)
-
-
 def _reset(context: FaultContext) -> None:
     # Linger on, for 0 s: close() then discards what is queued and sends RST instead of FIN.
     context.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack(LINGER, 1, 0))
@@ -168,10 +162,6 @@ def _reset(context: FaultContext) -> None:
 def _stall_upload(context: FaultContext) -> None:
     # A small window, so that a large request cannot vanish into the kernel's own buffers.
     context.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-    context.stopping.wait()
-
-
-def _stall(context: FaultContext) -> None:
     context.stopping.wait()
 
 
@@ -204,11 +194,11 @@ def _send_half_chunked(context: FaultContext) -> None:
     )
 
 
-_PLAYERS: dict[str, Callable[[FaultContext], None]] = {
-    "drop": _close,
+_PLAYERS: dict[str, Callable[[FaultContext], object]] = {
+    "drop": lambda context: context.connection.shutdown(socket.SHUT_WR),
     "reset": _reset,
     "reset-upload": _reset,
-    "stall": _stall,
+    "stall": lambda context: context.stopping.wait(),
     "stall-upload": _stall_upload,
     "trickle": lambda context: _send_slowly(context, 1, 1.0),
     "slow": lambda context: _send_slowly(context, 5_000, 0.1),

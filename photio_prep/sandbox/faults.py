@@ -92,10 +92,7 @@ def parse_faults(text: str | None) -> FaultPlan:
     """Parse entries of the form `name[:count][@first]`, separated by commas.
 
     Without a count all calls misbehave. An entry without `@first` begins where the one before it ended, so that
-    `429:3,drop:1` is three times 429 and then one drop.
-
-    Raises:
-        UsageError: An unknown name, a count of 0, or an entry that is never reached.
+    `429:3,drop:1` is three times 429 and then one drop. UsageError for an unknown name, or one that is never reached.
     """
     entries: list[Planned] = []
     for part in (text or "").split(",") if (text or "").strip() else []:

@@ -40,11 +40,7 @@ class Endpoint(Protocol):
         ...
 
     def answer(self, number: int, path: str, key: str, body: bytes, connection: socket.socket) -> None:
-        """Count a call whose last byte has arrived, then answer it or play its fault.
-
-        Raises:
-            ContractError: The request is refused.
-        """
+        """Count a call whose last byte has arrived, then answer it or play its fault; ContractError to refuse it."""
         ...
 
 

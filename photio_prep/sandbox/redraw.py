@@ -1,8 +1,8 @@
 """Redraw the product as a latent-diffusion inpainter does, by planted amounts. The default is kind: it plants nothing.
 
     harsh = PlantedChanges(texture="pebbles", grow=3, move=(2, -1), chroma=3, rim_blur=0.8, contact=0.5, jpeg=92)
-    Sandbox(changes=harsh)                                                   # over HTTP
-    redrawn = redraw(paint_texture("pebbles", canvas.size, 7), canvas, harsh)   # without it
+    with Sandbox(changes=harsh) as sandbox: ...                                             # over HTTP
+    redrawn = redraw(paint_texture("pebbles", canvas.size, seed=7), canvas, harsh)          # without it
 
 `redrawn.answer` is the answer, `redrawn.scene` its scene without the product: the photo's product over it is the ideal.
 """
@@ -127,16 +127,10 @@ def blend_product(scene: Plane, canvas: Image.Image, tint: Colour, changes: Plan
     soft = to_plane(premultiplied)
     # Dividing by the blurred alpha keeps the dark outside out of the blurred colour.
     colour: Plane = np.asarray(soft[..., :3] / np.maximum(soft[..., 3:], np.float32(1 / 255)), dtype=np.float32)
-    tone = np.asarray(changes.tone, dtype=np.float32) / np.float32(255)
-    shift = tone + (np.asarray(tint, dtype=np.float32) - 1) * np.float32(_TINT) * colour
-    colour = np.asarray(np.clip(colour + shift, 0, 1), dtype=np.float32)
+    shift = (np.asarray(tint, dtype=np.float32) - 1) * np.float32(_TINT) * colour
+    colour = light_product(np.asarray(np.clip(colour + shift, 0, 1), dtype=np.float32), alpha, changes)
     if changes.halved:
         colour = _halve(colour, changes)
-    if changes.gain or changes.relight:
-        left, _, width, _ = _box(alpha)
-        ramp = np.clip((np.arange(alpha.shape[1]) - left) / max(1, width) * 2 - 1, -1, 1)[None, :, None]
-        light = np.sqrt(np.clip(1 + changes.gain + changes.relight * ramp, 0, None))
-        colour = np.asarray(colour * light, dtype=np.float32)
     if changes.wrap:
         depth = cv2.distanceTransform((alpha > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
         share = changes.wrap * np.exp(-depth / 4)
@@ -144,6 +138,18 @@ def blend_product(scene: Plane, canvas: Image.Image, tint: Colour, changes: Plan
     if changes.rim_blur:
         alpha = _blur(alpha, changes.rim_blur)
     return mix(scene, np.clip(colour, 0, 1), alpha)
+
+
+def light_product(colour: Plane, alpha: Plane, changes: PlantedChanges) -> Plane:
+    """Add the planted tone to the product's colours (display values), and light them."""
+    if changes.tone != (0, 0, 0):
+        colour = np.clip(colour + np.asarray(changes.tone, dtype=np.float32) / np.float32(255), 0, 1)
+    if changes.gain or changes.relight:
+        left, _, width, _ = _box(alpha)
+        ramp = np.clip((np.arange(alpha.shape[1]) - left) / max(1, width) * 2 - 1, -1, 1)[None, :, None]
+        light = np.sqrt(np.clip(1 + changes.gain + changes.relight * ramp, 0, None))
+        colour = np.asarray(np.clip(colour * light, 0, 1), dtype=np.float32)
+    return colour
 
 
 def degrade(picture: Plane, changes: PlantedChanges) -> Image.Image:

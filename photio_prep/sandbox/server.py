@@ -26,7 +26,7 @@ AnswerFormat = Literal["PNG", "JPEG", "WEBP"]
 
 
 class Sandbox:
-    """A local stand-in for the Instant API.
+    """A local stand-in for the Instant API. UsageError for an option that is out of range.
 
     Args:
         port: Where to listen on 127.0.0.1; 0 lets the system choose.
@@ -40,9 +40,6 @@ class Sandbox:
         url_image: The PNG that stands in for any image URL; nothing is ever fetched.
         retry_after: Seconds that planted 429 and 503 ask for.
         on_call: Called with each call as it is logged, in the thread that serves it.
-
-    Raises:
-        UsageError: An option is out of range.
     """
 
     def __init__(
@@ -85,11 +82,7 @@ class Sandbox:
         self._thread: Thread | None = None
 
     def start(self) -> Self:
-        """Listen on loopback, and set `url` to the full URL of the endpoint.
-
-        Raises:
-            UsageError: The port is taken or not allowed.
-        """
+        """Listen on loopback, and set `url` to the full URL of the endpoint; UsageError if the port is taken."""
         try:
             self._server = Server(self._port, self)
         except OSError as error:
@@ -164,11 +157,7 @@ class Sandbox:
         fault_player.play(fault, context)
 
     def answer(self, number: int, path: str, key: str, body: bytes, connection: socket.socket) -> None:
-        """Count a valid call, then answer it or play its fault.
-
-        Raises:
-            ContractError: The request is not valid, or the scene could not be painted.
-        """
+        """Count a valid call, then answer it or play its fault; ContractError if it is not valid, or not painted."""
         request = contract.read_request(body, url_image=self._url_image)
         fault = self._faults.at(number)
         call = Call(
@@ -243,17 +232,9 @@ def serve(
     on_ready: Callable[[str], None],
     on_call: Callable[[Call], None] | None = None,
 ) -> Sandbox:
-    """Run a sandbox until KeyboardInterrupt; return it stopped, with its counts.
+    """Run a Sandbox of these options until KeyboardInterrupt; return it stopped, with its counts.
 
-    Args:
-        port: Where to listen on 127.0.0.1; 0 lets the system choose.
-        latency: Seconds before each answer.
-        faults: Which calls misbehave.
-        on_ready: Called with the URL of the endpoint once it listens.
-        on_call: Called with each call.
-
-    Raises:
-        UsageError: An option is out of range, or the port is taken.
+    `on_ready` is called with the URL of the endpoint once it listens.
     """
     with Sandbox(port=port, latency=latency, faults=faults, on_call=on_call) as sandbox:
         try:
