@@ -20,6 +20,8 @@ Alpha = Literal["auto", "keep", "ignore"]
 _LEVELS = (0.1, 0.9)
 # An existing alpha is a cutout if at least this share of the picture is transparent, and this share opaque.
 _REAL_CUTOUT = 0.005
+# A mask that ends at this value, of 255, is a map of labels.
+_MOST_LABELS = 15
 
 
 def matte(
@@ -124,10 +126,21 @@ def has_cutout_alpha(image: Image.Image) -> bool:
 
 
 def mask_alpha(mask: Image.Image) -> Image.Image:
-    """Convert a user's mask to alpha (L): its alpha channel unless that is fully opaque, else its lightness."""
-    if "A" in mask.getbands() and mask.getchannel("A").getextrema() != (255, 255):
-        return mask.getchannel("A")
-    return mask.convert("L")
+    """Convert a user's mask to alpha (L): its alpha channel unless that is fully opaque, else its lightness.
+
+    A map of the labels 0 and 1 counts as black and white. PhotoRefused for one of more labels, which is almost black.
+    """
+    has_alpha = "A" in mask.getbands() and mask.getchannel("A").getextrema() != (255, 255)
+    levels = mask.getchannel("A") if has_alpha else mask.convert("L")
+    most = int(np.asarray(levels).max())
+    if most == 1:
+        return levels.point(lambda level: 255 * level)
+    if 1 < most <= _MOST_LABELS:
+        raise PhotoRefused(
+            f"the mask is almost black: its values are 0 to {most}",
+            "Make the product white (255): of a map of labels, set the product's label to 255 and the others to 0",
+        )
+    return levels
 
 
 def _fit_mask(alpha: Image.Image, photo: Photo, size: Size) -> Image.Image:

@@ -15,7 +15,7 @@ from photio_prep.final.drift import measure_drift
 from photio_prep.final.options import DEFAULT_FINISH, FinishOptions, resolve_output_size
 from photio_prep.geometry import Size
 from photio_prep.imaging.encode import final_format
-from photio_prep.imaging.limits import check_extent
+from photio_prep.imaging.limits import check_extent, limits_for
 from photio_prep.intake.load import Source
 from photio_prep.orders import original_photo, payment
 from photio_prep.orders.store import Order, require_cutout
@@ -35,7 +35,7 @@ def finish_order(
 ) -> Final:
     """Finish an order that another program may have written; arguments and errors as of `pipeline.finish`."""
     try:
-        check_extent(order.placement.source, options.limits)
+        check_extent(order.placement.source, limits_for(order.origin.format, options.limits))
     except PhotoRefused as error:
         raise error.about(str(order.folder or order.origin.source)) from None
     result = result or payment.require_answer(order)

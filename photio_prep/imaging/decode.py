@@ -10,7 +10,7 @@ from photio_prep.imaging import isolated
 from photio_prep.imaging.colour import is_plain
 from photio_prep.imaging.decoders import DecodeTask, decode_pixels, shrink
 from photio_prep.imaging.headers import parse_header, sniff
-from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
+from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits, limits_for
 from photio_prep.types import Credit
 
 __all__ = ["DEFAULT_LIMITS", "DecodedPicture", "Limits", "decode_picture", "sniff"]
@@ -44,6 +44,7 @@ def decode_picture(
     Raises:
         PhotoRefused: Empty, not one of the known formats, damaged, cut short, several frames, or outside `limits`.
     """
+    limits = limits_for(sniff(data), limits)
     name, header = parse_header(data, limits, frame)
     full_size, size = None, None
     if at is not None and name == "JPEG":  # only its decoder scales

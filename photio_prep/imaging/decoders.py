@@ -23,7 +23,7 @@ from photio_prep.imaging import colour
 from photio_prep.imaging.headers import exif, webp
 from photio_prep.imaging.headers.header import ARRIVED_BROKEN
 from photio_prep.imaging.jpeg_feed import feed_jpeg
-from photio_prep.imaging.limits import Limits, check_size
+from photio_prep.imaging.limits import Limits, check_size, raise_limit
 from photio_prep.imaging.tiff_decoder import decode_tiff
 from photio_prep.system.parallel import run_both
 
@@ -98,7 +98,9 @@ def decode_pixels(job: DecodeTask, limits: Limits) -> DecodedImage:
     except PhotoRefused:
         raise
     except MemoryError:
-        raise PhotoRefused("it needs more memory than the limit", "Save it smaller") from None
+        raise PhotoRefused(
+            "it needs more memory than the limit", f"Save it smaller, or {raise_limit('memory')}"
+        ) from None
     except Exception as error:  # noqa: BLE001  a parser may raise anything on hostile bytes
         reason = exif.clean_exif(str(error))[:120] or type(error).__name__
         raise PhotoRefused(f"a damaged {job.format} file ({reason})", "Export it again") from None

@@ -20,7 +20,7 @@ from PIL import Image
 
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.imaging.decoders import DecodedImage, DecodeTask
-from photio_prep.imaging.limits import Limits
+from photio_prep.imaging.limits import Limits, raise_limit
 from photio_prep.system import environment, threads
 
 # The child does not get the caller's environment; with sys.path it finds this package even if it is not installed.
@@ -165,7 +165,8 @@ def decode_isolated(job: DecodeTask, limits: Limits, *, retry: bool = True) -> D
         code = child.close()
         if child.late or (code == _TIME_IS_UP and code):
             raise PhotoRefused(
-                f"its decoder was stopped after {limits.seconds:g} s", "Export it again as JPEG or PNG"
+                f"its decoder was stopped after {limits.seconds:g} s",
+                f"Export it again as JPEG or PNG, or {raise_limit('seconds')}",
             ) from None
         # It died while idle, or was killed from outside when memory ran out: not because of the picture.
         if retry and (was_used or code == -9):

@@ -61,7 +61,9 @@ def space_of_codes(primaries: int, transfer: int) -> ColourSpace:
         notes += (f"its colour primaries (code {primaries}) are unknown; taken as sRGB",)
     name, chromaticities = _PRIMARIES.get(primaries, _PRIMARIES[1])
     gamma = _GAMMAS.get(transfer)
-    return ColourSpace(None if name == "sRGB" and gamma is None else _of(name, chromaticities, gamma), notes)
+    if gamma is not None:  # a profile that is called sRGB counts as sRGB
+        name += f", gamma {gamma:g}"
+    return ColourSpace(None if name == "sRGB" else _of(name, chromaticities, gamma), notes)
 
 
 def space_of_numbers(chromaticities: Sequence[float] | None, *curves: Curve) -> ColourSpace:

@@ -53,7 +53,8 @@ def read_input(path: Path, limit: int, *, follow: bool = True) -> bytes:
 def too_long_error(size: int, limit: int, subject: str) -> PhotoRefused:
     """Describe an input of `size` bytes, or more."""
     problem = f"{size / 2**20:.1f} MiB or more, the limit is {limit / 2**20:.0f} MiB"
-    return PhotoRefused(problem, "Save it smaller", subject=subject)
+    fix = "Save it smaller, or raise `file_bytes` under [limits] in photio.toml"
+    return PhotoRefused(problem, fix, subject=subject)
 
 
 def read_nofollow(path: Path, limit: int) -> bytes:

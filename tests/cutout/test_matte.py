@@ -218,6 +218,24 @@ def test_an_empty_mask_is_nothing_to_send() -> None:
         matte(of(photos.photo()), Size(90, 70), None, mask=Image.new("L", (90, 70)))
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_a_map_of_the_labels_0_and_1_is_a_mask(mode: str) -> None:
+    labels = Image.new("L", (90, 70))
+    labels.paste(1, (0, 0, 45, 70))
+    mask = labels.convert(mode)
+    if mode == "RGBA":
+        mask.putalpha(labels)
+    alpha = pixels(matte(of(photos.photo()), Size(90, 70), None, mask=mask))[..., 3]
+    assert np.array_equal(alpha, np.asarray(labels) * 255)
+
+
+def test_a_map_of_more_labels_is_refused_and_says_what_to_do() -> None:
+    labels = Image.new("L", (90, 70))
+    labels.paste(3, (0, 0, 45, 70))
+    with pytest.raises(PhotoRefused, match=r"almost black: its values are 0 to 3.*white \(255\)"):
+        matte(of(photos.photo()), Size(90, 70), None, mask=labels)
+
+
 def test_a_mask_is_read_by_its_alpha_or_by_its_lightness() -> None:
     shape = photos.mask()
     assert mask_alpha(photos.cutout()).tobytes() == shape.tobytes()

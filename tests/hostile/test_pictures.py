@@ -21,6 +21,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from photio_prep.errors import NoProduct, PhotoRefused
+from photio_prep.geometry import Size
 from photio_prep.imaging.decode import Limits, decode_picture
 from photio_prep.intake.load import load
 from photio_prep.pipeline import prepare
@@ -303,7 +304,7 @@ def test_i17_a_chunk_that_unpacks_to_100_mb_is_never_unpacked(tmp_path: Path, ki
 
 @pytest.mark.soak
 @LINUX
-def test_i10_fifty_megapixels_are_at_the_limit(tmp_path: Path) -> None:
+def test_i10_fifty_megapixels_are_read_in_bounded_memory(tmp_path: Path) -> None:
     row = b"\0" + bytes([9, 8, 7, 6]) * 10_000
     packer = zlib.compressobj(9)
     packed = b"".join(packer.compress(row) for _ in range(5000)) + packer.flush()
@@ -313,8 +314,31 @@ def test_i10_fifty_megapixels_are_at_the_limit(tmp_path: Path) -> None:
     _, megabytes, said = json.loads(alone(COSTS, str(path)))
     assert said == "accepted"
     assert megabytes <= 1500
-    above = rasters.PNG + header(10_000, 5001, 8, 6) + chunk(b"IDAT", packed) + END
-    assert "50 megapixels, the limit is 50" in refusal(above).problem
+    above = rasters.PNG + header(10_000, 6401, 8, 6) + chunk(b"IDAT", packed) + END
+    assert "64 megapixels, the limit is 64" in refusal(above).problem
+
+
+def test_a_limit_names_the_setting_that_lifts_it() -> None:
+    narrow, metadata = encoded(Image.new("L", (600, 20)), "PNG"), encoded(coloured(), "JPEG", comment=bytes(2000))
+    for name, limits, data in (
+        ("pixels", Limits(pixels=1000), GOOD_JPEG),
+        ("side", Limits(side=50), GOOD_JPEG),
+        ("small", Limits(), encoded(Image.new("L", (15, 20)), "PNG")),
+        ("aspect", Limits(), narrow),
+        ("metadata", Limits(metadata=1000), metadata),
+        ("frames", Limits(frames=2), gif((64, 64), [(0, 0, 64, 64)] * 3)),
+    ):
+        assert f"`{name}` under [limits] in photio.toml" in refusal(data, limits).fix
+    with pytest.raises(PhotoRefused, match=r"`file_bytes` under \[limits\]"):
+        load(GOOD_JPEG, limits=Limits(file_bytes=100))
+
+
+def test_a_jpeg_of_a_large_camera_may_have_twice_the_pixels() -> None:
+    """108 megapixels, from the header: it is decoded at a fraction of its size."""
+    with pytest.raises(PhotoRefused, match="cut short"):
+        decode_picture(jpeg_of(12_000, 9000), at=lambda size: Size(400, 300))
+    assert "129 megapixels, the limit is 128" in refusal(jpeg_of(12_000, 10_750)).problem
+    assert "108 megapixels, the limit is 64" in refusal(bits_png(12_000, 9000)).problem
 
 
 @pytest.mark.parametrize(("size", "says"), [((16_385, 900), "side"), ((336, 16), "20:1"), ((16, 336), "20:1")])

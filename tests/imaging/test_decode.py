@@ -237,6 +237,23 @@ def test_one_colour_may_mean_transparent(mode: str, clear: Any) -> None:
     assert (found[:, 10:, 3] == 0).all()
 
 
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("share", [0, 1, 3])
+def test_the_transparent_grey_of_a_png_counts_in_its_own_bits(bits: int, share: int) -> None:
+    """Pillow scales the pixels to 8 bits, but not the transparent value."""
+    full = 2**bits - 1
+    clear = full * share // 3
+    values = np.arange(20 * 32).reshape(20, 32) * 7 % (full + 1)
+    values[0, 0] = clear
+    digits = (values[..., None] >> np.arange(bits - 1, -1, -1)) & 1
+    rows = np.packbits(digits.reshape(20, -1).astype(np.uint8), axis=1)
+    packed = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    data = PNG + header(32, 20, bits, 0) + chunk(b"tRNS", struct.pack(">H", clear)) + chunk(b"IDAT", packed)
+    shown = np.asarray(decode_picture(data + chunk(b"IEND", b"")).image)
+    assert np.array_equal(shown[..., 3] == 0, values == clear)
+    assert np.abs(shown[..., 0] - 255.0 * values / full).max() <= 0.51
+
+
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
 def test_an_alpha_that_says_nothing_is_dropped(mode: str) -> None:
     assert decode_picture(encoded(coloured().convert(mode), "PNG")).image.mode == "RGB"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import sys
 import zlib
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, features
+from PIL import ExifTags, Image, ImageCms, ImageOps, features
 
 from photio_prep.errors import PhotoRefused
 from photio_prep.imaging import colour
@@ -448,3 +449,85 @@ def test_an_apng_whose_first_picture_is_no_frame() -> None:
     with pytest.raises(PhotoRefused, match="2 frames"):
         decode_picture(data)
     assert decode_picture(data, frame=0).image.size == (20, 20)
+
+
+# --- crop and turn of AVIF and HEIC ----------------------------------------------------------------------------------
+
+
+def quarters(width: int = 64, height: int = 48) -> Image.Image:
+    """Four colours: no turn and no crop looks like another."""
+    image = Image.new("RGB", (width, height), (200, 40, 40))
+    for shade, at in (((40, 180, 40), (1, 0)), ((40, 40, 200), (0, 1)), ((220, 220, 60), (1, 1))):
+        image.paste(shade, (at[0] * width // 2, at[1] * height // 2, width, height if at[1] else height // 2))
+    return image
+
+
+def with_property(data: bytes, kind: bytes, body: bytes) -> bytes:
+    """An AVIF of Pillow with one more property, of its only item, behind its `ispe`."""
+    new = struct.pack(">I4s", 8 + len(body), kind) + body
+    start = data.index(b"ipco") - 4
+    count = 0
+    at, end = start + 8, start + int.from_bytes(data[start : start + 4], "big")
+    while at < end:
+        count, at = count + 1, at + int.from_bytes(data[at : at + 4], "big")
+    links = data.index(b"ipma") - 4
+    table = bytearray(data[links : links + int.from_bytes(data[links : links + 4], "big")])
+    table[18] += 1  # number of properties of the first item, in a table of one byte each
+    table += bytes([0x80 | (count + 1)])
+    out = bytearray(data[:end] + new + table + data[links + len(table) - 1 :])
+    grown = len(new) + 1
+    for box, length in ((b"ipco", len(new)), (b"ipma", 1), (b"iprp", grown), (b"meta", grown)):
+        place = out.index(box) - 4
+        out[place : place + 4] = (int.from_bytes(out[place : place + 4], "big") + length).to_bytes(4, "big")
+    # The picture lies that much further: its offset in iloc is the file's place of mdat's content.
+    old, moved = (data.index(b"mdat") + 4).to_bytes(4, "big"), (data.index(b"mdat") + 4 + grown).to_bytes(4, "big")
+    place = out.index(old, out.index(b"iloc"))
+    out[place : place + 4] = moved
+    return bytes(out)
+
+
+def avif(image: Image.Image, **options: Any) -> bytes:
+    return encoded(image, "AVIF", quality=100, subsampling="4:4:4", **options)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_an_avif_is_turned_by_its_own_properties(orientation: int) -> None:
+    """Pillow writes EXIF's orientation as `irot` and `imir`; its own reader is the truth."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    data = avif(quarters(), exif=exif)
+    with Image.open(io.BytesIO(data)) as opened:
+        expected = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+    assert np.array_equal(np.asarray(decode_picture(data).image), expected)
+
+
+def test_xmp_and_exif_do_not_turn_an_avif() -> None:
+    xmp = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    assert decode_picture(avif(quarters(), xmp=xmp)).image.size == (64, 48)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    turned = avif(quarters(), exif=exif)
+    assert decode_picture(turned).image.size == (48, 64)
+    # With a property of no turn the tag alone does nothing.
+    assert decode_picture(turned.replace(b"irot\3", b"irot\0")).image.size == (64, 48)
+
+
+@pytest.mark.parametrize("offset", [(0, 0), (-8, 6), (16, -12), (15.5, 0)])
+def test_an_avif_is_cropped_by_its_clean_aperture(offset: tuple[float, float]) -> None:
+    """ISO 14496-12: the offset is from the picture's centre to that of the crop."""
+    clap = struct.pack(">4I4i", 32, 1, 24, 1, int(offset[0] * 2), 2, int(offset[1] * 2), 2)
+    data = with_property(avif(quarters()), b"clap", clap)
+    left, top = int(16 + offset[0]), int(12 + offset[1])
+    expected = quarters().crop((left, top, left + 32, top + 24))
+    shown = decode_picture(data).image
+    assert shown.size == (32, 24)
+    assert np.abs(np.asarray(shown).astype(int) - np.asarray(expected)).max() <= 12
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [(32, 1, 24, 1, 99, 1, 0, 1), (0, 1, 24, 1, 0, 1, 0, 1), (32, 0, 24, 1, 0, 1, 0, 1), (65, 1, 48, 1, 0, 1, 0, 1)],
+)
+def test_a_crop_beyond_the_picture_is_ignored(numbers: tuple[int, ...]) -> None:
+    data = with_property(avif(quarters()), b"clap", struct.pack(">4I4i", *numbers))
+    assert decode_picture(data).image.size == (64, 48)

@@ -60,13 +60,14 @@ def tiff(pages: list[tuple[Tags, bytes]], order: str = "<", *, following: list[i
         body += data + bytes(len(data) % 2)
         entries = b""
         for tag, (kind, values) in sorted({273: (4, [strip]), 279: (4, [len(data)]), **tags}.items()):
-            letter = {1: "B", 2: "B", 3: "H", 4: "I", 7: "B", 11: "f", 16: "Q"}[kind]
+            letter = {1: "B", 2: "B", 3: "H", 4: "I", 5: "I", 7: "B", 11: "f", 16: "Q"}[kind]
             value = struct.pack(f"{order}{len(values)}{letter}", *values)
             if len(value) > 4:
                 value, at = struct.pack(order + "I", len(body)), body
                 at += struct.pack(f"{order}{len(values)}{letter}", *values)
                 at += bytes(len(at) % 2)
-            entries += struct.pack(order + "HHI", tag, kind, len(values)) + value.ljust(4, b"\0")
+            many = len(values) // 2 if kind == 5 else len(values)
+            entries += struct.pack(order + "HHI", tag, kind, many) + value.ljust(4, b"\0")
         places.append(len(body))
         body += struct.pack(order + "H", len(entries) // 12) + entries + bytes(4)
         ends.append(len(body) - 4)

@@ -11,7 +11,7 @@ from photio_prep.errors import PhotoRefused
 from photio_prep.geometry import Size
 from photio_prep.imaging.headers import bmp, gif, heif, jpeg, png, tiff, webp
 from photio_prep.imaging.headers.header import Header, MalformedImage
-from photio_prep.imaging.limits import Limits, check_metadata, check_size
+from photio_prep.imaging.limits import Limits, check_metadata, check_size, raise_limit
 
 __all__ = ["Header", "MalformedImage", "parse_header", "sniff"]
 
@@ -84,7 +84,10 @@ def parse_header(data: bytes, limits: Limits, frame: int | None = None) -> tuple
     check_metadata(header.metadata, limits)
     frames = header.frames
     if frames > limits.frames:
-        raise PhotoRefused(f"it holds more than {limits.frames} frames or pages", "Save one as a picture of its own")
+        raise PhotoRefused(
+            f"it holds more than {limits.frames} frames or pages",
+            f"Save one as a picture of its own, or {raise_limit('frames')}",
+        )
     if frame is None and frames != 1:
         raise PhotoRefused(f"it holds {frames} frames or pages", f"Choose one with --page 0 to --page {frames - 1}")
     if frame is not None and not 0 <= frame < frames:

@@ -3,8 +3,9 @@
 import struct
 
 from photio_prep.geometry import Size
-from photio_prep.imaging.headers.header import CUT_SHORT, Header, MalformedImage
+from photio_prep.imaging.headers.header import CUT_SHORT, Header, MalformedImage, limit_profile
 from photio_prep.imaging.limits import Limits, check_metadata, check_size
+from photio_prep.imaging.profiles import ColourSpace
 
 # A GIF of 100 MiB has 400,000 blocks of data.
 _BLOCKS = 450_000
@@ -18,6 +19,7 @@ def parse_gif(data: bytes, limits: Limits, frame: int | None = None) -> Header:
     if not size.area:
         raise MalformedImage("it has no size")
     check_size(size, limits)
+    space: ColourSpace | None = None
     at, frames, metadata, budget = 13 + _table_length(data[10]), 0, 0, [_BLOCKS]
     while at < len(data) and data[at] != 0x3B and frames <= limits.frames:
         start, kind = at, data[at]
@@ -33,18 +35,38 @@ def parse_gif(data: bytes, limits: Limits, frame: int | None = None) -> Header:
             frames += 1
         elif kind == 0x21:
             at = _skip_blocks(data, at + 2, budget)
+            if data[start + 1 : start + 14] == b"\xff\x0bICCRGBG1012" and space is None:
+                space = limit_profile(_join_blocks(data[start + 14 : at]), limits)
             metadata += at - start
             check_metadata(metadata, limits)
         else:
             raise MalformedImage("a block of unknown type")
     if not frames:
         raise MalformedImage("it holds no picture")
-    return Header(size, data, frames=frames, metadata=metadata, index=frame or 0)
+    space = space or ColourSpace()
+    return Header(
+        size,
+        data,
+        frames=frames,
+        metadata=metadata,
+        profile=space.profile,
+        index=frame or 0,
+        notes=space.notes,
+    )
 
 
 def _table_length(flags: int) -> int:
     """Length of the colour table, by its flags."""
     return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def _join_blocks(blocks: bytes) -> bytes:
+    """The content of data blocks."""
+    joined, at = [], 0
+    while at < len(blocks) and blocks[at]:
+        joined.append(blocks[at + 1 : at + 1 + blocks[at]])
+        at += 1 + blocks[at]
+    return b"".join(joined)
 
 
 def _skip_blocks(data: bytes, at: int, budget: list[int]) -> int:
