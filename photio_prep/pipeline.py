@@ -14,7 +14,7 @@ from photio_prep.api.client import API_URL
 from photio_prep.api.request import description_warnings
 from photio_prep.cutout import gate
 from photio_prep.cutout.matte import Alpha, matte
-from photio_prep.cutout.models import sam
+from photio_prep.cutout.models import registry, sam
 from photio_prep.cutout.pad import pad
 from photio_prep.cutout.reframe import Reframed, reframe
 from photio_prep.errors import NoProduct, UsageError
@@ -92,7 +92,10 @@ def _prepare_new(
 ) -> Order:
     """Load, frame, cut out, pad and assess one photo, and keep the order."""
     original = read_source(source, options.limits, target.name)
-    photo = _load(original, options, target.name)
+    if _opens_model(original, options, mask):
+        photo, _ = run_both(lambda: _load(original, options, target.name), lambda: registry.open_early(options.model))
+    else:
+        photo = _load(original, options, target.name)
     if options.hints and mask:
         raise UsageError("a mask and a point or box exclude each other", "Give one of them", subject=photo.source)
     model = sam.select_model(options.model, options.hints, photo)
@@ -135,6 +138,13 @@ def _prepare_new(
         original_photo.store_original(order, original, limits=options.limits)
     previews.write_photo(order.require_folder(), gate.flatten_to(photo, cutout.image.size))
     return order
+
+
+def _opens_model(original: Photo | bytes, options: PrepareOptions, mask: Image.Image | None) -> bool:
+    """Whether the photo certainly needs a model that is not loaded yet: a JPEG has no alpha of its own."""
+    if isinstance(original, Photo) or original[:2] != b"\xff\xd8" or mask or options.hints or options.alpha == "keep":
+        return False
+    return not getattr(options.model, "is_open", False)
 
 
 def _load(original: Photo | bytes, options: PrepareOptions, name: str) -> Photo:

@@ -14,7 +14,7 @@ from photio_prep.api import credentials
 from photio_prep.cli import options, payment
 from photio_prep.cli.console import Console
 from photio_prep.cli.parsing import option
-from photio_prep.cutout.models import catalog, weights
+from photio_prep.cutout.models import catalog, devices, weights
 from photio_prep.cutout.models.devices import Device
 from photio_prep.errors import ModelUnavailable, PhotioError
 from photio_prep.orders.options import PayOptions
@@ -79,7 +79,8 @@ def _check_model(name: str, device: Device) -> str:
                 raise ModelUnavailable("it reports a product in a blank image", "Use another --model", subject=name)
         seconds.append(time.perf_counter() - start)
     loads = max(seconds[0] - seconds[1], 0)
-    return f"{name}, verified, on {model.device}: loads in {loads:.1f} s, {seconds[1]:.2f} s a photo"
+    where = devices.describe_device(model.device)
+    return f"{name}, verified, on {where}: loads in {loads:.1f} s, {seconds[1]:.2f} s for one inference"
 
 
 def _check_out(out: Path) -> str:

@@ -29,7 +29,7 @@ def snap_alpha(levels: Bytes, *, haze: bool = False) -> Bytes:
 
     `haze`: also remove faint alpha that is not near the product (alpha of 128 or more).
     """
-    snapped = np.asarray(_SNAPPED[levels], dtype=np.uint8)
+    snapped = np.asarray(load_opencv().LUT(levels, _SNAPPED))
     faint = (snapped > 0) & (snapped <= _HAZE)
     if haze and faint.any():
         snapped[faint & ~dilate(snapped >= 128, _NEAR)] = 0
@@ -58,21 +58,20 @@ def estimate_foreground(pixels: Bytes, levels: Bytes) -> Bytes:
 
 def _fuse(planes: list[Floats]) -> list[Floats]:
     """Picture, product colour and background colour (three planes each), alpha -> product colour (three planes)."""
+    picture, product, background = (np.stack(planes[first : first + 3]) for first in (0, 3, 6))
     alpha, rest = planes[9], 1 - planes[9]
-    shares = [box_blur(alpha, radius) for radius in _NARROW]
-    results = []
-    for picture, product, background in zip(planes[:3], planes[3:6], planes[6:9], strict=True):
-        for radius, share in zip(_NARROW, shares, strict=True):
-            product = _correct(product, alpha, picture - alpha * product - rest * background)
-            product = box_blur(product * alpha, radius) / (share + _TINY)
-            background = box_blur(background * rest, radius) / (1 - share + _TINY)
-            background = _correct(background, rest, picture - alpha * product - rest * background)
-        results.append(_correct(product, alpha, picture - alpha * product - rest * background))
-    return results
 
+    def correct(colour: Floats, share: Floats) -> Floats:
+        residual = picture - alpha * product - rest * background
+        return np.asarray(np.clip(colour + share * residual, 0, 255), dtype=np.float32)
 
-def _correct(colour: Floats, share: Floats, residual: Floats) -> Floats:
-    return np.clip(colour + share * residual, 0, 255)
+    for radius in _NARROW:
+        share = box_blur(alpha, radius)
+        product = correct(product, alpha)
+        product = np.stack([box_blur(plane, radius) for plane in product * alpha]) / (share + _TINY)
+        background = np.stack([box_blur(plane, radius) for plane in background * rest]) / (1 - share + _TINY)
+        background = correct(background, rest)
+    return [*correct(product, alpha)]
 
 
 def _mean_sides(pixels: Bytes, alpha: Floats) -> list[Floats]:

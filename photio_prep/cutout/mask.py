@@ -3,7 +3,15 @@
 import numpy as np
 
 from photio_prep.cutout.options import CutoutOptions
-from photio_prep.imaging.filters import Bytes, bounding_window, gaussian_blur, label_parts, load_opencv, local_minimum
+from photio_prep.imaging.filters import (
+    Bytes,
+    bounding_window,
+    gaussian_blur,
+    label_parts,
+    load_opencv,
+    local_minimum,
+    measure_parts,
+)
 
 # Alpha from which a pixel is product.
 _HALF = 128
@@ -72,20 +80,29 @@ def fill_holes(levels: Bytes, *, pinholes_only: bool) -> Bytes:
     product = levels >= _HALF
     if not product.any():
         return levels
-    count, areas = label_parts(~product, diagonal=False)
-    is_hole = np.ones(count + 1, dtype=bool)
-    is_hole[np.concatenate((areas[0], areas[-1], areas[:, 0], areas[:, -1]))] = False
-    is_hole[0] = False
+    labels, boxes = measure_parts(~product, diagonal=False)
+    left, top, width, height, area = boxes.T
+    right, bottom = left + width, top + height
+    is_hole = (left > 0) & (top > 0) & (right < levels.shape[1]) & (bottom < levels.shape[0])
     if not pinholes_only:
+        closed = product | np.concatenate(([False], is_hole))[labels]
         # Without the soft rim along the outer outline.
-        inner = local_minimum((product | is_hole[areas]).view(np.uint8), _RIM).view(np.bool_)
+        inner = local_minimum(closed.view(np.uint8), _RIM).view(np.bool_)
         return np.where(inner, np.uint8(255), levels)
-    sizes = np.bincount(areas.ravel())
-    # A real hole is transparent somewhere.
-    is_hole[areas[levels <= _DOUBT]] = False
-    is_hole &= sizes <= min(_PINHOLE_PIXELS, _PINHOLE * sizes[0])
+    pinholes = []
+    for part in np.flatnonzero(is_hole & (area <= min(_PINHOLE_PIXELS, _PINHOLE * np.count_nonzero(product)))):
+        window = slice(top[part], bottom[part]), slice(left[part], right[part])
+        pixels = labels[window] == part + 1
+        # A real hole is transparent somewhere.
+        if levels[window][pixels].min() > _DOUBT:
+            pinholes.append((window, pixels))
     # The smallest holes of a mesh are never quite transparent.
-    return np.where(is_hole[areas], np.uint8(255), levels) if 0 < is_hole.sum() <= _MESH else levels
+    if not 0 < len(pinholes) <= _MESH:
+        return levels
+    alpha = levels.copy()
+    for window, pixels in pinholes:
+        alpha[window][pixels] = 255
+    return alpha
 
 
 def grow(levels: Bytes, pixels: float) -> Bytes:

@@ -12,6 +12,7 @@ from photio_prep.cutout.models.segmenter import segment
 from photio_prep.cutout.options import DEFAULT_CUTOUT, CutoutOptions
 from photio_prep.errors import ModelUnavailable, NoProduct, PhotoRefused, SegmenterFailed
 from photio_prep.geometry import Size
+from photio_prep.imaging.filters import load_opencv
 from photio_prep.types import Cutout, Photo, Segmenter
 
 Alpha = Literal["auto", "keep", "ignore"]
@@ -111,11 +112,12 @@ def compose(
     if not (levels >= 128).any():
         raise NoProduct("no product found in it", "Use a clearer photo, another --model, or give a --mask")
     colours = np.asarray(image)
-    pixels = np.empty((*levels.shape, 4), np.uint8)
-    pixels[..., :3] = foreground.estimate_foreground(colours, levels) if options.colours else colours
+    if options.colours:
+        colours = foreground.estimate_foreground(colours, levels)
+    cv2 = load_opencv()
+    pixels = cv2.cvtColor(colours, cv2.COLOR_RGB2RGBA)
     pixels[..., 3] = levels
-    pixels.view(np.uint32)[..., 0] *= levels > 0
-    return Image.fromarray(pixels)
+    return Image.fromarray(cv2.copyTo(pixels, levels))
 
 
 def has_cutout_alpha(image: Image.Image) -> bool:

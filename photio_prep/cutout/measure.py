@@ -15,8 +15,8 @@ from photio_prep.imaging.filters import (
     distance_to,
     erode,
     gradient_magnitude,
-    label_parts,
     local_maximum,
+    measure_parts,
 )
 
 _SIDE = 640
@@ -67,8 +67,7 @@ def _measure_position(solid: Bools, scale: float) -> dict[str, float]:
 
 
 def _measure_shape(alpha: Bytes, solid: Bools) -> dict[str, float]:
-    _, parts = label_parts(solid, diagonal=True)
-    sizes = np.bincount(parts.ravel())[1:]
+    sizes = measure_parts(solid, diagonal=True)[1][:, 4]
     soft = (alpha > 12) & (alpha < 243)
     deep = erode(soft, 4)
     return {

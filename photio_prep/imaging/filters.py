@@ -93,6 +93,13 @@ def label_parts(where: Bools, *, diagonal: bool) -> tuple[int, NDArray[np.int32]
     return count - 1, labels
 
 
+def measure_parts(where: Bools, *, diagonal: bool) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Label connected parts as `label_parts`; returns the labels, and of each part left, top, width, height, area."""
+    connectivity = 8 if diagonal else 4
+    _, labels, stats, _ = load_opencv().connectedComponentsWithStats(where.view(np.uint8), connectivity=connectivity)
+    return labels, stats[1:]
+
+
 def bounding_window(where: Bools, margin: int) -> tuple[slice, slice]:
     """Window of the true pixels of `where` (at least one), extended by `margin` on each side."""
     rows, columns = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))

@@ -160,6 +160,20 @@ def test_a_small_network_looks_twice_at_a_small_product_and_a_large_one_once() -
         assert found.grain == pytest.approx(max(calls[-1]) / side)
 
 
+def test_a_small_network_looks_once_at_what_is_out_of_focus() -> None:
+    blurred = disc(320, 60, blur=60)
+    picture = Image.fromarray(shot(blurred))
+    calls: list[tuple[int, int]] = []
+
+    def network(image: Image.Image) -> Floats:
+        calls.append(image.size)
+        return np.asarray(image.resize((40, 40)).getchannel("R"), dtype=np.float32) / np.float32(200)
+
+    prediction = predict(network, picture, 0.5)
+    assert calls == [(320, 320)]
+    assert prediction.grain < 320 / 40  # as with a second look
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"refine": "best"}, {"holes": "x"}, {"grow": 65}, {"grow": float("nan")}, {"feather": -1}, {"specks": 2}],

@@ -3,14 +3,17 @@
 ModelUnavailable is raised for weights that do not load, and for a device that is named but not used.
 """
 
+import re
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from photio_prep.cutout.models import openvino, rembg_sessions
-from photio_prep.errors import ModelUnavailable
+from photio_prep.errors import ModelUnavailable, SegmenterFailed
 from photio_prep.system import environment, files
 
 Device = Literal["auto", "cpu", "cuda", "openvino", "coreml"]
@@ -189,6 +192,42 @@ def _register_arena() -> None:
     kinds = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     growth = {"max_mem": 0, "arena_extend_strategy": 1, "initial_chunk_size_bytes": -1, "max_dead_bytes_per_chunk": -1}
     onnxruntime.create_and_register_allocator(onnxruntime.OrtMemoryInfo("Cpu", *kinds), onnxruntime.OrtArenaCfg(growth))
+
+
+# Texts of CUDA, cuDNN, cuBLAS and onnxruntime's arena, in errors of no public kind.
+_OUT_OF_MEMORY = re.compile(r"out of memory|alloc(ation)?_?failed|failed to allocate", re.IGNORECASE)
+_LOST = re.compile(r"\b(cuda|cudnn|cublas|cufft|curand)\w* *(failure|error|status)|cudaError|gpu=\d", re.IGNORECASE)
+
+
+def raise_device_fault(error: Exception, device: str, subject: str) -> None:
+    """Raise for a GPU that failed while a network ran; return for any other error.
+
+    Raises:
+        SegmenterFailed: The GPU ran out of memory: another photo, or the same one later, may succeed.
+        ModelUnavailable: It is lost: every later call would fail too.
+    """
+    if device not in ("cuda", "coreml"):
+        return
+    if _OUT_OF_MEMORY.search(str(error)):
+        fix = "Close other programs on the GPU, use fewer --jobs, or --device cpu; the other photos go on"
+        raise SegmenterFailed(f"the model {subject} ran out of the GPU's memory on it", fix) from error
+    if _LOST.search(str(error)):
+        problem = f"the GPU failed ({_shorten(error)}); nothing was sent for this photo"
+        fix = "Look at the driver with nvidia-smi, and run the same command again, or use --device cpu"
+        raise ModelUnavailable(problem, fix, subject=f"--device {device}") from error
+
+
+def describe_device(device: str) -> str:
+    """Describe what a network runs on: its provider, and of an NVIDIA GPU the card and its driver."""
+    provider = next((provider for name, (provider, _) in _PROVIDERS.items() if name == device), "")
+    text = f"{device} ({provider or 'its own package'}"
+    tool = shutil.which("nvidia-smi") if device == "cuda" else None
+    if tool:
+        query = [tool, "--query-gpu=name,driver_version", "--format=csv,noheader"]
+        with suppress(OSError, subprocess.SubprocessError):
+            lines = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout.splitlines()  # noqa: S603
+            text += "".join(f"; {', driver '.join(line.split(', ', 1))}" for line in lines)
+    return f"{text})"
 
 
 def _shorten(error: Exception) -> str:

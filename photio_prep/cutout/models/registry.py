@@ -3,6 +3,8 @@
 A model verifies and loads its weights at its first picture, and is cached for the process.
 """
 
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -15,7 +17,7 @@ from photio_prep.cutout.models.catalog import PREFIX, is_rembg
 from photio_prep.cutout.models.devices import Device
 from photio_prep.cutout.models.rembg_models import RembgModel, open_rembg
 from photio_prep.cutout.models.segmenter import OnnxSegmenter
-from photio_prep.errors import ModelUnavailable, UsageError
+from photio_prep.errors import ModelUnavailable, PhotioError, UsageError
 from photio_prep.settings import models_folder
 from photio_prep.system import files
 
@@ -29,6 +31,7 @@ class CatalogModel:
         self._device = device
         # The requested name: "auto" stays "auto", even if a better model is installed later.
         self.asked = row.name if row else "auto"
+        self._opening = threading.Lock()
 
     @cached_property
     def _weights(self) -> catalog.Weights:
@@ -66,9 +69,20 @@ class CatalogModel:
         """Why "auto" did not take a faster installed device; empty if it did."""
         return self._segmenter.fallback
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the weights are verified and loaded."""
+        return "_segmenter" in self.__dict__ and "session" in self._segmenter.__dict__
+
+    def open(self) -> OnnxSegmenter:
+        """Verify and load the weights, once."""
+        with self._opening:
+            self._segmenter.open()
+            return self._segmenter
+
     def __call__(self, image: Image.Image, /) -> Image.Image:
         """Predict alpha (L, the picture's size) of an RGB picture."""
-        return self._segmenter(image)
+        return self.open()(image)
 
 
 Model = CatalogModel | RembgModel
@@ -91,6 +105,14 @@ def get_model(
     row = catalog.find_weights(model) if family is None else catalog.own_weights(Path(model), family)
     catalog.check_licence(row, accepted)
     return CatalogModel(row, models_folder(), device)
+
+
+def open_early(model: object) -> None:
+    """Load a model of the catalogue before its first picture, to which any error is left."""
+    with suppress(PhotioError):
+        chosen = get_model(model) if isinstance(model, str) else model
+        if isinstance(chosen, CatalogModel):
+            chosen.open()
 
 
 def second_model(name: str, *, device: Device = "auto", accepted: tuple[str, ...] = ()) -> Model:

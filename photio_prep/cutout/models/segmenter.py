@@ -16,7 +16,7 @@ from photio_prep.cutout.models.catalog import Family
 from photio_prep.cutout.models.devices import Device
 from photio_prep.cutout.models.rembg_sessions import import_session
 from photio_prep.errors import ModelUnavailable, NoProduct, PhotioError, SegmenterFailed
-from photio_prep.imaging.filters import Floats
+from photio_prep.imaging.filters import Floats, load_opencv
 from photio_prep.types import Segmenter
 
 Channels = tuple[float, float, float]
@@ -120,9 +120,14 @@ class OnnxSegmenter:
         self._making, self._turn = threading.Lock(), threading.Lock()
         self._proven = False
 
+    def open(self) -> Any:  # noqa: ANN401  rembg has no types
+        """Get the session, created at the first call."""
+        with self._making:
+            return self.session
+
     @cached_property
-    def session(self) -> Any:  # noqa: ANN401  rembg has no types
-        """Created at the first picture."""
+    def session(self) -> Any:  # noqa: ANN401
+        """The session; threads take it from `open`."""
         kind = import_session(self._network.module, self._network.session)
         session, self.device, self.fallback = devices.rembg_session(
             kind, self.name, self.path, self.device, identity=self._identity, rounded=self._network.bfloat16
@@ -139,7 +144,8 @@ class OnnxSegmenter:
 
         Raises:
             NoProduct: The probability is low everywhere.
-            ModelUnavailable: The weights do not load, or are of another family.
+            SegmenterFailed: The GPU has too little memory for it.
+            ModelUnavailable: The weights do not load, or are of another family; or the GPU is lost.
         """
         prediction = two_pass.predict(self.probability, image, _MIN_PEAK, self._network.high)
         peak = float(prediction.first.max())
@@ -159,8 +165,7 @@ class OnnxSegmenter:
 
     def probability(self, image: Image.Image) -> Floats:
         """Run the network: its probability (H, W), 0..1, at its own size."""
-        with self._making:
-            session = self.session
+        session = self.open()
         # Each concurrent run of a large network takes 0.7 GB more, and saves no time (measurements/speed.md). Meanwhile
         # other threads decode and encode.
         turn = self._turn if self.device == "cpu" and self.family != "u2net" else nullcontext()
@@ -170,7 +175,8 @@ class OnnxSegmenter:
             with turn:
                 out = network.run([network.get_outputs()[0].name], feed)[0][0, 0]
         except Exception as error:  # onnxruntime raises its own kinds, none of them public
-            if self._proven:  # a fault of the picture, or a passing one of the device
+            devices.raise_device_fault(error, self.device, self.name)
+            if self._proven:  # a fault of the picture
                 raise
             raise ModelUnavailable(
                 f"it failed on a picture ({str(error)[:200]})", "Check --family", subject=self.name
@@ -185,5 +191,6 @@ def normalize(image: Image.Image, network: _Network) -> Floats:
     """Normalise to (1, 3, side, side), bit-identical to rembg's `normalize`, by a table of 256 values per channel."""
     pixels = np.asarray(image.resize((network.side, network.side), Image.Resampling.LANCZOS))
     levels = np.arange(256) / max(int(pixels.max()), 1e-6)
-    channels = zip(network.mean, network.deviation, pixels.transpose(2, 0, 1), strict=True)
-    return np.stack([((levels - mean) / spread).astype(np.float32)[plane] for mean, spread, plane in channels])[None]
+    table = (levels[:, None] - network.mean) / network.deviation
+    feed = load_opencv().LUT(pixels, table[None].astype(np.float32))
+    return np.ascontiguousarray(feed.transpose(2, 0, 1))[None]

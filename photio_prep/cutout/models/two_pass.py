@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from photio_prep.cutout.refine import transition_width
@@ -25,7 +24,7 @@ _SMOOTH = 2
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """`share` (H, W), 0..1, of the picture's size; `first`, the network's output; `grain`, see `refine.fast`."""
+    """`share` (H, W), 0..1, of the picture's size; `first`, the network's output; `grain`, see `refine_alpha`."""
 
     share: Floats
     first: Floats
@@ -45,29 +44,27 @@ def predict(network: Network, image: Image.Image, enough: float, high: float = 0
     left, top, right, bottom = box = _crop_box(first, image.size)
     if (right - left) * (bottom - top) > _CLOSE_ENOUGH * image.width * image.height:
         return Prediction(first_fit, first, grain)
+    crop = slice(top, bottom), slice(left, right)
+    coarse, reach = first_fit[crop], round(_TRUSTED * grain)
+    product = coarse >= 0.5
+    near = box_blur((dilate(product, reach) & dilate(~product, reach)).astype(np.float32), _SMOOTH)
+    window = bounding_window(near > 0, reach)
+    # Out of focus the crop has no more detail, and less context.
+    defocus = transition_width(np.asarray(image)[crop][window], near[window] > 0)
+    grain_of_crop = max(right - left, bottom - top) / max(first.shape)
+    if defocus.min() == 1:
+        return Prediction(first_fit, first, grain_of_crop)
     closer = _clean(network(image.crop(box)), high)
     if closer.max() < enough:
         return Prediction(first_fit, first, grain)
-    merged = first_fit.copy()
-    merged[top:bottom, left:right] = _merge(
-        np.asarray(image)[top:bottom, left:right],
-        first_fit[top:bottom, left:right],
-        _fit(closer, (right - left, bottom - top)),
-        round(_TRUSTED * grain),
-    )
-    return Prediction(merged, first, max(right - left, bottom - top) / max(closer.shape))
-
-
-def _merge(pixels: NDArray[np.uint8], first: Floats, second: Floats, reach: int) -> Floats:
-    """Merge both passes in the crop: within `reach` of the outline the second counts."""
-    product = first >= 0.5
-    near = box_blur((dilate(product, reach) & dilate(~product, reach)).astype(np.float32), _SMOOTH)
-    # Elsewhere they differ about whole parts: a part that only one pass predicts usually exists.
-    merged = near * second + (1 - near) * np.maximum(first, second)
-    # Out of focus the crop has no more detail, and less context.
-    window = bounding_window(near > 0, reach)
-    merged[window] += transition_width(pixels[window], near[window] > 0) * (first[window] - merged[window])
-    return np.asarray(merged, dtype=np.float32)
+    fine = _fit(closer, (right - left, bottom - top))
+    # Near the outline the second pass counts. Elsewhere they differ about whole parts: a part that only one of them
+    # predicts usually exists.
+    merged = near * fine + (1 - near) * np.maximum(coarse, fine)
+    merged[window] += defocus * (coarse[window] - merged[window])
+    share = first_fit.copy()
+    share[crop] = merged
+    return Prediction(share, first, grain_of_crop)
 
 
 def _clean(prediction: Floats, share: float) -> Floats:

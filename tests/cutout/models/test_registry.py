@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from photio_prep import pipeline
-from photio_prep.cutout.models import catalog, devices, openvino, weights
+from photio_prep.cutout.models import catalog, devices, openvino, registry, weights
 from photio_prep.cutout.models.registry import CatalogModel, get_model, second_model
 from photio_prep.cutout.models.rembg_sessions import import_session
-from photio_prep.errors import ModelUnavailable, UsageError
+from photio_prep.errors import ModelUnavailable, PhotoRefused, UsageError
 from photio_prep.orders import store
 from photio_prep.settings import models_folder
 from tests.support import photos
@@ -250,6 +250,30 @@ def test_a_session_is_made_by_rembgs_own_constructor_with_our_options(
     assert session.model_name == "u2netp"
     assert session.inner_session.get_providers() == ["CPUExecutionProvider"]
     assert session.inner_session.get_session_options().intra_op_num_threads == 1
+
+
+@pytest.mark.model
+def test_a_model_is_opened_while_a_photo_is_decoded_and_only_if_it_is_needed(models: Path, tmp_path: Path) -> None:
+    installed("u2netp", models)
+    model = get_model("u2netp", device="cpu")
+    assert isinstance(model, CatalogModel)
+    clear, jpeg = (
+        photos.saved(tmp_path / "clear.png", photos.cutout()),
+        photos.saved(tmp_path / "x.jpg", photos.photo()),
+    )
+    pipeline.prepare(clear, model=model)
+    drawn = photos.saved(tmp_path / "mask.png", photos.mask())
+    pipeline.prepare(jpeg, model=model, mask=drawn)
+    assert not model.is_open
+    with pytest.raises(PhotoRefused):
+        pipeline.prepare(jpeg.read_bytes()[:200], model=model)
+    assert model.is_open
+
+
+def test_a_model_that_cannot_be_opened_early_is_the_error_of_its_first_picture(models: Path) -> None:
+    registry.open_early(get_model("u2netp", device="cpu"))
+    with pytest.raises(ModelUnavailable, match="not installed"):
+        get_model("u2netp", device="cpu")(photos.photo())
 
 
 @pytest.mark.model
