@@ -2,8 +2,8 @@
 
     python -m bench [--quick] [--json FILE] [--rembg COMMAND] [--models NAME,NAME] [--only PART,PART] [--runs N]
 
-PART: start, photo, memory, once, batch, growth. `--rembg` is the command of an installation with `rembg[cli]`; without
-one the rows that need it are left out. Both sides use the same weights.
+PART: start, photo, memory, once, batch, workers, growth. `--rembg` is the command of an installation with
+`rembg[cli]`; without one the rows that need it are left out. Both sides use the same weights.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from bench import commands, growth, measure, photo
 from photio_prep.cutout.models import catalog, weights
 from photio_prep.settings import models_folder
 
-PARTS = ("start", "photo", "memory", "once", "batch", "growth")
+PARTS = ("start", "photo", "memory", "once", "batch", "workers", "growth")
 
 
 def rows(asked: argparse.Namespace, models: list[str], folder: Path) -> Iterator[measure.Row]:
@@ -36,6 +36,9 @@ def rows(asked: argparse.Namespace, models: list[str], folder: Path) -> Iterator
         yield from commands.one_shot(asked.rembg, 12, models, folder, runs)
     if "batch" in asked.only and asked.rembg:
         yield from commands.batch(asked.rembg, 12, count, models[-1:] if asked.quick else models, folder)
+    if "workers" in asked.only:
+        cores = os.cpu_count() or 1
+        yield from commands.workers(12, count, [max(cores, 2)], models, folder, asked.runs or 1)
     if "growth" in asked.only:
         yield from growth.rows([10, 100] if asked.quick else [10, 100, 1000])
 

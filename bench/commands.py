@@ -55,15 +55,40 @@ def one_shot(rembg: str, size: int, models: list[str], folder: Path, runs: int) 
         )
 
 
-def batch(rembg: str, size: int, count: int, models: list[str], folder: Path) -> Iterator[Row]:
-    there = weights_for_rembg(models, folder)
-    photos, out, cut = folder / f"batch-{count}", folder / "batch-out", folder / "batch-cut"
+def copies(size: int, count: int, folder: Path) -> Path:
+    """A folder of `count` photos of `size` MP, each another file."""
+    photos = folder / f"batch-{count}"
     photos.mkdir(exist_ok=True)
     whole = enlarged(size, folder).read_bytes()
-    for number in range(count):  # a comment of its own makes each another file
-        said = b"photo %6d" % number
-        data = whole[:2] + b"\xff\xfe" + (len(said) + 2).to_bytes(2, "big") + said + whole[2:]
+    for number in range(count):
+        comment = b"photo %6d" % number
+        data = whole[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + whole[2:]
         (photos / f"{number:04}.jpg").write_bytes(data)
+    return photos
+
+
+def workers(size: int, count: int, numbers: list[int], models: list[str], folder: Path, runs: int) -> Iterator[Row]:
+    """`prepare --workers N` beside threads."""
+    photos, out = copies(size, count, folder), folder / "workers-out"
+
+    def prepare(model: str, *options: str) -> Spent:
+        shutil.rmtree(out, ignore_errors=True)
+        return command([*OURS, "prepare", str(photos), "-o", str(out), "--model", model, "-q", *options])
+
+    for model in models:
+        for number in numbers:
+            yield paired(
+                f"{model}, {count} of {size} MP: --workers {number} / threads",
+                lambda model=model, number=number: prepare(model, "--workers", str(number)),
+                lambda model=model: prepare(model),
+                runs,
+                warm=0,
+            )
+
+
+def batch(rembg: str, size: int, count: int, models: list[str], folder: Path) -> Iterator[Row]:
+    there = weights_for_rembg(models, folder)
+    photos, out, cut = copies(size, count, folder), folder / "batch-out", folder / "batch-cut"
 
     def ours(model: str, device: str) -> Spent:
         shutil.rmtree(out, ignore_errors=True)

@@ -250,7 +250,15 @@ def run(
 
 def prepare_for_client(source: Source | Photo, options: RunOptions, client: Sender) -> Order:
     """The order of `run`; as `prepare`, and UsageError for a size or format that the final cannot have."""
-    order = _prepare(source, options.prepare, replace(options.place, endpoint=client.endpoint))
-    options.finish.fits(order.placement)
-    final_format(order.origin.format, options.finish.format)
+    return prepare_checked(source, options.prepare, replace(options.place, endpoint=client.endpoint), options.finish)
+
+
+def prepare_checked(
+    source: Source | Photo, options: PrepareOptions, place: OrderPlace, finish: FinishOptions | None
+) -> Order:
+    """The order of a photo at `place`; UsageError for a size or format that its final cannot have by `finish`."""
+    order = _prepare(source, options, place)
+    if finish is not None:
+        finish.fits(order.placement)
+        final_format(order.origin.format, finish.format)
     return order

@@ -1,5 +1,6 @@
 """Many photos at once, and the report of a command.
 
+workers.py      prepare in worker processes
 scheduler.py    prepare, pay and finish concurrently, results in order
 run_many.py     the library's `run_many`
 report.py       report.json, report.csv, results of job tables

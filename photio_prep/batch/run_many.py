@@ -1,15 +1,19 @@
 """run_many: photos from any iterable, paid for and finished, several at a time."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Required, Unpack, cast
+
+from PIL import Image
 
 from photio_prep import pipeline
 from photio_prep.api.spending_guard import SpendingGuard
 from photio_prep.batch.scheduler import map_ordered, pay_and_finish
+from photio_prep.batch.workers import PhotoTask, WorkerPool
 from photio_prep.errors import Interrupted, PhotioError, UsageError
-from photio_prep.intake.load import Source
+from photio_prep.intake.load import Source, display_name, read_source
 from photio_prep.options import DEFAULT_RUN, JobKeywords, RunKeywords, RunOptions
 from photio_prep.orders.store import Order
 from photio_prep.types import Final, Photo, Result, Sender
@@ -43,6 +47,7 @@ def run_many(
     max_calls: int | None = None,
     jobs: int | None = None,
     threads: int | None = None,
+    workers: int | None = None,
     progress: Callable[[PhotoOutcome], None] | None = None,
     options: RunOptions = DEFAULT_RUN,
     **keywords: Unpack[RunKeywords],
@@ -59,6 +64,7 @@ def run_many(
         max_calls: The budget.
         jobs: Calls at the same time; 8, unless `options` say otherwise.
         threads: Photos that are prepared at the same time.
+        workers: Prepare in so many processes instead of threads. Options and pictures must be picklable.
         progress: Called with each outcome before it is yielded.
         options: How each photo is prepared, paid for and finished.
         keywords: Single options of `run` in place of those of `options`, for all.
@@ -70,8 +76,9 @@ def run_many(
     for_all = options.changed(description=description, **keywords)
     guard = SpendingGuard(client, for_all.pay.max_calls if max_calls is None else max_calls)
     failed: list[Exception] = []
+    pool = WorkerPool(workers) if workers else None
     try:
-        prepared = map_ordered(sources, partial(_prepare, for_all, guard), threads=threads)
+        prepared = map_ordered(sources, partial(_prepare, for_all, guard, pool), threads=workers or threads)
         jobs = jobs or for_all.pay.jobs
         for (source, photo), ended in pay_and_finish(prepared, partial(_pay, guard), _finish, guard, jobs):
             order = None if isinstance(photo, PhotioError) else photo.order
@@ -87,6 +94,9 @@ def run_many(
     except BaseException:
         guard.stop(Interrupted("the iterator was closed"))
         raise
+    finally:
+        if pool:
+            pool.close()
     if failed:
         raise failed[0]
 
@@ -99,7 +109,9 @@ class _Prepared:
     options: RunOptions
 
 
-def _prepare(for_all: RunOptions, guard: SpendingGuard, source: Source | Photo | Job) -> _Prepared:
+def _prepare(
+    for_all: RunOptions, guard: SpendingGuard, pool: WorkerPool | None, source: Source | Photo | Job
+) -> _Prepared:
     options = for_all
     if isinstance(source, Mapping):
         job = cast("Mapping[str, object]", source)
@@ -109,7 +121,14 @@ def _prepare(for_all: RunOptions, guard: SpendingGuard, source: Source | Photo |
             raise UsageError("a mapping names no source", "Give the photo as `source`")
         own = {name: value for name, value in job.items() if name != "source"}
         options, source = for_all.changed(**cast("JobKeywords", own)), source["source"]
-    return _Prepared(pipeline.prepare_for_client(source, options, guard), options)
+    if pool is None:
+        return _Prepared(pipeline.prepare_for_client(source, options, guard), options)
+    place = replace(options.place, endpoint=guard.endpoint)
+    if not isinstance(source, Photo):
+        place = replace(place, name=place.name or display_name(source))
+        if not isinstance(source, (str, os.PathLike, bytes, Image.Image)):  # an open file does not travel
+            source = read_source(source, options.prepare.limits, place.name)
+    return _Prepared(pool.prepare(PhotoTask(source, options.prepare, place, finish=options.finish)), options)
 
 
 def _pay(guard: SpendingGuard, photo: tuple[object, _Prepared | PhotioError]) -> Result:

@@ -42,12 +42,12 @@ class FinalWriter:
         )
 
     def check_file(self, sources: list[str]) -> None:
-        """Raise UsageError if -o names one file, and there are several photos, or it is the photo itself."""
+        """Raise UsageError if -o names one file, and not one would be written, or it is the photo itself."""
         if self._file is None:
             return
         if len(sources) != 1:
             raise UsageError(
-                f"names one final, and there are {len(sources)} photos", "Name a folder", f"--out {self._file}"
+                f"names one final, and {len(sources)} would be written", "Name a folder", f"--out {self._file}"
             )
         if self._file.exists() and Path(sources[0]).exists() and self._file.samefile(sources[0]):
             raise UsageError("the photo itself", "Give the final another name", f"--out {self._file}")

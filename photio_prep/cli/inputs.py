@@ -28,12 +28,13 @@ from photio_prep.system.near_name import suggest_name
 
 @dataclass(frozen=True, slots=True)
 class ChoiceOptions:
-    """Which photos of the inputs, and how many orders of each."""
+    """Which photos of the inputs, how many orders of each, and how many processes prepare them."""
 
     limit: int | None = None
     seeds: int = 1
     watch: bool = False
     settle: float = 2.0
+    workers: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,6 @@ class EngineOptions:
 
     engine: str = "local"
     ray_address: str | None = None
-    workers: int = 2
 
 
 argument = click.argument("inputs_", metavar="INPUT...", nargs=-1, required=True)
@@ -67,6 +67,13 @@ options = typed(
         default=2.0,
         metavar="SECONDS",
     ),
+    option(
+        "--workers",
+        "Prepare in N processes instead of threads. With --engine ray: its workers. [2]",
+        type=click.IntRange(1, 4096),
+        metavar="N",
+        group="Other",
+    ),
     group="Photo",
 )
 engine = typed(
@@ -76,7 +83,6 @@ engine = typed(
         "--engine", "ray: on the workers of Ray Data, here or on a cluster.", choices=("local", "ray"), default="local"
     ),
     option("--ray-address", "Address of a running Ray. [one is started here]", metavar="ADDRESS"),
-    option("--workers", "Workers of Ray that prepare.", type=click.IntRange(1, 4096), default=2, metavar="N"),
 )
 
 

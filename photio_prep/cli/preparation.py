@@ -1,20 +1,22 @@
 """What prepare and run share: the options of a cutout, and inputs in, orders on disk out."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 import click
 
-from photio_prep import pipeline, settings
+from photio_prep import settings
 from photio_prep.batch import scheduler
+from photio_prep.batch.workers import PhotoTask, WorkerPool, find_models
 from photio_prep.cli import options
 from photio_prep.cli.console import Console
 from photio_prep.cli.parsing import option, several, typed
 from photio_prep.cutout.framing import Align, Framing
 from photio_prep.cutout.matte import Alpha
-from photio_prep.cutout.models import catalog, sam
+from photio_prep.cutout.models import catalog
 from photio_prep.cutout.models.registry import ModelOptions
 from photio_prep.cutout.options import CutoutOptions, Holes, Refine
 from photio_prep.errors import PhotioError, UsageError
@@ -136,38 +138,44 @@ def _build_options(
         cutting=CutoutOptions(refine, holes, grow=grow - shrink, feather=feather),
         frame=pages[-1] if page is None and pages else page,
         framing=Framing.of(margin or "8%", align or "center") if reframe else None,
+        limits=settings.limits(),
     )
 
 
 of_photo = typed("options", _build_options, _framing, options.words, _cutting)
 
 
+def open_workers(count: int | None) -> AbstractContextManager[WorkerPool | None]:
+    """The processes that prepare; None for threads of this one."""
+    return nullcontext() if count is None else WorkerPool(count)
+
+
 def prepare_orders(
-    items: list[Item], options: PrepareOptions, model: ModelOptions, target: OrderPlace, console: Console
+    items: list[Item],
+    options: PrepareOptions,
+    model: ModelOptions,
+    target: OrderPlace,
+    console: Console,
+    pool: WorkerPool | None,
 ) -> Iterator[Order]:
-    """Yield the order of each photo, on disk, with the models of `load_models`; print and count refusals."""
+    """Yield the order of each photo, on disk, prepared in threads or by `pool`; print and count refusals."""
     model_shown = ""
 
     def prepare(item: Item) -> Order:
         console.start(item.name)
-        return pipeline.prepare(
-            read_item(item, offline=model.offline),
-            options.with_row(item.options),
-            endpoint=target.endpoint,
-            orders=target.orders,
-            variants=target.variants,
-            name=item.name,
-            output=item.output,
-        )
+        place = replace(target, name=item.name, output=item.output)
+        source = read_item(item) if item.source is None else item._replace(job=None)  # no worker has our standard input
+        task = PhotoTask(source, options.with_row(item.options), place, model)
+        return pool.prepare(task) if pool else task.prepare()
 
     limit_malloc_arenas()
-    for item, order in scheduler.map_ordered(items, prepare):
+    for item, order in scheduler.map_ordered(items, prepare, threads=pool.count if pool else None):
         if isinstance(order, PhotioError):
             console.refuse(item.name, order)
             continue
         if order.model != model_shown:
             console.info(f"cut out with: {order.model}" + (f" on {order.device}" if order.device else ""))
-            if order.device and (fallback := getattr(options.model, "fallback", "")):
+            if order.device and not pool and (fallback := find_models(options, model)[0].fallback):
                 console.info(f"warning: {fallback}")
             model_shown = order.model
         yield order
@@ -180,26 +188,25 @@ def check_writable(root: Path) -> None:
     files.remove_stale(root)
 
 
-def load_models(options: PrepareOptions, model: ModelOptions, console: Console) -> PrepareOptions:
-    """The options with the model that finds the product, and the one for a second opinion.
+def check_models(options: PrepareOptions, model: ModelOptions, console: Console) -> None:
+    """Fetch the models with --pull, and find out now, before a price is quoted, what cannot be used.
 
     Raises:
-        UsageError: The options or the mask cannot be used; before a price is quoted.
+        UsageError, PhotoRefused: There is no such model, or the mask cannot be used.
+        ModelUnavailable: There is no second model.
     """
     pointing = bool(options.points or options.box)
     if pointing and (model.model != "auto" or model.family):
         raise UsageError("--point and --box are for SAM only", "Leave --model out, or the points and the box")
     pull_models(model, console, [weights.name for weights in catalog.sam_weights()] if pointing else [model.model])
-    first = sam.load_sam(model.device) if pointing else model.load()
+    find_models(options, model)
     if not model.pull and not model.family:
         from photio_prep.cli.models import show_licence
 
         show_licence(model.model, console)
-    options = replace(options, model=first, second=model.load_second(first), limits=settings.limits())
     if isinstance(options.mask, Path) and not options.mask.exists():
         raise UsageError("no such file", "Check the name", subject=f"--mask {options.mask}")
     options.load_mask()
-    return options
 
 
 def pull_models(model: ModelOptions, console: Console, names: list[str]) -> None:

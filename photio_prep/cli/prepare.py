@@ -43,19 +43,20 @@ def prepare_command(
     reporting.start_report(console, "prepare")
     choice = inputs.Choice(inputs_, out, console, choose)
     reporting.refuse_foreign(out, choice.items, overwrite=overwrite)
-    options = preparation.load_models(options, model, console)
+    preparation.check_models(options, model, console)
     preparation.check_writable(out / "orders")
     target = OrderPlace(endpoint, out / "orders", variants=choice.seeds > 1)
     try:
-        for items in choice.batches():
-            with reporting.print_error(console), console.progress(len(items) * choice.seeds, "prepare"):
-                orders = preparation.prepare_orders(items, options, model, target, console)
-                for order in choice.expand_variants(orders):
-                    if order.folder:
-                        previews.draw_previews(order.folder)
-                    folder = OrderFolder(order.folder).successor if order.folder else None
-                    state = OrderFolder(folder).state if folder else State.PLANNED
-                    console.result(order, state, path=order.folder, level=level)
+        with preparation.open_workers(choose.workers) as pool:
+            for items in choice.batches():
+                with reporting.print_error(console), console.progress(len(items) * choice.seeds, "prepare"):
+                    orders = preparation.prepare_orders(items, options, model, target, console, pool)
+                    for order in choice.expand_variants(orders):
+                        if order.folder:
+                            previews.draw_previews(order.folder)
+                        folder = OrderFolder(order.folder).successor if order.folder else None
+                        state = OrderFolder(folder).state if folder else State.PLANNED
+                        console.result(order, state, path=order.folder, level=level)
     except KeyboardInterrupt:
         console.codes.append(Interrupted.exit_code)
     offer_review(out, console, overwrite=overwrite)

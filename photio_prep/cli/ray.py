@@ -14,7 +14,7 @@ from photio_prep.batch.ray_worker import RayJobOptions
 from photio_prep.cli import payment
 from photio_prep.cli.console import Console
 from photio_prep.cli.finals import FinalWriter
-from photio_prep.cli.inputs import EngineOptions, quote_items
+from photio_prep.cli.inputs import quote_items
 from photio_prep.cli.preparation import pull_models
 from photio_prep.cli.signals import stop_on_signal
 from photio_prep.cutout.models.registry import ModelOptions
@@ -53,7 +53,13 @@ def build_job(
 
 
 def run_on_cluster(
-    items: list[Item], job: RayJobOptions, engine: EngineOptions, out: Path, finals: FinalWriter, console: Console
+    items: list[Item],
+    job: RayJobOptions,
+    address: str | None,
+    workers: int,
+    out: Path,
+    finals: FinalWriter,
+    console: Console,
 ) -> None:
     """Prepare, pay and finish `items` on the workers; print each as it ends, its paths below `out`.
 
@@ -63,21 +69,21 @@ def run_on_cluster(
     pay = job.pay
     if pay.key_stdin:
         raise UsageError("a key from standard input reaches no worker", "Use --key-file or PHOTIO_API_KEY")
-    if pay.sandbox and engine.ray_address is not None:
+    if pay.sandbox and address is not None:
         raise UsageError("the stand-in runs on this machine, where no cluster reaches it", "Leave --ray-address out")
     with payment.open_sandbox(pay) as sandbox_url:
         job = replace(job, sandbox_url=sandbox_url)
         if not sandbox_url:
             check_url(job.endpoint)
-            if engine.ray_address is None:  # elsewhere, only the workers know it
+            if address is None:  # elsewhere, only the workers know it
                 credentials.load_key(pay.key_file, from_keyring=pay.keyring)
         guard = SpendingGuard(NullSender(job.endpoint), pay.max_calls)
         quote_items(items, 1, job.prepare.description, job.output.out, pay, console, guard)
         limited = guard.left != pay.max_calls
         opened = ray_driver.open_cluster(
             job,
-            address=engine.ray_address,
-            workers=engine.workers,
+            address=address,
+            workers=workers,
             calls=pay.jobs,
             max_calls=guard.left,
             why=BudgetReached(f"more than {guard.left} paid calls need a yes", "Give --yes") if limited else None,

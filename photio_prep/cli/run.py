@@ -1,6 +1,7 @@
 """run: photos in, finals out, in one go."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from photio_prep.cli import inputs, keep, options, payment, preparation, reporting
@@ -53,10 +54,8 @@ def run_command(
     output, finish, file = split_file(output, finish)
     preflight, out, overwrite = pay.preflight, output.out, output.overwrite
     finals = FinalWriter(finish, output, console, file)
-    if file and (choose.watch or choose.seeds > 1 or engine.engine != "local"):
-        raise UsageError("names one final", "Name a folder for --watch, --seeds and --engine", subject=f"--out {file}")
-    if output.segment and engine.engine != "local":
-        raise UsageError("--segment is for this machine", "Leave --engine out, and give it to `finish`")
+    if (output.segment or file) and engine.engine != "local":
+        raise UsageError("--segment and --out FILE are for this machine", "Leave --engine out, or use `finish`")
     reporting.start_report(console, "run", pay.price)
     choice = inputs.Choice(
         inputs_,
@@ -70,24 +69,22 @@ def run_command(
     )
     reporting.refuse_foreign(out, choice.items, choice.seeds, overwrite=overwrite)
     finals.choose(choice.items)
-    finals.check_file([item.name for item in choice.items])
+    finals.check_file([item.name for item in choice.items] * choice.seeds)
     if engine.engine == "ray":
         from photio_prep.cli import ray
 
         job = ray.build_job(options, model, pay, finish, output, console)
         with reporting.print_error(console):
-            ray.run_on_cluster(choice.items, job, engine, out, finals, console)
+            ray.run_on_cluster(choice.items, job, engine.ray_address, choose.workers or 2, out, finals, console)
         offer_review(out, console, overwrite=overwrite)
         return reporting.close(console, out, choice.items, overwrite=overwrite)
     swept: set[str] = set()
-    options = preparation.load_models(options, model, console)
-    with payment.open_guarded_client(pay, console) as guard:
+    preparation.check_models(options, model, console)
+    with payment.open_guarded_client(pay, console) as guard, preparation.open_workers(choose.workers) as pool:
         preparation.check_writable(out / "orders")
         choice.quote(options.description, guard)
         target = OrderPlace(guard.endpoint, out / "orders", variants=choice.seeds > 1)
-
-        def pay_for(order: Order) -> Result:
-            return order_payment.pay(order, guard, preflight)
+        pay_for = partial(order_payment.pay, sender=guard, preflight=preflight)
 
         def write(order: Order, result: Result) -> None:
             finals.write(order, out, result)
@@ -97,7 +94,9 @@ def run_command(
         for items in choice.batches(lambda: guard.stop_reason is not None):
             total = len(items) * choice.seeds
             with reporting.print_error(console), console.progress(total, "run"):
-                orders = choice.expand_variants(preparation.prepare_orders(items, options, model, target, console))
+                orders = choice.expand_variants(
+                    preparation.prepare_orders(items, options, model, target, console, pool)
+                )
                 payable = _select_payable(orders, preflight, finish, output, finals, console)
                 payment.pay_orders(payable, pay_for, write, guard, console, pay.jobs, total=total)
     keep.show_sheets(swept, out, out, console, overwrite=overwrite)

@@ -12,6 +12,12 @@ def child_environment() -> dict[str, str]:
     return {"OPENBLAS_NUM_THREADS": "1"} | {name: os.environ[name] for name in _HARMLESS if name in os.environ}
 
 
+def worker_environment(threads: int) -> dict[str, str]:
+    """The environment of a process that prepares photos: this one's, without the key, and with a limit of threads."""
+    inherited = {name: value for name, value in os.environ.items() if name != "PHOTIO_API_KEY"}
+    return {"OMP_NUM_THREADS": str(threads)} | inherited
+
+
 def set_ray_defaults() -> None:
     """Set defaults for a Ray that we start: no usage statistics, and idle workers end after ten minutes.
 

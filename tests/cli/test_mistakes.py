@@ -122,7 +122,11 @@ def test_one_photo_may_name_its_final(command: Command) -> None:
 @pytest.mark.parametrize(
     ("arrange", "arguments", "found"),
     [
-        (lambda: saved(Path("in/b.png"), cutout(shade=3)), ["in", "-o", "x.jpg"], "names one final, and there are 2"),
+        (
+            lambda: saved(Path("in/b.png"), cutout(shade=3)),
+            ["in", "-o", "x.jpg"],
+            "names one final, and 2 would be written",
+        ),
         (lambda: None, ["in", "--seeds", "2", "-o", "x.jpg"], "names one final"),
         (lambda: None, ["in/a.png", "-o", "in/a.png", "--overwrite"], "the photo itself"),
         (lambda: None, ["in/a.png", "-o", "x.jpg", "--format", "png"], "--format png is not that of the file"),
