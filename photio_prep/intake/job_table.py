@@ -69,8 +69,8 @@ class _Reading:
     mistakes: list[UsageError] = field(default_factory=list)
     outputs: dict[str, TableJob] = field(default_factory=dict)
 
-    def wrong(self, path: Path, line: int, found: str, fix: str) -> None:
-        self.mistakes.append(UsageError(found, fix, subject=f"{path}, line {line}"))
+    def wrong(self, path: Path, line: int, problem: str, fix: str) -> None:
+        self.mistakes.append(UsageError(problem, fix, subject=f"{path}, line {line}"))
 
 
 def load_jobs(
@@ -96,7 +96,7 @@ def _read_table(path: Path, reading: _Reading) -> Iterator[TableJob]:
     try:
         table = open_table(path)
     except RowError as error:
-        reading.wrong(path, error.line, error.found, error.fix)
+        reading.wrong(path, error.line, error.problem, error.fix)
         return
     except PhotioError as error:  # the file cannot be read
         reading.mistakes.append(UsageError(error.problem, error.fix, subject=str(path)))
@@ -105,7 +105,7 @@ def _read_table(path: Path, reading: _Reading) -> Iterator[TableJob]:
         return
     for row in iter_rows(table):
         if isinstance(row, RowError):
-            reading.wrong(path, row.line, row.found, row.fix)
+            reading.wrong(path, row.line, row.problem, row.fix)
         elif job := _read_row(table, row, reading):
             yield job
 
@@ -113,8 +113,8 @@ def _read_table(path: Path, reading: _Reading) -> Iterator[TableJob]:
 def _check_header(table: Table, reading: _Reading) -> bool:
     """Record mistakes in the header. Returns whether the rows can be read; JSON has no header."""
 
-    def wrong(found: str, fix: str) -> None:
-        reading.wrong(table.path, table.start, found, fix)
+    def wrong(problem: str, fix: str) -> None:
+        reading.wrong(table.path, table.start, problem, fix)
 
     if set(_MARKS) <= set(table.columns):
         wrong(*_COPY)
@@ -141,8 +141,8 @@ def _read_row(table: Table, row: TableRow, reading: _Reading) -> TableJob | None
     """The job of a row; None if anything in it is wrong, and then every mistake is reported."""
     before = len(reading.mistakes)
 
-    def wrong(found: str, fix: str) -> None:
-        reading.wrong(table.path, row.line, found, fix)
+    def wrong(problem: str, fix: str) -> None:
+        reading.wrong(table.path, row.line, problem, fix)
 
     if not table.columns and set(_MARKS) <= set(row.cells):
         wrong(*_COPY)

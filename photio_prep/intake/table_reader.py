@@ -37,11 +37,11 @@ _BETWEEN = re.compile(r"[\s,]*")
 
 
 class RowError(Exception):
-    """A line that cannot be read: its number, the finding and the fix."""
+    """A line that cannot be read: its number, the problem and the fix."""
 
-    def __init__(self, line: int, finding: str, fix: str) -> None:
-        super().__init__(line, finding, fix)
-        self.line, self.found, self.fix = line, finding, fix
+    def __init__(self, line: int, problem: str, fix: str) -> None:
+        super().__init__(line, problem, fix)
+        self.line, self.problem, self.fix = line, problem, fix
 
 
 class TableRow(NamedTuple):

@@ -12,6 +12,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import fields
 from hashlib import sha256
 from importlib import resources
 from itertools import count
@@ -41,7 +42,6 @@ _SAME = (
     *("key", "why", "flags", "sandbox", "model", "device", "description", "seed", "created", "format", "tag"),
     *("warnings", "measured"),
 )
-_NAMES = ("photo", "shown", "overlay", "cutout", "canvas", "answer", "final", "drift", "thumb")
 
 
 def render_page(
@@ -123,7 +123,8 @@ def _build_row(
 ) -> dict[str, Any]:
     """Return the page's data of an entry, with control characters in texts escaped."""
     here = f"{_url(entry.folder, path, None)}/"
-    urls = {name: _url(file, path, side) for name in _NAMES if (file := getattr(pictures, name)) is not None}
+    files = ((field.name, getattr(pictures, field.name)) for field in fields(pictures))
+    urls = {name: _url(file, path, side) for name, file in files if isinstance(file, Path)}
     urls = {name: url.replace(here, "~/", 1) if url.startswith(here) else url for name, url in urls.items()}
     if side:
         urls.pop("shown" if "photo" in urls else "overlay", None)
