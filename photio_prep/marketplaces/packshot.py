@@ -17,7 +17,7 @@ from photio_prep.types import Photo
 class Packshot(NamedTuple):
     """A product alone: RGBA, cropped to its box.
 
-    `cut` lists the sides where the photo's frame cuts it off. `original` is true if the photo still exists, false if only
+    `cut` lists the sides where the photo's frame cuts it off. `original` is true if the photo exists, false if only
     the canvas's pixels are available. `prior_upscale` is its size as a multiple of that in the photo, at least 1.
     """
 
