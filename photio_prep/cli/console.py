@@ -38,8 +38,9 @@ class Console:
         self.report: RunReport | None = None
         self._bar: Any = None
         self._stdout: TextIO | None = None
-        self._noted: set[tuple[str, str]] = set()
-        self._repeats: dict[tuple[str, str], list[str]] = {}
+        # Hashes and counts, not texts: a batch of 10,000 photos may have three messages each.
+        self._noted: set[int] = set()
+        self._repeats: dict[tuple[str, str], tuple[str, int]] = {}
         self._lock = threading.RLock()
 
     @property
@@ -59,12 +60,14 @@ class Console:
         only, and `summary` counts the others.
         """
         with self._lock:
-            if (source, topic or text) in self._noted:
+            key = hash((source, topic or text))
+            if key in self._noted:
                 return
-            self._noted.add((source, topic or text))
-            photos = [] if topic else self._repeats.setdefault((kind, text), [])
-            photos.append(source)
-            if len(photos) <= _EXAMPLES:
+            self._noted.add(key)
+            first, count = ("", 0) if topic else self._repeats.get((kind, text), (source, 0))
+            if not topic:
+                self._repeats[kind, text] = (first, count + 1)
+            if count < _EXAMPLES:
                 self.info(f"{kind}: {source}: {text}")
 
     def warn(self, text: str) -> None:
@@ -184,9 +187,9 @@ class Console:
 
     def summary(self) -> None:
         """Print the number of results by state, if there are several, and the number of notes not printed."""
-        for (kind, text), photos in self._repeats.items():
-            if (more := len(photos) - _EXAMPLES) > 0:
-                self.info(f"{kind}: {more} more {'photo' if more == 1 else 'photos'}, as {photos[0]}: {text}")
+        for (kind, text), (first, count) in self._repeats.items():
+            if (more := count - _EXAMPLES) > 0:
+                self.info(f"{kind}: {more} more {'photo' if more == 1 else 'photos'}, as {first}: {text}")
         self._repeats.clear()
         if sum(self.states.values()) > 1:
             self.info(summarize(self.states))
