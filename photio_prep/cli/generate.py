@@ -49,7 +49,7 @@ def generate_command(
     goes on as another order beside it. Prints the folder of each answered order.
     """
     # The user saw the gate's reasons and approved: only a gate named now stops an order.
-    if approved is not None and pay.gate is None:
+    if approved is not None and pay.gate is None and pay.gate_at is None:
         pay = replace(pay, gate=Level.OFF)
     mistakes.check_orders(orders_)
     endpoint = payment.endpoint(pay)

@@ -99,6 +99,14 @@ gating = option(
     group="Money",
 )
 
+gate_at = option(
+    "--gate-at",
+    "Stop where the cutout is wrong with at least this probability. [0.5]",
+    type=click.FloatRange(0, 1, min_open=True),
+    metavar="P",
+    group="Money",
+)
+
 
 def _check_out(_context: click.Context, _parameter: click.Parameter, out: Path | None) -> Path | None:
     """Refuse an output that is not a folder; `run` and `finish` also take a picture's name."""
@@ -208,6 +216,7 @@ paying = typed(
     "pay",
     PayOptions,
     gating,
+    gate_at,
     option("--sandbox", "Use a local stand-in of the API: free, no key.", is_flag=True),
     api_url,
     key_file,

@@ -1,5 +1,7 @@
 """prepare: the dry run, one order per photo."""
 
+from dataclasses import replace
+
 from photio_prep import settings
 from photio_prep.cli import inputs, options, payment, preparation, reporting
 from photio_prep.cli.console import Console
@@ -19,6 +21,7 @@ from photio_prep.orders.state import State
 @preparation.of_photo
 @options.model
 @options.gating
+@options.gate_at
 @inputs.options
 @options.output(options.out, options.replacing)
 @option("--api-url", "Who will be asked; part of the order's key.", metavar="URL")
@@ -28,6 +31,7 @@ def prepare_command(
     options: PrepareOptions,
     model: ModelOptions,
     gate: str | None,
+    gate_at: float | None,
     choose: inputs.ChoiceOptions,
     output: OutputOptions,
     api_url: str | None,
@@ -56,7 +60,9 @@ def prepare_command(
                             previews.draw_previews(order.folder)
                         folder = OrderFolder(order.folder).successor if order.folder else None
                         state = OrderFolder(folder).state if folder else State.PLANNED
-                        console.result(order, state, path=order.folder, level=level)
+                        judged = order.origin.gate and order.origin.gate.limited(gate_at)
+                        shown = replace(order, origin=replace(order.origin, gate=judged))
+                        console.result(shown, state, path=order.folder, level=level)
     except KeyboardInterrupt:
         console.codes.append(Interrupted.exit_code)
     offer_review(out, console, overwrite=overwrite)

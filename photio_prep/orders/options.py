@@ -15,6 +15,7 @@ from photio_prep.cutout.matte import Alpha
 from photio_prep.cutout.models.prompts import Hints
 from photio_prep.cutout.models.sam import Sam
 from photio_prep.cutout.options import DEFAULT_CUTOUT, CutoutOptions
+from photio_prep.errors import UsageError
 from photio_prep.geometry import Recommended, Size, parse_size
 from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
 from photio_prep.intake.job_table import RowOptions
@@ -110,12 +111,14 @@ class PrepareOptions:
 class PayOptions:
     """Address and key of the API, budget, and what the gate stops.
 
-    `gate`: "off", "warn" or "strict"; None takes PHOTIO_GATE or photio.toml, else "warn". `pay_again`: pay although the
-    same photo with the same words was paid for as other bytes. `jobs`: calls at the same time. `price`: of one call.
+    `gate`: "off", "warn" or "strict"; None takes PHOTIO_GATE or photio.toml, else "warn". `gate_at`: stop from this
+    probability (0..1) of a wrong cutout on; None takes `quality.STOP_AT`. `pay_again`: pay although the same photo
+    with the same words was paid for as other bytes. `jobs`: calls at the same time. `price`: of one call.
     `yes`: do not ask before a large batch. The key itself is never held here.
     """
 
     gate: str | None = None
+    gate_at: float | None = None
     pay_again: bool = False
     max_calls: int | None = None
     jobs: int = 8
@@ -129,8 +132,10 @@ class PayOptions:
 
     @property
     def preflight(self) -> Preflight:
-        """The conditions for paying; UsageError if `gate` is not a level."""
-        return Preflight(settings.gate(self.gate), self.pay_again)
+        """The conditions for paying; UsageError if `gate` is not a level, or `gate_at` not a probability."""
+        if self.gate_at is not None and not 0 < self.gate_at <= 1:
+            raise UsageError(f"gate_at {self.gate_at} is not a probability", "Give a number above 0 and up to 1")
+        return Preflight(settings.gate(self.gate), self.pay_again, self.gate_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,4 +181,5 @@ class PayKeywords(TypedDict, total=False):
     """The options of `PayOptions` that concern one order, as keyword arguments."""
 
     gate: str | None
+    gate_at: float | None
     pay_again: bool

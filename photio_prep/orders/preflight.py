@@ -15,10 +15,14 @@ from photio_prep.quality import Level
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """Strictness of the gate, and whether to pay although the same photo was paid for as other bytes."""
+    """Strictness of the gate, and whether to pay although the same photo was paid for as other bytes.
+
+    `gate_at`: probability of a wrong cutout from which on it is stopped; None takes `quality.STOP_AT`.
+    """
 
     level: Level = Level.WARN
     pay_again: bool = False
+    gate_at: float | None = None
 
     def check(self, order: Order) -> None:
         """Raise if `order` must not be paid for. An answered one costs nothing, and passes.
@@ -36,12 +40,12 @@ class Preflight:
                 return
             if not self.pay_again:
                 index_of(order.folder.parent).raise_if_paid(order)
-        enforce_gate(order, self.level)
+        enforce_gate(order, self.level, self.gate_at)
 
 
-def enforce_gate(order: Order, level: Level) -> None:
+def enforce_gate(order: Order, level: Level, gate_at: float | None = None) -> None:
     """Raise GateStopped if the gate blocks this order. Orders without a judgement pass."""
-    judged = order.origin.gate
+    judged = order.origin.gate and order.origin.gate.limited(gate_at)
     if judged is None or not level.stops(judged.verdict):
         return
     reasons = "; ".join(reason.text for reason in judged.reasons if level.stops(reason.verdict))

@@ -10,10 +10,12 @@ from photio_prep import pipeline
 from photio_prep.cutout import gate_model
 from photio_prep.cutout.framing import Framing
 from photio_prep.cutout.models.registry import CatalogModel
-from photio_prep.errors import GateStopped
+from photio_prep.errors import GateStopped, UsageError
+from photio_prep.orders.options import PayOptions
 from photio_prep.orders.preflight import enforce_gate
 from photio_prep.quality import DOUBTFUL, STOP_AT, WARN_AT, Judgement, Level, Reason, Verdict
 from tests.support import photos
+from tests.support.commands import Command
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "photos"
 
@@ -129,3 +131,23 @@ def test_another_limit_keeps_the_other_reasons_worst_first() -> None:
     assert [each.name for each in doubtful(0.1, stop, warn).limited(0.05).reasons] == [DOUBTFUL, "small", "parts"]
     bare = Judgement((stop,), {})
     assert bare.limited(0.1) == bare
+
+
+@pytest.mark.model
+def test_the_limit_of_the_command_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """u2netp loses half of the whisk's wires, and is doubtful about it."""
+    monkeypatch.delenv("PHOTIO_GATE")
+    words = [FIXTURES / "whisk.jpg", "--model", "u2netp", "-o", "out"]
+    usual = command("prepare", *words, "--json")
+    assert usual.code == 0, usual.err
+    (doubt,) = [reason for reason in usual.facts[0]["reasons"] if reason["reason"] == DOUBTFUL]
+    assert doubt["verdict"] == "warn"
+    stricter = command("prepare", *words, "--gate-at", "0.2")
+    assert stricter.code == 3
+    assert "stopped: " in stricter.err
+    pay = ["generate", "out", "-d", photos.SCENE, "--sandbox"]
+    assert command(*pay, "--gate-at", "0.2").code == 3
+    assert command(*pay, "--gate-at", "0").code == 2
+    assert command(*pay, "--gate-at", "0.9").code == 0
+    with pytest.raises(UsageError, match="not a probability"):
+        _ = PayOptions(gate_at=1.5).preflight

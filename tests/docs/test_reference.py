@@ -14,7 +14,7 @@ from tests.support.reference import COMMAND, PAGE, iter_verbs, render_page
 # Flags of other programs.
 FOREIGN = {
     "--pids-limit", "--network", "--mount-proc", "--rm", "--help", "--version",
-    "--hypothesis-profile", "--hypothesis-seed", "--rembg", "--each", "--quick",
+    "--hypothesis-profile", "--hypothesis-seed", "--rembg", "--each", "--quick", "--data", "--scenes", "--write",
 }  # fmt: skip
 
 
