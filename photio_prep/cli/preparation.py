@@ -24,6 +24,7 @@ from photio_prep.intake.item import Item, read_item
 from photio_prep.orders.options import OrderPlace, PrepareOptions
 from photio_prep.orders.store import Order
 from photio_prep.system import files
+from photio_prep.system.near_name import suggest_name
 from photio_prep.system.parallel import limit_malloc_arenas
 
 
@@ -205,7 +206,7 @@ def check_models(options: PrepareOptions, model: ModelOptions, console: Console)
 
         show_licence(model.model, console)
     if isinstance(options.mask, Path) and not options.mask.exists():
-        raise UsageError("no such file", "Check the name", subject=f"--mask {options.mask}")
+        raise UsageError("no such file", suggest_name(options.mask), subject=f"--mask {options.mask}")
     options.load_mask()
 
 

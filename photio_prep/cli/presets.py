@@ -14,6 +14,7 @@ from photio_prep.marketplaces import check as rules
 from photio_prep.marketplaces import presets as presets_
 from photio_prep.marketplaces.presets import Preset
 from photio_prep.system.files import read_input
+from photio_prep.system.near_name import suggest_name
 
 
 class _Named(click.Group):
@@ -83,7 +84,7 @@ def check_files_command(paths: tuple[Path, ...], names: tuple[str, ...], console
     for path in paths:
         try:
             if not path.exists():
-                raise UsageError("no such file", "Check the name", subject=str(path))
+                raise UsageError("no such file", suggest_name(path), subject=str(path))
             data = read_input(path, settings.limits().file_bytes)
         except PhotioError as error:
             console.error(error)

@@ -11,7 +11,7 @@ from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.imaging.headers import sniff
 from photio_prep.intake.item import MARK, Item, OnSkip
 from photio_prep.intake.names import DEVELOP, FORMATS, RAW
-from photio_prep.intake.own_files import is_order_folder, is_own_output
+from photio_prep.intake.own_files import is_order_folder, is_own_output, is_recorded
 from photio_prep.system.files import own_head
 from photio_prep.system.near_name import suggest_name
 
@@ -114,7 +114,8 @@ def _classify(path: Path) -> Literal["photo", "own", "other", "litter"]:
     if path.name.lower() in _LITTER or path.parent.name == "orders":
         return "litter"
     if is_own_output(path):
-        return "own"
+        # Judged by its name and bytes alone, it is named to the user.
+        return "own" if is_recorded(path) or not path.stem.endswith(MARK) else "other"
     if suffix in FORMATS and not path.stem.endswith(MARK):
         return "photo"
     if _final_of_neighbour(path):

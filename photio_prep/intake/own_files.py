@@ -63,15 +63,15 @@ def is_own_output(path: Path) -> bool:
     match = _FINAL.search(path.stem)
     if match is None:
         return suffix in _WRITTEN and _is_ours(files.own_head(path, _HEAD) or b"", suffix)
-    if match["shop"] or match["thumbnail"] or _is_recorded(path, path.stem[: match.start("mark")]):
+    if match["shop"] or match["thumbnail"] or is_recorded(path):
         return True
     marks = (PNG_MARK, SANDBOX_MARK, b"digitalsourcetype/trained", b"digitalsourcetype/compositeWithTrained")
     return any(files.own_holds(path, mark) for mark in marks)
 
 
-def _is_recorded(path: Path, stem: str) -> bool:
+def is_recorded(path: Path) -> bool:
     """Whether an order near `path` has the final of this name."""
-    path = path.absolute()
+    path, stem = path.absolute(), path.stem.removesuffix(MARK)
     for folder in path.parents:
         orders = folder / "orders"
         if orders.is_dir():
