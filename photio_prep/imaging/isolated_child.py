@@ -9,6 +9,8 @@ import sys
 import warnings
 from typing import IO, Any
 
+from PIL import Image
+
 from photio_prep.errors import PhotoRefused
 from photio_prep.imaging.decoders import DecodeTask, decode_pixels
 from photio_prep.imaging.limits import Limits
@@ -27,6 +29,7 @@ def serve_tasks() -> None:
     # Ctrl-C reaches all processes of the terminal; the parent process decides when this one ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warnings.simplefilter("ignore")
+    Image.MAX_IMAGE_PIXELS = None  # our limits apply; a strip of a TIFF is unpacked as a grey picture of bytes
     jobs, replies = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     # Output of C libraries must not mix with the replies.
     os.dup2(2, 1)

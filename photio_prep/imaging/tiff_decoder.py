@@ -1,6 +1,6 @@
 """Decode a page of a TIFF: its samples by numpy, palettes, YCbCr, JPEG and CCITT by Pillow."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +72,7 @@ def decode_tiff(data: bytes, index: int, memory: int) -> TiffPicture:
     if layout.width * layout.height * layout.samples * layout.bits // 8 > memory // 4:
         raise MemoryError
     if layout.is_read():
-        return _convert(read_samples(data, page, layout), layout)
+        return _convert(read_samples(data, page, layout, memory), layout)
     is_byte = layout.bits == 8 and not layout.planar
     # Pillow reads uncompressed YCbCr as if it were not subsampled.
     is_garbled = layout.packing == 1 and page.numbers(_SUBSAMPLING, (2, 2)) != (1, 1)
@@ -89,7 +89,7 @@ def decode_tiff(data: bytes, index: int, memory: int) -> TiffPicture:
     ):
         raise PhotoRefused(f"a TIFF of {layout}, which is not read", "Export it as RGB with 8 or 16 bits")
     tags = {tag: page.entries[tag] for tag in _PICTURE if tag in page.entries}
-    with TiffImagePlugin.TiffImageFile(rebuild_tiff(data, page.order, [tags])) as opened:
+    with TiffImagePlugin.TiffImageFile(rebuild_tiff(data, page.order, tags)) as opened:
         opened.load()
         return TiffPicture(opened.copy(), None, ())
 
@@ -130,8 +130,12 @@ def _convert(samples: Samples, layout: Layout) -> TiffPicture:
     return TiffPicture(image, None if alpha is None else Image.fromarray(alpha), notes)
 
 
-def _finite(values: Samples) -> NDArray[np.float64]:
-    return np.clip(np.nan_to_num(values.astype(np.float64)), -3e38, 3e38)
+def _finite(values: Samples) -> NDArray[Any]:
+    """Values as floats whose differences are finite too."""
+    if values.dtype.kind != "f":
+        return values.astype(np.float32 if values.dtype.itemsize <= 2 else np.float64)
+    floats = values.astype(np.float64 if values.dtype.itemsize > 4 else np.float32)
+    return np.clip(np.nan_to_num(floats, copy=False), -1e38, 1e38, out=floats)
 
 
 def _full(layout: Layout) -> float:

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import TiffImagePlugin
 
 from photio_prep.imaging.headers.exif import ExifEntry
-from photio_prep.imaging.headers.header import MalformedImage
+from photio_prep.imaging.headers.header import CUT_SHORT, MalformedImage
 from photio_prep.imaging.headers.tiff import Directory
 
 Samples = NDArray[Any]
@@ -24,6 +25,8 @@ _NAMES = {0: "grey", 1: "grey", 2: "RGB", 3: "palette colours", 4: "a mask", 5: 
 _NAMES |= {9: "ICC Lab", 10: "ITU Lab", 32803: "raw sensor data", 32844: "LogL", 32845: "LogLuv"}
 _PACKING_NAMES = {1: "no compression", 2: "CCITT", 3: "CCITT", 4: "CCITT", 5: "LZW", 6: "old JPEG", 7: "JPEG"}
 _PACKING_NAMES |= {8: "deflate", 32773: "PackBits", 34712: "JPEG 2000", 34887: "LERC", 50001: "WebP", 50002: "JPEG XL"}
+# Each byte with its bits in the other order.
+_REVERSED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
 # Rows of bits that are unpacked at once.
 _ROWS = 128
 
@@ -83,82 +86,92 @@ def read_layout(page: Directory) -> Layout:
     )
 
 
-def read_samples(data: bytes, page: Directory, layout: Layout) -> Samples:
-    """The samples (H, W, S), as stored: libtiff unpacks the rows as a grey picture of bytes, one for each plane."""
+def read_samples(data: bytes, page: Directory, layout: Layout, memory: int) -> Samples:
+    """The samples (H, W, S), as stored, put together from strips or tiles.
+
+    MemoryError if one strip or tile would need more than a quarter of `memory` bytes.
+    """
     planes = layout.samples if layout.planar else 1
     per_pixel = layout.samples // planes
-    across = -(-layout.width // layout.tile) if layout.tile else 1
-    row = -(-(layout.tile or layout.width) * per_pixel * layout.bits // 8)
-    starts, lengths = page.numbers(324) or page.numbers(273), page.numbers(325) or page.numbers(279)
-    many, more = divmod(len(starts), planes)
-    if more or len(starts) != len(lengths) or not starts:
+    width = layout.tile or layout.width
+    rows = page.number(323) if layout.tile else min(page.number(278, layout.height), layout.height)
+    if not rows:
+        raise MalformedImage("its strips have no rows")
+    across, down = -(-layout.width // width), -(-layout.height // rows)
+    starts, lengths = (page.numbers(tag) for tag in ((324, 325) if 324 in page.entries else (273, 279)))
+    if min(len(starts), len(lengths)) < planes * across * down:
         raise MalformedImage("it does not locate its picture")
-    first, second = (324, 325) if layout.tile else (273, 279)
-    tags: dict[int, tuple[int, ...]] = {
-        256: (across * row,),
-        257: (layout.height,),
-        258: (8,),
-        259: (layout.packing,),
-        262: (1,),
-        277: (1,),
-    }
-    tags |= {tag: page.numbers(tag) for tag in (266, 278, 323) if tag in page.entries}
-    tags |= {322: (row,)} if layout.tile else {}
-    parts = [slice(many * plane, many * (plane + 1)) for plane in range(planes)]
-    pages = [tags | {first: starts[part], second: lengths[part]} for part in parts]
-    directories = [{tag: _entry(page.order, tag, values) for tag, values in tags.items()} for tags in pages]
-    samples = []
-    with TiffImagePlugin.TiffImageFile(rebuild_tiff(data, page.order, directories)) as opened:
-        for plane in range(planes):
-            opened.seek(plane)
-            opened.load()
-            rows = np.frombuffer(opened.tobytes(), np.uint8).reshape(layout.height, across, row)
-            samples.append(_unpack(rows, layout, page.order, per_pixel)[:, : layout.width])
-    return samples[0] if planes == 1 else np.concatenate(samples, axis=2)
+    row = -(-width * per_pixel * layout.bits // 8)
+    if rows * row > memory // 4:
+        raise MemoryError
+    kind = "u2" if layout.bits % 8 else f"{layout.kind}{layout.bits // 8}"
+    samples = np.empty((down * rows, across * width, layout.samples), kind)
+    for number in range(planes * across * down):
+        plane, place = divmod(number, across * down)
+        top, left = place // across * rows, place % across * width
+        # The last strip may be shorter, a tile may not.
+        high = rows if layout.tile else min(rows, layout.height - top)
+        packed = memoryview(data)[
+            starts[number] : starts[number] + (lengths[number] if layout.packing != 1 else high * row)
+        ]
+        part = _unpack_bytes(bytes(packed), layout.packing, row, high, reverse=page.number(266, 1) == 2)
+        if len(part) < high * row:
+            raise MalformedImage(CUT_SHORT)
+        block = np.frombuffer(part, np.uint8, high * row).reshape(high, row)
+        channels = slice(plane * per_pixel, (plane + 1) * per_pixel)
+        samples[top : top + high, left : left + width, channels] = _unpack(block, layout, page.order, per_pixel)
+    return samples[: layout.height, : layout.width]
 
 
-def _entry(order: str, tag: int, values: tuple[int, ...]) -> ExifEntry:
-    return ExifEntry(tag, 4, len(values), struct.pack(f"{order}{len(values)}I", *values))
+def _unpack_bytes(packed: bytes, packing: int, row: int, rows: int, *, reverse: bool) -> bytes:
+    """The bytes of a strip or tile; `reverse`: the lowest bit of each byte comes first."""
+    packed = packed.translate(_REVERSED) if reverse else packed
+    if packing == 1:
+        return packed
+    if packing in (8, 32946):
+        return zlib.decompressobj().decompress(packed, rows * row)
+    # Through libtiff, as a grey picture of bytes.
+    tags = {256: row, 257: rows, 258: 8, 259: packing, 262: 1, 273: 8, 277: 1, 278: rows, 279: len(packed)}
+    entries = {tag: ExifEntry(tag, 4, 1, struct.pack("<I", value)) for tag, value in tags.items()}
+    with TiffImagePlugin.TiffImageFile(rebuild_tiff(bytes(8) + packed, "<", entries)) as opened:
+        return opened.tobytes()
 
 
-def rebuild_tiff(data: bytes, order: str, directories: list[dict[int, ExifEntry]]) -> io.BytesIO:
-    """The file with these directories instead of its own, behind its end."""
+def rebuild_tiff(data: bytes, order: str, entries: dict[int, ExifEntry]) -> io.BytesIO:
+    """The file with this one directory instead of its own, behind its end."""
     start = len(data) + len(data) % 2
-    head, tail = data[:4] + struct.pack(order + "I", start), b""
-    for number, entries in enumerate(directories):
-        table, values = b"", b""
-        place = start + len(tail) + 6 + 12 * len(entries)
-        for tag, entry in sorted(entries.items()):
-            value = entry.value or b""
-            if len(value) > 4:
-                table += struct.pack(order + "HHII", tag, entry.kind, entry.many, place + len(values))
-                values += value + bytes(len(value) % 2)
-            else:
-                table += struct.pack(order + "HHI", tag, entry.kind, entry.many) + value.ljust(4, b"\0")
-        following = place + len(values) if number + 1 < len(directories) else 0
-        tail += struct.pack(order + "H", len(entries)) + table + struct.pack(order + "I", following) + values
-    return io.BytesIO(b"".join([head, memoryview(data)[8:], bytes(len(data) % 2), tail]))
+    table, values = b"", b""
+    place = start + 6 + 12 * len(entries)
+    for tag, entry in sorted(entries.items()):
+        value = entry.value or b""
+        if len(value) > 4:
+            table += struct.pack(order + "HHII", tag, entry.kind, entry.many, place + len(values))
+            values += value + bytes(len(value) % 2)
+        else:
+            table += struct.pack(order + "HHI", tag, entry.kind, entry.many) + value.ljust(4, b"\0")
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", start)
+    directory = struct.pack(order + "H", len(entries)) + table + bytes(4) + values
+    return io.BytesIO(b"".join([head, memoryview(data)[8:], bytes(len(data) % 2), directory]))
 
 
 def _unpack(rows: NDArray[np.uint8], layout: Layout, order: str, per_pixel: int) -> Samples:
-    """Samples (H, W, S) of packed rows (H, tiles across, bytes); a predictor counts within each tile."""
-    height, across, length = rows.shape
+    """Samples (H, W, S) of the rows of a strip or tile."""
+    height, length = rows.shape
     if layout.bits % 8:
-        pixels = 8 * length // (per_pixel * layout.bits)
-        used = per_pixel * pixels * layout.bits
-        values = np.empty((height, across, pixels * per_pixel), np.uint16)
+        pixels = (layout.tile or layout.width) * per_pixel
+        values: Samples = np.empty((height, pixels), np.uint16)
         weights = (1 << np.arange(layout.bits, dtype=np.uint16))[::-1]
         for top in range(0, height, _ROWS):
-            bits = np.unpackbits(rows[top : top + _ROWS], axis=2)[..., :used]
-            values[top : top + _ROWS] = bits.reshape(*bits.shape[:2], -1, layout.bits) @ weights
-        return values.reshape(height, across * pixels, per_pixel)
+            bits = np.unpackbits(rows[top : top + _ROWS], axis=1)[:, : pixels * layout.bits]
+            values[top : top + _ROWS] = bits.reshape(len(bits), pixels, layout.bits) @ weights
+        return values.reshape(height, -1, per_pixel)
     size = layout.bits // 8
     if layout.predictor == 3:  # differences of bytes, those of the highest order of all samples first
-        rows = np.cumsum(rows.reshape(height, across, -1, per_pixel), axis=2, dtype=np.uint8)
-        rows = np.ascontiguousarray(rows.reshape(height, across, size, -1).swapaxes(2, 3))
+        rows = np.cumsum(rows.reshape(height, -1, per_pixel), axis=1, dtype=np.uint8)
+        rows = np.ascontiguousarray(rows.reshape(height, size, -1).swapaxes(1, 2)).reshape(height, length)
         order = ">"
-    values = rows.reshape(height, across, -1).view(f"{order}u{size}").reshape(height, across, -1, per_pixel)
+    values = rows.view(f"{order}u{size}").reshape(height, -1, per_pixel)
     if layout.predictor == 2:
-        values = np.cumsum(values, axis=2, dtype=f"u{size}").view(f"u{size}")
+        values = np.cumsum(values, axis=1, dtype=f"u{size}")
         order = "="
-    return values.reshape(height, -1, per_pixel).view(f"{order}{layout.kind}{size}")
+    return values.view(f"{order}{layout.kind}{size}")

@@ -119,7 +119,7 @@ def test_srgb_by_exif_changes_nothing(kind: str, space: int | None, index: bytes
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP", "PNG", "TIFF"])
 def test_a_space_that_exif_does_not_name_is_noted(kind: str) -> None:
     decoded = decode_picture(in_container(kind, ">", 65535), HERE)
-    assert decoded.notes == ("its EXIF says that it is not sRGB, but not what it is; taken as sRGB",)
+    assert decoded.notes == ("its EXIF says that it is not sRGB, but not what it is; its colours may be wrong",)
     assert np.abs(np.asarray(decoded.image).astype(int) - chart()).max() <= 4
 
 
@@ -330,6 +330,21 @@ def test_a_gif_with_a_profile() -> None:
     decoded = decode_picture(data, HERE)
     assert np.abs(np.asarray(decoded.image).astype(int) - shown(before, P3)).max() <= 2
     assert decoded.notes == ()
+
+
+def test_a_profile_comes_before_the_exif_of_an_avif() -> None:
+    """As every iPhone writes HEIC: a profile, and ColorSpace 65535."""
+    data = in_container("AVIF", "<", 65535, quality=100, subsampling="4:4:4", icc_profile=P3)
+    decoded = decode_picture(data, HERE)
+    assert decoded.notes == ()
+    assert np.abs(np.asarray(decoded.image).astype(int) - shown(chart(), P3)).mean() <= 2
+
+
+def test_lab_needs_no_space() -> None:
+    lab = np.full((20, 20, 3), 100, np.uint8)
+    length = len(tiff([page(lab, photometric=8, t34665=(4, [0]))]))
+    data = tiff([page(lab, photometric=8, t34665=(4, [length]))]) + details("<", length, 65535)
+    assert decode_picture(data, HERE).notes == ()
 
 
 def test_adobe_rgb_by_the_exif_of_an_avif() -> None:

@@ -17,7 +17,7 @@ _TRANSFER, _WHITE, _RED_TO_BLUE = 301, 318, 319
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _LONGEST_CREDIT = 200
 _LONGEST_XMP = 2**20
-_UNNAMED = ColourSpace(None, ("its EXIF says that it is not sRGB, but not what it is; taken as sRGB",))
+_UNNAMED = ColourSpace(None, ("its EXIF says that it is not sRGB, but not what it is; its colours may be wrong",))
 _NAMED_SPACES = {b"Adobe RGB (1998)": ADOBE_RGB, b"Display P3": DISPLAY_P3}
 _XMP_PROFILE = re.compile(rb"photoshop:ICCProfile(?:=\"|>)([^\"<]{1,80})")
 _XMP_SPACE = re.compile(rb"exif:ColorSpace(?:=\"|>)(\d{1,5})\b")

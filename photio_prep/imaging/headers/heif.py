@@ -39,6 +39,7 @@ def parse_heif(data: bytes, limits: Limits, frame: int | None = None) -> Header:
     sizes: list[Size] = []
     frames = 1
     by_codes: ColourSpace | None = None
+    has_profile = False  # which its decoder reads
     for _, kind, body in boxes:
         if kind == b"ispe" and len(body) >= 12:
             sizes.append(Size(*struct.unpack_from(">II", body, 4)))
@@ -47,6 +48,8 @@ def parse_heif(data: bytes, limits: Limits, frame: int | None = None) -> Header:
         elif kind == b"tkhd" and len(body) >= 84:  # width and height of a track, 16.16
             wide, high = struct.unpack_from(">II", body, len(body) - 8)
             sizes.append(Size(wide >> 16, high >> 16))
+        elif kind == b"colr" and body[:4] in (b"prof", b"rICC"):
+            has_profile = True
         elif kind == b"colr" and body[:4] == b"nclx" and len(body) >= 10 and not (by_codes and by_codes.profile):
             codes = struct.unpack_from(">HH", body, 4)
             by_codes = by_codes if codes == (2, 2) else space_of_codes(*codes)  # 2: unspecified
@@ -56,7 +59,7 @@ def parse_heif(data: bytes, limits: Limits, frame: int | None = None) -> Header:
     if max(size) > limits.side or size.area > limits.pixels:
         check_size(size, limits)
     tags = exif.read_exif(_check_items(data, boxes))
-    space = choose_space(by_codes, tags.space)
+    space = choose_space(by_codes, None if has_profile else tags.space)
     # An animation and a still picture may share a file: a decoder without animations shows the still one.
     if data[8:12] not in (b"avis", b"hevc", b"msf1"):
         frames = 1

@@ -31,6 +31,8 @@ _PACKED, _DEFLATE = frozenset({2, 3, 4, 5, 32773}), frozenset({8, 32946})
 # Photoshop's layers (37724) are not metadata.
 _METADATA = (_XMP, 33723, 34377, 50341, 50934, _PROFILE)
 _THUMBNAIL = 1
+# CIELab, ICC's and ITU's: no device's colours.
+_PHOTOMETRIC, _LABS = 262, frozenset({8, 9, 10})
 _ENTRIES = 4096
 _STRIPS = 1_000_000
 _RAW = ("it is the raw file of a camera, or holds only a thumbnail", "Export it as JPEG or TIFF first")
@@ -99,7 +101,8 @@ def parse_tiff(data: bytes, limits: Limits, frame: int | None = None) -> Header:
     size = _check_page(page, data, limits)
     tags = exif.read_tags(data, order, page.entries, page.value(_XMP))
     icc = page.value(_PROFILE)
-    space = choose_space(limit_profile(icc, limits) if icc else None, tags.space)
+    by_tags = None if page.number(_PHOTOMETRIC) in _LABS else tags.space
+    space = choose_space(limit_profile(icc, limits) if icc else None, by_tags)
     return Header(
         size,
         data,
