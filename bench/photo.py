@@ -5,6 +5,7 @@
 
 import io
 import sys
+import time
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from itertools import cycle
@@ -18,7 +19,8 @@ from bench.measure import Row, Spent, command, here, paired
 from photio_prep.cutout.models import catalog, devices
 from photio_prep.cutout.models.registry import CatalogModel, get_model
 from photio_prep.cutout.models.segmenter import NETWORKS, OnnxSegmenter
-from photio_prep.geometry import Size, place, snap
+from photio_prep.geometry import Size, box_on, place, snap
+from photio_prep.intake.load import load
 from photio_prep.pipeline import prepare
 from photio_prep.settings import models_folder
 
@@ -90,6 +92,29 @@ def floor(matter: OnnxSegmenter) -> Callable[[Path], object]:
     return work
 
 
+class Watched:
+    """A network that counts its processor time."""
+
+    def __init__(self, network: Any) -> None:  # noqa: ANN401  onnxruntime has no types
+        self.network, self.cpu = network, 0.0
+        self.get_inputs, self.get_outputs = network.get_inputs, network.get_outputs
+
+    def run(self, *words: object) -> object:
+        start = time.process_time()
+        try:
+            return self.network.run(*words)
+        finally:
+            self.cpu += time.process_time() - start
+
+
+def rest(photo: Path, matter: CatalogModel, network: Watched) -> Spent:
+    """Processor time of `prepare` without its network and without the decoding, which is measured by itself."""
+    network.cpu = 0
+    whole = here(lambda: ordered(photo, matter)).cpu - network.cpu
+    seconds = whole - here(lambda: load(photo, at=box_on(None))).cpu
+    return Spent(seconds, seconds)
+
+
 def in_turn(photos: list[Path], work: Callable[[Path], object]) -> Callable[[], Spent]:
     """One run with the next of the photos: both sides of a pair see the same one."""
     rest = cycle(photos)
@@ -113,6 +138,16 @@ def rows(sizes: list[int], models: list[str], folder: Path, runs: int) -> Iterat
                 both = in_turn(photos, quick), in_turn(photos, theirs)
                 yield paired(f"{what}: on OpenVINO / rembg's library", *both, runs)
             yield paired(f"{what}: prepare / decode + inference", in_turn(photos, ours), in_turn(photos, least), runs)
+            session = on_cpu.open().session
+            network = session.inner_session = Watched(session.inner_session)
+            turn = cycle(photos)
+            yield paired(
+                f"{what}: CPU of the rest / of decoding to scale",
+                lambda turn=turn, model=on_cpu, network=network: rest(next(turn), model, network),
+                in_turn(photos, lambda photo: load(photo, at=box_on(None))),
+                runs,
+            )
+            session.inner_session = network.network
 
 
 def ordered(photo: Path, matter: CatalogModel) -> object:

@@ -21,7 +21,11 @@ Device = Literal["auto", "cpu", "cuda", "openvino", "coreml"]
 # onnxruntime's provider of each device, and how to install it; "auto" tries them in this order, fastest first. OpenVINO
 # is used through its own package, which does not replace onnxruntime as onnxruntime-openvino does.
 _PROVIDERS: dict[Device, tuple[str, str]] = {
-    "cuda": ("CUDAExecutionProvider", 'Run: pip install "onnxruntime-gpu[cuda,cudnn]"; it needs an NVIDIA driver'),
+    "cuda": (
+        "CUDAExecutionProvider",
+        'Run: pip install "onnxruntime-gpu[cuda,cudnn]", which needs an NVIDIA driver; before driver 580'
+        ' "onnxruntime-gpu[cuda,cudnn]<1.27"',
+    ),
     "coreml": ("CoreMLExecutionProvider", "Use a Mac; its onnxruntime includes CoreML"),
     "openvino": ("", 'Run: pip install "photio-prep[openvino]"'),
     "cpu": ("CPUExecutionProvider", "Run: pip install onnxruntime"),
