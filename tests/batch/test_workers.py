@@ -24,6 +24,7 @@ from photio_prep.orders.store import SANDBOX, Order
 from photio_prep.sandbox import Sandbox
 from tests.support.commands import KEY, Command, with_default_signals
 from tests.support.photos import SCENE, cutout, encoded, photo, saved
+from tests.support.sampling import sampled
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ def test_run_many_takes_every_kind_of_source(tmp_path: Path, identity: Sandbox) 
     assert identity.calls == 5
 
 
-@pytest.mark.parametrize("verb", [["prepare"], ["run", "--sandbox"]])
+@sampled("verb", [["run", "--sandbox"], ["prepare"]], 1)
 def test_the_command_line_writes_what_threads_write(command: Command, verb: list[str]) -> None:
     for number in range(3):
         saved(Path(f"in/{number}.png"), cutout(shade=50 * number))

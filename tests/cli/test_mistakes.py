@@ -18,6 +18,7 @@ from photio_prep.orders.options import PayOptions
 from photio_prep.sandbox import Sandbox
 from tests.support.commands import KEY, Command, Said
 from tests.support.photos import SCENE, cutout, photo, saved
+from tests.support.sampling import sampled
 
 SECRET = "pt-5c0ffee5ecre7"
 
@@ -75,7 +76,7 @@ def test_a_model_that_rembg_has_is_named_as_rembg_s(command: Command) -> None:
     assert (said.code, "rembg:u2net" in said.err) == (2, True)
 
 
-@pytest.mark.parametrize("name", ["jpeg", "JPG", ".jpg"])
+@sampled("name", ["jpeg", "JPG", ".jpg"], 1)
 def test_a_format_has_several_names(command: Command, name: str) -> None:
     said = command("run", saved(Path("a.png")), "-d", SCENE, "--sandbox", "--format", name)
     assert (said.code, said.paths) == (0, [Path("photio-out/a-photio.jpg")])
@@ -157,7 +158,7 @@ def test_a_file_in_the_way_of_the_named_final_is_kept_and_nothing_is_paid(keyed:
     assert keyed(*words, "--overwrite").paths == [Path("shoe.png")]
 
 
-@pytest.mark.parametrize("words", [["prepare", "a.png"], ["keep", "a", "1"], ["check"]])
+@sampled("words", [["prepare", "a.png"], ["keep", "a", "1"], ["check"]], 1)
 def test_other_verbs_write_into_folders_only(command: Command, words: list[str]) -> None:
     saved(Path("a.png"))
     said = command(*words, "-o", "shoe.jpg")
