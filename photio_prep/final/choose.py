@@ -44,14 +44,14 @@ def expand_variants(orders: Iterable[Order], count: int) -> Iterator[Order]:
 
 
 def _create_variant(order: Order, number: int) -> Order:
-    request, origin = order.request, order.origin
+    origin = order.origin
     cutout = order.cutout
     if cutout is None and order.folder is not None:
         cutout = store.load_cutout(order.folder)
     output = variant_output(origin.base, number)
     origin = replace(origin, variant=Variant(number, origin.base), output=output, record="")
     # `seed_drawn` stays: a seed derived from a drawn one depends on the canvas's bytes like that.
-    request = replace(request, seed=seeds.derive_seed(request.seed, number))
+    request = replace(order.request, seed=seeds.derive_seed(order.request.seed, number))
     other = replace(order, request=request, origin=origin, cutout=cutout, folder=None)
     if order.folder is None:
         return other
@@ -99,22 +99,21 @@ def contact_sheet(root: Path, base: str, out: Path, *, overwrite: bool = False) 
 
 
 def _draw_tile(path: Path, number: int) -> Image.Image | None:
+    def size_of(size: Size) -> Size:
+        return Size(_TILE, max(round(size.height * _TILE / size.width), 1))
+
     try:
         data = files.read_nofollow(path, DEFAULT_LIMITS.file_bytes)
-        picture = decode.decode_picture(data, settings.limits(), at=_tile_size).image.convert("RGB")
+        picture = decode.decode_picture(data, settings.limits(), at=size_of).image.convert("RGB")
     except (OSError, PhotoRefused):
         return None  # not a final of ours
-    tile = picture.resize((_TILE, max(round(picture.height * _TILE / picture.width), 1)), Image.Resampling.LANCZOS)
+    tile = picture.resize(size_of(Size(*picture.size)), Image.Resampling.LANCZOS)
     pen, text = ImageDraw.Draw(tile), str(number)
     font = ImageFont.load_default(40)
     box = pen.textbbox((16, 12), text, font=font)
     pen.rectangle((0, 0, box[2] + 16, box[3] + 12), fill="white")
     pen.text((16, 12), text, fill="black", font=font)
     return tile
-
-
-def _tile_size(size: Size) -> Size:
-    return Size(_TILE, max(round(size.height * _TILE / size.width), 1))
 
 
 def final_of(entry: IndexEntry, out: Path) -> Path | None:
@@ -142,11 +141,7 @@ class KeptVariant(NamedTuple):
 def keep_variant(photo: str, number: int, out: Path, *, overwrite: bool = False) -> KeptVariant:
     """Use the final of variant `number` as the photo's final. Another one may be chosen later.
 
-    Args:
-        photo: The photo as named in the run, the name of its final below `out`, or an order folder of a variant.
-        number: As on the contact sheet.
-        out: The output folder.
-        overwrite: Replace a file that this tool did not write for this photo.
+    `photo`: as named in the run, the name of its final below `out`, or an order folder of a variant.
 
     Raises:
         UsageError: The photo has no variants, or the variant has no final.
@@ -167,10 +162,7 @@ def keep_variant(photo: str, number: int, out: Path, *, overwrite: bool = False)
         raise UsageError(problem, fix, subject=photo)
     # Several scenes may have the same number: the newest.
     chosen = max(finished, key=lambda entry: entry.paid_at)
-    order, presets = (
-        chosen.load(),
-        chosen.marks.presets,
-    )
+    order, presets = chosen.load(), chosen.marks.presets
     path = final_of(chosen, out)
     data = None if path is None else files.own_bytes(path, files.OUTPUT)
     if path is None or data is None:

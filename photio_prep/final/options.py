@@ -46,13 +46,9 @@ class FinishOptions:
             )
         parse_output_size(self.output_size)
 
-    def fits(self, way: Placement) -> None:
-        """Do nothing for a size that a photo's final can have.
-
-        Raises:
-            UsageError: It has another shape than the photo.
-        """
-        resolve_output_size(self.output_size, way.source, way.box.size)
+    def fits(self, placement: Placement) -> None:
+        """Raise UsageError if the output size has another shape than the photo."""
+        resolve_output_size(self.output_size, placement.source, placement.box.size)
 
     def __str__(self) -> str:
         """The two options that decide the pixels of a final, as its record holds them."""
@@ -60,39 +56,34 @@ class FinishOptions:
 
 
 def parse_output_size(text: str) -> Size | int | None:
-    """What `--output-size` says: a size, the length of the longer side, or None for "original" and "canvas".
-
-    Raises:
-        UsageError: It says nothing of these.
-    """
+    """Parse `--output-size`: a size, the length of the longer side, or None for "original" and "canvas"."""
     if text in ("original", "canvas"):
         return None
-    found = re.fullmatch(r"long:(\d{1,5})|(\d{1,5})[x×](\d{1,5})", text)
-    if found is None:
-        raise UsageError(f"{text!r} is no size of a final", "Give original, canvas, WxH or long:N", "--output-size")
-    size = Size(int(found[1]), 1) if found[1] else Size(int(found[2]), int(found[3]))
-    if min(size) < 1 or size.area > _MOST or (found[1] and size.width**2 > 20 * _MOST):
+    match = re.fullmatch(r"long:(\d{1,5})|(\d{1,5})[x×](\d{1,5})", text)
+    if match is None:
+        raise UsageError(f"{text!r} is not a size of a final", "Give original, canvas, WxH or long:N", "--output-size")
+    size = Size(int(match[1]), 1) if match[1] else Size(int(match[2]), int(match[3]))
+    if min(size) < 1 or size.area > _MOST or (match[1] and size.width**2 > 20 * _MOST):
         raise UsageError(f"a final of {text} cannot be made", f"Give 1 to {_MOST:,} pixels in all", "--output-size")
-    return size.width if found[1] else size
+    return size.width if match[1] else size
 
 
-def resolve_output_size(text: str, photo: Size, seen: Size) -> Size:
-    """The size in pixels of the final.
-
-    Args:
-        text: As in `FinishOptions`.
-        photo: Size of the photo.
-        seen: Size of the photo's frame in the answer.
+def resolve_output_size(text: str, photo: Size, frame: Size) -> Size:
+    """Size of the final, from the output size, the photo's size and the size of its frame in the answer.
 
     Raises:
         UsageError: The size has another shape than the photo; the message names the sizes that would fit.
     """
     size = parse_output_size(text)
     if size is None:
-        return photo if text == "original" else seen
+        return photo if text == "original" else frame
+    width, height = (size, size) if isinstance(size, int) else size
+    fitting = (
+        Size(width, max(1, (2 * photo.height * width + photo.width) // (2 * photo.width))),
+        Size(max(1, (2 * photo.width * height + photo.height) // (2 * photo.height)), height),
+    )
     if isinstance(size, int):
-        return _wide(photo, size) if photo.width >= photo.height else _high(photo, size)
-    fitting = _wide(photo, size.width), _high(photo, size.height)
+        return fitting[photo.width < photo.height]
     if size not in fitting:
         choices = " or ".join(dict.fromkeys(map(str, fitting)))
         raise UsageError(
@@ -101,14 +92,6 @@ def resolve_output_size(text: str, photo: Size, seen: Size) -> Size:
             subject="--output-size",
         )
     return size
-
-
-def _wide(photo: Size, width: int) -> Size:
-    return Size(width, max(1, (2 * photo.height * width + photo.width) // (2 * photo.width)))
-
-
-def _high(photo: Size, height: int) -> Size:
-    return Size(max(1, (2 * photo.width * height + photo.height) // (2 * photo.height)), height)
 
 
 DEFAULT_FINISH = FinishOptions()
