@@ -35,7 +35,7 @@ class OutputOptions:
     """Where files go, whether they replace others, and what they state.
 
     `upload_to`: folder of an object store for copies. `metadata`: "keep-safe" keeps the photo's copyright and artist.
-    `max_drift`: exit 3 above it. `segment`: cut the answer out too, so that drift includes added parts.
+    `max_drift`: exit 3 above it.
     """
 
     out: Path = Path("photio-out")
@@ -45,7 +45,6 @@ class OutputOptions:
     presets: tuple[str, ...] = ()
     upload_to: str | None = None
     max_drift: float | None = None
-    segment: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,17 +87,26 @@ def judgement_from_dict(record: Mapping[str, Any]) -> Judgement:
 class DriftMetrics(NamedTuple):
     """Difference between the product of an answer and the one that was sent; lengths in pixels of the canvas.
 
-    `right`, `down`: shift. `rim`: how far at least half of its outline moved outwards; negative if it shrank. `grown`:
-    the same as a share of its area. `colour`: CIE 1976 difference (delta E) of the mean colours of its inside.
-    `detail`: energy of gradients inside, as a share of the sent one's.
+    `right`, `down`: shift. `rim`: how far its outline moved outwards on all sides; negative if it shrank. `grown`: the
+    same as a share of its area. `side`: how far a tenth of its outline moved outwards, where it moved most. `zoom`:
+    growth of the distances inside. `colour`: CIE 1976 difference (delta E) of the mean colours inside. `light`: range
+    of the ratio of light inside. `detail`: energy of gradients inside, as a share of the sent one's,
+    softened as a generator does. `redrawn`: share
+    of the textured inside with another texture. `added`, `missing`: parts, as shares of the area.
     """
 
-    right: float
-    down: float
-    rim: float
-    grown: float
-    colour: float
-    detail: float
+    right: float = 0
+    down: float = 0
+    rim: float = 0
+    grown: float = 0
+    side: float = 0
+    zoom: float = 0
+    colour: float = 0
+    light: float = 0
+    detail: float = 1
+    redrawn: float = 0
+    added: float = 0
+    missing: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,44 +134,38 @@ class Proof:
         return asdict(self)
 
 
-class Outline(NamedTuple):
-    """Difference between a model's mask of the answer and the sent mask, as shares of the sent area.
-
-    `added`: joined to the product, farther from the sent mask than the model can err. `missing`: of the sent mask,
-    farther from the answer's mask than the model can err. `model`: name of the model.
-    """
-
-    added: float
-    missing: float
-    model: str
-
-
 # From these values on a buyer could see the change; measured in docs/design/measurements/finals.md.
-SHIFT, GROWN, SHRUNK, RIM, COLOUR, DETAIL = 1.25, 0.012, 0.02, 0.13, 4.0, 0.75
-# Shares of the product's area that a model may add or miss in an answer without a change.
-ADDED, MISSING = 0.03, 0.2
+SHIFT, RIM, SIDE, ZOOM, COLOUR, LIGHT, DETAIL = 1.25, 0.7, 3.0, 0.012, 4.0, 0.16, 0.82
+# A thin product: share of its area, and pixels of its rim.
+GROWN, THIN = 0.06, 0.45
+# Shares of the product's textured inside, and of its area.
+REDRAWN, ADDED, MISSING = 0.12, 0.04, 0.03
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """Changes of the product by the generator. `outline` is None if no model compared the outlines."""
+    """Changes of the product by the generator."""
 
     figures: DriftMetrics
-    outline: Outline | None = None
 
     @property
     def parts(self) -> dict[str, float]:
         """The score of each kind of change."""
-        figures, outline = self.figures, self.outline
-        size = figures.grown / GROWN if figures.grown > 0 else -figures.grown / SHRUNK
-        # A product that grew on all sides fits nearly as well a little beside its place.
-        shift = max(0.0, (figures.right**2 + figures.down**2) ** 0.5 - max(0.0, figures.rim))
-        parts = {} if outline is None else {"added": outline.added / ADDED, "missing": outline.missing / MISSING}
-        return parts | {
-            "shift": shift / SHIFT,
-            "size": min(size, abs(figures.rim) / RIM),
+        figures = self.figures
+        return {
+            "shift": (figures.right**2 + figures.down**2) ** 0.5 / SHIFT,
+            "size": max(
+                abs(figures.rim) / RIM,
+                abs(figures.zoom) / ZOOM,
+                min(abs(figures.grown) / GROWN, abs(figures.rim) / THIN),
+            ),
+            "side": abs(figures.side) / SIDE,
             "colour": figures.colour / COLOUR,
+            "light": figures.light / LIGHT,
             "detail": max(0.0, 1 - figures.detail) / (1 - DETAIL),
+            "redrawn": figures.redrawn / REDRAWN,
+            "added": figures.added / ADDED,
+            "missing": figures.missing / MISSING,
         }
 
     @property
@@ -174,15 +177,19 @@ class Drift:
     def sentence(self) -> str:
         """The visible changes, for the user."""
         figures = self.figures
+        size = figures.rim if abs(figures.rim) > RIM else figures.zoom
         texts = {
             "shift": f"moved it by {figures.right:+.1f} (right) and {figures.down:+.1f} (down) pixels",
-            "size": f"made it {'larger' if figures.grown > 0 else 'smaller'}, by {abs(figures.grown):.0%} of its area",
+            "size": f"made it {'larger' if size > 0 else 'smaller'}, by {abs(figures.rim):.1f} pixels on each side",
+            "side": f"moved a side of it {'outwards' if figures.side > 0 else 'inwards'}, by"
+            f" {abs(figures.side):.1f} pixels",
             "colour": f"changed its colour (delta E {figures.colour:.1f})",
+            "light": f"lit it unevenly, by {figures.light:.0%}",
             "detail": f"lost {max(0.0, 1 - figures.detail):.0%} of its fine detail",
+            "redrawn": f"drew {figures.redrawn:.0%} of its pattern anew",
+            "added": f"added something to it, {figures.added:.0%} of its area",
+            "missing": f"left {figures.missing:.0%} of it out, or hid it",
         }
-        if self.outline is not None:
-            texts["added"] = f"added something to it, {self.outline.added:.0%} of its area"
-            texts["missing"] = f"left {self.outline.missing:.0%} of it out, or hid it"
         visible = [texts[name] for name, value in self.parts.items() if value > 1]
         return f"the generator {', '.join(visible) or 'left the product as it was'}"
 
@@ -193,5 +200,4 @@ class Drift:
             "sentence": self.sentence,
             "parts": {name: round(value, 2) for name, value in self.parts.items()},
             "figures": self.figures._asdict(),
-            **({"outline": self.outline._asdict()} if self.outline else {}),
         }

@@ -10,7 +10,6 @@ from PIL import Image
 
 from photio_prep import settings
 from photio_prep.cli.console import Console
-from photio_prep.cutout.models import catalog
 from photio_prep.errors import OutputExists, PhotioError, PhotoRefused, UsageError
 from photio_prep.final import provenance, writer
 from photio_prep.final.options import FinishOptions
@@ -23,7 +22,7 @@ from photio_prep.orders import previews
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.system import files, object_store
-from photio_prep.types import Matter, Result
+from photio_prep.types import Result
 
 
 class FinalWriter:
@@ -75,7 +74,7 @@ class FinalWriter:
         path, order_shown, notes = writer.place_final(
             order,
             out,
-            replace(self._options, matter=_find_model(order)) if output.segment else self._options,
+            self._options,
             overwrite=output.overwrite,
             metadata=output.metadata,
             xmp=provenance.packet(order, output.provenance),
@@ -143,9 +142,7 @@ class FinalWriter:
 
     def _render_full_size(self, order: Order) -> Image.Image:
         """The final at the photo's size, whatever --output-size says."""
-        return writer.render_final(
-            order, replace(self._options, output_size="original", format=None, matter=None)
-        ).image
+        return writer.render_final(order, replace(self._options, output_size="original", format=None)).image
 
     def _print_file(self, file: MarketplaceFile, failures: list[PhotioError]) -> None:
         if not self._console.as_json:
@@ -178,12 +175,3 @@ def _describe_file(file: MarketplaceFile) -> dict[str, Any]:
         "faults": [{"rule": fault.rule, "text": fault.text, "broken": fault.broken} for fault in report.faults],
         "notes": list(file.notes),
     }
-
-
-def _find_model(order: Order) -> Matter:
-    """The model that cut the order out, or the best that is installed where that was a mask or another program's."""
-    from photio_prep.cutout.models.registry import get_model
-
-    known = catalog.is_rembg(order.model) or order.model in {weights.name for weights in catalog.catalog()}
-    accepted = (order.model.removeprefix(catalog.PREFIX),)
-    return get_model(order.model, accepted=accepted) if known else get_model()

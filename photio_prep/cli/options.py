@@ -186,7 +186,7 @@ written = several(
         type=click.FloatRange(0, 1000),
         metavar="X",
     ),
-    option("--segment", "Cut the answer out, too: drift then sees what was added to the product.", is_flag=True),
+    option("--segment", "", is_flag=True, hidden=True, expose_value=False),  # until 0.1: drift sees it in any case
     option("--overwrite", "Replace files that lie where finals go.", is_flag=True),
     option(
         "--metadata",

@@ -85,7 +85,8 @@ def typed(
     def add(command: Command) -> Callable[..., Any]:
         @wraps(command)
         def parse(*args: object, **values: object) -> object:
-            own = {parameter.name: values.pop(parameter.name or "") for parameter in parameters}
+            names = [parameter.name or "" for parameter in parameters if parameter.expose_value]
+            own = {name: values.pop(name) for name in names}
             return command(*args, **values, **{name: build(**own)})
 
         parse.__click_params__ = [*getattr(command, "__click_params__", ()), *parameters]  # type: ignore[attr-defined]

@@ -54,8 +54,8 @@ def run_command(
     output, finish, file = split_file(output, finish)
     preflight, out, overwrite = pay.preflight, output.out, output.overwrite
     finals = FinalWriter(finish, output, console, file)
-    if (output.segment or file) and engine.engine != "local":
-        raise UsageError("--segment and --out FILE are for this machine", "Leave --engine out, or use `finish`")
+    if file and engine.engine != "local":
+        raise UsageError("--out FILE is for this machine", "Leave --engine out, or use `finish`")
     reporting.start_report(console, "run", pay.price)
     choice = inputs.Choice(
         inputs_,

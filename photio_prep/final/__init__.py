@@ -5,7 +5,10 @@ crop: crop an answer to the photo's frame.
 upsample_alpha: the cutout's alpha at the photo's resolution.
 restore: composite the photo's product onto the answer's scene.
 drift: measure how far the generator changed the product.
-added_parts: area added to the product or removed from it.
+interior: compare the product's inside: shift, light, colour, detail, pattern.
+outline: fit how far its outline moved, arc by arc.
+profiles: likelihoods of displacements from colours along the outline.
+beside: find parts added beside the product.
 assemble: answered order -> final, with proof and drift.
 provenance: XMP packet that states how a final was made.
 publish: checked paths and bytes of pictures in the output folder.

@@ -9,9 +9,8 @@ from PIL import Image
 from photio_prep.cutout.matte import flatten
 from photio_prep.errors import PhotoRefused
 from photio_prep.final import restore
-from photio_prep.final.added_parts import find_added_parts
 from photio_prep.final.crop import crop, frame_size
-from photio_prep.final.drift import measure_drift
+from photio_prep.final.drift import Comparison, compare
 from photio_prep.final.options import DEFAULT_FINISH, FinishOptions, resolve_output_size
 from photio_prep.geometry import Size
 from photio_prep.imaging.encode import final_format
@@ -19,8 +18,8 @@ from photio_prep.imaging.limits import check_extent, limits_for
 from photio_prep.intake.load import Source
 from photio_prep.orders import original_photo, payment
 from photio_prep.orders.store import Order, require_cutout
-from photio_prep.quality import Drift, Proof
-from photio_prep.types import Final, Matter, Photo, Result
+from photio_prep.quality import ADDED, Drift, DriftMetrics, Proof
+from photio_prep.types import Final, Photo, Result
 
 # A photo that came as a cutout has its alpha in full resolution: used unless options changed it by more levels (mean).
 _SAME_ALPHA = 2.0
@@ -68,7 +67,9 @@ def assemble_final(
     format_ = final_format(order.origin.format, options.format)
     frame = frame_size(answer, placement)
     size = resolve_output_size(options.output_size, placement.source, frame)
-    drift = measure_answer(order, answer, options.matter)
+    own = crop(answer, placement, frame)
+    comparison = compare_answer(order, own)
+    drift = Drift(comparison.metrics if comparison else DriftMetrics())
     original, why = _photo(order, options, photo)
     product = options.product or ("original" if original else "generated")
     if why:
@@ -77,21 +78,16 @@ def assemble_final(
     if original is None:
         picture = crop(answer, placement, size)
         return Final(picture, order.origin.source, format_, Proof(product, size, *scales), drift, tuple(notes))
-    moved, grown = (0.0, 0.0), 0.0
-    if product != "generated":
-        moved, grown, added_notes = _follow_shift(drift, order)
-        notes += added_notes
+    moved, scene, box = (0.0, 0.0), own, placement.box.size
+    if product == "generated":
+        own = crop(answer, placement, size)
+    elif comparison is not None:
+        moved = comparison.moved[0] / box.width, comparison.moved[1] / box.height
+        scene = restore.inpaint_product(own, comparison, (frame.width / box.width, frame.height / box.height))
+        notes += _describe_repairs(comparison)
     view, alpha, pure = photo_layer(order, original, size)
     placed = restore.composite_product(
-        crop(answer, placement, size if product == "generated" else frame),
-        view,
-        require_cutout(order),
-        product,
-        size=size,
-        moved=moved,
-        grown=grown * frame.width / placement.box.size.width,
-        pure=pure,
-        alpha=alpha,
+        own, scene, view, require_cutout(order), product, size=size, moved=moved, pure=pure, alpha=alpha
     )
     offset = round(moved[0] * size.width), round(moved[1] * size.height)
     share = round(placed.equal / placed.core, 6) if placed.core else None
@@ -100,12 +96,11 @@ def assemble_final(
     return Final(placed.image, order.origin.source, format_, proof, drift, tuple(notes))
 
 
-def measure_answer(order: Order, answer: Image.Image, matter: Matter | None = None) -> Drift:
-    """Measure how far an answer changed the product; with `matter` also what was added or removed."""
-    canvas = order.canvas.image
-    scaled = answer if answer.size == canvas.size else answer.resize(canvas.size, Image.Resampling.LANCZOS)
-    parts = None if matter is None else find_added_parts(canvas, scaled, order.placement.box, matter)
-    return Drift(measure_drift(canvas, scaled), parts)
+def compare_answer(order: Order, frame: Image.Image) -> Comparison | None:
+    """Compare the photo's frame in an answer with the one that was sent; None for an empty canvas."""
+    canvas = order.canvas.image.crop(order.placement.box)
+    scaled = frame if frame.size == canvas.size else frame.resize(canvas.size, Image.Resampling.LANCZOS)
+    return compare(canvas, scaled)
 
 
 def photo_layer(order: Order, photo: Photo, size: Size) -> tuple[Image.Image, Image.Image | None, bool]:
@@ -142,16 +137,19 @@ def _photo(order: Order, options: FinishOptions, photo: Source | Photo | None) -
         return None, f"{error.problem}, so the product is the generator's. {error.fix}"
 
 
-def _follow_shift(drift: Drift, order: Order) -> tuple[tuple[float, float], float, list[str]]:
-    """Shift and growth of the product in the answer that the final must cover, and notes for the user."""
-    values, box = drift.figures, order.placement.box.size
-    moved, notes = (0.0, 0.0), []
-    if drift.parts["shift"] > 1:
-        moved = values.right / box.width, values.down / box.height
+def _describe_repairs(comparison: Comparison) -> list[str]:
+    """Notes for the user about what the final does with the generator's product."""
+    notes, outline = [], comparison.outline
+    if any(comparison.moved):
+        right, down = comparison.moved
+        notes.append(f"the generator moved the product by {right:+.1f}, {down:+.1f} px; the photo's follows it")
+    if outline is not None and (outline.moved > 0).any():
+        grown = outline.moved > 0
+        share = float(outline.length[grown].sum() / outline.length.sum())
         notes.append(
-            f"the generator moved the product by {values.right:+.1f}, {values.down:+.1f} px; the photo's follows it"
+            f"the generator's product is larger along {share:.0%} of its outline, by up to"
+            f" {float(outline.moved.max()):.1f} px; its visible rim was removed"
         )
-    grown = values.rim if drift.parts["size"] > 1 and values.grown > 0 else 0.0
-    if grown:
-        notes.append(f"the generator's product is {values.grown:.0%} larger; its visible rim was removed")
-    return moved, grown, notes
+    if comparison.metrics.added > ADDED:
+        notes.append("the generator added something beside the product, which is still in the picture")
+    return notes

@@ -1,247 +1,156 @@
-"""Measure how far the generator changed the product.
+"""Measure how far the generator changed the product: inside (interior.py), along its outline (outline.py), beside it.
 
 No network is used: the sent mask tells where the product must be. measurements/finals.md has the figures of unchanged
 and of changed products.
 """
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photio_prep.imaging.filters import Bools, Floats
+from photio_prep.final.beside import find_added
+from photio_prep.final.interior import Interior, compare_interior, find_shift
+from photio_prep.final.outline import Outline, fit_outline, fit_rigid, measure_side
+from photio_prep.final.profiles import SOFT
+from photio_prep.imaging.filters import Bools, Floats, gaussian_blur
 from photio_prep.quality import DriftMetrics
 
-# Largest shift of the product, and largest growth of its outline, in pixels of the canvas.
-_REACH, _RIM = 24, 10
-# Shadows on the scene disturb a narrow rim less; growth beyond the second value is measured on the wide one.
-_NARROW, _WIDE = 5, 5.0
-# Levels: an answer closer than this to the sent colours, without alpha, is an echo of the request.
-_SAME = 0.5
-# Sectors around the product's centre: growth in less than half of them is a shadow, or a neighbouring thing.
-_SECTORS = 32
-# A generator's decoder may soften structures finer than this sigma; coarser ones are detail.
-_FINE = 1.2
-# Means on both sides of an outline: sigma, radius, and how many are computed at once.
-_MEAN, _SEEN, _WINDOWS = 1.5, 3, 16384
-# Energy (levels squared) of a product without detail.
-_FLAT = 0.01
+# Pixels of the canvas around the product that are looked at.
+_MARGIN = 56
+# Shift in pixels that the final follows, where the product's texture and its outline agree. Below, the rim is repaired.
+_FOLLOWED = 4.0
+# They agree within so many pixels; a longer shift than the second is out of the outline's reach.
+_NEAR, _FAR = 1.5, 9.0
+# Levels that are added before a ratio of colours is taken.
+_DARK = 8.0
+# Range of the ratio of light on the product from which it counts along the outline, and its most.
+_EVEN, _UNEVEN = 0.04, 1.3
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A product, and the one in the answer, in the window `box` of the canvas.
+
+    `alpha` (H, W) 0..1 and `product` (H, W, 3) levels are as sent, but in the answer's light, and moved to where the
+    answer has them: by `moved` (right, down) pixels, which is (0, 0) unless the texture inside and the outline agree.
+    """
+
+    box: tuple[int, int, int, int]
+    alpha: Floats
+    product: Floats
+    moved: tuple[float, float]
+    outline: Outline | None
+    interior: Interior
+    metrics: DriftMetrics
+    added: Bools
+
+
+def compare(canvas: Image.Image, answer: Image.Image) -> Comparison | None:
+    """Compare an answer (RGB) with the canvas (RGBA, the same size); None for an empty canvas."""
+    inner = canvas.getchannel("A").point([0] * 128 + [255] * 128).getbbox()
+    if inner is None:
+        return None
+    box = (max(inner[0] - _MARGIN, 0), max(inner[1] - _MARGIN, 0), inner[2] + _MARGIN, inner[3] + _MARGIN)
+    box = (box[0], box[1], min(box[2], canvas.width), min(box[3], canvas.height))
+    sent, received = (np.asarray(picture.crop(box), dtype=np.float32) for picture in (canvas, answer))
+    alpha, light = _alpha(sent), np.ones((1, 1, 1), np.float32)
+    outline = fit_outline(alpha, _light(sent, received, light), received)
+    moved = (0.0, 0.0)
+    shift = find_shift(alpha, sent[..., :3], received)
+    whole = round(shift[0]), round(shift[1])
+    if outline is not None and any(whole):
+        aligned = _move(sent, *whole)
+        follows = fit_outline(_alpha(aligned), _light(aligned, received, light), received)
+        if follows is None or not _agree(shift, outline, follows):
+            shift, whole = (0.0, 0.0, False), (0, 0)
+        elif np.hypot(*shift[:2]) >= _FOLLOWED:
+            sent, outline, moved = aligned, follows, (shift[0], shift[1])
+    aligned = sent if any(moved) else _move(sent, *whole)
+    interior = compare_interior(_alpha(aligned), aligned[..., :3], received, shift)
+    if interior.relit > _EVEN and outline is not None:
+        # Along an outline in another light the product's colours are other ones.
+        back = (0, 0) if any(moved) else (-whole[0], -whole[1])
+        light = np.clip(_move(interior.light[..., None], *back), 1 / _UNEVEN, _UNEVEN)
+        outline = fit_outline(_alpha(sent), _light(sent, received, light), received)
+    still = _alpha(sent), _light(sent, received, light)
+    offset = tuple(round(by) for by in moved)
+    placed = _move(np.asarray(canvas.getchannel("A"))[..., None], *offset)[..., 0]
+    grown = 0.0 if outline is None else max(0.0, float(outline.moved.max()))
+    added, beside = find_added(placed, np.asarray(answer), grown)
+    metrics = _summarise(interior, outline, added, still[0])
+    return Comparison(box, *still, moved, outline, interior, metrics, beside)
+
+
+def _agree(shift: tuple[float, float, bool], still: Outline, follows: Outline) -> bool:
+    """Whether the outline moved as the texture inside did: it fits where the texture is, and not where it was."""
+    far, (_, right, down) = np.hypot(*shift[:2]), fit_rigid(still, still.fit)
+    near = far > _FAR or np.hypot(right - shift[0], down - shift[1]) < max(_NEAR, 0.35 * far)
+    rest = np.hypot(*fit_rigid(follows, follows.fit)[1:])
+    better = np.abs(follows.moved).mean() <= 0.6 * np.abs(still.moved).mean()
+    return bool(near and rest < _NEAR and better)
 
 
 def measure_drift(canvas: Image.Image, answer: Image.Image) -> DriftMetrics:
     """Measure the drift of an answer (RGB) from the canvas (RGBA, the same size)."""
-    box = canvas.getchannel("A").point([0] * 128 + [255] * 128).getbbox()
-    if box is None:
-        return DriftMetrics(0, 0, 0, 0, 0, 1)
-    margin = _REACH + 2 * _RIM
-    box = (max(box[0] - margin, 0), max(box[1] - margin, 0), box[2] + margin, box[3] + margin)
-    box = (box[0], box[1], min(box[2], canvas.width), min(box[3], canvas.height))
-    sent, received = _planes(canvas.crop(box)), _planes(answer.crop(box))
-    alpha: Floats = sent[3] / np.float32(255)
-    product, greys = sent[:3], (sent[:3].mean(0), received.mean(0))
-    core = _select_core(alpha)
-    right, down = _measure_shift(alpha, *greys, core)
-    aligned, grey = (_move(planes, -round(right), -round(down)) for planes in (received, greys[1]))
-    outline = _Outline(alpha, core, product, aligned)
-    rim, growth = outline.measure_growth(_RIM)
-    if abs(rim) < _WIDE:
-        rim, growth = outline.measure_growth(_NARROW)
-    colour = float(np.linalg.norm(_to_lab(outline.colours[1]) - _to_lab(outline.colours[0])))
-    before, after = _measure_detail(np.stack((greys[0], grey)), core) + _FLAT
-    return DriftMetrics(*(round(float(value), 3) for value in (right, down, rim, growth, colour, after / before)))
+    comparison = compare(canvas, answer)
+    return DriftMetrics() if comparison is None else comparison.metrics
 
 
-def _planes(picture: Image.Image) -> Floats:
-    """Convert to (C, H, W), in levels."""
-    return np.array([np.asarray(channel) for channel in picture.split()], dtype=np.float32)
+def _alpha(planes: Floats) -> Floats:
+    return np.asarray(planes[..., 3] / np.float32(255))
 
 
-def _select_core(alpha: Floats) -> Bools:
-    """Select opaque pixels away from the edge; of a product of thin wires, the opaque or the most opaque ones."""
-    from scipy.ndimage import binary_erosion
+def _light(sent: Floats, received: Floats, light: Floats) -> Floats:
+    """Colours of the sent picture (H, W, 4), as soft as a generator's and in the answer's light (H, W, 1)."""
+    alpha = _alpha(sent)[..., None]
+    soft = gaussian_blur(sent[..., :3] * alpha, SOFT) / np.maximum(gaussian_blur(alpha, SOFT), 1e-3)[:, :, None]
+    solid = alpha[..., 0] > 0.99
+    if not solid.any():
+        return np.asarray(soft, dtype=np.float32)
+    some = slice(None, None, max(1, int(solid.sum()) // 20_000))
+    lit = (sent[..., :3] + _DARK) * light
+    ratio = np.median((received[solid][some] + _DARK) / lit[solid][some], 0)
+    return np.asarray((soft + _DARK) * light * ratio - _DARK, dtype=np.float32)
 
-    solid: Bools = alpha > 0.99
-    for times in (4, 2, 1):
-        inner: Bools = binary_erosion(solid, iterations=times)
-        if inner.sum() > 0.1 * (alpha > 0.5).sum():
-            return inner
-    return solid if solid.any() else alpha >= alpha.max()
+
+def _move(planes: NDArray[Any], right: int, down: int) -> NDArray[Any]:
+    """Move planes (H, W, C); what comes in is empty."""
+    if not (right or down):
+        return planes
+    moved = np.zeros_like(planes)
+    height, width = planes.shape[:2]
+    moved[max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)] = planes[
+        max(-down, 0) : height + min(-down, 0), max(-right, 0) : width + min(-right, 0)
+    ]
+    return moved
 
 
-def _measure_shift(alpha: Floats, product: Floats, received: Floats, core: Bools) -> tuple[float, float]:
-    """Shift (right, down) at which the product's gradients, and the edge along its outline, fit the answer best.
-
-    Args:
-        alpha: (H, W), as sent.
-        product: (H, W), mean of the sent channels.
-        received: The same of the answer.
-        core: Opaque pixels away from the edge.
-    """
-    from scipy.ndimage import gaussian_filter
-
-    planes = np.stack((product, received, alpha))
-    soft = gaussian_filter(planes, (0, 0.7, 0.7))
-    # Shading is removed, and strong edges of the scene are clipped.
-    ours, theirs = np.moveaxis(_slopes(soft[:2] - gaussian_filter(planes[:2], (0, 4, 4))), 1, 0)
-    ours = ours * core
-    loudest = 3 * float(np.hypot(*ours)[core].std()) + 1e-6
-    steep, line = np.hypot(*_slopes(soft[1:]))
-    correlations = _correlate(
-        np.stack((*ours, line)), np.stack((*np.clip(theirs, -loudest, loudest), np.minimum(steep, 24)))
+def _summarise(interior: Interior, outline: Outline | None, added: float, alpha: Floats) -> DriftMetrics:
+    area = float(alpha.sum()) + 1e-6
+    rim = side = length = 0.0
+    shift = (interior.right, interior.down) if interior.sure else (0.0, 0.0)
+    if outline is not None:
+        rim, *_ = fit_rigid(outline, outline.fit)
+        side, length = measure_side(outline), float(outline.length.sum())
+        if not interior.sure:
+            shift = fit_rigid(outline, outline.moved)[1:]
+    values = (
+        *shift,
+        rim,
+        rim * length / area,
+        side,
+        interior.zoom,
+        float(np.linalg.norm(_to_lab(interior.colours[1]) - _to_lab(interior.colours[0]))),
+        interior.relit,
+        interior.detail,
+        interior.redrawn,
+        added,
+        float(interior.other.sum()) / area,
     )
-    # Weight each by its peak relative to its spread.
-    fit = _normalise(correlations[0] + correlations[1]) + _normalise(correlations[2])
-    if float(np.ptp(fit)) < 1e-3:
-        return 0.0, 0.0  # neither locates the product
-    row, column = np.unravel_index(int(fit.argmax()), fit.shape)
-    return _find_peak(fit[row], int(column)) - _REACH, _find_peak(fit[:, column], int(row)) - _REACH
-
-
-def _slopes(planes: Floats) -> Floats:
-    """Gradients of (N, H, W): (2, N, H, W), across and down."""
-    return np.stack((np.gradient(planes, axis=2), np.gradient(planes, axis=1)))
-
-
-def _correlate(templates: Floats, received: Floats) -> Floats:
-    """Correlate pairs of planes (N, H, W) for shifts up to _REACH pixels: (N, down, right)."""
-    from scipy.fft import irfft2, next_fast_len, rfft2
-
-    size = [next_fast_len(length + 2 * _REACH, real=True) for length in templates.shape[1:]]
-    correlations = irfft2(rfft2(received, size) * np.conj(rfft2(templates, size)), size)
-    shifts = np.arange(-_REACH, _REACH + 1)  # negative shifts are at the far ends
-    return np.asarray(correlations[:, shifts[:, None], shifts], dtype=np.float32)
-
-
-def _normalise(fit: Floats) -> Floats:
-    middle, spread = float(np.median(fit)), float(fit.std())
-    return (fit - middle) / max(spread, 1e-6)
-
-
-def _find_peak(values: Floats, at: int) -> float:
-    """Position of the vertex of the parabola through a maximum and its neighbours."""
-    if not 0 < at < len(values) - 1:
-        return float(at)
-    before, top, after = (float(value) for value in values[at - 1 : at + 2])
-    bend = before - 2 * top + after
-    return at + (0.5 * (before - after) / bend if bend < 0 else 0.0)
-
-
-def _move(planes: Floats, right: int, down: int) -> Floats:
-    """Move planes (..., H, W), edges repeated."""
-    height, width = planes.shape[-2:]
-    rows = np.clip(np.arange(height) - down, 0, height - 1)
-    columns = np.clip(np.arange(width) - right, 0, width - 1)
-    return planes[..., rows[:, None], columns] if right or down else planes
-
-
-class _Outline:
-    """A product's outline in an answer.
-
-    Args:
-        alpha: (H, W), as sent.
-        core: Opaque pixels away from the edge.
-        sent: (3, H, W), the product as sent.
-        received: (3, H, W), the aligned answer.
-    """
-
-    def __init__(self, alpha: Floats, core: Bools, sent: Floats, received: Floats) -> None:
-        from scipy.ndimage import binary_erosion, distance_transform_edt
-
-        self._in: NDArray[np.float64]
-        self._nearest: NDArray[np.int32]
-        self._alpha, self._core, self._sent, self._received = alpha, core, sent, received
-        self._solid = alpha >= 0.5
-        self._line = self._solid & ~binary_erosion(self._solid, np.ones((3, 3)), border_value=1)
-        self._middle = [float(places.mean()) for places in np.nonzero(self._solid)]
-        self._length = np.bincount(self._sectors(self._line), minlength=_SECTORS)
-        self._out = distance_transform_edt(alpha < 0.02)
-        self._in, self._nearest = distance_transform_edt(~core, return_indices=True)
-        # Mean colours of the core, sent and received.
-        self.colours = _mean(sent, core), _mean(received, core)
-        through = (alpha > 0) & (alpha < 1)
-        self._soft = through.sum() / max(self._line.sum(), 1)
-        # A server that echoes the request drops its alpha.
-        self._plain = through.any() and float(np.abs(received[:, through] - sent[:, through]).mean()) < _SAME
-
-    def measure_growth(self, reach: int) -> tuple[float, float]:
-        """Measure how many pixels the outline moved outwards, and by what share the area grew.
-
-        Near the outline a pixel mixes the product's colour, a little inside, and the scene's, a little outside. The
-        product's share is its coverage in the answer; coverage beyond alpha is growth.
-        """
-        from scipy.ndimage import distance_transform_edt
-
-        far = self._out > reach + 2
-        if not (far.any() and self._core.any()):
-            return 0.0, 0.0
-        ring = ((self._alpha > 0) & ~self._core) | ((self._out <= reach) & ~self._solid)
-        ring &= self._in <= reach + 6 + self._soft
-        beyond = distance_transform_edt(~far, return_distances=False, return_indices=True)
-        product = _mean_at(self._received, self._core, self._nearest[:, ring])
-        scene = _mean_at(self._received, far, beyond[:, ring])
-        contrast = ((product - scene) ** 2).sum(0)
-        tint = (self.colours[1] - self.colours[0])[:, None]
-        share = self._alpha[ring]
-        share = np.ceil(share) if self._plain else share
-        expected = share * (self._sent[:, ring] + tint) + (1 - share) * scene
-        extra = ((self._received[:, ring] - expected) * (product - scene)).sum(0)
-        sector, length = self._sectors(ring), self._length
-        area = np.bincount(sector, minlength=_SECTORS)
-        extra_all = np.bincount(sector, extra, _SECTORS)
-        contrast_all = np.bincount(sector, contrast, _SECTORS)
-        speaks = (length > 0) & (contrast_all > 8.0**2 * area) & (area > 0)
-        if speaks.sum() < _SECTORS / 8:
-            return 0.0, 0.0
-        moved = extra_all[speaks] / contrast_all[speaks] * area[speaks] / length[speaks]
-        rim = float(np.median(moved))
-        return rim, rim * float(length.sum()) / float(self._solid.sum())
-
-    def _sectors(self, where: Bools) -> NDArray[np.int64]:
-        """Sector around the product's centre of each true pixel."""
-        rows, columns = np.nonzero(where)
-        turn = np.arctan2(rows - self._middle[0], columns - self._middle[1])
-        return np.asarray(np.minimum(((turn + np.pi) / (2 * np.pi) * _SECTORS).astype(int), _SECTORS - 1))
-
-
-def _mean_at(planes: Floats, where: Bools, places: NDArray[np.int32]) -> Floats:
-    """Smooth (3, H, W) over the pixels of `where`, at places (2, N), rows and columns: (3, N).
-
-    Many places repeat, so each distinct one is computed once, window by window.
-    """
-    width = where.shape[1]
-    flat, whose = np.unique(places[0] * width + places[1], return_inverse=True)
-    means = np.empty((3, len(flat)), np.float32)
-    steps = np.arange(-_SEEN, _SEEN + 1)
-    bell = np.exp(-0.5 * (steps / _MEAN) ** 2, dtype=np.float32)
-    bell = np.outer(bell, bell) / bell.sum() ** 2
-    for first in range(0, len(flat), _WINDOWS):
-        rows, columns = np.divmod(flat[first : first + _WINDOWS], width)
-        window = (
-            _reflect(rows[:, None] + steps, where.shape[0])[:, :, None],
-            _reflect(columns[:, None] + steps, width)[:, None],
-        )
-        weight = where[window] * bell
-        sums = [np.einsum("nij,nij->n", plane[window], weight) for plane in planes]
-        means[:, first : first + _WINDOWS] = sums / (weight.sum((1, 2)) + np.float32(1e-6))
-    return np.asarray(means[:, whose])
-
-
-def _reflect(places: NDArray[np.int64], length: int) -> NDArray[np.int64]:
-    """Reflect places beyond the first and the last pixel."""
-    reflected = np.minimum(np.maximum(places, -1 - places), 2 * length - 1 - places)
-    return np.asarray(np.clip(reflected, 0, length - 1))
-
-
-def _mean(planes: Floats, where: Bools) -> Floats:
-    """Mean of (3, H, W) over `where`: (3,)."""
-    return np.asarray((planes * where).sum((1, 2)) / np.float32(where.sum()))
-
-
-def _measure_detail(planes: Floats, core: Bools) -> NDArray[np.float64]:
-    """Gradient energy of each of (N, H, W), without structures finer than `_FINE`."""
-    from scipy.ndimage import gaussian_filter
-
-    energy = (_slopes(gaussian_filter(planes, (0, _FINE, _FINE))) ** 2).sum(0)
-    return np.array([float(plane[core].mean()) for plane in energy])
+    return DriftMetrics(*(round(float(value), 3) for value in values))
 
 
 def _to_lab(colour: Floats) -> NDArray[np.float64]:

@@ -8,7 +8,6 @@ from typing import Literal, TypedDict, get_args
 from photio_prep.errors import UsageError
 from photio_prep.geometry import Placement, Size
 from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
-from photio_prep.types import Matter
 
 Metadata = Literal["none", "keep-safe"]
 Product = Literal["generated", "detail", "original"]
@@ -28,7 +27,6 @@ class FinishOptions:
     or "long:N" for a longer side of N pixels.
     `format`: "jpg", "png" or "webp"; None is the photo's own format.
     `photos`: the photo's file, or a folder in which it is looked for.
-    `matter`: cuts the answer out, so that `final.drift` sees what was added to the product, too.
     `limits`: what the photo may be at most.
     """
 
@@ -36,7 +34,6 @@ class FinishOptions:
     output_size: str = "original"
     format: str | None = None
     photos: str | Path | None = None
-    matter: Matter | None = None
     limits: Limits = DEFAULT_LIMITS
 
     def __post_init__(self) -> None:
@@ -104,5 +101,4 @@ class FinishKeywords(TypedDict, total=False):
     output_size: str
     format: str | None
     photos: str | Path | None
-    matter: Matter | None
     limits: Limits

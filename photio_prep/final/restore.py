@@ -3,6 +3,7 @@
 Large pictures are processed in bands of rows: a photo of 24 MP needs less than 1 GB.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
@@ -11,19 +12,21 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photio_prep.cutout.foreground import estimate_foreground
-from photio_prep.final.upsample_alpha import AlphaUpsampler, edge_softness
-from photio_prep.imaging.filters import Bools, Floats, dilate
+from photio_prep.final.drift import Comparison
+from photio_prep.final.outline import cover_of
+from photio_prep.final.profiles import SOFT
+from photio_prep.final.upsample_alpha import AlphaUpsampler
+from photio_prep.imaging.filters import Bools, Floats, gaussian_blur, load_opencv, local_maximum, local_minimum
 
 Bytes = NDArray[np.uint8]
 
 # Pixels in a band of rows, and rows of context around it.
 _BAND, _AROUND = 2_000_000, 96
-# Of the answer: blur in pixels outside of the product's edge, and the alpha from which a pixel is product.
-_BLEEDS, _PRODUCT = 1, 6
-# Up to this alpha the scene can be unmixed from a soft edge.
-_SHINES = 230
-# Sigma in pixels of the answer that separates light (slower) from detail (faster).
-_LIGHT = 8.0
+# Coverage of a pixel by the answer's product: from the first on it is product; up to the second the scene is unmixed
+# below a soft edge; up to the third (twice that in a rough scene) it is scene beside an outline that moved.
+_PRODUCT, _UNMIXED, _FAINT = 0.02, 0.8, 0.12
+# Sigma in pixels of the answer that separates light (slower) from detail (faster); levels added before the ratio.
+_LIGHT, _DARK = 8.0, 2.0
 _TINY = 1e-4
 
 
@@ -43,13 +46,13 @@ class Composite(NamedTuple):
 
 def composite_product(
     answer: Image.Image,
+    scene: Image.Image,
     view: Image.Image,
     cutout: Image.Image,
     product: Literal["generated", "detail", "original"],
     *,
     size: tuple[int, int],
     moved: tuple[float, float] = (0.0, 0.0),
-    grown: float = 0.0,
     pure: bool = False,
     alpha: Image.Image | None = None,
 ) -> Composite:
@@ -57,21 +60,19 @@ def composite_product(
 
     Args:
         answer: The photo's frame in the answer (RGB), at its own scale.
+        scene: The same without its product; not used for "generated".
         view: The photo (RGB) at `size`.
         cutout: The product (RGBA) at the canvas's scale.
         product: "original" uses the photo's pixels, "detail" those in the answer's light; "generated" keeps the
             answer's and only compares.
         size: Of the final.
         moved: Shift of the product in the answer, right and down, as shares of the frame's width and height.
-        grown: Growth of the product in the answer, in its pixels.
         pure: The view's colours are the product's own, because the photo came as a cutout.
         alpha: The product's alpha at `size`; None enlarges the cutout's.
     """
     offset = round(moved[0] * size[0]), round(moved[1] * size[1])
     light = None
-    out = answer
-    if product != "generated":
-        out = inpaint_product(answer, _move(cutout.resize(answer.size, Image.Resampling.LANCZOS), moved), grown)
+    out = answer if product == "generated" else scene
     out = out if out.size == size else out.resize(size, Image.Resampling.LANCZOS)
     if product == "detail":
         mask = _move(cutout.getchannel("A").resize(answer.size, Image.Resampling.BICUBIC), moved)
@@ -154,41 +155,64 @@ def _relight(colours: Bytes, light: list[Image.Image], target: tuple[slice, slic
     across, down = light[0].width / width, light[0].height / height
     box = (columns.start * across, rows.start * down, columns.stop * across, rows.stop * down)
     target_size = (columns.stop - columns.start, rows.stop - rows.start)
-    change = np.stack(
+    ratio = np.stack(
         [np.asarray(plane.resize(target_size, Image.Resampling.BILINEAR, box=box)) for plane in light], axis=-1
     )
-    return np.asarray(np.rint(np.clip(colours + change, 0, 255)), dtype=np.uint8)
+    return np.asarray(np.rint(np.clip((colours + _DARK) * ratio - _DARK, 0, 255)), dtype=np.uint8)
 
 
-def inpaint_product(answer: Image.Image, cutout: Image.Image, grown: float = 0.0) -> Image.Image:
-    """Inpaint the product in an answer (RGB) from its surroundings, shadows included.
+def inpaint_product(answer: Image.Image, comparison: Comparison, scale: tuple[float, float]) -> Image.Image:
+    """Continue the scene of an answer (RGB) below its product, and over what of it looks out beside the photo's.
 
-    Push-pull (Gortler and others, "The Lumigraph", 1996): ever coarser means of the known pixels, then back. At wide
-    soft edges the scene is unmixed instead.
+    Where the product covers a pixel only in part, the scene is unmixed; the rest is filled from around (push-pull:
+    Gortler and others, "The Lumigraph", 1996). Pixels beside the sent product stay as they are, unless its outline
+    moved outwards there.
 
-    `cutout`: the product (RGBA) at the answer's size. `grown`: growth of the answer's product in pixels.
+    Args:
+        answer: The photo's frame in the answer.
+        comparison: Of the same frame, at the canvas's scale.
+        scale: Pixels of the answer per pixel of the canvas, across and down.
     """
-    levels = np.asarray(cutout.getchannel("A"))
-    share = np.asarray(levels / np.float32(255), dtype=np.float32)
-    soft = edge_softness(share) * (levels < _SHINES)
-    product = (levels >= _PRODUCT) & (soft < 1)
-    near = _BLEEDS + (round(grown + 0.5) if grown > 0.5 else 0)
-    behind: Floats = np.where(levels < _PRODUCT, np.float32(1), (1 - share) * soft) * ~dilate(product, near)
-    if not behind.any():
-        return answer.copy()
-    pixels = np.array(answer)
-    known = pixels.transpose(2, 0, 1).astype(np.float32, order="C")
-    mixed = (behind > 0) & (levels >= _PRODUCT)
-    if mixed.any():
-        through = (known[:, mixed] - share[mixed] * np.asarray(cutout)[mixed][:, :3].T) / np.maximum(
-            1 - share[mixed], np.float32(0.1)
+    if comparison.outline is None:
+        return answer
+    cover, moved, rough = cover_of(comparison.outline, comparison.alpha)
+    nearest = comparison.outline.nearest
+    beyond = comparison.product.reshape(-1, 3)[nearest]
+    product = np.where((gaussian_blur(comparison.alpha, SOFT) > _PRODUCT)[..., None], comparison.product, beyond)
+    left, top = (math.floor(edge * by) for edge, by in zip(comparison.box[:2], scale, strict=True))
+    right, bottom = (math.ceil(edge * by) for edge, by in zip(comparison.box[2:], scale, strict=True))
+    right, bottom = min(right, answer.width), min(bottom, answer.height)
+    if scale != (1.0, 1.0):
+        cv2 = load_opencv()
+        corner = [(at + 0.5) / by - 0.5 for at, by in zip((left, top), scale, strict=True)]
+        to = np.array(
+            [[1 / scale[0], 0, corner[0] - comparison.box[0]], [0, 1 / scale[1], corner[1] - comparison.box[1]]]
         )
-        known[:, mixed] = np.clip(through, 0, 255)
-    known *= behind
-    hidden = behind < 1
-    drawn = _push_pull(np.concatenate((known, behind[None])))[:, hidden]
-    pixels[hidden] = np.rint(np.clip(drawn, 0, 255)).T
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        cover, moved, rough, product = (
+            cv2.warpAffine(plane, to, (right - left, bottom - top), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+            for plane in (cover, moved, rough, product)
+        )
+    pixels = np.array(answer)
+    window = pixels[top:bottom, left:right]
+    window[...] = _clear(window.astype(np.float32), cover, moved > 0.1, rough, product)
     return Image.fromarray(pixels)
+
+
+def _clear(received: Floats, cover: Floats, moved: Bools, rough: Floats, product: Floats) -> Bytes:
+    """Remove the product (H, W, 3) that covers the answer's pixels by `cover` (0..1)."""
+    # In a smooth scene means from a little farther away are nearer to it than what can be unmixed.
+    near = moved & (rough < 0.5)
+    least = np.where(moved, np.where(near, _FAINT, 2 * _FAINT), _UNMIXED)
+    known = np.clip(1 - np.where(near, local_maximum(cover, 1), cover) / least, 0, 1)
+    known[~moved] **= 2
+    known[~moved & (cover < _PRODUCT)] = 1
+    share = np.where(near | (known == 1), 0, cover)[..., None]
+    scene = np.clip((received - share * product) / np.maximum(1 - share, 0.1), 0, 255) * known[..., None]
+    planes = np.concatenate((scene, known[..., None]), -1).transpose(2, 0, 1)
+    hidden = known < 1
+    received[hidden] = np.clip(_push_pull(planes.astype(np.float32, order="C"))[:, hidden].T, 0, 255)
+    return np.rint(received).astype(np.uint8)
 
 
 def _push_pull(planes: Floats) -> Floats:
@@ -231,15 +255,16 @@ def _double(planes: Floats) -> Floats:
 
 
 def _light_change(answer: Image.Image, small: Image.Image, mask: Image.Image) -> list[Image.Image]:
-    """Smooth difference of light between answer and photo: three planes, in levels."""
-    from scipy.ndimage import gaussian_filter, minimum_filter
-
+    """Smooth ratio of light between answer and photo: three planes."""
     share = np.asarray(mask, dtype=np.float32) / np.float32(255)
     # At the rim the answer includes the scene, so the rim counts only for products without an inside.
-    weight = minimum_filter(share, 5) ** 8 + np.float32(1e-4) * share**8
-    spread = gaussian_filter(weight, _LIGHT) + np.float32(1e-9)
-    change = np.asarray(answer, dtype=np.float32) - np.asarray(small, dtype=np.float32)
-    return [Image.fromarray(gaussian_filter(change[..., channel] * weight, _LIGHT) / spread) for channel in range(3)]
+    weight = local_minimum(share, 2) ** 8 + np.float32(1e-4) * share**8
+    lit, own = (
+        gaussian_blur((np.asarray(picture, dtype=np.float32) + _DARK) * weight[..., None], _LIGHT)
+        for picture in (answer, small)
+    )
+    tiny = np.float32(1e-6)
+    return [Image.fromarray((lit[..., channel] + tiny) / (own[..., channel] + tiny)) for channel in range(3)]
 
 
 def _move(picture: Image.Image, moved: tuple[float, float]) -> Image.Image:

@@ -95,7 +95,6 @@ def place_final(
     if order.folder is None:
         raise UsageError("an order in memory has no place for its final", "Use flow.finish")
     recipe = f"{options}, metadata {metadata}, xmp {sha256(xmp or b'').hexdigest()[:16]}"
-    recipe += f", segmented by {getattr(options.matter, 'name', 'a matter')}" if options.matter else ""
     mark = order.marks.final(target.suffix)
     # Made without the photo, because it could not be found: perhaps it can by now.
     fallen = options.product is None and read_proof(order).get("product") == "generated"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from photio_prep import InstantClient, finish, generate, prepare, run_many
+from photio_prep import InstantClient, prepare, run_many
 from photio_prep.batch.run_many import Job
 from photio_prep.cutout.framing import Framing
 from photio_prep.cutout.matte import matte
@@ -123,21 +123,6 @@ def test_a_second_opinion_and_a_new_frame_are_checked_too(odd: str) -> None:
         prepare(dark, model=BrightMatter(60), second=OddMatter(does))
     with pytest.raises(SegmenterFailed, match="odd"):
         prepare(dark, model=OddMatter(does), framing=Framing())
-
-
-@pytest.mark.parametrize("odd", ["CUDA", "memory", "nothing", "array", "size"])
-def test_the_segmenter_of_a_final_is_checked_and_the_answer_is_not_lost(
-    odd: str, identity: Sandbox, tmp_path: Path
-) -> None:
-    does, _ = ODD[odd]
-    order = prepare(
-        photo(shade=90), model=BrightMatter(60), description=SCENE, endpoint=identity.url, orders=tmp_path, size=TINY
-    )
-    generate(order, client=InstantClient(KEY, api_url=identity.url), gate="off")
-    with pytest.raises(SegmenterFailed, match="odd"):
-        finish(order, matter=OddMatter(does, always=True))
-    assert finish(order).image.size == (90, 70)
-    assert identity.charges == 1
 
 
 @pytest.mark.parametrize("odd", ["CUDA", "memory", "nothing", "array", "size"])

@@ -1,0 +1,58 @@
+"""Find things that the generator added to a product: regions beside it in its own colours, which the scene lacks."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photio_prep.imaging.filters import Bools, Bytes, Floats, dilate, distance_to, gaussian_blur, load_opencv
+
+# Longer side of the pictures that are compared; levels of a colour's bin; sigma in bins.
+_SIDE, _BIN, _SPREAD = 240, 16, 0.7
+# A colour is the product's where it is so many times as frequent in it as in the scene.
+_TIMES = 4.0
+# Pixels of the small picture: of a soft edge, of the thinnest part, and from the outline to a part joined to it.
+_EDGE, _THIN, _JOINED = 2.0, 1, 4.0
+# Levels per pixel of the small picture: least slope at the edge of a part.
+_STEEP = 6.0
+
+
+def find_added(alpha: Bytes, answer: Bytes, grown: float) -> tuple[float, Bools]:
+    """Share of the product's area that was added, and its mask (smaller than the answer).
+
+    `alpha` (H, W) is where the product is, `grown` by so many pixels; `answer` (H, W, 3).
+    """
+    cv2 = load_opencv()
+    by = min(1.0, _SIDE / max(alpha.shape))
+    size = max(1, round(alpha.shape[1] * by)), max(1, round(alpha.shape[0] * by))
+    small, share = (cv2.resize(planes, size, interpolation=cv2.INTER_AREA) for planes in (answer, alpha))
+    solid = share >= 128
+    away = distance_to(solid)
+    inside, outside = share > 252, away > _EDGE + grown * by
+    empty = np.zeros(solid.shape, bool)
+    if inside.sum() < 50 or outside.sum() < 50:
+        return 0.0, empty
+    bins = small.astype(np.int64) // _BIN
+    count = 256 // _BIN
+    code = (bins[..., 0] * count + bins[..., 1]) * count + bins[..., 2]
+    frequent = [_histogram(code[where], count) for where in (inside, outside)]
+    ratio = (frequent[0] / (frequent[1] + 1e-4))[code]
+    soft = gaussian_blur(np.where(outside, np.log(np.clip(ratio, 1e-2, 1e2)), 0).astype(np.float32), 1.0)
+    own = outside & (soft > np.log(_TIMES))
+    kernel = np.ones((2 * _THIN + 1, 2 * _THIN + 1), np.uint8)
+    own = cv2.morphologyEx(own.view(np.uint8), cv2.MORPH_OPEN, kernel)
+    labels = cv2.connectedComponents(own, connectivity=8)[1]
+    # What goes on beyond the frame is the scene's.
+    frame = np.concatenate((labels[0], labels[-1], labels[:, 0], labels[:, -1]))
+    joined = np.isin(labels, np.setdiff1d(labels[away < _JOINED + grown * by], np.append(frame, 0)))
+    # A part has an edge; light on the scene has none.
+    blurred = gaussian_blur(small.astype(np.float32).mean(-1), 0.7)
+    rim = dilate(joined, 1) & ~joined & (away > _JOINED + grown * by)
+    if not rim.any() or np.median(np.hypot(*np.gradient(blurred))[rim]) < _STEEP:
+        return 0.0, empty
+    return float(joined.sum() / solid.sum()), joined
+
+
+def _histogram(codes: NDArray[np.int64], count: int) -> Floats:
+    """Smooth density of colours."""
+    cube = (np.bincount(codes, minlength=count**3) / max(len(codes), 1)).astype(np.float32).reshape([count] * 3)
+    planes = gaussian_blur(cube, _SPREAD)  # the last axis as channels
+    return np.asarray(gaussian_blur(planes.transpose(2, 0, 1).copy(), _SPREAD).transpose(1, 2, 0).reshape(-1))

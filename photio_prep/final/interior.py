@@ -1,0 +1,183 @@
+"""Compare the inside of a product with the one in an answer: shift, zoom, light, colour, detail, redrawn regions."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from photio_prep.imaging.filters import Bools, Floats, erode, gaussian_blur, load_opencv
+
+# Largest shift of the product, and of a tile of it, in pixels of the canvas; side of a tile.
+REACH, _NEAR, _TILE = 24, 6, 48
+# Sigma of the filter before gradients: structures finer than that are not detail. The sent product is filtered as much
+# more as a generator's decoder softens it.
+_FINE, _FINE_SENT = 1.2, 1.5
+# Levels: standard deviation from which a tile has texture that can be compared.
+_TEXTURE = 3.0
+# Correlation of texture from which a shift of the product is believed, and below which a tile was redrawn.
+_BELIEVED, _REDRAWN = 0.6, 0.45
+# Energy (levels squared) of a product without detail, and levels added before ratios are taken.
+_FLAT, _DARK = 0.05, 8.0
+# Sigma in pixels of light on a product, and its largest ratio to the mean light.
+_LIGHT, _MOST = 24.0, 1.3
+# Levels by which a region differs that is not the product's any more, and its radius in pixels.
+_OTHER, _BLOB = 26.0, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Interior:
+    """Changes of the inside of a product.
+
+    `right`, `down`: shift in pixels; `sure`: whether the product's texture shows it. `zoom`: growth of distances.
+    `gain` (3,): ratio of the mean colours. `relit`: range of the ratio of light (5th to 95th percentile). `colours`:
+    mean colours, sent and received (levels). `detail`: energy of gradients as a share of the sent one's,
+    softened as by a decoder. `redrawn`:
+    share of the textured area whose texture is another. `other`: (H, W) mask of regions that are something else.
+    `light`: (H, W) smooth ratio of light to its mean.
+    """
+
+    right: float
+    down: float
+    sure: bool
+    zoom: float
+    gain: Floats
+    relit: float
+    colours: tuple[Floats, Floats]
+    detail: float
+    redrawn: float
+    other: Bools
+    light: Floats
+
+
+def select_core(alpha: Floats) -> Bools:
+    """Select opaque pixels away from the edge; of a product of thin wires, the opaque or the most opaque ones."""
+    solid: Bools = alpha > 0.99
+    for steps in (4, 2, 1):
+        inner = erode(solid, steps, beyond=True)
+        if inner.sum() > 0.1 * (alpha > 0.5).sum():
+            return inner
+    return solid if solid.any() else alpha >= alpha.max()
+
+
+def find_shift(alpha: Floats, product: Floats, answer: Floats) -> tuple[float, float, bool]:
+    """Shift (right, down) of the product's texture in the answer, and whether it is certain. (H, W, 3) levels."""
+    cv2, core = load_opencv(), select_core(alpha)
+    factor = max(1, round(max(core.shape) / 360))
+    right = down = 0
+    still = rival = -1.0
+    for scale, reach in ((factor, -(-REACH // factor)), (1, factor + 1)):
+        theirs = _texture(_move(answer, -right, -down), scale)
+        ours, mask = _texture(product, scale, alpha), core.astype(np.float32)
+        if scale > 1:
+            mask = cv2.resize(mask, ours.shape[::-1], interpolation=cv2.INTER_AREA)
+            mask = np.where(mask > 0.99, mask, 0).astype(np.float32)
+        if mask.sum() < 200 or float(ours[mask > 0].std()) < 1.0:
+            return 0.0, 0.0, False
+        fit = _match(theirs, ours, mask, reach)
+        row, column = np.unravel_index(int(fit.argmax()), fit.shape)
+        if reach > factor + 1:
+            apart = np.hypot(*np.ogrid[-row : len(fit) - row, -column : len(fit) - column])
+            still, rival = float(fit[reach, reach]), float(fit[apart > 3].max(initial=-1))
+            right, down = (int(column) - reach) * scale, (int(row) - reach) * scale
+    peak = float(fit[row, column])
+    x, y = right + _vertex(fit[row], int(column)) - reach, down + _vertex(fit[:, column], int(row)) - reach
+    certain = peak > _BELIEVED and (np.hypot(x, y) < 0.5 or (peak > still + 0.03 and peak > rival + 0.05))
+    return (x, y, True) if certain else (0.0, 0.0, False)
+
+
+def _texture(planes: Floats, factor: int, within: Floats | None = None) -> Floats:
+    """Fine structure of the grey of planes (H, W, 3), in levels; colours outside of `within` (0..1) do not count."""
+    cv2 = load_opencv()
+    grey = np.asarray(planes.mean(-1))
+    size = grey.shape[1] // factor, grey.shape[0] // factor
+    if factor > 1:
+        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    if within is None:
+        return np.asarray(gaussian_blur(grey, 0.7) - gaussian_blur(grey, 4.0))
+    share = cv2.resize(within, size, interpolation=cv2.INTER_AREA) if factor > 1 else within
+    fine, coarse = (
+        gaussian_blur(grey * share, sigma) / np.maximum(gaussian_blur(share, sigma), 1e-3) for sigma in (0.7, 4.0)
+    )
+    return np.asarray(fine - coarse)
+
+
+def _match(picture: Floats, template: Floats, mask: Floats, reach: int) -> Floats:
+    """Normalised correlation of the masked template for shifts up to `reach`: (down, right)."""
+    cv2 = load_opencv()
+    padded = cv2.copyMakeBorder(picture, *[reach] * 4, cv2.BORDER_REFLECT)
+    ours = template * mask
+    top = cv2.matchTemplate(padded, ours, cv2.TM_CCORR)
+    power = cv2.matchTemplate(padded**2, mask, cv2.TM_CCORR)
+    return np.asarray(top / np.sqrt(np.maximum(power * float((ours**2).sum()), 1e-3)))
+
+
+def _move(planes: Floats, right: int, down: int) -> Floats:
+    return np.roll(planes, (down, right), (0, 1)) if right or down else planes
+
+
+def _vertex(values: Floats, at: int) -> float:
+    """Position of the vertex of the parabola through a maximum and its neighbours."""
+    if not 0 < at < len(values) - 1:
+        return float(at)
+    before, top, after = (float(value) for value in values[at - 1 : at + 2])
+    bend = before - 2 * top + after
+    return at + (0.5 * (before - after) / bend if bend < 0 else 0.0)
+
+
+def compare_interior(alpha: Floats, product: Floats, answer: Floats, shift: tuple[float, float, bool]) -> Interior:
+    """Compare the inside of a product (H, W, 3, levels) with the answer, moved back by its whole pixels."""
+    core = select_core(alpha)
+    colours: tuple[Floats, Floats] = np.asarray(product[core].mean(0)), np.asarray(answer[core].mean(0))
+    gain: Floats = (colours[1] + _DARK) / (colours[0] + _DARK)
+    energy = []
+    for planes, sigma in ((product, _FINE_SENT), (answer, _FINE)):
+        slopes = np.gradient(gaussian_blur(np.asarray(planes.mean(-1)), sigma))
+        energy.append(float(np.square(slopes).sum(0)[core].mean()) + _FLAT)
+    light, other = _compare_light(core, product * gain + (gain - 1) * _DARK, answer)
+    low, high = np.percentile(light[core], (5, 95))
+    zoom, redrawn = _compare_tiles(core, product, answer)
+    return Interior(*shift, zoom, gain, float(high - low), colours, energy[1] / energy[0], redrawn, other, light)
+
+
+def _compare_light(core: Bools, product: Floats, answer: Floats) -> tuple[Floats, Bools]:
+    """Ratio of light (H, W), smooth, and the mask of regions that light does not explain."""
+    cv2 = load_opencv()
+    weight = core.astype(np.float32)
+    small = tuple(max(1, side // 4) for side in core.shape[::-1])
+    planes = np.dstack((product.mean(-1) * weight, answer.mean(-1) * weight, weight))
+    soft = gaussian_blur(cv2.resize(planes, small, interpolation=cv2.INTER_AREA), _LIGHT / 4)
+    soft = cv2.resize(soft, core.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    dark = _DARK * soft[..., 2]
+    ratio = (soft[..., 1] + dark + 1e-3) / (soft[..., 0] + dark + 1e-3)
+    light = np.clip(ratio, 1 / _MOST, _MOST)[..., None]
+    apart = np.abs(gaussian_blur(answer, 1.5) - gaussian_blur(product * light, 1.5)).mean(-1)
+    other = (apart > _OTHER) & core
+    kernel = np.ones((2 * _BLOB + 1, 2 * _BLOB + 1), np.uint8)
+    return np.asarray(ratio), cv2.morphologyEx(other.astype(np.uint8), cv2.MORPH_OPEN, kernel).astype(bool)
+
+
+def _compare_tiles(core: Bools, product: Floats, answer: Floats) -> tuple[float, float]:
+    """Zoom by the shifts of tiles, and the share of the textured area that was redrawn."""
+    mask = core.astype(np.float32)
+    ours, theirs = _texture(product, 1, mask), _texture(answer, 1, mask)
+    rows: list[tuple[float, ...]] = []
+    for top in range(0, core.shape[0] - _TILE // 2, _TILE):
+        for left in range(0, core.shape[1] - _TILE // 2, _TILE):
+            part = slice(top, top + _TILE), slice(left, left + _TILE)
+            inner = mask[part]
+            count = float(inner.sum())
+            if count < 0.3 * _TILE**2 or float(ours[part][inner > 0].std()) < _TEXTURE:
+                continue
+            fit = _match(theirs[part], ours[part], inner, _NEAR)
+            row, column = np.unravel_index(int(fit.argmax()), fit.shape)
+            rows.append((left, top, float(column) - _NEAR, float(row) - _NEAR, float(fit.max()), count))
+    if not rows:
+        return 0.0, 0.0
+    x, y, right, down, best, count = np.array(rows).T
+    redrawn = float(count[best < _REDRAWN].sum() / count.sum())
+    good = best >= _REDRAWN
+    x, y = x - np.median(x), y - np.median(y)
+    spread = float((x[good] ** 2 + y[good] ** 2).sum())
+    if good.sum() < 4 or spread == 0:
+        return 0.0, redrawn
+    centred = [values[good] - np.median(values[good]) for values in (right, down)]
+    return float((x[good] * centred[0] + y[good] * centred[1]).sum()) / spread, redrawn

@@ -1,0 +1,201 @@
+"""Fit how far the outline of a product moved in an answer, arc by arc, with its uncertainty.
+
+Along its outline the product is cut into arcs. At each distance from an arc, colours follow a model: the product's up
+to a displacement, then the scene's, whose light may change smoothly towards the product, or which something strange
+may cover. The likelihood of a displacement takes the texture of the scene beside the arc into account, so that noise
+is not growth. A path of least cost along the outline (Viterbi) decides; what is not certain counts as unmoved.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from photio_prep.final.profiles import (
+    STEPS,
+    ZERO,
+    Doubles,
+    Indices,
+    compute_likelihoods,
+    find_soft_edges,
+    measure_profiles,
+    measure_soft_edges,
+    measure_softness,
+)
+from photio_prep.imaging.filters import Floats, gaussian_blur, load_opencv
+
+# Length of an arc in pixels of the canvas.
+_ARC = 20
+# Costs: of an arc that moved, of each pixel, and of a difference between neighbours (at most _JUMP pixels count).
+_MOVES, _PIXEL, _BEND, _JUMP = 4.0, 0.05, 1.0, 5.0
+# A run of arcs moved if it is so much cheaper, and at least one of them moved so many pixels.
+_SURE, _TINY = 30.0, 0.9
+# Standard deviation of a scene's texture in levels from which it is rough.
+_ROUGH = 9.0
+# Standard error in pixels up to which a displacement inwards is likely enough.
+_LIKELY = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """Arcs of a product's outline in an answer.
+
+    `arc` (H, W): the nearest arc of each pixel, from 0. `nearest` (H, W): flat index of its nearest outline pixel.
+    `distance` (H, W): from the outline in pixels, negative inside. Per arc: `moved`, how far it is displaced outwards
+    in pixels (0 where that is not certain); `fit` and `error`, the likeliest displacement and its standard error;
+    `normal` (N, 2), the direction outwards; `length` in pixels; `texture`, the scene's standard deviation in levels.
+    `loops`: first arc and end of each closed line. `soft`: sigma of the answer's softness at the outline, in pixels.
+    """
+
+    arc: Indices
+    nearest: Indices
+    distance: Floats
+    moved: Floats
+    fit: Floats
+    error: Floats
+    normal: Floats
+    length: Floats
+    texture: Floats
+    loops: list[tuple[int, int]]
+    soft: float
+
+
+def fit_outline(alpha: Floats, product: Floats, answer: Floats) -> Outline | None:
+    """Fit the outline of a product in an answer; None for a product without one.
+
+    Args:
+        alpha: (H, W) 0..1, as sent.
+        product: (H, W, 3) levels, as sent, in the light of the answer.
+        answer: (H, W, 3) levels.
+    """
+    arc, nearest, distance, loops = _trace_arcs(alpha)
+    if not loops:
+        return None
+    total = loops[-1][1]
+    profiles = measure_profiles(alpha, product, answer, arc, nearest, distance, total)
+    likelihood, texture = compute_likelihoods(profiles)
+    weights = np.exp(likelihood - likelihood.max(1, keepdims=True))
+    weights /= weights.sum(1, keepdims=True)
+    fit = weights @ STEPS
+    error = np.sqrt(weights @ STEPS**2 - fit**2 + 0.04)
+    soft = find_soft_edges(profiles)
+    fit[soft], error[soft] = measure_soft_edges(profiles, soft)
+    costs = np.abs(STEPS) * _PIXEL + (STEPS != 0) * _MOVES - likelihood
+    moved = np.concatenate([_follow(costs[first:end]) for first, end in loops])
+    length = np.bincount(arc[(distance > -1) & (distance < 0)], minlength=total).astype(np.float32)
+    fit, error = fit.astype(np.float32), error.astype(np.float32)
+    normal = _find_normals(alpha, arc, distance, total)
+    sigma = measure_softness(profiles, moved, alpha, arc, distance)
+    return Outline(arc, nearest, distance, moved, fit, error, normal, length, texture, loops, sigma)
+
+
+def _trace_arcs(alpha: Floats) -> tuple[Indices, Indices, Floats, list[tuple[int, int]]]:
+    """`arc`, `nearest`, `distance` and `loops` of an Outline."""
+    cv2 = load_opencv()
+    solid = (alpha >= 0.5).astype(np.uint8)
+    line, loops, total = np.zeros(alpha.shape, np.int64), [], 0
+    for contour in cv2.findContours(solid, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)[0]:
+        if len(contour) >= _ARC // 2:
+            arcs = max(1, round(len(contour) / _ARC))
+            line[contour[:, 0, 1], contour[:, 0, 0]] = total + 1 + np.arange(len(contour)) * arcs // len(contour)
+            loops.append((total, total + arcs))
+            total += arcs
+    away, label = cv2.distanceTransformWithLabels(
+        (line == 0).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    on = np.flatnonzero(line)
+    places = np.zeros(int(label.max()) + 1, np.int64)
+    places[label.ravel()[on]] = on
+    nearest = places[label]
+    distance = np.where(solid > 0, -(away + 0.5), away - 0.5).astype(np.float32)
+    return line.ravel()[nearest] - 1, nearest, distance, loops
+
+
+def _find_normals(alpha: Floats, arc: Indices, distance: Floats, total: int) -> Floats:
+    cv2 = load_opencv()
+    soft, near = gaussian_blur(alpha, 2.0), np.abs(distance) < 2
+    slopes = [cv2.Sobel(soft, cv2.CV_32F, *order, ksize=3)[near] for order in ((1, 0), (0, 1))]
+    normal = -np.stack([np.bincount(arc[near], slope, total) for slope in slopes], 1)
+    return np.asarray(normal / np.maximum(np.hypot(*normal.T), 1e-6)[:, None], dtype=np.float32)
+
+
+def _follow(costs: Doubles) -> Floats:
+    """Displacement of each arc of a closed line with the least total cost; 0 where a run of arcs is not certain."""
+    bend = _BEND * np.minimum(np.abs(STEPS[:, None] - STEPS[None]), _JUMP)
+    count, before = len(costs), (len(costs) + 1) // 2
+    # The line is closed by walking it twice; the middle does not depend on the ends.
+    walk = np.arange(-before, count + before) % count
+    total, back = costs[walk[0]], []
+    for cost in costs[walk[1:]]:
+        ways = total[None] + bend
+        back.append(ways.argmin(1))
+        total = ways.min(1) + cost
+    path = [int(total.argmin())]
+    for pointers in reversed(back):
+        path.append(int(pointers[path[-1]]))
+    return _drop_uncertain(np.array(path[::-1][before : before + count]), costs, bend)
+
+
+def _drop_uncertain(states: Indices, costs: Doubles, bend: Doubles) -> Floats:
+    count, moved = len(states), STEPS[states].copy()
+    signs = np.sign(moved)
+    changes = np.flatnonzero(signs != np.roll(signs, 1))
+    order = np.roll(np.arange(count), -changes[0]) if changes.size else np.arange(count)
+    for run in np.split(order, np.flatnonzero(np.diff(signs[order])) + 1):
+        still = states.copy()
+        still[run] = ZERO
+        sums = [costs[np.arange(count), path].sum() + bend[path, np.roll(path, 1)].sum() for path in (still, states)]
+        if sums[0] - sums[1] < _SURE or np.abs(moved[run]).max() < _TINY:
+            moved[run] = 0
+    return moved
+
+
+def fit_rigid(outline: Outline, displacements: Floats) -> tuple[float, float, float]:
+    """Growth and shift (right, down) in pixels that fit the arcs together, by robust least squares.
+
+    An arc with the normal (x, y) is displaced by growth + right * x + down * y.
+    """
+    model: Doubles = np.column_stack((np.ones(len(displacements)), outline.normal.astype(np.float64)))
+    weight = base = outline.length / (outline.error**2 + 0.25) * (outline.error < 3)
+    if (base > 0).sum() < 6:
+        return 0.0, 0.0, 0.0
+    rigid = np.zeros(3)
+    for _ in range(8):
+        normal = model.T @ (weight[:, None] * model) + np.eye(3) * 1e-3
+        rigid[:] = np.linalg.solve(normal, model.T @ (weight * displacements))
+        weight = base / np.maximum(1, np.abs(displacements - model @ rigid))
+    return float(rigid[0]), float(rigid[1]), float(rigid[2])
+
+
+def measure_side(outline: Outline) -> float:
+    """Largest mean displacement of a stretch of a tenth of the outline, in pixels, with its sign."""
+    stretch, most = float(outline.length.sum()) / 10, 0.0
+    for first, end in outline.loops:
+        lengths = np.tile(outline.length[first:end], 2)
+        along = np.concatenate(([0], np.cumsum(lengths)))
+        done = np.concatenate(([0], np.cumsum(lengths * np.tile(outline.moved[first:end], 2))))
+        if along[end - first] < stretch:
+            continue
+        starts = np.arange(end - first)
+        ends = np.searchsorted(along, along[starts] + stretch)
+        means = (done[ends] - done[starts]) / (along[ends] - along[starts])
+        most = max(most, float(means[np.abs(means).argmax()]), key=abs)
+    return most
+
+
+def cover_of(outline: Outline, alpha: Floats) -> tuple[Floats, Floats, Floats]:
+    """Coverage (0..1) of each pixel by the answer's product, its displacement outwards, the scene's roughness (0..1).
+
+    Where no displacement is certain, a likely one inwards counts: only pixels below the photo's product depend on it.
+    """
+    cv2 = load_opencv()
+    soft = gaussian_blur(alpha, outline.soft)
+    likely = np.where(outline.error < _LIKELY, np.clip(outline.fit, -2, 0), 0)
+    by = gaussian_blur(np.where(outline.moved == 0, likely, outline.moved)[outline.arc].astype(np.float32), 3.0)
+    smooth = gaussian_blur(outline.distance, 1.5)
+    across, down = cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
+    reach = by / np.maximum(cv2.magnitude(across, down), np.float32(1e-3))
+    rows, columns = np.indices(alpha.shape, dtype=np.float32)
+    displaced = cv2.remap(soft, columns - across * reach, rows - down * reach, cv2.INTER_LINEAR)
+    moved = gaussian_blur(np.maximum(outline.moved, 0)[outline.arc], 3.0)
+    rough = (outline.texture > _ROUGH).astype(np.float32)[outline.arc]
+    return np.where(by > 0, np.maximum(soft, displaced), displaced), moved, rough

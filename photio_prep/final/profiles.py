@@ -1,0 +1,168 @@
+"""Means of an answer along its product's outline, by arc and distance, and how likely each displacement makes them."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photio_prep.imaging.filters import Floats, gaussian_blur
+
+Doubles = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+# Bins inside and outside of the outline, in pixels of the canvas.
+_IN, _OUT = 14, 32
+_AT = np.arange(_IN + _OUT) - _IN + 0.5
+# Candidates of the displacement in pixels, outwards.
+STEPS = np.concatenate((np.arange(-10, -4), np.arange(-4, 4, 0.5), np.arange(4, 21))).astype(np.float32)
+ZERO = int(np.flatnonzero(STEPS == 0)[0])
+# Softness of a generator's decoder: sigma in pixels.
+SOFT = 0.9
+# Area per pixel of outline below which a product is a mesh, whose wires are too near to each other to tell.
+_MESH = 4.0
+_SOFTNESS = (0.1, 0.4, 0.6, 0.75, 0.9, 1.1, 1.4)
+# The smooth scene is fitted from the displacement on, or from so many pixels farther on: something may be in between.
+_FARTHER = (0, 2, 5, 9)
+# The course of a scene: reach in pixels of the light beside a product, and how firmly the course is held to a constant.
+_SHADE, _FIRM = 6.0, 8.0
+# Largest share of a scene's pixel that the product may cover; and at 8 pixels outside, of an edge that has a place.
+_FREE, _SOFTEST = 0.04, 0.1
+# Contrast in levels from which a soft edge is seen, and the error of one that is not.
+_FAINT, _LOST = 10.0, 9.0
+# Bins (distances) where a scene's texture is measured, and those of the product's noise.
+_FAR, _INNER = _AT > 12, (_AT < -2) & (_AT > -9)
+# Share of the pixels that counts, as neighbours repeat each other: at most, also where texture repeats less.
+_INDEPENDENT = 0.08
+# Log density of colours that neither product nor scene explains: uniform over sRGB, for 2 % of the pixels. A generator
+# draws such colours less often onto a product's wider rim.
+_STRANGE, _STRANGER = float(np.log(0.02) - 3 * np.log(256)), 8.0
+# Least variance of a channel (levels squared), and share of the contrast's square that a mixed pixel varies by.
+_LEAST, _MIXED = 16.0, 0.1
+
+
+class Profiles(NamedTuple):
+    """Per arc and bin: number of pixels, means of the answer's (y) and the product's colours (q), and of products."""
+
+    pixels: Doubles
+    y: Doubles
+    q: Doubles
+    yy: Doubles
+    yq: Doubles
+    qq: Doubles
+    cover: Doubles
+
+
+def measure_profiles(
+    alpha: Floats, product: Floats, answer: Floats, arc: Indices, nearest: Indices, distance: Floats, total: int
+) -> Profiles:
+    """Measure the profiles of `total` arcs; the planes are those of `Outline` and of `fit_outline`."""
+    near = (distance >= -_IN) & (distance < _OUT)
+    y = answer[near]
+    q = np.where((distance[near] < 0)[:, None], product[near], product.reshape(-1, 3)[nearest[near]])
+    cell = arc[near] * len(_AT) + np.floor(distance[near]).astype(np.int64) + _IN
+
+    def mean(values: NDArray[Any]) -> Doubles:
+        return np.bincount(cell, values, total * len(_AT)).reshape(total, -1) / some
+
+    pixels = np.bincount(cell, minlength=total * len(_AT)).reshape(total, -1).astype(np.float64)
+    some = np.maximum(pixels, 1)
+    means = [np.stack([mean(planes[:, at]) for at in range(3)], -1) for planes in (y, q)]
+    yy, yq, qq = (mean((a * b).sum(1)) for a, b in ((y, y), (y, q), (q, q)))
+    return Profiles(pixels, means[0], means[1], yy, yq, qq, mean(gaussian_blur(alpha, SOFT)[near]))
+
+
+def compute_likelihoods(profiles: Profiles) -> tuple[Doubles, Floats]:
+    """Log likelihood (N, steps) of each displacement of each arc; texture of the scene beside it, in levels."""
+    pixels, y, q, yy, yq, qq, cover = profiles
+    noise = (yy - 2 * yq + qq)[:, _INNER][pixels[:, _INNER] > 0]
+    drawn = max(float(np.median(noise)) / 3, _LEAST) if noise.size else 4 * _LEAST
+    course = _fit_scene(profiles, cover, 12.0)
+    mass = (pixels * _FAR).sum(1)
+    scatter = yy - 2 * (y * course).sum(-1) + (course**2).sum(-1)
+    scene = np.maximum((scatter * pixels * _FAR).sum(1) / np.maximum(mass, 1) / 3, _LEAST)[:, None]
+    covers = [_displace(cover, float(step)) for step in STEPS]
+    courses = [_fit_scene(profiles, share, float(step)) for share, step in zip(covers, STEPS, strict=True)]
+    likelihood = np.zeros((len(pixels), len(STEPS)))
+    for column, (share, step) in enumerate(zip(covers, STEPS, strict=True)):
+        rest = (1 - share)[..., None]
+        fixed = yy - 2 * share * yq + share**2 * qq
+        floor = _STRANGE - _STRANGER * np.clip(share - cover, 0, 1)
+        sums = []
+        for farther in _FARTHER:
+            means = rest * courses[min(int(np.searchsorted(STEPS, step + farther)), len(STEPS) - 1)]
+            square = fixed + (means * (means + 2 * share[..., None] * q - 2 * y)).sum(-1)
+            mixed = _MIXED * share * (1 - share) * ((q - courses[column]) ** 2).sum(-1)
+            variance = share**2 * drawn + (1 - share) ** 2 * scene + mixed
+            density = -1.5 * np.log(2 * np.pi * variance) - square / (2 * variance)
+            sums.append((pixels * np.maximum(density, floor)).sum(1))
+        likelihood[:, column] = np.max(sums, 0)
+    likelihood *= min(1 / max(_measure_repetition(profiles, course, scene), 1e-6), _INDEPENDENT)
+    likelihood[(mass < 10) | find_soft_edges(profiles)] = 0  # no scene in reach, or an edge without a place
+    return likelihood, np.sqrt(scene[:, 0]).astype(np.float32)
+
+
+def measure_softness(profiles: Profiles, moved: Floats, alpha: Floats, arc: Indices, distance: Floats) -> float:
+    """Sigma of the filter of alpha that gives the coverage seen just outside of the arcs that did not move."""
+    near = slice(_IN, _IN + 3)
+    course = _fit_scene(profiles, profiles.cover, 6.0)[:, near]
+    apart = profiles.q[:, near] - course
+    contrast = (apart**2).sum(-1)
+    good = (moved == 0) & (contrast.min(1) > 4 * _FAINT**2) & (profiles.cover[:, _IN + 4] < _FREE)
+    mesh = alpha.sum() < _MESH * ((distance > -1) & (distance < 0)).sum()
+    if mesh or good.sum() < 4:
+        return _SOFTNESS[0]
+    share = (((profiles.y[:, near] - course) * apart).sum(-1) / np.maximum(contrast, 1))[good]
+    cell = (distance >= 0) & (distance < 3) & good[arc]
+    at = arc[cell] * 3 + distance[cell].astype(np.int64)
+    pixels = np.maximum(np.bincount(at, minlength=3 * len(good)), 1)
+    misfit = []
+    for sigma in _SOFTNESS:
+        cover = gaussian_blur(alpha, sigma)[cell]
+        expected = (np.bincount(at, cover, 3 * len(good)) / pixels).reshape(-1, 3)[good]
+        misfit.append(float(np.abs(np.median(share - expected, 0)).sum()))
+    return _SOFTNESS[int(np.argmin(misfit))]
+
+
+def find_soft_edges(profiles: Profiles) -> NDArray[np.bool_]:
+    """Arcs whose edge is too soft to have a place."""
+    return np.asarray(profiles.cover[:, _IN + 8] > _SOFTEST)
+
+
+def measure_soft_edges(profiles: Profiles, soft: NDArray[np.bool_]) -> tuple[Doubles, Doubles]:
+    """Displacement of arcs whose edge is too soft to have a place, by their mean coverage, and its error in pixels."""
+    y, q, cover = profiles.y[soft], profiles.q[soft], profiles.cover[soft]
+    course = _fit_scene(Profiles(*(values[soft] for values in profiles)), cover, 8.0)
+    weight = profiles.pixels[soft] * ((_AT > -_IN + 2) & (_AT < 20))
+    contrast = ((q - course) ** 2).sum(-1)
+    extra = (((y - course) * (q - course)).sum(-1) - cover * contrast) * weight
+    width = weight.sum(1) / np.maximum(profiles.pixels[soft][:, _IN - 1], 1)
+    total = np.maximum((contrast * weight).sum(1), 1e-6)
+    faint = total < _FAINT**2 * weight.sum(1)
+    return extra.sum(1) / total * width, np.where(faint, _LOST, 1.0)
+
+
+def _displace(cover: Doubles, step: float) -> Doubles:
+    """Coverage (N, bins) of a product whose outline is displaced outwards."""
+    at = np.clip(np.arange(len(_AT)) - step, 0, len(_AT) - 1)
+    low = np.floor(at).astype(int)
+    high = np.minimum(low + 1, len(_AT) - 1)
+    return np.asarray(cover[:, low] * (1 - (at - low)) + cover[:, high] * (at - low))
+
+
+def _fit_scene(profiles: Profiles, share: Doubles, step: float) -> Doubles:
+    """Smooth course (N, bins, 3) of the scene's mean colours outside of a displaced outline, continued inwards."""
+    outside = np.maximum(_AT - step, 0)
+    base = np.stack((np.ones_like(_AT), (_AT - step) / _OUT, np.exp(-outside / _SHADE)), 1)
+    weight = profiles.pixels * (share < _FREE) * (step < _AT)
+    normal = np.einsum("nk,ki,kj->nij", weight, base, base) + np.diag([1e-3, _FIRM, _FIRM])
+    right = np.einsum("nk,ki,nkc->nic", weight, base, profiles.y)
+    return np.asarray(np.einsum("ki,nic->nkc", base, np.linalg.solve(normal, right)))
+
+
+def _measure_repetition(profiles: Profiles, course: Doubles, scene: Doubles) -> float:
+    """Variance of a texture's means over four bins, against that of as many independent pixels."""
+    blocks = np.flatnonzero(_FAR)[: _FAR.sum() // 4 * 4].reshape(-1, 4)
+    counts = profiles.pixels[:, blocks].sum(-1)
+    sums = (profiles.pixels[..., None] * (profiles.y - course))[:, blocks].sum(2)
+    squares = (sums**2).sum(-1) / np.maximum(counts, 1)
+    return float(squares.sum() / max(float((3 * scene * (counts > 0)).sum()), 1.0))

@@ -1,0 +1,117 @@
+"""The outline in an answer: texture is not growth, growth is not a move, a side that grew is removed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter
+
+from photio_prep.final import restore
+from photio_prep.final.drift import Comparison, compare
+from photio_prep.imaging.filters import gaussian_blur
+from photio_prep.quality import Drift
+from tests.support.commands import Command
+from tests.support.photos import SCENE, saved
+
+SIZE = (420, 360)
+BOX = (130, 100, 290, 260)
+TEXTURES = {"smooth": 2.0, "rough": 20.0, "pebbles": 40.0}
+
+
+def scene(strength: float) -> Image.Image:
+    """A scene of grey grains, a few pixels wide."""
+    noise = np.random.default_rng(7).normal(0, 1, (SIZE[1], SIZE[0])).astype(np.float32)
+    soft = gaussian_blur(noise, 1.5)
+    grey = np.clip(140 + soft / soft.std() * strength, 0, 255)
+    return Image.fromarray(np.stack((grey, grey * 0.95, grey * 0.85), -1).astype(np.uint8))
+
+
+def canvas(box: tuple[int, int, int, int] = BOX) -> Image.Image:
+    """A red box with a pattern; its rim is as soft as a decoder draws it."""
+    product = Image.new("RGBA", SIZE)
+    pen = ImageDraw.Draw(product)
+    pen.rectangle(box, fill=(170, 40, 50, 255))
+    for at in range(145, 275, 26):
+        pen.ellipse((at, at - 10, at + 18, at + 12), fill=(230, 200, 90, 255))
+    return product
+
+
+def answer(drawn: Image.Image, strength: float, move: tuple[int, int] = (0, 0)) -> Image.Image:
+    picture = scene(strength)
+    picture.paste(drawn, move, drawn)
+    soft = picture.filter(ImageFilter.GaussianBlur(0.8))
+    near = Image.new("L", SIZE)
+    near.paste(255, (BOX[0] - 30, BOX[1] - 30, BOX[2] + 30, BOX[3] + 30))
+    picture.paste(soft, (0, 0), near)
+    return picture
+
+
+def compared(drawn: Image.Image, strength: float, move: tuple[int, int] = (0, 0)) -> Comparison:
+    comparison = compare(canvas(), answer(drawn, strength, move))
+    assert comparison is not None
+    return comparison
+
+
+def errors(picture: Image.Image, strength: float) -> NDArray[np.float64]:
+    """Mean absolute errors to the bare scene, in the 12 px right of the product."""
+    part = (BOX[2] + 2, BOX[1] + 10, BOX[2] + 14, BOX[3] - 10)
+    both = [np.asarray(image.crop(part), dtype=float) for image in (picture, scene(strength))]
+    return np.asarray(np.abs(both[0] - both[1]).mean())
+
+
+@pytest.mark.parametrize("texture", TEXTURES)
+def test_texture_is_not_growth(texture: str) -> None:
+    comparison = compared(canvas(), TEXTURES[texture])
+    assert comparison.outline is not None
+    assert (comparison.outline.moved == 0).all()
+    assert not any(comparison.moved)
+    assert Drift(comparison.metrics).score <= 1, comparison.metrics
+
+
+@pytest.mark.parametrize("texture", ["smooth", "rough"])
+def test_growth_on_all_sides_is_not_a_move(texture: str) -> None:
+    comparison = compared(canvas((BOX[0] - 4, BOX[1] - 4, BOX[2] + 4, BOX[3] + 4)), TEXTURES[texture])
+    assert not any(comparison.moved)
+    assert comparison.metrics.rim == pytest.approx(4, abs=0.7)
+    assert abs(comparison.metrics.right) + abs(comparison.metrics.down) < 1
+    assert "larger" in Drift(comparison.metrics).sentence
+
+
+@pytest.mark.parametrize("texture", TEXTURES)
+def test_a_side_that_grew_is_seen_and_removed(texture: str) -> None:
+    strength = TEXTURES[texture]
+    wide = canvas((BOX[0], BOX[1], BOX[2] + 10, BOX[3]))
+    comparison = compared(wide, strength)
+    assert comparison.metrics.side > 6
+    drawn = answer(wide, strength)
+    cleared = restore.inpaint_product(drawn, comparison, (1.0, 1.0))
+    assert errors(cleared, strength) < 0.6 * errors(drawn, strength)
+    # The other side is untouched.
+    left = (0, 0, BOX[0] - 8, SIZE[1])
+    assert cleared.crop(left).tobytes() == drawn.crop(left).tobytes()
+
+
+def test_a_move_is_followed_where_texture_and_outline_agree() -> None:
+    comparison = compared(canvas(), 20.0, (7, -5))
+    assert comparison.moved == pytest.approx((7, -5), abs=0.3)
+    assert comparison.outline is not None
+    assert (comparison.outline.moved == 0).all()
+
+
+def test_a_part_beside_the_product_is_seen() -> None:
+    drawn = canvas()
+    ImageDraw.Draw(drawn).ellipse((BOX[2] - 10, 150, BOX[2] + 70, 220), fill=(170, 40, 50, 255))
+    assert compared(drawn, 10.0).metrics.added > 0.1
+
+
+def test_a_part_that_is_missing_is_seen() -> None:
+    drawn = canvas()
+    drawn.paste((0, 0, 0, 0), (BOX[2] - 40, BOX[1], BOX[2] + 1, BOX[3] + 1))
+    assert Drift(compared(drawn, 10.0).metrics).parts["missing"] > 1
+
+
+def test_segment_is_still_taken_and_changes_nothing(keyed: Command) -> None:
+    saved(Path("a.png"))
+    assert keyed("run", "a.png", "-d", SCENE, "--sandbox", "--segment").code == 0
+    assert "--segment" not in keyed("finish", "--help").out
