@@ -172,7 +172,7 @@ def test_help_of_run_is_in_groups(command: Command) -> None:
     text = command("run", "--help").out
     assert re.findall(r"^([A-Z]\w+):$", text, re.MULTILINE) == ["Photo", "Cutout", "Scene", "Money", "Output", "Other"]
     money = text.partition("Money:")[2].partition("Output:")[0]
-    assert re.findall(r"^  (--[\w-]+)", money, re.MULTILINE)[:2] == ["--gate", "--sandbox"]
+    assert re.findall(r"^  (--[\w-]+)", money, re.MULTILINE)[:3] == ["--gate", "--gate-at", "--sandbox"]
 
 
 def test_a_message_is_printed_once_a_photo_and_the_rest_is_counted(command: Command) -> None:
