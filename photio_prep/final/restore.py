@@ -166,7 +166,7 @@ def inpaint_product(answer: Image.Image, comparison: Comparison, scale: tuple[fl
 
     Where the product covers a pixel only in part, the scene is unmixed; the rest is filled from around (push-pull:
     Gortler and others, "The Lumigraph", 1996). Pixels beside the sent product stay as they are, unless its outline
-    moved outwards there.
+    moved outwards somewhere.
 
     Args:
         answer: The photo's frame in the answer.
@@ -176,6 +176,8 @@ def inpaint_product(answer: Image.Image, comparison: Comparison, scale: tuple[fl
     if comparison.outline is None:
         return answer
     cover, moved, rough = cover_of(comparison.outline, comparison.alpha)
+    if not (comparison.outline.moved > 0).any():
+        cover = np.where(comparison.alpha > 0, cover, 0)  # nothing beside the product is touched
     nearest = comparison.outline.nearest
     beyond = comparison.product.reshape(-1, 3)[nearest]
     product = np.where((gaussian_blur(comparison.alpha, SOFT) > _PRODUCT)[..., None], comparison.product, beyond)
