@@ -47,7 +47,7 @@ def test_each_seed_is_an_order_and_the_first_is_that_of_the_photo_alone(swept: C
     assert len({bytes_of(number) for number in (1, 2, 3)}) == 3
     for each in found:
         folder = Path("photio-out/orders") / each
-        assert {"cutout.png", "photo.jpg"} <= {file.name for file in folder.iterdir()}
+        assert {"cutout.png", "mask.png", "overlay.png"} <= {file.name for file in folder.iterdir()}
     alone = swept("run", "a.png", *RUN, "--json")
     assert Path(alone.facts[0]["order"]).name in found
     assert len(find_orders(Path("photio-out"))) == 3
