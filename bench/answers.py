@@ -91,10 +91,13 @@ class Subject:
 
 def composite(product: Image.Image, scene: Image.Image) -> Image.Image:
     """RGBA over RGB, in floating point."""
-    pixels = np.asarray(product, dtype=np.float32)
+    box = product.getchannel("A").getbbox()
+    pixels = np.asarray(product.crop(box), dtype=np.float32)
     alpha = pixels[..., 3:] / 255
-    mixed = pixels[..., :3] * alpha + np.asarray(scene, dtype=np.float32) * (1 - alpha)
-    return Image.fromarray((mixed + 0.5).astype(np.uint8))
+    mixed = pixels[..., :3] * alpha + np.asarray(scene.crop(box), dtype=np.float32) * (1 - alpha)
+    picture = scene.copy()
+    picture.paste(Image.fromarray((mixed + 0.5).astype(np.uint8)), box)
+    return picture
 
 
 def find_subjects(data: Path | None = None) -> Iterator[Subject]:
