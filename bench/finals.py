@@ -214,7 +214,7 @@ def final_lines(rows: list[Row]) -> Iterator[str]:
 
 
 def drift_lines(rows: list[Row]) -> Iterator[str]:
-    yield "| drift | weak | middle | strong |\n|---|--:|--:|--:|"
+    yield "\n| drift | weak | middle | strong |\n|---|--:|--:|--:|"
     for kind in DRIFTS:
         cells = []
         for strength in STRENGTHS:
@@ -251,7 +251,8 @@ def main() -> None:
             if options.json:
                 options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1), encoding="utf-8")
     finals = [row for row in rows if row.rim]
-    for line in (*(final_lines(finals) if finals else ()), "", *drift_lines([row for row in rows if not row.rim])):
+    drifted = [row for row in rows if not row.rim]
+    for line in (*(final_lines(finals) if finals else ()), *(drift_lines(drifted) if drifted else ())):
         print(line)
 
 
