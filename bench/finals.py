@@ -42,6 +42,7 @@ from photio_prep.sandbox.redraw import PlantedChanges, light_product
 from photio_prep.types import Result
 
 METHODS = ("naive", "cutout", "feather", "poisson", "ours")
+LIGHT = ("relit", "brighter", "tint")
 BAND = 7  # px of the canvas
 Floats = NDArray[np.float32]
 
@@ -124,15 +125,17 @@ def edge_distance(alpha: NDArray[np.uint8]) -> Floats:
 def measure_drift(subject: Subject, scene: str, planted: str, strength: str, changes: PlantedChanges) -> Row:
     answer = subject.answer(scene, changes).answer
     result = Result(b"", answer, subject.order.placement)
-    lit = planted in ("relit", "brighter", "tint")
+    lit = planted in LIGHT
     options = FinishOptions(product="detail" if lit else "generated")
     final = finish_order(subject.order, result, options, photo=subject.photo)
     row = Row(subject.name, subject.source, scene, planted, strength, final.drift.score, final.drift.sentence, {}, {})
     if lit:
         pixels = np.asarray(subject.truth, dtype=np.float32) / 255
-        core = cv2.erode((pixels[..., 3] > 0.99).astype(np.uint8), np.ones((25, 25), np.uint8)) > 0
+        core = cv2.erode((pixels[..., 3] > 0.99).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
         ideal = light_product(pixels[..., :3], pixels[..., 3], changes) * 255
         pictures = final.image, subject.photo
+        if not core.any():  # wires
+            return row
         row.inside = tuple(float(np.abs(np.asarray(picture) - ideal)[core].mean()) for picture in pictures)
     return row
 
