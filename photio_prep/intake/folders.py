@@ -25,6 +25,7 @@ _LITTER = frozenset(("desktop.ini", "ehthumbs.db", "thumbs.db"))
 # Lengths of the second header of a BMP: other files begin with the letters BM, too.
 _BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
 _MOST_KINDS = 8  # in one message
+_MOST_LINKS = 10
 
 
 def is_pattern(name: str) -> bool:
@@ -83,12 +84,18 @@ def _find_photos(search: _Search, out: Path, on_skip: OnSkip) -> Iterator[Item]:
             (links if kind == "link" else others).append(path)
     parts = [] if photos else [search.nothing]
     parts += [_list_others(others)] if others else []
-    parts += [f"{len(links)} {'link' if len(links) == 1 else 'links'} not followed ({links[0].name})"] if links else []
+    parts += [_list_links(links)] if links else []
     parts += [f"{own} of the files that photio-prep writes"] if own and not photos else []
     if parts:
         raw = any(path.suffix.lower() in RAW for path in others)
         fix = DEVELOP if raw else READ if others else "Name a link to use it" if links else search.fix
         on_skip(PhotoRefused("; ".join(parts), fix, subject=search.subject), photos > 0)
+
+
+def _list_links(links: list[Path]) -> str:
+    more = [f"{len(links) - _MOST_LINKS} more"] if len(links) > _MOST_LINKS else []
+    names = ", ".join([path.name for path in sorted(links)[:_MOST_LINKS]] + more)
+    return f"{len(links)} {'link' if len(links) == 1 else 'links'} not followed ({names})"
 
 
 def _list_others(others: list[Path]) -> str:

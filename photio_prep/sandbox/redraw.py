@@ -1,7 +1,7 @@
 """Redraw the product as a latent-diffusion inpainter does, by planted amounts. The default is kind: it plants nothing.
 
     harsh = PlantedChanges(texture="pebbles", grow=3, move=(2, -1), chroma=3, rim_blur=0.8, contact=0.5, jpeg=92)
-    with Sandbox(changes=harsh) as sandbox: ...                                             # over HTTP
+    sandbox = Sandbox(changes=harsh)                                                        # over HTTP
     redrawn = redraw(paint_texture("pebbles", canvas.size, seed=7), canvas, harsh)          # without it
 
 `redrawn.answer` is the answer, `redrawn.scene` its scene without the product: the photo's product over it is the ideal.

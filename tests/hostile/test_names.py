@@ -53,13 +53,9 @@ def test_i37_links_in_a_folder_are_not_followed_but_named(tmp_path: Path):
     (tree / "device.png").symlink_to("/dev/zero")
     told: list[tuple[str, bool]] = []
     assert [item.output for item in found(tree, out=tmp_path / "out", told=told)] == ["a"]
-    assert sorted(text.partition(": ")[0].rpartition("/")[2] for text, _ in told) == [
-        "dangling.png",
-        "device.png",
-        "loop",
-        "outside.png",
-    ]
-    assert all(by_choice for _, by_choice in told)
+    ((text, by_choice),) = told
+    assert "4 links not followed (dangling.png, device.png, loop, outside.png)" in text
+    assert by_choice
 
 
 def test_i37_a_link_that_is_named_is_followed(tmp_path: Path):
