@@ -6,7 +6,8 @@ PARALLEL ?= -n 2 --dist worksteal
 SETUP := .venv/.installed
 # Tests write in memory where there are 2 GiB of it: thousands of orders are synced, at 5 ms each on a disk.
 IN_SCRATCH = scratch=$$(mktemp -d -p "$$(test "$$(df --output=avail /dev/shm 2>/dev/null | tail -n 1)" -gt 2097152 \
-	2>/dev/null && echo /dev/shm || echo "$${TMPDIR:-/tmp}")") && trap 'rm -rf "$$scratch"' EXIT && TMPDIR="$$scratch"
+	2>/dev/null && echo /dev/shm || echo "$${TMPDIR:-/tmp}")") && chmod 711 "$$scratch" && \
+	trap 'rm -rf "$$scratch"' EXIT && TMPDIR="$$scratch"
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all soak versions wheel lint fuzz bench fixtures clean

@@ -18,13 +18,13 @@ signals.py       stop signals in a thread; closed standard streams
 """
 
 import sys
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 import click
 
 from photio_prep import __version__
 from photio_prep.cli.signals import open_closed_streams
-from photio_prep.errors import PhotioError
+from photio_prep.errors import PhotioError, StorageFailed
 
 if TYPE_CHECKING:
     from photio_prep.cli.console import Console
@@ -91,9 +91,9 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         sys.exit(group(arguments, standalone_mode=False))
     except PhotioError as error:
-        console = _console()
-        console.error(error)
-        sys.exit(console.exit_code)
+        _fail(error)
+    except PermissionError as error:  # of a path that was only looked at: Path.exists() and its like raise it
+        _fail(StorageFailed(error.strerror or "Permission denied", "Check the rights of it", str(error.filename or "")))
     except click.ClickException as error:
         from photio_prep.cli.mistakes import explain
 
@@ -102,6 +102,12 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         _console().info("interrupted")
         sys.exit(130)
+
+
+def _fail(error: PhotioError) -> NoReturn:
+    console = _console()
+    console.error(error)
+    sys.exit(console.exit_code)
 
 
 def _console() -> "Console":

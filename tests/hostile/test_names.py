@@ -171,3 +171,17 @@ def test_i45_a_deep_tree_and_a_wide_folder(tmp_path: Path):
     finally:
         # Python's own way of removing a tree, and so pytest's, gives up at this depth.
         subprocess.run(["rm", "-rf", str(deep)], check=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may become another user")
+def test_a_folder_that_may_not_be_looked_into_is_an_error_of_storage(tmp_path: Path):
+    (tmp_path / "closed").mkdir(mode=0o700)
+    code = (
+        "import os, sys; import photio_prep.cli.run, photio_prep.cli.console, photio_prep.cli as cli;"
+        "os.setuid(54321); cli.main(['run', 'a.jpg', '--sandbox', '-d', 'x', '--out', sys.argv[1]])"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path / "closed" / "out")]
+    run = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert run.returncode == 7
+    assert f"{tmp_path / 'closed' / 'out'}: Permission denied. Check the rights" in run.stderr
+    assert "Traceback" not in run.stderr
