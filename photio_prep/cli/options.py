@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -24,7 +24,13 @@ PATH = click.Path(path_type=Path)
 _FORMATS = {".jpg": "jpg", ".jpeg": "jpg", ".png": "png", ".webp": "webp"}
 
 
-class _Format(click.Choice[str]):
+if TYPE_CHECKING:
+    _Choice = click.Choice[str]
+else:  # generic from click 8.2 on
+    _Choice = click.Choice
+
+
+class _Format(_Choice):
     """A choice that also takes JPEG, .jpeg, .png."""
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
 
@@ -28,7 +28,13 @@ from photio_prep.system.near_name import suggest_name
 from photio_prep.system.parallel import limit_malloc_arenas
 
 
-class _Numbers(click.ParamType[tuple[float, ...]]):
+if TYPE_CHECKING:
+    _NumbersType = click.ParamType[tuple[float, ...]]
+else:  # generic in newer versions of click
+    _NumbersType = click.ParamType
+
+
+class _Numbers(_NumbersType):
     """So many numbers with commas between them."""
 
     name = "numbers"
