@@ -27,7 +27,6 @@ from photio_prep.system import files
 from photio_prep.system.near_name import suggest_name
 from photio_prep.system.parallel import limit_malloc_arenas
 
-
 if TYPE_CHECKING:
     _NumbersType = click.ParamType[tuple[float, ...]]
 else:  # generic in newer versions of click
