@@ -3,7 +3,17 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from photio_prep.imaging.filters import Bools, Bytes, Floats, dilate, distance_to, gaussian_blur, load_opencv
+from photio_prep.imaging.filters import (
+    Bools,
+    Bytes,
+    Floats,
+    dilate,
+    distance_to,
+    drop_thin,
+    gaussian_blur,
+    label_parts,
+    load_opencv,
+)
 
 # Longer side of the pictures that are compared; levels of a colour's bin; sigma in bins.
 _SIDE, _BIN, _SPREAD = 240, 16, 0.7
@@ -37,9 +47,7 @@ def find_added(alpha: Bytes, answer: Bytes, grown: float) -> tuple[float, Bools]
     ratio = (frequent[0] / (frequent[1] + 1e-4))[code]
     soft = gaussian_blur(np.where(outside, np.log(np.clip(ratio, 1e-2, 1e2)), 0).astype(np.float32), 1.0)
     own = outside & (soft > np.log(_TIMES))
-    kernel = np.ones((2 * _THIN + 1, 2 * _THIN + 1), np.uint8)
-    own = cv2.morphologyEx(own.view(np.uint8), cv2.MORPH_OPEN, kernel)
-    labels = cv2.connectedComponents(own, connectivity=8)[1]
+    _, labels = label_parts(drop_thin(own, _THIN), diagonal=True)
     # What goes on beyond the frame is the scene's.
     frame = np.concatenate((labels[0], labels[-1], labels[:, 0], labels[:, -1]))
     joined = np.isin(labels, np.setdiff1d(labels[away < _JOINED + grown * by], np.append(frame, 0)))

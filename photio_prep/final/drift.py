@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photio_prep.final.beside import find_added
-from photio_prep.final.interior import Interior, compare_interior, find_shift
+from photio_prep.final.interior import DARK, Interior, compare_interior, find_shift
 from photio_prep.final.outline import Outline, fit_outline, fit_rigid, measure_side
 from photio_prep.final.profiles import SOFT
 from photio_prep.imaging.filters import Bools, Floats, gaussian_blur
@@ -24,8 +24,6 @@ _MARGIN = 56
 _FOLLOWED = 4.0
 # They agree within so many pixels; a longer shift than the second is out of the outline's reach.
 _NEAR, _FAR = 1.5, 9.0
-# Levels that are added before a ratio of colours is taken.
-_DARK = 8.0
 # Range of the ratio of light on the product from which it counts along the outline, and its most.
 _EVEN, _UNEVEN = 0.04, 1.3
 
@@ -56,32 +54,35 @@ def compare(canvas: Image.Image, answer: Image.Image) -> Comparison | None:
     box = (max(inner[0] - _MARGIN, 0), max(inner[1] - _MARGIN, 0), inner[2] + _MARGIN, inner[3] + _MARGIN)
     box = (box[0], box[1], min(box[2], canvas.width), min(box[3], canvas.height))
     sent, received = (np.asarray(picture.crop(box), dtype=np.float32) for picture in (canvas, answer))
-    alpha, light = _alpha(sent), np.ones((1, 1, 1), np.float32)
-    outline = fit_outline(alpha, _light(sent, received, light), received)
+    even = np.ones((1, 1, 1), np.float32)
+    alpha, product = _alpha(sent), _light(sent, received, even)
+    outline = fit_outline(alpha, product, received)
     moved = (0.0, 0.0)
     shift = find_shift(alpha, sent[..., :3], received)
     whole = round(shift[0]), round(shift[1])
     if outline is not None and any(whole):
         aligned = _move(sent, *whole)
-        follows = fit_outline(_alpha(aligned), _light(aligned, received, light), received)
+        there = _alpha(aligned), _light(aligned, received, even)
+        follows = fit_outline(*there, received)
         if follows is None or not _agree(shift, outline, follows):
             shift, whole = (0.0, 0.0, False), (0, 0)
         elif np.hypot(*shift[:2]) >= _FOLLOWED:
             sent, outline, moved = aligned, follows, (shift[0], shift[1])
+            alpha, product = there
     aligned = sent if any(moved) else _move(sent, *whole)
     interior = compare_interior(_alpha(aligned), aligned[..., :3], received, shift)
     if interior.relit > _EVEN and outline is not None:
         # Along an outline in another light the product's colours are other ones.
         back = (0, 0) if any(moved) else (-whole[0], -whole[1])
         light = np.clip(_move(interior.light[..., None], *back), 1 / _UNEVEN, _UNEVEN)
-        outline = fit_outline(_alpha(sent), _light(sent, received, light), received)
-    still = _alpha(sent), _light(sent, received, light)
+        product = _light(sent, received, light)
+        outline = fit_outline(alpha, product, received)
     offset = tuple(round(by) for by in moved)
     placed = _move(np.asarray(canvas.getchannel("A"))[..., None], *offset)[..., 0]
     grown = 0.0 if outline is None else max(0.0, float(outline.moved.max()))
     added, beside = find_added(placed, np.asarray(answer), grown)
-    metrics = _summarise(interior, outline, added, still[0])
-    return Comparison(box, *still, moved, outline, interior, metrics, beside)
+    metrics = _summarise(interior, outline, added, alpha)
+    return Comparison(box, alpha, product, moved, outline, interior, metrics, beside)
 
 
 def _agree(shift: tuple[float, float, bool], still: Outline, follows: Outline) -> bool:
@@ -91,12 +92,6 @@ def _agree(shift: tuple[float, float, bool], still: Outline, follows: Outline) -
     rest = np.hypot(*fit_rigid(follows, follows.fit)[1:])
     better = np.abs(follows.moved).mean() <= 0.6 * np.abs(still.moved).mean()
     return bool(near and rest < _NEAR and better)
-
-
-def measure_drift(canvas: Image.Image, answer: Image.Image) -> DriftMetrics:
-    """Measure the drift of an answer (RGB) from the canvas (RGBA, the same size)."""
-    comparison = compare(canvas, answer)
-    return DriftMetrics() if comparison is None else comparison.metrics
 
 
 def _alpha(planes: Floats) -> Floats:
@@ -111,9 +106,9 @@ def _light(sent: Floats, received: Floats, light: Floats) -> Floats:
     if not solid.any():
         return np.asarray(soft, dtype=np.float32)
     some = slice(None, None, max(1, int(solid.sum()) // 20_000))
-    lit = (sent[..., :3] + _DARK) * light
-    ratio = np.median((received[solid][some] + _DARK) / lit[solid][some], 0)
-    return np.asarray((soft + _DARK) * light * ratio - _DARK, dtype=np.float32)
+    lit = (sent[..., :3] + DARK) * light
+    ratio = np.median((received[solid][some] + DARK) / lit[solid][some], 0)
+    return np.asarray((soft + DARK) * light * ratio - DARK, dtype=np.float32)
 
 
 def _move(planes: NDArray[Any], right: int, down: int) -> NDArray[Any]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from photio_prep.imaging.filters import Bools, Floats, erode, gaussian_blur, load_opencv
+from photio_prep.imaging.filters import Bools, Floats, drop_thin, erode, gaussian_blur, load_opencv
 
 # Largest shift of the product, and of a tile of it, in pixels of the canvas; side of a tile.
 REACH, _NEAR, _TILE = 24, 6, 48
@@ -15,8 +15,8 @@ _FINE, _FINE_SENT = 1.2, 1.5
 _TEXTURE = 3.0
 # Correlation of texture from which a shift of the product is believed, and below which a tile was redrawn.
 _BELIEVED, _REDRAWN = 0.6, 0.45
-# Energy (levels squared) of a product without detail, and levels added before ratios are taken.
-_FLAT, _DARK = 0.05, 8.0
+# Energy (levels squared) of a product without detail, and levels that are added before a ratio of colours is taken.
+_FLAT, DARK = 0.05, 8.0
 # Sigma in pixels of light on a product, and its largest ratio to the mean light.
 _LIGHT, _MOST = 24.0, 1.3
 # Levels by which a region differs that is not the product's any more, and its radius in pixels.
@@ -127,12 +127,12 @@ def compare_interior(alpha: Floats, product: Floats, answer: Floats, shift: tupl
     """Compare the inside of a product (H, W, 3, levels) with the answer, moved back by its whole pixels."""
     core = select_core(alpha)
     colours: tuple[Floats, Floats] = np.asarray(product[core].mean(0)), np.asarray(answer[core].mean(0))
-    gain: Floats = (colours[1] + _DARK) / (colours[0] + _DARK)
+    gain: Floats = (colours[1] + DARK) / (colours[0] + DARK)
     energy = []
     for planes, sigma in ((product, _FINE_SENT), (answer, _FINE)):
         slopes = np.gradient(gaussian_blur(np.asarray(planes.mean(-1)), sigma))
         energy.append(float(np.square(slopes).sum(0)[core].mean()) + _FLAT)
-    light, other = _compare_light(core, product * gain + (gain - 1) * _DARK, answer)
+    light, other = _compare_light(core, product * gain + (gain - 1) * DARK, answer)
     low, high = np.percentile(light[core], (5, 95))
     zoom, redrawn = _compare_tiles(core, product, answer)
     return Interior(*shift, zoom, gain, float(high - low), colours, energy[1] / energy[0], redrawn, other, light)
@@ -146,13 +146,12 @@ def _compare_light(core: Bools, product: Floats, answer: Floats) -> tuple[Floats
     planes = np.dstack((product.mean(-1) * weight, answer.mean(-1) * weight, weight))
     soft = gaussian_blur(cv2.resize(planes, small, interpolation=cv2.INTER_AREA), _LIGHT / 4)
     soft = cv2.resize(soft, core.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    dark = _DARK * soft[..., 2]
+    dark = DARK * soft[..., 2]
     ratio = (soft[..., 1] + dark + 1e-3) / (soft[..., 0] + dark + 1e-3)
     light = np.clip(ratio, 1 / _MOST, _MOST)[..., None]
     apart = np.abs(gaussian_blur(answer, 1.5) - gaussian_blur(product * light, 1.5)).mean(-1)
     other = (apart > _OTHER) & core
-    kernel = np.ones((2 * _BLOB + 1, 2 * _BLOB + 1), np.uint8)
-    return np.asarray(ratio), cv2.morphologyEx(other.astype(np.uint8), cv2.MORPH_OPEN, kernel).astype(bool)
+    return np.asarray(ratio), drop_thin(other, _BLOB)
 
 
 def _compare_tiles(core: Bools, product: Floats, answer: Floats) -> tuple[float, float]:

@@ -79,6 +79,11 @@ def erode(where: Bools, steps: int, *, beyond: bool = False) -> Bools:
     return np.asarray(cv2.erode(where.view(np.uint8), cross, iterations=steps, **border)).view(np.bool_)
 
 
+def drop_thin(where: Bools, radius: int) -> Bools:
+    """Keep what squares of 2 · radius + 1 pixels fit into (morphological opening)."""
+    return local_maximum(local_minimum(where.view(np.uint8), radius), radius).view(np.bool_)
+
+
 def distance_to(where: Bools) -> Floats:
     """Distance in pixels of each pixel to the nearest true one; infinite if there is none."""
     if not where.any():
