@@ -70,11 +70,11 @@ def _find_photos(search: _Search, out: Path, on_skip: OnSkip) -> Iterator[Item]:
     others: list[Path] = []
     links: list[Path] = []
     photos = own = 0
-    for path in _walk(search, out, on_skip):
+    for path, is_link in _walk(search, out, on_skip):
         place = path.relative_to(search.folder)
         if not _matches(place.parts, search.pattern):
             continue
-        kind = "link" if path.is_symlink() else _classify(path)
+        kind = "link" if is_link else _classify(path)
         if kind == "photo":
             photos += 1
             yield Item(path, str(path), place.with_suffix("").as_posix(), follow=False)
@@ -93,17 +93,20 @@ def _find_photos(search: _Search, out: Path, on_skip: OnSkip) -> Iterator[Item]:
 
 
 def _list_links(links: list[Path]) -> str:
-    more = [f"{len(links) - _MOST_LINKS} more"] if len(links) > _MOST_LINKS else []
-    names = ", ".join([path.name for path in sorted(links)[:_MOST_LINKS]] + more)
+    names = _list_first([path.name for path in sorted(links)], _MOST_LINKS, "more")
     return f"{len(links)} {'link' if len(links) == 1 else 'links'} not followed ({names})"
 
 
 def _list_others(others: list[Path]) -> str:
     counts = Counter(MARK * path.stem.endswith(MARK) + path.suffix.lower() or "no suffix" for path in others)
     kinds = [f"{count} {suffix}" if count > 1 else suffix for suffix, count in sorted(counts.items())]
-    more = [f"{len(kinds) - _MOST_KINDS} more kinds"] if len(kinds) > _MOST_KINDS else []
     files = "file" if len(others) == 1 else "files"
-    return f"{len(others)} other {files} passed over: {', '.join(kinds[:_MOST_KINDS] + more)}"
+    return f"{len(others)} other {files} passed over: {_list_first(kinds, _MOST_KINDS, 'more kinds')}"
+
+
+def _list_first(texts: list[str], most: int, rest: str) -> str:
+    """The first `most` texts, and how many more there are."""
+    return ", ".join(texts[:most] + ([f"{len(texts) - most} {rest}"] if len(texts) > most else []))
 
 
 def _matches(name: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
@@ -142,8 +145,8 @@ def _is_picture(head: bytes) -> bool:
     return format_ is not None and (format_ != "BMP" or int.from_bytes(head[14:18], "little") in _BMP_HEADERS)
 
 
-def _walk(search: _Search, out: Path, on_skip: OnSkip) -> Iterator[Path]:
-    """Yield the files below a folder that are not hidden, and links to photos and folders."""
+def _walk(search: _Search, out: Path, on_skip: OnSkip) -> Iterator[tuple[Path, bool]]:
+    """Yield the files below a folder that are not hidden, and (True) links to photos and folders."""
     deepest = None if "**" in search.pattern else len(search.pattern)
     output = out.stat() if out.is_dir() else None
     pending = [search.folder]
@@ -164,9 +167,10 @@ def _walk(search: _Search, out: Path, on_skip: OnSkip) -> Iterator[Path]:
         for entry in entries:
             path = current / entry.name
             photo_like = path.suffix.lower() in FORMATS
-            if entry.is_file(follow_symlinks=False) or (entry.is_symlink() and (photo_like or entry.is_dir())):
-                yield path
-            elif photo_like and not entry.is_dir() and not entry.is_symlink():
+            is_link = entry.is_symlink()
+            if entry.is_file(follow_symlinks=False) or (is_link and (photo_like or entry.is_dir())):
+                yield path, is_link
+            elif photo_like and not entry.is_dir() and not is_link:
                 on_skip(PhotoRefused("not a regular file", "Give pictures", str(path)), True)
 
 
