@@ -1,12 +1,10 @@
 """Preparation in worker processes: Python's lock is not shared, and a decoder or network that crashes costs one photo.
 
-A worker is started like any program, not forked and not by `multiprocessing`, so that none of the caller's code runs
-twice. It gets tasks and sends orders as pickles over its pipes; it has no key and never pays. Orders with a folder come
+A worker gets tasks and sends orders as pickles over its pipes; it has no key and never pays. Orders with a folder come
 back as the name of their folder, without pixels. Ctrl-C does not reach a worker: it ends when its pipe is closed.
 """
 
 import contextlib
-import json
 import os
 import pickle
 import signal
@@ -30,15 +28,9 @@ from photio_prep.orders.origin import Origin
 from photio_prep.orders.store import Order, load_order
 from photio_prep.system import environment
 from photio_prep.system.parallel import CORES
+from photio_prep.system.processes import start_child
 from photio_prep.types import Photo
 
-# With sys.path the child finds this package even if it is not installed.
-_START = """
-import json, sys
-sys.path[:] = json.loads(sys.argv[1])
-from photio_prep.batch.workers import serve
-serve()
-"""
 # Seconds for the return code of a process whose pipe has closed.
 _LAST_WORDS = 5.0
 
@@ -87,15 +79,8 @@ class _Worker:
     """One process, for one task at a time."""
 
     def __init__(self, threads: int) -> None:
-        paths = json.dumps([path for path in sys.path if isinstance(path, str)])
         try:
-            self._process = subprocess.Popen(  # noqa: S603  our own interpreter and source text
-                [sys.executable, "-I", "-c", _START, paths],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env=environment.worker_environment(threads),
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-            )
+            self._process = start_child("photio_prep.batch.workers", "serve", environment.worker_environment(threads))
         except OSError as error:
             problem = f"no process can be started ({error.strerror})"
             raise UsageError(problem, "Raise the limit on processes, or leave --workers out", "--workers") from None

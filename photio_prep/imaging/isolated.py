@@ -1,8 +1,7 @@
 """Decode in a child process: a decoder that crashes, hangs or exhausts memory costs one picture, not the batch.
 
 Each decoding thread uses one child at a time, started at the first need and reused until this process ends (or
-`close_workers` is called). It is started like any program, not forked and not by `multiprocessing`, so that none of the
-caller's code runs twice. It gets no secrets, and can neither open nor write a file.
+`close_workers` is called). It gets no secrets, and can neither open nor write a file.
 """
 
 import atexit
@@ -10,7 +9,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 from dataclasses import asdict
@@ -22,14 +20,8 @@ from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.imaging.decoders import DecodedImage, DecodeTask
 from photio_prep.imaging.limits import Limits, raise_limit
 from photio_prep.system import environment, threads
+from photio_prep.system.processes import start_child
 
-# The child does not get the caller's environment; with sys.path it finds this package even if it is not installed.
-_START = """
-import json, sys
-sys.path[:] = json.loads(sys.argv[1])
-from photio_prep.imaging.isolated_child import serve_tasks
-serve_tasks()
-"""
 _LONGEST_REPLY = 2**16
 _BANDS = {"RGB": 3, "RGBA": 4}
 # On POSIX the system limits the child's processor time, so the clock waits longer: the machine may be busy.
@@ -48,18 +40,11 @@ class _Child:
     """One decoding process, for one job at a time."""
 
     def __init__(self) -> None:
-        paths = json.dumps([path for path in sys.path if isinstance(path, str)])
         self.owner = os.getpid()
         self.late = False
         self.used = False
-        self.process = subprocess.Popen(  # noqa: S603  our own interpreter and source text
-            [sys.executable, "-I", "-c", _START, paths],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment.child_environment(),
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )
+        variables = environment.child_environment()  # not the caller's environment
+        self.process = start_child("photio_prep.imaging.isolated_child", "serve_tasks", variables, quiet=True)
         if sys.platform == "linux":
             import fcntl
 

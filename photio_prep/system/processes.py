@@ -1,10 +1,43 @@
-"""Identify a process across the reuse of its number, reboots, and the process namespaces of containers."""
+"""Start a process of our own; identify a process across the reuse of its number, reboots, and namespaces."""
 
 import contextlib
+import json
 import os
+import subprocess
 import sys
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+
+# With sys.path the child finds this package even if it is not installed.
+_START = """
+import importlib, json, sys
+sys.path[:] = json.loads(sys.argv[1])
+getattr(importlib.import_module(sys.argv[2]), sys.argv[3])()
+"""
+
+
+def start_child(
+    module: str, function: str, variables: Mapping[str, str], *, quiet: bool = False
+) -> subprocess.Popen[bytes]:
+    """Start a process that calls a function of this package; its standard input and output are pipes.
+
+    It is started like any program, not forked and not by `multiprocessing`, so that none of the caller's code runs
+    twice. `variables` is its whole environment; `quiet`: what it writes on standard error is dropped.
+
+    Raises:
+        OSError: No process can be started.
+    """
+    paths = json.dumps([path for path in sys.path if isinstance(path, str)])
+    return subprocess.Popen(  # noqa: S603  our own interpreter and source text
+        [sys.executable, "-I", "-c", _START, paths, module, function],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL if quiet else None,
+        env=variables,
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+    )
+
 
 if sys.platform == "linux":
 

@@ -20,6 +20,7 @@ from photio_prep.errors import PhotoRefused
 from photio_prep.imaging import isolated
 from photio_prep.imaging.decode import Limits, decode_picture
 from photio_prep.intake.load import load
+from photio_prep.system import processes
 from tests.support import icc
 from tests.support.commands import KEY
 from tests.support.photos import cutout, encoded, photo
@@ -59,9 +60,8 @@ def hurt(file):
     exec({BAD_DAYS[name]!r})
     return photio_prep.imaging.decoders.GifImagePlugin.GifImageFile(file)
 photio_prep.imaging.decoders._DECODERS["BMP"] = hurt
-serve_tasks()
-"""
-    monkeypatch.setattr(isolated, "_START", isolated._START.replace("\nserve_tasks()\n", what))
+getattr("""
+    monkeypatch.setattr(processes, "_START", processes._START.replace("\ngetattr(", what))
 
 
 BMP = encoded(photo(), "BMP")
