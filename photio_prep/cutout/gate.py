@@ -157,8 +157,9 @@ def _shape_reasons(values: dict[str, float]) -> Iterator[Reason]:
     yield from _reason(
         "glass",
         _above(glass, _GLASS),
-        f"{glass:.0%} of the product is half transparent. Right for glass or mesh; otherwise look at cutout.png and"
-        " give a --mask",
+        # Faint pixels around a small core may be more than the product's own.
+        f"{min(glass, 1):.0%} of the product is half transparent. Right for glass or mesh; otherwise look at cutout.png"
+        " and give a --mask",
     )
     if glass <= _GLASS[0]:
         yield from _reason(

@@ -132,6 +132,16 @@ def test_two_products_are_a_question_and_no_stop() -> None:
     assert "2 separate things" in found.reasons[0].text
 
 
+def test_no_more_than_the_product_is_half_transparent() -> None:
+    mask = Image.new("L", (400, 300))
+    mask.paste(60, (40, 40, 360, 260))
+    mask.paste(255, (180, 130, 220, 170))
+    judgement = judged(Image.new("RGB", (400, 300), "navy"), mask)
+    (reason,) = (reason for reason in judgement.reasons if reason.name == "glass")
+    assert judgement.figures["glass"] > 1
+    assert reason.text.startswith("100% of the product is half transparent")
+
+
 @sampled(("name", "other"), [("vase", "mug"), ("mug", "vase"), ("jar", "toy"), ("toy", "bowls")], 1)
 def test_the_mask_of_another_photo(name: str, other: str) -> None:
     found = judged(photo(name), truth(other).resize(photo(name).size))
