@@ -10,10 +10,10 @@
 It binds 127.0.0.1 only and never fetches an image URL. Its answers carry `"sandbox": true` and a small watermark.
 
 server: start, answer, stop
-http: HTTP server
+http: HTTP server, and the bytes of an answer
 contract: validate a request as the API documents it
-faults: parse fault plans
-fault_player: play one fault on a socket
+faults: the faults, each played on a socket
+fault_plan: parse fault plans
 call_log: calls, charges, warnings
 answer_picture: paint the picture of an answer
 redraw: redraw the product, kindly or with planted changes
@@ -24,7 +24,8 @@ scenery: painter of the scenes
 import logging
 
 from photio_prep.sandbox.call_log import Call, fingerprint
-from photio_prep.sandbox.faults import FAULTS, FaultPlan, parse_faults
+from photio_prep.sandbox.fault_plan import FaultPlan, parse_faults
+from photio_prep.sandbox.faults import FAULTS
 from photio_prep.sandbox.redraw import PlantedChanges
 from photio_prep.sandbox.server import Sandbox, serve
 

@@ -70,10 +70,11 @@ class CallLog:
         if self._on_call is not None:
             self._on_call(call)
 
-    def set_status(self, number: int, status: int) -> bool:
-        """Change the status of a call, unless the new one is 0. Return whether the call is in the log."""
+    def add_failure(self, call: Call) -> None:
+        """Add a call that was refused or broke off (status 0). One that is logged already gets its status, if any."""
         with self._lock:
-            call = self.calls.get(number)
-            if call is not None and status:
-                self.calls[number] = replace(call, status=status)
-        return call is not None
+            logged = self.calls.get(call.number)
+            if logged is not None and call.status:
+                self.calls[call.number] = replace(logged, status=call.status)
+        if logged is None:
+            self.add(call)

@@ -51,24 +51,16 @@ class SceneRequest:
         return Size(*self.picture.size)
 
 
-def check_path(path: str) -> None:
-    """Refuse any path but that of the API: 404."""
+def check_head(path: str, key: str, content_type: str | None) -> None:
+    """Refuse any path but that of the API (404), an empty key and REFUSED_KEY (401), any type but JSON (415)."""
     if path != PATH:
         raise ContractError(404, f"there is nothing here; POST to {PATH}")
-
-
-def check_key(key: str | None) -> None:
-    """Refuse an empty key and REFUSED_KEY: 401."""
-    if not key or not key.strip():
+    if not key:
         raise ContractError(401, f"Unauthorized: the {KEY_HEADER} header is missing or empty")
     if key == REFUSED_KEY:
         raise ContractError(401, "Unauthorized: this key is refused")
-
-
-def check_content_type(value: str | None) -> None:
-    """Refuse any type but JSON: 415."""
-    if (value or "").partition(";")[0].strip().lower() != "application/json":
-        raise ContractError(415, f"Content-Type must be application/json, not {value!r}")
+    if (content_type or "").partition(";")[0].strip().lower() != "application/json":
+        raise ContractError(415, f"Content-Type must be application/json, not {content_type!r}")
 
 
 def read_request(body: bytes, *, url_image: bytes | None = None) -> SceneRequest:

@@ -1,60 +1,69 @@
-"""HTTP server of the sandbox: read a request, hand it to the sandbox, send the answer, close."""
+"""HTTP of the sandbox: one request and one answer a connection, and the bytes of an answer."""
 
+import json
 import logging
 import os
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import suppress
+from email.utils import formatdate
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
-from socketserver import BaseServer, TCPServer, ThreadingMixIn
+from socketserver import TCPServer, ThreadingMixIn
 from threading import Thread
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 from photio_prep.sandbox import contract
 from photio_prep.sandbox.contract import ContractError
-from photio_prep.sandbox.fault_player import LINGER, encode_json, encode_response
-from photio_prep.sandbox.faults import BEFORE_THE_BODY
 
 logger = logging.getLogger("photio_prep.sandbox")
 
+# struct linger: two shorts on Windows, two ints elsewhere.
+LINGER = "hh" if os.name == "nt" else "ii"
+_JSON = "application/json"
 _PIECE = 65_536
 _DRAIN_S = 10.0
 
 
-class Endpoint(Protocol):
-    """The sandbox, as the server needs it."""
+def encode_json(status: int, body: str) -> bytes:
+    """JSON of an answer, marked as the sandbox's."""
+    return json.dumps({"status_code": status, "body": body, "sandbox": True}).encode()
 
-    http_status_always_200: bool
 
-    def count_call(self) -> tuple[int, str | None]:
-        """Return the number of a new call, from 1, and its fault."""
-        ...
+def encode_head(status: int, length: int | None, content_type: str = _JSON, **headers: str) -> bytes:
+    """Status line and headers, without Content-Length if `length` is None."""
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = "Unknown"
+    lines = [f"HTTP/1.1 {status} {phrase}", "Server: photio-sandbox", f"Date: {formatdate(usegmt=True)}"]
+    lines += [f"Content-Type: {content_type}", "Connection: close"]
+    lines += [] if length is None else [f"Content-Length: {length}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
-    def log_failure(self, number: int, path: str, key: str, body: bytes, status: int) -> None:
-        """Log a call that was refused, or broke off (`status` 0)."""
-        ...
 
-    def play_early_fault(self, number: int, path: str, key: str, fault: str, connection: socket.socket) -> None:
-        """Log a call and play its fault before its body is read."""
-        ...
-
-    def answer(self, number: int, path: str, key: str, body: bytes, connection: socket.socket) -> None:
-        """Count a call whose last byte has arrived, then answer it or play its fault; ContractError to refuse it."""
-        ...
+def encode_response(status: int, body: bytes, content_type: str = _JSON, **headers: str) -> bytes:
+    """Complete HTTP response."""
+    return encode_head(status, len(body), content_type, **headers) + body
 
 
 class Server(ThreadingMixIn, TCPServer):
-    """A TCP server on loopback with a thread for each connection, all of which end with it."""
+    """A TCP server on loopback with a thread for each connection, all of which end with it.
+
+    `serve` handles each request; its second argument is the error of one that is refused as it stands.
+    """
 
     allow_reuse_address = os.name == "posix"  # elsewhere it would let two servers share a port
     request_queue_size = 128
     daemon_threads = True
 
-    def __init__(self, port: int, endpoint: Endpoint) -> None:
-        self.endpoint = endpoint
+    def __init__(self, port: int, serve: Callable[["Exchange", ContractError | None], None]) -> None:
+        self.serve = serve
         self._running: dict[Thread, socket.socket] = {}
-        super().__init__(("127.0.0.1", port), Handler)
+        super().__init__(("127.0.0.1", port), Exchange)
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's own types
         """Handle the connection in a new thread."""
@@ -69,9 +78,8 @@ class Server(ThreadingMixIn, TCPServer):
     def shutdown_request(self, request: Any) -> None:  # noqa: ANN401
         """Close the connection, without a FIN if a fault asked for a reset."""
         with suppress(OSError):
-            lingering, seconds = struct.unpack(
-                LINGER, request.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.calcsize(LINGER))
-            )
+            option = request.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.calcsize(LINGER))
+            lingering, seconds = struct.unpack(LINGER, option)
             if lingering and not seconds:
                 self.close_request(request)
                 return
@@ -90,19 +98,14 @@ class Server(ThreadingMixIn, TCPServer):
             thread.join(timeout=10)
 
 
-class Handler(BaseHTTPRequestHandler):
+class Exchange(BaseHTTPRequestHandler):
     """One request, one answer."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # a byte that is sent alone travels alone
     timeout = 120
-    server: BaseServer
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """The sandbox behind the server."""
-        assert isinstance(self.server, Server)  # noqa: S101 - for the type checker
-        return self.server.endpoint
+    server: Server
+    path = ""  # of a request that cannot be read
 
     def handle(self) -> None:
         """One request only; the connection is closed after it."""
@@ -112,40 +115,24 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """The one method of the API."""
-        number, fault = self.endpoint.count_call()
-        key = (self.headers.get(contract.KEY_HEADER) or "").strip()
-        if fault in BEFORE_THE_BODY and fault is not None:
-            self.endpoint.play_early_fault(number, self.path, key, fault, self.connection)
-            return
-        body = b""
-        try:
-            body = self._read_body()
-            contract.check_path(self.path)
-            contract.check_key(key)
-            contract.check_content_type(self.headers.get("Content-Type"))
-            self.endpoint.answer(number, self.path, key, body, self.connection)
-        except ContractError as error:
-            self.endpoint.log_failure(number, self.path, key, body, error.status)
-            self._refuse(error)
-        except OSError:
-            self.endpoint.log_failure(number, self.path, key, b"", 0)
+        self.server.serve(self, None)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
         """Answer in JSON where http.server would answer in HTML: a malformed request, or a method that is not POST."""
-        number, _ = self.endpoint.count_call()
-        path = getattr(self, "path", "")
         if code == 501:
-            code, message = (405, "Only POST is allowed") if path == contract.PATH else (404, "there is nothing here")
+            code, message = (
+                (405, "Only POST is allowed") if self.path == contract.PATH else (404, "there is nothing here")
+            )
             with suppress(ContractError):
-                self._read_body()
-        self.endpoint.log_failure(number, path, "", b"", int(code))
-        self._refuse(ContractError(int(code), message or "the request is malformed"))
+                self.read_body()
+        self.server.serve(self, ContractError(int(code), message or "the request is malformed"))
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401
         """To the log, not to stderr."""
         logger.debug(format, *args)
 
-    def _read_body(self) -> bytes:
+    def read_body(self) -> bytes:
+        """Read the body; ContractError for its headers, ConnectionError if the client leaves before its end."""
         if self.headers.get("Transfer-Encoding"):
             raise ContractError(411, "send a Content-Length, not a Transfer-Encoding")
         announced = self.headers.get("Content-Length")
@@ -160,8 +147,8 @@ class Handler(BaseHTTPRequestHandler):
             raise ConnectionError("the client left in the middle of its request")
         return body
 
-    def _refuse(self, error: ContractError) -> None:
-        http_status = 200 if self.endpoint.http_status_always_200 else error.status
+    def refuse(self, error: ContractError, http_status: int) -> None:
+        """Answer with an error."""
         headers = {"Allow": "POST"} if error.status == 405 else {}
         reply = encode_response(http_status, encode_json(error.status, error.text), **headers)
         if getattr(self, "command", None) == "HEAD":

@@ -6,18 +6,20 @@ import logging
 import random
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from threading import Event, Lock, Thread
 from types import TracebackType
-from typing import Literal, NoReturn, Self, get_args
+from typing import Literal, Self, get_args
 
 from PIL import Image
 
 from photio_prep.errors import UsageError
-from photio_prep.sandbox import answer_picture, contract, fault_player
+from photio_prep.sandbox import answer_picture, contract
 from photio_prep.sandbox.call_log import Call, CallLog, digest, fingerprint
-from photio_prep.sandbox.contract import SceneRequest
-from photio_prep.sandbox.faults import FAULTS, FaultPlan, parse_faults
-from photio_prep.sandbox.http import Server
+from photio_prep.sandbox.contract import ContractError, SceneRequest
+from photio_prep.sandbox.fault_plan import FaultPlan, parse_faults
+from photio_prep.sandbox.faults import BEFORE_THE_BODY, FAULTS, HONEST, FaultContext
+from photio_prep.sandbox.http import Exchange, Server, encode_json
 from photio_prep.sandbox.redraw import KIND, PlantedChanges
 
 logger = logging.getLogger("photio_prep.sandbox")
@@ -25,6 +27,7 @@ logger = logging.getLogger("photio_prep.sandbox")
 AnswerFormat = Literal["PNG", "JPEG", "WEBP"]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Sandbox:
     """A local stand-in for the Instant API. UsageError for an option that is out of range.
 
@@ -42,39 +45,29 @@ class Sandbox:
         on_call: Called with each call as it is logged, in the thread that serves it.
     """
 
-    def __init__(
-        self,
-        *,
-        port: int = 0,
-        latency: float = 0.0,
-        faults: FaultPlan | str | None = None,
-        identity: bool = False,
-        changes: PlantedChanges = KIND,
-        http_status_always_200: bool = False,
-        answer_format: AnswerFormat = "PNG",
-        data_url: bool = False,
-        url_image: bytes | None = None,
-        retry_after: int = 2,
-        on_call: Callable[[Call], None] | None = None,
-    ) -> None:
-        if not 0 <= port <= 65_535:
-            raise UsageError(f"{port} is not a port", "Choose 1024 to 65535, or 0 for any free one", subject="--port")
-        if not 0 <= latency <= 3_600:  # also refuses NaN
-            raise UsageError(f"{latency} is not a latency", "Give seconds, 0 to 3600", subject="--latency")
-        if answer_format not in get_args(AnswerFormat):
-            raise UsageError(f"answers cannot be {answer_format!r}", "Choose PNG, JPEG or WEBP")
-        self.http_status_always_200 = http_status_always_200
+    port: int = 0
+    latency: float = 0.0
+    faults: FaultPlan | str | None = None
+    identity: bool = False
+    changes: PlantedChanges = KIND
+    http_status_always_200: bool = False
+    answer_format: AnswerFormat = "PNG"
+    data_url: bool = False
+    url_image: bytes | None = None
+    retry_after: int = 2
+    on_call: Callable[[Call], None] | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65_535:
+            fix = "Choose 1024 to 65535, or 0 for any free one"
+            raise UsageError(f"{self.port} is not a port", fix, subject="--port")
+        if not 0 <= self.latency <= 3_600:  # also refuses NaN
+            raise UsageError(f"{self.latency} is not a latency", "Give seconds, 0 to 3600", subject="--latency")
+        if self.answer_format not in get_args(AnswerFormat):
+            raise UsageError(f"answers cannot be {self.answer_format!r}", "Choose PNG, JPEG or WEBP")
         self.url = ""
-        self._port = port
-        self._latency = latency
-        self._faults = faults if isinstance(faults, FaultPlan) else parse_faults(faults)
-        self._identity = identity
-        self._changes = changes
-        self._format = answer_format
-        self._data_url = data_url
-        self._url_image = url_image
-        self._retry_after = retry_after
-        self._call_log = CallLog(on_call)
+        self._plan = self.faults if isinstance(self.faults, FaultPlan) else parse_faults(self.faults)
+        self._call_log = CallLog(self.on_call)
         self._lock = Lock()
         self._first_answer: bytes | None = None
         self._stopping = Event()
@@ -84,10 +77,10 @@ class Sandbox:
     def start(self) -> Self:
         """Listen on loopback, and set `url` to the full URL of the endpoint; UsageError if the port is taken."""
         try:
-            self._server = Server(self._port, self)
+            self._server = Server(self.port, self._serve)
         except OSError as error:
             raise UsageError(
-                f"port {self._port} cannot be used: {error.strerror}", "Choose another", subject="--port"
+                f"port {self.port} cannot be used: {error.strerror}", "Choose another", subject="--port"
             ) from error
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}{contract.PATH}"
         self._thread = Thread(target=self._server.serve_forever, args=(0.02,), name="photio-sandbox", daemon=True)
@@ -140,62 +133,61 @@ class Sandbox:
         """Details of requests that the API would accept, but a careful client would not send."""
         return tuple(self._call_log.warnings)
 
-    def count_call(self) -> tuple[int, str | None]:
-        """Return the number of a new call, from 1, and its fault."""
+    def _serve(self, exchange: Exchange, refusal: ContractError | None) -> None:
+        """Count a request, then answer it, play its fault or refuse it. A `refusal` is decided already."""
         number = self._call_log.next_number()
-        return number, self._faults.at(number)
+        key = "" if refusal else (exchange.headers.get(contract.KEY_HEADER) or "").strip()
+        call, body = Call(number, exchange.path, fingerprint(key), "", 0), b""
+        try:
+            if refusal is not None:
+                raise refusal
+            if (fault := self._plan.at(number)) in BEFORE_THE_BODY:
+                call = replace(call, fault=fault)
+                self._call_log.add(call)
+                FAULTS[fault].play(FaultContext(exchange.connection, self._stopping))
+                return
+            body = exchange.read_body()
+            contract.check_head(exchange.path, key, exchange.headers.get("Content-Type"))
+            self._answer(replace(call, fault=fault), key, body, exchange.connection)
+        except ContractError as error:
+            self._call_log.add_failure(replace(call, digest=digest(body), status=error.status))
+            exchange.refuse(error, 200 if self.http_status_always_200 else error.status)
+        except OSError:
+            self._call_log.add_failure(call)
 
-    def log_failure(self, number: int, path: str, key: str, body: bytes, status: int) -> None:
-        """Log a call that was refused, broke off (`status` 0), or could not be painted (500)."""
-        if not self._call_log.set_status(number, status):
-            self._call_log.add(Call(number, path, fingerprint(key), digest(body), status))
-
-    def play_early_fault(self, number: int, path: str, key: str, fault: str, connection: socket.socket) -> None:
-        """Log a call and play its fault before its body is read."""
-        self._call_log.add(Call(number, path, fingerprint(key), "", 0, fault=fault))
-        context = fault_player.FaultContext(connection, self._stopping, self.url, "", 0, _refuse_answer, _refuse_answer)
-        fault_player.play(fault, context)
-
-    def answer(self, number: int, path: str, key: str, body: bytes, connection: socket.socket) -> None:
+    def _answer(self, call: Call, key: str, body: bytes, connection: socket.socket) -> None:
         """Count a valid call, then answer it or play its fault; ContractError if it is not valid, or not painted."""
-        request = contract.read_request(body, url_image=self._url_image)
-        fault = self._faults.at(number)
-        call = Call(
-            number=number,
-            path=path,
-            key_fingerprint=fingerprint(key),
+        request = contract.read_request(body, url_image=self.url_image)
+        fault = FAULTS[call.fault] if call.fault else HONEST
+        call = replace(
+            call,
             digest=digest(body),
-            status=fault_player.fault_status(fault) if fault else 200,
-            charged=FAULTS[fault].charged if fault else True,
-            fault=fault,
+            status=fault.status,
+            charged=fault.charged,
             description=request.description,
             negative_prompt=request.negative_prompt,
             seed=request.seed,
             canvas=digest(request.png),
         )
         self._call_log.add(call, request.warnings)
-        self._stopping.wait(self._latency)
-        if fault is None:
-            connection.sendall(fault_player.encode_response(200, self._encode_answer(request)))
-            return
-        fault_player.play(
-            fault,
-            fault_player.FaultContext(
-                connection=connection,
-                stopping=self._stopping,
-                url=self.url,
-                key=key,
-                retry_after=self._retry_after,
+        self._stopping.wait(self.latency)
+        fault.play(
+            FaultContext(
+                connection,
+                self._stopping,
+                self.url,
+                key,
+                self.retry_after,
                 picture=lambda: self._paint(request),
-                answer=lambda: self._encode_answer(request, fault),
-            ),
+                answer=lambda: self._encode_answer(request, call.fault),
+            )
         )
 
     def _paint(self, request: SceneRequest, *, identity: bool = False) -> Image.Image:
-        if identity or self._identity:
+        if identity or self.identity:
             return request.picture.convert("RGB")  # whatever its alpha
         seed = random.SystemRandom().randint(1, contract.MAX_SEED - 1) if request.seed in (None, -1) else request.seed
-        return answer_picture.paint_answer(request, seed or 1, self._changes)
+        return answer_picture.paint_answer(request, seed or 1, self.changes)
 
     def _encode_answer(self, request: SceneRequest, fault: str | None = None) -> bytes:
         """JSON of the answer."""
@@ -206,22 +198,18 @@ class Sandbox:
             answer = self._encode(self._paint(request, identity=fault == "identity"))
         except Exception as error:  # any failure of painting is a server error, as at the vendor
             logger.exception("the scene could not be painted")
-            raise contract.ContractError(500, f"the scene could not be painted: {type(error).__name__}") from error
+            raise ContractError(500, f"the scene could not be painted: {type(error).__name__}") from error
         with self._lock:
             self._first_answer = self._first_answer or answer
         return answer
 
     def _encode(self, picture: Image.Image) -> bytes:
         buffer = io.BytesIO()
-        options: dict[str, int] = {"compress_level": 1} if self._format == "PNG" else {"quality": 95}
-        picture.save(buffer, self._format, **options)
+        options: dict[str, int] = {"compress_level": 1} if self.answer_format == "PNG" else {"quality": 95}
+        picture.save(buffer, self.answer_format, **options)
         text = base64.b64encode(buffer.getvalue()).decode()
-        prefix = f"data:image/{self._format.lower()};base64," if self._data_url else ""
-        return fault_player.encode_json(200, prefix + text)
-
-
-def _refuse_answer() -> NoReturn:
-    raise AssertionError("this fault needs no answer")
+        prefix = f"data:image/{self.answer_format.lower()};base64," if self.data_url else ""
+        return encode_json(200, prefix + text)
 
 
 def serve(

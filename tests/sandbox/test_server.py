@@ -25,7 +25,6 @@ from photio_prep.errors import UsageError
 from photio_prep.geometry import SIZES
 from photio_prep.sandbox import FAULTS, Call, FaultPlan, PlantedChanges, Sandbox, fingerprint, parse_faults, serve
 from photio_prep.sandbox.contract import ContractError, read_request
-from photio_prep.sandbox.fault_player import fault_status
 
 KEY = "pt-canary-3f9c2a77"
 COMPLETE = ("slice", "identity", "sameanswer")
@@ -545,7 +544,7 @@ WHOLE = [name for name in FAULTS if name[:3].isdigit()]
 def test_a_status_fault_is_answered_and_charged_as_its_class_says(name: str) -> None:
     with Sandbox(faults=f"{name}:1", identity=True, retry_after=3) as sandbox:
         with answer(sandbox) as response:
-            assert response.status == int(name[:3]) == fault_status(name)
+            assert response.status == int(name[:3]) == FAULTS[name].status
             assert json.loads(response.read())["status_code"] == response.status
             after, place = response.getheader("Retry-After"), response.getheader("Location")
         expected = {"429": "3", "503-retry-after": "3", "429-absurd": "86400"}.get(name)
@@ -730,4 +729,4 @@ def test_drift_is_handed_to_the_painter() -> None:
 def test_every_fault_has_words_and_a_status() -> None:
     for name, fault in FAULTS.items():
         assert fault.about
-        assert fault_status(name) == 0 or 200 <= fault_status(name) < 600
+        assert FAULTS[name].status == 0 or 200 <= FAULTS[name].status < 600
