@@ -8,8 +8,8 @@ from photio_prep.imaging.filters import (
     bounding_window,
     box_blur,
     dilate,
+    iter_tiles,
     load_opencv,
-    map_tiles,
 )
 
 # Resampling overshoots by a level or two: below this is 0, within as much of 255 is opaque.
@@ -22,6 +22,8 @@ _NEAR = 8
 # ones (radii) bring the detail back. Measured: measurements/cutouts.md.
 _SMALLER, _WIDE, _NARROW = 8, 6, (8, 3, 1)
 _TINY = 1e-5
+# Rows that are reduced at once, so that they stay in a processor's cache.
+_STRIP = 64
 
 
 def snap_alpha(levels: Bytes, *, haze: bool = False) -> Bytes:
@@ -46,20 +48,28 @@ def estimate_foreground(pixels: Bytes, levels: Bytes) -> Bytes:
     soft = (levels > 0) & (levels < 255)
     if not soft.any():
         return pixels
+    cv2, colours = load_opencv(), pixels.copy()
     window = bounding_window(soft, _SMALLER * _WIDE)
-    alpha = levels[window].astype(np.float32) / np.float32(255)
-    estimate = [np.empty_like(alpha) for _ in range(3)]
-    planes = [*pixels[window].transpose(2, 0, 1), *_mean_sides(pixels[window], alpha), alpha]
-    map_tiles(soft[window], sum(_NARROW), _fuse, planes, estimate)
-    colours = pixels.copy()
-    colours[soft] = np.rint(np.stack([plane[soft[window]] for plane in estimate], axis=-1)).astype(np.uint8)
+    pixels, levels, soft, target = pixels[window], levels[window], soft[window], colours[window]
+    sides, flags = _mean_sides(pixels, levels), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    for inner, outer, part in iter_tiles(soft, sum(_NARROW), tight=True):
+        picture = pixels[outer].astype(np.float32)
+        alpha = levels[outer].astype(np.float32) / np.float32(255)
+        corner = [(edge.start + 0.5) / _SMALLER - 0.5 for edge in (outer[1], outer[0])]
+        enlarge = np.array([[1 / _SMALLER, 0, corner[0]], [0, 1 / _SMALLER, corner[1]]])
+        product, background = (
+            cv2.warpAffine(side, enlarge, alpha.shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
+            for side in sides
+        )
+        estimate = _fuse(picture, product, background, cv2.merge([alpha] * 3))
+        where = soft[inner]
+        target[inner][where] = np.rint(estimate[part][where]).astype(np.uint8)
     return colours
 
 
-def _fuse(planes: list[Floats]) -> list[Floats]:
-    """Picture, product colour and background colour (three planes each), alpha -> product colour (three planes)."""
-    picture, product, background = (np.stack(planes[first : first + 3]) for first in (0, 3, 6))
-    alpha, rest = planes[9], 1 - planes[9]
+def _fuse(picture: Floats, product: Floats, background: Floats, alpha: Floats) -> Floats:
+    """Picture, product and background colour, alpha (H, W, 3 each) -> product colour."""
+    rest = 1 - alpha
 
     def correct(colour: Floats, share: Floats) -> Floats:
         residual = picture - alpha * product - rest * background
@@ -68,32 +78,31 @@ def _fuse(planes: list[Floats]) -> list[Floats]:
     for radius in _NARROW:
         share = box_blur(alpha, radius)
         product = correct(product, alpha)
-        product = np.stack([box_blur(plane, radius) for plane in product * alpha]) / (share + _TINY)
-        background = np.stack([box_blur(plane, radius) for plane in background * rest]) / (1 - share + _TINY)
+        product = box_blur(product * alpha, radius) / (share + _TINY)
+        background = box_blur(background * rest, radius) / (1 - share + _TINY)
         background = correct(background, rest)
-    return [*correct(product, alpha)]
+    return correct(product, alpha)
 
 
-def _mean_sides(pixels: Bytes, alpha: Floats) -> list[Floats]:
-    """Mean colours of the product and of the background around each pixel: three planes (H, W) each."""
+def _mean_sides(pixels: Bytes, levels: Bytes) -> tuple[Floats, Floats]:
+    """Mean colours of the product and of the background around each pixel, on a reduced picture."""
     cv2 = load_opencv()
-    height, width = alpha.shape
-    beyond = 0, -height % _SMALLER, 0, -width % _SMALLER
-    colours = pixels.astype(np.float32)
-    totals, products, share = (
-        cv2.resize(
-            cv2.copyMakeBorder(plane, *beyond, cv2.BORDER_REPLICATE),
-            None,
-            fx=1 / _SMALLER,
-            fy=1 / _SMALLER,
-            interpolation=cv2.INTER_AREA,
+    strips = []
+    for first in range(0, len(levels), _STRIP):
+        colours, alpha = pixels[first : first + _STRIP].astype(np.float32), levels[first : first + _STRIP]
+        beyond = 0, -len(alpha) % _SMALLER, 0, -alpha.shape[1] % _SMALLER
+        share = cv2.merge([alpha.astype(np.float32) / np.float32(255)] * 3)
+        planes = (
+            cv2.copyMakeBorder(plane, *beyond, cv2.BORDER_REPLICATE) for plane in (colours, colours * share, share)
         )
-        for plane in (colours, colours * alpha[..., None], alpha)
-    )
+        reduced = (
+            cv2.resize(plane, None, fx=1 / _SMALLER, fy=1 / _SMALLER, interpolation=cv2.INTER_AREA) for plane in planes
+        )
+        strips.append(np.dstack(list(reduced)))
+    small = np.concatenate(strips)
+    totals, products, share = small[..., :3], small[..., 3:6], small[..., 6:7]
     small = np.dstack((products, totals - products, share))
     # Where one side is not in the window, the mean of the picture is better than black.
     means = box_blur(small, _WIDE) + _TINY * small.mean((0, 1))
     share = means[..., 6:]
-    sides = np.dstack((means[..., :3] / (share + _TINY**2), means[..., 3:6] / (1 + _TINY - share + _TINY**2)))
-    large = cv2.resize(sides, None, fx=_SMALLER, fy=_SMALLER)[:height, :width]
-    return [*large.transpose(2, 0, 1)]
+    return means[..., :3] / (share + _TINY**2), means[..., 3:6] / (1 + _TINY - share + _TINY**2)

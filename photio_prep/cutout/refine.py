@@ -106,12 +106,14 @@ def edge_width(pixels: Bytes) -> Floats:
     return np.asarray(cv2.resize(box_blur(width_px, 4), None, fx=2, fy=2)[:height, :width])
 
 
-def guided_filter_tiles(busy: Bools, pixels: Bytes, alpha: Floats, radius: int, eps: float) -> Floats:
+def guided_filter_tiles(
+    busy: Bools, pixels: Bytes, alpha: Floats, radius: int, eps: float, *, tight: bool = False
+) -> Floats:
     """Filter `alpha` (0..1), guided by the picture (sRGB), in the tiles that contain a `busy` pixel."""
     filtered = alpha.copy()
     # Colours stay 0..255; the scaled epsilon gives the same result.
     work = partial(guided_filter, radius=radius, eps=eps * 255**2)
-    map_tiles(busy, 2 * radius, work, [*pixels.transpose(2, 0, 1), alpha], [filtered])
+    map_tiles(busy, 2 * radius, work, [*pixels.transpose(2, 0, 1), alpha], [filtered], tight=tight)
     return filtered
 
 

@@ -3,7 +3,8 @@
 options: whose pixels the product has, and the size of the final.
 crop: crop an answer to the photo's frame.
 upsample_alpha: the cutout's alpha at the photo's resolution.
-restore: composite the photo's product onto the answer's scene.
+restore: the answer's scene without its product.
+composite: composite the photo's product onto it.
 drift: measure how far the generator changed the product.
 interior: compare the product's inside: shift, light, colour, detail, pattern.
 outline: fit how far its outline moved, arc by arc.

@@ -8,10 +8,11 @@ from PIL import Image
 
 from photio_prep.cutout.matte import flatten
 from photio_prep.errors import PhotoRefused
-from photio_prep.final import restore
+from photio_prep.final.composite import composite_product, product_layer
 from photio_prep.final.crop import crop, frame_size
 from photio_prep.final.drift import Comparison, compare
 from photio_prep.final.options import DEFAULT_FINISH, FinishOptions, resolve_output_size
+from photio_prep.final.restore import inpaint_product
 from photio_prep.geometry import Size
 from photio_prep.imaging.encode import final_format
 from photio_prep.imaging.limits import check_extent, limits_for
@@ -83,10 +84,10 @@ def assemble_final(
         own = crop(answer, placement, size)
     elif comparison is not None:
         moved = comparison.moved[0] / box.width, comparison.moved[1] / box.height
-        scene = restore.inpaint_product(own, comparison, (frame.width / box.width, frame.height / box.height))
+        scene = inpaint_product(own, comparison, (frame.width / box.width, frame.height / box.height))
         notes += _describe_repairs(comparison)
     view, alpha, pure = photo_layer(order, original, size)
-    placed = restore.composite_product(
+    placed = composite_product(
         own, scene, view, require_cutout(order), product, size=size, moved=moved, pure=pure, alpha=alpha
     )
     offset = round(moved[0] * size.width), round(moved[1] * size.height)
@@ -121,7 +122,7 @@ def photo_layer(order: Order, photo: Photo, size: Size) -> tuple[Image.Image, Im
 def build_product_layer(order: Order, photo: Photo, size: Size) -> Image.Image:
     """Cut the photo's product (RGBA) out at `size`, without an answer."""
     view, alpha, pure = photo_layer(order, photo, size)
-    return restore.product_layer(view, require_cutout(order), pure=pure, alpha=alpha)
+    return product_layer(view, require_cutout(order), pure=pure, alpha=alpha)
 
 
 def _photo(order: Order, options: FinishOptions, photo: Source | Photo | None) -> tuple[Photo | None, str]:

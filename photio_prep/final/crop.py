@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from photio_prep.geometry import Placement, Size
+from photio_prep.imaging.filters import Bytes, load_opencv
 from photio_prep.types import Final, Result
 
 
@@ -34,7 +35,7 @@ def crop(answer: Image.Image, placement: Placement, size: Size) -> Image.Image:
     image = answer.crop((left, top, right, bottom))
     exact = all(abs(edge - pixel) <= _NEAR for edge, pixel in zip(box, (left, top, right, bottom), strict=True))
     if exact:
-        return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
+        return scale_picture(image, size)
     # Beyond pixels that are partly padding, the edge pixels repeat.
     image = Image.fromarray(np.pad(np.asarray(image), ((1, 1), (1, 1), (0, 0)), mode="edge"))
     inner = (box[0] - left + 1, box[1] - top + 1, box[2] - left + 1, box[3] - top + 1)
@@ -49,3 +50,16 @@ def _box_in_answer(answer: Image.Image, placement: Placement) -> tuple[float, fl
     across, down = answer.width / placement.canvas.width, answer.height / placement.canvas.height
     left, top, right, bottom = placement.box
     return left * across, top * down, right * across, bottom * down
+
+
+def scale_picture(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Scale a picture (RGB): enlarged by cubic convolution, made smaller by Lanczos."""
+    return image if image.size == size else Image.fromarray(scale_pixels(image, size))
+
+
+def scale_pixels(image: Image.Image, size: tuple[int, int]) -> Bytes:
+    """Pixels (H, W, 3), writable, of a picture as `scale_picture` scales it."""
+    if size[0] < image.width or size[1] < image.height:
+        image = image.resize(size, Image.Resampling.LANCZOS)
+    cv2, pixels = load_opencv(), np.array(image)
+    return pixels if image.size == size else np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_CUBIC))

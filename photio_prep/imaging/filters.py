@@ -5,7 +5,7 @@ pixel unless stated otherwise.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]
+Window = tuple[slice, slice]
 
 # A tile of ten planes fits in a processor's cache.
 _SIDE = 64
@@ -105,7 +106,7 @@ def measure_parts(where: Bools, *, diagonal: bool) -> tuple[NDArray[np.int32], N
     return labels, stats[1:]
 
 
-def bounding_window(where: Bools, margin: int) -> tuple[slice, slice]:
+def bounding_window(where: Bools, margin: int) -> Window:
     """Window of the true pixels of `where` (at least one), extended by `margin` on each side."""
     rows, columns = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
     return (
@@ -114,12 +115,36 @@ def bounding_window(where: Bools, margin: int) -> tuple[slice, slice]:
     )
 
 
+def iter_tiles(where: Bools, margin: int, *, tight: bool = False) -> Iterator[tuple[Window, Window, Window]]:
+    """Yield the tiles of `where` (H, W) that contain a true pixel: the tile, it with `margin`, the tile inside of that.
+
+    `tight`: a tile is cut to the bounding box of its true pixels.
+    """
+    height, width = where.shape
+    for row in range(0, height, _SIDE):
+        for column in range(0, width, _SIDE):
+            tile = where[row : row + _SIDE, column : column + _SIDE]
+            if not tile.any():
+                continue
+            rows, columns = bounding_window(tile, 0) if tight else (slice(0, tile.shape[0]), slice(0, tile.shape[1]))
+            first, last, left, right = row + rows.start, row + rows.stop, column + columns.start, column + columns.stop
+            top, start = max(first - margin, 0), max(left - margin, 0)
+            outer = slice(top, last + margin), slice(start, right + margin)
+            yield (
+                (slice(first, last), slice(left, right)),
+                outer,
+                (slice(first - top, last - top), slice(left - start, right - start)),
+            )
+
+
 def map_tiles(
     where: Bools,
     margin: int,
     work: Callable[[list[Floats]], Sequence[Floats]],
     planes: Sequence[NDArray[Any]],
     out: Sequence[Floats],
+    *,
+    tight: bool = False,
 ) -> None:
     """Write `work(planes)` into `out` in every tile that contains a true pixel of `where`.
 
@@ -129,15 +154,9 @@ def map_tiles(
         work: Planes of a tile -> planes of the same size.
         planes: (H, W) each, of any type.
         out: (H, W) each; changed in place.
+        tight: Only the bounding box of a tile's true pixels is written.
     """
-    height, width = where.shape
-    for row in range(0, height, _SIDE):
-        for column in range(0, width, _SIDE):
-            inner = slice(row, row + _SIDE), slice(column, column + _SIDE)
-            if not where[inner].any():
-                continue
-            top, left = max(row - margin, 0), max(column - margin, 0)
-            outer = slice(top, row + _SIDE + margin), slice(left, column + _SIDE + margin)
-            results = work([plane[outer].astype(np.float32) for plane in planes])
-            for target, result in zip(out, results, strict=True):
-                target[inner] = result[row - top : row - top + _SIDE, column - left : column - left + _SIDE]
+    for inner, outer, part in iter_tiles(where, margin, tight=tight):
+        results = work([plane[outer].astype(np.float32) for plane in planes])
+        for target, result in zip(out, results, strict=True):
+            target[inner] = result[part]

@@ -13,7 +13,7 @@ from PIL import Image
 from scipy import ndimage
 
 from photio_prep.api.wire import encode_request
-from photio_prep.final import restore
+from photio_prep.final import composite, restore
 from photio_prep.final.crop import crop
 from photio_prep.final.drift import _to_lab
 from photio_prep.final.upsample_alpha import AlphaUpsampler
@@ -140,7 +140,7 @@ def test_alpha_is_as_sharp_as_the_photo_after_enlarging(times: int, most: float)
         true = truth.getchannel("A")
         small = true.resize((true.width // times, true.height // times), Image.Resampling.LANCZOS)
         view = np.asarray(photo.image.convert("RGB"))
-        found = AlphaUpsampler(small, true.size).rows(0, true.height, view)
+        found = AlphaUpsampler(small, true.size).refine((0, 0, *true.size), view)
         band = edge(pixels(true) / 255, 2 * times)
         wrong = np.abs(found / 255 - pixels(true) / 255)[band].mean()
         plain = np.abs(pixels(small.resize(true.size, Image.Resampling.BICUBIC)) - pixels(true))[band].mean() / 255
@@ -158,7 +158,7 @@ def test_only_what_lies_at_an_edge_is_worked_out_and_the_rest_is_as_if_it_were(s
         whole = upsampled._refine_part((0, 0, *size), view).astype(int)
         if small.size == size:
             whole = np.asarray(small).astype(int)
-        found = upsampled.rows(0, size[1], view)
+        found = upsampled.refine((0, 0, *size), view)
         assert np.abs(found - whole).max() <= 4, name  # where the ends are snapped
         assert (found != whole).mean() < 0.002, name
 
@@ -173,7 +173,7 @@ def test_pictures_are_halved_and_doubled_as_by_pillow():
 
 def test_a_soft_edge_stays_soft():
     soft = Image.linear_gradient("L").resize((64, 64))
-    found = AlphaUpsampler(soft, (256, 256)).rows(0, 256, np.zeros((256, 256, 3), np.uint8))
+    found = AlphaUpsampler(soft, (256, 256)).refine((0, 0, 256, 256), np.zeros((256, 256, 3), np.uint8))
     plain = pixels(soft.resize((256, 256), Image.Resampling.BICUBIC))
     assert np.abs(found - plain).max() <= 5  # the ends are snapped
 
@@ -185,7 +185,7 @@ def test_bands_of_rows_leave_no_seams(monkeypatch: pytest.MonkeyPatch):
     for product in ("original", "detail"):
         whole = finish(order, answer, product=product, output_size="long:1600").image
         with monkeypatch.context() as patch:
-            patch.setattr(restore, "_BAND", 64 * 1600)
+            patch.setattr(composite, "_BAND", 64 * 1600)
             bands = finish(order, answer, product=product, output_size="long:1600").image
         assert np.abs(pixels(whole) - pixels(bands)).max() <= 6
         assert np.abs(pixels(whole) - pixels(bands)).mean() < 0.001
@@ -212,7 +212,7 @@ def test_no_edge_of_the_box_shows_where_padding_was_cropped(product: str):
 def test_the_product_alone_is_given_at_the_photo_s_size():
     photo, truth, order = ordered("mug")
     assert order.cutout is not None
-    alone = restore.product_layer(photo.image.convert("RGB"), order.cutout)
+    alone = composite.product_layer(photo.image.convert("RGB"), order.cutout)
     assert (alone.mode, alone.size) == ("RGBA", photo.size)
     found = np.asarray(alone)
     assert (found[found[..., 3] == 0] == 0).all()
