@@ -76,7 +76,8 @@ def contact_sheet(root: Path, base: str, out: Path, *, overwrite: bool = False) 
         StorageFailed: It cannot be written.
     """
     finished = {}
-    for entry in sorted(index.index_of(root / "orders").refresh().with_output(base), key=lambda entry: entry.paid_at):
+    entries = index.index_of(root / "orders").refresh().find("output", base)
+    for entry in sorted(entries, key=lambda entry: entry.paid_at):
         if entry.origin.variant and (final := final_of(entry, out)) is not None:
             finished[entry.origin.number] = final
     tiles = [tile for number, path in sorted(finished.items()) if (tile := _draw_tile(path, number)) is not None]
@@ -183,11 +184,12 @@ def _find_variants(photo: str, out: Path) -> list[IndexEntry]:
     """Find the orders of the photos with variants that match `photo`."""
     orders = index.index_of(out / "orders").refresh()
     folder = Path(photo)
-    named = [*orders.with_source(photo), *orders.with_path(str(folder.resolve())), *orders.with_output(photo)]
+    named = [*orders.find("source", photo), *orders.find("path", str(folder.resolve()))]
+    named += orders.find("output", photo)
     if (folder / "order.json").is_file():
         named += [entry for entry in orders.of_folder(folder.name) if entry.folder.resolve() == folder.resolve()]
     photos = [entry.origin for entry in named if entry.origin.variant]
-    entries = [entry for base in {origin.base for origin in photos} for entry in orders.with_output(base)]
+    entries = [entry for base in {origin.base for origin in photos} for entry in orders.find("output", base)]
     return [
         entry
         for entry in entries

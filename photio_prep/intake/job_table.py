@@ -5,8 +5,9 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from photio_prep.errors import PhotioError, TableErrors, UsageError
 from photio_prep.geometry import Recommended, parse_size
@@ -23,6 +24,7 @@ _COPY = (
     "Correct and run the table itself: finished photos cost nothing",
 )
 
+_T = TypeVar("_T")
 # Raises UsageError for the name of a preset that does not exist.
 CheckPreset = Callable[[str], object]
 # Records what is wrong in a row, and the fix.
@@ -112,10 +114,7 @@ def _read_table(path: Path, reading: _Reading) -> Iterator[TableJob]:
 
 def _check_header(table: Table, reading: _Reading) -> bool:
     """Record mistakes in the header. Returns whether the rows can be read; JSON has no header."""
-
-    def wrong(problem: str, fix: str) -> None:
-        reading.wrong(table.path, table.start, problem, fix)
-
+    wrong = partial(reading.wrong, table.path, table.start)
     if set(_MARKS) <= set(table.columns):
         wrong(*_COPY)
         return False
@@ -139,24 +138,43 @@ def _check_columns(names: Iterable[str], wrong: _Wrong) -> None:
 
 def _read_row(table: Table, row: TableRow, reading: _Reading) -> TableJob | None:
     """The job of a row; None if anything in it is wrong, and then every mistake is reported."""
-    before = len(reading.mistakes)
+    before, folder = len(reading.mistakes), table.path.parent
+    wrong = partial(reading.wrong, table.path, row.line)
 
-    def wrong(problem: str, fix: str) -> None:
-        reading.wrong(table.path, row.line, problem, fix)
+    def attempt(parse: Callable[[str], _T], text: str | None) -> _T | None:
+        try:
+            return None if text is None else parse(text)
+        except UsageError as error:
+            wrong(error.problem, error.fix)
+            return None
 
-    if not table.columns and set(_MARKS) <= set(row.cells):
-        wrong(*_COPY)
-        return None
     if not table.columns:
+        if set(_MARKS) <= set(row.cells):
+            wrong(*_COPY)
+            return None
         _check_columns(row.cells, wrong)
     cells = _cell_texts(row, wrong)
-    options = _read_options(cells, table.path.parent, wrong)
-    presets = _read_presets(cells.get("preset", ""), reading.check_preset, wrong)
+    if {"negative_prompt", "append_negative"} <= cells.keys():
+        wrong("both negative_prompt and append_negative", "Give one of them")
+    seed = attempt(_parse_seed, cells.get("seed"))
+    if "seed" not in cells and "sku" in cells:
+        seed = seeds.seed_of_sku(cells["sku"])
+    options = RowOptions(
+        cells.get("description"),
+        cells.get("negative_prompt"),
+        cells.get("append_negative"),
+        seed,
+        attempt(parse_size, cells.get("size")),
+        attempt(partial(_find_file, folder, "mask"), cells.get("mask")),
+    )
+    presets = tuple(dict.fromkeys(name[:40] for name in re.split(r"[\s,;]+", cells.get("preset", "")) if name))
+    for name in presets:
+        attempt(reading.check_preset, name)
     if not (reading.described or "description" in cells):
         wrong("no scene description", "Fill in `description`, or give one for all with -d")
-    source = _read_source(cells.get("source", ""), table.path.parent, wrong)
-    output = _read_output(cells["output"], wrong) if "output" in cells else ""
-    if source is None:
+    source = attempt(partial(_parse_source, folder), cells.get("source", ""))
+    output = attempt(_parse_output, cells.get("output", ""))
+    if source is None or output is None:
         return None
     job = TableJob(table, row, source[0], output or source[1], bool(output), options, presets)
     _check_output_clash(job, reading, wrong)
@@ -178,79 +196,51 @@ def _cell_texts(row: TableRow, wrong: _Wrong) -> dict[str, str]:
     return cells
 
 
-def _read_options(cells: dict[str, str], folder: Path, wrong: _Wrong) -> RowOptions:
-    if "negative_prompt" in cells and "append_negative" in cells:
-        wrong("both negative_prompt and append_negative", "Give one of them")
-    seed, size, mask = None, None, None
-    if "seed" in cells:
-        seed = int(cells["seed"]) if re.fullmatch(r"-1|[0-9]{1,10}", cells["seed"], re.ASCII) else 0
-        if seed != -1 and not 1 <= seed <= seeds.LAST:
-            fix = f"Give 1 to {seeds.LAST}, -1 for a fresh one, or nothing"
-            wrong(f"seed {cells['seed'][:40]!r} is not a seed", fix)
-    elif "sku" in cells:
-        seed = seeds.seed_of_sku(cells["sku"])
-    if "size" in cells:
-        try:
-            size = parse_size(cells["size"])
-        except UsageError as error:
-            wrong(error.problem, error.fix)
-    if "mask" in cells:
-        mask = _find_file(folder / cells["mask"], "mask", wrong)
-    description, negative, added = (cells.get(name) for name in ("description", "negative_prompt", "append_negative"))
-    return RowOptions(description, negative, added, seed, size, mask)
+def _parse_seed(text: str) -> int:
+    seed = int(text) if re.fullmatch(r"-1|[0-9]{1,10}", text, re.ASCII) else 0
+    if seed != -1 and not 1 <= seed <= seeds.LAST:
+        raise UsageError(f"seed {text[:40]!r} is not a seed", f"Give 1 to {seeds.LAST}, -1 for a fresh one, or nothing")
+    return seed
 
 
-def _read_presets(text: str, check: CheckPreset, wrong: _Wrong) -> tuple[str, ...]:
-    """Split the names of presets in a cell, separated by spaces, commas or semicolons."""
-    names = tuple(dict.fromkeys(name[:40] for name in re.split(r"[\s,;]+", text) if name))
-    for name in names:
-        try:
-            check(name)
-        except UsageError as error:
-            wrong(error.problem, error.fix)
-    return names
-
-
-def _read_source(text: str, folder: Path, wrong: _Wrong) -> tuple[Path | str, str] | None:
+def _parse_source(folder: Path, text: str) -> tuple[Path | str, str]:
     """Return the photo of a row, and the default name of its final."""
     if not text:
-        wrong("no source", "Name a photo, from the table's folder, or its URL")
-        return None
+        raise UsageError("no source", "Name a photo, from the table's folder, or its URL")
     if "://" in text or text.lower().startswith(("data:", "javascript:", "//")):
         if not (re.match(r"https?://[^\s/]", text, re.IGNORECASE) or object_store.is_remote(text)):
-            wrong(f"{text[:60]!r} is not an address of a photo", "Give an http(s) URL or a file")
-            return None
+            raise UsageError(f"{text[:60]!r} is not an address of a photo", "Give an http(s) URL or a file")
         return text, ""
-    path = _find_file(folder / text, "source", wrong)
-    if path is None:
-        return None
+    path = _find_file(folder, "source", text)
     inside = not Path(text).is_absolute() and ".." not in path.parts and path.is_relative_to(folder)
     return path, path.relative_to(folder).with_suffix("").as_posix() if inside else path.stem
 
 
-def _find_file(path: Path, what: str, wrong: _Wrong) -> Path | None:
+def _find_file(folder: Path, what: str, text: str) -> Path:
+    path = folder / text
     existing = find_same(path)
-    if existing is not None and existing.is_file():
-        return existing
     if existing is not None and existing.is_dir():
-        wrong(f"{what} {str(path)!r} is a folder", "Name one photo a row")
-    else:
+        raise UsageError(f"{what} {str(path)!r} is a folder", "Name one photo a row")
+    if existing is None or not existing.is_file():
         near = suggest_name(path)
         fix = near if near.endswith("?") else "Paths go from the table's folder"
-        wrong(f"{what} {str(path)!r}: no such file", fix)
-    return None
+        raise UsageError(f"{what} {str(path)!r}: no such file", fix)
+    return existing
 
 
-def _read_output(text: str, wrong: _Wrong) -> str:
-    """Check the name of a final below --out. Returns it without a picture's suffix."""
+def _parse_output(text: str) -> str:
+    """Check the name of a final below --out, if any. Returns it without a picture's suffix."""
+    if not text:
+        return ""
     path = PurePosixPath(text)
     if path.suffix.lower() in FORMATS:
         path = path.with_suffix("")
     outside = path.is_absolute() or ".." in path.parts or not path.parts
     if outside or "\\" in text or re.match(r"[A-Za-z]:", text) or text.endswith("/"):
-        wrong(f"output {text[:60]!r} is not a name below the output folder", "Give a name such as shoes/red-1")
-    elif path.parts[0].casefold() == "orders":
-        wrong(f"output {text[:60]!r} is in the folder of the orders", "Give another name")
+        fix = "Give a name such as shoes/red-1"
+        raise UsageError(f"output {text[:60]!r} is not a name below the output folder", fix)
+    if path.parts[0].casefold() == "orders":
+        raise UsageError(f"output {text[:60]!r} is in the folder of the orders", "Give another name")
     return str(path)
 
 

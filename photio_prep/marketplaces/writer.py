@@ -1,6 +1,7 @@
 """Write one file per preset into the output folder, and check each as saved."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -47,6 +48,7 @@ class MarketplaceFile(NamedTuple):
             raise PresetFailed(message, "The file is kept", subject=str(self.path))
 
 
+@dataclass(eq=False)
 class MarketplaceWriter:
     """Writes the files of some presets; one per command, so that no two photos get the same path.
 
@@ -54,23 +56,16 @@ class MarketplaceWriter:
     owner for a path and returns its first owner; it is shared where several processes write.
     """
 
-    def __init__(
-        self,
-        presets: tuple[Preset, ...],
-        *,
-        overwrite: bool = False,
-        metadata: Metadata = "none",
-        provenance: Provenance = "trained",
-        limits: Limits = DEFAULT_LIMITS,
-        taken: Callable[[Path, str], str] | None = None,
-    ) -> None:
-        self.presets = _white_first(presets)
-        self._overwrite = overwrite
-        self._metadata = metadata
-        self._provenance: Provenance = provenance
-        self._limits = limits
-        owners: dict[Path, str] = {}
-        self._taken = taken or owners.setdefault
+    presets: tuple[Preset, ...]
+    overwrite: bool = field(default=False, kw_only=True)
+    metadata: Metadata = field(default="none", kw_only=True)
+    provenance: Provenance = field(default="trained", kw_only=True)
+    limits: Limits = field(default=DEFAULT_LIMITS, kw_only=True)
+    taken: Callable[[Path, str], str] | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        self.presets = _white_first(self.presets)
+        self._taken: Callable[[Path, str], str] = self.taken or dict[Path, str]().setdefault
         self._own: dict[tuple[str, str], tuple[Preset, ...]] = {}
 
     def choose(self, source: str, output: str, presets: tuple[Preset, ...]) -> None:
@@ -100,7 +95,7 @@ class MarketplaceWriter:
             UsageError: A preset needs the final, and there is none.
             StorageFailed: The folder cannot be written, or the order's cutout cannot be read.
         """
-        work = _Work(order, final, self._limits)
+        work = _Work(order, final, self.limits)
         for preset in self.of(order):
             yield self._write_file(work, preset, out)
 
@@ -109,8 +104,8 @@ class MarketplaceWriter:
         path = self._place(order, preset, out)
         layout_ = work.lay_out(preset)
         notes = layout_.notes
-        credit = order.origin.credit if self._metadata == "keep-safe" else UNCREDITED
-        tag = None if preset.white else packet(order, self._provenance)
+        credit = order.origin.credit if self.metadata == "keep-safe" else UNCREDITED
+        tag = None if preset.white else packet(order, self.provenance)
         data = _encode_within_weight(layout_.image, preset, credit, tag, sandbox=order.sandbox and not preset.white)
         # The same bytes are ours: an earlier process was killed between writing and marking them.
         if files.own_bytes(path, len(data)) != data:
@@ -141,7 +136,7 @@ class MarketplaceWriter:
 
     def _refuse_foreign(self, order: Order, preset: Preset, path: Path) -> None:
         sandbox = order.sandbox and not preset.white
-        writer.refuse_if_in_the_way(order, path, overwrite=self._overwrite, preset=preset.name, sandbox=sandbox)
+        writer.refuse_if_in_the_way(order, path, overwrite=self.overwrite, preset=preset.name, sandbox=sandbox)
 
 
 def _white_first(presets: tuple[Preset, ...]) -> tuple[Preset, ...]:

@@ -7,10 +7,10 @@ orders are skipped; the commands that process one report it.
 import errno
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from photio_prep.errors import PhotioError, PhotoRefused
 from photio_prep.orders.folder import OrderFolder
@@ -26,6 +26,17 @@ _PAID = BILLED | {State.UNKNOWN, State.CLAIMED}
 
 # Errors of the system, not of the order: too many open files, no memory, a failing disk.
 _PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE})
+
+# Photos are found by the source as the user named it, an absolute path, an output name (their own, or of all variants;
+# case and accents are folded), that without distinguishing digits, or their bytes with the options of the cutout.
+Kind = Literal["source", "path", "output", "undistinguished", "cutout"]
+
+
+def _keys(photo: Origin) -> set[tuple[str, ...]]:
+    keys = {("output", collision_key(name)) for name in (photo.base, photo.place)}
+    undistinguished = re.sub(r"~[0-9a-f]{6}(?:[0-9a-f]{6})?$", "", photo.base)
+    keys |= {("undistinguished", collision_key(undistinguished)), ("source", photo.source)}
+    return keys | {("cutout", *photo.identity)} | ({("path", photo.path)} if photo.path else set())
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,23 +95,17 @@ class OrderIndex:
             names = {path.name for path in self._root.iterdir()} if self._root.is_dir() else set()
             for name in sorted(names - self._known):
                 if not name.startswith("."):
-                    for entry in self._read(name):
-                        self._add(name, entry.origin)
+                    for key in {key for entry in self._read(name) for key in map(hash, _keys(entry.origin))}:
+                        self._folders[key] = f"{self._folders.get(key, '')}/{name}"
                 self._known.add(name)
         return self
 
-    def _add(self, name: str, origin: Origin) -> None:
-        bases = {collision_key(base) for base in (origin.base, origin.place, _strip_digits(origin.base))}
-        keys = [("cutout", *origin.identity), ("source", origin.source), *(("base", base) for base in bases)]
-        for key in [*keys, ("path", origin.path)] if origin.path else keys:
-            names = self._folders.get(hash(key), "")
-            if name not in names:
-                self._folders[hash(key)] = f"{names}/{name}"
-
-    def _find(self, *key: str, where: Callable[[Origin], bool], but: str = "") -> list[IndexEntry]:
+    def find(self, kind: Kind, *value: str) -> list[IndexEntry]:
+        """The entries of a source, a path, an output name …, see `Kind`."""
+        key = (kind, *map(collision_key, value)) if kind in ("output", "undistinguished") else (kind, *value)
         with self._lock:
             names = self._folders.get(hash(key), "").split("/")[1:]
-        return [entry for name in names if name != but for entry in self._read(name) if where(entry.origin)]
+        return [entry for name in names for entry in self._read(name) if key in _keys(entry.origin)]
 
     def _read(self, name: str) -> list[IndexEntry]:
         """The photos of one order; empty if it is damaged."""
@@ -113,37 +118,14 @@ class OrderIndex:
                 raise
             return []
 
-    def with_output(self, base: str) -> list[IndexEntry]:
-        """Entries with the output name `base`, their own or their photo's; case and accents are folded."""
-        key = collision_key(base)
-        return self._find("base", key, where=lambda photo: key in map(collision_key, (photo.base, photo.place)))
-
-    def with_digits(self, base: str) -> list[IndexEntry]:
-        """Entries whose photo has the output name `base`, with or without distinguishing digits."""
-        key = collision_key(base)
-        return self._find("base", key, where=lambda photo: collision_key(_strip_digits(photo.base)) == key)
-
-    def with_options(self, order: Order) -> list[IndexEntry]:
-        """Other orders of the same bytes with the same cutout options."""
-        key = order.origin.identity
-        return self._find("cutout", *key, where=lambda photo: photo.identity == key, but=order.key[:32])
-
-    def with_source(self, source: str) -> list[IndexEntry]:
-        """Entries of an input, by its source as the user named it."""
-        return self._find("source", source, where=lambda photo: photo.source == source)
-
-    def with_path(self, path: str) -> list[IndexEntry]:
-        """Entries of the photo at an absolute path."""
-        return self._find("path", path, where=lambda photo: photo.path == path)
-
     def of_folder(self, name: str) -> list[IndexEntry]:
         """The photos of the order in the folder of this name; empty if there is none."""
         return self._read(Path(name).name)
 
     def of_photo(self, order: Order) -> list[IndexEntry]:
         """Other orders of the same photo, with any bytes, words or variant."""
-        key = collision_key(order.origin.base)
-        return self._find("base", key, where=lambda photo: is_same_photo(photo, order.origin), but=order.key[:32])
+        entries = self.find("output", order.origin.base)
+        return [e for e in entries if e.folder.name != order.key[:32] and is_same_photo(e.origin, order.origin)]
 
     def raise_if_paid(self, order: Order) -> None:
         """Refuse a request that was billed, or perhaps billed, under another order key.
@@ -154,8 +136,9 @@ class OrderIndex:
         Raises:
             PhotoRefused: It was.
         """
-        for entry in self.with_options(order):
-            if _is_same_request(entry, order) and entry.state in _PAID:
+        for entry in self.find("cutout", *order.origin.identity):
+            other = entry.folder.name != order.key[:32]
+            if other and _is_same_request(entry, order) and entry.state in _PAID:
                 raise PhotoRefused(
                     "the same photo with the same words was already paid for, as other bytes (of an older version), in"
                     f" {entry.folder}",
@@ -175,7 +158,7 @@ class OrderIndex:
             any(
                 (entry.plan.get("description"), entry.plan.get("endpoint")) == (description, endpoint)
                 and entry.state in ANSWERED
-                for entry in self.with_source(source) or self.with_path(file_path(source) or source)
+                for entry in self.find("source", source) or self.find("path", file_path(source) or source)
             )
             for source, description in requests
         )
@@ -204,11 +187,6 @@ def index_of(root: Path) -> OrderIndex:
         if path not in _INDEXES:
             _INDEXES[path] = OrderIndex(root).refresh()
         return _INDEXES[path]
-
-
-def _strip_digits(base: str) -> str:
-    """An output name without the digits that distinguish photos of the same name."""
-    return re.sub(r"~[0-9a-f]{6}(?:[0-9a-f]{6})?$", "", base)
 
 
 def is_same_photo(one: Origin, other: Origin) -> bool:

@@ -6,6 +6,7 @@ drift.png   drawn from canvas.png and the answer by --max-drift, else by the rev
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from photio_prep.geometry import Size
 from photio_prep.imaging.decode import decode_picture
 from photio_prep.imaging.encode import encode_clean
 from photio_prep.imaging.filters import dilate
-from photio_prep.imaging.limits import DEFAULT_LIMITS
+from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
 from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.record_checks import CANVAS
 from photio_prep.orders.store import load_cutout
@@ -32,17 +33,12 @@ _LINE = (255, 0, 170)
 
 def draw_overlay(view: Image.Image, cutout: Image.Image) -> Image.Image:
     """The photo (RGB) with the outline of the cutout (RGBA), beside the cutout on a checkerboard."""
-    shrink = min(1.0, _SIDE / max(view.size))
-    size = (max(round(view.width * shrink), 1), max(round(view.height * shrink), 1))
+    size = fit(view.size, (min(_SIDE, max(view.size)),) * 2)
     photo, cut = view.resize(size, Image.Resampling.BOX), cutout.resize(size, Image.Resampling.BOX)
     solid = np.asarray(cut.getchannel("A")) >= 128
     # One pixel outside the product and one inside: visible on light and dark, and the edge stays visible.
     photo.paste(_LINE, mask=Image.fromarray(dilate(solid, 2) & dilate(~solid, 1)))
-    both = Image.new("RGB", (2 * size[0], size[1]))
-    both.paste(photo, (0, 0))
-    both.paste(checkerboard(size), (size[0], 0))
-    both.paste(cut, (size[0], 0), cut)
-    return both
+    return join(photo, on_checkerboard(cut))
 
 
 def draw_drift(canvas: Image.Image, answer: Image.Image) -> Image.Image:
@@ -50,28 +46,58 @@ def draw_drift(canvas: Image.Image, answer: Image.Image) -> Image.Image:
 
     The difference is black for 0 levels and white from 48 levels on.
     """
-    shrink = min(1.0, _SIDE / max(canvas.size))
-    size = (max(round(canvas.width * shrink), 1), max(round(canvas.height * shrink), 1))
+    size = fit(canvas.size, (min(_SIDE, max(canvas.size)),) * 2)
     sent, received = canvas.resize(size, Image.Resampling.BOX), answer.resize(size, Image.Resampling.BOX)
-    sheet = Image.new("RGB", (3 * size[0], size[1]), (128, 128, 128))
-    sheet.paste(sent, (0, 0), sent)
-    grey = Image.new("RGB", size, (128, 128, 128))
-    grey.paste(sent, (0, 0), sent)
-    alpha = np.asarray(sent.getchannel("A"))
-    solid, around = alpha >= 128, dilate(alpha >= 12, 4)
+    paper = Image.new("RGB", size, (128, 128, 128))
+    grey = Image.composite(sent.convert("RGB"), paper, sent)
     apart = ImageChops.difference(grey, received).point([min(255, level * 255 // 48) for level in range(256)] * 3)
-    sheet.paste(apart, (2 * size[0], 0), sent.getchannel("A"))
-    received.paste(_LINE, mask=Image.fromarray(around & dilate(~around, 1)))
-    sheet.paste(received, (size[0], 0))
-    sheet.paste(_LINE, (2 * size[0], 0), Image.fromarray(solid & dilate(~solid, 1)))
-    return sheet
+    apart = Image.composite(apart, paper, sent)
+    alpha = np.asarray(sent.getchannel("A"))
+    for picture, shape in ((received, dilate(alpha >= 12, 4)), (apart, alpha >= 128)):
+        picture.paste(_LINE, mask=Image.fromarray(shape & dilate(~shape, 1)))
+    return join(grey, received, apart)
 
 
-def checkerboard(size: tuple[int, int]) -> Image.Image:
-    """A checkerboard (RGB) of two greys."""
-    rows, columns = np.ogrid[: size[1], : size[0]]
+def fit(size: tuple[int, int], room: tuple[int, int]) -> tuple[int, int]:
+    """The largest size of the same shape in `room`."""
+    scale = min(room[0] / size[0], room[1] / size[1])
+    return max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
+
+
+def join(*pictures: Image.Image) -> Image.Image:
+    """Pictures (RGB) of one size, side by side."""
+    width, height = pictures[0].size
+    row = Image.new("RGB", (len(pictures) * width, height))
+    for at, picture in enumerate(pictures):
+        row.paste(picture, (at * width, 0))
+    return row
+
+
+def on_checkerboard(cutout: Image.Image) -> Image.Image:
+    """A cutout (RGBA) on a checkerboard of two greys."""
+    rows, columns = np.ogrid[: cutout.height, : cutout.width]
     light = (rows // _SQUARE + columns // _SQUARE) % 2
-    return Image.fromarray(np.where(light, 235, 190).astype(np.uint8)).convert("RGB")
+    board = Image.fromarray(np.where(light, 235, 190).astype(np.uint8)).convert("RGB")
+    board.paste(cutout, (0, 0), cutout)
+    return board
+
+
+def read_picture(path: Path, limits: Limits = CANVAS) -> Image.Image:
+    """Decode an untrusted picture, by default within the limits of a canvas.
+
+    Raises:
+        PhotoRefused: It is not a picture, or outside the limits.
+        OSError: It cannot be opened.
+    """
+    return decode_picture(files.read_nofollow(path, min(limits.file_bytes, files.OUTPUT)), limits).image
+
+
+def read_answer(folder: Path, size: Size) -> Image.Image | None:
+    """The picture in the answer (RGB) of the order in `folder`; None if it has no usable one."""
+    with suppress(OSError, PhotioError):
+        if path := OrderFolder(folder).answer:
+            return wire.parse_answer(files.read_nofollow(path, wire.LONGEST_ANSWER), size)
+    return None
 
 
 def write_photo(folder: Path, view: Image.Image) -> None:
@@ -84,28 +110,24 @@ def draw_previews(folder: Path) -> None:
     """Draw mask.png and overlay.png of the order in `folder`, unless they exist or its pictures cannot be read."""
     if not (_is_missing(folder / MASK) or _is_missing(folder / OVERLAY)):
         return
-    try:
-        cutout, data = load_cutout(folder), files.read_nofollow(folder / PHOTO, files.PICTURE)
-        view = decode_picture(data, CANVAS).image.convert("RGB")
-    except (OSError, PhotioError):
-        return
+    cutout = None
+    with suppress(OSError, PhotioError):
+        view, cutout = read_picture(folder / PHOTO).convert("RGB"), load_cutout(folder)
     if cutout is not None:
-        files.write_atomic(folder / MASK, encode_preview(cutout.getchannel("A")), durable=False)
-        files.write_atomic(folder / OVERLAY, encode_preview(draw_overlay(view, cutout)), durable=False)
+        _write_png(folder / MASK, cutout.getchannel("A"))
+        _write_png(folder / OVERLAY, draw_overlay(view, cutout))
 
 
 def draw_drift_of(folder: Path) -> None:
     """Draw drift.png of the order in `folder`, unless it exists or its pictures cannot be read."""
     if not _is_missing(folder / DRIFT):
         return
-    try:
-        canvas = decode_picture(files.read_nofollow(folder / "canvas.png", files.PICTURE), CANVAS).image
-        if (path := OrderFolder(folder).answer) is None:
-            return
-        answer = wire.parse_answer(files.read_nofollow(path, wire.LONGEST_ANSWER), Size(*canvas.size))
-    except (OSError, PhotioError):
-        return
-    files.write_atomic(folder / DRIFT, encode_preview(draw_drift(canvas.convert("RGBA"), answer)), durable=False)
+    answer = None
+    with suppress(OSError, PhotioError):
+        canvas = read_picture(folder / "canvas.png").convert("RGBA")
+        answer = read_answer(folder, Size(*canvas.size))
+    if answer is not None:
+        _write_png(folder / DRIFT, draw_drift(canvas, answer))
 
 
 def _is_missing(path: Path) -> bool:
@@ -123,6 +145,5 @@ def copy_previews(old: Path, new: Path) -> None:
             files.write_once(new / path.name, data)
 
 
-def encode_preview(picture: Image.Image) -> bytes:
-    """Encode a preview as PNG, fast: in tens of milliseconds."""
-    return encode_clean(picture, "PNG", compress_level=1)
+def _write_png(path: Path, picture: Image.Image) -> None:
+    files.write_atomic(path, encode_clean(picture, "PNG", compress_level=1), durable=False)

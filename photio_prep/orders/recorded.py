@@ -38,7 +38,7 @@ class RecordedNames(Names):
         self._orders.refresh()
 
     def _recorded(self, photo: NamedPhoto, output: str) -> list[str]:
-        entries = self._orders.with_digits(output)
+        entries = self._orders.find("undistinguished", output)
         # Its own path first: a copy of the same bytes elsewhere may have another name.
         entries.sort(key=lambda entry: (entry.origin.path != photo.path, len(entry.origin.base)))
         return list(dict.fromkeys(entry.origin.base for entry in entries if self._is_of(photo, entry)))
@@ -48,7 +48,7 @@ class RecordedNames(Names):
         return super()._is_free(base, photo) and not any(
             places & self._files_of(entry)
             for output in {variant_output(base, number) for number in range(self._variants + 1)}
-            for entry in self._orders.with_output(output)
+            for entry in self._orders.find("output", output)
             if not self._is_of(photo, entry)
         )
 

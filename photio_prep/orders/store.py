@@ -1,6 +1,7 @@
 """Orders, and their folders: written at once and whole, read back and checked against their key."""
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -226,22 +227,27 @@ def load_order(folder: Path, *, origin: Origin | None = None) -> Order:
                 subject=str(folder),
             )
         path = folder / f"photo-{origin.id}.json" if origin else min(folder.glob("photo-*.json"))
-        record = read_record(path)
-        record_checks.check_plan(plan)
-        png, placement = files.read_nofollow(folder / "canvas.png", files.PICTURE), read_placement(record["placement"])
-        canvas = Canvas(png, placement)
-        words = (plan["description"], plan["seed"], plan["negative_prompt"], plan["image_url"], plan["seed_drawn"])
-        judged = find_record(folder / path.name.replace("photo-", "gate-", 1))
-        gate = None if judged is None else judgement_from_dict(judged)
-        photo = read_origin(path, record, plan)
-        photo = replace(photo, warnings=tuple(map(str, list(record["warnings"]))), gate=gate)
-        request, device = Request(canvas, *words), plan.get("device", "")
-        order = Order(request, plan["endpoint"], photo, plan["model"], folder=folder, device=device)
+        order = parse_order(path, plan, files.read_nofollow(folder / "canvas.png", files.PICTURE))
         if order.key != plan["key"] or not order.key.startswith(folder.name):
             raise StorageFailed("order.json or canvas.png was changed since it was made", AGAIN, subject=str(folder))
-        record_checks.check_canvas(png, placement.canvas)
+        record_checks.check_canvas(order.canvas.png, order.placement.canvas)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OSError) as error:
         raise StorageFailed(
             f"a damaged order ({type(error).__name__}: {str(error)[:80]})", AGAIN, subject=str(folder)
         ) from error
     return order
+
+
+def parse_order(path: Path, plan: Mapping[str, Any], png: bytes = b"") -> Order:
+    """The order for the photo whose record is at `path`, not verified; KeyError, TypeError … for a damaged one.
+
+    `plan` is the content of order.json, `png` that of canvas.png, empty if no canvas is needed.
+    """
+    record = read_record(path)
+    record_checks.check_plan(plan)
+    judged = find_record(path.with_name(path.name.replace("photo-", "gate-", 1)))
+    gate = None if judged is None else judgement_from_dict(judged)
+    photo = replace(read_origin(path, record, plan), warnings=tuple(map(str, list(record["warnings"]))), gate=gate)
+    words = (plan["description"], plan["seed"], plan["negative_prompt"], plan["image_url"], plan["seed_drawn"])
+    request = Request(Canvas(png, read_placement(record["placement"])), *words)
+    return Order(request, plan["endpoint"], photo, plan["model"], folder=path.parent, device=plan.get("device", ""))

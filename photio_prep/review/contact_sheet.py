@@ -8,10 +8,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from photio_prep.errors import PhotioError
 from photio_prep.intake import own_files
+from photio_prep.orders.previews import read_picture
 from photio_prep.quality import Verdict
 from photio_prep.review.entries import ReviewEntry
 from photio_prep.review.html import state_label, summarize_costs
-from photio_prep.review.thumbnails import Thumbnails, read_picture
+from photio_prep.review.thumbnails import Thumbnails
 from photio_prep.system import files
 from photio_prep.system.text import escape_controls
 

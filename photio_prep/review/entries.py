@@ -12,27 +12,34 @@ from pathlib import Path
 from typing import Any
 
 from photio_prep.errors import PhotioError, UsageError
-from photio_prep.geometry import Placement, snap
-from photio_prep.intake.url_guard import redact_url
-from photio_prep.orders import record_checks, records
+from photio_prep.geometry import Box, Placement, Size
+from photio_prep.orders import records
 from photio_prep.orders.folder import DIED, OrderFolder, find_orders
+from photio_prep.orders.marks import Marks
+from photio_prep.orders.origin import Origin
 from photio_prep.orders.preflight import image_url_note
 from photio_prep.orders.state import BILLED, State
-from photio_prep.orders.store import SANDBOX, Order
-from photio_prep.quality import Judgement, Verdict, judgement_from_dict
+from photio_prep.orders.store import Order, parse_order
+from photio_prep.quality import Judgement, Verdict
+from photio_prep.types import Canvas, Request
 
-_LONGEST = 4000  # letters of one text: a server's error, a scene description
+LONGEST = 4000  # letters of one text: a server's error, a scene description
 _KEY = re.compile(r"[0-9a-f]{64}")
 _STATE_SEVERITY = {None: 9, State.UNKNOWN: 8, State.PAID_UNUSABLE: 7, State.REJECTED: 6}
 _VERDICT_SEVERITY = {Verdict.STOP: 5, Verdict.WARN: 3}
+
+
+# The order of an entry whose own is damaged.
+_CANVAS = Canvas(b"", Placement(Size(1, 1), Size(1, 1), Box(0, 0, 1, 1)))
+UNREADABLE = Order(Request(_CANVAS, "", 0), "", Origin("", "", ""))
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewEntry:
     """One photo of one order. `state` is None for a damaged order; `why` then names the fault.
 
-    `photo` is the first twelve digits of the photo's digest, `output` the final's name, `final` its path when it was
-    written, `measured` pairs of name and value about the final.
+    `order` is not verified, and has no canvas. `key` is the recorded one. `final` is the path of the final when it was
+    written, `measured` pairs of name and value about it.
     """
 
     folder: Path
@@ -40,22 +47,8 @@ class ReviewEntry:
     source: str
     why: str = ""
     key: str = ""
-    photo: str = ""
-    digest: str = ""
-    format: str = ""
-    output: str = ""
-    endpoint: str = ""
-    model: str = ""
-    device: str = ""
-    description: str = ""
-    negative_prompt: str | None = None
-    seed: int = 0
-    seed_drawn: bool = False
+    order: Order = UNREADABLE
     created: str = ""
-    placement: Placement | None = None
-    gate: Judgement | None = None
-    warnings: tuple[str, ...] = ()
-    image_url: str = ""
     lost: bool = False
     attempts: int = 0
     paid_attempts: int = 0
@@ -67,7 +60,17 @@ class ReviewEntry:
     @property
     def sandbox(self) -> bool:
         """Whether the order belongs to the free sandbox."""
-        return self.endpoint == SANDBOX
+        return self.order.sandbox
+
+    @property
+    def gate(self) -> Judgement | None:
+        """The gate's judgement of the cutout."""
+        return self.order.origin.gate
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The warnings about the photo and the request."""
+        return tuple(filter(None, (image_url_note(self.order.request.image_url), *self.order.origin.warnings)))
 
     @property
     def billed(self) -> int:
@@ -78,11 +81,6 @@ class ReviewEntry:
     def perhaps(self) -> int:
         """Number of calls that were perhaps billed."""
         return 0 if self.sandbox else (self.state in (State.UNKNOWN, State.CLAIMED)) + self.attempts
-
-    @property
-    def tag(self) -> str:
-        """Name of the recommended size that is sent."""
-        return snap(self.placement.canvas).tag if self.placement else ""
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -126,12 +124,12 @@ def load_entries(orders: str | os.PathLike[str] | Iterable[Order]) -> list[Revie
 def _read_order(folder: Path) -> Iterator[ReviewEntry]:
     source = ""
     try:
-        order, state = records.read_record(folder / "order.json"), OrderFolder(folder).state
+        plan, state = records.read_record(folder / "order.json"), OrderFolder(folder).state
+        plan |= {name: _text(plan[name]) for name in ("endpoint", "description", "model")}
         # Without any photo record the name of a missing one gives the error.
         for path in sorted(folder.glob("photo-*.json")) or [folder / "photo-.json"]:
-            photo = records.read_record(path)
-            source = _text(photo["source"])
-            yield _build_entry(folder, order, state, path.stem.partition("-")[2], photo)
+            source = _text(records.read_record(path)["source"])
+            yield _build_entry(folder, plan, state, parse_order(path, plan))
     except PhotioError as error:
         yield ReviewEntry(folder, None, source or folder.name, f"{error.problem}. {error.fix}")
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OSError) as error:
@@ -139,39 +137,19 @@ def _read_order(folder: Path) -> Iterator[ReviewEntry]:
         yield ReviewEntry(folder, None, source or folder.name, f"{fault}. {records.AGAIN}")
 
 
-def _build_entry(
-    folder: Path, order: dict[str, Any], state: State, photo_id: str, photo: dict[str, Any]
-) -> ReviewEntry:
-    if not _KEY.fullmatch(order["key"]) or not order["key"].startswith(folder.name):
+def _build_entry(folder: Path, plan: dict[str, Any], state: State, order: Order) -> ReviewEntry:
+    if not _KEY.fullmatch(plan["key"]) or not plan["key"].startswith(folder.name):
         raise ValueError("its key is not that of its folder")
-    gate = records.find_record(folder / f"gate-{photo_id}.json")
-    outcome = OrderFolder(folder).outcome or {}
-    finished = records.find_record(folder / f"finished-{photo_id}.json") or {}
-    measured, altered = _read_measures(folder, photo_id)
-    url = None if order.get("image_url") is None else _text(order["image_url"])
-    died = DIED if state is State.UNKNOWN else ""
+    outcome, finished = OrderFolder(folder).outcome or {}, Marks(folder, order.origin).final() or {}
+    measured, altered = _read_measures(folder, order.origin.id)
     return ReviewEntry(
-        folder=folder,
-        state=state,
-        source=_text(photo["source"]),
-        why=_text(outcome.get("why", died)),
-        key=order["key"],
-        photo=photo_id,
-        digest=_text(photo["sha256"]),
-        format=_text(photo["format"]),
-        output=_text(photo["output"]),
-        endpoint=_text(order["endpoint"]),
-        model=_text(order["model"]),
-        device=_text(order.get("device", "")),
-        description=_text(order["description"]),
-        negative_prompt=None if order["negative_prompt"] is None else _text(order["negative_prompt"]),
-        seed=int(order["seed"]),
-        seed_drawn=bool(order["seed_drawn"]),
-        created=_text(order.get("created", "")),
-        placement=record_checks.read_placement(photo["placement"]),
-        gate=None if gate is None else judgement_from_dict(gate),
-        warnings=tuple(filter(None, (image_url_note(url), *map(_text, photo["warnings"])))),
-        image_url=redact_url(url) if url else "",
+        folder,
+        state,
+        _text(order.origin.source),
+        why=_text(outcome.get("why", DIED if state is State.UNKNOWN else "")),
+        key=plan["key"],
+        order=order,
+        created=_text(plan.get("created", "")),
         lost=outcome.get("resolved") == "lost",
         attempts=OrderFolder(folder).lost_attempts,
         paid_attempts=OrderFolder(folder).paid_attempts,
@@ -199,7 +177,7 @@ def _read_measures(folder: Path, photo_id: str) -> tuple[tuple[tuple[str, str], 
 
 
 def _text(value: object) -> str:
-    return str(value)[:_LONGEST]
+    return str(value)[:LONGEST]
 
 
 def output_root(folder: Path) -> Path:

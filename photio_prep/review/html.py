@@ -23,11 +23,14 @@ from urllib.parse import quote
 from PIL import Image
 
 from photio_prep.errors import PhotioError, UsageError
+from photio_prep.geometry import snap
 from photio_prep.imaging.encode import encode_clean
 from photio_prep.imaging.limits import DEFAULT_LIMITS
+from photio_prep.intake.url_guard import redact_url
+from photio_prep.orders.previews import read_picture
 from photio_prep.orders.state import State
-from photio_prep.review.entries import ReviewEntry, output_root
-from photio_prep.review.thumbnails import Thumbnails, read_picture
+from photio_prep.review.entries import LONGEST, ReviewEntry, output_root
+from photio_prep.review.thumbnails import Thumbnails
 from photio_prep.system.text import escape_controls
 from photio_prep.system.threads import Pool
 
@@ -37,11 +40,6 @@ _WORKERS = 4
 _GUARD = threading.Lock()
 # Fields that differ in every row.
 _OWN = frozenset({"n", "key", "name", "folder", "seed", "pictures", "figures", "here"})
-# Fields of an entry that have the same name in the page.
-_SAME = (
-    *("key", "why", "flags", "sandbox", "model", "device", "description", "seed", "created", "format", "tag"),
-    *("warnings", "measured"),
-)
 
 
 def render_page(
@@ -128,36 +126,40 @@ def _build_row(
     urls = {name: url.replace(here, "~/", 1) if url.startswith(here) else url for name, url in urls.items()}
     if side:
         urls.pop("shown" if "photo" in urls else "overlay", None)
-    placement, gate = entry.placement, entry.gate
+    order, sent, placement, gate = entry.order, entry.order.request, entry.order.placement, entry.gate
     reasons, figures = (gate.reasons, gate.figures) if gate else ((), {})
     row = {
         "n": number,
         "name": entry.source,
         "state": state_label(entry),
-        "provider": "sandbox" if entry.sandbox else entry.endpoint,
+        "provider": "sandbox" if entry.sandbox else order.endpoint,
         "folder": _relative_path(entry.folder, path),
-        "negative": entry.negative_prompt or "",
-        "url": entry.image_url,
-        "drawn": entry.seed_drawn,
+        "negative": sent.negative_prompt or "",
+        "drawn": sent.seed_drawn,
+        "url": redact_url(sent.image_url or ""),
         "cost": describe_cost(entry, price),
-        "size": placement.source if placement else (1, 1),
-        "canvas": placement.canvas if placement else (1, 1),
-        "box": placement.box if placement else (0, 0, 1, 1),
-        "lost": f"{1 - placement.used:.1%}" if placement and placement.used < 0.9995 else "",
+        "format": order.origin.format,
+        "tag": snap(placement.canvas).tag if entry.key else "",
+        "size": placement.source,
+        "canvas": placement.canvas,
+        "box": placement.box,
+        "lost": f"{1 - placement.used:.1%}" if placement.used < 0.9995 else "",
         "product": pictures.product,
         "judged": gate is not None,
         "reasons": [{"name": reason.name, "verdict": reason.verdict, "text": reason.text} for reason in reasons],
         "measures": [*figures],
         "figures": [f"{value:.4g}" for value in figures.values()],
-        **{name: getattr(entry, name) for name in _SAME},
     }
+    same = "key why flags sandbox created warnings measured", "model device", "description seed"
+    for record, names in zip((entry, order, sent), same, strict=True):
+        row |= {name: getattr(record, name) for name in names.split()}
     return {name: _escape(value) for name, value in row.items()} | {"here": here, "pictures": urls}
 
 
 def _escape(value: Any) -> Any:  # noqa: ANN401  any value of a row
-    """Escape the control characters in all texts of a value."""
+    """Escape the control characters in all texts of a value, and shorten them."""
     if isinstance(value, str):
-        return escape_controls(value)
+        return escape_controls(value[:LONGEST])
     if isinstance(value, dict):
         return {name: _escape(member) for name, member in value.items()}
     return [_escape(member) for member in value] if isinstance(value, (list, tuple)) else value

@@ -15,16 +15,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from photio_prep.api import wire
 from photio_prep.errors import PhotioError, StorageFailed, UsageError
 from photio_prep.final import publish
 from photio_prep.geometry import Box, Placement
-from photio_prep.imaging.decode import DEFAULT_LIMITS, decode_picture
+from photio_prep.imaging.decode import DEFAULT_LIMITS
 from photio_prep.imaging.encode import SUFFIXES, encode_clean
-from photio_prep.imaging.limits import Limits
 from photio_prep.intake.item import MARK
-from photio_prep.orders import answer_file, claims, previews
-from photio_prep.orders.record_checks import CANVAS
+from photio_prep.orders import previews
+from photio_prep.orders.folder import OrderFolder
 from photio_prep.review.entries import ReviewEntry, output_root
 from photio_prep.system import files
 from photio_prep.system.threads import Pool
@@ -111,7 +109,7 @@ def _find_pictures(entry: ReviewEntry, thumbnails: tuple[Path, ...]) -> Thumbnai
         canvas=find("canvas.png"),
         answer=next((path for path in thumbnails if path.suffix == ".jpg"), None),
         final=_find_final(entry),
-        drift=find(f"drift-{entry.photo}.png") or find("drift.png"),
+        drift=find(f"drift-{entry.order.origin.id}.png") or find("drift.png"),
         thumb=thumb,
         product=box if any(box) else None,
     )
@@ -120,10 +118,10 @@ def _find_pictures(entry: ReviewEntry, thumbnails: tuple[Path, ...]) -> Thumbnai
 def _find_original(entry: ReviewEntry) -> Path | None:
     """Return the photo's path if the file is unchanged and a browser can show it."""
     path = Path(entry.source)
-    if entry.format not in _BROWSER_FORMATS or "://" in entry.source or not path.is_file():
+    if entry.order.origin.format not in _BROWSER_FORMATS or "://" in entry.source or not path.is_file():
         return None
     with suppress(PhotioError):
-        if sha256(files.read_input(path, DEFAULT_LIMITS.file_bytes)).hexdigest() == entry.digest:
+        if sha256(files.read_input(path, DEFAULT_LIMITS.file_bytes)).hexdigest() == entry.order.origin.digest:
             return path
     return None
 
@@ -138,7 +136,7 @@ def _find_final(entry: ReviewEntry) -> Path | None:
         return None
     out, recorded = entry.folder.resolve().parent.parent, Path(entry.final)
     with suppress(UsageError):
-        path = publish.output_path(out, entry.output, f"{MARK}{recorded.suffix}")
+        path = publish.output_path(out, entry.order.origin.output, f"{MARK}{recorded.suffix}")
         if path.is_file() and not path.is_symlink():
             return path
     same = recorded.suffix in SUFFIXES.values() and files.own_digest(recorded) == entry.final_digest
@@ -150,17 +148,14 @@ def _ensure_thumbnails(entry: ReviewEntry, folder: Path, existing: dict[str, lis
     head = f"{entry.key[:32]}-{_checksum_sources(entry.folder)}-"
     old = existing.get(entry.key[:32], [])
     current = [name for name in old if name.startswith(head)]
-    if any(name.endswith(".webp") for name in current) or entry.placement is None:
+    if any(name.endswith(".webp") for name in current):
         return current
-    names, answer = [], None
-    with suppress(PhotioError, OSError):  # an answer that is not usable
-        if path := _answer_path(entry.folder):
-            answer = wire.parse_answer(files.read_nofollow(path, wire.LONGEST_ANSWER), entry.placement.canvas)
+    names, answer = [], previews.read_answer(entry.folder, entry.order.placement.canvas)
     if answer is not None:
         names.append(f"{head}answer-photio.jpg")
         files.write_atomic(folder / names[0], encode_clean(answer, "JPEG", quality=90), durable=False)
     try:
-        pair, box = _before_after(entry.folder, entry.placement, answer)
+        pair, box = _before_after(entry.folder, entry.order.placement, answer)
     except (PhotioError, OSError):
         return names  # a damaged order: its entry names the fault
     names.append(f"{head}{'.'.join(map(str, box))}-photio.webp")
@@ -172,7 +167,7 @@ def _ensure_thumbnails(entry: ReviewEntry, folder: Path, existing: dict[str, lis
 
 def _checksum_sources(folder: Path) -> str:
     """Return eight digits that change with the sources of an order's thumbnails."""
-    sources = [str(_answer_path(folder))]
+    sources = [str(OrderFolder(folder).answer)]
     for name in (previews.PHOTO, "cutout.png", "answer.raw"):
         if (folder / name).exists():
             status = (folder / name).stat()
@@ -180,39 +175,21 @@ def _checksum_sources(folder: Path) -> str:
     return f"{zlib.crc32(' '.join(sources).encode()):08x}"
 
 
-def _answer_path(folder: Path) -> Path | None:
-    return answer_file.answer_path(folder, claims.read_claim(folder / claims.NAME))
-
-
-def read_picture(path: Path, limits: Limits = CANVAS) -> Image.Image:
-    """Decode an untrusted picture, by default within the limits of a canvas.
-
-    Raises:
-        PhotoRefused: It is not a picture, or outside the limits.
-        OSError: It cannot be opened.
-    """
-    return decode_picture(files.read_nofollow(path, min(limits.file_bytes, files.OUTPUT)), limits).image
-
-
 def _before_after(folder: Path, placement: Placement, answer: Image.Image | None) -> tuple[Image.Image, Box]:
     """Return the photo beside its answer, or beside its cutout without one; and the product's box on the canvas."""
-    cutout = read_picture(folder / "cutout.png").convert("RGBA")
+    cutout = previews.read_picture(folder / "cutout.png").convert("RGBA")
     extent = cutout.getchannel("A").point([0] * 8 + [255] * 248).getbbox()
     left, top = placement.box[:2]
     product = Box(left + extent[0], top + extent[1], left + extent[2], top + extent[3]) if extent else Box(0, 0, 0, 0)
     if (folder / previews.PHOTO).exists():
-        photo = read_picture(folder / previews.PHOTO).convert("RGB")
+        photo = previews.read_picture(folder / previews.PHOTO).convert("RGB")
     else:
-        both = read_picture(folder / previews.OVERLAY).convert("RGB")
+        both = previews.read_picture(folder / previews.OVERLAY).convert("RGB")
         photo = both.crop((0, 0, both.width // 2, both.height))
-    shrink = min(_HALF[0] / cutout.width, _HALF[1] / cutout.height)
-    size = (max(round(cutout.width * shrink), 1), max(round(cutout.height * shrink), 1))
-    pair = Image.new("RGB", (2 * size[0], size[1]))
-    pair.paste(photo.resize(size, Image.Resampling.BOX, reducing_gap=2), (0, 0))
+    size = previews.fit(cutout.size, _HALF)
+    photo = photo.resize(size, Image.Resampling.BOX, reducing_gap=2)
     if answer is not None:
-        pair.paste(answer.resize(size, Image.Resampling.BOX, placement.box, reducing_gap=2), (size[0], 0))
+        beside = answer.resize(size, Image.Resampling.BOX, placement.box, reducing_gap=2)
     else:
-        small = cutout.resize(size, Image.Resampling.BOX)
-        pair.paste(previews.checkerboard(size), (size[0], 0))
-        pair.paste(small, (size[0], 0), small)
-    return pair, product
+        beside = previews.on_checkerboard(cutout.resize(size, Image.Resampling.BOX))
+    return previews.join(photo, beside), product

@@ -72,8 +72,9 @@ def test_a_row_says_everything_about_an_order(tmp_path: Path) -> None:
     order = planned(tmp_path / "out", seed=7, negative_prompt="blurry")
     (row,) = load_entries(tmp_path / "out")
     assert (row.key, row.state, row.source) == (order.key, State.PLANNED, str(tmp_path / "a.png"))
-    assert (row.seed, row.seed_drawn, row.description, row.negative_prompt) == (7, False, SCENE, "blurry")
-    assert (row.placement, row.model, row.format) == (order.placement, "alpha", "PNG")
+    sent = row.order.request
+    assert (sent.seed, sent.seed_drawn, sent.description, sent.negative_prompt) == (7, False, SCENE, "blurry")
+    assert (row.order.placement, row.order.model, row.order.origin.format) == (order.placement, "alpha", "PNG")
     assert row.gate == order.origin.gate
     assert row.gate
     assert "small" in row.flags
@@ -152,7 +153,7 @@ def test_odd_facts_stay_texts(tmp_path: Path) -> None:
         '{"share": 0.123456, "sentence": "</script>", "x": []}'
     )
     (row,) = load_entries(tmp_path)
-    assert (row.description, row.model) == ("['<script>']", "{'a': 1}")
+    assert (row.order.request.description, row.order.model) == ("['<script>']", "{'a': 1}")
     assert row.measured == (("share", "0.1235"), ("drift", "</script>"))
     assert not row.altered
 
@@ -178,6 +179,11 @@ def test_what_drift_and_proof_say_is_shown_and_flagged(tmp_path: Path, score: ob
     assert seen.drift == order.folder / "drift.png"
 
 
+def of_photo(row: ReviewEntry, **changes: Any) -> ReviewEntry:
+    """An entry whose photo differs."""
+    return replace(row, order=replace(row.order, origin=replace(row.order.origin, **changes)))
+
+
 def test_the_worst_comes_first() -> None:
     judged = {each: Judgement((Reason("cut", each, "x"),)) for each in (Verdict.WARN, Verdict.STOP)}
     plain = ReviewEntry(Path("x"), State.PLANNED, "a")
@@ -186,10 +192,10 @@ def test_the_worst_comes_first() -> None:
         replace(plain, state=State.UNKNOWN),
         replace(plain, state=State.PAID_UNUSABLE),
         replace(plain, state=State.REJECTED),
-        replace(plain, gate=judged[Verdict.STOP]),
+        of_photo(plain, gate=judged[Verdict.STOP]),
         replace(plain, altered=True),
-        replace(plain, gate=judged[Verdict.WARN]),
-        replace(plain, warnings=("odd",)),
+        of_photo(plain, gate=judged[Verdict.WARN]),
+        of_photo(plain, warnings=("odd",)),
         plain,
     ]
     scores = [row.severity for row in worst_first]
@@ -321,7 +327,7 @@ def test_thousand_rows_are_a_page_below_three_megabytes_and_too_many_are_not_emb
     (seen,) = collect_pictures([row])
     assert row.gate
     worse = Judgement(row.gate.reasons * 4, row.gate.figures)
-    many = [replace(row, key=f"{n:064x}", source=f"in/shop/{n:05}.jpg", gate=worse) for n in range(1000)]
+    many = [of_photo(replace(row, key=f"{n:064x}", source=f"in/shop/{n:05}.jpg"), gate=worse) for n in range(1000)]
     made = review_html.render_page(many, [seen] * 1000, tmp_path / "review.html")
     assert len(made) < 3 * 10**6
     with pytest.raises(UsageError, match="too many for one file"):
@@ -333,7 +339,7 @@ def test_costs_are_told_and_never_counted_twice(tmp_path: Path) -> None:
     plain = ReviewEntry(Path("x"), State.ANSWERED, "a")
     assert review_html.describe_cost(plain, 0.04) == "one paid call (0.04)"
     assert review_html.describe_cost(replace(plain, state=State.UNKNOWN, attempts=1)) == "2 calls perhaps billed"
-    assert review_html.describe_cost(replace(plain, endpoint="sandbox")) == "free (sandbox)"
+    assert review_html.describe_cost(replace(plain, order=replace(plain.order, endpoint="sandbox"))) == "free (sandbox)"
     assert review_html.describe_cost(replace(plain, state=State.PLANNED)) == "nothing yet"
     both = [plain, replace(plain, source="b")]
     assert review_html.summarize_costs(both, 0.04) == "2 photos · 1 answered · paid calls: 1 (0.04)"
