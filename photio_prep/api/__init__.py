@@ -4,8 +4,7 @@ request         build and validate a Request; seeds, negative prompts
 language        guess the language of a scene description
 wire            the JSON of requests and answers; the order key; a request as a curl command
 client          InstantClient: one paid call with evidence-based retries
-retry           classify an attempt; whether and when it may be repeated
-rate_limiter    shared pacing after HTTP 429 and 503
+retry           classify an attempt; whether and when it may be repeated; shared pacing after HTTP 429 and 503
 transport       requests session without retries, redirects, keep-alive or environment
 key             the API key, which never prints; redaction of all its encodings
 credentials     find the key: file, standard input, keyring, environment

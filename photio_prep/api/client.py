@@ -15,8 +15,7 @@ import urllib3
 
 from photio_prep.api import retry, transport
 from photio_prep.api.key import ApiKey
-from photio_prep.api.rate_limiter import RateLimiter
-from photio_prep.api.retry import AttemptClass
+from photio_prep.api.retry import AttemptClass, RateLimiter
 from photio_prep.api.transport import Adapter, Session, Upload
 from photio_prep.api.wire import LONGEST_ANSWER, encode_request, parse_answer
 from photio_prep.errors import (

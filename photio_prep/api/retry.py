@@ -1,4 +1,4 @@
-"""Classify an attempt by its evidence, and decide whether and when it may be repeated. Pure functions.
+"""Classify an attempt by its evidence; decide whether and when it may be repeated, and space the tries of all workers.
 
 not_sent   N  no byte of the request was sent                      free    may be repeated
 rejected   R  the API refused before any work                      free    429/503 with Retry-After: after the wait
@@ -9,6 +9,8 @@ unknown    U  anything else: sent, but no complete answer came     perhaps never
 
 import math
 import random
+import threading
+import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -19,6 +21,8 @@ BROKEN_TRIES = 3  # a server error that is free by the vendor's word: two more
 LONGEST_WAIT = 120.0  # seconds; a longer Retry-After ends the attempt with an error
 _FIRST_WAIT, _LAST_WAIT = 0.5, 8.0
 _REFUSED = frozenset({400, 401, 402, 403, 404, 413, 415, 422})
+# Seconds between two requests after the first "too busy"; the factors of each further one and of each success.
+_FIRST_GAP, _LONGEST_GAP, _GROWTH, _DECAY = 0.05, 10.0, 2.0, 0.93
 
 
 class AttemptClass(StrEnum):
@@ -81,3 +85,45 @@ def retry_delay(outcome: AttemptClass, http_status: int | None, tries: int, requ
 def backoff_delay(tries: int) -> float:
     """Return the seconds before try number `tries` + 1: 0.5, 1, 2 … 8, plus up to 50 % jitter."""
     return min(_FIRST_WAIT * 2.0 ** (tries - 1), _LAST_WAIT) * random.uniform(1.0, 1.5)
+
+
+class RateLimiter:
+    """Rate limiter without spacing until the API says "too busy".
+
+    Without spacing after that, all waiting workers would send in the same instant, and most would be refused again.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._not_before = 0.0
+        self._busy_until = 0.0
+        self._gap = 0.0
+
+    def slow_down(self, seconds: float) -> None:
+        """Record a refused request: send nothing for `seconds`, then more slowly."""
+        with self._lock:
+            now = time.monotonic()
+            # Requests in flight at the first refusal do not widen the gap again. The requested wait is its upper bound.
+            if now >= self._busy_until:
+                self._gap = min(max(_GROWTH * self._gap, _FIRST_GAP), max(seconds, _FIRST_GAP), _LONGEST_GAP)
+            self._busy_until = max(self._busy_until, now + seconds)
+            self._not_before = max(self._not_before, self._busy_until)
+
+    def speed_up(self) -> None:
+        """Record an accepted request: send a little faster."""
+        with self._lock:
+            self._gap = self._gap * _DECAY if self._gap > _FIRST_GAP / 4 else 0.0
+
+    def reserve(self) -> float:
+        """Return the seconds until a request may be sent; 0 permits exactly one."""
+        with self._lock:
+            now = time.monotonic()
+            delay = self._not_before - now
+            if delay <= 0:
+                self._not_before = now + self._gap
+            return max(delay, 0.0)
+
+    def wait(self, stopped: threading.Event) -> None:
+        """Wait until a request may be sent, or `stopped` is set."""
+        while not stopped.is_set() and (delay := self.reserve()):
+            stopped.wait(delay)

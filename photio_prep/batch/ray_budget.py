@@ -4,7 +4,7 @@ import contextlib
 from hashlib import sha256
 from typing import Any
 
-from photio_prep.api.rate_limiter import RateLimiter
+from photio_prep.api.retry import RateLimiter
 from photio_prep.api.spending_guard import SpendingGuard, call_outcome
 from photio_prep.api.wire import order_key
 from photio_prep.errors import ApiUnavailable, BudgetReached, Interrupted, PhotioError

@@ -15,19 +15,13 @@ from photio_prep.system.near_name import collision_key
 # The suffixes of photos, with their Pillow formats. A folder's files are chosen by them; a file that is named on the
 # command line is judged by its bytes alone.
 FORMATS = {
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    **dict.fromkeys((".jfif", ".jif", ".jpe"), "JPEG"),
-    ".png": "PNG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".gif": "GIF",
-    ".bmp": "BMP",
-    ".avif": "AVIF",
-    ".heic": "HEIC",
-    ".heif": "HEIC",
-}
+    suffix: format_
+    for format_, suffixes in {
+        "JPEG": ".jpg .jpeg .jfif .jif .jpe", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif .tiff", "GIF": ".gif",
+        "BMP": ".bmp", "AVIF": ".avif", "HEIC": ".heic .heif",
+    }.items()
+    for suffix in suffixes.split()
+}  # fmt: skip
 # Raw files of cameras. Most begin like a TIFF, and hold a small preview that must not pass for the photo.
 RAW = frozenset(
     (

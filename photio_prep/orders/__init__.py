@@ -3,7 +3,7 @@
 folder          what an order's folder says: state, claim, answer, outcome, photos
 state           the states of an order
 store           writes an order's folder, and reads it back
-records         JSON records on disk; record_checks validates them
+records         JSON records on disk, and their checks
 origin          the record of a photo in an order's folder
 marks           the marks of a photo's finals in an order's folder
 preflight       the conditions for spending money

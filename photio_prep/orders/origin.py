@@ -15,8 +15,7 @@ from photio_prep.errors import UsageError
 from photio_prep.geometry import Size
 from photio_prep.imaging.headers.exif import clean_exif
 from photio_prep.intake.names import portable_name, variant_output
-from photio_prep.orders import record_checks
-from photio_prep.orders.records import read_record
+from photio_prep.orders.records import check_photo, read_record
 from photio_prep.quality import Judgement
 from photio_prep.system import seeds
 from photio_prep.types import UNCREDITED, Credit
@@ -120,7 +119,7 @@ def placed_as(output: str, *, variants: bool) -> dict[str, Any]:
 
 def read_origin(path: Path, record: dict[str, Any], plan: Mapping[str, Any] | None) -> Origin:
     """Parse a photo's record, read from `path`; `plan` is the content of its order.json, if already read."""
-    record_checks.check_photo(record)
+    check_photo(record)
     credit, options = record.get("credit", {}), record["options"]
     return Origin(
         record["source"],

@@ -20,7 +20,7 @@ from photio_prep.imaging.encode import encode_clean
 from photio_prep.imaging.filters import dilate
 from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
 from photio_prep.orders.folder import OrderFolder
-from photio_prep.orders.record_checks import CANVAS
+from photio_prep.orders.records import CANVAS
 from photio_prep.orders.store import load_cutout
 from photio_prep.system import files
 

@@ -14,12 +14,11 @@ from photio_prep.errors import StorageFailed, UsageError
 from photio_prep.geometry import Placement
 from photio_prep.imaging.decode import decode_picture
 from photio_prep.imaging.encode import encode_png_fast
-from photio_prep.orders import record_checks
+from photio_prep.orders import records
 from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.marks import Marks
 from photio_prep.orders.origin import Origin, read_origin
-from photio_prep.orders.record_checks import read_placement
-from photio_prep.orders.records import AGAIN, encode_record, find_record, read_record, timestamp
+from photio_prep.orders.records import AGAIN, encode_record, find_record, read_placement, read_record, timestamp
 from photio_prep.orders.state import State
 from photio_prep.quality import judgement_from_dict
 from photio_prep.system import files
@@ -206,7 +205,7 @@ def load_cutout(folder: Path) -> Image.Image | None:
     if not path.exists():
         return None
     try:
-        return decode_picture(files.read_nofollow(path, files.PICTURE), record_checks.CANVAS).image.convert("RGBA")
+        return decode_picture(files.read_nofollow(path, files.PICTURE), records.CANVAS).image.convert("RGBA")
     except Exception as error:  # a parser may raise anything on damaged bytes
         raise StorageFailed(f"cannot be read back ({str(error)[:80]})", AGAIN, subject=str(path)) from error
 
@@ -230,7 +229,7 @@ def load_order(folder: Path, *, origin: Origin | None = None) -> Order:
         order = parse_order(path, plan, files.read_nofollow(folder / "canvas.png", files.PICTURE))
         if order.key != plan["key"] or not order.key.startswith(folder.name):
             raise StorageFailed("order.json or canvas.png was changed since it was made", AGAIN, subject=str(folder))
-        record_checks.check_canvas(order.canvas.png, order.placement.canvas)
+        records.check_canvas(order.canvas.png, order.placement.canvas)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OSError) as error:
         raise StorageFailed(
             f"a damaged order ({type(error).__name__}: {str(error)[:80]})", AGAIN, subject=str(folder)
@@ -244,7 +243,7 @@ def parse_order(path: Path, plan: Mapping[str, Any], png: bytes = b"") -> Order:
     `plan` is the content of order.json, `png` that of canvas.png, empty if no canvas is needed.
     """
     record = read_record(path)
-    record_checks.check_plan(plan)
+    records.check_plan(plan)
     judged = find_record(path.with_name(path.name.replace("photo-", "gate-", 1)))
     gate = None if judged is None else judgement_from_dict(judged)
     photo = replace(read_origin(path, record, plan), warnings=tuple(map(str, list(record["warnings"]))), gate=gate)

@@ -18,7 +18,7 @@ import pytest
 
 from photio_prep.api import retry
 from photio_prep.api.client import API_URL, InstantClient, check_url
-from photio_prep.api.rate_limiter import RateLimiter
+from photio_prep.api.retry import RateLimiter
 from photio_prep.errors import (
     ApiUnavailable,
     Interrupted,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from photio_prep.api.client import InstantClient
-from photio_prep.api.rate_limiter import RateLimiter
+from photio_prep.api.retry import RateLimiter
 from photio_prep.api.spending_guard import SpendingGuard
 from photio_prep.cli.console import Console
 from photio_prep.cli.payment import pay_orders

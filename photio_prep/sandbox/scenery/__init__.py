@@ -1,8 +1,7 @@
 """Painter of the sandbox's scenes: surface, backdrop, light and shadow for a description, without a model.
 
-scene: description and product -> picture of the scene
+scene: description and product -> picture of the scene, with light, shadows and mirror image
 scene_parser: description -> Scene, a record of surface, backdrop, colours and light
 surfaces: marble, wood, concrete, stone, grass and paper in perspective; wall, tiles, studio sweep and foliage behind
-light: light field, window light, shadows, mirror image
 arrays: noise and array helpers
 """
