@@ -34,6 +34,7 @@ from photio_prep.geometry import place, snap
 from photio_prep.intake.load import load
 from photio_prep.quality import DOUBTFUL, STOP_AT, WARN_AT, Verdict
 from photio_prep.settings import models_folder
+from photio_prep.types import Cutout
 
 ROOT = Path(__file__).parent.parent
 WEIGHTS = ROOT / "photio_prep" / "cutout" / "gate_model.toml"
@@ -115,7 +116,7 @@ def measure(picture: Picture, networks: list[OnnxSegmenter]) -> list[Row]:
             mask = np.asarray(cutout.image.getchannel("A")) >= 128
             iou = float((mask & truth).sum() / max((mask | truth).sum(), 1))
             second = next((other for other_name, other in cutouts.items() if other_name != name), None)
-            judgement = gate.assess(photo, cutout, gate.mask_iou(cutout, second) if second else 0.0)
+            judgement = gate.assess(photo, cutout, second or Cutout(Image.new("RGBA", size), "none"))
             reasons = {reason.verdict for reason in judgement.reasons if reason.name != DOUBTFUL}
             others = next((str(worst) for worst in (Verdict.STOP, Verdict.WARN) if worst in reasons), str(Verdict.OK))
             figures = dict(judgement.figures)

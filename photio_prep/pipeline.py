@@ -111,7 +111,7 @@ def _prepare_new(
     )
     canvas, judgement = run_both(
         lambda: pad(cutout, framed.placement),
-        lambda: gate.assess(photo, cutout, _agreement(photo, cutout, options)),
+        lambda: gate.assess(photo, cutout, _second_opinion(photo, cutout, options)),
         worth=size.area > _SMALL,
     )
     request = options.request(canvas)
@@ -167,15 +167,15 @@ def _frame(photo: Photo, model: Segmenter, options: PrepareOptions, mask: Image.
     return reframe(photo, options.recommended, model, options.framing, mask=mask, alpha=alpha, options=options.cutting)
 
 
-def _agreement(photo: Photo, cutout: Cutout, options: PrepareOptions) -> float | None:
-    """Overlap (IoU) with the cutout of a second model; None without one, or if no first model was used."""
+def _second_opinion(photo: Photo, cutout: Cutout, options: PrepareOptions) -> Cutout | None:
+    """A second model's cutout; None without one, or if no first model was used."""
     if options.second is None or cutout.model in ("mask", "alpha"):
         return None
+    size = Size(*cutout.image.size)
     try:
-        other = matte(photo, Size(*cutout.image.size), options.second, alpha="ignore", options=options.cutting)
-        return gate.mask_iou(cutout, other)
+        return matte(photo, size, options.second, alpha="ignore", options=options.cutting)
     except NoProduct:
-        return 0.0
+        return Cutout(Image.new("RGBA", size), "none")
 
 
 def generate(

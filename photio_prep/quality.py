@@ -1,17 +1,19 @@
 """Records of quality: the gate's judgement of a cutout, the proof of a final, the drift of an answer."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 # The reason of a cutout that is probably wrong; the gate warns and stops from these values of the figure `risk` on.
 # Chosen on the figures in docs/design/measurements/gate.md.
 DOUBTFUL, WARN_AT, STOP_AT = "doubtful", 0.2, 0.5
+# Left, top, right and bottom of a box, as shares of the picture's width and height.
+Area = tuple[float, float, float, float]
 
 
 class Verdict(StrEnum):
-    """A cutout with `stop` is not paid for unless the gate is off; `warn` is a message only."""
+    """A cutout with `stop` is not paid for unless the gate is off; `warn` is a message, `ok` of a reason a note."""
 
     OK = "ok"
     WARN = "warn"
@@ -32,11 +34,23 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A defect of a cutout: `name` for programs, and `text` for the user: the defect and its remedy."""
+    """A defect of a cutout: `name` for programs; `text` for the user: the defect and its remedy; `area`: its place."""
 
     name: str
     verdict: Verdict
     text: str
+    area: Area | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """A record for JSON."""
+        box = {"box": list(self.area)} if self.area else {}
+        return {"reason": self.name, "verdict": self.verdict, "text": self.text, **box}
+
+
+def sort_reasons(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
+    """Sort the worst first; of one verdict the probability first, and the others as they come."""
+    worst = [Verdict.STOP, Verdict.WARN, Verdict.OK]
+    return tuple(sorted(reasons, key=lambda reason: (worst.index(reason.verdict), reason.name != DOUBTFUL)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,30 +63,34 @@ class Judgement:
     @property
     def verdict(self) -> Verdict:
         """The worst of the reasons' verdicts."""
-        verdicts = {reason.verdict for reason in self.reasons}
-        return next((verdict for verdict in (Verdict.STOP, Verdict.WARN) if verdict in verdicts), Verdict.OK)
+        return sort_reasons(self.reasons)[0].verdict if self.reasons else Verdict.OK
+
+    @property
+    def defects(self) -> tuple[Reason, ...]:
+        """The reasons that stop or warn, without notes."""
+        return tuple(reason for reason in self.reasons if reason.verdict is not Verdict.OK)
+
+    @property
+    def risk(self) -> float:
+        """The probability that the cutout is wrong; 0 where it is not known."""
+        return self.figures.get("risk", 0.0)
 
     def limited(self, at: float | None) -> "Judgement":
         """The judgement where the risk of a wrong cutout stops from `at` on (0..1); None keeps the usual limit."""
-        risk = self.figures.get("risk")
-        if at is None or risk is None:
+        if at is None or "risk" not in self.figures:
             return self
-        others = tuple(reason for reason in self.reasons if reason.name != DOUBTFUL)
-        text = next((reason.text for reason in self.reasons if reason.name == DOUBTFUL), "")
-        text = text or f"the cutout is wrong with a probability of {risk:.0%}. Look at overlay.png"
-        if risk < min(at, WARN_AT):
-            return Judgement(others, self.figures)
-        doubtful = Reason(DOUBTFUL, Verdict.STOP if risk >= at else Verdict.WARN, text)
-        stops = tuple(reason for reason in others if reason.verdict is Verdict.STOP)
-        warnings = tuple(reason for reason in others if reason.verdict is not Verdict.STOP)
-        first = (doubtful, *stops) if doubtful.verdict is Verdict.STOP else (*stops, doubtful)
-        return Judgement((*first, *warnings), self.figures)
+        text = f"the cutout is wrong with a probability of {self.risk:.0%}. Look at overlay.png"
+        reasons = {reason.name: reason for reason in self.reasons}
+        doubtful = reasons.pop(DOUBTFUL, Reason(DOUBTFUL, Verdict.OK, text))
+        if self.risk >= min(at, WARN_AT):
+            reasons[DOUBTFUL] = replace(doubtful, verdict=Verdict.STOP if self.risk >= at else Verdict.WARN)
+        return Judgement(sort_reasons(reasons.values()), self.figures)
 
     def to_dict(self) -> dict[str, Any]:
         """A record for JSON."""
         return {
             "verdict": self.verdict,
-            "reasons": [{"reason": item.name, "verdict": item.verdict, "text": item.text} for item in self.reasons],
+            "reasons": [reason.to_dict() for reason in self.reasons],
             "figures": dict(self.figures),
         }
 
@@ -80,8 +98,18 @@ class Judgement:
 def judgement_from_dict(record: Mapping[str, Any]) -> Judgement:
     """Read the record of `Judgement.to_dict`."""
     rows = record["reasons"]
-    reasons = tuple(Reason(str(row["reason"]), Verdict(row["verdict"]), str(row["text"])) for row in rows)
+    reasons = tuple(
+        Reason(str(row["reason"]), Verdict(row["verdict"]), str(row["text"]), _read_area(row.get("box")))
+        for row in rows
+    )
     return Judgement(reasons, {str(name): float(value) for name, value in record["figures"].items()})
+
+
+def _read_area(box: Any) -> Area | None:  # noqa: ANN401  any value of JSON
+    if box is None:
+        return None
+    left, top, right, bottom = (min(max(0.0, float(share)), 1.0) for share in box)
+    return left, top, max(left, right), max(top, bottom)
 
 
 class DriftMetrics(NamedTuple):

@@ -1,7 +1,6 @@
 """Photo -> Cutout -> Canvas -> Request -> Result -> Final, and the protocols that a caller may implement."""
 
 import io
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -63,7 +62,7 @@ class Cutout:
 
     `image` is RGBA: outside the product alpha and RGB are exactly 0, in its core alpha is 255. `model`: source of the
     alpha, a model of the catalogue, "mask" or "alpha". `confidence`: the model's certainty, 0..1. `device`: where the
-    model really ran. `doubts`: the figures of `gate_model.measure_belief`; empty where the alpha is no network's.
+    model really ran. `prediction`: the segmenter's alpha before any refinement, with what it says of it in `info`.
     """
 
     image: Image.Image
@@ -71,7 +70,7 @@ class Cutout:
     notes: tuple[str, ...] = ()
     confidence: float | None = None
     device: str = ""
-    doubts: Mapping[str, float] = field(default_factory=dict)
+    prediction: Image.Image | None = field(default=None, repr=False)
 
     def _repr_png_(self) -> bytes:
         return notebook_png(self.image)

@@ -134,7 +134,7 @@ class RunReport:
             if origin.variant:
                 self._bases[origin.source, origin.output] = origin.base
         cost = self.price if billed in ("yes", "perhaps") else 0.0
-        verdict, reasons = (gate.verdict, tuple(reason.text for reason in gate.reasons)) if gate else (None, ())
+        verdict, reasons = (gate.verdict, tuple(reason.text for reason in gate.defects)) if gate else (None, ())
         folder = str(order.folder) if order.folder else None
         line = ReportRow(origin.source, origin.output, state, folder, final, exit_code, error, billed, cost)
         line = replace(line, gate=verdict, reasons=reasons, warnings=origin.warnings, changed=changed)

@@ -113,7 +113,7 @@ class Console:
             for warning in order.origin.warnings:
                 self.note("warning", order.origin.source, warning)
             gate = order.origin.gate
-            for reason in gate.reasons if gate else ():
+            for reason in gate.defects if gate else ():
                 self.note(reason.verdict, order.origin.source, reason.text, topic=reason.name)
             stopped = gate is not None and level is not None and level.stops(gate.verdict)
             if stopped:
@@ -242,7 +242,7 @@ def _redirect_to_null(stream: TextIO) -> None:
     os.close(null)
 
 
-_NAMES = "source order key state model device size canvas tag seed description final sandbox gate product"
+_NAMES = "source order key state model device size canvas tag seed description final sandbox gate risk product"
 _EMPTY: dict[str, Any] = {**dict.fromkeys([*_NAMES.split(), "proof", "drift"]), "reasons": [], "warnings": []}
 
 
@@ -251,7 +251,7 @@ def describe_order(order: Order, state: State, final: Path | None) -> dict[str, 
     from photio_prep.final import writer
 
     proof = writer.read_proof(order) if final else {}
-    gate = order.origin.gate.to_dict() if order.origin.gate else {"verdict": None, "reasons": []}
+    gate = order.origin.gate.to_dict() if order.origin.gate else {"verdict": None, "reasons": [], "figures": {}}
     return {
         "source": order.origin.source,
         "order": str(order.folder),
@@ -271,6 +271,7 @@ def describe_order(order: Order, state: State, final: Path | None) -> dict[str, 
         "proof": proof or None,
         "drift": (writer.read_drift(order) or None) if final else None,
         "gate": gate["verdict"],
+        "risk": gate["figures"].get("risk"),
         "reasons": gate["reasons"],
         # Only of an order that sends a URL instead of its canvas.
         **({"image_url": redact_url(order.request.image_url)} if order.request.image_url else {}),

@@ -13,10 +13,11 @@ from photio_prep.errors import PhotioError, UsageError
 from photio_prep.orders import store
 from photio_prep.orders.folder import DIED, OrderFolder, find_orders
 from photio_prep.orders.preflight import image_url_note
+from photio_prep.orders.records import find_record
 from photio_prep.orders.recovery import resolve_unknown
 from photio_prep.orders.state import BILLED, State
 from photio_prep.orders.store import Order
-from photio_prep.quality import Verdict
+from photio_prep.quality import Verdict, judgement_from_dict
 from photio_prep.system.text import escape_controls
 
 # What each state means and what to do, the most urgent first; "{out}" is the output folder, "{order}" one such order.
@@ -62,10 +63,10 @@ def status_command(folder: Path, price: float | None, console: Console) -> int:
     """States and spend of the orders in an output folder, and what to do next."""
     require_folder(folder)
     sums = _Sums()
-    orders = find_orders(folder)
+    orders = sorted(find_orders(folder), key=_open_risk, reverse=True)
     width = max((len(str(order)) for order in orders), default=0)
     if orders and not console.as_json:
-        console.info(f"{'state':<13} {'gate':<5} {'order':<{width}}  photo")
+        console.info(f"{'state':<13} {'gate':<5} risk {'order':<{width}}  photo")
     for path in orders:
         try:
             state = OrderFolder(path).state
@@ -97,6 +98,17 @@ def require_folder(folder: Path) -> None:
         raise UsageError("no such folder", "Run prepare or run first, or name an output folder", subject=str(folder))
 
 
+def _open_risk(folder: Path) -> float:
+    """The probability that its cutout is wrong, of an order that is not paid for; 0 of others."""
+    try:
+        if OrderFolder(folder).state is not State.PLANNED:
+            return 0.0
+        gates = map(find_record, folder.glob("gate-*.json"))
+        return max((judgement_from_dict(gate).risk for gate in gates if gate), default=0.0)
+    except (PhotioError, LookupError, TypeError, ValueError, AttributeError, OSError):
+        return 0.0  # a damaged order, which is named in its turn
+
+
 def _print_photo(order: Order, folder: Path, state: State, name: str, console: Console, width: int) -> None:
     """Print one line for one photo of an order, and the reason of a failed or unknown outcome."""
     if console.as_json:
@@ -104,8 +116,10 @@ def _print_photo(order: Order, folder: Path, state: State, name: str, console: C
         console.line(describe_order(order, state, Path(str(record.get("path"))) if record else None))
     elif not console.quiet:
         kind = " (sandbox)" if order.sandbox else ""
-        gate = order.origin.gate.verdict if order.origin.gate else "-"
-        console.out(f"{name:<13} {gate:<5} {folder!s:<{width}}  {escape_controls(order.origin.source)}{kind}")
+        gate = order.origin.gate
+        risk = f"{gate.risk:.0%}" if gate and "risk" in gate.figures else "-"
+        judged = f"{gate.verdict if gate else '-':<5} {risk:>4}"
+        console.out(f"{name:<13} {judged} {folder!s:<{width}}  {escape_controls(order.origin.source)}{kind}")
         if note := image_url_note(order.request.image_url):
             console.out(f"{'':13} {escape_controls(note)}")
         outcome = OrderFolder(folder).outcome

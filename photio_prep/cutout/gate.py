@@ -8,13 +8,13 @@ docs/reference/gate.md has the figures.
 from collections.abc import Iterator
 from dataclasses import replace
 
-import numpy as np
 from PIL import Image
 
-from photio_prep.cutout.gate_model import Risk, estimate_risk
+from photio_prep.cutout.gate_model import Risk, estimate_risk, measure_doubts
+from photio_prep.cutout.locate import locate
 from photio_prep.cutout.matte import flatten
 from photio_prep.cutout.measure import measure_cutout
-from photio_prep.quality import DOUBTFUL, STOP_AT, WARN_AT, Judgement, Reason, Verdict
+from photio_prep.quality import DOUBTFUL, STOP_AT, WARN_AT, Judgement, Reason, Verdict, sort_reasons
 from photio_prep.types import Cutout, Photo
 
 # Each limit as (warn, stop).
@@ -35,8 +35,8 @@ _BRIGHTEST = (40, 16)
 _OUTLINE = (0.5, 0.45)
 _CONFIDENCE = (0.8, 0.6)
 _AGREEMENT = (0.6, 0.3)
-# Reasons of which the probability of a wrong mask knows more.
-_OF_THE_MASK = ("cut", "outline", "unsure", "disputed")
+# Reasons of which the probability of a wrong mask knows more: they warn where it warns, else they are notes.
+_OF_THE_MASK = ("cut", "parts", "soft", "outline", "unsure", "disputed")
 _CAUSES = {
     "rim_doubt": "the model is unclear about its outline",
     "mirrored": "the model finds something else in the mirrored photo",
@@ -50,34 +50,30 @@ _CAUSES |= dict.fromkeys(("doubt", "wavering"), "the model half believes in more
 _CAUSES |= dict.fromkeys(("core_doubt", "confidence", "weak", "peak"), "the model is not sure of parts inside of it")
 
 
-def assess(photo: Photo, cutout: Cutout, agreement: float | None = None) -> Judgement:
+def assess(photo: Photo, cutout: Cutout, second: Cutout | None = None) -> Judgement:
     """Assess a cutout at the canvas's scale before it is paid for; stopping reasons come first.
 
-    `agreement`: IoU (0..1) with a second model's cutout.
+    `second`: a second model's cutout of the same size.
     """
     size = cutout.image.size
-    values = measure_cutout(flatten_to(photo, size), cutout.image, size[0] / photo.size.width) | dict(cutout.doubts)
-    if cutout.confidence is not None:
-        values["confidence"] = round(float(cutout.confidence), 3)
+    view = flatten_to(photo, size)
+    values = measure_cutout(view, cutout.image, size[0] / photo.size.width) | measure_doubts(cutout, second)
     if cutout.model == "alpha":
         # A photo that came as a cutout has no background, so its outline runs along no edge of the photo.
         values.pop("outline", None)
-    if agreement is not None:
-        values["agreement"] = round(agreement, 3)
     reasons = [
         *_frame_reasons(values),
         *_shape_reasons(values),
         *_photo_reasons(values),
         *_model_reasons(values, cutout.model),
     ]
-    risk = estimate_risk(values, cutout.model)
-    if risk is not None:
+    if risk := estimate_risk(values, cutout.model):
         values["risk"] = risk.probability
-        reasons = [
-            replace(reason, verdict=Verdict.WARN) if reason.name in _OF_THE_MASK else reason for reason in reasons
-        ]
-        reasons[:0] = _risk_reasons(risk)
-    return Judgement(tuple(sorted(reasons, key=lambda reason: reason.verdict is not Verdict.STOP)), values)
+        softest = Verdict.WARN if risk.probability >= WARN_AT else Verdict.OK
+        reasons = [replace(reason, verdict=softest) if reason.name in _OF_THE_MASK else reason for reason in reasons]
+        reasons += _risk_reasons(risk)
+    places = [replace(reason, area=locate(reason.name, view, cutout, second)) for reason in reasons]
+    return Judgement(sort_reasons(places), values)
 
 
 def flatten_to(photo: Photo, size: tuple[int, int]) -> Image.Image:
@@ -228,9 +224,3 @@ def _model_reasons(values: dict[str, float], model: str) -> Iterator[Reason]:
             f"two models agree on only {agreement:.0%} of the product. Look at cutout.png; try another --model, or"
             " give a --mask",
         )
-
-
-def mask_iou(first: Cutout, second: Cutout) -> float:
-    """Intersection over union of two cutouts of one size, thresholded at half opacity."""
-    ours, theirs = (np.asarray(cutout.image.getchannel("A")) >= 128 for cutout in (first, second))
-    return float((ours & theirs).sum() / max((ours | theirs).sum(), 1))

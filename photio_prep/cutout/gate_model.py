@@ -14,15 +14,58 @@ from importlib import resources
 import numpy as np
 from PIL import Image
 
-from photio_prep.imaging.filters import Floats, dilate
+from photio_prep.imaging.filters import Bools, Floats, dilate
+from photio_prep.types import Cutout
 
 # Beliefs and alphas are compared at this size (square, as the networks see a photo).
 _SIDE = 256
 # Pixels from the kept product: a ghost lies farther out, the core deeper within; the rim reaches so far to both sides.
 _GHOST, _CORE, _RIM = 6, 4, 2
+# Belief that differs so much from what was kept is doubt.
+_DOUBT = 0.25
 # Added to a share before its logarithm: below one percent, less says nothing more.
 _FLOOR = 0.01
 _LINEAR = ("outline", "rim")
+
+
+def measure_doubts(cutout: Cutout, second: Cutout | None) -> dict[str, float]:
+    """Measure what is known of a network's doubt about its cutout, and its IoU with a second model's (`agreement`)."""
+    doubts = {} if cutout.confidence is None else {"confidence": round(float(cutout.confidence), 3)}
+    if second is not None:
+        doubts["agreement"] = round(_overlap(_solid(cutout), _solid(second)), 3)
+    if (belief := _belief(cutout)) is None or cutout.prediction is None:
+        return doubts
+    mirrored = cutout.prediction.info.get("mirrored")
+    doubts |= measure_belief(belief, cutout.image.getchannel("A"))
+    return doubts if mirrored is None else {**doubts, "mirrored": round(float(mirrored), 3)}
+
+
+def map_doubt(cutout: Cutout, second: Cutout | None) -> Bools:
+    """Where a network half believes in something else than the cutout, or a second model finds something else.
+
+    Of the size at which beliefs are compared; not along the outline.
+    """
+    kept = _square(cutout.image.getchannel("A")) >= 0.5
+    doubt = np.zeros_like(kept)
+    if (belief := _belief(cutout)) is not None:
+        doubt |= np.abs(_square(belief) - kept) > _DOUBT
+    if second is not None:
+        doubt |= kept != (_square(second.image.getchannel("A")) >= 0.5)
+    return doubt & ~(dilate(kept, _CORE) & dilate(~kept, _CORE))
+
+
+def _belief(cutout: Cutout) -> Image.Image | None:
+    belief = cutout.prediction.info.get("belief") if cutout.prediction else None
+    return belief if isinstance(belief, Image.Image) and belief.mode == "L" else None
+
+
+def _solid(cutout: Cutout) -> Bools:
+    return np.asarray(cutout.image.getchannel("A")) >= 128
+
+
+def _overlap(first: Bools, second: Bools) -> float:
+    """Intersection over union."""
+    return float((first & second).sum()) / max(float((first | second).sum()), 1.0)
 
 
 def measure_belief(belief: Image.Image, alpha: Image.Image) -> dict[str, float]:
@@ -55,8 +98,7 @@ def measure_belief(belief: Image.Image, alpha: Image.Image) -> dict[str, float]:
 
 def mirror_disagreement(belief: Floats, mirrored: Floats) -> float:
     """Return 1 - IoU of what a network finds in a photo and in its mirror image, turned back; both (H, W), 0..1."""
-    first, second = belief > 0.5, mirrored > 0.5
-    return 1 - float((first & second).sum()) / max(float((first | second).sum()), 1.0)
+    return 1 - _overlap(belief > 0.5, mirrored > 0.5)
 
 
 def _square(image: Image.Image) -> Floats:

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from photio_prep.cutout import foreground, gate_model, refine
+from photio_prep.cutout import foreground, refine
 from photio_prep.cutout import mask as parts
 from photio_prep.cutout.models.segmenter import segment
 from photio_prep.cutout.options import DEFAULT_CUTOUT, CutoutOptions
@@ -85,15 +85,7 @@ def _cutout(
     sure = prediction.info.get("confidence")
     name, device = getattr(matter, "name", type(matter).__name__), getattr(matter, "device", "")
     cutout = compose(view, belief, options, haze=True)
-    return Cutout(cutout, name, confidence=sure, device=device, doubts=_measure_doubts(prediction, cutout))
-
-
-def _measure_doubts(prediction: Image.Image, cutout: Image.Image) -> dict[str, float]:
-    belief, mirrored = prediction.info.get("belief"), prediction.info.get("mirrored")
-    if not isinstance(belief, Image.Image) or belief.mode != "L":
-        return {}
-    doubts = gate_model.measure_belief(belief, cutout.getchannel("A"))
-    return doubts if mirrored is None else {**doubts, "mirrored": round(float(mirrored), 3)}
+    return Cutout(cutout, name, confidence=sure, device=device, prediction=prediction)
 
 
 def compose(

@@ -19,9 +19,9 @@ from photio_prep.imaging.filters import (
     measure_parts,
 )
 
-_SIDE = 640
+SIDE = 640
 # A part counts from this share of the largest one.
-_PART = 0.02
+PART = 0.02
 _HALF = [0] * 128 + [255] * 128
 _SIDES = ("left", "right", "top", "bottom")
 # Distances from the outline between which its surroundings are measured.
@@ -39,7 +39,7 @@ def measure_cutout(view: Image.Image, cutout: Image.Image, scale: float) -> dict
     chance. blur: sigma of the sharpest edges, in pixels of the canvas or of the photo, whichever has fewer.
     white, black: share of the product where every channel is clipped. brightest: 95th percentile of its lightness.
     """
-    shrink = min(1.0, _SIDE / max(cutout.size))
+    shrink = min(1.0, SIDE / max(cutout.size))
     size = (max(round(cutout.width * shrink), 8), max(round(cutout.height * shrink), 8))
     alpha = np.asarray(cutout.getchannel("A").resize(size, Image.Resampling.BOX))
     picture = np.asarray(view.resize(size, Image.Resampling.BOX), dtype=np.float32)
@@ -49,7 +49,8 @@ def measure_cutout(view: Image.Image, cutout: Image.Image, scale: float) -> dict
         values |= (
             _measure_position(solid, scale * shrink) | _measure_shape(alpha, solid) | _measure_exposure(picture[solid])
         )
-        values["outline"] = _measure_outline(picture, solid)
+        line, edges = find_edges(picture, solid)
+        values["outline"] = float(edges[line].mean()) if line.any() else 1.0
         values["blur"] = _measure_blur(view, cutout, scale)
     return {name: round(value, 3) for name, value in values.items()}
 
@@ -59,7 +60,7 @@ def _measure_position(solid: Bools, scale: float) -> dict[str, float]:
     extent = float(max(np.ptp(rows), np.ptp(columns)) + 1)
     meets = (solid[:, :2].any(1), solid[:, -2:].any(1), solid[:2].any(0), solid[-2:].any(0))
     on_edge = {f"cut_{side}": float(line.mean()) for side, line in zip(_SIDES, meets, strict=True)}
-    edge = _outer_pixels(solid)
+    edge = outer_pixels(solid)
     frame = edge.copy()
     frame[1:-1, 1:-1] = False
     cut = float(frame.sum() / max(edge.sum(), 1))
@@ -71,8 +72,8 @@ def _measure_shape(alpha: Bytes, solid: Bools) -> dict[str, float]:
     soft = (alpha > 12) & (alpha < 243)
     deep = erode(soft, 4)
     return {
-        "parts": float((sizes >= _PART * sizes.max()).sum()),
-        "rim": float(soft.sum() / max(_outer_pixels(solid).sum(), 1)),
+        "parts": float((sizes >= PART * sizes.max()).sum()),
+        "rim": float(soft.sum() / max(outer_pixels(solid).sum(), 1)),
         "glass": float(deep.sum() / solid.sum()),
     }
 
@@ -87,35 +88,35 @@ def _measure_exposure(product: Floats) -> dict[str, float]:
     }
 
 
-def _outer_pixels(solid: Bools) -> Bools:
+def outer_pixels(solid: Bools) -> Bools:
     """Outermost pixels of the product, those at the frame included."""
     return solid & ~erode(solid, 1)
 
 
-def _measure_outline(picture: Floats, solid: Bools) -> float:
-    """Share of the outline near which the photo's gradient exceeds that of three quarters of the surroundings.
+def find_edges(picture: Floats, solid: Bools) -> tuple[Bools, Bools]:
+    """Find the outline within the picture's frame, and where the photo (H, W, 3) has an edge.
 
-    The outline of a product runs along an edge of the photo. That of another photo's mask, or of a product detected in
-    noise, reaches only chance: a quarter.
+    An edge: its gradient exceeds that of three quarters of the outline's surroundings. The outline of a product runs
+    along an edge. That of another photo's mask, or of a product detected in noise, reaches only chance: a quarter.
     """
-    line = _outer_pixels(solid)
+    line, edges = outer_pixels(solid), np.ones_like(solid)
     line[[0, -1]] = False
     line[:, [0, -1]] = False
     if line.sum() < 8:
-        return 1.0
+        return line, edges
     # Only the ring and the filters' reach count.
     window = bounding_window(line, _RING[1] + 8)
-    line, picture = line[window], picture[window]
-    steepest = np.zeros(line.shape, np.float32)
+    near, picture = line[window], picture[window]
+    steepest = np.zeros(near.shape, np.float32)
     for channel in range(3):
         np.maximum(steepest, gradient_magnitude(picture[..., channel], 1.0), out=steepest)
     steepest = local_maximum(steepest, 1)
-    distance = distance_to(line)
+    distance = distance_to(near)
     ring = steepest[(distance > _RING[0]) & (distance < _RING[1])]
-    if not ring.size:
-        return 1.0
-    # On a background without structure, noise of one level is not an edge.
-    return float((steepest[line] > max(float(np.percentile(ring, 75)), 0.5)).mean())
+    if ring.size:
+        # On a background without structure, noise of one level is not an edge.
+        edges[window] = steepest > max(float(np.percentile(ring, 75)), 0.5)
+    return line, edges
 
 
 def _measure_blur(view: Image.Image, cutout: Image.Image, scale: float) -> float:

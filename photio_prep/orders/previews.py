@@ -6,11 +6,12 @@ drift.png   drawn from canvas.png and the answer by --max-drift, else by the rev
 """
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageDraw, ImageFont
 
 from photio_prep.api import wire
 from photio_prep.errors import PhotioError
@@ -21,7 +22,8 @@ from photio_prep.imaging.filters import dilate
 from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
 from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.records import CANVAS
-from photio_prep.orders.store import load_cutout
+from photio_prep.orders.store import load_cutout, load_order
+from photio_prep.quality import Reason, Verdict
 from photio_prep.system import files
 
 PHOTO, MASK, OVERLAY, DRIFT = "photo.jpg", "mask.png", "overlay.png", "drift.png"
@@ -29,16 +31,38 @@ PHOTO, MASK, OVERLAY, DRIFT = "photo.jpg", "mask.png", "overlay.png", "drift.png
 _SIDE = 800
 _SQUARE = 12
 _LINE = (255, 0, 170)
+# The frames of the gate's reasons, and the height of their names.
+_COLOURS = {Verdict.STOP: (200, 0, 0), Verdict.WARN: (190, 90, 0)}
+_TEXT = 14
 
 
-def draw_overlay(view: Image.Image, cutout: Image.Image) -> Image.Image:
-    """The photo (RGB) with the outline of the cutout (RGBA), beside the cutout on a checkerboard."""
+def draw_overlay(view: Image.Image, cutout: Image.Image, reasons: Iterable[Reason] = ()) -> Image.Image:
+    """The photo (RGB) with the outline of the cutout (RGBA), beside the cutout on a checkerboard.
+
+    The place of each of the gate's `reasons` is framed in the photo, with its name.
+    """
     size = fit(view.size, (min(_SIDE, max(view.size)),) * 2)
     photo, cut = view.resize(size, Image.Resampling.BOX), cutout.resize(size, Image.Resampling.BOX)
     solid = np.asarray(cut.getchannel("A")) >= 128
     # One pixel outside the product and one inside: visible on light and dark, and the edge stays visible.
     photo.paste(_LINE, mask=Image.fromarray(dilate(solid, 2) & dilate(~solid, 1)))
+    _draw_places(photo, reasons)
     return join(photo, on_checkerboard(cut))
+
+
+def _draw_places(photo: Image.Image, reasons: Iterable[Reason]) -> None:
+    shown = [reason for reason in reasons if reason.area]
+    pen, font = ImageDraw.Draw(photo), ImageFont.load_default(_TEXT)
+    for area in dict.fromkeys(reason.area for reason in shown if reason.area):
+        here = [reason for reason in shown if reason.area == area]
+        left, top = round(area[0] * (photo.width - 1)), round(area[1] * (photo.height - 1))
+        corner = max(round(area[2] * photo.width) - 1, left), max(round(area[3] * photo.height) - 1, top)
+        pen.rectangle((left, top, *corner), outline=_COLOURS[here[0].verdict], width=2)
+        word = ", ".join(reason.name.replace("_", " ") for reason in here)
+        width = round(pen.textlength(word, font)) + 4
+        left, top = max(min(left, photo.width - width), 0), max(top - _TEXT - 4, 0)
+        pen.rectangle((left, top, left + width, top + _TEXT + 3), _COLOURS[here[0].verdict])
+        pen.text((left + 2, top), word, "white", font)
 
 
 def draw_drift(canvas: Image.Image, answer: Image.Image) -> Image.Image:
@@ -112,10 +136,11 @@ def draw_previews(folder: Path) -> None:
         return
     cutout = None
     with suppress(OSError, PhotioError):
-        view, cutout = read_picture(folder / PHOTO).convert("RGB"), load_cutout(folder)
+        gate, view = load_order(folder).origin.gate, read_picture(folder / PHOTO).convert("RGB")
+        cutout = load_cutout(folder)
     if cutout is not None:
         _write_png(folder / MASK, cutout.getchannel("A"))
-        _write_png(folder / OVERLAY, draw_overlay(view, cutout))
+        _write_png(folder / OVERLAY, draw_overlay(view, cutout, gate.defects if gate else ()))
 
 
 def draw_drift_of(folder: Path) -> None:

@@ -86,8 +86,13 @@ class ReviewEntry:
     def flags(self) -> tuple[str, ...]:
         """What the page can filter by besides the state, the worst first; the gate's reasons by their names."""
         marks = {"damaged": self.state is None, "drift": self.altered, "warning": bool(self.warnings)}
-        reasons = [reason.name for reason in self.gate.reasons] if self.gate else []
+        reasons = [reason.name for reason in self.gate.defects] if self.gate else []
         return (*(name for name, is_set in marks.items() if is_set), *reasons, *(["sandbox"] if self.sandbox else []))
+
+    @property
+    def risk(self) -> float:
+        """The probability that the cutout is wrong; 0 where it is not known."""
+        return self.gate.risk if self.gate else 0.0
 
     @property
     def severity(self) -> int:
@@ -97,7 +102,9 @@ class ReviewEntry:
 
 
 def load_entries(orders: str | os.PathLike[str] | Iterable[Order]) -> list[ReviewEntry]:
-    """Return an entry for each photo of each order, the most urgent first; superseded orders only when named.
+    """Return an entry for each photo of each order, the most urgent and the most doubtful first.
+
+    Superseded orders only when named.
 
     Raises:
         UsageError: There is none.
@@ -118,7 +125,10 @@ def load_entries(orders: str | os.PathLike[str] | Iterable[Order]) -> list[Revie
     if not folders:
         raise UsageError("no orders found", "Name an output folder: run `prepare` first", subject=subject)
     entries = [entry for folder in dict.fromkeys(folders) for entry in _read_order(folder)]
-    return sorted(entries, key=lambda entry: (-entry.severity, -len(entry.flags), entry.source, entry.folder.name))
+    return sorted(
+        entries,
+        key=lambda entry: (-entry.severity, -entry.risk, -len(entry.flags), entry.source, entry.folder.name),
+    )
 
 
 def _read_order(folder: Path) -> Iterator[ReviewEntry]:

@@ -146,6 +146,7 @@ def _build_row(
         "lost": f"{1 - placement.used:.1%}" if placement.used < 0.9995 else "",
         "product": pictures.product,
         "judged": gate is not None,
+        "risk": f"{entry.risk:.0%}" if "risk" in figures else "",
         "reasons": [{"name": reason.name, "verdict": reason.verdict, "text": reason.text} for reason in reasons],
         "measures": [*figures],
         "figures": [f"{value:.4g}" for value in figures.values()],

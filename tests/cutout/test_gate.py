@@ -102,6 +102,25 @@ def test_a_product_cut_by_the_frame_names_the_side(side: str, part: float) -> No
     assert stops(found) == []
 
 
+@pytest.mark.parametrize("side", [0, 1, 2, 3])
+def test_a_reason_says_where(side: int) -> None:
+    """A product that meets one side of the photo, with a smaller thing, half transparent, across from it."""
+    turns = [Image.Transpose.ROTATE_90] * side
+    mask = Image.new("L", (400, 300))
+    mask.paste(255, (0, 100, 200, 200))
+    mask.paste(140, (300, 20, 360, 80))
+    picture = Image.new("RGB", mask.size, "navy")
+    for turn in turns:
+        mask, picture = mask.transpose(turn), picture.transpose(turn)
+    expected = {"cut": (0, 1 / 3, 0, 2 / 3), "parts": (0.75, 20 / 300, 0.9, 80 / 300), "glass": (0.75, 0.06, 0.9, 0.27)}
+    areas = {reason.name: reason.area for reason in judged(picture, mask).reasons}
+    for name, box in expected.items():
+        left, top, right, bottom = box
+        for _ in turns:  # a quarter to the left
+            left, top, right, bottom = top, 1 - right, bottom, 1 - left
+        assert areas[name] == pytest.approx((left, top, right, bottom), abs=0.04), name
+
+
 @pytest.mark.parametrize("width", [80, 120, 160])
 def test_a_thumbnail(width: int) -> None:
     size = (width, width * 3 // 4)
@@ -235,10 +254,19 @@ def test_what_each_level_stops(level: str, stopped: list[Verdict]) -> None:
 
 
 def test_a_judgement_survives_json() -> None:
-    made = Judgement((Reason("cut", Verdict.WARN, "a handle is missing"),), {"cut": 0.1})
+    made = Judgement((Reason("cut", Verdict.WARN, "a handle is missing", (0.1, 0, 0.5, 1)),), {"cut": 0.1})
     assert judgement_from_dict(json.loads(json.dumps(made.to_dict()))) == made
     assert made.verdict is Verdict.WARN
     assert Judgement().verdict is Verdict.OK
+
+
+def test_a_box_that_somebody_edited_lies_in_the_picture() -> None:
+    record = Judgement((Reason("cut", Verdict.WARN, "a handle is missing"),)).to_dict()
+    record["reasons"][0]["box"] = [2, float("nan"), 0.5, -1]
+    assert judgement_from_dict(record).reasons[0].area == (1, 0, 1, 0)
+    record["reasons"][0]["box"] = [1, 2]
+    with pytest.raises(ValueError, match="unpack"):
+        judgement_from_dict(record)
 
 
 def test_what_was_never_judged_is_not_stopped() -> None:

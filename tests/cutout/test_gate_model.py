@@ -1,5 +1,6 @@
 """The probability of a wrong cutout: what its figures say, and that it comes out on good and on spoiled photos."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,13 +8,14 @@ import pytest
 from PIL import Image, ImageDraw
 
 from photio_prep import pipeline
-from photio_prep.cutout import gate_model
+from photio_prep.cutout import gate, gate_model
 from photio_prep.cutout.framing import Framing
 from photio_prep.cutout.models.registry import CatalogModel
 from photio_prep.errors import GateStopped, UsageError
 from photio_prep.orders.options import PayOptions
 from photio_prep.orders.preflight import enforce_gate
 from photio_prep.quality import DOUBTFUL, STOP_AT, WARN_AT, Judgement, Level, Reason, Verdict
+from photio_prep.types import Cutout, Photo
 from tests.support import photos
 from tests.support.commands import Command
 
@@ -101,6 +103,56 @@ def test_a_new_frame_measures_the_same_product(u2netp: CatalogModel) -> None:
     assert order.origin.gate is not None
     assert order.origin.gate.figures["ghost"] < 0.02
     assert order.origin.gate.figures["risk"] < WARN_AT
+
+
+def believed(faint: int) -> tuple[Photo, Cutout]:
+    """A product that a network is certain of, beside a thing that it believes in as much as `faint`, of 255."""
+    belief = disc(255 - faint // 2)
+    ImageDraw.Draw(belief).rectangle((240, 20, 290, 280), fill=faint)
+    picture = Image.merge("RGB", [disc()] * 3)
+    image = picture.convert("RGBA")
+    image.putalpha(disc())
+    prediction = disc()
+    prediction.info |= {"belief": belief, "mirrored": faint / 255}
+    cutout = Cutout(image, "u2netp", confidence=1 - faint / 400, prediction=prediction)
+    return Photo(picture, "a.png", "0", "PNG"), cutout
+
+
+def test_the_doubt_is_where_the_network_half_believes_in_something() -> None:
+    judgement = gate.assess(*believed(110))
+    (doubt,) = (reason for reason in judgement.reasons if reason.name == DOUBTFUL)
+    assert doubt.area == pytest.approx((240 / 300, 20 / 300, 291 / 300, 281 / 300), abs=0.01)
+    assert doubt.to_dict()["box"] == list(doubt.area or ())
+    assert judgement.reasons[0] == doubt
+
+
+def test_a_second_model_s_thing_is_where_they_differ() -> None:
+    photo, cutout = believed(0)
+    other = cutout.image.copy()
+    other.paste((255, 255, 255, 255), (0, 0, 60, 60))
+    judgement = gate.assess(photo, cutout, replace(cutout, image=other))
+    assert judgement.figures["agreement"] == pytest.approx(11_300 / (11_300 + 3600), abs=0.01)
+    (doubt,) = (reason for reason in judgement.limited(0.001).reasons if reason.name == DOUBTFUL)
+    assert doubt.verdict is Verdict.STOP
+
+
+def test_what_is_sound_is_only_noted() -> None:
+    """A tight crop, and a product of two things, of which the network is certain."""
+    size = (640, 480)
+    alpha = Image.new("L", size)
+    alpha.paste(255, (0, 100, 300, 400))
+    alpha.paste(255, (400, 100, 600, 400))
+    picture = Image.merge("RGB", [alpha.point([level // 2 for level in range(256)])] * 3)
+    image = picture.convert("RGBA")
+    image.putalpha(alpha)
+    prediction = alpha.copy()
+    prediction.info |= {"belief": alpha, "mirrored": 0.0}
+    photo = Photo(picture, "a.png", "0", "PNG")
+    sound = gate.assess(photo, Cutout(image, "u2netp", confidence=1.0, prediction=prediction))
+    assert {reason.name: reason.verdict for reason in sound.reasons} == {"cut": Verdict.OK, "parts": Verdict.OK}
+    assert (sound.verdict, sound.defects) == (Verdict.OK, ())
+    drawn = gate.assess(photo, Cutout(image, "mask"))
+    assert {reason.name: reason.verdict for reason in drawn.reasons} == {"cut": Verdict.WARN, "parts": Verdict.WARN}
 
 
 def doubtful(risk: float, *others: Reason) -> Judgement:

@@ -9,6 +9,7 @@ from PIL import Image
 from photio_prep import pipeline
 from photio_prep.errors import StorageFailed
 from photio_prep.orders import previews
+from photio_prep.quality import Reason, Verdict
 from tests.support import photos
 from tests.support.commands import Command
 from tests.support.fakes import BrightMatter
@@ -37,6 +38,24 @@ def test_the_right_half_is_the_cutout_on_a_board() -> None:
     right = pixels(previews.draw_overlay(cut.convert("RGB"), cut))[:, 400:]
     assert {tuple(each) for each in right[:60].reshape(-1, 3).tolist()} == {(190, 190, 190), (235, 235, 235)}
     assert (right[100:200, 150:250] == np.asarray(cut)[100:200, 150:250, :3]).all()
+
+
+def test_the_place_of_a_reason_is_framed_and_named() -> None:
+    cut = photos.cutout((400, 300))
+    plain = pixels(previews.draw_overlay(Image.new("RGB", cut.size), cut))
+    here, note = (0.1, 0.4, 0.2, 0.9), (0, 0, 1, 1)
+    reasons = Reason("doubtful", Verdict.STOP, "x", here), Reason("cut", Verdict.WARN, "x", here)
+    framed = pixels(previews.draw_overlay(Image.new("RGB", cut.size), cut, reasons))
+    rows, columns = np.nonzero((framed[:, :400] != plain[:, :400]).any(axis=2))
+    assert (columns.min(), rows.max()) == (40, 269)
+    assert (framed[140, 40] == (200, 0, 0)).all()
+    assert rows.min() < 118  # the word above it
+    assert not (framed[160:260, 45:75] != plain[160:260, 45:75]).any()
+    assert (framed[:, 400:] == plain[:, 400:]).all()
+    nowhere = previews.draw_overlay(Image.new("RGB", cut.size), cut, (Reason("small", Verdict.STOP, "x"),))
+    assert (pixels(nowhere) == plain).all()
+    tiny = previews.draw_overlay(Image.new("RGB", (1, 1)), cut, (Reason("x", Verdict.WARN, "x", note),))
+    assert tiny.size == (2, 1)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (2688, 1536)])

@@ -203,6 +203,22 @@ def test_the_worst_comes_first() -> None:
     assert len(set(scores)) == len(scores)
 
 
+def test_the_most_doubtful_comes_first(tmp_path: Path, command: Command) -> None:
+    for name, risk in (("a.png", 0.1), ("b.png", 0.34), ("c.png", None)):
+        folder = planned(tmp_path, name).folder
+        assert folder is not None
+        record = {"verdict": "ok", "reasons": [], "figures": {} if risk is None else {"risk": risk}}
+        next(folder.glob("gate-*.json")).write_text(json.dumps(record))
+    entries = load_entries(tmp_path)
+    assert [Path(entry.source).name for entry in entries] == ["b.png", "a.png", "c.png"]
+    assert [row["risk"] for row in told(write_review(tmp_path))["rows"]] == ["34%", "10%", ""]
+    listed = command("status", tmp_path)
+    assert [line.split()[2] for line in listed.lines] == ["34%", "10%", "-"]
+    assert [fact["risk"] for fact in command("status", tmp_path, "--json").facts] == [0.34, 0.1, None]
+    next((tmp_path / "orders").glob("*/gate-*.json")).write_text('{"figures": {"risk": [1]}, "reasons": 3}')
+    assert command("status", tmp_path).code == 7
+
+
 # --- what is made ----------------------------------------------------------------------------------------------------
 
 

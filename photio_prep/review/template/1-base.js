@@ -83,7 +83,7 @@ function badges(row, most = 99) {
   const found = [badge(row.state, KINDS[row.state] ?? "")];
   const kinds = Object.fromEntries(row.reasons.map((each) => [each.name, each.verdict === "stop" ? "bad" : "warn"]));
   for (const flag of row.flags) {
-    if (flag !== "sandbox" && flag !== "damaged") found.push(badge(flag.replaceAll("_", " "), kinds[flag] ?? "warn"));
+    if (flag !== "sandbox" && flag !== "damaged") found.push(badge(flag === "doubtful" ? `doubtful ${row.risk}` : flag.replaceAll("_", " "), kinds[flag] ?? "warn"));
   }
   const kept = found.length > most ? [...found.slice(0, most), badge(`+${found.length - most}`)] : found;
   return row.sandbox ? [...kept, badge("sandbox", "sandbox")] : kept;

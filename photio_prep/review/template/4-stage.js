@@ -204,9 +204,11 @@ function pairs(entries) {
 function facts(row) {
   const made = [];
   const section = (head, ...children) => made.push(make("h3", "", {}, head), ...children);
+  const risk = row.risk ? [make("p", "words", {}, `Probability that the cutout is wrong: ${row.risk}`)] : [];
   if (row.reasons.length) {
-    section("Gate", ...row.reasons.map((each) => make("div", "reason", {}, badge(each.verdict, each.verdict === "stop" ? "bad" : "warn"), make("span", "", {}, each.text))));
-  } else if (row.key) section("Gate", make("p", "", {}, row.judged ? "Nothing to complain of." : "Never judged."));
+    const marks = { stop: ["stop", "bad"], warn: ["warn", "warn"], ok: ["note"] };
+    section("Gate", ...risk, ...row.reasons.map((each) => make("div", "reason", {}, badge(...marks[each.verdict]), make("span", "", {}, each.text))));
+  } else if (row.key) section("Gate", ...risk, make("p", "", {}, row.judged ? "Nothing to complain of." : "Never judged."));
   if (row.why) section("What happened", make("p", "words", {}, row.why));
   if (row.warnings.length) section("Warnings", ...row.warnings.map((each) => make("p", "words", {}, each)));
   if (row.measured.length) section("Final", pairs(row.measured));
