@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from photio_prep.imaging.filters import Bools, Floats, drop_thin, erode, gaussian_blur, load_opencv
+from photio_prep.imaging.filters import Bools, Floats, drop_thin, erode, gaussian_blur, load_opencv, mean_channels, slopes_of
 
 # Largest shift of the product, and of a tile of it, in pixels of the canvas; side of a tile.
 REACH, _NEAR, _TILE = 24, 6, 48
@@ -87,7 +87,7 @@ def find_shift(alpha: Floats, product: Floats, answer: Floats) -> tuple[float, f
 def _texture(planes: Floats, factor: int, within: Floats | None = None) -> Floats:
     """Fine structure of the grey of planes (H, W, 3), in levels; colours outside of `within` (0..1) do not count."""
     cv2 = load_opencv()
-    grey = np.asarray(planes.mean(-1))
+    grey = mean_channels(planes)
     size = grey.shape[1] // factor, grey.shape[0] // factor
     if factor > 1:
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
@@ -126,13 +126,15 @@ def _vertex(values: Floats, at: int) -> float:
 def compare_interior(alpha: Floats, product: Floats, answer: Floats, shift: tuple[float, float, bool]) -> Interior:
     """Compare the inside of a product (H, W, 3, levels) with the answer, moved back by its whole pixels."""
     core = select_core(alpha)
-    colours: tuple[Floats, Floats] = np.asarray(product[core].mean(0)), np.asarray(answer[core].mean(0))
+    cv2, mask = load_opencv(), core.view(np.uint8)
+    colours: tuple[Floats, Floats] = np.array(cv2.mean(product, mask)[:3]), np.array(cv2.mean(answer, mask)[:3])
     gain: Floats = (colours[1] + DARK) / (colours[0] + DARK)
     energy = []
     for planes, sigma in ((product, _FINE_SENT), (answer, _FINE)):
-        slopes = np.gradient(gaussian_blur(np.asarray(planes.mean(-1)), sigma))
-        energy.append(float(np.square(slopes).sum(0)[core].mean()) + _FLAT)
-    light, other = _compare_light(core, product * gain + (gain - 1) * DARK, answer)
+        right, down = slopes_of(gaussian_blur(mean_channels(planes), sigma))
+        energy.append(cv2.mean(right * right + down * down, mask)[0] + _FLAT)
+    lit = cv2.transform(product, np.column_stack((np.diag(gain), (gain - 1) * DARK)))
+    light, other = _compare_light(core, lit, answer)
     low, high = np.percentile(light[core], (5, 95))
     zoom, redrawn = _compare_tiles(core, product, answer)
     return Interior(*shift, zoom, gain, float(high - low), colours, energy[1] / energy[0], redrawn, other, light)
@@ -143,13 +145,13 @@ def _compare_light(core: Bools, product: Floats, answer: Floats) -> tuple[Floats
     cv2 = load_opencv()
     weight = core.astype(np.float32)
     small = tuple(max(1, side // 4) for side in core.shape[::-1])
-    planes = np.dstack((product.mean(-1) * weight, answer.mean(-1) * weight, weight))
+    planes = np.dstack((mean_channels(product) * weight, mean_channels(answer) * weight, weight))
     soft = gaussian_blur(cv2.resize(planes, small, interpolation=cv2.INTER_AREA), _LIGHT / 4)
     soft = cv2.resize(soft, core.shape[::-1], interpolation=cv2.INTER_LINEAR)
     dark = DARK * soft[..., 2]
     ratio = (soft[..., 1] + dark + 1e-3) / (soft[..., 0] + dark + 1e-3)
-    light = np.clip(ratio, 1 / _MOST, _MOST)[..., None]
-    apart = np.abs(gaussian_blur(answer, 1.5) - gaussian_blur(product * light, 1.5)).mean(-1)
+    light = cv2.merge([np.clip(ratio, 1 / _MOST, _MOST)] * 3)
+    apart = mean_channels(np.abs(gaussian_blur(answer - product * light, 1.5)))
     other = (apart > _OTHER) & core
     return np.asarray(ratio), drop_thin(other, _BLOB)
 

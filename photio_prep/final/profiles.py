@@ -82,19 +82,21 @@ def compute_likelihoods(profiles: Profiles) -> tuple[Doubles, Floats]:
     scene = np.maximum((scatter * pixels * _FAR).sum(1) / np.maximum(mass, 1) / 3, _LEAST)[:, None]
     covers = [_displace(cover, float(step)) for step in STEPS]
     courses = [_fit_scene(profiles, share, float(step)) for share, step in zip(covers, STEPS, strict=True)]
+    powers, with_q, with_y = np.array([[(c * c).sum(-1), (c * q).sum(-1), (c * y).sum(-1)] for c in courses]).swapaxes(0, 1)
+    power = (q**2).sum(-1)
     likelihood = np.zeros((len(pixels), len(STEPS)))
     for column, (share, step) in enumerate(zip(covers, STEPS, strict=True)):
-        rest = (1 - share)[..., None]
+        rest = 1 - share
         fixed = yy - 2 * share * yq + share**2 * qq
         floor = _STRANGE - _STRANGER * np.clip(share - cover, 0, 1)
+        mixed = _MIXED * share * rest * (power - 2 * with_q[column] + powers[column])
+        variance = share**2 * drawn + rest**2 * scene + mixed
+        most = -1.5 * np.log(2 * np.pi * variance)
         sums = []
         for farther in _FARTHER:
-            means = rest * courses[min(int(np.searchsorted(STEPS, step + farther)), len(STEPS) - 1)]
-            square = fixed + (means * (means + 2 * share[..., None] * q - 2 * y)).sum(-1)
-            mixed = _MIXED * share * (1 - share) * ((q - courses[column]) ** 2).sum(-1)
-            variance = share**2 * drawn + (1 - share) ** 2 * scene + mixed
-            density = -1.5 * np.log(2 * np.pi * variance) - square / (2 * variance)
-            sums.append((pixels * np.maximum(density, floor)).sum(1))
+            at = min(int(np.searchsorted(STEPS, step + farther)), len(STEPS) - 1)
+            square = fixed + rest * (rest * powers[at] + 2 * share * with_q[at] - 2 * with_y[at])
+            sums.append((pixels * np.maximum(most - square / (2 * variance), floor)).sum(1))
         likelihood[:, column] = np.max(sums, 0)
     likelihood *= min(1 / max(_measure_repetition(profiles, course, scene), 1e-6), _INDEPENDENT)
     likelihood[(mass < 10) | find_soft_edges(profiles)] = 0  # no scene in reach, or an edge without a place
@@ -154,9 +156,9 @@ def _fit_scene(profiles: Profiles, share: Doubles, step: float) -> Doubles:
     outside = np.maximum(_AT - step, 0)
     base = np.stack((np.ones_like(_AT), (_AT - step) / _OUT, np.exp(-outside / _SHADE)), 1)
     weight = profiles.pixels * (share < _FREE) * (step < _AT)
-    normal = np.einsum("nk,ki,kj->nij", weight, base, base) + np.diag([1e-3, _FIRM, _FIRM])
-    right = np.einsum("nk,ki,nkc->nic", weight, base, profiles.y)
-    return np.asarray(np.einsum("ki,nic->nkc", base, np.linalg.solve(normal, right)))
+    weighted = weight[:, None] * base.T
+    normal = weighted @ base + np.diag([1e-3, _FIRM, _FIRM])
+    return np.asarray(base @ np.linalg.solve(normal, weighted @ profiles.y))
 
 
 def _measure_repetition(profiles: Profiles, course: Doubles, scene: Doubles) -> float:

@@ -44,6 +44,21 @@ def gaussian_blur(plane: Floats, sigma: float) -> Floats:
     return np.asarray(cv2.GaussianBlur(plane, (side, side), sigma, borderType=cv2.BORDER_REFLECT))
 
 
+def mean_channels(planes: Floats) -> Floats:
+    """Mean (H, W) of the three channels of planes (H, W, 3)."""
+    return np.asarray(load_opencv().transform(planes, np.full((1, 3), 1 / 3, np.float32)))
+
+
+def slopes_of(plane: Floats) -> tuple[Floats, Floats]:
+    """Slopes of `plane` (H, W) to the right and down, by central differences."""
+    cv2 = load_opencv()
+    right, down = (
+        cv2.Sobel(plane, cv2.CV_32F, *axis, ksize=1, scale=0.5, borderType=cv2.BORDER_REPLICATE)
+        for axis in ((1, 0), (0, 1))
+    )
+    return right, down
+
+
 def gradient_magnitude(plane: Floats, sigma: float) -> Floats:
     """Length of the gradient of `plane` (H, W) after a Gaussian filter; the picture is mirrored at its border."""
     cv2 = load_opencv()
