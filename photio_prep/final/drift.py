@@ -15,7 +15,7 @@ from photio_prep.final.beside import find_added
 from photio_prep.final.interior import DARK, Interior, compare_interior, find_shift
 from photio_prep.final.outline import Outline, fit_outline, fit_rigid, measure_side
 from photio_prep.final.profiles import SOFT
-from photio_prep.imaging.filters import Bools, Floats, gaussian_blur
+from photio_prep.imaging.filters import Bools, Floats, gaussian_blur, load_opencv
 from photio_prep.quality import DriftMetrics
 
 # Pixels of the canvas around the product that are looked at.
@@ -100,15 +100,16 @@ def _alpha(planes: Floats) -> Floats:
 
 def _light(sent: Floats, received: Floats, light: Floats) -> Floats:
     """Colours of the sent picture (H, W, 4), as soft as a generator's and in the answer's light (H, W, 1)."""
-    alpha = _alpha(sent)[..., None]
-    soft = gaussian_blur(sent[..., :3] * alpha, SOFT) / np.maximum(gaussian_blur(alpha, SOFT), 1e-3)[:, :, None]
-    solid = alpha[..., 0] > 0.99
-    if not solid.any():
-        return np.asarray(soft, dtype=np.float32)
-    some = slice(None, None, max(1, int(solid.sum()) // 20_000))
-    lit = (sent[..., :3] + DARK) * light
-    ratio = np.median((received[solid][some] + DARK) / lit[solid][some], 0)
-    return np.asarray((soft + DARK) * light * ratio - DARK, dtype=np.float32)
+    cv2, alpha, colours = load_opencv(), _alpha(sent), np.ascontiguousarray(sent[..., :3])
+    soft = gaussian_blur(colours * cv2.merge([alpha] * 3), SOFT)
+    soft /= cv2.merge([np.maximum(gaussian_blur(alpha, SOFT), np.float32(1e-3))] * 3)
+    solid = np.flatnonzero(alpha > 0.99)
+    if not solid.size:
+        return np.asarray(soft)
+    some = solid[:: max(1, len(solid) // 20_000)]
+    lit = np.broadcast_to(light, (*alpha.shape, 1)).reshape(-1, 1)[some]
+    ratio = np.median((received.reshape(-1, 3)[some] + DARK) / ((colours.reshape(-1, 3)[some] + DARK) * lit), 0)
+    return np.asarray((soft + DARK) * (light * ratio.astype(np.float32)) - np.float32(DARK))
 
 
 def _move(planes: NDArray[Any], right: int, down: int) -> NDArray[Any]:

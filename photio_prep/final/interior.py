@@ -4,7 +4,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from photio_prep.imaging.filters import Bools, Floats, drop_thin, erode, gaussian_blur, load_opencv, mean_channels, slopes_of
+from photio_prep.imaging.filters import (
+    Bools,
+    Floats,
+    bounding_window,
+    drop_thin,
+    erode,
+    gaussian_blur,
+    load_opencv,
+    mean_channels,
+    slopes_of,
+)
 
 # Largest shift of the product, and of a tile of it, in pixels of the canvas; side of a tile.
 REACH, _NEAR, _TILE = 24, 6, 48
@@ -103,7 +113,10 @@ def _texture(planes: Floats, factor: int, within: Floats | None = None) -> Float
 def _match(picture: Floats, template: Floats, mask: Floats, reach: int) -> Floats:
     """Normalised correlation of the masked template for shifts up to `reach`: (down, right)."""
     cv2 = load_opencv()
+    rows, columns = bounding_window(mask > 0, 0)
+    template, mask = template[rows, columns], mask[rows, columns]
     padded = cv2.copyMakeBorder(picture, *[reach] * 4, cv2.BORDER_REFLECT)
+    padded = padded[rows.start : rows.stop + 2 * reach, columns.start : columns.stop + 2 * reach]
     ours = template * mask
     top = cv2.matchTemplate(padded, ours, cv2.TM_CCORR)
     power = cv2.matchTemplate(padded**2, mask, cv2.TM_CCORR)

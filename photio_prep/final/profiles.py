@@ -56,10 +56,11 @@ def measure_profiles(
     alpha: Floats, product: Floats, answer: Floats, arc: Indices, nearest: Indices, distance: Floats, total: int
 ) -> Profiles:
     """Measure the profiles of `total` arcs; the planes are those of `Outline` and of `fit_outline`."""
-    near = (distance >= -_IN) & (distance < _OUT)
-    y = answer[near]
-    q = np.where((distance[near] < 0)[:, None], product[near], product.reshape(-1, 3)[nearest[near]])
-    cell = arc[near] * len(_AT) + np.floor(distance[near]).astype(np.int64) + _IN
+    near = np.flatnonzero((distance >= -_IN) & (distance < _OUT))
+    away = distance.ravel()[near]
+    y = answer.reshape(-1, 3)[near]
+    q = product.reshape(-1, 3)[np.where(away < 0, near, nearest.ravel()[near])]
+    cell = arc.ravel()[near] * len(_AT) + np.floor(away).astype(np.int64) + _IN
 
     def mean(values: NDArray[Any]) -> Doubles:
         return np.bincount(cell, values, total * len(_AT)).reshape(total, -1) / some
@@ -68,7 +69,7 @@ def measure_profiles(
     some = np.maximum(pixels, 1)
     means = [np.stack([mean(planes[:, at]) for at in range(3)], -1) for planes in (y, q)]
     yy, yq, qq = (mean((a * b).sum(1)) for a, b in ((y, y), (y, q), (q, q)))
-    return Profiles(pixels, means[0], means[1], yy, yq, qq, mean(gaussian_blur(alpha, SOFT)[near]))
+    return Profiles(pixels, means[0], means[1], yy, yq, qq, mean(gaussian_blur(alpha, SOFT).ravel()[near]))
 
 
 def compute_likelihoods(profiles: Profiles) -> tuple[Doubles, Floats]:
@@ -82,7 +83,9 @@ def compute_likelihoods(profiles: Profiles) -> tuple[Doubles, Floats]:
     scene = np.maximum((scatter * pixels * _FAR).sum(1) / np.maximum(mass, 1) / 3, _LEAST)[:, None]
     covers = [_displace(cover, float(step)) for step in STEPS]
     courses = [_fit_scene(profiles, share, float(step)) for share, step in zip(covers, STEPS, strict=True)]
-    powers, with_q, with_y = np.array([[(c * c).sum(-1), (c * q).sum(-1), (c * y).sum(-1)] for c in courses]).swapaxes(0, 1)
+    powers, with_q, with_y = np.array([[(c * c).sum(-1), (c * q).sum(-1), (c * y).sum(-1)] for c in courses]).swapaxes(
+        0, 1
+    )
     power = (q**2).sum(-1)
     likelihood = np.zeros((len(pixels), len(STEPS)))
     for column, (share, step) in enumerate(zip(covers, STEPS, strict=True)):

@@ -64,15 +64,19 @@ def _clear(received: Floats, cover: Floats, moved: Bools, rough: Floats, product
     # In a smooth scene means from a little farther away are nearer to it than what can be unmixed.
     near = moved & (rough < 0.5)
     least = np.where(moved, np.where(near, _FAINT, 2 * _FAINT), _UNMIXED)
-    known = np.clip(1 - np.where(near, local_maximum(cover, 1), cover) / least, 0, 1)
+    known = np.clip(1 - np.where(near, local_maximum(cover, 1), cover) / least, 0, 1).astype(np.float32)
     known[~moved] **= 2
     known[~moved & (cover < _PRODUCT)] = 1
-    share = np.where(near | (known == 1), 0, cover)[..., None]
-    scene = np.clip((received - share * product) / np.maximum(1 - share, 0.1), 0, 255) * known[..., None]
-    planes = np.concatenate((scene, known[..., None]), -1).transpose(2, 0, 1)
-    hidden = known < 1
-    received[hidden] = np.clip(_push_pull(planes.astype(np.float32, order="C"))[:, hidden].T, 0, 255)
-    return np.rint(received).astype(np.uint8)
+    share = np.where(near | (known == 1), 0, cover)
+    cv2, rest = load_opencv(), np.maximum(1 - share, np.float32(0.1))
+    colours = cv2.split(received)
+    planes = [
+        np.clip((mixed - share * own) / rest, 0, 255) * known
+        for mixed, own in zip(colours, cv2.split(product), strict=True)
+    ]
+    filled, hidden = _push_pull(np.stack([*planes, known])), known < 1
+    pairs = zip(filled, colours, strict=True)
+    return np.asarray(cv2.convertScaleAbs(cv2.merge([np.where(hidden, *pair) for pair in pairs])))
 
 
 def _push_pull(planes: Floats) -> Floats:
@@ -93,22 +97,12 @@ def _push_pull(planes: Floats) -> Floats:
 
 def _halve(planes: Floats) -> Floats:
     """Halve the size by means of 2 x 2 pixels; at a far border of fewer."""
-    if planes.shape[1] % 2:
-        planes = np.concatenate((planes, planes[:, -1:]), 1)
-    if planes.shape[2] % 2:
-        planes = np.concatenate((planes, planes[:, :, -1:]), 2)
-    rows = planes[:, ::2] + planes[:, 1::2]
-    return np.asarray((rows[..., ::2] + rows[..., 1::2]) * np.float32(0.25))
+    cv2, (height, width) = load_opencv(), planes.shape[1:]
+    even = [cv2.copyMakeBorder(plane, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE) for plane in planes]
+    return np.stack([cv2.resize(plane, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for plane in even])
 
 
 def _double(planes: Floats) -> Floats:
     """Double height and width, bilinear."""
-    for axis in (1, 2):
-        doubled = np.empty((*planes.shape[: axis + 1], 2, *planes.shape[axis + 1 :]), np.float32)
-        pairs, lines = np.moveaxis(doubled, (axis, axis + 1), (0, 1)), np.moveaxis(planes, axis, 0)
-        near, far = np.float32(0.75) * lines, np.float32(0.25) * lines
-        np.add(near[1:], far[:-1], out=pairs[1:, 0])
-        np.add(near[:-1], far[1:], out=pairs[:-1, 1])
-        pairs[0, 0], pairs[-1, 1] = lines[0], lines[-1]
-        planes = doubled.reshape([side * (2 if at == axis else 1) for at, side in enumerate(planes.shape)])
-    return planes
+    cv2 = load_opencv()
+    return np.stack([cv2.resize(plane, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR) for plane in planes])
