@@ -9,7 +9,6 @@ import tomllib
 import unicodedata
 from functools import cache
 from importlib import resources
-from typing import NamedTuple
 
 # Letters that are rare in the foreign names of English texts.
 _RARE = frozenset("ąćęłńśźżğışőűěřůťďňľĺŕāēģīķļņūčėįųșțăâđơưạảấầẩậắằẳặẹẻẽếềểệỉịọỏốồổộớờởợụủứừửựỳỵỷỹæøåðþ")
@@ -30,34 +29,29 @@ def guess_language(text: str) -> str | None:
     if sum(word[0].islower() for word in words) >= len(words) / 2:
         words = _WORD.findall(_LONG_NAME.sub(" ", text))
     words = [word.lower() for word in words]
-    lists = _load_words()
+    english_words, particles, languages = _load_words()
     scores = {"": 0.0}
-    for language, known in lists.languages.items():
+    for language, known in languages.items():
         hits = [word for word in words if word in known]
-        strong = sum(len(word) > 1 and word not in lists.particles for word in hits)
+        strong = sum(len(word) > 1 and word not in particles for word in hits)
         score = strong + (len(hits) - strong) / 2
         scores[language] = score if strong or score >= 2 else 0.0
     best = max(scores, key=lambda language: scores[language])
     score = scores[best]
-    own = lists.languages.get(best, frozenset())
+    own = languages.get(best, frozenset())
     others = [word for word in words if word not in own]
-    spelt = sum(word not in lists.english and _ENGLISH_SPELLING.fullmatch(word) is not None for word in others)
-    english = sum(word in lists.english for word in others) + spelt / 2
+    spelt = sum(word not in english_words and _ENGLISH_SPELLING.fullmatch(word) is not None for word in others)
+    english = sum(word in english_words for word in others) + spelt / 2
     if best and score > english and (score > 1 or not english):
         return best if [*scores.values()].count(score) == 1 else ""
     rare = sum(not _RARE.isdisjoint(word) for word in words)
     return "" if rare > max(1, english) else None
 
 
-class _Words(NamedTuple):
-    english: frozenset[str]
-    particles: frozenset[str]
-    languages: dict[str, frozenset[str]]
-
-
 @cache
-def _load_words() -> _Words:
+def _load_words() -> tuple[frozenset[str], frozenset[str], dict[str, frozenset[str]]]:
+    """English words, particles of names, and the words of other languages that are not English."""
     document = tomllib.loads((resources.files("photio_prep.api") / "languages.toml").read_text(encoding="utf-8"))
     english = frozenset(document["english"].split())
     languages = {name: frozenset(words.split()) - english for name, words in document["languages"].items()}
-    return _Words(english, frozenset(document["particles"].split()), languages)
+    return english, frozenset(document["particles"].split()), languages

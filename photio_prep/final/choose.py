@@ -119,7 +119,7 @@ def _draw_tile(path: Path, number: int) -> Image.Image | None:
 
 def final_of(entry: IndexEntry, out: Path) -> Path | None:
     """Path of an order's unchanged final, below `out` or at its recorded path; None if there is none."""
-    mark = entry.marks.final()
+    mark = entry.final()
     if mark is None:
         return None
     noted = Path(str(mark.get("path")))
@@ -163,12 +163,12 @@ def keep_variant(photo: str, number: int, out: Path, *, overwrite: bool = False)
         raise UsageError(problem, fix, subject=photo)
     # Several scenes may have the same number: the newest.
     chosen = max(finished, key=lambda entry: entry.paid_at)
-    order, presets = chosen.load(), chosen.marks.presets
+    order, presets = chosen.load(), chosen.presets
     path = final_of(chosen, out)
     data = None if path is None else files.own_bytes(path, files.OUTPUT)
     if path is None or data is None:
         raise UsageError("its final is gone", f"Run: photio-prep finish {out}", subject=photo)
-    recipe = str((chosen.marks.final() or {}).get("made", ""))
+    recipe = str((chosen.final() or {}).get("made", ""))
     origin = replace(order.origin, output=bases[0], variant=None, record="")
     order = store.with_record(replace(order, origin=origin), chosen.folder)
     # The suffix follows the bytes, not the recorded name.

@@ -4,10 +4,8 @@ A photo has one final: of its newest paid answer, or of the one that the user ch
 changed, or changed back, the final is of its present bytes. The replaced file is archived in the folder of its order.
 """
 
-from hashlib import sha256
 from pathlib import Path
 
-from photio_prep.errors import PhotioError
 from photio_prep.imaging.limits import DEFAULT_LIMITS
 from photio_prep.orders import index
 from photio_prep.orders.index import IndexEntry
@@ -22,7 +20,7 @@ def find_superseded(order: Order, target: Path, preset: str = "") -> IndexEntry 
         return None
     for entry in index.index_of(order.folder.parent).of_photo(order):
         if entry.origin.place == order.origin.place:
-            mark = entry.marks.listing(preset) if preset else entry.marks.final(target.suffix)
+            mark = entry.listing(preset) if preset else entry.final(target.suffix)
             if mark is not None and not mark.get("by") and matches_record(target, mark):
                 return entry
     return None
@@ -37,23 +35,15 @@ def is_current(incumbent: IndexEntry, order: Order, *, overwrite: bool = False) 
     if incumbent.sandbox != order.sandbox:
         return False
     if incumbent.origin.digest != ours:
-        now = _digest_now(order.origin.path)
+        now = files.input_digest(Path(order.origin.path), DEFAULT_LIMITS.file_bytes)
         return now == incumbent.origin.digest or (now != ours and _is_later(incumbent, order))
-    is_user_choice = incumbent.marks.choice.get("by") == "keep"
+    is_user_choice = incumbent.choice.get("by") == "keep"
     return _is_later(incumbent, order) and (is_user_choice or not overwrite)
-
-
-def _digest_now(path: str) -> str:
-    """SHA-256 of the photo's present bytes; "" if it cannot be read."""
-    try:
-        return sha256(files.read_input(Path(path), DEFAULT_LIMITS.file_bytes)).hexdigest() if path else ""
-    except PhotioError:
-        return ""
 
 
 def _is_later(incumbent: IndexEntry, order: Order) -> bool:
     """Whether the incumbent was chosen or paid for after `order`."""
-    return order.folder is not None and incumbent.marks.claimed_since > order.marks.claimed_since
+    return order.folder is not None and incumbent.claimed_since > order.marks.claimed_since
 
 
 def archive_superseded(order: Order, target: Path, preset: str = "") -> tuple[str, ...]:
@@ -61,13 +51,13 @@ def archive_superseded(order: Order, target: Path, preset: str = "") -> tuple[st
     incumbent = find_superseded(order, target, preset)
     if incumbent is None or order.folder is None:
         return ()
-    marks, name = incumbent.marks, "-".join(filter(None, ("final", incumbent.origin.id, preset)))
+    name = "-".join(filter(None, ("final", incumbent.origin.id, preset)))
     path, data = incumbent.folder / f"{name}{target.suffix}", files.read_nofollow(target, files.OUTPUT)
     files.write_atomic(path, data)
     if preset:
-        marks.mark_listed(preset, path, data)
+        incumbent.mark_listed(preset, path, data)
     else:
-        marks.mark_finished(path, data, str((marks.final(target.suffix) or {}).get("made", "")))
+        incumbent.mark_finished(path, data, str((incumbent.final(target.suffix) or {}).get("made", "")))
         if _is_later(incumbent, order):  # by --overwrite, or because the photo was changed back
             order.marks.mark_chosen(by="overwrite")
     return (f"the file that this photo had before is kept as {path}",)

@@ -98,11 +98,6 @@ def all_presets() -> tuple[Preset, ...]:
     return tuple(sorted(presets, key=lambda preset: preset.name))
 
 
-def preset_names() -> tuple[str, ...]:
-    """The names of all presets."""
-    return tuple(preset.name for preset in all_presets())
-
-
 def find_preset(name: str) -> Preset:
     """The preset called `name`, in any case; UsageError for an unknown name."""
     presets = {preset.name: preset for preset in all_presets()}

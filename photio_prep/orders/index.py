@@ -40,12 +40,10 @@ def _keys(photo: Origin) -> set[tuple[str, ...]]:
 
 
 @dataclass(frozen=True, slots=True)
-class IndexEntry:
-    """One photo of one order: its folder, the content of order.json, and the photo."""
+class IndexEntry(Marks):
+    """One photo of one order, with the content of order.json."""
 
-    folder: Path
     plan: Mapping[str, Any]
-    origin: Origin
 
     @property
     def sandbox(self) -> bool:
@@ -56,16 +54,6 @@ class IndexEntry:
     def state(self) -> State:
         """How far the order got."""
         return OrderFolder(self.folder).state
-
-    @property
-    def paid_at(self) -> float:
-        """Time of the order's call, in seconds since 1970; 0 if there was none."""
-        return OrderFolder(self.folder).paid_at
-
-    @property
-    def marks(self) -> Marks:
-        """The marks of the photo's finals."""
-        return Marks(self.folder, self.origin)
 
     def load(self) -> Order:
         """The order, for this photo; StorageFailed if it is damaged."""
@@ -112,7 +100,7 @@ class OrderIndex:
         folder = OrderFolder(self._root / name)
         try:
             plan = folder.plan
-            return [IndexEntry(folder.path, plan, origin) for origin in folder.photos(plan)]
+            return [IndexEntry(folder.path, origin, plan) for origin in folder.photos(plan)]
         except PhotioError as error:
             if isinstance(error.__cause__, OSError) and error.__cause__.errno in _PASSING:
                 raise

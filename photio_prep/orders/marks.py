@@ -52,9 +52,14 @@ class Marks:
         self._write("kept", {"time": precise_timestamp(), "by": by})
 
     @property
+    def paid_at(self) -> float:
+        """Time of the order's call, in seconds since 1970; 0 if there was none."""
+        return OrderFolder(self.folder).paid_at
+
+    @property
     def claimed_since(self) -> float:
         """Time of the call, or of the user's choice if later, in seconds since 1970: the latest makes the final."""
-        return max(OrderFolder(self.folder).paid_at, seconds(self.choice.get("time")))
+        return max(self.paid_at, seconds(self.choice.get("time")))
 
     @property
     def presets(self) -> tuple[str, ...]:

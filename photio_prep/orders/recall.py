@@ -26,6 +26,7 @@ from photio_prep.system import files
 from photio_prep.types import Photo
 
 CACHE_DIR = ".made"
+_version = cache(version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,8 @@ def _fingerprint(options: PrepareOptions, mask: Image.Image | None) -> str | Non
     with suppress(ModelUnavailable):  # a mask or an alpha needs none
         weights = f"{model.asked} {model.sha256}"
     drawing = "none" if mask is None else sha256(mask.tobytes()).hexdigest()
-    return f"{_version()} frame {options.frame} {options.record(weights, size.size if size else None, drawing)!r}"
+    recorded = options.record(weights, size.size if size else None, drawing)
+    return f"{_version('photio-prep')} frame {options.frame} {recorded!r}"
 
 
 def _lookup(entry: CacheEntry) -> Order | None:
@@ -109,8 +111,3 @@ def _lookup(entry: CacheEntry) -> Order | None:
             if (origin.id, origin.digest) == (photo, entry.digest):
                 return load_order(folder, origin=origin)
     return None
-
-
-@cache
-def _version() -> str:
-    return version("photio-prep")

@@ -4,7 +4,7 @@ Reads the orders of the output folder and, where two photos collide, the bytes o
 """
 
 import os
-from hashlib import sha256
+from functools import cache, partial
 from pathlib import Path
 
 from photio_prep.errors import PhotioError
@@ -14,7 +14,7 @@ from photio_prep.intake.names import NamedPhoto, Names, variant_output, variants
 from photio_prep.orders import index
 from photio_prep.orders.index import IndexEntry, OrderIndex
 from photio_prep.orders.origin import Origin
-from photio_prep.system.files import read_input
+from photio_prep.system.files import input_digest
 from photio_prep.system.near_name import collision_key
 
 
@@ -30,7 +30,8 @@ class RecordedNames(Names):
     def __init__(self, out: Path, format_: str | None = None, variants: int = 1) -> None:
         super().__init__(format_, variants)
         self._orders: OrderIndex = index.index_of(out / "orders")
-        self._digests: dict[str, str] = {}
+        # Only called for names that collide.
+        self._digest = cache(partial(input_digest, limit=DEFAULT_LIMITS.file_bytes))
 
     def begin(self) -> None:
         """Start over with the same inputs, and read the orders added since."""
@@ -56,7 +57,7 @@ class RecordedNames(Names):
         """The folded names of the files that a recorded photo has or will have."""
         origin = entry.origin
         try:
-            mark = entry.marks.final() or {}
+            mark = entry.final() or {}
         except PhotioError:
             mark = {}
         suffixes = {
@@ -76,17 +77,7 @@ class RecordedNames(Names):
             return True
         if origin.path and os.path.lexists(origin.path):
             return False
-        return origin.digest == self._sha256(photo) or (not origin.path and _leads_to(origin, photo.path))
-
-    def _sha256(self, photo: NamedPhoto) -> str:
-        """SHA-256 of the photo's bytes, "" if they cannot be read. Only computed for names that collide."""
-        if photo.path not in self._digests:
-            try:
-                data = read_input(Path(photo.path), DEFAULT_LIMITS.file_bytes)
-                self._digests[photo.path] = sha256(data).hexdigest()
-            except PhotioError:
-                return ""
-        return self._digests[photo.path]
+        return origin.digest == self._digest(Path(photo.path)) or (not origin.path and _leads_to(origin, photo.path))
 
 
 def _leads_to(origin: Origin, path: str) -> bool:

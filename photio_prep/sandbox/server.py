@@ -195,21 +195,17 @@ class Sandbox:
             if fault == "sameanswer" and self._first_answer is not None:
                 return self._first_answer
         try:
-            answer = self._encode(self._paint(request, identity=fault == "identity"))
+            picture, buffer = self._paint(request, identity=fault == "identity"), io.BytesIO()
+            options: dict[str, int] = {"compress_level": 1} if self.answer_format == "PNG" else {"quality": 95}
+            picture.save(buffer, self.answer_format, **options)
         except Exception as error:  # any failure of painting is a server error, as at the vendor
             logger.exception("the scene could not be painted")
             raise ContractError(500, f"the scene could not be painted: {type(error).__name__}") from error
+        prefix = f"data:image/{self.answer_format.lower()};base64," if self.data_url else ""
+        answer = encode_json(200, prefix + base64.b64encode(buffer.getvalue()).decode())
         with self._lock:
             self._first_answer = self._first_answer or answer
         return answer
-
-    def _encode(self, picture: Image.Image) -> bytes:
-        buffer = io.BytesIO()
-        options: dict[str, int] = {"compress_level": 1} if self.answer_format == "PNG" else {"quality": 95}
-        picture.save(buffer, self.answer_format, **options)
-        text = base64.b64encode(buffer.getvalue()).decode()
-        prefix = f"data:image/{self.answer_format.lower()};base64," if self.data_url else ""
-        return encode_json(200, prefix + text)
 
 
 def serve(

@@ -50,6 +50,13 @@ def read_input(path: Path, limit: int, *, follow: bool = True) -> bytes:
     return data
 
 
+def input_digest(path: Path, limit: int) -> str:
+    """SHA-256 (hex) of the bytes of `read_input`; "" if that raises."""
+    with contextlib.suppress(PhotoRefused):
+        return hashlib.sha256(read_input(path, limit)).hexdigest()
+    return ""
+
+
 def too_long_error(size: int, limit: int, subject: str) -> PhotoRefused:
     """Describe an input of `size` bytes, or more."""
     problem = f"{size / 2**20:.1f} MiB or more, the limit is {limit / 2**20:.0f} MiB"

@@ -177,7 +177,7 @@ def test_there_are_twenty_and_they_cover_every_kind_of_rule():
     assert {each[3] for each in BROKEN.values()} == kinds | {"generated", "frames", "readable"}
 
 
-@sampled("preset", presets.preset_names(), 4)
+@sampled("preset", [each.name for each in presets.all_presets()], 4)
 def test_a_good_file_is_let_through(preset: str):
     wanted = presets.find_preset(preset)
     image = packshot(wanted.size.width, fill=0.9) if wanted.white else scene(wanted.size)

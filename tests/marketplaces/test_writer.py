@@ -60,7 +60,7 @@ def test_every_file_passes_its_own_check_on_every_fixture(path: Path, tmp_path: 
     order = pipeline.prepare(path, description="on oak", mask=drawn, orders=tmp_path / "orders")
     answer(order)
     found = made(MarketplaceWriter(ALL), order, tmp_path / "out")
-    assert {each.preset.name for each in found} == set(presets.preset_names())
+    assert {each.preset.name for each in found} == {each.name for each in presets.all_presets()}
     for each in found:
         each.refuse_broken()
         assert each.report.broken == (), each.report

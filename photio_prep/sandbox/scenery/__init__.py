@@ -2,6 +2,6 @@
 
 scene: description and product -> picture of the scene, with light, shadows and mirror image
 scene_parser: description -> Scene, a record of surface, backdrop, colours and light
-surfaces: marble, wood, concrete, stone, grass and paper in perspective; wall, tiles, studio sweep and foliage behind
+surfaces: marble, wood, stone and paper in perspective; wall, tiles and studio sweep behind
 arrays: noise and array helpers
 """

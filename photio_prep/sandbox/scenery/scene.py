@@ -32,7 +32,7 @@ def _paint_stage(scene: Scene, far_edge: int, height: int, width: int, rng: Gene
     backdrop = paint_backdrop(scene, height, width, rng)
     if scene.surface == "paper":
         return backdrop
-    softness = height * (0.02 if scene.surface == "grass" or scene.backdrop == "sweep" else 0.006)
+    softness = height * (0.02 if scene.backdrop == "sweep" else 0.006)
     stage = backdrop.copy()
     stage[far_edge:] = paint_surface(scene, height, width, far_edge, rng)
     stage[max(0, far_edge - round(softness)) : far_edge] = stage[far_edge]

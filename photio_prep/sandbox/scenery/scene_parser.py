@@ -11,12 +11,10 @@ SURFACE_WORDS = {
     "marble": "marble quartz granite counter countertop",
     "wood": "wood wooden oak walnut plank planks bench cabin",
     "stone": "stone slate rock concrete",
-    "grass": "grass lawn meadow garden moss forest",
     "paper": "studio seamless podium paper minimal",
 }
 BACKDROP_WORDS = {
     "tiles": "kitchen bathroom tiles",
-    "foliage": "garden meadow forest nature foliage outdoors",
     "sweep": "studio seamless podium minimal",
     "wall": "wall plaster",
 }
@@ -26,8 +24,8 @@ COLOURS: dict[str, Colour] = {
     "mint": (176, 214, 192), "blue": (98, 140, 184), "navy": (38, 54, 88), "pink": (234, 178, 186),
 }  # fmt: skip
 _MATERIALS: dict[str, Colour] = {
-    "marble": (236, 233, 229), "stone": (150, 143, 135), "concrete": (172, 170, 166), "grass": (98, 130, 60),
-    "moss": (78, 96, 48), "wood": (168, 114, 70), "oak": (196, 156, 112), "walnut": (118, 82, 58),
+    "marble": (236, 233, 229), "stone": (150, 143, 135), "concrete": (172, 170, 166),
+    "wood": (168, 114, 70), "oak": (196, 156, 112), "walnut": (118, 82, 58),
 }  # fmt: skip
 _WALLS: tuple[Colour, ...] = (
     (226, 218, 207), (206, 211, 212), (219, 203, 189), (198, 206, 192), (224, 205, 198), (201, 208, 219),
@@ -66,9 +64,8 @@ def parse_scene(description: str, rng: Generator) -> Scene:
     words = re.findall(r"[a-z]+", description.lower())
     choices = rng.random(12).tolist()
     surface = _names(words, SURFACE_WORDS, ("wood", "marble", "stone", "paper")[int(choices[0] * 4)])[0]
-    default = {"grass": "foliage", "paper": "sweep"}.get(surface, "wall")
-    backdrops = [default] if surface == "paper" else _names(words, BACKDROP_WORDS, default)
-    backdrop = min(backdrops, key=("tiles", "foliage", "sweep", "wall").index)  # a kitchen has a wall, too
+    backdrops = ["sweep"] if surface == "paper" else _names(words, BACKDROP_WORDS, "wall")
+    backdrop = min(backdrops, key=("tiles", "sweep", "wall").index)  # a kitchen has a wall, too
     wall, surface_colour = _assign_colours(words)
     if wall is None:
         shade = 0.25 if "black" in words else 0.36 if _DARK & {*words} else 1

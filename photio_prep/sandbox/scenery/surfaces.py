@@ -90,16 +90,6 @@ def _paint_stone(colour: Plane, rng: Generator) -> Plane:
     return np.asarray(colour * tone[..., None], dtype=np.float32)
 
 
-def _paint_grass(colour: Plane, rng: Generator) -> Plane:
-    clumps = fractal_noise(rng, _ROWS, _COLUMNS, 9, 18, 4)
-    blades = value_noise(rng, _ROWS, _COLUMNS, _ROWS / 5, _COLUMNS / 2.2)
-    fine = value_noise(rng, _ROWS, _COLUMNS, _ROWS / 2.2, _COLUMNS / 2)
-    tone = 0.62 + 0.55 * clumps + 0.75 * (blades - 0.5) + 0.5 * (fine - 0.5)
-    dry = np.asarray((0.66, 0.60, 0.30), dtype=np.float32)
-    ground = mix(colour, dry, 0.34 * value_noise(rng, _ROWS, _COLUMNS, 6, 10))
-    return np.asarray(ground * np.clip(tone, 0.12, 1.35)[..., None], dtype=np.float32)
-
-
 def _paint_wall(colour: Plane, rows: int, columns: int, rng: Generator) -> Plane:
     plaster = fractal_noise(rng, rows, columns, 4, 5, 5) - 0.5
     return np.asarray(colour * (1 + 0.085 * plaster)[..., None], dtype=np.float32)
@@ -115,30 +105,9 @@ def _paint_tiles(colour: Plane, rows: int, columns: int, rng: Generator) -> Plan
     return blur(tiles.astype(np.float32), size * 0.07)
 
 
-def _paint_foliage(colour: Plane, rows: int, columns: int, rng: Generator) -> Plane:  # noqa: ARG001
-    dark, green, glow = np.asarray([(28, 48, 26), (112, 148, 66), (244, 240, 190)], dtype=np.float32) / 255
-    clumps = value_noise(rng, rows, columns, 3, 4) * fractal_noise(rng, rows, columns, 6, 8, 4)
-    sun = smoothstep(value_noise(rng, rows, columns, 3, 5), 0.55, 0.95) * np.linspace(1, 0, rows)[:, None]
-    leaves = blur(mix(mix(dark, green, clumps * 1.3), glow, 0.55 * sun.astype(np.float32)), rows / 32)
-    y, x = np.ogrid[:rows, :columns]
-    lights = np.asarray([(214, 232, 140), (255, 246, 200), (170, 204, 110), (250, 226, 160)], dtype=np.float32) / 255
-    for light in lights[rng.integers(len(lights), size=46)]:  # out of focus, brighter at the rim as a lens shows them
-        radius = float(rng.uniform(0.015, 0.055)) * min(rows, columns)
-        distance = np.hypot(x - rng.uniform(0, columns), y - rng.uniform(0, rows * 0.62)) / radius
-        disc = np.clip((1 - distance) * radius + 0.5, 0, 1) * (0.72 + 0.28 * np.minimum(distance, 1) ** 4)
-        leaves = 1 - (1 - leaves) * (1 - light * (disc * rng.uniform(0.10, 0.42))[..., None])
-    return blur(leaves.astype(np.float32), 0.9)
-
-
-SURFACES: dict[str, Callable[[Plane, Generator], Plane]] = {
-    "marble": _paint_marble,
-    "wood": _paint_wood,
-    "stone": _paint_stone,
-    "grass": _paint_grass,
-}
+SURFACES = {"marble": _paint_marble, "wood": _paint_wood, "stone": _paint_stone}
 BACKDROPS: dict[str, Callable[[Plane, int, int, Generator], Plane]] = {
     "wall": _paint_wall,
     "tiles": _paint_tiles,
     "sweep": lambda colour, rows, columns, _: np.full((rows, columns, 3), colour, dtype=np.float32),
-    "foliage": _paint_foliage,
 }
