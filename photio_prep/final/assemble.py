@@ -1,5 +1,6 @@
 """Assemble the final of an answered order, with its proof and drift."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from PIL import Image
 
 from photio_prep.cutout.matte import flatten
 from photio_prep.errors import PhotoRefused
-from photio_prep.final.composite import composite_product, product_layer
+from photio_prep.final.composite import ProductLayer, build_layer, composite_product
 from photio_prep.final.crop import crop, frame_size
 from photio_prep.final.drift import Comparison, compare
 from photio_prep.final.options import DEFAULT_FINISH, FinishOptions, resolve_output_size
@@ -69,9 +70,11 @@ def assemble_final(
     frame = frame_size(answer, placement)
     size = resolve_output_size(options.output_size, placement.source, frame)
     own = crop(answer, placement, frame)
-    comparison = compare_answer(order, own)
+    with ThreadPoolExecutor(1) as beside:  # the photo's product does not depend on the answer
+        layer = beside.submit(_load_layer, order, options, photo, size)
+        comparison = compare_answer(order, own)
+        original, why = layer.result()
     drift = Drift(comparison.metrics if comparison else DriftMetrics())
-    original, why = _photo(order, options, photo)
     product = options.product or ("original" if original else "generated")
     if why:
         notes.append(why)
@@ -86,10 +89,7 @@ def assemble_final(
         moved = comparison.moved[0] / box.width, comparison.moved[1] / box.height
         scene = inpaint_product(own, comparison, (frame.width / box.width, frame.height / box.height))
         notes += _describe_repairs(comparison)
-    view, alpha, pure = photo_layer(order, original, size)
-    placed = composite_product(
-        own, scene, view, require_cutout(order), product, size=size, moved=moved, pure=pure, alpha=alpha
-    )
+    placed = composite_product(own, scene, original, product, moved=moved)
     offset = round(moved[0] * size.width), round(moved[1] * size.height)
     share = round(placed.equal / placed.core, 6) if placed.core else None
     seam = round(placed.soft / placed.outline, 2) if placed.outline else None
@@ -104,38 +104,34 @@ def compare_answer(order: Order, frame: Image.Image) -> Comparison | None:
     return compare(canvas, scaled)
 
 
-def photo_layer(order: Order, photo: Photo, size: Size) -> tuple[Image.Image, Image.Image | None, bool]:
-    """Photo (RGB) at `size`; its own alpha, if it came as a cutout; whether its colours are pure."""
+def build_product_layer(order: Order, photo: Photo, size: Size) -> ProductLayer:
+    """Cut the photo's product out at `size`, without an answer. A photo that came as a cutout keeps its own alpha."""
     image = photo.image if photo.size == size else photo.image.resize(size, Image.Resampling.LANCZOS)
+    mask = require_cutout(order).getchannel("A")
     if image.mode != "RGBA":
-        return image, None, False
+        return build_layer(image, mask)
     if order.model != "alpha":
-        return flatten(image), None, False
+        return build_layer(flatten(image), mask)
     own = image.getchannel("A")
-    view = image.convert("RGB")
-    cutout = require_cutout(order).getchannel("A")
-    small = np.asarray(own.resize(cutout.size, Image.Resampling.LANCZOS), dtype=np.float32)
-    same = float(np.abs(small - np.asarray(cutout)).mean()) <= _SAME_ALPHA
-    return view, own if same else None, True
+    small = np.asarray(own.resize(mask.size, Image.Resampling.LANCZOS), dtype=np.float32)
+    same = float(np.abs(small - np.asarray(mask)).mean()) <= _SAME_ALPHA
+    return build_layer(image.convert("RGB"), mask, pure=True, alpha=own if same else None)
 
 
-def build_product_layer(order: Order, photo: Photo, size: Size) -> Image.Image:
-    """Cut the photo's product (RGBA) out at `size`, without an answer."""
-    view, alpha, pure = photo_layer(order, photo, size)
-    return product_layer(view, require_cutout(order), pure=pure, alpha=alpha)
-
-
-def _photo(order: Order, options: FinishOptions, photo: Source | Photo | None) -> tuple[Photo | None, str]:
-    """The photo, or why there is none where none was asked for by name."""
+def _load_layer(
+    order: Order, options: FinishOptions, photo: Source | Photo | None, size: Size
+) -> tuple[ProductLayer | None, str]:
+    """The photo's product at `size`, or why there is none where none was asked for by name."""
     photos = None if options.photos is None else Path(options.photos)
     try:
-        return original_photo.find_original(order, photo, photos=photos, limits=options.limits), ""
+        original = original_photo.find_original(order, photo, photos=photos, limits=options.limits)
     except PhotoRefused as error:
         if options.product in ("original", "detail") or photo is not None or photos is not None:
             raise
         if options.product == "generated":
             return None, ""
         return None, f"{error.problem}, so the product is the generator's. {error.fix}"
+    return build_product_layer(order, original, size), ""
 
 
 def _describe_repairs(comparison: Comparison) -> list[str]:

@@ -43,40 +43,62 @@ class _Band(NamedTuple):
     alpha: Bytes
 
 
+class ProductLayer(NamedTuple):
+    """The photo's product at the size of the final: the photo (RGB), the cutout's alpha (L, smaller), the bands."""
+
+    view: Image.Image
+    mask: Image.Image
+    bands: list[_Band]
+
+    def picture(self) -> Image.Image:
+        """The product alone (RGBA)."""
+        out = np.zeros((self.view.height, self.view.width, 4), np.uint8)
+        for band in self.bands:
+            out[band.window] = np.dstack((band.colours, band.alpha))
+        out[out[..., 3] == 0] = 0
+        return Image.fromarray(out)
+
+
+def build_layer(
+    view: Image.Image, mask: Image.Image, *, pure: bool = False, alpha: Image.Image | None = None
+) -> ProductLayer:
+    """Cut the product out of a photo at the size of the final.
+
+    Args:
+        view: The photo (RGB).
+        mask: The product's alpha (L) at the canvas's scale.
+        pure: The view's colours are the product's own, because the photo came as a cutout.
+        alpha: The product's alpha at the view's size; None enlarges the mask.
+    """
+    return ProductLayer(view, mask, list(_iter_bands(view, mask, alpha, pure=pure)))
+
+
 def composite_product(
     answer: Image.Image,
     scene: Image.Image,
-    view: Image.Image,
-    cutout: Image.Image,
+    layer: ProductLayer,
     product: Literal["generated", "detail", "original"],
     *,
-    size: tuple[int, int],
     moved: tuple[float, float] = (0.0, 0.0),
-    pure: bool = False,
-    alpha: Image.Image | None = None,
 ) -> Composite:
     """Composite the photo's product onto the answer's scene.
 
     Args:
         answer: The photo's frame in the answer (RGB), at its own scale.
         scene: The same without its product; not used for "generated".
-        view: The photo (RGB) at `size`.
-        cutout: The product (RGBA) at the canvas's scale.
+        layer: The photo's product at the size of the final.
         product: "original" uses the photo's pixels, "detail" those in the answer's light; "generated" keeps the
             answer's and only compares.
-        size: Of the final.
         moved: Shift of the product in the answer, right and down, as shares of the frame's width and height.
-        pure: The view's colours are the product's own, because the photo came as a cutout.
-        alpha: The product's alpha at `size`; None enlarges the cutout's.
     """
+    size, light = layer.view.size, None
     offset = round(moved[0] * size[0]), round(moved[1] * size[1])
-    light = None
     out = scale_pixels(answer if product == "generated" else scene, size)
     if product == "detail":
-        mask = _move(cutout.getchannel("A").resize(answer.size, Image.Resampling.BICUBIC), moved)
-        light = _light_change(answer, _move(view.resize(answer.size, Image.Resampling.BOX), moved), mask)
+        mask = _move(layer.mask.resize(answer.size, Image.Resampling.BICUBIC), moved)
+        light = _light_change(answer, _move(layer.view.resize(answer.size, Image.Resampling.BOX), moved), mask)
     core = equal = soft = outline = 0
-    for band in _iter_bands(view, cutout.getchannel("A"), alpha, pure=pure):
+    for band in layer.bands:
         target, part = _clip_window(band.window, offset, size)
         share, pixels, shown = band.alpha[part], band.pixels[part], out[target]
         if not share.size:
@@ -93,20 +115,9 @@ def composite_product(
     return Composite(Image.fromarray(out), core, equal, soft, round(outline * np.pi / 4))
 
 
-def product_layer(
-    view: Image.Image, cutout: Image.Image, *, pure: bool = False, alpha: Image.Image | None = None
-) -> Image.Image:
-    """Cut the product (RGBA) out of `view`, at its size, with refined alpha and pure colours."""
-    out = np.zeros((view.height, view.width, 4), np.uint8)
-    for band in _iter_bands(view, cutout.getchannel("A"), alpha, pure=pure):
-        out[band.window] = np.dstack((band.colours, band.alpha))
-    out[out[..., 3] == 0] = 0
-    return Image.fromarray(out)
-
-
-def _iter_bands(view: Image.Image, small: Image.Image, alpha: Image.Image | None, *, pure: bool) -> Iterator[_Band]:
-    """Yield the bands of the photo's product; `small` is its alpha in the cutout, `alpha` at the view's size."""
-    upsampled = AlphaUpsampler(small, view.size)
+def _iter_bands(view: Image.Image, mask: Image.Image, alpha: Image.Image | None, *, pure: bool) -> Iterator[_Band]:
+    """Yield the bands of the photo's product; arguments as of `build_layer`."""
+    upsampled = AlphaUpsampler(mask, view.size)
     left, first, right, last = upsampled.extent if alpha is None else alpha.getbbox() or (0, 0, 0, 0)
     rows = max(64, _BAND // max(1, right - left))
     start, end = max(left - _AROUND, 0), min(right + _AROUND, view.width)

@@ -83,8 +83,8 @@ def compute_likelihoods(profiles: Profiles) -> tuple[Doubles, Floats]:
     scene = np.maximum((scatter * pixels * _FAR).sum(1) / np.maximum(mass, 1) / 3, _LEAST)[:, None]
     covers = [_displace(cover, float(step)) for step in STEPS]
     courses = [_fit_scene(profiles, share, float(step)) for share, step in zip(covers, STEPS, strict=True)]
-    powers, with_q, with_y = np.array([[(c * c).sum(-1), (c * q).sum(-1), (c * y).sum(-1)] for c in courses]).swapaxes(
-        0, 1
+    powers, with_q, with_y = (
+        [np.einsum("nkc,nkc->nk", means, means if by is None else by) for means in courses] for by in (None, q, y)
     )
     power = (q**2).sum(-1)
     likelihood = np.zeros((len(pixels), len(STEPS)))

@@ -38,7 +38,7 @@ def extract_product(order: Order, *, limits: Limits = DEFAULT_LIMITS) -> Packsho
         return Packshot(cutout.crop(box), cut, original=photo is not None, prior_upscale=prior_upscale)
     across, down = photo.size.width / cutout.width, photo.size.height / cutout.height
     photo_box = Box(*(round(side * by) for side, by in zip(box, (across, down, across, down), strict=True)))
-    return Packshot(build_product_layer(order, photo, photo.size).crop(photo_box), cut, original=True)
+    return Packshot(build_product_layer(order, photo, photo.size).picture().crop(photo_box), cut, original=True)
 
 
 def find_photo(order: Order, limits: Limits = DEFAULT_LIMITS) -> Photo | None:

@@ -212,7 +212,7 @@ def test_no_edge_of_the_box_shows_where_padding_was_cropped(product: str):
 def test_the_product_alone_is_given_at_the_photo_s_size():
     photo, truth, order = ordered("mug")
     assert order.cutout is not None
-    alone = composite.product_layer(photo.image.convert("RGB"), order.cutout)
+    alone = composite.build_layer(photo.image.convert("RGB"), order.cutout.getchannel("A")).picture()
     assert (alone.mode, alone.size) == ("RGBA", photo.size)
     found = np.asarray(alone)
     assert (found[found[..., 3] == 0] == 0).all()
