@@ -3,7 +3,7 @@
     orders/options.py           PrepareOptions, OrderPlace, PayOptions
     cutout/models/registry.py   ModelOptions
     final/options.py            FinishOptions
-    here                        OutputOptions, RunOptions
+    here                        OutputOptions, RunOptions, JobOptions
 
 One definition serves the command line, the library, job tables, `run_many` and Ray. Each set of keyword arguments
 (`PrepareKeywords` and so on) builds the dataclass of the same fields.
@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TypeVar, Unpack
 
+from photio_prep.cutout.models.registry import DEFAULT_MODEL, ModelOptions
 from photio_prep.final.options import DEFAULT_FINISH, FinishOptions, Metadata, Product
 from photio_prep.final.provenance import Provenance
 from photio_prep.orders.options import (
@@ -66,6 +67,22 @@ class RunOptions:
             return replace(part, **{each.name: values[each.name] for each in fields(part) if each.name in values})  # type: ignore[arg-type, type-var]
 
         return RunOptions(own(self.prepare), own(self.pay), own(self.finish), own(self.place))
+
+
+@dataclass(frozen=True)
+class JobOptions:
+    """How the photos of one command are prepared, by which model, paid for, finished and written."""
+
+    output: OutputOptions = OutputOptions()
+    prepare: PrepareOptions = DEFAULT_PREPARE
+    model: ModelOptions = DEFAULT_MODEL
+    pay: PayOptions = DEFAULT_PAY
+    finish: FinishOptions = DEFAULT_FINISH
+
+    @property
+    def orders(self) -> Path:
+        """The folder of orders."""
+        return self.output.out / "orders"
 
 
 DEFAULT_RUN = RunOptions()

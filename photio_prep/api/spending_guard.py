@@ -47,7 +47,7 @@ class SpendingGuard:
         self._billed: set[bytes] = set()
         self.calls = 0
         self.stop_reason: PhotioError | None = None
-        self._used_up = BudgetReached("the budget of --max-calls is used up", "Run again for more")
+        self.used_up = BudgetReached("the budget of --max-calls is used up", "Run again for more")
 
     @property
     def endpoint(self) -> str:
@@ -95,7 +95,7 @@ class SpendingGuard:
             if self.stop_reason is not None:
                 raise Interrupted(f"not sent: stopped after {self.stop_reason.problem}")
             if self._left == 0:
-                self.stop_reason = self._used_up
+                self.stop_reason = self.used_up
                 raise self.stop_reason
             if self._left is not None:
                 self._left -= 1
@@ -127,7 +127,7 @@ class SpendingGuard:
         """Reduce the budget to `calls`, with `why` as the error when it is used up. Never raises the budget."""
         with self._lock:
             if self._left is None or calls < self._left:
-                self._left, self._used_up = calls, why
+                self._left, self.used_up = calls, why
 
     def stop(self, why: PhotioError) -> None:
         """Allow no further call."""

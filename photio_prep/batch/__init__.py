@@ -1,6 +1,8 @@
 """Many photos at once, and the report of a command.
 
 workers.py      prepare in worker processes
+clients.py      client and endpoint that options name
+finals.py       files of a run: checked before paying, written after it
 scheduler.py    prepare, pay and finish concurrently, results in order
 run_many.py     the library's `run_many`
 report.py       report.json, report.csv, results of job tables

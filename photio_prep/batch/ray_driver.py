@@ -14,12 +14,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from photio_prep.batch.ray_budget import LOST, ActorClient, SharedBudget
-from photio_prep.batch.ray_worker import Preparer, RayJobOptions, build_row, finish_row, pay_row
-from photio_prep.errors import BudgetReached, Interrupted, PhotioError, PhotoRefused, UsageError
+from photio_prep.api.spending_guard import SpendingGuard
+from photio_prep.batch.ray_budget import LOST, ActorClient, NullSender, SharedBudget
+from photio_prep.batch.ray_worker import Preparer, RayJobOptions, RayPhoto, build_row, finish_row, pay_row
+from photio_prep.errors import Interrupted, PhotioError, PhotoRefused, UsageError
 from photio_prep.intake.item import Item
-from photio_prep.orders import store
-from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.system import environment
@@ -64,29 +63,22 @@ def run_on_ray(
     Raises:
         UsageError: Ray is not installed or not reached, or a photo comes from standard input.
     """
-    with open_cluster(options, address=address, workers=workers, calls=calls, max_calls=max_calls) as cluster:
+    guard = SpendingGuard(NullSender(options.endpoint), max_calls)
+    with open_cluster(options, guard, address=address, workers=workers, calls=calls) as cluster:
         yield from cluster.run(items)
 
 
 @contextmanager
 def open_cluster(
-    options: RayJobOptions,
-    *,
-    address: str | None = None,
-    workers: int = 2,
-    calls: int = 4,
-    max_calls: int | None = None,
-    why: BudgetReached | None = None,
+    options: RayJobOptions, guard: SpendingGuard, *, address: str | None, workers: int, calls: int
 ) -> Iterator["Cluster"]:
-    """A cluster to run photos on, with its budget; a Ray that was started for it ends with it."""
+    """A cluster to run photos on, with the budget of `guard`; a Ray that was started for it ends with it."""
     environment.set_ray_defaults()
     try:
         import ray
         import ray.data
     except ImportError:
-        raise UsageError(
-            "Ray is not installed", 'Run: pip install "photio-prep[ray]"', subject="--engine ray"
-        ) from None
+        raise UsageError("Ray is not installed", 'Run: pip install "photio-prep[ray]"', "--engine ray") from None
     ours = not ray.is_initialized()
     if ours:
         start = {"num_cpus": workers + 1, "include_dashboard": False} if address is None else {"address": address}
@@ -96,12 +88,12 @@ def open_cluster(
                 ray.init(log_to_driver=False, logging_level="ERROR", **start)
         except (ConnectionError, OSError, RuntimeError, ValueError) as error:
             problem = f"Ray cannot be reached ({str(error)[:120]})"
-            raise UsageError(problem, "Check --ray-address", subject="--engine ray") from None
+            raise UsageError(problem, "Check --ray-address", "--engine ray") from None
     if not options.sandbox_url:  # decided here, once: a worker's environment may name another
         options = replace(options, pay=replace(options.pay, api_url=options.endpoint))
     try:
         actor = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(SharedBudget)
-        yield Cluster(options, ActorClient(actor.remote(options.endpoint, max_calls, why)), workers, calls)
+        yield Cluster(options, ActorClient(actor.remote(options.endpoint, guard.left, guard.used_up)), workers, calls)
     finally:
         if ours:
             ray.shutdown()
@@ -116,7 +108,7 @@ class Cluster:
 
     def stop(self, why: PhotioError) -> None:
         """Pay for nothing more; what is in flight ends."""
-        self._budget.notify("stop", why)
+        self._budget.notify("guard.stop", why)
 
     def stop_reason(self) -> tuple[PhotioError | None, int]:
         """Why nothing more is paid for, if so; and the number of calls."""
@@ -129,7 +121,7 @@ class Cluster:
     def is_billed(self, order: str) -> bool:
         """Whether a call for `order`, 32 digits of its key, was or may have been billed; True without the actor."""
         try:
-            return bool(self._budget.call("is_billed", order))
+            return bool(self._budget.call("guard.is_billed", order))
         except Interrupted:
             return True
 
@@ -144,17 +136,21 @@ class Cluster:
                 return
 
     def _run_chunk(self, waiting: dict[int, Item]) -> Iterator[RayOutcome]:
+        unsent: dict[int, RayOutcome] = {}
         for _ in range(_ROUNDS):
             for row in self._iter_rows(waiting):
-                item = waiting.pop(row["index"])
-                if (outcome := _read_outcome(row, item, self._options.output.out)) is not None:
+                number = row["index"]
+                outcome = read_outcome(row, waiting[number])
+                if isinstance(outcome.error, Interrupted):  # everything was stopped, or its worker got no permit
+                    unsent[number] = outcome
+                else:
+                    del waiting[number]
                     yield outcome
             if not waiting or self.stop_reason()[0] is not None:
                 return
-        for item in waiting.values():
-            problem = f"its worker died each time, {_ROUNDS} times"
-            error = PhotoRefused(problem, "Look at this photo alone", subject=item.name)
-            yield RayOutcome(item, None, State.REFUSED, error=error)
+        for number, item in waiting.items():
+            died = PhotoRefused(f"its worker died each time, {_ROUNDS} times", "Look at this photo alone", item.name)
+            yield unsent.get(number) or RayOutcome(item, None, State.REFUSED, error=died)
 
     def _iter_rows(self, waiting: Mapping[int, Item]) -> Iterator[dict[str, Any]]:
         import ray.data
@@ -201,19 +197,14 @@ def _quiet_context() -> Iterator[None]:
         log.setLevel(before[2])
 
 
-def _read_outcome(row: Mapping[str, Any], item: Item, out: Path) -> RayOutcome | None:
-    """The outcome of a photo by its row; None for one that stays planned because everything was stopped."""
-    error = pickle.loads(row["error"]) if row["error"] else None  # noqa: S301  from our own workers
-    if isinstance(error, Interrupted):
-        return None
-    warnings = tuple(pickle.loads(row["warnings"])) if row["warnings"] else ()  # noqa: S301
-    folder = out / "orders" / row["folder"] if row["folder"] else None
-    if folder is None:
-        return RayOutcome(item, None, State.REFUSED, error=error)
-    try:
-        order = replace(store.load_order(folder, origin=pickle.loads(row["origin"])), fresh=row["fresh"])  # noqa: S301
-    except PhotioError as damaged:
-        return RayOutcome(item, None, State.REFUSED, error=error or damaged)
-    if error is not None:
-        return RayOutcome(item, order, OrderFolder(folder).state, None, error, warnings, row["changed"])
-    return RayOutcome(item, order, State.FINISHED, out / row["final"], None, warnings, row["changed"])
+def read_outcome(row: Mapping[str, Any], item: Item) -> RayOutcome:
+    """The outcome of a photo by its row."""
+    photo: RayPhoto = pickle.loads(row["photo"])  # noqa: S301  from our own workers
+    order, state, error = None, State.REFUSED, photo.error
+    if photo.order is not None:
+        try:
+            order = photo.order.load()
+            state = order.state if error else State.FINISHED
+        except PhotioError as damaged:
+            error = error or damaged
+    return RayOutcome(item, order, state, photo.final, error, photo.warnings, photo.changed)

@@ -1,38 +1,31 @@
-"""The stages of a cluster's workers: each takes a photo's row of Ray Data one stage further.
+"""The stages of a cluster's workers: each takes the photo in a row of Ray Data one stage further.
 
 They raise nothing: an error is part of the row.
 """
 
 import pickle
-import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from photio_prep import pipeline, settings
-from photio_prep.api import credentials
-from photio_prep.api.client import API_URL, InstantClient
+from photio_prep import settings
+from photio_prep.api.client import API_URL
+from photio_prep.batch.clients import build_client
+from photio_prep.batch.finals import RunFiles
 from photio_prep.batch.ray_budget import ActorClient, SharedRateLimiter, SharedSpendingGuard
-from photio_prep.cutout.models.registry import DEFAULT_MODEL, ModelOptions
-from photio_prep.errors import Interrupted, of_photo
-from photio_prep.final import writer
-from photio_prep.final.options import DEFAULT_FINISH, FinishOptions
-from photio_prep.final.provenance import packet
-from photio_prep.intake.item import Item, read_item
-from photio_prep.marketplaces import presets
-from photio_prep.marketplaces.writer import MarketplaceWriter
-from photio_prep.options import OutputOptions
-from photio_prep.orders import index, payment, store
-from photio_prep.orders.folder import OrderFolder
-from photio_prep.orders.options import DEFAULT_PAY, DEFAULT_PREPARE, PayOptions, PrepareOptions
-from photio_prep.orders.state import SENDABLE
+from photio_prep.batch.workers import PhotoTask, StoredOrder, portable_error
+from photio_prep.errors import Interrupted, PhotioError
+from photio_prep.intake.item import Item
+from photio_prep.intake.job_table import RowOptions
+from photio_prep.options import JobOptions
+from photio_prep.orders import index, payment
+from photio_prep.orders.options import OrderPlace
 from photio_prep.orders.store import SANDBOX, Order
-from photio_prep.system.deadline import Timeouts
 
 
 @dataclass(frozen=True)
-class RayJobOptions:
+class RayJobOptions(JobOptions):
     """The options of `run` for each worker. `output.out` is one folder that all of them see.
 
     The key is never held: it is read from `pay.key_file`, the key store, or the worker's PHOTIO_API_KEY. `sandbox_url`
@@ -40,17 +33,7 @@ class RayJobOptions:
     nothing is paid for if one of their files could not be written.
     """
 
-    output: OutputOptions
-    prepare: PrepareOptions = DEFAULT_PREPARE
-    model: ModelOptions = DEFAULT_MODEL
-    pay: PayOptions = DEFAULT_PAY
-    finish: FinishOptions = DEFAULT_FINISH
     sandbox_url: str | None = None
-
-    @property
-    def orders(self) -> Path:
-        """The folder of orders."""
-        return self.output.out / "orders"
 
     @property
     def endpoint(self) -> str:
@@ -58,35 +41,38 @@ class RayJobOptions:
         return SANDBOX if self.sandbox_url else settings.api_url(self.pay.api_url, API_URL)
 
 
-_EMPTY = {"folder": "", "origin": b"", "final": "", "error": b"", "warnings": b"", "changed": False, "fresh": False}
+@dataclass(slots=True)
+class RayPhoto:
+    """A photo as far as the workers got with it, pickled in a row. The item has no job, which knows its whole table."""
+
+    item: Item
+    options: RowOptions
+    presets: tuple[str, ...]
+    order: StoredOrder | None = None
+    final: Path | None = None
+    error: PhotioError | None = None
+    warnings: tuple[str, ...] = ()
+    changed: bool = False
 
 
 def build_row(number: int, item: Item) -> dict[str, Any]:
-    """A photo's row: what a worker needs of the item, without its whole table."""
+    """A photo's row: what a worker needs of the item."""
     source = item.source.absolute() if isinstance(item.source, Path) else item.source
     own = item.job.presets if item.job else ()
-    packed = pickle.dumps((item._replace(source=source, job=None), item.options, own))
-    return {"index": number, "item": packed, **_EMPTY}
+    return {"index": number, "photo": pickle.dumps(RayPhoto(item._replace(source=source, job=None), item.options, own))}
 
 
-def _step(row: dict[str, Any], budget: ActorClient, work: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-    """The row after a step; after an error no further step is made."""
-    if row["error"]:
-        return row
-    try:
-        return {**row, **work()}
-    except Exception as error:  # noqa: BLE001  a bug must not look like a worker that died
-        return _add_error(row, budget, error)
-
-
-def _add_error(row: dict[str, Any], budget: ActorClient, error: Exception) -> dict[str, Any]:
-    """The row with an error; one that every other photo would meet stops everything."""
-    outcome = of_photo(error)
-    if outcome is not error:
-        outcome.add_note("".join(traceback.format_exception(error)))  # a cause does not travel
-    if outcome.stops_batch:
-        budget.notify("stop", outcome)
-    return {**row, "error": pickle.dumps(outcome)}
+def _step(row: dict[str, Any], budget: ActorClient, work: Callable[[RayPhoto], None]) -> dict[str, Any]:
+    """The row after a step; none is made after an error. An error that every photo would meet stops everything."""
+    photo: RayPhoto = pickle.loads(row["photo"])  # noqa: S301  from our own workers
+    if photo.error is None:
+        try:
+            work(photo)
+        except Exception as error:  # noqa: BLE001  a bug must not look like a worker that died
+            photo.error = portable_error(error)
+            if photo.error.stops_batch:
+                budget.notify("guard.stop", photo.error)
+    return {**row, "photo": pickle.dumps(photo)}
 
 
 class Preparer:
@@ -94,104 +80,52 @@ class Preparer:
 
     def __init__(self, options: RayJobOptions, budget: ActorClient) -> None:
         self._options, self._budget = options, budget
-        self._matter = options.model.load()
-        self._preflight = options.pay.preflight
         index.index_of(options.orders).refresh()
-        output = options.output
-        self._shelf = MarketplaceWriter(
-            presets.find_presets(output.presets),
-            overwrite=output.overwrite,
-            taken=lambda path, photo: str(budget.call("claim_path", str(path), photo)),
+        self._files = RunFiles(
+            options.finish, options.output, lambda path, photo: str(budget.call("claim_path", str(path), photo))
         )
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """The row with its order on disk, assessed and ready to be paid for."""
-        try:
-            order = self._prepare(row)
-            # Also for an order that the check refuses.
-            origin = pickle.dumps(replace(order.origin, options="", warnings=(), gate=None))
-            row = {**row, "folder": order.key[:32], "fresh": order.fresh, "origin": origin}
-            self._check(order)
-            return {**row, "changed": index.index_of(self._options.orders).is_changed_photo(order)}
-        except Exception as error:  # noqa: BLE001  a bug must not look like a worker that died
-            return _add_error(row, self._budget, error)
+        return _step(row, self._budget, self._prepare)
 
-    def _prepare(self, row: dict[str, Any]) -> Order:
-        options = self._options
+    def _prepare(self, photo: RayPhoto) -> None:
+        options, item = self._options, photo.item
         stopped, _ = self._budget.call("stop_reason")
         if stopped is not None:
             raise Interrupted(f"not prepared: stopped after {stopped.problem}")
-        item, of_row, own_presets = pickle.loads(row["item"])  # noqa: S301  from our own driver
-        if own_presets:
-            self._shelf.choose(item.name, item.output, presets.find_presets(own_presets))
-        return pipeline.prepare(
-            read_item(item, offline=options.model.offline),
-            options.prepare.with_row(of_row),
-            model=self._matter,
-            second=options.model.load_second(self._matter),
-            limits=settings.limits(),
-            endpoint=options.endpoint,
-            orders=options.orders,
-            name=item.name,
-            output=item.output,
-        )
-
-    def _check(self, order: Order) -> None:
-        """Raise where the order must not be paid for, or its files could not be written."""
-        options, output = self._options, self._options.output
-        target = writer.final_path(order, output.out, options.finish.format)
-        options.finish.fits(order.placement)
-        if OrderFolder(options.orders / order.key[:32]).state in SENDABLE:
-            writer.refuse_if_in_the_way(order, target, overwrite=output.overwrite)
-            self._shelf.refuse_if_in_the_way(order, output.out)
-        self._preflight.check(order)
+        if photo.presets:
+            self._files.choose(item.name, item.output, photo.presets)
+        prepare = replace(options.prepare.with_row(photo.options), limits=settings.limits())
+        place = OrderPlace(options.endpoint, options.orders, item.name, item.output)
+        order = PhotoTask(item, prepare, place, options.model).prepare()
+        photo.order = StoredOrder(order.require_folder(), order.origin, order.fresh)  # also of one that is refused
+        self._files.check(order, options.pay.preflight)
+        photo.changed = index.index_of(options.orders).is_changed_photo(order)
 
 
-def _order(row: Mapping[str, Any], options: RayJobOptions) -> Order:
-    return store.load_order(options.orders / row["folder"], origin=pickle.loads(row["origin"]))  # noqa: S301
+def _load(photo: RayPhoto) -> Order:
+    assert photo.order is not None  # noqa: S101  for the type checker
+    return photo.order.load()
 
 
 def pay_row(row: dict[str, Any], options: RayJobOptions, budget: ActorClient) -> dict[str, Any]:
     """The row with its answer on disk. Ray never runs it twice; a second time would find the claim."""
 
-    def work() -> Mapping[str, Any]:
-        guard = SharedSpendingGuard(_build_client(options, SharedRateLimiter(budget)), budget)
-        payment.pay(_order(row, options), guard, options.pay.preflight)
-        return {"warnings": pickle.dumps(guard.warnings)} if guard.warnings else {}
+    def pay(photo: RayPhoto) -> None:
+        client = build_client(options.pay, options.sandbox_url, pace=SharedRateLimiter(budget))
+        guard = SharedSpendingGuard(client, budget)
+        payment.pay(_load(photo), guard, options.pay.preflight)
+        photo.warnings = tuple(guard.warnings)
 
-    return _step(row, budget, work)
-
-
-def _build_client(options: RayJobOptions, pace: SharedRateLimiter) -> InstantClient:
-    """The client of one worker, which reads the key itself."""
-    if options.sandbox_url:
-        return InstantClient("pt-sandbox", api_url=options.sandbox_url, endpoint=SANDBOX, pace=pace)
-    return InstantClient(
-        credentials.load_key(options.pay.key_file, from_keyring=options.pay.keyring),
-        api_url=options.endpoint,
-        timeouts=Timeouts(**settings.timeouts()),
-        proxy=settings.proxy(),
-        ca_bundle=settings.ca_bundle(),
-        server_error_is_free=settings.server_error_is_free(),
-        pace=pace,
-    )
+    return _step(row, budget, pay)
 
 
 def finish_row(row: dict[str, Any], options: RayJobOptions, budget: ActorClient) -> dict[str, Any]:
     """The row with its final written."""
 
-    def work() -> Mapping[str, Any]:
-        order, output = _order(row, options), options.output
-        path, _, notes = writer.place_final(
-            order,
-            output.out,
-            options.finish,
-            overwrite=output.overwrite,
-            metadata=output.metadata,
-            xmp=packet(order, output.provenance),
-        )
-        warnings = pickle.loads(row["warnings"]) if row["warnings"] else ()  # noqa: S301  from our own workers
-        more = {"warnings": pickle.dumps((*warnings, *notes))} if notes else {}
-        return {"final": str(path.relative_to(output.out)), **more}
+    def finish(photo: RayPhoto) -> None:
+        photo.final, _, notes = RunFiles(options.finish, options.output).write(_load(photo), options.output.out)
+        photo.warnings += notes
 
-    return _step(row, budget, work)
+    return _step(row, budget, finish)

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from photio_prep.errors import PhotioError
 from photio_prep.intake import own_files
 from photio_prep.intake.item import Item
 from photio_prep.intake.job_table import RESULTS
@@ -63,14 +62,13 @@ class ReportRow:
 class RunReport:
     """Collects lines while a command runs; thread-safe."""
 
-    def __init__(self, command: str, price: float | None = None) -> None:
+    def __init__(self, command: str = "", price: float | None = None) -> None:
         self.command, self.price = command, price
         self.lines: list[ReportRow] = []
         self._time, self._clock = records.timestamp(), time.monotonic()
         self._begun: dict[str, float] = {}
         self._changed: set[str] = set()
         self._paid: set[str] = set()
-        self._bases: dict[tuple[str, str], str] = {}
         self._sent: Callable[[str], bool] = lambda _: False
         self._calls = 0
         self._lock = threading.Lock()
@@ -89,9 +87,14 @@ class RunReport:
         with self._lock:
             self._changed.add(order.origin.id)
 
-    def add_result(self, order: Order, state: State, final: Path | None, exit_code: int = 0) -> None:
-        """Add the line of a photo that succeeded or that the gate stopped."""
-        self._add_order(order, state, exit_code, final=str(final) if final else None)
+    def add(self, line: ReportRow, order: Order | None = None) -> None:
+        """Add the line of a photo, completed by its order."""
+        with self._lock:
+            line = self._complete(line, order) if order else line
+            if (start := self._begun.get(line.source)) is not None:
+                line = replace(line, seconds=round(time.monotonic() - start, 3))
+            self.lines.append(line)
+            self._calls += line.billed in ("yes", "perhaps")
 
     def add_presets(self, order: Order, paths: Iterable[Path]) -> None:
         """Add the files for marketplaces to the last line of the photo."""
@@ -100,47 +103,36 @@ class RunReport:
             at = next(at for at in range(len(lines) - 1, -1, -1) if (lines[at].source, lines[at].output) == key)
             lines[at] = replace(lines[at], presets=tuple(map(str, paths)))
 
-    def add_failure(self, source: str, error: PhotioError, order: Order | None, state: State) -> None:
-        """Add the line of a photo that failed."""
-        if order is not None:
-            self._add_order(order, state, error.exit_code, error=error.problem)
-        else:
-            line = ReportRow(source, "", state, exit_code=error.exit_code, error=error.problem)
-            self._add(line, self._begun.get(source))
-
     def add_pending(self, items: Iterable[Item], exit_code: int, seeds: int = 1) -> int:
         """Add a line for each variant of `items` that the stopped command did not start; return their number."""
+        error = "not started: the run was stopped; run the same command to continue"
         with self._lock:
             reported = {(line.source, line.output) for line in self.lines}
-            failed = {line.source for line in self.lines if not line.output}
-            count = len(self.lines)
-        error = "not started: the run was stopped; run the same command to continue"
-        numbers = range(1, seeds + 1) if seeds > 1 else (0,)
-        for item in items:
-            if item.name in failed:
-                continue
-            for output in [variant_output(item.output, number) for number in numbers]:
-                if (item.name, output) not in reported:
-                    self._add(ReportRow(item.name, output, State.PLANNED, exit_code=exit_code, error=error))
-        return len(self.lines) - count
+            pending = [
+                ReportRow(item.name, output, State.PLANNED, exit_code=exit_code, error=error)
+                for item in items
+                for output in _outputs(item, seeds)
+                if not {(item.name, output), (item.name, "")} & reported
+            ]
+            self.lines += pending
+        return len(pending)
 
-    def _add_order(
-        self, order: Order, state: State, exit_code: int, final: str | None = None, error: str | None = None
-    ) -> None:
-        origin, gate = order.origin, order.origin.gate
-        with self._lock:
-            billed = self._bill(order, state)
-            changed = origin.id in self._changed
-            if origin.variant:
-                self._bases[origin.source, origin.output] = origin.base
-        cost = self.price if billed in ("yes", "perhaps") else 0.0
-        verdict, reasons = (gate.verdict, tuple(reason.text for reason in gate.defects)) if gate else (None, ())
-        folder = str(order.folder) if order.folder else None
-        line = ReportRow(origin.source, origin.output, state, folder, final, exit_code, error, billed, cost)
-        line = replace(line, gate=verdict, reasons=reasons, warnings=origin.warnings, changed=changed)
-        self._add(line, self._begun.get(origin.source))
+    def _complete(self, line: ReportRow, order: Order) -> ReportRow:
+        origin, gate, billed = order.origin, order.origin.gate, self._bill(order, line.state)
+        return replace(
+            line,
+            source=origin.source,
+            output=origin.output,
+            order=str(order.folder) if order.folder else None,
+            billed=billed,
+            cost=self.price if billed in ("yes", "perhaps") else 0.0,
+            gate=gate.verdict if gate else None,
+            reasons=tuple(reason.text for reason in gate.defects) if gate else (),
+            warnings=origin.warnings,
+            changed=origin.id in self._changed,
+        )
 
-    def _bill(self, order: Order, state: State) -> Billed:
+    def _bill(self, order: Order, state: str) -> Billed:
         """Return what this command paid for the order; counts a shared order once."""
         if order.folder is None or state not in _CALLED or not self._sent(order.key[:32]):
             return "no"
@@ -152,15 +144,8 @@ class RunReport:
         return "perhaps" if state in (State.UNKNOWN, State.CLAIMED) else "yes"
 
     def worked(self, order: Order) -> bool:
-        """Whether this command prepared the order or sent it; else an earlier command did all of it."""
-        return order.fresh or self._sent(order.key[:32])
-
-    def _add(self, line: ReportRow, start: float | None = None) -> None:
-        if start is not None:
-            line = replace(line, seconds=round(time.monotonic() - start, 3))
-        with self._lock:
-            self.lines.append(line)
-            self._calls += line.billed in ("yes", "perhaps")
+        """Whether this command, if it has a name, prepared the order or sent it; else an earlier one did all of it."""
+        return not self.command or order.fresh or self._sent(order.key[:32])
 
     @property
     def spent(self) -> float | None:
@@ -170,15 +155,16 @@ class RunReport:
     def totals(self) -> dict[str, Any]:
         """Return counts of photos and calls, and costs, which are None without a price."""
         billed = Counter(line.billed for line in self.lines)
+        calls, perhaps = billed["yes"], billed["perhaps"]
         return {
             "photos": len(self.lines),
             "states": dict(Counter(line.state for line in self.lines)),
-            "calls": billed["yes"],
-            "perhaps": billed["perhaps"],
+            "calls": calls,
+            "perhaps": perhaps,
             "sandbox": billed["sandbox"],
             "changed": sum(line.changed for line in self.lines),
-            "cost": None if self.price is None else round(billed["yes"] * self.price, 6),
-            "perhaps_cost": None if self.price is None else round(billed["perhaps"] * self.price, 6),
+            "cost": None if self.price is None else round(calls * self.price, 6),
+            "perhaps_cost": None if self.price is None else round(perhaps * self.price, 6),
         }
 
     def table(self) -> Iterator[str]:
@@ -214,30 +200,33 @@ class RunReport:
         rows = ([cell(getattr(line, name)) for name in names] for line in self.lines)
         files.write_atomic(out / CSV, encode_rows([names, *rows], ",", marked=True))
 
-    def write_results(self, out: Path, items: Iterable[Item], *, overwrite: bool = False) -> list[Path]:
+    def write_results(self, out: Path, items: Iterable[Item], seeds: int = 1, *, overwrite: bool = False) -> list[Path]:
         """Write a copy of each job table of `items`, with columns of results, to the output folder; return the paths.
 
         Raises:
             OutputExists: photio-prep did not write the file of that name.
             StorageFailed: One cannot be written.
         """
-        items = list(items)
+        items = [item for item in items if item.job is not None]
         by_photo: dict[tuple[str, str], list[ReportRow]] = {}
-        with self._lock:
-            for line in self.lines:
-                base = self._bases.get((line.source, line.output), line.output)
-                by_photo.setdefault((line.source, base), []).append(line)
+        for line in self.lines:
+            by_photo.setdefault((line.source, line.output), []).append(line)
         by_table: dict[Table, dict[int, ReportRow]] = {}
         for item in items:
             if item.job is not None:
-                rows = by_table.setdefault(item.job.table, {})
-                if lines := by_photo.get((item.name, item.output)) or by_photo.get((item.name, "")):
-                    rows[item.job.row.line] = _merge_variants(lines)
+                lines = [line for output in _outputs(item, seeds) for line in by_photo.get((item.name, output), ())]
+                if lines := lines or by_photo.get((item.name, ""), []):
+                    by_table.setdefault(item.job.table, {})[item.job.row.line] = _merge_variants(lines)
         copies = results_paths(out, items)
         for table, path in copies.items():
             own_files.check_not_foreign(path, overwrite=overwrite)
-            files.write_atomic(path, _encode_results(table, by_table[table]))
+            files.write_atomic(path, _encode_results(table, by_table.get(table, {})))
         return [*copies.values()]
+
+
+def _outputs(item: Item, seeds: int) -> list[str]:
+    """The output names of an item's variants."""
+    return [variant_output(item.output, number) for number in (range(1, seeds + 1) if seeds > 1 else (0,))]
 
 
 def results_paths(out: Path, items: Iterable[Item]) -> dict[Table, Path]:
@@ -258,7 +247,6 @@ _CALLED = ANSWERED | {State.UNKNOWN, State.CLAIMED, State.PAID_UNUSABLE}
 
 def _merge_variants(lines: list[ReportRow]) -> ReportRow:
     """Return one line for the variants of a row: the first failed one, with all finals and the sum of costs."""
-    lines = sorted(lines, key=lambda line: (len(line.output), line.output))
     worst = next((line for line in lines if line.error), lines[0])
     costs = [line.cost for line in lines if line.cost is not None]
     finals = "; ".join(line.final for line in lines if line.final)

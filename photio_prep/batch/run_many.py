@@ -114,21 +114,20 @@ def _prepare(
 ) -> _Prepared:
     options = for_all
     if isinstance(source, Mapping):
-        job = cast("Mapping[str, object]", source)
-        if unknown := job.keys() - {"source"} - JobKeywords.__optional_keys__:
+        own = dict(cast("Mapping[str, object]", source))
+        if unknown := own.keys() - {"source"} - JobKeywords.__optional_keys__:
             raise UsageError(f"{min(unknown)!r} is not an option of a photo", "Its options are those of `run`")
-        if "source" not in job:
+        if "source" not in own:
             raise UsageError("a mapping names no source", "Give the photo as `source`")
-        own = {name: value for name, value in job.items() if name != "source"}
-        options, source = for_all.changed(**cast("JobKeywords", own)), source["source"]
-    if pool is None:
-        return _Prepared(pipeline.prepare_for_client(source, options, guard), options)
+        source = cast("Source | Photo", own.pop("source"))
+        options = for_all.changed(**cast("JobKeywords", own))
     place = replace(options.place, endpoint=guard.endpoint)
-    if not isinstance(source, Photo):
+    if pool and not isinstance(source, Photo):
         place = replace(place, name=place.name or display_name(source))
         if not isinstance(source, (str, os.PathLike, bytes, Image.Image)):  # an open file does not travel
             source = read_source(source, options.prepare.limits, place.name)
-    return _Prepared(pool.prepare(PhotoTask(source, options.prepare, place, finish=options.finish)), options)
+    task = PhotoTask(source, options.prepare, place, finish=options.finish)
+    return _Prepared(pool.prepare(task) if pool else task.prepare(), options)
 
 
 def _pay(guard: SpendingGuard, photo: tuple[object, _Prepared | PhotioError]) -> Result:

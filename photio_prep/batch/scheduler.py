@@ -11,6 +11,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from photio_prep.api.spending_guard import SpendingGuard
@@ -113,52 +114,48 @@ def pay_and_finish(
             yield from queue.pop_ended()
 
 
+@dataclass(eq=False)
 class _PaymentQueue(Generic[T, U, V]):
     """Items that are paid for, then finished, each step in a pool of its own."""
 
-    def __init__(
-        self,
-        pay: Callable[[T], U],
-        finish: Callable[[T, U], V],
-        guard: SpendingGuard,
-        paying: Executor,
-        finishing: Executor,
-    ) -> None:
-        self._pay, self._finish, self._guard = pay, finish, guard
-        self._paying, self._finishing = paying, finishing
-        self._running: dict[Future[V], T] = {}
-        self._bugs = 0
+    pay: Callable[[T], U]
+    finish: Callable[[T, U], V]
+    guard: SpendingGuard
+    paying: Executor
+    finishing: Executor
+    running: dict[Future[V], T] = field(default_factory=dict)
+    bugs_in_a_row: int = 0
 
     def __len__(self) -> int:
-        return len(self._running)
+        return len(self.running)
 
     def add(self, item: T) -> None:
         """Queue an item to be paid for."""
         outcome: Future[V] = Future()
-        self._running[outcome] = item
-        self._paying.submit(self._run_step, outcome, lambda: self._queue_finish(item, self._pay(item), outcome))
+        self.running[outcome] = item
+        self.paying.submit(self._run_step, outcome, lambda: self._queue_finish(item, self.pay(item), outcome))
 
     def pop_ended(self) -> Iterator[tuple[T, V | PhotioError]]:
         """Yield the items that have ended, at least one, each with its outcome."""
-        for outcome in wait(self._running, return_when=FIRST_COMPLETED).done:
-            yield self._running.pop(outcome), self._read_error(outcome) or outcome.result()
+        for outcome in wait(self.running, return_when=FIRST_COMPLETED).done:
+            yield self.running.pop(outcome), self._read_error(outcome) or outcome.result()
 
     def _queue_finish(self, item: T, answer: U, outcome: Future[V]) -> None:
-        self._finishing.submit(self._run_step, outcome, lambda: outcome.set_result(self._finish(item, answer)))
+        self.finishing.submit(self._run_step, outcome, lambda: outcome.set_result(self.finish(item, answer)))
 
     def _run_step(self, outcome: Future[V], step: Callable[[], Any]) -> None:
         try:
             step()
         except BaseException as error:  # noqa: BLE001  raised again by `outcome.result`
             if isinstance(error, StorageFailed):
-                self._guard.stop(error)
+                self.guard.stop(error)
             outcome.set_exception(error)
 
     def _read_error(self, outcome: Future[V]) -> PhotioError | None:
         """The error of an item; bugs in a row stop the guard: further calls would probably be paid for nothing."""
         raised = outcome.exception()
         error = of_photo(raised) if isinstance(raised, Exception) else None
-        self._bugs = self._bugs + 1 if isinstance(error, Unexpected) else 0
-        if error is not None and self._bugs == _BUGS_IN_A_ROW:
-            self._guard.stop(error)
+        self.bugs_in_a_row = self.bugs_in_a_row + 1 if isinstance(error, Unexpected) else 0
+        if error is not None and self.bugs_in_a_row == _BUGS_IN_A_ROW:
+            self.guard.stop(error)
         return error

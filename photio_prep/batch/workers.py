@@ -67,12 +67,24 @@ def find_models(options: PrepareOptions, model: ModelOptions) -> tuple[Model | S
 
 
 @dataclass(frozen=True, slots=True)
-class _Placed:
-    """An order in a folder, which the parent reads itself."""
+class StoredOrder:
+    """An order in a folder, as it travels between processes: without its pixels."""
 
     folder: Path
     origin: Origin
     fresh: bool
+
+    def load(self) -> Order:
+        """Read the order; raises as `load_order`."""
+        return replace(load_order(self.folder, origin=self.origin), fresh=self.fresh)
+
+
+def portable_error(error: Exception) -> PhotioError:
+    """The error of a photo as another process gets it: a cause does not travel, so its traceback is a note."""
+    outcome = of_photo(error)
+    if outcome is not error:
+        outcome.add_note("".join(traceback.format_exception(error)))
+    return outcome
 
 
 class _Worker:
@@ -166,8 +178,8 @@ class WorkerPool:
             self._idle.put(worker)
         if isinstance(reply, PhotioError):
             raise reply
-        if isinstance(reply, _Placed):
-            return replace(load_order(reply.folder, origin=reply.origin), fresh=reply.fresh)
+        if isinstance(reply, StoredOrder):
+            return reply.load()
         assert isinstance(reply, Order)  # noqa: S101  for the type checker
         return reply
 
@@ -188,17 +200,11 @@ def serve() -> None:
         reply: object
         try:
             order = task.prepare()
-            reply = _Placed(order.folder, order.origin, order.fresh) if order.folder else order
+            reply = StoredOrder(order.folder, order.origin, order.fresh) if order.folder else order
         except Exception as error:  # noqa: BLE001  raised again by the parent
-            reply = of_photo(error)
-            if reply is not error:
-                reply.add_note("".join(traceback.format_exception(error)))  # a cause does not travel
-        _send(reply, replies)
-
-
-def _send(reply: object, replies: IO[bytes]) -> None:
-    try:
-        pickle.dump(reply, replies, protocol=pickle.HIGHEST_PROTOCOL)
-        replies.flush()
-    except OSError as error:  # the parent has gone
-        raise SystemExit from error
+            reply = portable_error(error)
+        try:
+            pickle.dump(reply, replies, protocol=pickle.HIGHEST_PROTOCOL)
+            replies.flush()
+        except OSError:  # the parent has gone
+            return

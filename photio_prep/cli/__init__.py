@@ -18,16 +18,14 @@ signals.py       stop signals in a thread; closed standard streams
 """
 
 import sys
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from importlib import import_module
+from typing import ClassVar
 
 import click
 
 from photio_prep import __version__
 from photio_prep.cli.signals import open_closed_streams
 from photio_prep.errors import PhotioError, StorageFailed
-
-if TYPE_CHECKING:
-    from photio_prep.cli.console import Console
 
 
 class _Verbs(click.Group):
@@ -58,8 +56,6 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in self.verbs:
             return None
-        from importlib import import_module
-
         module = import_module(f"photio_prep.cli.{self.files.get(cmd_name, cmd_name)}")
         command = getattr(module, f"{cmd_name}_command")
         assert isinstance(command, click.Command)  # noqa: S101  for the type checker
@@ -90,27 +86,25 @@ def main(arguments: list[str] | None = None) -> None:
     open_closed_streams()
     try:
         sys.exit(group(arguments, standalone_mode=False))
-    except PhotioError as error:
-        _fail(error)
-    except PermissionError as error:  # of a path that was only looked at: Path.exists() and its like raise it
-        _fail(StorageFailed(error.strerror or "Permission denied", "Check the rights of it", str(error.filename or "")))
-    except click.ClickException as error:
+    except (PhotioError, PermissionError, click.ClickException, click.Abort, KeyboardInterrupt) as error:
+        sys.exit(_print_failure(error))
+
+
+def _print_failure(error: BaseException) -> int:
+    """Print why a command ended early; return its exit code."""
+    if isinstance(error, click.ClickException):
         from photio_prep.cli.mistakes import explain
 
         explain(error).show()
-        sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
-        _console().info("interrupted")
-        sys.exit(130)
-
-
-def _fail(error: PhotioError) -> NoReturn:
-    console = _console()
-    console.error(error)
-    sys.exit(console.exit_code)
-
-
-def _console() -> "Console":
+        return 2
     from photio_prep.cli.console import Console
 
-    return Console()
+    console = Console()
+    if isinstance(error, PermissionError):  # of a path that was only looked at: Path.exists() and its like raise it
+        problem, path = error.strerror or "Permission denied", str(error.filename or "")
+        error = StorageFailed(problem, "Check the rights of it", path)
+    if isinstance(error, PhotioError):
+        console.error(error)
+        return console.exit_code
+    console.info("interrupted")
+    return 130

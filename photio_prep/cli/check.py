@@ -11,7 +11,8 @@ import click
 
 from photio_prep import settings
 from photio_prep.api import credentials
-from photio_prep.cli import options, payment
+from photio_prep.batch import clients
+from photio_prep.cli import options
 from photio_prep.cli.console import Console
 from photio_prep.cli.parsing import option
 from photio_prep.cutout.models import catalog, devices, weights
@@ -23,7 +24,7 @@ from photio_prep.system.text import escape_controls
 
 @click.command("check")
 @option("--model", "The model to check.", default="auto")
-@options.device
+@option("--device", options.DEVICE, default="auto")
 @options.api_url
 @options.key_file
 @options.out
@@ -45,7 +46,7 @@ def check_command(
     report("versions", _list_versions)
     report("model", lambda: _check_model(model, device))
     report("out", lambda: _check_out(out))
-    report("endpoint", lambda: payment.endpoint(PayOptions(api_url=api_url)))
+    report("endpoint", lambda: clients.endpoint(PayOptions(api_url=api_url)))
     report("key", lambda: _check_key(key_file))
     return console.exit_code
 

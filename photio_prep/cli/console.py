@@ -8,8 +8,9 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
+from photio_prep.batch.report import ReportRow, RunReport
 from photio_prep.errors import GateStopped, PhotioError, PhotoRefused, StorageFailed, TableErrors, worst_exit_code
 from photio_prep.geometry import snap
 from photio_prep.intake.url_guard import redact_url
@@ -17,10 +18,6 @@ from photio_prep.orders.state import State, summarize
 from photio_prep.orders.store import Order
 from photio_prep.quality import Level
 from photio_prep.system.text import escape_controls
-
-if TYPE_CHECKING:
-    from photio_prep.batch.report import RunReport
-
 
 # Photos for which the same message is printed; the others are counted.
 _EXAMPLES = 3
@@ -35,7 +32,7 @@ class Console:
         self.verbose = verbose
         self.codes: list[int] = []
         self.states: dict[State, int] = {}
-        self.report: RunReport | None = None
+        self.report = RunReport()
         self._bar: Any = None
         self._stdout: TextIO | None = None
         # Hashes and counts, not texts: a batch of 10,000 photos may have three messages each.
@@ -119,31 +116,24 @@ class Console:
             if stopped:
                 self.codes.append(GateStopped.exit_code)
                 self.warn(f"stopped: {order.origin.source}: planned, and not paid for unless --gate off is given")
-            if self.report:
-                self.report.add_result(order, state, final, GateStopped.exit_code if stopped else 0)
-            self._count(state, worked=self.report is None or self.report.worked(order))
+            code = GateStopped.exit_code if stopped else 0
+            self.report.add(ReportRow("", "", state, final=str(final) if final else None, exit_code=code), order)
+            self._count(state, worked=self.report.worked(order))
             if self.as_json:
                 self.line({**describe_order(order, state, final), **(more or {})})
             elif shown := final or path:
                 self.out(str(shown))
 
-    def start(self, source: str) -> None:
-        """Note the start of a photo in the report."""
-        if self.report:
-            self.report.start(source)
-
     def note_changed(self, order: Order) -> None:
         """Print and report that a photo has changed since it was paid for."""
         self.info(f"changed since: {order.origin.source} was paid for as other bytes; the changed photo is a new order")
-        if self.report:
-            self.report.note_changed(order)
+        self.report.note_changed(order)
 
     def refuse(self, source: str, error: PhotioError, order: Order | None = None, state: State = State.REFUSED) -> None:
         """Print and report the error of one photo or order."""
         with self._lock:
             self.error(error.about(source))
-            if self.report:
-                self.report.add_failure(source, error, order, state)
+            self.report.add(ReportRow(source, "", state, exit_code=error.exit_code, error=error.problem), order)
             self._count(state)
             if self.as_json:
                 line = describe_order(order, state, None) if order else {**_EMPTY, "source": source, "state": state}
@@ -183,7 +173,7 @@ class Console:
     def _count(self, state: State, *, worked: bool = True) -> None:
         self.states[state] = self.states.get(state, 0) + 1
         if self._bar is not None:
-            self._bar.step(self.states, self.report.spent if self.report else None, worked=worked)
+            self._bar.step(self.states, self.report.spent, worked=worked)
 
     def summary(self) -> None:
         """Print the number of results by state, if there are several, and the number of notes not printed."""

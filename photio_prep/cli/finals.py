@@ -1,22 +1,18 @@
 """Write the finals of a command and their files for marketplaces, and print them."""
 
 import filecmp
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from photio_prep import settings
+from photio_prep.batch.finals import RunFiles
 from photio_prep.cli.console import Console
 from photio_prep.errors import OutputExists, PhotioError, PhotoRefused, UsageError
-from photio_prep.final import provenance, writer
+from photio_prep.final import writer
 from photio_prep.final.options import FinishOptions
-from photio_prep.intake.item import Item
-from photio_prep.marketplaces import presets
-from photio_prep.marketplaces.presets import Preset
-from photio_prep.marketplaces.writer import MarketplaceFile, MarketplaceWriter
+from photio_prep.marketplaces.writer import MarketplaceFile
 from photio_prep.options import OutputOptions
 from photio_prep.orders import previews
 from photio_prep.orders.state import State
@@ -25,20 +21,14 @@ from photio_prep.system import files, object_store
 from photio_prep.types import Result
 
 
-class FinalWriter:
+class FinalWriter(RunFiles):
     """Writes and prints the finals of one command, and the files of --preset."""
 
     def __init__(
-        self, options: FinishOptions, output: OutputOptions, console: Console, file: Path | None = None
+        self, finish: FinishOptions, output: OutputOptions, console: Console, file: Path | None = None
     ) -> None:
-        self._options, self._output, self._console, self._file = options, output, console, file
-        self._marketplaces = MarketplaceWriter(
-            presets.find_presets(output.presets),
-            overwrite=output.overwrite,
-            metadata=output.metadata,
-            provenance=output.provenance,
-            limits=settings.limits(),
-        )
+        super().__init__(finish, output)
+        self._console, self._file = console, file
 
     def check_file(self, sources: list[str]) -> None:
         """Raise UsageError if -o names one file, and not one would be written, or it is the photo itself."""
@@ -51,45 +41,26 @@ class FinalWriter:
         if self._file.exists() and Path(sources[0]).exists() and self._file.samefile(sources[0]):
             raise UsageError("the photo itself", "Give the final another name", f"--out {self._file}")
 
-    def refuse_in_the_way(self, order: Order, out: Path, final: Path) -> None:
-        """Raise OutputExists if a file of the order's presets, or the one that -o names, must not be replaced."""
-        self._marketplaces.refuse_if_in_the_way(order, out)
+    def refuse_in_the_way(self, order: Order, target: Path) -> None:
+        """Raise OutputExists, also if the file that -o names must not be replaced."""
+        super().refuse_in_the_way(order, target)
         file = self._file
-        if file and file.exists() and not self._output.overwrite and not _is_same_file(file, final):
+        if file and file.exists() and not self.output.overwrite and not _is_same_file(file, target):
             raise OutputExists("the file exists", "Give --overwrite, or another name", subject=str(file))
 
-    def choose(self, items: Iterable[Item]) -> None:
-        """Take the presets that rows of job tables name, for their photos in place of --preset."""
-        for item in items:
-            if item.job and item.job.presets:
-                self._marketplaces.choose(item.name, item.output, presets.find_presets(item.job.presets))
-
-    def choose_for(self, order: Order, chosen: tuple[Preset, ...]) -> None:
-        """Take these presets for the photo of an order in place of --preset."""
-        self._marketplaces.choose(order.origin.source, order.origin.base, chosen)
-
-    def write(self, order: Order, out: Path, result: Result | None = None) -> None:
-        """Write and print the final of an answered order below `out`; `result` is its answer, if it is at hand."""
-        output = self._output
-        path, order_shown, notes = writer.place_final(
-            order,
-            out,
-            self._options,
-            overwrite=output.overwrite,
-            metadata=output.metadata,
-            xmp=provenance.packet(order, output.provenance),
-            result=result,
-        )
+    def write_announced(self, order: Order, out: Path, result: Result | None = None) -> None:
+        """Write and print the final of an answered order below `out`."""
+        path, order_shown, notes = self.write(order, out, result)
         for note in notes:
             self._console.note("note", order.origin.source, note)
         self.announce(order_shown, path, out)
 
     def announce(self, order: Order, path: Path, out: Path) -> None:
         """Upload and print a final that was written; a drift above --max-drift is exit 3. Then write its presets."""
-        console, most = self._console, self._output.max_drift
-        if store := self._output.upload_to:
+        console, most = self._console, self.output.max_drift
+        if store := self.output.upload_to:
             data = files.read_nofollow(path, files.OUTPUT)
-            object_store.put_object(store, path.relative_to(out).as_posix(), data, overwrite=self._output.overwrite)
+            object_store.put_object(store, path.relative_to(out).as_posix(), data, overwrite=self.output.overwrite)
         if self._file:
             self._copy(path)
         drift, notes = writer.read_drift(order), writer.read_proof(order).get("notes")
@@ -113,7 +84,7 @@ class FinalWriter:
         file = self._file
         if file and not _is_same_file(file, final):
             try:
-                files.write_atomic(file, files.read_nofollow(final, files.OUTPUT), overwrite=self._output.overwrite)
+                files.write_atomic(file, files.read_nofollow(final, files.OUTPUT), overwrite=self.output.overwrite)
             except FileExistsError:
                 problem = f"the file exists; the final is {final}"
                 raise OutputExists(problem, "Give --overwrite, or another name", subject=str(file)) from None
@@ -122,27 +93,27 @@ class FinalWriter:
         """Print an order with its final; write and print the file of each preset."""
         console, written, failures = self._console, list[MarketplaceFile](), list[PhotioError]()
         if order.origin.variant and order.folder:
-            names = [preset.name for preset in self._marketplaces.of_photo(order)]
+            names = [preset.name for preset in self.marketplaces.of_photo(order)]
             order.marks.mark_presets(names)
         if not console.as_json:
             console.result(order, state, final=final)
         try:
-            for file in self._marketplaces.write(order, out, lambda: self._render_full_size(order)):
+            for file in self.marketplaces.write(order, out, lambda: self._render_full_size(order)):
                 written.append(file)
                 self._print_file(file, failures)
         except PhotioError as error:
             failures.append(error.about(order.origin.source))
         if console.as_json:
             records = {"presets": [*map(_describe_file, written)], "faults": [*map(str, failures)]}
-            console.result(order, state, final=final, more=records if self._marketplaces.of(order) else None)
-        if console.report and written:
+            console.result(order, state, final=final, more=records if self.marketplaces.of(order) else None)
+        if written:
             console.report.add_presets(order, [file.path for file in written])
         for failure in failures:
             console.error(failure)
 
     def _render_full_size(self, order: Order) -> Image.Image:
         """The final at the photo's size, whatever --output-size says."""
-        return writer.render_final(order, replace(self._options, output_size="original", format=None)).image
+        return writer.render_final(order, replace(self.finish, output_size="original", format=None)).image
 
     def _print_file(self, file: MarketplaceFile, failures: list[PhotioError]) -> None:
         if not self._console.as_json:

@@ -4,16 +4,13 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-import click
-
 from photio_prep.batch import scheduler
 from photio_prep.cli import keep, mistakes, options
 from photio_prep.cli.console import Console
 from photio_prep.cli.finals import FinalWriter
 from photio_prep.cli.parsing import verb
 from photio_prep.errors import PhotioError
-from photio_prep.final.options import FinishOptions
-from photio_prep.options import OutputOptions
+from photio_prep.options import JobOptions
 from photio_prep.orders import selection, store
 from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.origin import Origin
@@ -22,14 +19,11 @@ from photio_prep.system.parallel import CORES, path_lock
 
 
 @verb("finish")
-@click.argument("orders_", metavar="ORDER...", nargs=-1, required=True, type=options.PATH)
+@options.orders
 @options.finish_out
-@options.finish
-@options.output(options.upload_to, options.written, options.marketplaces)
+@options.job(options.finish, options.output(options.upload_to, options.written, options.marketplaces))
 @options.console_options
-def finish_command(
-    orders_: tuple[Path, ...], out: Path | None, finish: FinishOptions, output: OutputOptions, console: Console
-) -> int:
+def finish_command(orders_: tuple[Path, ...], out: Path | None, job: JobOptions, console: Console) -> int:
     """From the kept answers: crop back, put the photo's own product in, write the finals. Free, offline.
 
     ORDER is a folder below orders/, or an output folder for all of them. Prints the path of each final, and of each
@@ -38,9 +32,9 @@ def finish_command(
     mistakes.check_orders(orders_)
     file = out if out and options.is_picture(out) else None
     if file:
-        output, finish, _ = options.split_file(replace(output, out=file), finish)
+        job, _ = options.split_file(replace(job, output=replace(job.output, out=file)))
         out = None
-    finals = FinalWriter(finish, output, console, file)
+    output, finals = job.output, FinalWriter(job.finish, job.output, console, file)
     swept: dict[tuple[Path, Path], set[str]] = {}
     photos = [
         photo
@@ -59,7 +53,7 @@ def finish_command(
                 if output.presets and (state := OrderFolder(folder).state) not in ANSWERED:
                     finals.print_result(order, state, target, final=None)
                 else:
-                    finals.write(order, target)
+                    finals.write_announced(order, target)
                     if order.origin.variant:
                         swept.setdefault((output_root(folder), target), set()).add(order.origin.base)
         except PhotioError as error:

@@ -5,10 +5,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import click
-
 from photio_prep.api.request import description_warnings
 from photio_prep.api.wire import format_curl
+from photio_prep.batch import clients
 from photio_prep.cli import mistakes, options, payment, reporting
 from photio_prep.cli.console import Console
 from photio_prep.cli.finish import output_root
@@ -27,12 +26,12 @@ from photio_prep.quality import Level
 
 
 @verb("generate")
-@click.argument("orders_", metavar="ORDER...", nargs=-1, required=True, type=options.PATH)
-@options.rewording
+@options.orders
+@options.wording
 @options.paying
-@option("--approved", "decisions.json of `review`: pay for these only.", type=options.PATH, metavar="FILE")
+@option("--approved", "decisions.json of `review`: pay for these only.", metavar="FILE")
 @options.replacing
-@option("--print-curl", "Print each call as a curl command; send nothing.", is_flag=True)
+@option("--print-curl", "Print each call as a curl command; send nothing.")
 @options.console_options
 def generate_command(
     orders_: tuple[Path, ...],
@@ -52,7 +51,7 @@ def generate_command(
     if approved is not None and pay.gate is None and pay.gate_at is None:
         pay = replace(pay, gate=Level.OFF)
     mistakes.check_orders(orders_)
-    endpoint = payment.endpoint(pay)
+    endpoint = clients.endpoint(pay)
     reporting.start_report(console, "generate", pay.price)
 
     def report_left_out(folder: Path) -> None:

@@ -13,7 +13,6 @@ from photio_prep.cli.parsing import option
 from photio_prep.errors import PhotioError
 from photio_prep.final import choose
 from photio_prep.final.options import DEFAULT_FINISH
-from photio_prep.marketplaces import presets
 from photio_prep.options import OutputOptions
 from photio_prep.orders.state import State
 
@@ -27,7 +26,7 @@ _EXAMPLES = 3
 @options.output(
     options.out,
     options.marketplaces,
-    option("--overwrite", "Replace a file that lies where the final goes.", is_flag=True),
+    option("--overwrite", "Replace a file that lies where the final goes."),
 )
 @options.console_options
 def keep_command(photo: str, number: int, output: OutputOptions, console: Console) -> int:
@@ -41,7 +40,8 @@ def keep_command(photo: str, number: int, output: OutputOptions, console: Consol
     for note in variant.notes:
         console.info(f"note: {variant.order.origin.source}: {note}")
     if not output.presets:
-        finals.choose_for(variant.order, presets.find_presets(variant.presets))
+        origin = variant.order.origin
+        finals.choose(origin.source, origin.base, variant.presets)
     finals.print_result(variant.order, State.FINISHED, output.out, final=variant.final)
     return console.exit_code
 

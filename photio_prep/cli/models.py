@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stderr
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,7 +18,7 @@ from photio_prep.errors import ModelUnavailable, PhotioError
 from photio_prep.settings import models_folder
 
 if TYPE_CHECKING:
-    from photio_prep.cutout.models.rembg_models import VerifiedFile
+    from photio_prep.cutout.models.rembg_models import RembgModel, VerifiedFile
 
 
 @click.group("models")
@@ -37,13 +37,8 @@ def list_(console: Console) -> int:
         auto = ""
     for row in (*catalog.catalog(), *catalog.sam_weights()):
         installed = weights.is_installed(row, folder)
-        record: dict[str, Any] = {
-            "model": row.name,
-            "family": row.family,
-            "licence": row.licence,
-            "commercial": row.commercial,
-        }
-        record |= {"input": row.input, "size": row.size, "installed": installed, "auto": row.name == auto}
+        shown = {name: getattr(row, name) for name in ("family", "licence", "commercial", "input", "size")}
+        record = {"model": row.name, **shown, "installed": installed, "auto": row.name == auto}
         commercial = {True: "yes", False: "NO", None: "not stated"}[row.commercial]
         size = f"{row.size / 2**20:.0f} MiB" if row.size else "?"
         mark = "installed, auto" if row.name == auto else "installed" if installed else ""
@@ -57,13 +52,8 @@ def list_(console: Console) -> int:
 
 @models_command.command()
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
-@option(
-    "--accept-licence accepted",
-    "Fetch NAME although its licence forbids commercial use.",
-    multiple=True,
-    metavar="NAME",
-)
-@option("--offline", "Never use the network.", is_flag=True)
+@option("--accept-licence accepted", "Fetch NAME although its licence forbids commercial use.", metavar="NAME")
+@option("--offline", "Never use the network.")
 @options.console_options
 def pull(names: tuple[str, ...], accepted: tuple[str, ...], offline: bool, console: Console) -> int:
     """Fetch weights and check them; `auto` fetches the best that can be reached. Prints their paths."""
@@ -78,12 +68,15 @@ def pull(names: tuple[str, ...], accepted: tuple[str, ...], offline: bool, conso
 def verify(names: tuple[str, ...], console: Console) -> int:
     """Compare installed weights with their pinned SHA-256, byte by byte. Prints the paths of the good ones."""
     folder = models_folder()
-    chosen = names or [
-        row.name for row in (*catalog.catalog(), *catalog.sam_weights()) if weights.is_installed(row, folder)
-    ]
+    rows = (*catalog.catalog(), *catalog.sam_weights())
+    chosen = names or [row.name for row in rows if weights.is_installed(row, folder)]
     for name in chosen:
         try:
-            console.out(str(_verify(name, folder, console)))
+            if is_rembg(name):
+                path = _warn_unverified(name, _open_rembg(name).file, console)
+            else:
+                path = weights.verify_weights(catalog.find_weights(name), folder)
+            console.out(str(path))
         except PhotioError as error:
             console.error(error)
     if not chosen:
@@ -97,25 +90,21 @@ def path(name: str | None) -> int:
     """The path of the weights' folder, or of one model's file."""
     folder = models_folder()
     if name and is_rembg(name):
-        from photio_prep.cutout.models.rembg_models import open_rembg
-
-        # A path needs no accepted licence.
-        click.echo(open_rembg(name, accepted=(name.partition(":")[2],)).target)
+        click.echo(_open_rembg(name).target)
     else:
         click.echo(weights.weights_path(catalog.find_weights(name), folder) if name else folder)
     return 0
 
 
-def _verify(name: str, folder: Path, console: Console) -> Path:
-    """Return the path of verified weights; warn where rembg has no hash to compare with."""
-    if not is_rembg(name):
-        return weights.verify_weights(catalog.find_weights(name), folder)
+def _open_rembg(name: str, accepted: tuple[str, ...] | None = None) -> "RembgModel":
+    """The model `rembg:NAME`; to look at its file needs no accepted licence (None)."""
     from photio_prep.cutout.models.rembg_models import open_rembg
 
-    return _warn_unverified(name, open_rembg(name, accepted=(name.partition(":")[2],)).file, console)
+    return open_rembg(name, accepted=(name.partition(":")[2],) if accepted is None else accepted)
 
 
 def _warn_unverified(name: str, file: "VerifiedFile", console: Console) -> Path:
+    """Return the path of the weights; warn where rembg has no hash to compare with."""
     if not file.checked:
         console.info(f"warning: {name}: rembg has no hash for this model, so its weights were not verified")
     return file.path
@@ -124,7 +113,14 @@ def _warn_unverified(name: str, file: "VerifiedFile", console: Console) -> Path:
 def pull_weights(name: str, console: Console, *, offline: bool, accepted: tuple[str, ...] = ()) -> Path:
     """Return the path of a model's weights, downloaded with a progress bar if missing."""
     if is_rembg(name):
-        return _pull_rembg(name, console, offline=offline, accepted=accepted)
+        # rembg's download prints its own progress on stderr.
+        with redirect_stderr(io.StringIO()) if console.quiet else nullcontext():
+            model = _open_rembg(name, accepted)
+            if not offline and not model.installed:
+                console.info(f"rembg fetches the weights of {name} into {model.target.parent}")
+            file = model.pull(offline=offline)
+        show_licence(name, console)
+        return _warn_unverified(name, file, console)
     folder = models_folder()
     with _bar(console) as progress:
         if name != "auto":
@@ -145,19 +141,6 @@ def show_licence(name: str, console: Console) -> None:
         from photio_prep.cutout.models.rembg_models import licence
 
         console.info(f"note: licence of {name}: {licence(name)}")
-
-
-def _pull_rembg(name: str, console: Console, *, offline: bool, accepted: tuple[str, ...]) -> Path:
-    # rembg's download prints its own progress on stderr.
-    with redirect_stderr(io.StringIO()) if console.quiet else nullcontext():
-        from photio_prep.cutout.models.rembg_models import open_rembg
-
-        model = open_rembg(name, accepted=accepted)
-        if not offline and not model.installed:
-            console.info(f"rembg fetches the weights of {name} into {model.target.parent}")
-        file = model.pull(offline=offline)
-    show_licence(name, console)
-    return _warn_unverified(name, file, console)
 
 
 @contextmanager

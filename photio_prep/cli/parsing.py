@@ -1,9 +1,12 @@
-"""Options of click that show their default, have groups and former names, and become typed values."""
+"""Options of click, typed by the parameters that they fill, in groups, and parsed into typed values."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from copy import copy
-from functools import wraps
-from typing import Any, TypeVar
+from functools import partial, wraps
+from inspect import Parameter, signature
+from pathlib import Path
+from types import NoneType
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import click
 
@@ -12,6 +15,7 @@ Decorator = Callable[[Any], Any]
 
 # Sections of the help.
 GROUPS = ("Photo", "Cutout", "Scene", "Money", "Output")
+PATH = click.Path(path_type=Path)
 
 
 class _Option(click.Option):
@@ -50,11 +54,62 @@ def verb(name: str) -> Callable[[Callable[..., Any]], click.Command]:
     return click.command(name, cls=_Grouped)
 
 
-def option(names: str, help_: str, *, choices: Sequence[str] = (), **attributes: Any) -> Decorator:  # noqa: ANN401
-    """As `click.option`, for `names` with blanks between them; shows its default, and takes an `old` spelling."""
-    if choices:
-        attributes["type"] = click.Choice(choices)
-    return click.option(*names.split(), cls=_Option, help=help_, **attributes)
+def option(names: str, help_: str, **attributes: Any) -> Decorator:  # noqa: ANN401  click's own
+    """As `click.option`, for `names` with blanks between them; shows its default, and takes an `old` spelling.
+
+    Type, default and multiplicity follow from the parameter that the option fills, unless `attributes` name them.
+    """
+    words = names.split()
+    own = [word for word in words if word[0] != "-"]
+    name = own[0] if own else max(words, key=len).strip("-").replace("-", "_")
+
+    def declare(command: Command) -> Command:
+        inferred = _infer_attributes(command, name)
+        return click.option(*words, cls=_Option, help=help_, **{**inferred, **attributes})(command)
+
+    return declare
+
+
+def _infer_attributes(command: Callable[..., Any], name: str) -> dict[str, Any]:
+    parameter = signature(command).parameters.get(name)
+    if parameter is None:
+        return {}
+    kind, default = parameter.annotation, parameter.default
+    if NoneType in get_args(kind):
+        kind = [part for part in get_args(kind) if part is not NoneType][-1]
+    if kind is bool:
+        return {"is_flag": True}
+    many = get_origin(kind) is tuple and get_args(kind)[-1] is ...
+    attributes = {"type": _click_type(get_args(kind)[0] if many else kind), "multiple": many}
+    return attributes if many or default in (Parameter.empty, None) else {**attributes, "default": default}
+
+
+def _click_type(kind: Any) -> Any:  # noqa: ANN401  an annotation
+    """The type of click for one value: a choice for a Literal, numbers with commas for a tuple of them."""
+    if get_origin(kind) is Literal:
+        return click.Choice(get_args(kind))
+    if get_origin(kind) is tuple:
+        return _Numbers(len(get_args(kind)))
+    return PATH if kind is Path else kind
+
+
+class _Numbers(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions
+    """So many numbers with commas between them."""
+
+    name = "numbers"
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        """Parse the numbers."""
+        try:
+            numbers = tuple(map(float, value.split(",")))
+        except ValueError:
+            numbers = ()
+        if len(numbers) != self._count:
+            self.fail(f"{value!r} is not {self._count} numbers with commas between them", param, ctx)
+        return numbers
 
 
 def several(*options: Decorator, group: str = "") -> Callable[[Command], Command]:
@@ -74,20 +129,21 @@ def several(*options: Decorator, group: str = "") -> Callable[[Command], Command
 def typed(
     name: str, build: Callable[..., object], *options: Decorator, group: str = ""
 ) -> Callable[[Command], Callable[..., Any]]:
-    """The options as one decorator; the command gets what `build` makes of their values as its argument `name`."""
+    """The options as one decorator; the command gets what `build` makes of their values as its argument `name`.
 
-    @several(*options, group=group)
-    def declare() -> None:
-        """Collects the options, as click keeps them on a function."""
-
-    parameters: list[click.Parameter] = declare.__click_params__  # type: ignore[attr-defined]
+    `build` may be decorated with options itself, and `options` may be typed.
+    """
+    own_build: Any = partial(build)
+    own_build.__click_params__ = [*getattr(build, "__click_params__", ())]
+    own_build = several(*options, group=group)(own_build)
+    parameters: list[click.Parameter] = own_build.__click_params__
 
     def add(command: Command) -> Callable[..., Any]:
         @wraps(command)
         def parse(*args: object, **values: object) -> object:
             names = [parameter.name or "" for parameter in parameters if parameter.expose_value]
             own = {name: values.pop(name) for name in names}
-            return command(*args, **values, **{name: build(**own)})
+            return command(*args, **values, **{name: own_build(**own)})
 
         parse.__click_params__ = [*getattr(command, "__click_params__", ()), *parameters]  # type: ignore[attr-defined]
         return parse

@@ -3,36 +3,25 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import click
 
-from photio_prep import settings
-from photio_prep.api import credentials
 from photio_prep.api.spending_guard import SpendingGuard
 from photio_prep.batch import scheduler
+from photio_prep.batch.clients import build_client
 from photio_prep.cli.console import Console
 from photio_prep.cli.signals import stop_on_signal
 from photio_prep.errors import BudgetReached, Interrupted, PhotioError, UsageError
 from photio_prep.orders.options import PayOptions
 from photio_prep.orders.state import State
-from photio_prep.orders.store import SANDBOX, Order
+from photio_prep.orders.store import Order
 from photio_prep.system.parallel import limit_malloc_arenas
-
-if TYPE_CHECKING:
-    from photio_prep.api.client import InstantClient
 
 T = TypeVar("T")
 
 # More new calls than this, and a person is asked first.
 ASK_ABOVE = 25
-
-
-def endpoint(pay: PayOptions) -> str:
-    """Who would be asked, for an order's key, without a key or a network."""
-    from photio_prep.api.client import API_URL, check_url
-
-    return SANDBOX if pay.sandbox else check_url(settings.api_url(pay.api_url, API_URL))
 
 
 @contextmanager
@@ -49,33 +38,13 @@ def open_sandbox(pay: PayOptions) -> Iterator[str | None]:
         yield stand_in.url
 
 
-def _build_client(pay: PayOptions, sandbox_url: str | None, console: Console) -> "InstantClient":
-    from photio_prep.api.client import API_URL, InstantClient
-    from photio_prep.system.deadline import Timeouts
-
-    if sandbox_url is not None:
-        return InstantClient("pt-sandbox", api_url=sandbox_url, endpoint=SANDBOX)
-    key = credentials.load_key(pay.key_file, from_stdin=pay.key_stdin, from_keyring=pay.keyring)
-    if not key.has_known_prefix:
-        console.info("warning: the key does not start with pt-, as Photio's keys do")
-    return InstantClient(
-        key,
-        api_url=settings.api_url(pay.api_url, API_URL),
-        timeouts=Timeouts(**settings.timeouts()),
-        proxy=settings.proxy(),
-        ca_bundle=settings.ca_bundle(),
-        server_error_is_free=settings.server_error_is_free(),
-    )
-
-
 @contextmanager
 def open_guarded_client(pay: PayOptions, console: Console) -> Iterator[SpendingGuard]:
     """The client that the options name, inside a spending guard; Ctrl-C and SIGTERM close it."""
     with open_sandbox(pay) as sandbox_url:
-        sender = _build_client(pay, sandbox_url, console)
-        guard = SpendingGuard(sender, pay.max_calls, warn=console.info)
-        if console.report:
-            console.report.count_by(guard.is_billed)
+        client = build_client(pay, sandbox_url, warn=console.info)
+        guard = SpendingGuard(client, pay.max_calls, warn=console.info)
+        console.report.count_by(guard.is_billed)
         with stop_on_signal(console.codes, console.info, guard.stop):
             yield guard
 

@@ -1,10 +1,9 @@
 """What prepare and run share: the options of a cutout, and inputs in, orders on disk out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
 
 import click
 
@@ -13,6 +12,7 @@ from photio_prep.batch import scheduler
 from photio_prep.batch.workers import PhotoTask, WorkerPool, find_models
 from photio_prep.cli import options
 from photio_prep.cli.console import Console
+from photio_prep.cli.inputs import Choice
 from photio_prep.cli.parsing import option, several, typed
 from photio_prep.cutout.framing import Align, Framing
 from photio_prep.cutout.matte import Alpha
@@ -20,108 +20,79 @@ from photio_prep.cutout.models import catalog
 from photio_prep.cutout.models.registry import ModelOptions
 from photio_prep.cutout.options import CutoutOptions, Holes, Refine
 from photio_prep.errors import PhotioError, UsageError
+from photio_prep.final import choose
 from photio_prep.intake.item import Item, read_item
+from photio_prep.options import JobOptions
 from photio_prep.orders.options import OrderPlace, PrepareOptions
+from photio_prep.orders.revise import Wording
 from photio_prep.orders.store import Order
 from photio_prep.system import files
 from photio_prep.system.near_name import suggest_name
 from photio_prep.system.parallel import limit_malloc_arenas
 
-if TYPE_CHECKING:
-    _NumbersType = click.ParamType[tuple[float, ...]]
-else:  # generic in newer versions of click
-    _NumbersType = click.ParamType
+
+def _build_cutting(
+    refine: Refine = "fast", holes: Holes = "auto", grow: float = 0, shrink: float = 0, feather: float = 0
+) -> CutoutOptions:
+    return CutoutOptions(refine, holes, grow=grow - shrink, feather=feather)
 
 
-class _Numbers(_NumbersType):
-    """So many numbers with commas between them."""
-
-    name = "numbers"
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
-        """Parse the numbers."""
-        try:
-            numbers = tuple(map(float, value.split(",")))
-        except ValueError:
-            numbers = ()
-        if len(numbers) != self._count:
-            self.fail(f"{value!r} is not {self._count} numbers with commas between them", param, ctx)
-        return numbers
-
-
-_framing = several(
-    option(
-        "--page", "Frame of an animation or page of a file, from 0.", type=click.IntRange(min=0), metavar="N"
-    ),  # --page and --reframe under their earlier name.
-    option("--frame frames", "", multiple=True, hidden=True),
+@several(
+    option("--page", "Frame of an animation or page of a file, from 0.", type=click.IntRange(min=0), metavar="N"),
+    option("--frame frames", "", hidden=True),  # --page and --reframe under their earlier name
     option("--size", "A recommended size (see `sizes`). [the nearest]", metavar="TAG|WxH"),
-    option("--reframe", "Crop the photo to a frame around its product.", is_flag=True),
+    option("--reframe", "Crop the photo to a frame around its product."),
     option("--margin", "Around the product, with --reframe. [8%]", metavar="N%|Npx"),
-    option("--align", "Where the product lies, with --reframe. [center]", choices=get_args(Align)),
+    option("--align", "Where the product lies, with --reframe. [center]"),
     group="Photo",
 )
-_cutting = several(
-    option("--mask", "Your own mask: white or opaque is product.", type=options.PATH),
+@options.wording
+@several(
+    option("--mask", "Your own mask: white or opaque is product."),
     option(
         "--point points",
         "The product is here, in pixels of the photo (needs SAM's weights). May be given again.",
-        type=_Numbers(2),
-        multiple=True,
         metavar="X,Y",
     ),
     option(
         "--background-point background_points",
         "A point on the background, in photo pixels. May be given again.",
         old="--not-point",
-        type=_Numbers(2),
-        multiple=True,
         metavar="X,Y",
     ),
     option(
         "--box",
         "The product is in here, in pixels of the photo (needs SAM's weights).",
-        type=_Numbers(4),
         metavar="LEFT,TOP,RIGHT,BOTTOM",
     ),
-    option("--alpha", "The photo's own transparency.", choices=get_args(Alpha), default="auto"),
-    option("--refine", "How the model's prediction becomes an edge.", choices=get_args(Refine), default="fast"),
-    option("--holes", "Holes in the product: auto closes pinholes only.", choices=get_args(Holes), default="auto"),
-    option("--grow", "Move the edge outwards, in canvas pixels.", type=float, default=0, metavar="PX"),
-    option("--shrink", "Move the edge inwards, in canvas pixels.", type=float, default=0, metavar="PX"),
-    option("--feather", "Soften the edge, in canvas pixels.", type=float, default=0, metavar="PX"),
+    option("--alpha", "The photo's own transparency."),
     group="Cutout",
 )
-
-
+@typed(
+    "cutting",
+    _build_cutting,
+    option("--refine", "How the model's prediction becomes an edge."),
+    option("--holes", "Holes in the product: auto closes pinholes only."),
+    option("--grow", "Move the edge outwards, in canvas pixels.", metavar="PX"),
+    option("--shrink", "Move the edge inwards, in canvas pixels.", metavar="PX"),
+    option("--feather", "Soften the edge, in canvas pixels.", metavar="PX"),
+    group="Cutout",
+)
 def _build_options(
-    *,
-    description: str | None,
-    negative_prompt: str | None,
-    append_negative: str | None,
-    seed: int | None,
+    wording: Wording,
+    cutting: CutoutOptions,
     size: str | None,
-    points: tuple[tuple[float, ...], ...],
-    background_points: tuple[tuple[float, ...], ...],
-    box: tuple[float, ...] | None,
+    points: tuple[tuple[float, float], ...],
+    background_points: tuple[tuple[float, float], ...],
+    box: tuple[float, float, float, float] | None,
     mask: Path | None,
-    alpha: Alpha,
     page: int | None,
     reframe: bool,
     frames: tuple[str, ...],
     margin: str | None,
     align: Align | None,
-    refine: Refine,
-    holes: Holes,
-    grow: float,
-    shrink: float,
-    feather: float,
+    alpha: Alpha = "auto",
 ) -> PrepareOptions:
-    wording = options.build_wording(
-        description=description, negative_prompt=negative_prompt, append_negative=append_negative, seed=seed
-    )
     pages = [int(frame) for frame in frames if frame.isdecimal()]
     subjects = [frame for frame in frames if not frame.isdecimal()]
     if unknown := set(subjects) - {"photo", "product"}:
@@ -141,37 +112,35 @@ def _build_options(
         box=box,
         mask=mask,
         alpha=alpha,
-        cutting=CutoutOptions(refine, holes, grow=grow - shrink, feather=feather),
+        cutting=cutting,
         frame=pages[-1] if page is None and pages else page,
         framing=Framing.of(margin or "8%", align or "center") if reframe else None,
         limits=settings.limits(),
     )
 
 
-of_photo = typed("options", _build_options, _framing, options.words, _cutting)
+of_photo = typed("prepare", _build_options)
 
 
-def open_workers(count: int | None) -> AbstractContextManager[WorkerPool | None]:
+def open_workers(choice: Choice) -> AbstractContextManager[WorkerPool | None]:
     """The processes that prepare; None for threads of this one."""
-    return nullcontext() if count is None else WorkerPool(count)
+    return nullcontext() if choice.options.workers is None else WorkerPool(choice.options.workers)
 
 
-def prepare_orders(
-    items: list[Item],
-    options: PrepareOptions,
-    model: ModelOptions,
-    target: OrderPlace,
-    console: Console,
-    pool: WorkerPool | None,
-) -> Iterator[Order]:
-    """Yield the order of each photo, on disk, prepared in threads or by `pool`; print and count refusals."""
-    model_shown = ""
+def prepare_orders(items: list[Item], choice: Choice, endpoint: str, pool: WorkerPool | None) -> Iterable[Order]:
+    """The orders of each photo, on disk, prepared in threads or by `pool`; print and count refusals."""
+    target = OrderPlace(endpoint, choice.job.orders, variants=choice.seeds > 1)
+    return choose.expand_variants(_prepare_first(items, choice, target, pool), choice.seeds)
+
+
+def _prepare_first(items: list[Item], choice: Choice, target: OrderPlace, pool: WorkerPool | None) -> Iterator[Order]:
+    job, console, model_shown = choice.job, choice.console, ""
 
     def prepare(item: Item) -> Order:
-        console.start(item.name)
+        console.report.start(item.name)
         place = replace(target, name=item.name, output=item.output)
         source = read_item(item) if item.source is None else item._replace(job=None)  # no worker has our standard input
-        task = PhotoTask(source, options.with_row(item.options), place, model)
+        task = PhotoTask(source, job.prepare.with_row(item.options), place, job.model)
         return pool.prepare(task) if pool else task.prepare()
 
     limit_malloc_arenas()
@@ -181,7 +150,7 @@ def prepare_orders(
             continue
         if order.model != model_shown:
             console.info(f"cut out with: {order.model}" + (f" on {order.device}" if order.device else ""))
-            if order.device and not pool and (fallback := find_models(options, model)[0].fallback):
+            if order.device and not pool and (fallback := find_models(job.prepare, job.model)[0].fallback):
                 console.info(f"warning: {fallback}")
             model_shown = order.model
         yield order
@@ -194,13 +163,14 @@ def check_writable(root: Path) -> None:
     files.remove_stale(root)
 
 
-def check_models(options: PrepareOptions, model: ModelOptions, console: Console) -> None:
+def check_models(job: JobOptions, console: Console) -> None:
     """Fetch the models with --pull, and find out now, before a price is quoted, what cannot be used.
 
     Raises:
         UsageError, PhotoRefused: There is no such model, or the mask cannot be used.
         ModelUnavailable: There is no second model.
     """
+    options, model = job.prepare, job.model
     pointing = bool(options.points or options.box)
     if pointing and (model.model != "auto" or model.family):
         raise UsageError("--point and --box are for SAM only", "Leave --model out, or the points and the box")

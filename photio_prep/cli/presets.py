@@ -8,7 +8,7 @@ import click
 from photio_prep import settings
 from photio_prep.cli import options
 from photio_prep.cli.console import Console
-from photio_prep.cli.parsing import option
+from photio_prep.cli.parsing import PATH, option
 from photio_prep.errors import PhotioError, PresetFailed, UsageError
 from photio_prep.marketplaces import check as rules
 from photio_prep.marketplaces import presets as presets_
@@ -75,8 +75,8 @@ def _to_dict(preset: Preset) -> dict[str, Any]:
 
 
 @presets_command.command("check")
-@click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=options.PATH)
-@option("--preset names", "Preset to check by. May be repeated.", multiple=True, required=True, metavar="NAME")
+@click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=PATH)
+@option("--preset names", "Preset to check by. May be repeated.", required=True, metavar="NAME")
 @options.console_options
 def check_files_command(paths: tuple[Path, ...], names: tuple[str, ...], console: Console) -> int:
     """Whether files of any program follow a marketplace's rules. Exit code 3 where one does not."""

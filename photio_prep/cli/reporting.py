@@ -36,7 +36,7 @@ def print_error(console: Console) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if console.report is None or not console.report.lines:
+        if not console.report.lines:
             raise
         console.error(of_photo(error))
 
@@ -49,17 +49,17 @@ def close(
     A report that cannot be written is a warning if the command has failed already, else an error.
     """
     report = console.report
-    if report is not None and (pending := report.add_pending(items, console.exit_code, seeds)):
+    if pending := report.add_pending(items, console.exit_code, seeds):
         console.states[State.PLANNED] = console.states.get(State.PLANNED, 0) + pending
     console.summary()
-    if report is None or out is None or not report.lines:
+    if out is None or not report.lines:
         return console.exit_code
     if len(report.lines) > 1:
         for line in report.table():
             console.info(line)
     try:
         report.write(out, console.exit_code, overwrite=overwrite)
-        paths = [out / JSON, *report.write_results(out, items, overwrite=overwrite)]
+        paths = [out / JSON, *report.write_results(out, items, seeds, overwrite=overwrite)]
         if len(report.lines) > 1 or len(paths) > 1:
             console.info(f"report: {', '.join(map(str, paths))}")
     except (StorageFailed, OutputExists) as error:

@@ -6,7 +6,7 @@ import click
 
 from photio_prep.cli import options
 from photio_prep.cli.console import Console
-from photio_prep.cli.parsing import option
+from photio_prep.cli.parsing import PATH, option
 from photio_prep.cli.status import require_folder
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.orders.folder import OrderFolder
@@ -19,12 +19,12 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("review")
-@click.argument("folder", metavar="DIR", type=options.PATH, default=Path("photio-out"))
+@click.argument("folder", metavar="DIR", type=PATH, default=Path("photio-out"))
 @option("-o --out output", "The page. [DIR/review.html]", type=_FILE)
-@option("--embed", "One file, with small copies of the pictures in it.", is_flag=True)
+@option("--embed", "One file, with small copies of the pictures in it.")
 @option("--sheet", "A contact sheet too: FILE.png.", type=_FILE)
 @options.replacing
-@option("--open open_", "Open the page in the browser.", is_flag=True)
+@option("--open open_", "Open the page in the browser.")
 @options.price
 @options.console_options
 def review_command(

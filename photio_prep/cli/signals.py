@@ -21,40 +21,27 @@ def stop_on_signal(
     """While entered, Ctrl-C and SIGTERM `close` the work: nothing new is started. A second one ends the process.
 
     What is then in flight becomes unknown, because the process of its claim is dead. `codes` gets the exit code.
-    """
-
-    def stop(number: int) -> None:
-        stopped = (Interrupted if number == signal.SIGINT else Terminated)("stopped by the user")
-        if stopped.exit_code in codes:
-            os._exit(stopped.exit_code)
-        codes.append(stopped.exit_code)
-        close(stopped)
-        info("stopping: nothing new is sent, what is in flight is waited for; once more to leave at once")
-
-    with listen(stop):
-        yield
-
-
-@contextmanager
-def listen(stop: Callable[[int], None]) -> Iterator[None]:
-    """While entered, call `stop` with the number of each stop signal, in a listener thread.
 
     A Python handler runs in the main thread between two bytecodes: that thread may be inside a model for seconds while
-    other threads pay. A signal that the caller ignores (nohup) stays ignored.
+    other threads pay. So a listener thread handles signals. One that the caller ignores (nohup) stays ignored.
     """
     numbers = [getattr(signal, name) for name in _STOP if hasattr(signal, name)]
     before = {number: signal.getsignal(number) for number in numbers if signal.getsignal(number) != signal.SIG_IGN}
     reader, writer = socket.socketpair()
     writer.setblocking(False)
 
-    def receive() -> None:
+    def listen() -> None:
         while received := reader.recv(64):
-            for number in received:
-                if number in before:
-                    stop(number)
+            for number in filter(before.__contains__, received):
+                stopped = (Interrupted if number == signal.SIGINT else Terminated)("stopped by the user")
+                if stopped.exit_code in codes:
+                    os._exit(stopped.exit_code)
+                codes.append(stopped.exit_code)
+                close(stopped)
+                info("stopping: nothing new is sent, what is in flight is waited for; once more to leave at once")
 
     try:
-        listener = threads.start(receive, "signals")
+        listener = threads.start(listen, "signals")
     except UsageError:
         reader.close()
         writer.close()

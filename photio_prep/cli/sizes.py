@@ -21,7 +21,7 @@ from photio_prep.types import Photo
 @click.command("sizes")
 @click.argument("what", metavar="[PHOTO|WxH]", required=False)
 @option("--model", "The model that finds the product.", default="auto", metavar="NAME")
-@option("--mask", "Your own mask: white or opaque is product.", type=options.PATH)
+@option("--mask", "Your own mask: white or opaque is product.")
 @option("--margin", "Margin around the product, as of prepare --reframe.", default="8%", metavar="N%|Npx")
 @options.console_options
 def sizes_command(what: str | None, model: str, mask: Path | None, margin: str, console: Console) -> int:

@@ -1,14 +1,14 @@
 """status and resolve: states and spend of an output folder; the user's word on unknown outcomes."""
 
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import click
 
 from photio_prep.cli import options
 from photio_prep.cli.console import Console, describe_order
-from photio_prep.cli.parsing import option
+from photio_prep.cli.parsing import PATH, option
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.orders import store
 from photio_prep.orders.folder import DIED, OrderFolder, find_orders
@@ -16,7 +16,6 @@ from photio_prep.orders.preflight import image_url_note
 from photio_prep.orders.records import find_record
 from photio_prep.orders.recovery import resolve_unknown
 from photio_prep.orders.state import BILLED, State
-from photio_prep.orders.store import Order
 from photio_prep.quality import Verdict, judgement_from_dict
 from photio_prep.system.text import escape_controls
 
@@ -37,58 +36,36 @@ _NEXT = {
 _HEADS = ("orders", "paid calls", "perhaps billed")
 
 
-@dataclass
-class _Sums:
-    """Orders and calls of a folder, by state."""
+class _Row(NamedTuple):
+    """One order: its state's name, its folder, its calls, and whether it is planned and stopped by the gate."""
 
-    orders: Counter[str] = field(default_factory=Counter)
-    paid: Counter[str] = field(default_factory=Counter)
-    perhaps: Counter[str] = field(default_factory=Counter)
-    first: dict[str, Path] = field(default_factory=dict)
-    sandbox: int = 0
-    stopped: int = 0
-
-    def count(self, name: str, folder: Path, *, paid: int = 0, perhaps: int = 0) -> None:
-        self.orders[name] += 1
-        self.paid[name] += paid
-        self.perhaps[name] += perhaps
-        self.first.setdefault(name, folder)
+    name: str
+    folder: Path
+    paid: int = 0
+    perhaps: int = 0
+    sandbox: bool = False
+    stopped: bool = False
 
 
 @click.command("status")
-@click.argument("folder", type=options.PATH, default=Path("photio-out"))
+@click.argument("folder", type=PATH, default=Path("photio-out"))
 @options.price
 @options.console_options
 def status_command(folder: Path, price: float | None, console: Console) -> int:
     """States and spend of the orders in an output folder, and what to do next."""
     require_folder(folder)
-    sums = _Sums()
     orders = sorted(find_orders(folder), key=_open_risk, reverse=True)
     width = max((len(str(order)) for order in orders), default=0)
     if orders and not console.as_json:
         console.info(f"{'state':<13} {'gate':<5} risk {'order':<{width}}  photo")
+    rows = []
     for path in orders:
         try:
-            state = OrderFolder(path).state
-            name = "superseded" if OrderFolder(path).is_superseded else state.replace("_", " ")
-            name = "given up" if OrderFolder(path).is_lost else name
-            for origin in OrderFolder(path).photos():
-                order = store.load_order(path, origin=origin)
-                _print_photo(order, path, state, name, console, width)
+            rows.append(_print_order(path, console, width))
         except PhotioError as error:
             console.error(error.about(str(path)))
-            sums.count("damaged", path)
-            continue
-        if order.sandbox:
-            sums.sandbox += 1
-            sums.count(name, path)
-            continue
-        perhaps = (state in (State.UNKNOWN, State.CLAIMED)) + OrderFolder(path).lost_attempts
-        paid = (state in BILLED) + OrderFolder(path).paid_attempts
-        sums.count(name, path, paid=paid, perhaps=perhaps)
-        gate = order.origin.gate
-        sums.stopped += name == "planned" and gate is not None and gate.verdict is Verdict.STOP
-    _print_totals(sums, folder, price, console)
+            rows.append(_Row("damaged", path))
+    _print_totals(rows, folder, price, console)
     return console.exit_code
 
 
@@ -109,62 +86,75 @@ def _open_risk(folder: Path) -> float:
         return 0.0  # a damaged order, which is named in its turn
 
 
-def _print_photo(order: Order, folder: Path, state: State, name: str, console: Console, width: int) -> None:
-    """Print one line for one photo of an order, and the reason of a failed or unknown outcome."""
-    if console.as_json:
-        record = order.marks.final()
-        console.line(describe_order(order, state, Path(str(record.get("path"))) if record else None))
-    elif not console.quiet:
-        kind = " (sandbox)" if order.sandbox else ""
-        gate = order.origin.gate
-        risk = f"{gate.risk:.0%}" if gate and "risk" in gate.figures else "-"
-        judged = f"{gate.verdict if gate else '-':<5} {risk:>4}"
-        console.out(f"{name:<13} {judged} {folder!s:<{width}}  {escape_controls(order.origin.source)}{kind}")
-        if note := image_url_note(order.request.image_url):
-            console.out(f"{'':13} {escape_controls(note)}")
-        outcome = OrderFolder(folder).outcome
-        if outcome is not None or state is State.UNKNOWN:
-            console.out(f"{'':13} {escape_controls(str(outcome['why'])) if outcome else DIED}")
+def _print_order(path: Path, console: Console, width: int) -> _Row:
+    """Print a line for each photo of an order, and the reason of a failed or unknown outcome."""
+    folder = OrderFolder(path)
+    state = folder.state
+    name = "given up" if folder.is_lost else "superseded" if folder.is_superseded else state.replace("_", " ")
+    for origin in folder.photos():
+        order = store.load_order(path, origin=origin)
+        if console.as_json:
+            record = order.marks.final()
+            console.line(describe_order(order, state, Path(str(record.get("path"))) if record else None))
+        elif not console.quiet:
+            kind = " (sandbox)" if order.sandbox else ""
+            gate = order.origin.gate
+            risk = f"{gate.risk:.0%}" if gate and "risk" in gate.figures else "-"
+            judged = f"{gate.verdict if gate else '-':<5} {risk:>4}"
+            console.out(f"{name:<13} {judged} {path!s:<{width}}  {escape_controls(order.origin.source)}{kind}")
+            if note := image_url_note(order.request.image_url):
+                console.out(f"{'':13} {escape_controls(note)}")
+            outcome = folder.outcome
+            if outcome is not None or state is State.UNKNOWN:
+                console.out(f"{'':13} {escape_controls(str(outcome['why'])) if outcome else DIED}")
+    if order.sandbox:
+        return _Row(name, path, sandbox=True)
+    perhaps = (state in (State.UNKNOWN, State.CLAIMED)) + folder.lost_attempts
+    gate = order.origin.gate
+    stopped = name == "planned" and gate is not None and gate.verdict is Verdict.STOP
+    return _Row(name, path, (state in BILLED) + folder.paid_attempts, perhaps, stopped=stopped)
 
 
-def _print_totals(sums: _Sums, out: Path, price: float | None, console: Console) -> None:
+def _print_totals(rows: list[_Row], out: Path, price: float | None, console: Console) -> None:
     """Print the totals, the spend, and the next commands."""
-    paid, perhaps = sums.paid.total(), sums.perhaps.total()
-    rows = [(name, count, sums.paid[name], sums.perhaps[name]) for name, count in sums.orders.most_common()]
-    if len(rows) > 1 and not console.as_json:
+    counts = Counter(row.name for row in rows)
+    table = [("total", rows), *((name, [row for row in rows if row.name == name]) for name, _ in counts.most_common())]
+    sums = {name: (len(part), sum(row.paid for row in part), sum(row.perhaps for row in part)) for name, part in table}
+    _, paid, perhaps = total = sums.pop("total")
+    if len(sums) > 1 and not console.as_json:
         console.info("")
-        for name, *cells in [("", *_HEADS), *rows, ("total", sums.orders.total(), paid, perhaps)]:
+        for name, cells in [("", _HEADS), *sums.items(), ("total", total)]:
             columns = "".join(f"{cell or '-':>{len(head) + 3}}" for cell, head in zip(cells, _HEADS, strict=True))
             console.info(f"{name:<14}{columns}")
         console.info("")
-    counts = ", ".join(f"{count} {name}" for name, count, *_ in rows) or "no orders"
-    console.info(f"{counts}. Paid calls: {paid}, perhaps billed: {perhaps}")
+    listed = ", ".join(f"{count} {name}" for name, count in counts.most_common()) or "no orders"
+    console.info(f"{listed}. Paid calls: {paid}, perhaps billed: {perhaps}")
     if price is not None:
         more = f", and perhaps {perhaps * price:.2f} more" if perhaps else ""
         console.info(f"spend: {paid * price:.2f} at {price:g} a call{more}")
-    if sums.sandbox:
-        console.info(f"{sums.sandbox} of them in the sandbox: free")
+    if free := sum(row.sandbox for row in rows):
+        console.info(f"{free} of them in the sandbox: free")
     if console.as_json:
         return
     for name, advice in _NEXT.items():
-        if name in sums.orders:
-            stopped = f" ({sums.stopped} stopped by the gate)" if name == "planned" and sums.stopped else ""
-            text = advice.format(out=out, order=sums.first[name])
-            for line in f"{sums.orders[name]} {name}{stopped}: {text}".splitlines():
+        if folder := next((row.folder for row in rows if row.name == name), None):
+            stopped = sum(row.stopped for row in rows)
+            note = f" ({stopped} stopped by the gate)" if name == "planned" and stopped else ""
+            for line in f"{counts[name]} {name}{note}: {advice.format(out=out, order=folder)}".splitlines():
                 console.info(line)
 
 
 @click.command("resolve")
-@click.argument("folders", metavar="ORDER...", nargs=-1, required=True, type=options.PATH)
-@option("--as word", "retry: pay (again). lost: give up.", choices=("retry", "lost"), required=True)
+@options.orders
+@option("--as word", "retry: pay (again). lost: give up.", required=True)
 @options.console_options
-def resolve_command(folders: tuple[Path, ...], word: str, console: Console) -> int:
+def resolve_command(orders_: tuple[Path, ...], word: Literal["retry", "lost"], console: Console) -> int:
     """Say what became of orders whose outcome is unknown.
 
     `retry` makes the order planned again: the next `generate` or `run` pays for it, perhaps a second time.
     `lost` gives it up. Either way the lost call stays counted as perhaps billed.
     """
-    for folder in folders:
+    for folder in orders_:
         try:
             order = store.load_order(folder)
             resolve_unknown(folder, retry=word == "retry")

@@ -7,7 +7,7 @@ import click
 
 from photio_prep.cli import options
 from photio_prep.cli.console import Console
-from photio_prep.cli.parsing import option
+from photio_prep.cli.parsing import PATH, option
 from photio_prep.errors import OutputExists
 from photio_prep.system import files
 
@@ -17,7 +17,7 @@ CHECKOUT = Path(__file__).parents[2] / "fixtures" / "photos" / "bottle.jpg"
 
 
 @click.command("sample")
-@click.argument("file", type=options.PATH, default=Path("sample.jpg"))
+@click.argument("file", type=PATH, default=Path("sample.jpg"))
 @options.console_options
 def sample_command(file: Path, console: Console) -> int:
     """Write a sample product photo to FILE (default: sample.jpg). Replaces nothing. Prints the path."""
@@ -37,7 +37,7 @@ def read_sample() -> bytes:
 
 @click.command("sandbox")
 @option("--port", "0 takes any free one.", type=click.IntRange(0, 65535), default=8787)
-@option("--latency", "Seconds before each answer.", type=float, default=0.0)
+@option("--latency", "Seconds before each answer.", default=0.0)
 @option("--fault faults", "Misbehave, for instance 429:3,drop:1.", metavar="SPEC")
 @options.console_options
 def sandbox_command(port: int, latency: float, faults: str | None, console: Console) -> int:

@@ -28,8 +28,8 @@ import pytest
 from photio_prep import prepare
 from photio_prep.api.key import ApiKey
 from photio_prep.batch.ray_budget import ActorClient, SharedBudget
-from photio_prep.batch.ray_driver import RayOutcome, _read_outcome
-from photio_prep.batch.ray_worker import Preparer, RayJobOptions, _step, build_row
+from photio_prep.batch.ray_driver import RayOutcome, read_outcome
+from photio_prep.batch.ray_worker import Preparer, RayJobOptions, RayPhoto, _step, build_row
 from photio_prep.cli import ray
 from photio_prep.cli.console import Console
 from photio_prep.errors import (
@@ -166,25 +166,25 @@ def slowly() -> HostileServer:
 
 def test_permits_count_for_everybody_and_close_for_everybody():
     permits = SharedBudget("https://api.example/x", 2, None)
-    assert [permits.acquire()[0] for _ in range(2)] == [None, None]
-    permits.settle(Interrupted("not billed"))
-    assert permits.acquire() == (None,)
-    (refused,) = permits.acquire()
+    assert [permits.answer("guard.acquire")[0] for _ in range(2)] == [None, None]
+    permits.answer("guard.settle", Interrupted("not billed"))
+    assert permits.answer("guard.acquire") == (None, None)
+    refused, _ = permits.answer("guard.acquire")
     assert refused is not None
     assert refused.exit_code == 6
     assert permits.stop_reason()[1] == 2
-    assert isinstance(permits.acquire()[0], Interrupted)
+    assert isinstance(permits.answer("guard.acquire")[0], Interrupted)
 
 
 def test_permits_know_which_orders_were_billed_or_may_have_been():
     permits = SharedBudget("https://api.example/x", None, None)
     answered, refused, unknown, died, another = (digit * 32 for digit in "12345")
     for order in (answered, refused, unknown, died):
-        permits.acquire(order)
-    permits.settle(None, answered, b"1")
-    permits.settle(Rejected("not billed"), refused)
-    permits.settle(OutcomeUnknown("perhaps"), unknown)
-    billed = [permits.is_billed(order) for order in (answered, refused, unknown, died, another)]
+        permits.guard.acquire(order)
+    permits.guard.settle(None, answered)
+    permits.guard.settle(Rejected("not billed"), refused)
+    permits.guard.settle(OutcomeUnknown("perhaps"), unknown)
+    billed = [permits.guard.is_billed(order) for order in (answered, refused, unknown, died, another)]
     assert billed == [True, False, True, True, False]
 
 
@@ -226,7 +226,10 @@ class HerePermits(ActorClient):
         self._body = SharedBudget("https://api.example/x", None, None)
 
     def call(self, method: str, *arguments: object) -> object:
-        return getattr(self._body, method)(*arguments)
+        error, result = self._body.answer(method, *arguments)
+        if error is not None:
+            raise error
+        return result
 
 
 def prepared_by_two(options: RayJobOptions, *inputs: str) -> list[PhotioError | None]:
@@ -234,8 +237,7 @@ def prepared_by_two(options: RayJobOptions, *inputs: str) -> list[PhotioError | 
     permits = HerePermits()
     workers = [Preparer(options, permits) for _ in range(2)]
     rows = (build_row(number, item) for number, item in enumerate(expand_inputs(inputs, options.output.out)))
-    found = [workers[row["index"] % 2](row)["error"] for row in rows]
-    return [pickle.loads(each) if each else None for each in found]
+    return [pickle.loads(workers[row["index"] % 2](row)["photo"]).error for row in rows]
 
 
 def options_for(out: Path, *presets: str) -> RayJobOptions:
@@ -286,12 +288,11 @@ def test_what_cannot_be_done_with_a_final_here_is_told_like_what_a_worker_met(
 
 
 def test_a_bug_on_a_worker_is_its_photo_s_own_and_its_traceback_travels():
-    def bug() -> dict[str, object]:
+    def bug(_: RayPhoto) -> None:
         raise ZeroDivisionError("odd")
 
     row = _step(build_row(0, Item(Path("a.png"), "a.png", "a")), HerePermits(), bug)
-    ended = _read_outcome(row, Item(Path("a.png"), "a.png", "a"), Path("out"))
-    assert ended is not None
+    ended = read_outcome(row, Item(Path("a.png"), "a.png", "a"))
     assert isinstance(ended.error, Unexpected)
     assert (ended.error.exit_code, "a bug: ZeroDivisionError: odd" in str(ended.error)) == (1, True)
     assert "in bug" in "".join(traceback.format_exception(ended.error))

@@ -224,7 +224,6 @@ def test_the_line_of_progress_knows_what_was_paid_too(command: Command):
     console._bar = bar
     made = prepare(Path("a.png"), description=SCENE, orders=Path("photio-out/orders"))
     guard = SpendingGuard(_Answering(made.endpoint))
-    assert console.report is not None
     console.report.count_by(guard.is_billed)
     payment.pay(made, guard)
     assert made.folder is not None

@@ -1003,8 +1003,8 @@ def test_a_renamed_flag_is_still_taken_and_shown_nowhere(verb: str, new: str, ol
 def test_the_old_flag_for_frames_is_still_taken(new: list[str], old: list[str]):
     @click.command()
     @preparation.of_photo
-    def probe(options: PrepareOptions) -> PrepareOptions:
-        return options
+    def probe(prepare: PrepareOptions) -> PrepareOptions:
+        return prepare
 
     assert probe.main(new, standalone_mode=False) == probe.main(old, standalone_mode=False)
     assert "--frame" not in probe.get_help(click.Context(probe))
