@@ -10,7 +10,7 @@ IN_SCRATCH = scratch=$$(mktemp -d -p "$$(test "$$(df --output=avail /dev/shm 2>/
 	trap 'rm -rf "$$scratch"' EXIT && TMPDIR="$$scratch"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all soak versions wheel lint fuzz bench fixtures clean
+.PHONY: help demo test test-all soak versions wheel lint fuzz bench fixtures scenes clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -67,6 +67,12 @@ fixtures: $(SETUP) ## Render the fixtures again (20 minutes; needs an LLVM libra
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[fixtures]"
 	@DRJIT_LIBLLVM_PATH="$${DRJIT_LIBLLVM_PATH:-$(firstword $(wildcard $(HOME)/.rustup/toolchains/*/lib/libLLVM.so*))}" \
 		$(BIN)/python fixtures/make.py
+
+scenes: $(SETUP) ## Render 240 scenes with exact alpha and resume (OUT=, COUNT=, START=, DATA=; fixtures/scenes/README.md)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[fixtures]"
+	@DRJIT_LIBLLVM_PATH="$${DRJIT_LIBLLVM_PATH:-$(firstword $(wildcard $(HOME)/.rustup/toolchains/*/lib/libLLVM.so*))}" \
+		PYTHONPATH=fixtures $(BIN)/python -m scenes "$(or $(OUT),$(HOME)/.cache/photio-prep-scenes)" \
+		--count $(or $(COUNT),240) --start $(or $(START),0) $(if $(DATA),--data "$(DATA)")
 
 clean: ## Remove everything that was made here (weights stay in the user's cache)
 	rm -rf .venv .venv-rembg demo-out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

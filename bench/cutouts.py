@@ -2,8 +2,9 @@
 
     python -m bench.cutouts [DATA] [--model NAME]... [--each] [--refine fast|off] [--limit N]
 
-DATA is a folder with `cutouts/image/*.jpg` and `cutouts/alpha/*.png` (a set is the part of a name before "__"); the
-rendered fixtures, whose truth is exact, are always measured. Figures, means over a set:
+DATA is a folder with `cutouts/image/*.jpg` and `cutouts/alpha/*.png`, or with `image` and `alpha` themselves (what
+`make scenes` renders; a set is the part of a name before "__"); the rendered fixtures are always measured.
+Figures, means over a set:
 
   IoU     of both masks cut at half, at the photo's scale (at most 1216 px)
   edge    mean error of alpha within 7 px of the truth's edge, at the same scale: what score_cutouts.py says. Both
@@ -54,9 +55,10 @@ def pairs(data: Path | None) -> Iterator[tuple[str, str, Path, Path]]:
     """Set, name, photo, truth."""
     for photo in sorted((ROOT / "fixtures" / "photos").iterdir()):
         yield "fixtures", photo.stem, photo, ROOT / "fixtures" / "truth" / f"{photo.stem}.webp"
-    for photo in sorted((data / "cutouts" / "image").glob("*.jpg")) if data else ():
+    folder = data / "cutouts" if data and (data / "cutouts").is_dir() else data
+    for photo in sorted((folder / "image").glob("*.jpg")) if folder else ():
         kind, _, name = photo.stem.partition("__")
-        yield kind, name, photo, data / "cutouts" / "alpha" / f"{photo.stem}.png"  # type: ignore[operator]
+        yield kind, name, photo, folder / "alpha" / f"{photo.stem}.png"  # type: ignore[operator]
 
 
 def scaled(share: Floats, size: tuple[int, int]) -> Floats:
