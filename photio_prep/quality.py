@@ -137,6 +137,18 @@ class DriftMetrics(NamedTuple):
     missing: float = 0
 
 
+class Replaced(NamedTuple):
+    """A region of a final that is not the answer's: its kind, its share of all pixels, and the box that holds it.
+
+    "product": the photo's pixels. "edge": those mixed with the scene. "rim": scene in place of the generator's product
+    that looked out beside the photo's. `box` (left, top, right, bottom) is in pixels of the final.
+    """
+
+    kind: str
+    share: float
+    box: tuple[int, int, int, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Proof:
     """Origin of the pixels of a final's product.
@@ -145,7 +157,8 @@ class Proof:
     equal the photo's (at another size: the resized photo's) before the final is encoded. `seam`: mean width in pixels
     of the soft rim around it. The three are None without the photo to compare with. `size` of the final.
     `photo_scale`, `answer_scale`: its pixels per pixel of the photo, and of the answer. `moved`: shift of the product
-    (right, down), in its pixels, that covers the one that the generator had moved.
+    (right, down), in its pixels, that covers the one that the generator had moved. `replaced`: the regions that are not
+    the answer's, compared pixel by pixel.
     """
 
     product: str
@@ -156,10 +169,11 @@ class Proof:
     equal: float | None = None
     seam: float | None = None
     moved: tuple[int, int] = (0, 0)
+    replaced: tuple[Replaced, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """A record for JSON."""
-        return asdict(self)
+        return asdict(self) | {"replaced": [region._asdict() for region in self.replaced]}
 
 
 # From these values on a buyer could see the change; measured in docs/design/measurements/finals.md.

@@ -10,6 +10,7 @@ interior: compare the product's inside: shift, light, colour, detail, pattern.
 outline: fit how far its outline moved, arc by arc.
 profiles: likelihoods of displacements from colours along the outline.
 beside: find parts added beside the product.
+repairs: what a final replaced of an answer, by region.
 assemble: answered order -> final, with proof and drift.
 provenance: XMP packet that states how a final was made.
 publish: checked paths and bytes of pictures in the output folder.

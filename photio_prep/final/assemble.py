@@ -9,10 +9,11 @@ from PIL import Image
 
 from photio_prep.cutout.matte import flatten
 from photio_prep.errors import PhotoRefused
-from photio_prep.final.composite import ProductLayer, build_layer, composite_product
+from photio_prep.final.composite import ProductLayer, build_layer, composite_product, move_picture
 from photio_prep.final.crop import crop, frame_size
 from photio_prep.final.drift import Comparison, compare
 from photio_prep.final.options import DEFAULT_FINISH, FinishOptions, resolve_output_size
+from photio_prep.final.repairs import describe_repairs, list_replaced
 from photio_prep.final.restore import inpaint_product
 from photio_prep.geometry import Size
 from photio_prep.imaging.encode import final_format
@@ -20,7 +21,7 @@ from photio_prep.imaging.limits import check_extent, limits_for
 from photio_prep.intake.load import Source
 from photio_prep.orders import original_photo, payment
 from photio_prep.orders.store import Order, require_cutout
-from photio_prep.quality import ADDED, Drift, DriftMetrics, Proof
+from photio_prep.quality import Drift, DriftMetrics, Proof, Replaced
 from photio_prep.types import Final, Photo, Result
 
 # A photo that came as a cutout has its alpha in full resolution: used unless options changed it by more levels (mean).
@@ -88,12 +89,16 @@ def assemble_final(
     elif comparison is not None:
         moved = comparison.moved[0] / box.width, comparison.moved[1] / box.height
         scene = inpaint_product(own, comparison, (frame.width / box.width, frame.height / box.height))
-        notes += _describe_repairs(comparison)
     placed = composite_product(own, scene, original, product, moved=moved)
+    replaced: tuple[Replaced, ...] = ()
+    if product != "generated" and comparison is not None:
+        mask = original.mask.resize(own.size, Image.Resampling.BICUBIC)
+        replaced = list_replaced(own, scene, placed, move_picture(mask, moved))
+        notes += describe_repairs(comparison, replaced)
     offset = round(moved[0] * size.width), round(moved[1] * size.height)
     share = round(placed.equal / placed.core, 6) if placed.core else None
     seam = round(placed.soft / placed.outline, 2) if placed.outline else None
-    proof = Proof(product, size, *scales, placed.core, share, seam, offset)
+    proof = Proof(product, size, *scales, placed.core, share, seam, offset, replaced)
     return Final(placed.image, order.origin.source, format_, proof, drift, tuple(notes))
 
 
@@ -132,21 +137,3 @@ def _load_layer(
             return None, ""
         return None, f"{error.problem}, so the product is the generator's. {error.fix}"
     return build_product_layer(order, original, size), ""
-
-
-def _describe_repairs(comparison: Comparison) -> list[str]:
-    """Notes for the user about what the final does with the generator's product."""
-    notes, outline = [], comparison.outline
-    if any(comparison.moved):
-        right, down = comparison.moved
-        notes.append(f"the generator moved the product by {right:+.1f}, {down:+.1f} px; the photo's follows it")
-    if outline is not None and (outline.moved > 0).any():
-        grown = outline.moved > 0
-        share = float(outline.length[grown].sum() / outline.length.sum())
-        notes.append(
-            f"the generator's product is larger along {share:.0%} of its outline, by up to"
-            f" {float(outline.moved.max()):.1f} px; its visible rim was removed"
-        )
-    if comparison.metrics.added > ADDED:
-        notes.append("the generator added something beside the product, which is still in the picture")
-    return notes

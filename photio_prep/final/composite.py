@@ -24,7 +24,7 @@ class Composite(NamedTuple):
     """The final's pixels, and figures for the proof.
 
     `core`: opaque pixels of the product; `equal`: those identical to the photo's; `soft`: pixels of the seam;
-    `outline`: its length in pixels.
+    `outline`: its length in pixels; `box`: of the product (left, top, right, bottom).
     """
 
     image: Image.Image
@@ -32,6 +32,7 @@ class Composite(NamedTuple):
     equal: int
     soft: int
     outline: int
+    box: tuple[int, int, int, int]
 
 
 class _Band(NamedTuple):
@@ -95,9 +96,10 @@ def composite_product(
     offset = round(moved[0] * size[0]), round(moved[1] * size[1])
     out = scale_pixels(answer if product == "generated" else scene, size)
     if product == "detail":
-        mask = _move(layer.mask.resize(answer.size, Image.Resampling.BICUBIC), moved)
-        light = _light_change(answer, _move(layer.view.resize(answer.size, Image.Resampling.BOX), moved), mask)
+        mask = move_picture(layer.mask.resize(answer.size, Image.Resampling.BICUBIC), moved)
+        light = _light_change(answer, move_picture(layer.view.resize(answer.size, Image.Resampling.BOX), moved), mask)
     core = equal = soft = outline = 0
+    corners = []
     for band in layer.bands:
         target, part = _clip_window(band.window, offset, size)
         share, pixels, shown = band.alpha[part], band.pixels[part], out[target]
@@ -106,13 +108,18 @@ def composite_product(
         if product != "generated":
             colours = band.colours[part]
             _paste(shown, colours if light is None else _relight(colours, light, target, size), share)
+        left, top, width, height = load_opencv().boundingRect(np.ascontiguousarray(share))
+        left, top = left + target[1].start, top + target[0].start
+        corners += [(left, top), (left + width, top + height)] if width else []
         solid, half = share == 255, share >= 128
         core += _count(solid)
         equal += _count_equal(shown, pixels, solid)
         soft += _count(share > 0) - _count(solid)
         outline += _count(half[1:] != half[:-1]) + _count(half[:, 1:] != half[:, :-1])
     # A line at any slope crosses 4/pi times as many pixel edges as it is long.
-    return Composite(Image.fromarray(out), core, equal, soft, round(outline * np.pi / 4))
+    across, down = zip(*corners, strict=True) if corners else ((0,), (0,))
+    box = min(across), min(down), max(across), max(down)
+    return Composite(Image.fromarray(out), core, equal, soft, round(outline * np.pi / 4), box)
 
 
 def _iter_bands(view: Image.Image, mask: Image.Image, alpha: Image.Image | None, *, pure: bool) -> Iterator[_Band]:
@@ -191,7 +198,7 @@ def _light_change(answer: Image.Image, small: Image.Image, mask: Image.Image) ->
     return [Image.fromarray((lit[..., channel] + tiny) / (own[..., channel] + tiny)) for channel in range(3)]
 
 
-def _move(picture: Image.Image, moved: tuple[float, float]) -> Image.Image:
+def move_picture(picture: Image.Image, moved: tuple[float, float]) -> Image.Image:
     """Move a picture by shares of its width and height; the uncovered edge is empty."""
     right, down = moved[0] * picture.width, moved[1] * picture.height
     if right == 0 and down == 0:

@@ -131,6 +131,18 @@ def test_a_product_that_grew_does_not_look_out_behind_the_photo_s(name: str):
     assert left < 0.5 * halo, (left, halo)
     assert any("larger" in note for note in final.notes)
 
+    assert final.proof is not None
+    assert final.proof.core is not None
+    regions = final.proof.replaced
+    assert [region.kind for region in regions[:3]] == ["product", "edge", "rim"]
+    assert regions[0].share == pytest.approx(final.proof.core / final.image.width / final.image.height, abs=1e-5)
+    changed = (pixels(final.image) != pixels(crop(answer, way, way.source))).any(-1)
+    margin, unexplained = round(4 / way.scale), changed.copy()
+    for start, top, end, bottom in (region.box for region in regions):
+        assert changed[top:bottom, start:end].any()
+        unexplained[max(0, top - margin) : bottom + margin, max(0, start - margin) : end + margin] = False
+    assert not unexplained.any()
+
 
 @sampled(("times", "most"), [(2, 0.025), (3, 0.03), (4, 0.035)], 1)
 def test_alpha_is_as_sharp_as_the_photo_after_enlarging(times: int, most: float):
