@@ -4,6 +4,8 @@ options: how edges and parts of the cutout are made.
 matte: mask, alpha or segmenter -> cutout.
 mask: mask options on alpha: specks, holes, growth, feather.
 refine: a network's probability -> alpha along the picture's edges.
+edges: mix of the sharpened alpha, the belief and a wide filter, for outlines and strands.
+guided: filters that follow a picture's colours.
 defocus: alpha of a product that is out of focus.
 foreground: colours of the soft rim without the background.
 pad: cutout -> canvas.

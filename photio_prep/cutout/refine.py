@@ -1,11 +1,12 @@
 """Refine a network's probability (belief) to alpha that is as sharp as the picture's own edges."""
 
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from photio_prep.cutout.defocus import blurred_alpha
+from photio_prep.cutout.edges import Candidates, make_candidates
+from photio_prep.cutout.guided import guided_filter_tiles
 from photio_prep.imaging.filters import (
     Bools,
     Bytes,
@@ -16,7 +17,6 @@ from photio_prep.imaging.filters import (
     load_opencv,
     local_maximum,
     local_minimum,
-    map_tiles,
 )
 
 # From so many pixels of the canvas per pixel of the network on, the wider filters are used.
@@ -55,24 +55,38 @@ def ramp(belief: Floats, low: float, high: float) -> Floats:
 def refine_alpha(pixels: Bytes, belief: Floats, grain: float = 1.0) -> Floats:
     """Refine belief to alpha (0..1) along the picture's own edges.
 
-    Small colour-guided filters, each between two stretches. Where the picture's edge is wide (out of focus), the belief
-    (0..1) is not sharpened. `pixels` are sRGB; `grain`: pixels of the picture per pixel of the network.
+    `pixels` are sRGB; `grain`: pixels of the picture per pixel of the network.
     """
-    steps = _COARSE_STEPS if grain >= _COARSE else _FINE_STEPS
-    sharp = ramp(belief, *steps.before)
+    sharp = ramp(belief, *_steps(grain).before)
     rim = (sharp > 0) & (sharp < 1)
-    if not rim.any():
-        return sharp
+    if rim.any():
+        window, candidates = edge_candidates(pixels, belief, grain)
+        sharp[window] = candidates.mix(rim[window])
+    return sharp
+
+
+def edge_candidates(pixels: Bytes, belief: Floats, grain: float) -> tuple[tuple[slice, slice], Candidates]:
+    """Sharpen the belief along its rim, which must not be empty; returns the rim's window, and what `mix` needs there.
+
+    Small colour-guided filters, each between two stretches. Where the picture's edge is wide (out of focus), the belief
+    (0..1) is not sharpened.
+    """
+    steps = _steps(grain)
+    alpha = ramp(belief, *steps.before)
+    rim = (alpha > 0) & (alpha < 1)
     window = bounding_window(rim, 2 * _FAR)
-    pixels, belief, rim, alpha = pixels[window], belief[window], rim[window], sharp[window]
+    pixels, belief, rim, alpha = pixels[window], belief[window], rim[window], alpha[window]
     busy = dilate(rim, _BUSY)
     for radius, after in steps.filters:
         alpha = ramp(guided_filter_tiles(busy, pixels, alpha, radius, steps.eps), *after)
     soft = ramp(edge_width(pixels), *_WIDTHS)
     blurred = blurred_alpha(pixels, belief, rim) if _is_defocused(soft, rim) else belief
     soft *= dilate(rim, _FAR)
-    sharp[window] = alpha + soft * (blurred - alpha)
-    return sharp
+    return window, make_candidates(pixels, belief, alpha + soft * (blurred - alpha), grain, focus=1 - soft)
+
+
+def _steps(grain: float) -> _Steps:
+    return _COARSE_STEPS if grain >= _COARSE else _FINE_STEPS
 
 
 def transition_width(pixels: Bytes, rim: Bools) -> Floats:
@@ -104,42 +118,3 @@ def edge_width(pixels: Bytes) -> Floats:
     contrast = local_maximum(grey, _REACH) - local_minimum(grey, _REACH)
     width_px = 2 * contrast / (local_maximum(cv2.magnitude(right, down), _REACH) + 1e-3)
     return np.asarray(cv2.resize(box_blur(width_px, 4), None, fx=2, fy=2)[:height, :width])
-
-
-def guided_filter_tiles(
-    busy: Bools, pixels: Bytes, alpha: Floats, radius: int, eps: float, *, tight: bool = False
-) -> Floats:
-    """Filter `alpha` (0..1), guided by the picture (sRGB), in the tiles that contain a `busy` pixel."""
-    filtered = alpha.copy()
-    # Colours stay 0..255; the scaled epsilon gives the same result.
-    work = partial(guided_filter, radius=radius, eps=eps * 255**2)
-    map_tiles(busy, 2 * radius, work, [*pixels.transpose(2, 0, 1), alpha], [filtered], tight=tight)
-    return filtered
-
-
-def guided_filter(planes: list[Floats], radius: int, eps: float) -> list[Floats]:
-    """Guided filter with a colour guide (He, Sun, Tang: Guided Image Filtering, TPAMI 2013, equations 14 to 16).
-
-    `planes`: three of the guide, and the filtered one. `eps` is added to the variance of each channel.
-    """
-    red, green, blue, alpha = planes
-    r, g, b, share = (box_blur(plane, radius) for plane in planes)
-    rr, gg, bb = (
-        box_blur(plane * plane, radius) - mean * mean + eps for plane, mean in ((red, r), (green, g), (blue, b))
-    )
-    rg = box_blur(red * green, radius) - r * g
-    rb = box_blur(red * blue, radius) - r * b
-    gb = box_blur(green * blue, radius) - g * b
-    with_r, with_g, with_b = (
-        box_blur(plane * alpha, radius) - mean * share for plane, mean in ((red, r), (green, g), (blue, b))
-    )
-    # Inverse of the symmetric 3 x 3 matrix, by its minors.
-    minor_rr, minor_rg, minor_rb = gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg
-    minor_gg, minor_gb, minor_bb = rr * bb - rb * rb, rg * rb - rr * gb, rr * gg - rg * rg
-    scale = 1 / (rr * minor_rr + rg * minor_rg + rb * minor_rb)
-    slope_r = (minor_rr * with_r + minor_rg * with_g + minor_rb * with_b) * scale
-    slope_g = (minor_rg * with_r + minor_gg * with_g + minor_gb * with_b) * scale
-    slope_b = (minor_rb * with_r + minor_gb * with_g + minor_bb * with_b) * scale
-    offset = share - slope_r * r - slope_g * g - slope_b * b
-    slope_r, slope_g, slope_b, offset = (box_blur(plane, radius) for plane in (slope_r, slope_g, slope_b, offset))
-    return [slope_r * red + slope_g * green + slope_b * blue + offset]

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photio_prep.cutout.foreground import snap_alpha
-from photio_prep.cutout.refine import guided_filter_tiles, ramp
+from photio_prep.cutout.guided import guided_filter_tiles
+from photio_prep.cutout.refine import ramp
 from photio_prep.imaging.filters import Bools, Bytes, Floats, local_maximum, local_minimum
 
 # Slopes per pixel of the cutout's edge: below the first the photo is out of focus, from the second on it is sharp.

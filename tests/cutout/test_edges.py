@@ -12,7 +12,7 @@ from scipy import ndimage
 from photio_prep.cutout.foreground import estimate_foreground, snap_alpha
 from photio_prep.cutout.models.two_pass import predict
 from photio_prep.cutout.options import CutoutOptions
-from photio_prep.cutout.refine import edge_width, refine_alpha
+from photio_prep.cutout.refine import edge_candidates, edge_width, refine_alpha
 from photio_prep.errors import UsageError
 from photio_prep.imaging.filters import (
     box_blur,
@@ -106,6 +106,23 @@ def test_an_edge_out_of_focus_is_not_hardened() -> None:
     found = refine_alpha(shot(alpha), alpha)
     assert np.abs(found - alpha).mean() < 0.02
     assert np.median(edge_width(shot(alpha))[(alpha > 0.4) & (alpha < 0.6)]) > 20
+
+
+def test_strands_that_a_network_half_believes_in_are_not_sharpened() -> None:
+    random = np.random.default_rng(3)
+    rows, columns = np.indices((240, 240), dtype=np.float32)
+    strands = (np.abs((columns + rows / 6) % 9 - 4.5) < 2) & (rows > 20) & (rows < 200)
+    alpha = gaussian_blur(np.where(rows > 150, rows < 220, strands).astype(np.float32), 0.6)
+    seen = np.clip(shot(alpha) + random.normal(0, 3, (*alpha.shape, 3)), 0, 255).astype(np.uint8)
+    vague = gaussian_blur(alpha, 7) * np.float32(0.7)
+    window, candidates = edge_candidates(seen, vague, 1)
+    fringe = ((rows > 20) & (rows < 140))[window]
+    mixed, sharpened, plain = (
+        np.abs(found - alpha[window])[fringe].mean()
+        for found in (refine_alpha(seen, vague)[window], candidates.sharpened, vague[window])
+    )
+    assert mixed < 0.9 * sharpened
+    assert mixed < plain
 
 
 def test_what_a_network_sees_too_high_is_lowered_by_so_much_of_its_pixel() -> None:

@@ -1,0 +1,135 @@
+"""Mix an edge's alpha, pixel by pixel, of what was sharpened, the belief as it is, and a wide filter of it.
+
+Sharpening is right for the outline of a solid thing and wrong for hair, fur and foliage, where the belief is soft over
+many pixels. The weights are a softmax of figures of the belief and of the photo around each pixel. They lie in
+edge_model.toml, with how `python -m bench.edges` fitted them.
+"""
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photio_prep.cutout.guided import guided_filter_small
+from photio_prep.imaging.filters import (
+    Bools,
+    Bytes,
+    Floats,
+    box_blur,
+    dilate,
+    load_opencv,
+    local_maximum,
+    local_minimum,
+)
+
+# Radius of the figures' windows, in pixels of a picture half as large; of the doubt, which is measured farther around.
+_REACH, _AROUND = 8, 16
+# Window of the belief's width, in pixels of the network.
+_CELLS = 1.5
+# The wide filter: its radius in pixels, its epsilon, and how much smaller the picture is on which it is fitted.
+_WIDE, _EPS, _SHRINK = 24, 2e-4, 4
+# Belief below and above these values is none and certain.
+_ENDS = (0.02, 0.98)
+# Pixels of the half-size picture around the rim within which the mixture counts, and over which it fades out.
+_NEAR, _FADE = 6, 3
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeModel:
+    """Log-odds of the belief and of the wide filter, each against the sharpened alpha, from the clipped figures."""
+
+    least: Floats
+    most: Floats
+    bias: Floats
+    weights: Floats
+
+    def shares(self, figures: Floats) -> Floats:
+        """Softmax: the share (…, 2) of the belief and of the wide filter for `figures` (…, N)."""
+        odds = np.exp(np.clip(figures, self.least, self.most) @ self.weights + self.bias)
+        return np.asarray(odds / (1 + odds.sum(-1, keepdims=True)), dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Alphas (H, W), 0..1, of one window of a picture, and its figures (H / 2, W / 2, N)."""
+
+    sharpened: Floats
+    belief: Floats
+    wide: Floats
+    figures: Floats
+
+    def mix(self, rim: Bools) -> Floats:
+        """Mix them near the `rim`, the pixels whose belief is neither 0 nor 1."""
+        cv2 = load_opencv()
+        height, width = rim.shape
+        near = dilate(_halve(rim.astype(np.float32)) > 0, _NEAR).astype(np.float32)
+        shares = cv2.resize(load_model().shares(self.figures) * box_blur(near, _FADE)[..., None], (width, height))
+        alpha = self.sharpened + shares[..., 0] * (self.belief - self.sharpened)
+        return np.asarray(alpha + shares[..., 1] * (self.wide - self.sharpened), dtype=np.float32)
+
+
+def make_candidates(pixels: Bytes, belief: Floats, sharpened: Floats, grain: float, focus: Floats) -> Candidates:
+    """Make the alphas of an edge from the picture (sRGB) and the belief (0..1).
+
+    `grain`: see `refine_alpha`. `focus` (0..1): 0 where `sharpened` is right already, because the edge is out of focus.
+    """
+    low, high = _ENDS
+    plain, wide = (
+        np.asarray(np.clip((plane - low) / (high - low), 0, 1), dtype=np.float32)
+        for plane in (belief, guided_filter_small(pixels, belief, _WIDE, _EPS, _SHRINK))
+    )
+    figures = _measure(pixels, belief, sharpened, wide, grain)
+    plain, wide = (sharpened + focus * (plane - sharpened) for plane in (plain, wide))
+    return Candidates(sharpened, plain, wide, figures)
+
+
+def _measure(pixels: Bytes, belief: Floats, sharpened: Floats, wide: Floats, grain: float) -> Floats:
+    """Figures (H / 2, W / 2, 7) of the surroundings of each pixel, in the order of edge_model.toml.
+
+    density: mean slope of the photo over its steepest; high in texture and between strands. contrast: slope of the
+    photo along the outline over that of the surroundings. doubt: mean uncertainty of the belief. width: of the belief's
+    edge, in pixels of the network. length: of the belief's outline in the window, 1 for a straight one. sharpening,
+    widening: mean change by the filters.
+    """
+    cv2 = load_opencv()
+    grey = _halve(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)) / np.float32(255)
+    share, sharp, far = (_halve(plane) for plane in (belief, sharpened, wide))
+    slope, steepness = _slope(grey), _slope(share)
+    reach = max(3, round(_CELLS * grain))
+    span = local_maximum(share, reach) - local_minimum(share, reach)
+    outline = box_blur(steepness, _REACH)
+    figures = (
+        box_blur(slope, _REACH) / (local_maximum(slope, _REACH) + 2e-3),
+        box_blur(slope * steepness, _REACH) / (outline + 1e-3) / (box_blur(slope, _AROUND) + 2e-3),
+        box_blur(4 * share * (1 - share), _AROUND),
+        2 * span / (local_maximum(steepness, reach) + 1e-3) / max(grain, 1),
+        2 * _REACH * outline,
+        box_blur(np.abs(sharp - share), _REACH),
+        box_blur(np.abs(far - sharp), _REACH),
+    )
+    return np.stack(figures, axis=-1)
+
+
+def _halve(plane: NDArray[np.generic]) -> Floats:
+    cv2 = load_opencv()
+    height, width = plane.shape
+    size = max(1, (width + 1) // 2), max(1, (height + 1) // 2)
+    return np.asarray(cv2.resize(plane.astype(np.float32), size, interpolation=cv2.INTER_AREA))
+
+
+def _slope(plane: Floats) -> Floats:
+    cv2 = load_opencv()
+    right, down = (cv2.Sobel(plane, cv2.CV_32F, *axis, ksize=1, scale=0.5) for axis in ((1, 0), (0, 1)))
+    return np.asarray(cv2.magnitude(right, down))
+
+
+@cache
+def load_model() -> EdgeModel:
+    """Read the weights."""
+    text = (resources.files("photio_prep.cutout") / "edge_model.toml").read_text(encoding="utf-8")
+    table = tomllib.loads(text)
+    least, most, *weights = np.array([*table["figures"].values()], dtype=np.float32).T
+    return EdgeModel(least, most, np.array(table["bias"], dtype=np.float32), np.stack(weights, axis=-1))

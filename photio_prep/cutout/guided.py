@@ -1,0 +1,68 @@
+"""Guided filter: a plane follows the colours of a picture."""
+
+from functools import partial
+
+import numpy as np
+
+from photio_prep.imaging.filters import Bools, Bytes, Floats, box_blur, load_opencv, map_tiles
+
+
+def guided_filter_tiles(
+    busy: Bools, pixels: Bytes, alpha: Floats, radius: int, eps: float, *, tight: bool = False
+) -> Floats:
+    """Filter `alpha` (0..1), guided by the picture (sRGB), in the tiles that contain a `busy` pixel."""
+    filtered = alpha.copy()
+    # Colours stay 0..255; the scaled epsilon gives the same result.
+    work = partial(guided_filter, radius=radius, eps=eps * 255**2)
+    map_tiles(busy, 2 * radius, work, [*pixels.transpose(2, 0, 1), alpha], [filtered], tight=tight)
+    return filtered
+
+
+def guided_filter(planes: list[Floats], radius: int, eps: float) -> list[Floats]:
+    """Guided filter with a colour guide: `planes` are three of the guide, and the filtered one.
+
+    `eps` is added to the variance of each channel.
+    """
+    slope_r, slope_g, slope_b, offset = _fit_guide(planes, radius, eps)
+    red, green, blue, _ = planes
+    return [slope_r * red + slope_g * green + slope_b * blue + offset]
+
+
+def guided_filter_small(pixels: Bytes, alpha: Floats, radius: int, eps: float, shrink: int) -> Floats:
+    """The same over a wide radius: fitted in a picture `shrink` times smaller, applied to the picture's own pixels.
+
+    He, Sun: Fast Guided Filter, arXiv 1505.00996. `pixels` are sRGB; `alpha` and the result 0..1.
+    """
+    cv2 = load_opencv()
+    height, width = alpha.shape
+    size = max(1, width // shrink), max(1, height // shrink)
+    guide, small = (cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in (pixels, alpha))
+    planes = [*guide.astype(np.float32).transpose(2, 0, 1), small]
+    fitted = _fit_guide(planes, max(1, radius // shrink), eps * 255**2)
+    slopes = cv2.resize(np.dstack(fitted), (width, height))
+    mixed = (slopes[..., :3] * pixels).sum(-1) + slopes[..., 3]
+    return np.asarray(np.clip(mixed, 0, 1), dtype=np.float32)
+
+
+def _fit_guide(planes: list[Floats], radius: int, eps: float) -> list[Floats]:
+    """Slope of each channel, and offset (He, Sun, Tang: Guided Image Filtering, TPAMI 2013, equations 14 to 16)."""
+    red, green, blue, alpha = planes
+    r, g, b, share = (box_blur(plane, radius) for plane in planes)
+    rr, gg, bb = (
+        box_blur(plane * plane, radius) - mean * mean + eps for plane, mean in ((red, r), (green, g), (blue, b))
+    )
+    rg = box_blur(red * green, radius) - r * g
+    rb = box_blur(red * blue, radius) - r * b
+    gb = box_blur(green * blue, radius) - g * b
+    with_r, with_g, with_b = (
+        box_blur(plane * alpha, radius) - mean * share for plane, mean in ((red, r), (green, g), (blue, b))
+    )
+    # Inverse of the symmetric 3 x 3 matrix, by its minors.
+    minor_rr, minor_rg, minor_rb = gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg
+    minor_gg, minor_gb, minor_bb = rr * bb - rb * rb, rg * rb - rr * gb, rr * gg - rg * rg
+    scale = 1 / (rr * minor_rr + rg * minor_rg + rb * minor_rb)
+    slope_r = (minor_rr * with_r + minor_rg * with_g + minor_rb * with_b) * scale
+    slope_g = (minor_rg * with_r + minor_gg * with_g + minor_gb * with_b) * scale
+    slope_b = (minor_rb * with_r + minor_gb * with_g + minor_bb * with_b) * scale
+    offset = share - slope_r * r - slope_g * g - slope_b * b
+    return [box_blur(plane, radius) for plane in (slope_r, slope_g, slope_b, offset)]
