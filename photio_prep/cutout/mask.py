@@ -80,6 +80,8 @@ def fill_holes(levels: Bytes, *, pinholes_only: bool) -> Bytes:
     product = levels >= _HALF
     if not product.any():
         return levels
+    alpha, box = levels.copy(), bounding_window(product, 1)
+    product, levels = product[box], alpha[box]
     labels, boxes = measure_parts(~product, diagonal=False)
     left, top, width, height, area = boxes.T
     right, bottom = left + width, top + height
@@ -88,7 +90,8 @@ def fill_holes(levels: Bytes, *, pinholes_only: bool) -> Bytes:
         closed = product | np.concatenate(([False], is_hole))[labels]
         # Without the soft rim along the outer outline.
         inner = local_minimum(closed.view(np.uint8), _RIM).view(np.bool_)
-        return np.where(inner, np.uint8(255), levels)
+        levels[inner] = 255
+        return alpha
     pinholes = []
     for part in np.flatnonzero(is_hole & (area <= min(_PINHOLE_PIXELS, _PINHOLE * np.count_nonzero(product)))):
         window = slice(top[part], bottom[part]), slice(left[part], right[part])
@@ -97,11 +100,8 @@ def fill_holes(levels: Bytes, *, pinholes_only: bool) -> Bytes:
         if levels[window][pixels].min() > _DOUBT:
             pinholes.append((window, pixels))
     # The smallest holes of a mesh are never quite transparent.
-    if not 0 < len(pinholes) <= _MESH:
-        return levels
-    alpha = levels.copy()
-    for window, pixels in pinholes:
-        alpha[window][pixels] = 255
+    for window, pixels in pinholes if len(pinholes) <= _MESH else ():
+        levels[window][pixels] = 255
     return alpha
 
 

@@ -17,6 +17,7 @@ from photio_prep.imaging.filters import (
     gradient_magnitude,
     local_maximum,
     measure_parts,
+    percentile,
 )
 
 SIDE = 640
@@ -84,7 +85,7 @@ def _measure_exposure(product: Floats) -> dict[str, float]:
     return {
         "white": float((least >= 252).mean()),
         "black": float((most <= 4).mean()),
-        "brightest": float(np.percentile(most, 95)),
+        "brightest": percentile(most, 95),
     }
 
 
@@ -115,7 +116,7 @@ def find_edges(picture: Floats, solid: Bools) -> tuple[Bools, Bools]:
     ring = steepest[(distance > _RING[0]) & (distance < _RING[1])]
     if ring.size:
         # On a background without structure, noise of one level is not an edge.
-        edges[window] = steepest > max(float(np.percentile(ring, 75)), 0.5)
+        edges[window] = steepest > max(percentile(ring, 75), 0.5)
     return line, edges
 
 
@@ -139,7 +140,7 @@ def _measure_blur(view: Image.Image, cutout: Image.Image, scale: float) -> float
     light = np.asarray(view.crop(box).convert("L"), dtype=np.float32)
 
     def steepest(sigma: float) -> float:
-        return float(np.percentile(gradient_magnitude(light, sigma)[near], 99))
+        return percentile(gradient_magnitude(light, sigma)[near], 99)
 
     fine, coarse = 1.5, 3.0
     ratio = (steepest(fine) / max(steepest(coarse), 1e-6)) ** 2

@@ -78,7 +78,7 @@ def edge_candidates(pixels: Bytes, belief: Floats, grain: float) -> tuple[tuple[
     pixels, belief, rim, alpha = pixels[window], belief[window], rim[window], alpha[window]
     busy = dilate(rim, _BUSY)
     for radius, after in steps.filters:
-        alpha = ramp(guided_filter_tiles(busy, pixels, alpha, radius, steps.eps), *after)
+        alpha = ramp(guided_filter_tiles(busy, pixels, alpha, radius, steps.eps, tight=True), *after)
     soft = ramp(edge_width(pixels), *_WIDTHS)
     blurred = blurred_alpha(pixels, belief, rim) if _is_defocused(soft, rim) else belief
     soft *= dilate(rim, _FAR)

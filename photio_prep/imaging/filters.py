@@ -108,6 +108,18 @@ def distance_to(where: Bools) -> Floats:
     return np.asarray(cv2.distanceTransform((~where).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE))
 
 
+def percentile(values: Floats, share: float) -> float:
+    """The value below which `share` percent of `values` lie, with linear interpolation.
+
+    np.percentile's result; that one imports numpy.ma, which takes 20 ms.
+    """
+    place = (values.size - 1) * share / 100
+    lower = int(place)
+    ordered = np.partition(values.ravel(), lower)
+    low = float(ordered[lower])
+    return low + (place - lower) * (float(ordered[lower + 1 :].min(initial=math.inf)) - low if place > lower else 0.0)
+
+
 def label_parts(where: Bools, *, diagonal: bool) -> tuple[int, NDArray[np.int32]]:
     """Label connected parts 1, 2, …; `diagonal` pixels touch. Returns the number of parts, and the labels (H, W)."""
     count, labels = load_opencv().connectedComponents(where.view(np.uint8), connectivity=8 if diagonal else 4)

@@ -147,7 +147,8 @@ class OnnxSegmenter:
             SegmenterFailed: The GPU has too little memory for it.
             ModelUnavailable: The weights do not load, or are of another family; or the GPU is lost.
         """
-        prediction = two_pass.predict(self.probability, image, _MIN_PEAK, self._network.high)
+        small = reduce_picture(image, self._network)
+        prediction = two_pass.predict(self.probability, image, _MIN_PEAK, self._network.high, small)
         peak = float(prediction.first.max())
         if peak < _MIN_PEAK:
             raise NoProduct(
@@ -159,7 +160,7 @@ class OnnxSegmenter:
         alpha.info.update(confidence=round(float(sure), 3), grain=prediction.grain)
         alpha.info["belief"] = Image.fromarray(np.rint(prediction.first * 255).astype(np.uint8))
         if self.family == "u2net":
-            mirrored = self.probability(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT))[:, ::-1]
+            mirrored = self.probability(small.transpose(Image.Transpose.FLIP_LEFT_RIGHT))[:, ::-1]
             alpha.info["mirrored"] = mirror_disagreement(prediction.first, mirrored)
         return alpha
 
@@ -187,9 +188,15 @@ class OnnxSegmenter:
         return np.asarray(belief, dtype=np.float32)
 
 
+def reduce_picture(image: Image.Image, network: _Network) -> Image.Image:
+    """Resize a picture to the network's input, unless it has that size."""
+    side = network.side
+    return image if image.size == (side, side) else image.resize((side, side), Image.Resampling.LANCZOS)
+
+
 def normalize(image: Image.Image, network: _Network) -> Floats:
     """Normalise to (1, 3, side, side), bit-identical to rembg's `normalize`, by a table of 256 values per channel."""
-    pixels = np.asarray(image.resize((network.side, network.side), Image.Resampling.LANCZOS))
+    pixels = np.asarray(reduce_picture(image, network))
     levels = np.arange(256) / max(int(pixels.max()), 1e-6)
     table = (levels[:, None] - network.mean) / network.deviation
     feed = load_opencv().LUT(pixels, table[None].astype(np.float32))
