@@ -78,7 +78,8 @@ def assess(photo: Photo, cutout: Cutout, second: Cutout | None = None) -> Judgem
 
 def flatten_to(photo: Photo, size: tuple[int, int]) -> Image.Image:
     """Scale the photo to `size`, transparency flattened onto white (RGB)."""
-    return flatten(photo.image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3))
+    image = photo.image
+    return flatten(image if image.size == size else image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3))
 
 
 def _above(value: float, limits: tuple[float, float]) -> Verdict:

@@ -13,9 +13,14 @@ def pad(cutout: Cutout, placement: Placement) -> Canvas:
 
     RGB is 0 wherever alpha is 0.
     """
-    canvas = Image.new("RGBA", placement.canvas)
-    canvas.paste(scale_cutout(cutout.image, placement), placement.box[:2])
-    return Canvas(encode_png(canvas), placement)
+    picture = scale_cutout(cutout.image, placement)
+    if picture.size == placement.canvas:
+        canvas = Canvas(encode_png(picture), placement)
+        vars(canvas)["image"] = picture  # so that the PNG is not decoded again
+        return canvas
+    padded = Image.new("RGBA", placement.canvas)
+    padded.paste(picture, placement.box[:2])
+    return Canvas(encode_png(padded), placement)
 
 
 def scale_cutout(cutout: Image.Image, placement: Placement) -> Image.Image:

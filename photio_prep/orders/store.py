@@ -132,7 +132,9 @@ def _publish(order: Order, folder: Path, revised: bool) -> bool:
         try:
             files.write_new(temporary / "canvas.png", sent.canvas.png)
             if order.cutout is not None:
-                unpadded = order.cutout.size == sent.size and order.cutout.tobytes() == sent.canvas.image.tobytes()
+                unpadded = order.cutout.size == sent.size and (
+                    order.cutout is sent.canvas.image or order.cutout.tobytes() == sent.canvas.image.tobytes()
+                )
                 png = sent.canvas.png if unpadded else encode_png_fast(order.cutout)
                 files.write_new(temporary / "cutout.png", png)
             files.write_new(temporary / "order.json", encode_record(plan))
