@@ -11,7 +11,7 @@ from PIL import Image
 from photio_prep import pipeline
 from photio_prep.api.spending_guard import SpendingGuard
 from photio_prep.batch.scheduler import map_ordered, pay_and_finish
-from photio_prep.batch.workers import PhotoTask, WorkerPool
+from photio_prep.batch.workers import PhotoTask, WorkerPool, open_workers
 from photio_prep.errors import Interrupted, PhotioError, UsageError
 from photio_prep.intake.load import Source, display_name, read_source
 from photio_prep.options import DEFAULT_RUN, JobKeywords, RunKeywords, RunOptions
@@ -76,27 +76,24 @@ def run_many(
     for_all = options.changed(description=description, **keywords)
     guard = SpendingGuard(client, for_all.pay.max_calls if max_calls is None else max_calls)
     failed: list[Exception] = []
-    pool = WorkerPool(workers) if workers else None
-    try:
+    with open_workers(workers) as pool:
         prepared = map_ordered(sources, partial(_prepare, for_all, guard, pool), threads=workers or threads)
         jobs = jobs or for_all.pay.jobs
-        for (source, photo), ended in pay_and_finish(prepared, partial(_pay, guard), _finish, guard, jobs):
-            order = None if isinstance(photo, PhotioError) else photo.order
-            error = ended if isinstance(ended, PhotioError) else None
-            outcome = PhotoOutcome(source, order, None if isinstance(ended, PhotioError) else ended, error)
-            if progress is not None and not failed:
-                try:
-                    progress(outcome)
-                except Exception as raised:  # noqa: BLE001  raised again at the end
-                    failed.append(raised)
-                    guard.stop(Interrupted("the progress callback failed"))
-            yield outcome
-    except BaseException:
-        guard.stop(Interrupted("the iterator was closed"))
-        raise
-    finally:
-        if pool:
-            pool.close()
+        try:
+            for (source, photo), ended in pay_and_finish(prepared, partial(_pay, guard), _finish, guard, jobs):
+                order = None if isinstance(photo, PhotioError) else photo.order
+                error = ended if isinstance(ended, PhotioError) else None
+                outcome = PhotoOutcome(source, order, None if isinstance(ended, PhotioError) else ended, error)
+                if progress is not None and not failed:
+                    try:
+                        progress(outcome)
+                    except Exception as raised:  # noqa: BLE001  raised again at the end
+                        failed.append(raised)
+                        guard.stop(Interrupted("the progress callback failed"))
+                yield outcome
+        except BaseException:
+            guard.stop(Interrupted("the iterator was closed"))
+            raise
     if failed:
         raise failed[0]
 

@@ -14,7 +14,7 @@ import traceback
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from photio_prep import pipeline
 from photio_prep.cutout.models.registry import Model, ModelOptions
@@ -96,10 +96,11 @@ class _Worker:
         except OSError as error:
             problem = f"no process can be started ({error.strerror})"
             raise UsageError(problem, "Raise the limit on processes, or leave --workers out", "--workers") from None
+        self._pipes = cast("tuple[IO[bytes], IO[bytes]]", (self._process.stdin, self._process.stdout))
 
     def run(self, task: bytes) -> Any:  # noqa: ANN401  what the worker sent
         """Run a task; EOFError if the process died."""
-        tasks, replies = self._pipes()
+        tasks, replies = self._pipes
         try:
             tasks.write(task)
             tasks.flush()
@@ -113,15 +114,10 @@ class _Worker:
             self._process.wait(patience)
         self._process.kill()
         code = self._process.wait()
-        for pipe in self._pipes():
+        for pipe in self._pipes:
             with contextlib.suppress(OSError):
                 pipe.close()
         return code
-
-    def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
-        assert self._process.stdin is not None  # noqa: S101  for the type checker
-        assert self._process.stdout is not None  # noqa: S101
-        return self._process.stdin, self._process.stdout
 
 
 class WorkerPool:
@@ -138,16 +134,12 @@ class WorkerPool:
         for _ in range(count):
             self._idle.put(None)
 
-    def close(self) -> None:
-        """End the processes."""
-        for worker in self._started:
-            worker.close()
-
     def __enter__(self) -> "WorkerPool":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        for worker in self._started:
+            worker.close()
 
     def prepare(self, task: PhotoTask) -> Order:
         """Prepare one photo in a worker.
@@ -180,8 +172,12 @@ class WorkerPool:
             raise reply
         if isinstance(reply, StoredOrder):
             return reply.load()
-        assert isinstance(reply, Order)  # noqa: S101  for the type checker
-        return reply
+        return cast("Order", reply)
+
+
+def open_workers(count: int | None) -> contextlib.AbstractContextManager[WorkerPool | None]:
+    """The processes that prepare; None for threads of this one."""
+    return WorkerPool(count) if count else contextlib.nullcontext()
 
 
 def serve() -> None:

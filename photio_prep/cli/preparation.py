@@ -1,7 +1,6 @@
 """What prepare and run share: the options of a cutout, and inputs in, orders on disk out."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,11 +119,6 @@ def _build_options(
 
 
 of_photo = typed("prepare", _build_options)
-
-
-def open_workers(choice: Choice) -> AbstractContextManager[WorkerPool | None]:
-    """The processes that prepare; None for threads of this one."""
-    return nullcontext() if choice.options.workers is None else WorkerPool(choice.options.workers)
 
 
 def prepare_orders(items: list[Item], choice: Choice, endpoint: str, pool: WorkerPool | None) -> Iterable[Order]:

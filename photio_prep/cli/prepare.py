@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from photio_prep import settings
 from photio_prep.batch import clients
+from photio_prep.batch.workers import open_workers
 from photio_prep.cli import inputs, options, preparation, reporting
 from photio_prep.cli.console import Console
 from photio_prep.cli.parsing import option, typed, verb
@@ -42,7 +43,7 @@ def prepare_command(inputs_: tuple[str, ...], job: JobOptions, choose: inputs.Ch
     preparation.check_models(job, console)
     preparation.check_writable(job.orders)
     try:
-        with preparation.open_workers(choice) as pool:
+        with open_workers(choose.workers) as pool:
             for items in choice.batches():
                 with reporting.print_error(console), console.progress(len(items) * choice.seeds, "prepare"):
                     for order in preparation.prepare_orders(items, choice, endpoint, pool):

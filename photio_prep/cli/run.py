@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from functools import partial
 
+from photio_prep.batch.workers import open_workers
 from photio_prep.cli import inputs, keep, options, payment, preparation, reporting
 from photio_prep.cli.console import Console
 from photio_prep.cli.finals import FinalWriter
@@ -60,7 +61,7 @@ def _run_here(choice: inputs.Choice, finals: FinalWriter) -> set[str]:
     """Prepare, pay and finish on this machine; returns the output names of photos with variants."""
     job, console, swept = choice.job, choice.console, set[str]()
     preparation.check_models(job, console)
-    with payment.open_guarded_client(job.pay, console) as guard, preparation.open_workers(choice) as pool:
+    with payment.open_guarded_client(job.pay, console) as guard, open_workers(choice.options.workers) as pool:
         preparation.check_writable(job.orders)
         choice.quote(guard)
         pay_for = partial(order_payment.pay, sender=guard, preflight=job.pay.preflight)

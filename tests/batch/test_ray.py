@@ -336,6 +336,43 @@ def test_with_it_a_bug_with_one_photo_loses_no_other(command: Command, tmp_path:
         assert (again.code, server.charges) == (0, 4), again.err
 
 
+# What every process of Ray runs first: one worker of all waits in vain for its first permit to pay.
+_IMPATIENT_WORKER = """
+import sys
+from pathlib import Path
+if "default_worker.py" in " ".join(sys.orig_argv):
+    from photio_prep.batch import ray_budget
+    real = ray_budget.ActorClient.call
+    def call(self, method, *arguments):
+        if not method.endswith("acquire"):
+            return real(self, method, *arguments)
+        try:
+            Path(__file__).with_name("waited").touch(exist_ok=False)
+            ray_budget._PATIENCE = 0.0
+        except FileExistsError:
+            pass
+        try:
+            return real(self, method, *arguments)
+        finally:
+            ray_budget._PATIENCE = 30.0
+    ray_budget.ActorClient.call = call
+"""
+
+
+@needs_ray
+def test_with_it_a_photo_without_an_answer_of_the_budget_is_tried_again(command: Command, tmp_path: Path):
+    """On a busy machine the actor may answer too late: nothing was sent, and the photo must not be lost."""
+    photos(Path("in"), 2)
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/sitecustomize.py").write_text(_IMPATIENT_WORKER)
+    with HostileServer(ok()) as server:
+        words = ["in", "-d", SCENE, "--api-url", server.url, "-o", "out", "--yes", "--engine", "ray"]
+        path = f"{tmp_path / 'site'}:{Path(__file__).parents[2]}"
+        said = alone("run", *words, PHOTIO_API_KEY=KEY, PHOTIO_GATE="off", PYTHONPATH=path)
+        assert (tmp_path / "site/waited").exists()
+        assert (said.code, server.charges, len(said.lines)) == (0, 2, 2), said.err
+
+
 @needs_ray
 def test_the_finals_are_those_of_the_local_engine(keyed: Command, identity_url: str, tmp_path: Path):
     """Orders, keys and finals the same; then the other engine finds everything paid for."""
