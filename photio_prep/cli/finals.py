@@ -1,6 +1,7 @@
 """Write the finals of a command and their files for marketplaces, and print them."""
 
 import filecmp
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from PIL import Image
 from photio_prep.batch.finals import RunFiles
 from photio_prep.cli.console import Console
 from photio_prep.errors import OutputExists, PhotioError, PhotoRefused, UsageError
-from photio_prep.final import writer
+from photio_prep.final import choose, writer
 from photio_prep.final.options import FinishOptions
 from photio_prep.marketplaces.writer import MarketplaceFile
 from photio_prep.options import OutputOptions
@@ -19,6 +20,9 @@ from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.system import files, object_store
 from photio_prep.types import Result
+
+# Contact sheets that are printed; the others are counted.
+_EXAMPLES = 3
 
 
 class FinalWriter(RunFiles):
@@ -29,6 +33,7 @@ class FinalWriter(RunFiles):
     ) -> None:
         super().__init__(finish, output)
         self._console, self._file = console, file
+        self._sweeps: dict[tuple[Path, Path], set[str]] = {}
 
     def check_file(self, sources: list[str]) -> None:
         """Raise UsageError if -o names one file, and not one would be written, or it is the photo itself."""
@@ -48,9 +53,13 @@ class FinalWriter(RunFiles):
         if file and file.exists() and not self.output.overwrite and not _is_same_file(file, target):
             raise OutputExists("the file exists", "Give --overwrite, or another name", subject=str(file))
 
-    def write_announced(self, order: Order, out: Path, result: Result | None = None) -> None:
-        """Write and print the final of an answered order below `out`."""
+    def write_announced(
+        self, order: Order, out: Path, result: Result | None = None, *, root: Path | None = None
+    ) -> None:
+        """Write and print the final of an answered order below `out`; `root`: the output folder of its order."""
         path, order_shown, notes = self.write(order, out, result)
+        if order.origin.variant:
+            self._sweeps.setdefault((root or out, out), set()).add(order.origin.base)
         for note in notes:
             self._console.note("note", order.origin.source, note)
         self.announce(order_shown, path, out)
@@ -78,6 +87,24 @@ class FinalWriter(RunFiles):
             elif score > 1:
                 console.note("drift", order.origin.source, f"{text})", topic="drift")
         self.print_result(order, State.FINISHED, out, final=self._file or path)
+
+    def show_sheets(self) -> None:
+        """Write a contact sheet for each photo with variants, by its final's place; print how to keep one."""
+        for (root, out), bases in self._sweeps.items():
+            sheets = 0
+            for base in sorted(bases):
+                try:
+                    sheet = choose.contact_sheet(root, base, out, overwrite=self.output.overwrite)
+                except PhotioError as error:  # the finals are written in any case
+                    self._console.error(error)
+                    continue
+                sheets += sheet is not None
+                if sheet is not None and sheets <= _EXAMPLES:
+                    end = "-- " if base.startswith("-") else ""
+                    command = f"photio-prep keep -o {shlex.quote(str(root))} {end}{shlex.quote(base)} 1"
+                    self._console.info(f"contact sheet: {sheet}; to keep number 1: {command}")
+            if sheets > _EXAMPLES:
+                self._console.info(f"{sheets - _EXAMPLES} more contact sheets below {out}")
 
     def _copy(self, final: Path) -> None:
         """Copy a final to the file that -o names."""

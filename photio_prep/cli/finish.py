@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from photio_prep.batch import scheduler
-from photio_prep.cli import keep, mistakes, options
+from photio_prep.cli import mistakes, options
 from photio_prep.cli.console import Console
 from photio_prep.cli.finals import FinalWriter
 from photio_prep.cli.parsing import verb
@@ -35,7 +35,6 @@ def finish_command(orders_: tuple[Path, ...], out: Path | None, job: JobOptions,
         job, _ = options.split_file(replace(job, output=replace(job.output, out=file)))
         out = None
     output, finals = job.output, FinalWriter(job.finish, job.output, console, file)
-    swept: dict[tuple[Path, Path], set[str]] = {}
     photos = [
         photo
         for path in orders_
@@ -53,9 +52,7 @@ def finish_command(orders_: tuple[Path, ...], out: Path | None, job: JobOptions,
                 if output.presets and (state := OrderFolder(folder).state) not in ANSWERED:
                     finals.print_result(order, state, target, final=None)
                 else:
-                    finals.write_announced(order, target)
-                    if order.origin.variant:
-                        swept.setdefault((output_root(folder), target), set()).add(order.origin.base)
+                    finals.write_announced(order, target, root=output_root(folder))
         except PhotioError as error:
             console.refuse(origin.source, error, order, OrderFolder(folder).state)
 
@@ -63,8 +60,7 @@ def finish_command(orders_: tuple[Path, ...], out: Path | None, job: JobOptions,
         for (folder, origin), error in scheduler.map_ordered(photos, finish_photo, threads=CORES):
             if error is not None:  # a bug: our own errors are printed already
                 console.refuse(origin.source, error, None, OrderFolder(folder).state)
-    for (root, target), bases in swept.items():
-        keep.show_sheets(bases, root, target, console, overwrite=output.overwrite)
+    finals.show_sheets()
     console.summary()
     return console.exit_code
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from photio_prep.batch.workers import open_workers
-from photio_prep.cli import inputs, keep, options, payment, preparation, reporting
+from photio_prep.cli import inputs, options, payment, preparation, reporting
 from photio_prep.cli.console import Console
 from photio_prep.cli.finals import FinalWriter
 from photio_prep.cli.parsing import verb
@@ -37,7 +37,6 @@ def run_command(inputs_: tuple[str, ...], job: JobOptions, choose: inputs.Choice
     what is left. Prints the path of each final.
     """
     job, file = options.split_file(job)
-    out = job.output.out
     finals = FinalWriter(job.finish, job.output, console, file)
     if file and choose.engine != "local":
         raise UsageError("--out FILE is for this machine", "Leave --engine out, or use `finish`")
@@ -53,13 +52,14 @@ def run_command(inputs_: tuple[str, ...], job: JobOptions, choose: inputs.Choice
         with reporting.print_error(console):
             ray.run_on_cluster(choice, finals)
     else:
-        keep.show_sheets(_run_here(choice, finals), out, out, console, overwrite=job.output.overwrite)
+        _run_here(choice, finals)
+        finals.show_sheets()
     return choice.close()
 
 
-def _run_here(choice: inputs.Choice, finals: FinalWriter) -> set[str]:
-    """Prepare, pay and finish on this machine; returns the output names of photos with variants."""
-    job, console, swept = choice.job, choice.console, set[str]()
+def _run_here(choice: inputs.Choice, finals: FinalWriter) -> None:
+    """Prepare, pay and finish on this machine."""
+    job, console = choice.job, choice.console
     preparation.check_models(job, console)
     with payment.open_guarded_client(job.pay, console) as guard, open_workers(choice.options.workers) as pool:
         preparation.check_writable(job.orders)
@@ -68,8 +68,6 @@ def _run_here(choice: inputs.Choice, finals: FinalWriter) -> set[str]:
 
         def write(order: Order, result: Result) -> None:
             finals.write_announced(order, job.output.out, result)
-            if order.origin.variant:
-                swept.add(order.origin.base)
 
         for items in choice.batches(lambda: guard.stop_reason is not None):
             total = len(items) * choice.seeds
@@ -77,7 +75,6 @@ def _run_here(choice: inputs.Choice, finals: FinalWriter) -> set[str]:
                 orders = preparation.prepare_orders(items, choice, guard.endpoint, pool)
                 payable = _select_payable(orders, job.pay.preflight, finals, console)
                 payment.pay_orders(payable, pay_for, write, guard, console, job.pay.jobs, total=total)
-    return swept
 
 
 def _select_payable(
