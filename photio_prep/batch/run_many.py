@@ -127,13 +127,13 @@ def _prepare(
     return _Prepared(pool.prepare(task) if pool else task.prepare(), options)
 
 
-def _pay(guard: SpendingGuard, photo: tuple[object, _Prepared | PhotioError]) -> Result:
-    if isinstance(photo[1], PhotioError):  # refused while it was prepared
-        raise photo[1]
-    return pipeline.generate(photo[1].order, client=guard, options=photo[1].options.pay)
+def _pay(guard: SpendingGuard, photo: tuple[object, _Prepared | PhotioError]) -> tuple[_Prepared, Result]:
+    _, prepared = photo
+    if isinstance(prepared, PhotioError):
+        raise prepared
+    return prepared, pipeline.generate(prepared.order, client=guard, options=prepared.options.pay)
 
 
-def _finish(photo: tuple[object, _Prepared | PhotioError], result: Result) -> Final:
-    if isinstance(photo[1], PhotioError):
-        raise photo[1]
-    return pipeline.finish(photo[1].order, result, photo[1].options.finish)
+def _finish(_: object, paid: tuple[_Prepared, Result]) -> Final:
+    prepared, result = paid
+    return pipeline.finish(prepared.order, result, prepared.options.finish)
