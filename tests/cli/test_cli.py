@@ -185,6 +185,7 @@ def test_json_has_the_fields_of_the_contract(keyed: Command, identity: Sandbox):
         "warnings": [],
         "device": "",
         "gate": "stop",
+        "risk": None,
         "reasons": [],
         "product": "original",
         "proof": None,
