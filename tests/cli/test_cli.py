@@ -191,7 +191,7 @@ def test_json_has_the_fields_of_the_contract(keyed: Command, identity: Sandbox):
         "proof": None,
         "drift": None,
     }
-    assert {"reason", "verdict", "text"} == set(facts["reasons"][0])
+    assert {"reason", "verdict", "text", "box"} == set(facts["reasons"][0])
     assert "scaled_up" in [each["reason"] for each in facts["reasons"]]
 
 
