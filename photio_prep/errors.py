@@ -191,3 +191,7 @@ _PRECEDENCE = (1, 130, 143, 4, 10, 7, 5, 6, 9, 8, 11, 2, 3, 0)
 def worst_exit_code(codes: Iterable[int]) -> int:
     """The most important of several exit codes, 4 > 10 > 7 > 5 > 6 > 9 > 3; 0 for none."""
     return min(codes, key=_PRECEDENCE.index, default=0)
+
+
+# Nothing was billed, so the order may be sent again: automatically, or after the user has removed the cause.
+NOT_BILLED = (ApiUnavailable, BudgetReached, Rejected, KeyRefused, Interrupted, UsageError)

@@ -6,13 +6,13 @@ from hashlib import sha256
 
 from photio_prep.api.wire import order_key
 from photio_prep.errors import (
+    NOT_BILLED,
     ApiUnavailable,
     BudgetReached,
     Interrupted,
     KeyRefused,
     OutcomeUnknown,
     PhotioError,
-    Rejected,
     UsageError,
 )
 from photio_prep.types import AnswerSink, Request, Result, Sender
@@ -105,7 +105,7 @@ class SpendingGuard:
     def settle(self, error: PhotioError | None, order: str = "") -> None:
         """Record the result of a call that `acquire` allowed: an answer (None) or this error."""
         with self._lock:
-            if isinstance(error, (ApiUnavailable, Rejected, KeyRefused, Interrupted, UsageError)):  # not billed
+            if isinstance(error, NOT_BILLED):
                 self.calls -= 1
                 self._billed.discard(bytes.fromhex(order))
                 if self._left is not None:

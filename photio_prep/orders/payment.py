@@ -11,9 +11,7 @@ from pathlib import Path
 from photio_prep import settings
 from photio_prep.api.wire import LONGEST_ANSWER, parse_answer
 from photio_prep.errors import (
-    ApiUnavailable,
-    BudgetReached,
-    Interrupted,
+    NOT_BILLED,
     KeyRefused,
     OrderInUse,
     OutcomeUnknown,
@@ -33,9 +31,6 @@ from photio_prep.orders.store import Order
 from photio_prep.system import files
 from photio_prep.system.parallel import path_lock
 from photio_prep.types import Result, Sender
-
-# Nothing was billed, so the order may be sent again: automatically, or after the user has removed the cause.
-_NOT_BILLED = (ApiUnavailable, BudgetReached, Rejected, KeyRefused, Interrupted, UsageError)
 
 
 def pay(order: Order, sender: Sender, preflight: Preflight | None = None) -> Result:
@@ -90,7 +85,7 @@ def _send(order: Order, folder: Path, sender: Sender, claim: Claim) -> Result:
         if (folder / "outcome.json").exists():  # of an earlier refusal
             files.remove(folder / "outcome.json")
         result = sender.send(order.request, sink)
-    except _NOT_BILLED as error:
+    except NOT_BILLED as error:
         sink.close()
         try:
             if isinstance(error, Rejected):
