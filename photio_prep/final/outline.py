@@ -17,6 +17,8 @@ from photio_prep.final.profiles import (
     Indices,
     compute_likelihoods,
     find_soft_edges,
+    find_wide,
+    fit_rim,
     measure_profiles,
     measure_soft_edges,
     measure_softness,
@@ -32,8 +34,6 @@ _MOVES, _PIXEL, _BEND, _JUMP = 4.0, 0.05, 1.0, 5.0
 _SURE, _TINY, _LOCAL = 30.0, 0.9, 2.0
 # Standard deviation of a scene's texture in levels from which it is rough.
 _ROUGH = 9.0
-# Standard error in pixels up to which a displacement inwards is likely enough.
-_LIKELY = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +42,24 @@ class Outline:
 
     `arc` (H, W): the nearest arc of each pixel, from 0. `nearest` (H, W): flat index of its nearest outline pixel.
     `distance` (H, W): from the outline in pixels, negative inside. Per arc: `moved`, how far it is displaced outwards
-    in pixels (0 where that is not certain); `fit` and `error`, the likeliest displacement and its standard error;
-    `normal` (N, 2), the direction outwards; `length` in pixels; `texture`, the scene's standard deviation in levels.
-    `loops`: first arc and end of each closed line. `soft`: sigma of the answer's softness at the outline, in pixels.
+    in pixels (0 where that is not certain); `rim`, the same to a part of a pixel; `fit` and `error`, the likeliest
+    displacement and its standard error; `normal` (N, 2), the direction outwards; `length` in pixels; `texture`, the
+    scene's standard deviation in levels.
+    `loops`: first arc and end of each closed line. `soft`: sigma of the answer's softness, in pixels; 0 beside wires.
     """
 
     arc: Indices
     nearest: Indices
     distance: Floats
     moved: Floats
+    rim: Floats
     fit: Floats
     error: Floats
     normal: Floats
     length: Floats
     texture: Floats
     loops: list[tuple[int, int]]
-    soft: float
+    soft: Floats
 
 
 def fit_outline(alpha: Floats, product: Floats, answer: Floats) -> Outline | None:
@@ -85,8 +87,10 @@ def fit_outline(alpha: Floats, product: Floats, answer: Floats) -> Outline | Non
     length = np.bincount(arc[(distance > -1) & (distance < 0)], minlength=total).astype(np.float32)
     fit, error = fit.astype(np.float32), error.astype(np.float32)
     normal = _find_normals(alpha, arc, distance, total)
-    sigma = measure_softness(profiles, moved, alpha, arc, distance)
-    return Outline(arc, nearest, distance, moved, fit, error, normal, length, texture, loops, sigma)
+    rim, seen, full = fit_rim(profiles, moved, normal, loops, texture)
+    sigma = measure_softness(seen, full, rim, alpha, arc, distance)
+    softness = np.where(find_wide(profiles), sigma, 0).astype(np.float32)
+    return Outline(arc, nearest, distance, moved, rim, fit, error, normal, length, texture, loops, softness)
 
 
 def _trace_arcs(alpha: Floats) -> tuple[Indices, Indices, Floats, list[tuple[int, int]]]:
@@ -185,14 +189,10 @@ def measure_side(outline: Outline) -> float:
 
 
 def cover_of(outline: Outline, alpha: Floats) -> tuple[Floats, Floats, Floats]:
-    """Coverage (0..1) of each pixel by the answer's product, its displacement outwards, the scene's roughness (0..1).
-
-    Where no displacement is certain, a likely one inwards counts: only pixels below the photo's product depend on it.
-    """
+    """Coverage (0..1) of pixels by the answer's product, its displacement outwards, the scene's roughness (0..1)."""
     cv2 = load_opencv()
-    soft = gaussian_blur(alpha, outline.soft)
-    likely = np.where(outline.error < _LIKELY, np.clip(outline.fit, -2, 0), 0)
-    by = gaussian_blur(np.where(outline.moved == 0, likely, outline.moved)[outline.arc].astype(np.float32), 3.0)
+    soft = np.where(outline.soft[outline.arc] > 0, gaussian_blur(alpha, max(0.1, float(outline.soft.max()))), alpha)
+    by = gaussian_blur(outline.rim[outline.arc], 3.0)
     smooth = gaussian_blur(outline.distance, 1.5)
     across, down = cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
     reach = by / np.maximum(cv2.magnitude(across, down), np.float32(1e-3))

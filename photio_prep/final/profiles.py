@@ -18,9 +18,14 @@ STEPS = np.concatenate((np.arange(-10, -4), np.arange(-4, 4, 0.5), np.arange(4, 
 ZERO = int(np.flatnonzero(STEPS == 0)[0])
 # Softness of a generator's decoder: sigma in pixels.
 SOFT = 0.9
-# Area per pixel of outline below which a product is a mesh, whose wires are too near to each other to tell.
-_MESH = 4.0
-_SOFTNESS = (0.1, 0.4, 0.6, 0.75, 0.9, 1.1, 1.4)
+# Share of the pixels beside an outline that is free, below which it is a wire's or a mesh's.
+_WIDE = 0.6
+_SOFTNESS = (0.1, 0.3, 0.5, 0.7, 0.9, 1.1, 1.4, 1.8)
+# Fit of the rim, chosen on the even photos of bench.finals: pixels around the outline that are looked at, in two steps;
+# neighbours on each side whose scenes are averaged; times that a scene must differ from theirs by more than its texture
+# to count for itself; share of an arc that is independent of its neighbours; least certainty of a growth or shift
+# (squared standard errors); fewest arcs.
+_CLEAR, _AROUND, _DIFFERENT, _ALIKE, _RIGID, _FEW = (5.0, 3.0), 7, 10.0, 0.4, 9.0, 6
 # The smooth scene is fitted from the displacement on, or from so many pixels farther on: something may be in between.
 _FARTHER = (0, 2, 5, 9)
 # The course of a scene: reach in pixels of the light beside a product, and how firmly the course is held to a constant.
@@ -106,26 +111,104 @@ def compute_likelihoods(profiles: Profiles) -> tuple[Doubles, Floats]:
     return likelihood, np.sqrt(scene[:, 0]).astype(np.float32)
 
 
-def measure_softness(profiles: Profiles, moved: Floats, alpha: Floats, arc: Indices, distance: Floats) -> float:
-    """Sigma of the filter of alpha that gives the coverage seen just outside of the arcs that did not move."""
-    near = slice(_IN, _IN + 3)
-    course = _fit_scene(profiles, profiles.cover, 6.0)[:, near]
-    apart = profiles.q[:, near] - course
-    contrast = (apart**2).sum(-1)
-    good = (moved == 0) & (contrast.min(1) > 4 * _FAINT**2) & (profiles.cover[:, _IN + 4] < _FREE)
-    mesh = alpha.sum() < _MESH * ((distance > -1) & (distance < 0)).sum()
-    if mesh or good.sum() < 4:
-        return _SOFTNESS[0]
-    share = (((profiles.y[:, near] - course) * apart).sum(-1) / np.maximum(contrast, 1))[good]
-    cell = (distance >= 0) & (distance < 3) & good[arc]
-    at = arc[cell] * 3 + distance[cell].astype(np.int64)
-    pixels = np.maximum(np.bincount(at, minlength=3 * len(good)), 1)
+def fit_rim(
+    profiles: Profiles, moved: Floats, normal: Floats, loops: list[tuple[int, int]], texture: Floats
+) -> tuple[Floats, Doubles, Doubles]:
+    """Refine displacements (N) to parts of a pixel; returns them, and seen and full coverage (N, bins)."""
+    wide = find_wide(profiles)
+    by, rough = moved, _smooth_loops(np.maximum(texture, np.median(texture))[:, None] ** 2, loops, _AROUND)[:, 0]
+    for reach in _CLEAR:
+        excess, contrast, seen, full = _measure_excess(profiles, by, rough, loops, reach)
+        usable = wide & (contrast > _FAINT**2) & ~find_soft_edges(profiles)
+        by = _smooth_displacements(by + excess, np.where(usable, contrast / rough, 0), moved, normal, loops)
+        by = np.where(wide, by, moved)
+    return by, seen * wide[:, None], full * wide[:, None]
+
+
+def find_wide(profiles: Profiles) -> NDArray[np.bool_]:
+    """Arcs with enough product inside and scene outside; wires and meshes have neither."""
+    least = _WIDE * profiles.pixels[:, _IN - 1]
+    inside, outside = profiles.pixels[:, _IN - 8 : _IN].sum(1), profiles.pixels[:, _IN : _IN + 6].sum(1)
+    wide = (inside > 8 * least) & (outside > 6 * least)
+    return np.asarray(wide & (wide.mean() > 0.5))
+
+
+def _measure_excess(
+    profiles: Profiles, by: Floats, rough: Doubles, loops: list[tuple[int, int]], reach: float
+) -> tuple[Doubles, Doubles, Doubles, Doubles]:
+    """Pixels that the product covers beyond a displacement `by` (N); contrast (levels squared); seen, full coverage.
+
+    Coverage is measured in the direction of the neighbours' scenes: noise of an arc's own scene would stand in both
+    factors, and be taken for growth.
+    """
+    course = _fit_scene(profiles, np.zeros_like(profiles.cover), by[:, None] + reach)
+    inner = profiles.pixels * ((_AT < -4) & (_AT > -13))
+    gain = (inner * profiles.yq).sum(1) / np.maximum((inner * profiles.qq).sum(1), 1)
+    q = profiles.q * np.clip(_smooth_loops(gain[:, None], loops, 1), 0.85, 1.15)[:, None]
+    apart = q - _steady(course[:, _IN], rough, loops)[:, None]
+    weight = profiles.pixels * (np.abs(_AT - by[:, None]) < reach)
+    seen, full = (((planes - course) * apart).sum(-1) * weight for planes in (profiles.y, q))
+    contrast = ((apart**2).sum(-1) * weight).sum(1) / np.maximum(weight.sum(1), 1)
+    excess = (seen - full * _displace(profiles.cover, by)).sum(1) / np.maximum(weight.sum(1) / (2 * reach), 1)
+    return np.clip(excess / np.maximum(contrast, _FAINT**2), -reach, reach), contrast, seen, full
+
+
+def _smooth_displacements(
+    by: Doubles, scale: Doubles, moved: Floats, normal: Floats, loops: list[tuple[int, int]]
+) -> Floats:
+    """Growth and shift fitted to all arcs, and a local rest as far as it exceeds their scatter.
+
+    1 / `scale` (N) is proportional to the variance of `by`; 0 is unknown. Arcs that `moved` keep their own.
+    """
+    if (scale > 0).sum() < _FEW:
+        return moved
+    model = np.column_stack((np.ones(len(by)), normal))
+    weights = scale
+    for _ in range(6):
+        square = model.T @ (weights[:, None] * model)
+        rigid = np.linalg.solve(square + np.eye(3) * 1e-3 * np.trace(square), model.T @ (weights * by))
+        rest = by - model @ rigid
+        spread = max(float(np.median((rest**2 * scale)[scale > 0])) / 0.455, 1e-9)
+        weights = scale / np.maximum(1, np.sqrt(rest**2 * scale / spread) / 1.5)
+    # Squared length in standard errors: 3 on average where nothing moved.
+    sure = float(rigid @ square @ rigid) / spread * _ALIKE
+    rigid *= max(0.0, 1 - _RIGID / max(sure, _RIGID))
+    base = np.where(moved == 0, model @ rigid, moved)
+    mass = _smooth_loops(scale[:, None], loops, 2)[:, 0]
+    local = _smooth_loops(((by - base) * scale)[:, None], loops, 2)[:, 0] / np.maximum(mass, 1e-9)
+    noise = spread / np.maximum(_ALIKE * mass, 1e-9)
+    local *= np.clip(1 - noise / np.maximum(local**2, 1e-9), 0, 1)
+    return np.asarray(base + local, dtype=np.float32)
+
+
+def measure_softness(seen: Doubles, full: Doubles, by: Floats, alpha: Floats, arc: Indices, distance: Floats) -> float:
+    """Sigma of the filter of alpha that explains the coverage along the outline, displaced `by` (N)."""
+    near = np.abs(distance) < _IN
+    cell = arc[near] * len(_AT) + np.floor(distance[near]).astype(np.int64) + _IN
+    pixels = np.maximum(np.bincount(cell, minlength=full.size), 1)
     misfit = []
     for sigma in _SOFTNESS:
-        cover = gaussian_blur(alpha, sigma)[cell]
-        expected = (np.bincount(at, cover, 3 * len(good)) / pixels).reshape(-1, 3)[good]
-        misfit.append(float(np.abs(np.median(share - expected, 0)).sum()))
+        cover = (np.bincount(cell, gaussian_blur(alpha, sigma)[near], full.size) / pixels).reshape(full.shape)
+        rest = (seen - full * _displace(cover, by)).sum(0) / np.maximum(full.sum(0), 1)
+        misfit.append(float(np.abs(rest).sum()))
     return _SOFTNESS[int(np.argmin(misfit))]
+
+
+def _steady(scene: Doubles, rough: Doubles, loops: list[tuple[int, int]]) -> Doubles:
+    """Colours (N, 3) beside arcs, the mean of their neighbours as far as those differ by no more than texture."""
+    near = _smooth_loops(scene, loops, _AROUND)
+    spread = _smooth_loops(np.square(scene - near).sum(1, keepdims=True), loops, _AROUND)
+    own = np.clip(1 - _DIFFERENT * rough[:, None] / np.maximum(spread, 1e-6), 0, 1)
+    return own * scene + (1 - own) * near
+
+
+def _smooth_loops(values: Doubles, loops: list[tuple[int, int]], reach: int) -> Doubles:
+    """Means of the values (N, C) of closed lines' arcs over 2 · reach + 1 arcs."""
+    parts = []
+    for first, end in loops:
+        near = min(reach, (end - first - 1) // 2)
+        parts.append(np.mean([np.roll(values[first:end], by, 0) for by in range(-near, near + 1)], 0))
+    return np.concatenate(parts)
 
 
 def find_soft_edges(profiles: Profiles) -> NDArray[np.bool_]:
@@ -146,22 +229,22 @@ def measure_soft_edges(profiles: Profiles, soft: NDArray[np.bool_]) -> tuple[Dou
     return extra.sum(1) / total * width, np.where(faint, _LOST, 1.0)
 
 
-def _displace(cover: Doubles, step: float) -> Doubles:
-    """Coverage (N, bins) of a product whose outline is displaced outwards."""
-    at = np.clip(np.arange(len(_AT)) - step, 0, len(_AT) - 1)
+def _displace(cover: Doubles, step: Floats) -> Doubles:
+    """Coverage (N, bins) of a product whose outline is displaced outwards by `step` (N, or one for all)."""
+    at = np.clip(np.arange(len(_AT)) - np.reshape(step, (-1, 1)), 0, len(_AT) - 1)
     low = np.floor(at).astype(int)
     high = np.minimum(low + 1, len(_AT) - 1)
-    return np.asarray(cover[:, low] * (1 - (at - low)) + cover[:, high] * (at - low))
+    rows = np.arange(len(cover))[:, None]
+    return np.asarray(cover[rows, low] * (1 - (at - low)) + cover[rows, high] * (at - low))
 
 
-def _fit_scene(profiles: Profiles, share: Doubles, step: float) -> Doubles:
+def _fit_scene(profiles: Profiles, share: Doubles, step: Doubles | float) -> Doubles:
     """Smooth course (N, bins, 3) of the scene's mean colours outside of a displaced outline, continued inwards."""
-    outside = np.maximum(_AT - step, 0)
-    base = np.stack((np.ones_like(_AT), (_AT - step) / _OUT, np.exp(-outside / _SHADE)), 1)
-    weight = profiles.pixels * (share < _FREE) * (step < _AT)
-    weighted = weight[:, None] * base.T
-    normal = weighted @ base + np.diag([1e-3, _FIRM, _FIRM])
-    return np.asarray(base @ np.linalg.solve(normal, weighted @ profiles.y))
+    away = _AT - step
+    base = np.stack((np.ones_like(away), away / _OUT, np.exp(-np.maximum(away, 0) / _SHADE)), -1)
+    held = np.swapaxes(base * (profiles.pixels * (share < _FREE) * (away > 0))[..., None], 1, 2)
+    normal = held @ base + np.diag([1e-3, _FIRM, _FIRM])
+    return np.asarray(base @ np.linalg.solve(normal, held @ profiles.y))
 
 
 def _measure_repetition(profiles: Profiles, course: Doubles, scene: Doubles) -> float:

@@ -34,8 +34,6 @@ def inpaint_product(answer: Image.Image, comparison: Comparison, scale: tuple[fl
     if comparison.outline is None:
         return answer
     cover, moved, rough = cover_of(comparison.outline, comparison.alpha)
-    if not (comparison.outline.moved > 0).any():
-        cover = np.where(comparison.alpha > 0, cover, 0)  # nothing beside the product is touched
     nearest = comparison.outline.nearest
     beyond = comparison.product.reshape(-1, 3)[nearest]
     product = np.where((gaussian_blur(comparison.alpha, SOFT) > _PRODUCT)[..., None], comparison.product, beyond)

@@ -186,7 +186,9 @@ def _displace(product: Plane, box: Box, changes: PlantedChanges, rng: Generator)
         for axis in (x, y) if amount else ():
             axis += (fractal_noise(rng, height, width, bumps, bumps, 1) * 2 - 1) * np.float32(amount) * window
     x, y = np.asarray(x, dtype=np.float32), np.asarray(y, dtype=np.float32)
-    return np.asarray(cv2.remap(product, x, y, cv2.INTER_CUBIC, borderValue=(0, 0, 0, 0)), dtype=np.float32)
+    moved = cv2.remap(product, x, y, cv2.INTER_CUBIC, borderValue=(0, 0, 0, 0))
+    # Cubic weights overshoot: what is below 0 would be divided by an alpha of 0.
+    return np.asarray(np.clip(moved, 0, 1), dtype=np.float32)
 
 
 def _label_window(shape: tuple[int, ...], box: Box, share: float) -> Plane:
