@@ -162,8 +162,8 @@ def _smooth_displacements(
     """
     if (scale > 0).sum() < _FEW:
         return moved
-    model = np.column_stack((np.ones(len(by)), normal))
-    weights = scale
+    model: Doubles = np.column_stack((np.ones(len(by)), normal.astype(np.float64)))
+    weights, rigid, square, spread = scale, np.zeros(3), np.eye(3), 1.0
     for _ in range(6):
         square = model.T @ (weights[:, None] * model)
         rigid = np.linalg.solve(square + np.eye(3) * 1e-3 * np.trace(square), model.T @ (weights * by))
@@ -229,7 +229,7 @@ def measure_soft_edges(profiles: Profiles, soft: NDArray[np.bool_]) -> tuple[Dou
     return extra.sum(1) / total * width, np.where(faint, _LOST, 1.0)
 
 
-def _displace(cover: Doubles, step: Floats) -> Doubles:
+def _displace(cover: Doubles, step: Floats | float) -> Doubles:
     """Coverage (N, bins) of a product whose outline is displaced outwards by `step` (N, or one for all)."""
     at = np.clip(np.arange(len(_AT)) - np.reshape(step, (-1, 1)), 0, len(_AT) - 1)
     low = np.floor(at).astype(int)
@@ -238,7 +238,7 @@ def _displace(cover: Doubles, step: Floats) -> Doubles:
     return np.asarray(cover[rows, low] * (1 - (at - low)) + cover[rows, high] * (at - low))
 
 
-def _fit_scene(profiles: Profiles, share: Doubles, step: Doubles | float) -> Doubles:
+def _fit_scene(profiles: Profiles, share: Doubles, step: Floats | float) -> Doubles:
     """Smooth course (N, bins, 3) of the scene's mean colours outside of a displaced outline, continued inwards."""
     away = _AT - step
     base = np.stack((np.ones_like(away), away / _OUT, np.exp(-np.maximum(away, 0) / _SHADE)), -1)
