@@ -1,6 +1,6 @@
 """How good the cutouts are, rembg's own beside ours, with the same weights on the same photos.
 
-    python -m bench.cutouts [DATA] [--model NAME]... [--each] [--refine fast|off] [--limit N]
+    python -m bench.cutouts [DATA] [--model NAME]... [--family FAMILY] [--each] [--refine fast|off] [--limit N]
 
 DATA is a folder with `cutouts/image/*.jpg` and `cutouts/alpha/*.png`, or with `image` and `alpha` themselves (what
 `make scenes` renders; a set is the part of a name before "__"); the rendered fixtures are always measured.
@@ -142,20 +142,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     usual = ROOT.parent / "shared" / "data"
     parser.add_argument("data", type=Path, nargs="?", default=usual if usual.is_dir() else None)
-    parser.add_argument("--model", action="append", help="of the catalogue; default: all that are installed")
+    parser.add_argument("--model", action="append", default=[], help="of the catalogue; default: all installed ones")
+    parser.add_argument("--family", help="of weights of your own: then --model is an ONNX file")
     parser.add_argument("--each", action="store_true")
     parser.add_argument("--refine", default="fast", choices=("fast", "off"))
     parser.add_argument("--limit", type=int, help="only so many photos of each set")
     asked = parser.parse_args()
     import rembg
 
-    for found in catalog.catalog():
-        if (asked.model and found.name not in asked.model) or not weights.is_installed(found, models_folder()):
-            continue
-        matter = OnnxSegmenter(weights.verify_weights(found, models_folder()), found.family, found.name)
+    if asked.family:
+        models = [catalog.own_weights(Path(name), asked.family) for name in asked.model]
+    else:
+        models = [*map(catalog.find_weights, asked.model)] or [
+            row for row in catalog.catalog() if weights.is_installed(row, models_folder())
+        ]
+    for model in models:
+        matter = OnnxSegmenter(weights.verify_weights(model, models_folder()), model.family, model.name)
         sets: dict[str, list[tuple[Row, Row]]] = {}
         spent = [0.0, 0.0]
-        print(f"\n{found.name}: rembg {rembg.__version__} | ours, refine {asked.refine}")
+        print(f"\n{model.name}: rembg {rembg.__version__} | ours, refine {asked.refine}")
         heads = ("set", "IoU", "edge", "sent", "canvas", "fringe", "haze", "under")
         print(" | ".join(f"{head:^15s}" if at else f"{head:36s}" for at, head in enumerate(heads)))
         for kind, name, where, truth_file in pairs(asked.data):
