@@ -6,8 +6,8 @@ Sources: the rendered fixtures; of --data its `cutouts/` and `gate/`; each --sce
 `alpha/NAME.png`. Every installed network of the catalogue cuts each photo out; the figures go into --cache, so that a
 second run only fits. Bad: IoU < 0.85 with the truth at half coverage. Good: IoU > 0.97.
 
-Each picture is scored by weights that were fitted without its product (and, in a second table, without its source).
-What chose the list of figures, the penalty and the two limits saw all of them: these tables are marked with a star.
+Each picture is scored by weights whose figures, penalty and values were chosen without its product (and, in a second
+table, without its source and a quarter of the products). The list to choose from, and the two limits, saw all pictures.
 --write puts the weights of a fit on everything into the package.
 """
 
@@ -19,6 +19,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,22 +33,19 @@ from photio_prep.cutout.models.segmenter import OnnxSegmenter
 from photio_prep.errors import NoProduct
 from photio_prep.geometry import place, snap
 from photio_prep.intake.load import load
-from photio_prep.quality import DOUBTFUL, STOP_AT, WARN_AT, Verdict
+from photio_prep.quality import STOP_AT, WARN_AT, Verdict
 from photio_prep.settings import models_folder
 from photio_prep.types import Cutout
 
-ROOT = Path(__file__).parent.parent
-WEIGHTS = ROOT / "photio_prep" / "cutout" / "gate_model.toml"
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+WEIGHTS = Path(gate.__file__).with_name("gate_model.toml")
 Numbers = NDArray[np.float64]
 BAD, GOOD = 0.85, 0.97
-# Figures of the network's output and of the mask. None of the frame: products cut by it were hard to cut out in these
-# sources only because they were composed that way.
-FIGURES = (
-    *("peak", "confidence", "doubt", "rim_doubt", "core_doubt", "wavering", "weak", "ghost"),
-    *("rim", "glass", "outline"),
-)
-# Strength of the ridge penalty on standardised weights, in pictures.
-PENALTY = 8.0
+# Figures of the network's output. None of the frame: products cut by it were hard to cut out in these sources only
+# because they were composed that way.
+FIGURES = ("confidence", "rim_doubt", "rim_worst", "core_doubt", "weak", "ghost")
+# What may be chosen: the figures, and the strength of the ridge penalty on standardised weights, in pictures.
+CHOICES = tuple(itertools.product((FIGURES, FIGURES[:4], FIGURES[1:]), (8.0, 32.0)))
 
 
 @dataclass(frozen=True)
@@ -65,8 +63,12 @@ class Row:
     product: str
     photo: str
     iou: float
-    others: str  # the verdict of all reasons but the probability
     figures: dict[str, float]  # empty where no product was found
+
+    @property
+    def group(self) -> int:
+        """One of four groups of products."""
+        return crc32(self.product.encode()) % 4
 
 
 def strip_name(name: str) -> str:
@@ -75,8 +77,8 @@ def strip_name(name: str) -> str:
 
 
 def iter_pictures(data: Path | None, scenes: list[Path]) -> Iterator[Picture]:
-    for photo in sorted((ROOT / "fixtures" / "photos").iterdir()):
-        yield Picture("fixtures", photo.stem, photo, ROOT / "fixtures" / "truth" / f"{photo.stem}.webp")
+    for photo in sorted((FIXTURES / "photos").iterdir()):
+        yield Picture("fixtures", photo.stem, photo, FIXTURES / "truth" / f"{photo.stem}.webp")
     if data:
         for photo in sorted((data / "cutouts" / "image").glob("*.jpg")):
             truth = data / "cutouts" / "alpha" / f"{photo.stem}.png"
@@ -111,16 +113,14 @@ def measure(picture: Picture, networks: list[OnnxSegmenter]) -> list[Row]:
             cutouts[network.name] = None
     rows = []
     for name, cutout in cutouts.items():
-        iou, others, figures = 0.0, str(Verdict.STOP), {}
+        iou, figures = 0.0, {}
         if cutout is not None:
             mask = np.asarray(cutout.image.getchannel("A")) >= 128
             iou = float((mask & truth).sum() / max((mask | truth).sum(), 1))
             second = next((other for other_name, other in cutouts.items() if other_name != name), None)
             judgement = gate.assess(photo, cutout, second or Cutout(Image.new("RGBA", size), "none"))
-            reasons = {reason.verdict for reason in judgement.reasons if reason.name != DOUBTFUL}
-            others = next((str(worst) for worst in (Verdict.STOP, Verdict.WARN) if worst in reasons), str(Verdict.OK))
             figures = dict(judgement.figures)
-        rows.append(Row(name, picture.source, picture.product, picture.photo.name, round(iou, 4), others, figures))
+        rows.append(Row(name, picture.source, picture.product, picture.photo.name, round(iou, 4), figures))
     return rows
 
 
@@ -158,25 +158,21 @@ def matrix(rows: list[Row], names: tuple[str, ...]) -> Numbers:
     return np.array([[transform(name, row.figures[name]) for name in names] for row in rows])
 
 
-def fit(rows: list[Row], names: tuple[str, ...]) -> Fit:
-    """Without figures whose weight has the wrong sign: more doubt never lowers the risk, nor does a worse outline."""
+def fit(rows: list[Row], names: tuple[str, ...], penalty: float) -> Fit:
+    """Without figures whose weight has the wrong sign: more doubt never lowers the risk."""
     while True:
-        fitted = fit_all(rows, names)
-        right = tuple(
-            name
-            for name, weight in zip(names, fitted.weights, strict=True)
-            if (weight < 0 if name == "outline" else weight > 0)
-        )
+        fitted = fit_all(rows, names, penalty)
+        right = tuple(name for name, weight in zip(names, fitted.weights, strict=True) if weight > 0)
         if right == names:
             return fitted
         names = right
 
 
-def fit_all(rows: list[Row], names: tuple[str, ...]) -> Fit:
+def fit_all(rows: list[Row], names: tuple[str, ...], penalty: float) -> Fit:
     figures, bad = matrix(rows, names), np.array([row.iou < BAD for row in rows], float)
     middle, spread = figures.mean(0), figures.std(0) + 1e-6
     design = np.c_[np.ones(len(rows)), (figures - middle) / spread]
-    ridge = np.diag([1e-6, *[PENALTY] * len(names)])
+    ridge = np.diag([1e-6, *[penalty] * len(names)])
     weights_ = np.zeros(len(names) + 1)
     for _ in range(50):
         risk = 1 / (1 + np.exp(-np.clip(design @ weights_, -30, 30)))
@@ -185,30 +181,45 @@ def fit_all(rows: list[Row], names: tuple[str, ...]) -> Fit:
     return Fit(names, middle, spread, float(weights_[0]), weights_[1:])
 
 
-def score_without(rows: list[Row], names: tuple[str, ...], group: Callable[[Row], str]) -> Numbers:
-    """The risk of each row by weights that were fitted without its group."""
+def score_without(
+    rows: list[Row], inside: Callable[[Row], tuple[str, int]], train: Callable[[list[Row]], Fit]
+) -> Numbers:
+    """The risk of each row by weights that `train` made of rows of another source (unless "") and product group."""
     risks = np.zeros(len(rows))
-    for left_out in {group(row) for row in rows}:
-        inside = np.array([group(row) == left_out for row in rows])
-        fitted = fit([row for row in rows if group(row) != left_out], names)
-        risks[inside] = fitted.risk([row for row, there in zip(rows, inside, strict=True) if there])
+    for source, group in {inside(row) for row in rows}:
+        out = np.array([inside(row) == (source, group) for row in rows])
+        fitted = train([row for row in rows if row.group != group and (not source or row.source != source)])
+        risks[out] = fitted.risk([row for row, left in zip(rows, out, strict=True) if left])
     return risks
+
+
+def choose(rows: list[Row], more: tuple[str, ...]) -> Fit:
+    """The fit whose figures (`more` are always among them) and penalty predict other products best."""
+    bad = np.array([row.iou < BAD for row in rows])
+
+    def surprise(choice: tuple[tuple[str, ...], float]) -> float:
+        def train(known: list[Row]) -> Fit:
+            return fit(known, (*choice[0], *more), choice[1])
+
+        risks = score_without(rows, lambda row: ("", row.group), train)
+        return -float(np.log(np.where(bad, risks, 1 - risks)).mean())
+
+    names, penalty = min(CHOICES, key=surprise)
+    return fit(rows, (*names, *more), penalty)
 
 
 def verdict(row: Row, risk: float, *, whole: bool) -> Verdict:
     """That of the probability alone, or of the `whole` gate."""
     own = Verdict.STOP if risk >= STOP_AT else Verdict.WARN if risk >= WARN_AT else Verdict.OK
-    return max(own, Verdict(row.others), key=[*Verdict].index) if whole else own
+    reasons = gate.soften(gate.find_reasons(row.figures, row.network), risk) if whole else []
+    return max(own, *(reason.verdict for reason in reasons), key=[*Verdict].index) if reasons else own
 
 
 def print_table(title: str, rows: list[Row], risks: Numbers, *, whole: bool = False) -> None:
     print(f"\n{title}")
     for name, least, most in (("good", GOOD, 1.01), ("between", BAD, GOOD), ("bad", -1.0, BAD)):
-        chosen = [
-            verdict(row, risk, whole=whole)
-            for row, risk in zip(rows, risks, strict=True)
-            if least <= row.iou < most or (name == "good" and row.iou >= GOOD)
-        ]
+        pairs = zip(rows, risks, strict=True)
+        chosen = [verdict(row, risk, whole=whole) for row, risk in pairs if least <= row.iou < most]
         counts = {kind: chosen.count(kind) for kind in Verdict}
         shares = ", ".join(f"{kind} {count / max(len(chosen), 1):.0%}" for kind, count in counts.items())
         print(f"  {name:8s}{' / '.join(str(count) for count in counts.values()):>16s}   ({shares})")
@@ -216,29 +227,31 @@ def print_table(title: str, rows: list[Row], risks: Numbers, *, whole: bool = Fa
 
 def print_reliability(rows: list[Row], risks: Numbers) -> None:
     print("\n  probability    pictures    mean    really bad")
-    edges = (0.0, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
     bad = np.array([row.iou < BAD for row in rows])
-    for least, most in itertools.pairwise(edges):
-        inside = (risks >= least) & (risks < most if most < 1 else risks <= 1)
+    for least, most in itertools.pairwise((0.0, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.01)):
+        inside = (risks >= least) & (risks < most)
         if inside.any():
-            print(
-                f"  {least:.2f} to {most:.2f} {inside.sum():9d} {risks[inside].mean():9.2f} {bad[inside].mean():11.2f}"
-            )
+            line = f"  {least:.2f} to {min(most, 1):.2f} {inside.sum():9d} {risks[inside].mean():9.2f}"
+            print(f"{line} {bad[inside].mean():11.2f}")
 
 
 def usable(rows: list[Row], names: tuple[str, ...]) -> list[Row]:
     return [row for row in rows if all(name in row.figures for name in names)]
 
 
-def report(network: str, rows: list[Row], names: tuple[str, ...]) -> None:
-    fitted = usable(rows, names)
-    print(f"\n=== {network}, {len(fitted)} pictures, figures: {', '.join(names)}")
-    by_product = score_without(fitted, names, lambda row: row.product)
-    print_table("ok / warn / stop by the probability, product left out *", fitted, by_product)
-    by_source = score_without(fitted, names, lambda row: row.source)
-    print_table("the same, source left out *", fitted, by_source)
-    print_table("all reasons of the gate, product left out *", fitted, by_product, whole=True)
-    print_reliability(fitted, by_product)
+def report(network: str, rows: list[Row], more: tuple[str, ...]) -> None:
+    known = usable(rows, (*FIGURES, *more))
+    print(f"\n=== {network} {', '.join(more)}: {len(known)} pictures")
+
+    def train(others: list[Row]) -> Fit:
+        return choose(others, more)
+
+    by_product = score_without(known, lambda row: ("", row.group), train)
+    by_source = score_without(known, lambda row: (row.source, row.group), train)
+    for title, risks in (("product", by_product), ("source and product", by_source)):
+        print_table(f"ok / warn / stop by the probability, {title} left out", known, risks)
+        print_table(f"all reasons of the gate, {title} left out", known, risks, whole=True)
+    print_reliability(known, by_source)
 
 
 def to_toml(fitted: Fit) -> str:
@@ -249,17 +262,16 @@ def to_toml(fitted: Fit) -> str:
 
 
 def variants(rows: list[Row]) -> list[tuple[str, ...]]:
-    """The figures with a second model's agreement, and without; mirrored where the network looked twice."""
-    own = FIGURES + (("mirrored",) if all("mirrored" in row.figures for row in usable(rows, FIGURES)) else ())
+    """What is always among the figures: mirrored where the network looked twice; a second model's agreement, or not."""
+    own = ("mirrored",) if all("mirrored" in row.figures for row in usable(rows, FIGURES)) else ()
     return [(*own, "agreement"), own]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    usual = ROOT.parent / "shared" / "data"
-    parser.add_argument("--data", type=Path, default=usual if usual.is_dir() else None)
+    parser.add_argument("--data", type=Path)
     parser.add_argument("--scenes", type=Path, action="append", default=[])
-    parser.add_argument("--cache", type=Path, default=ROOT / ".bench-gate.jsonl")
+    parser.add_argument("--cache", type=Path, default=FIXTURES.parent / ".bench-gate.jsonl")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     rows = collect(iter_pictures(options.data, options.scenes), options.cache)
@@ -270,15 +282,15 @@ def main() -> None:
     text = [
         "# The probability that a cutout has IoU < 0.85 with the truth: a logistic model of a network's own output.",
         f"# Fitted by `python -m bench.gate --write` on {len(rows) // max(len(networks), 1)} photos of the sources",
-        f"# {', '.join(sources)}; ridge penalty {PENALTY:g}.",
+        f"# {', '.join(sources)}; of the figures and penalties those that predict other products best.",
         "# A third of them is cut out wrongly, far more than of what sellers photograph: where fewer are, the true",
         "# probabilities are lower than these. Each figure: mean and spread of its transformed value, weight.",
     ]
     for network, own in {**networks, "any": rows}.items():
-        for names in variants(own):
-            if network != "any":
-                report(network, own, names)
-            text += ["", f"[[model.{network}]]", to_toml(fit(usable(own, names), names)).format(network)]
+        for more in variants(own):
+            if own is not rows:
+                report(network, own, more)
+            text += ["", f"[[model.{network}]]", to_toml(choose(usable(own, (*FIGURES, *more)), more)).format(network)]
     if options.write:
         WEIGHTS.write_text("\n".join(text) + "\n", encoding="utf-8")
         print(f"\nwritten: {WEIGHTS}")

@@ -35,19 +35,16 @@ _BRIGHTEST = (40, 16)
 _OUTLINE = (0.5, 0.45)
 _CONFIDENCE = (0.8, 0.6)
 _AGREEMENT = (0.6, 0.3)
-# Reasons of which the probability of a wrong mask knows more: they warn where it warns, else they are notes.
+# Reasons of which the probability of a wrong mask knows more; and those whose warning helps only where it is wrong.
 _OF_THE_MASK = ("cut", "parts", "soft", "outline", "unsure", "disputed")
+_HINTS = ("covers", "far", "dark", "scaled_up")
 _CAUSES = {
-    "rim_doubt": "the model is unclear about its outline",
-    "mirrored": "the model finds something else in the mirrored photo",
     "agreement": "a second model finds something else",
+    "mirrored": "the model finds something else in the mirrored photo",
     "ghost": "something faint beside it was left out",
-    "outline": "its outline does not follow the edges in the photo",
-    "glass": "much of it is half transparent",
-    "rim": "its edge is soft",
 }
-_CAUSES |= dict.fromkeys(("doubt", "wavering"), "the model half believes in more than was kept")
-_CAUSES |= dict.fromkeys(("core_doubt", "confidence", "weak", "peak"), "the model is not sure of parts inside of it")
+_CAUSES |= dict.fromkeys(("rim_doubt", "rim_worst"), "the model is unclear about its outline")
+_CAUSES |= dict.fromkeys(("core_doubt", "confidence", "weak"), "the model is not sure of parts inside of it")
 
 
 def assess(photo: Photo, cutout: Cutout, second: Cutout | None = None) -> Judgement:
@@ -61,19 +58,32 @@ def assess(photo: Photo, cutout: Cutout, second: Cutout | None = None) -> Judgem
     if cutout.model == "alpha":
         # A photo that came as a cutout has no background, so its outline runs along no edge of the photo.
         values.pop("outline", None)
-    reasons = [
+    reasons = find_reasons(values, cutout.model)
+    if risk := estimate_risk(values, cutout.model):
+        values["risk"] = risk.probability
+        reasons = [*soften(reasons, risk.probability), *_risk_reasons(risk)]
+    places = [replace(reason, area=locate(reason.name, view, cutout, second)) for reason in reasons]
+    return Judgement(sort_reasons(places), values)
+
+
+def find_reasons(values: dict[str, float], model: str) -> list[Reason]:
+    """Find the reasons in the figures of a cutout, without its probability."""
+    return [
         *_frame_reasons(values),
         *_shape_reasons(values),
         *_photo_reasons(values),
-        *_model_reasons(values, cutout.model),
+        *_model_reasons(values, model),
     ]
-    if risk := estimate_risk(values, cutout.model):
-        values["risk"] = risk.probability
-        softest = Verdict.WARN if risk.probability >= WARN_AT else Verdict.OK
-        reasons = [replace(reason, verdict=softest) if reason.name in _OF_THE_MASK else reason for reason in reasons]
-        reasons += _risk_reasons(risk)
-    places = [replace(reason, area=locate(reason.name, view, cutout, second)) for reason in reasons]
-    return Judgement(sort_reasons(places), values)
+
+
+def soften(reasons: list[Reason], risk: float) -> list[Reason]:
+    """Soften the reasons of which the probability knows more: they warn where it warns, and else are notes."""
+    softest = Verdict.WARN if risk >= WARN_AT else Verdict.OK
+
+    def is_soft(reason: Reason) -> bool:
+        return reason.name in _OF_THE_MASK or (reason.name in _HINTS and reason.verdict is Verdict.WARN)
+
+    return [replace(reason, verdict=softest) if is_soft(reason) else reason for reason in reasons]
 
 
 def flatten_to(photo: Photo, size: tuple[int, int]) -> Image.Image:

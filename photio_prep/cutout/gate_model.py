@@ -14,30 +14,39 @@ from importlib import resources
 import numpy as np
 from PIL import Image
 
-from photio_prep.imaging.filters import Bools, Floats, dilate
+from photio_prep.imaging.filters import Bools, Floats, box_blur, dilate
 from photio_prep.types import Cutout
 
 # Beliefs and alphas are compared at this size (square, as the networks see a photo).
 _SIDE = 256
 # Pixels from the kept product: a ghost lies farther out, the core deeper within; the rim reaches so far to both sides.
 _GHOST, _CORE, _RIM = 6, 4, 2
+# Half of the stretch of outline over which doubt is averaged.
+_ALONG = 7
 # Belief that differs so much from what was kept is doubt.
 _DOUBT = 0.25
+# Less agreement with a second model says nothing more: that one may have found another thing.
+_LEAST_AGREEMENT = 0.6
 # Added to a share before its logarithm: below one percent, less says nothing more.
 _FLOOR = 0.01
-_LINEAR = ("outline", "rim")
+_LINEAR = ("rim_doubt", "rim_worst")
 
 
 def measure_doubts(cutout: Cutout, second: Cutout | None) -> dict[str, float]:
-    """Measure what is known of a network's doubt about its cutout, and its IoU with a second model's (`agreement`)."""
-    doubts = {} if cutout.confidence is None else {"confidence": round(float(cutout.confidence), 3)}
+    """Measure what is known of a network's doubt about its cutout (`measure_belief`), and other opinions.
+
+    agreement: IoU with what a second model finds. mirrored: 1 - IoU of what it finds in the photo and in its mirror
+    image.
+    """
+    doubts = {} if cutout.confidence is None else {"confidence": float(cutout.confidence)}
+    kept = _kept(cutout)
     if second is not None:
-        doubts["agreement"] = round(_overlap(_solid(cutout), _solid(second)), 3)
-    if (belief := _belief(cutout)) is None or cutout.prediction is None:
-        return doubts
-    mirrored = cutout.prediction.info.get("mirrored")
-    doubts |= measure_belief(belief, cutout.image.getchannel("A"))
-    return doubts if mirrored is None else {**doubts, "mirrored": round(float(mirrored), 3)}
+        doubts["agreement"] = overlap(kept, _kept(second))
+    if (belief := _belief(cutout)) is not None and cutout.prediction:
+        doubts |= measure_belief(belief, kept)
+        mirrored = cutout.prediction.info.get("mirrored")
+        doubts |= {} if mirrored is None else {"mirrored": float(mirrored)}
+    return {name: round(value, 3) for name, value in doubts.items()}
 
 
 def map_doubt(cutout: Cutout, second: Cutout | None) -> Bools:
@@ -45,60 +54,57 @@ def map_doubt(cutout: Cutout, second: Cutout | None) -> Bools:
 
     Of the size at which beliefs are compared; not along the outline.
     """
-    kept = _square(cutout.image.getchannel("A")) >= 0.5
-    doubt = np.zeros_like(kept)
+    kept, doubt = _kept(cutout), np.zeros((_SIDE, _SIDE), bool)
     if (belief := _belief(cutout)) is not None:
-        doubt |= np.abs(_square(belief) - kept) > _DOUBT
+        doubt |= np.abs(belief - kept) > _DOUBT
     if second is not None:
-        doubt |= kept != (_square(second.image.getchannel("A")) >= 0.5)
-    return doubt & ~(dilate(kept, _CORE) & dilate(~kept, _CORE))
+        doubt |= kept != _kept(second)
+    return doubt & ~_around(kept, _CORE)
 
 
-def _belief(cutout: Cutout) -> Image.Image | None:
+def _kept(cutout: Cutout) -> Bools:
+    return _square(cutout.image.getchannel("A")) >= 0.5
+
+
+def _belief(cutout: Cutout) -> Floats | None:
     belief = cutout.prediction.info.get("belief") if cutout.prediction else None
-    return belief if isinstance(belief, Image.Image) and belief.mode == "L" else None
+    return _square(belief) if isinstance(belief, Image.Image) and belief.mode == "L" else None
 
 
-def _solid(cutout: Cutout) -> Bools:
-    return np.asarray(cutout.image.getchannel("A")) >= 128
+def _around(kept: Bools, reach: int) -> Bools:
+    """The pixels up to `reach` from the outline, to both sides."""
+    return dilate(kept, reach) & dilate(~kept, reach)
 
 
-def _overlap(first: Bools, second: Bools) -> float:
+def overlap(first: Bools, second: Bools) -> float:
     """Intersection over union."""
     return float((first & second).sum()) / max(float((first | second).sum()), 1.0)
 
 
-def measure_belief(belief: Image.Image, alpha: Image.Image) -> dict[str, float]:
-    """Measure a network's output (L, 255 is certainly product) beside the alpha (L) that was made of it.
+def measure_belief(belief: Floats, kept: Bools) -> dict[str, float]:
+    """Measure a network's output (256 x 256, 0..1) beside the mask that was made of it.
 
-    peak: its highest value. doubt: uncertainty as a share of its mass; 0 where each pixel is certain. rim_doubt: mean
-    entropy (bits) along the outline. core_doubt: mean lack of certainty inside of the product. wavering: 1 - IoU of its
-    masks at 0.2 and 0.8 of the peak. weak: the same at 0.5 and 0.95. ghost: share of its mass outside of the product.
+    rim_doubt: mean entropy (bits) along the outline; rim_worst: the same where it is highest, in its worst twentieth.
+    core_doubt: mean lack of certainty inside of the product. weak: 1 - IoU of its masks at 0.5 and 0.95 of its peak.
+    ghost: share of its mass outside of the product.
     """
-    share = _square(belief)
-    kept = _square(alpha) >= 0.5
-    peak, mass = float(share.max()), max(float(share.sum()), 1.0)
-    scaled = share / max(peak, 1e-3)
-    near = dilate(kept, _GHOST)
-    core = ~dilate(~kept, _CORE)
-    rim = dilate(kept, _RIM) & dilate(~kept, _RIM)
-    certain = np.clip(share, 1e-4, 1 - 1e-4)
+    scaled = belief / max(float(belief.max()), 1e-3)
+    rim, core = _around(kept, _RIM), ~dilate(~kept, _CORE)
+    certain = np.clip(belief, 1e-4, 1 - 1e-4)
     entropy = -(certain * np.log2(certain) + (1 - certain) * np.log2(1 - certain))
-    values = {
-        "peak": peak,
-        "doubt": float(np.minimum(share, 1 - share).sum()) * 2 / mass,
+    along = box_blur(entropy * rim, _ALONG)[rim] / np.maximum(box_blur(rim.astype(np.float32), _ALONG)[rim], 1e-3)
+    return {
         "rim_doubt": float(entropy[rim].mean()) if rim.any() else 1.0,
-        "core_doubt": float(1 - share[core].mean()) if core.any() else 1.0,
-        "wavering": 1 - float((scaled > 0.8).sum()) / max(float((scaled > 0.2).sum()), 1.0),
+        "rim_worst": float(np.percentile(along, 95)) if rim.any() else 1.0,
+        "core_doubt": float(1 - belief[core].mean()) if core.any() else 1.0,
         "weak": 1 - float((scaled > 0.95).sum()) / max(float((scaled > 0.5).sum()), 1.0),
-        "ghost": float(share[~near].sum()) / mass,
+        "ghost": float(belief[~dilate(kept, _GHOST)].sum()) / max(float(belief.sum()), 1.0),
     }
-    return {name: round(value, 3) for name, value in values.items()}
 
 
 def mirror_disagreement(belief: Floats, mirrored: Floats) -> float:
     """Return 1 - IoU of what a network finds in a photo and in its mirror image, turned back; both (H, W), 0..1."""
-    return 1 - _overlap(belief > 0.5, mirrored > 0.5)
+    return 1 - overlap(belief > 0.5, mirrored > 0.5)
 
 
 def _square(image: Image.Image) -> Floats:
@@ -136,8 +142,8 @@ class RiskModel:
 
 def transform(figure: str, value: float) -> float:
     """Make a figure fit for a linear model: shares by their logarithm."""
-    if figure in ("peak", "confidence", "agreement"):
-        value = 1 - min(value, 1.0)
+    if figure in ("confidence", "agreement"):
+        value = 1 - min(max(value, _LEAST_AGREEMENT if figure == "agreement" else 0.0), 1.0)
     return value if figure in _LINEAR else math.log(max(value, 0.0) + _FLOOR)
 
 

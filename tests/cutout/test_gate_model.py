@@ -28,24 +28,36 @@ def disc(level: int = 255, size: int = 300) -> Image.Image:
     return image
 
 
+def doubts(belief: Image.Image, alpha: Image.Image) -> dict[str, float]:
+    image = Image.new("RGBA", alpha.size)
+    image.putalpha(alpha)
+    prediction = alpha.copy()
+    prediction.info["belief"] = belief
+    return gate_model.measure_doubts(Cutout(image, "m", prediction=prediction), None)
+
+
 def test_a_certain_belief_has_no_doubts() -> None:
-    figures = gate_model.measure_belief(disc(), disc())
-    assert figures["peak"] == 1
+    figures = doubts(disc(), disc())
     assert figures["ghost"] == figures["core_doubt"] == 0
-    assert max(figures["doubt"], figures["wavering"], figures["weak"]) < 0.06
+    assert figures["weak"] < 0.06
+    assert figures["rim_worst"] < 1
+    assert not {"agreement", "mirrored", "confidence"} & set(figures)
 
 
 def test_each_doubt_raises_its_figure() -> None:
-    certain = gate_model.measure_belief(disc(), disc())
+    certain = doubts(disc(), disc())
     faint = disc()
     ImageDraw.Draw(faint).rectangle((240, 20, 290, 280), fill=90)
-    ghost = gate_model.measure_belief(faint, disc())
+    ghost = doubts(faint, disc())
     assert ghost["ghost"] > 0.15
-    assert ghost["doubt"] > certain["doubt"] + 0.1
-    half = gate_model.measure_belief(disc(140), disc())
+    half = doubts(disc(140), disc())
     assert half["core_doubt"] == pytest.approx(1 - 140 / 255, abs=0.02)
-    assert half["peak"] == pytest.approx(140 / 255, abs=0.01)
     assert half["rim_doubt"] > certain["rim_doubt"]
+    frayed = disc()
+    frayed.paste(128, (90, 90, 115, 210), disc().crop((90, 90, 115, 210)))
+    worse = doubts(frayed, disc())
+    assert worse["rim_worst"] > certain["rim_worst"] + 0.2
+    assert worse["rim_worst"] > worse["rim_doubt"] + 0.2
 
 
 def test_a_mirrored_photo_in_which_something_else_is_found() -> None:
@@ -63,9 +75,10 @@ def test_without_a_network_s_output_there_is_no_probability() -> None:
 
 
 def test_more_doubt_is_more_risk_with_the_weights_of_every_network() -> None:
-    calm = {"peak": 1.0, "confidence": 0.99, "doubt": 0.03, "rim_doubt": 0.25, "core_doubt": 0.002, "wavering": 0.05}
-    calm |= {"weak": 0.04, "ghost": 0.0, "rim": 3.0, "glass": 0.0, "outline": 0.95, "mirrored": 0.01}
-    unsure = {**calm, "confidence": 0.8, "doubt": 0.4, "rim_doubt": 0.6, "core_doubt": 0.2, "weak": 0.7, "ghost": 0.2}
+    calm = {"confidence": 0.99, "rim_doubt": 0.25, "rim_worst": 0.4, "core_doubt": 0.002}
+    calm |= {"weak": 0.04, "ghost": 0.0, "mirrored": 0.01}
+    unsure = {**calm, "confidence": 0.8, "rim_doubt": 0.6, "rim_worst": 0.9, "core_doubt": 0.2}
+    unsure |= {"weak": 0.7, "ghost": 0.2}
     for network in ("u2netp", "isnet-imgly", "birefnet-general"):
         low, high = gate_model.estimate_risk(calm, network), gate_model.estimate_risk(unsure, network)
         assert low is not None
@@ -187,9 +200,9 @@ def test_another_limit_keeps_the_other_reasons_worst_first() -> None:
 
 @pytest.mark.model
 def test_the_limit_of_the_command_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """u2netp loses half of the whisk's wires, and is doubtful about it."""
+    """u2netp is doubtful about the toy."""
     monkeypatch.delenv("PHOTIO_GATE")
-    words = [FIXTURES / "whisk.jpg", "--model", "u2netp", "-o", "out"]
+    words = [FIXTURES / "toy.jpg", "--model", "u2netp", "-o", "out"]
     usual = command("prepare", *words, "--json")
     assert usual.code == 0, usual.err
     (doubt,) = [reason for reason in usual.facts[0]["reasons"] if reason["reason"] == DOUBTFUL]
