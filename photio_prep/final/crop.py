@@ -11,7 +11,7 @@ from photio_prep.types import Final, Result
 
 
 def unpad(result: Result, *, source: str = "", format_: str = "PNG", size: Size | None = None) -> Final:
-    """Crop the answer to the photo's box and scale it (Lanczos) to `size`, by default the photo's.
+    """Crop the answer to the photo's box and scale it to `size`, by default the photo's.
 
     The answer may have another scale than the canvas. The box's edges may then be between two pixels.
     """
