@@ -64,7 +64,8 @@ def run_many(
         max_calls: The budget.
         jobs: Calls at the same time; 8, unless `options` say otherwise.
         threads: Photos that are prepared at the same time.
-        workers: Prepare in so many processes instead of threads. Options and pictures must be picklable.
+        workers: Prepare in so many processes, at most two a core, instead of threads. Options and pictures must be
+            picklable.
         progress: Called with each outcome before it is yielded.
         options: How each photo is prepared, paid for and finished.
         keywords: Single options of `run` in place of those of `options`, for all.

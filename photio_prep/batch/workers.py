@@ -31,6 +31,8 @@ from photio_prep.system.parallel import CORES
 from photio_prep.system.processes import start_child
 from photio_prep.types import Photo
 
+# Most processes: two a core. Each has a network of its own in memory, and more of them only wait for a core.
+MOST = 2 * CORES
 # Seconds for the return code of a process whose pipe has closed.
 _LAST_WORDS = 5.0
 
@@ -123,10 +125,14 @@ class _Worker:
 class WorkerPool:
     """Up to `count` worker processes, each started at its first task; leaving the context ends them.
 
-    A task's order is the same as in a thread of this process. A task whose worker dies is refused.
+    A task's order is the same as in a thread of this process. A task whose worker dies is refused. UsageError for more
+    processes than two a core.
     """
 
     def __init__(self, count: int) -> None:
+        if not 1 <= count <= MOST:
+            problem = f"{count} worker processes on a machine of {CORES} {'core' if CORES == 1 else 'cores'}"
+            raise UsageError(problem, f"Give 1 to {MOST}: each needs a core, and memory for its network", "--workers")
         self.count = count
         self._threads = max(1, CORES // count)
         self._idle: SimpleQueue[_Worker | None] = SimpleQueue()

@@ -22,31 +22,8 @@ from photio_prep.imaging.tiff_samples import (
 _FAX, _JPEG = frozenset({2, 3, 4}), frozenset({6, 7})
 _PALETTE, _YCBCR, _SUBSAMPLING = 3, 6, 530
 # Tags of a picture that Pillow reads; orientation and metadata are left out.
-_PICTURE = (
-    256,
-    257,
-    258,
-    259,
-    262,
-    266,
-    273,
-    277,
-    278,
-    279,
-    284,
-    292,
-    293,
-    317,
-    320,
-    322,
-    323,
-    324,
-    325,
-    338,
-    339,
-    347,
-)
-_PICTURE += (*range(512, 522), *range(529, 533))
+_PICTURE = (*range(256, 260), 262, 266, 273, *range(277, 280), 284, 292, 293, 317, 320, *range(322, 326))
+_PICTURE += (338, 339, 347, *range(512, 522), *range(529, 533))
 _ASSOCIATED, _UNASSOCIATED = _ALPHAS = (1, 2)
 # Whole numbers of more than 16 bits above this value use all of their bits.
 _WIDE = 2.0**24
