@@ -65,8 +65,10 @@ class Candidates:
         """Mix them near the `rim`, the pixels whose belief is neither 0 nor 1."""
         cv2 = load_opencv()
         height, width = rim.shape
-        near = dilate(_halve(rim.astype(np.float32)) > 0, _NEAR).astype(np.float32)
-        shares = cv2.resize(load_model().shares(self.figures) * box_blur(near, _FADE)[..., None], (width, height))
+        near = box_blur(dilate(_halve(rim.astype(np.float32)) > 0, _NEAR).astype(np.float32), _FADE)
+        small, where = np.zeros((*near.shape, 2), np.float32), near > 0
+        small[where] = load_model().shares(self.figures[where]) * near[where][:, None]
+        shares = cv2.resize(small, (width, height))
         alpha = self.sharpened + shares[..., 0] * (self.belief - self.sharpened)
         return np.asarray(alpha + shares[..., 1] * (self.wide - self.sharpened), dtype=np.float32)
 
@@ -110,7 +112,7 @@ def _measure(pixels: Bytes, belief: Floats, sharpened: Floats, wide: Floats, gra
         box_blur(np.abs(sharp - share), _REACH),
         box_blur(np.abs(far - sharp), _REACH),
     )
-    return np.stack(figures, axis=-1)
+    return np.asarray(cv2.merge(figures))
 
 
 def _halve(plane: NDArray[np.generic]) -> Floats:

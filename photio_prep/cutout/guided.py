@@ -39,9 +39,10 @@ def guided_filter_small(pixels: Bytes, alpha: Floats, radius: int, eps: float, s
     guide, small = (cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in (pixels, alpha))
     planes = [*guide.astype(np.float32).transpose(2, 0, 1), small]
     fitted = _fit_guide(planes, max(1, radius // shrink), eps * 255**2)
-    slopes = cv2.resize(np.dstack(fitted), (width, height))
-    mixed = (slopes[..., :3] * pixels).sum(-1) + slopes[..., 3]
-    return np.asarray(np.clip(mixed, 0, 1), dtype=np.float32)
+    *slopes, offset = (cv2.resize(plane, (width, height)) for plane in fitted)
+    mixed = sum(slope * channel for slope, channel in zip(slopes, cv2.split(pixels), strict=True))
+    mixed += offset
+    return np.asarray(np.clip(mixed, 0, 1, out=mixed))
 
 
 def _fit_guide(planes: list[Floats], radius: int, eps: float) -> list[Floats]:

@@ -49,7 +49,9 @@ _BUSY, _FAR = 2, 32
 
 def ramp(belief: Floats, low: float, high: float) -> Floats:
     """Linear ramp: 0 up to `low`, 1 from `high` on."""
-    return np.asarray(np.clip((belief - low) / (high - low), 0, 1), dtype=np.float32)
+    share = np.subtract(belief, low, dtype=np.float32)
+    share /= high - low
+    return np.clip(share, 0, 1, out=share)
 
 
 def refine_alpha(pixels: Bytes, belief: Floats, grain: float = 1.0) -> Floats:
