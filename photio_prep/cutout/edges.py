@@ -33,8 +33,9 @@ _CELLS = 1.5
 _WIDE, _EPS, _SHRINK = 24, 2e-4, 4
 # Belief below and above these values is none and certain.
 _ENDS = (0.02, 0.98)
-# Pixels of the half-size picture around the rim within which the mixture counts, and over which it fades out.
-_NEAR, _FADE = 6, 3
+# Pixels of the half-size picture within which the rim and the product must be near for the mixture to count, and over
+# which it fades out. Farther from the product a faint belief is a ghost, which sharpening removes.
+_NEAR, _BESIDE, _FADE = 6, 10, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ class Candidates:
         """Mix them near the `rim`, the pixels whose belief is neither 0 nor 1."""
         cv2 = load_opencv()
         height, width = rim.shape
-        near = box_blur(dilate(_halve(rim.astype(np.float32)) > 0, _NEAR).astype(np.float32), _FADE)
+        beside = dilate(_halve(rim.astype(np.float32)) > 0, _NEAR) & dilate(_halve(self.sharpened) >= 0.5, _BESIDE)
+        near = box_blur(beside.astype(np.float32), _FADE)
         small, where = np.zeros((*near.shape, 2), np.float32), near > 0
         small[where] = load_model().shares(self.figures[where]) * near[where][:, None]
         shares = cv2.resize(small, (width, height))

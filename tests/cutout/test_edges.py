@@ -108,7 +108,7 @@ def test_an_edge_out_of_focus_is_not_hardened() -> None:
     assert np.median(edge_width(shot(alpha))[(alpha > 0.4) & (alpha < 0.6)]) > 20
 
 
-def test_strands_that_a_network_half_believes_in_are_not_sharpened() -> None:
+def test_strands_beside_the_product_are_not_sharpened_and_ghosts_farther_away_are() -> None:
     random = np.random.default_rng(3)
     rows, columns = np.indices((240, 240), dtype=np.float32)
     strands = (np.abs((columns + rows / 6) % 9 - 4.5) < 2) & (rows > 20) & (rows < 200)
@@ -116,11 +116,11 @@ def test_strands_that_a_network_half_believes_in_are_not_sharpened() -> None:
     seen = np.clip(shot(alpha) + random.normal(0, 3, (*alpha.shape, 3)), 0, 255).astype(np.uint8)
     vague = gaussian_blur(alpha, 7) * np.float32(0.7)
     window, candidates = edge_candidates(seen, vague, 1)
-    fringe = ((rows > 20) & (rows < 140))[window]
+    found, beside, far = refine_alpha(seen, vague)[window], (rows > 134) & (rows < 147), rows < 110
     mixed, sharpened, plain = (
-        np.abs(found - alpha[window])[fringe].mean()
-        for found in (refine_alpha(seen, vague)[window], candidates.sharpened, vague[window])
+        np.abs(share - alpha[window])[beside[window]].mean() for share in (found, candidates.sharpened, vague[window])
     )
+    assert np.array_equal(found[far[window]], candidates.sharpened[far[window]])
     assert mixed < 0.9 * sharpened
     assert mixed < plain
 
