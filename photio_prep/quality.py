@@ -116,11 +116,12 @@ class DriftMetrics(NamedTuple):
     """Difference between the product of an answer and the one that was sent; lengths in pixels of the canvas.
 
     `right`, `down`: shift. `rim`: how far its outline moved outwards on all sides; negative if it shrank. `grown`: the
-    same as a share of its area. `side`: how far a tenth of its outline moved outwards, where it moved most. `zoom`:
+    same as a share of its area. `side`: how far a 16th of its outline moved outwards, where it moved most. `zoom`:
     growth of the distances inside. `colour`: CIE 1976 difference (delta E) of the mean colours inside. `light`: range
     of the ratio of light inside. `detail`: energy of gradients inside, as a share of the sent one's,
     softened as a generator does. `redrawn`: share
     of the textured inside with another texture. `added`, `missing`: parts, as shares of the area.
+    `brightness`: change of the mean of its levels, as a share.
     """
 
     right: float = 0
@@ -135,6 +136,7 @@ class DriftMetrics(NamedTuple):
     redrawn: float = 0
     added: float = 0
     missing: float = 0
+    brightness: float = 0
 
 
 class Replaced(NamedTuple):
@@ -177,7 +179,7 @@ class Proof:
 
 
 # From these values on a buyer could see the change; measured in docs/design/measurements/finals.md.
-SHIFT, RIM, SIDE, ZOOM, COLOUR, LIGHT, DETAIL = 1.25, 0.7, 3.0, 0.012, 4.0, 0.16, 0.82
+SHIFT, RIM, SIDE, ZOOM, COLOUR, LIGHT, BRIGHTNESS, DETAIL = 1.25, 0.7, 3.0, 0.012, 4.0, 0.1, 0.06, 0.82
 # A thin product: share of its area, and pixels of its rim.
 GROWN, THIN = 0.06, 0.45
 # Shares of the product's textured inside, and of its area.
@@ -203,7 +205,7 @@ class Drift:
             ),
             "side": abs(figures.side) / SIDE,
             "colour": figures.colour / COLOUR,
-            "light": figures.light / LIGHT,
+            "light": max(figures.light / LIGHT, abs(figures.brightness) / BRIGHTNESS),
             "detail": max(0.0, 1 - figures.detail) / (1 - DETAIL),
             "redrawn": figures.redrawn / REDRAWN,
             "added": figures.added / ADDED,
@@ -226,7 +228,9 @@ class Drift:
             "side": f"moved a side of it {'outwards' if figures.side > 0 else 'inwards'}, by"
             f" {abs(figures.side):.1f} pixels",
             "colour": f"changed its colour (delta E {figures.colour:.1f})",
-            "light": f"lit it unevenly, by {figures.light:.0%}",
+            "light": f"lit it unevenly, by {figures.light:.0%}"
+            if figures.light > LIGHT
+            else f"made it {abs(figures.brightness):.0%} {'brighter' if figures.brightness > 0 else 'darker'}",
             "detail": f"lost {max(0.0, 1 - figures.detail):.0%} of its fine detail",
             "redrawn": f"drew {figures.redrawn:.0%} of its pattern anew",
             "added": f"added something to it, {figures.added:.0%} of its area",

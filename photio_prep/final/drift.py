@@ -129,7 +129,7 @@ def _summarise(interior: Interior, outline: Outline | None, added: float, alpha:
     rim = side = length = 0.0
     shift = (interior.right, interior.down) if interior.sure else (0.0, 0.0)
     if outline is not None:
-        rim, *_ = fit_rigid(outline, outline.fit)
+        rim, *_ = fit_rigid(outline, np.where(outline.soft > 0, outline.rim, outline.fit))
         side, length = measure_side(outline), float(outline.length.sum())
         if not interior.sure:
             shift = fit_rigid(outline, outline.moved)[1:]
@@ -145,6 +145,7 @@ def _summarise(interior: Interior, outline: Outline | None, added: float, alpha:
         interior.redrawn,
         added,
         float(interior.other.sum()) / area,
+        float(interior.gain.mean()) - 1,
     )
     return DriftMetrics(*(round(float(value), 3) for value in values))
 

@@ -173,8 +173,8 @@ def fit_rigid(outline: Outline, displacements: Floats) -> tuple[float, float, fl
 
 
 def measure_side(outline: Outline) -> float:
-    """Largest mean displacement of a stretch of a tenth of the outline, in pixels, with its sign."""
-    stretch, most = float(outline.length.sum()) / 10, 0.0
+    """Largest mean displacement of a stretch of a 16th of the outline, in pixels, with its sign."""
+    stretch, most = float(outline.length.sum()) / 16, 0.0
     for first, end in outline.loops:
         lengths = np.tile(outline.length[first:end], 2)
         along = np.concatenate(([0], np.cumsum(lengths)))

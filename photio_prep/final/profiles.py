@@ -176,7 +176,8 @@ def _smooth_displacements(
     base = np.where(moved == 0, model @ rigid, moved)
     mass = _smooth_loops(scale[:, None], loops, 2)[:, 0]
     local = _smooth_loops(((by - base) * scale)[:, None], loops, 2)[:, 0] / np.maximum(mass, 1e-9)
-    noise = spread / np.maximum(_ALIKE * mass, 1e-9)
+    around = float(np.median(((by - base - local) ** 2 * scale)[scale > 0])) / 0.455
+    noise = around / np.maximum(_ALIKE * mass, 1e-9)
     local *= np.clip(1 - noise / np.maximum(local**2, 1e-9), 0, 1)
     return np.asarray(base + local, dtype=np.float32)
 

@@ -69,6 +69,34 @@ def test_texture_is_not_growth(texture: str) -> None:
     assert Drift(comparison.metrics).score <= 1, comparison.metrics
 
 
+@pytest.mark.parametrize("texture", TEXTURES)
+def test_the_rim_is_measured_to_parts_of_a_pixel(texture: str) -> None:
+    """Sides that grew by 2, and of which one shrank by 1 px; the growth in a rough scene is less certain."""
+    still, grown = (
+        compared(canvas(box), TEXTURES[texture]).outline
+        for box in (BOX, (BOX[0] - 2, BOX[1] - 2, BOX[2] + 2, BOX[3] - 1))
+    )
+    assert still is not None
+    assert grown is not None
+    assert np.abs(still.rim).max() < 0.15
+    assert (still.soft > 0).all()
+    left, below = grown.normal[:, 0] < -0.9, grown.normal[:, 1] > 0.9
+    within = 0.4 if texture == "smooth" else 1.2
+    assert grown.rim[left].mean() == pytest.approx(2, abs=within)
+    assert grown.rim[below].mean() == pytest.approx(-1, abs=within)
+
+
+@pytest.mark.parametrize("light", [1.12, 0.88])
+def test_a_product_in_another_light_is_seen(light: float) -> None:
+    drawn = canvas()
+    alpha = drawn.getchannel("A")
+    drawn = drawn.point(lambda level: level * light)
+    drawn.putalpha(alpha)
+    drift = Drift(compared(drawn, 10.0).metrics)
+    assert drift.parts["light"] > 1
+    assert ("brighter" in drift.sentence) == (light > 1)
+
+
 @pytest.mark.parametrize("texture", ["smooth", "rough"])
 def test_growth_on_all_sides_is_not_a_move(texture: str) -> None:
     comparison = compared(canvas((BOX[0] - 4, BOX[1] - 4, BOX[2] + 4, BOX[3] + 4)), TEXTURES[texture])
