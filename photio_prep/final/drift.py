@@ -129,7 +129,9 @@ def _summarise(interior: Interior, outline: Outline | None, added: float, alpha:
     rim = side = length = 0.0
     shift = (interior.right, interior.down) if interior.sure else (0.0, 0.0)
     if outline is not None:
-        rim, *_ = fit_rigid(outline, np.where(outline.soft > 0, outline.rim, outline.fit))
+        # Growth is certain as far as both see it: texture misleads the one, something thin beside the product the other.
+        refined = np.where(outline.soft > 0, outline.rim, outline.fit)
+        rim = min((fit_rigid(outline, by)[0] for by in (refined, outline.fit)), key=abs)
         side, length = measure_side(outline), float(outline.length.sum())
         if not interior.sure:
             shift = fit_rigid(outline, outline.moved)[1:]
