@@ -129,7 +129,7 @@ def _summarise(interior: Interior, outline: Outline | None, added: float, alpha:
     rim = side = length = 0.0
     shift = (interior.right, interior.down) if interior.sure else (0.0, 0.0)
     if outline is not None:
-        # Growth is certain as far as both see it: texture misleads the one, something thin beside the product the other.
+        # Growth counts as far as both see it: texture misleads the one, a thin line beside the product the other.
         refined = np.where(outline.soft > 0, outline.rim, outline.fit)
         rim = min((fit_rigid(outline, by)[0] for by in (refined, outline.fit)), key=abs)
         side, length = measure_side(outline), float(outline.length.sum())
