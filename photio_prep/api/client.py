@@ -6,7 +6,6 @@ sent. After that only a complete answer is evidence; every other outcome is unkn
 
 import itertools
 import threading
-import urllib.parse
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ import requests
 import urllib3
 
 from photio_prep.api import retry, transport
+from photio_prep.api.endpoint import API_URL, check_url
 from photio_prep.api.key import ApiKey
 from photio_prep.api.retry import AttemptClass, RateLimiter
 from photio_prep.api.transport import Adapter, Session, Upload
@@ -30,8 +30,6 @@ from photio_prep.errors import (
 from photio_prep.system import threads
 from photio_prep.system.deadline import Timeouts, Watch
 from photio_prep.types import AnswerSink, Request, Result
-
-API_URL = "https://api.photio.io/v1/inference/instant"
 
 
 class Attempt(NamedTuple):
@@ -252,17 +250,3 @@ class InstantClient:
 
 
 _PERHAPS = "It was sent, so it may be billed; it is not sent again automatically. Check your bill first"
-
-
-def check_url(url: str) -> str:
-    """Check that a key may be sent to a URL: https, or http to localhost. UsageError for any other."""
-    try:
-        parts = urllib.parse.urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host, parts = None, urllib.parse.urlsplit("")
-    local = host in ("localhost", "127.0.0.1", "::1")
-    if not host or parts.username or parts.scheme not in ("https", "http") or (parts.scheme == "http" and not local):
-        finding = f"the key must not be sent to {url[:100]!r}"
-        raise UsageError(finding, "Give an https URL (http only for localhost)", subject="--api-url")
-    return url

@@ -1,14 +1,18 @@
 """The client and the endpoint that options and settings name."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from photio_prep import settings
 from photio_prep.api import credentials
-from photio_prep.api.client import API_URL, InstantClient, check_url
+from photio_prep.api.endpoint import API_URL, check_url
 from photio_prep.api.retry import RateLimiter
 from photio_prep.orders.options import PayOptions
 from photio_prep.orders.store import SANDBOX
 from photio_prep.system.deadline import Timeouts
+
+if TYPE_CHECKING:
+    from photio_prep.api.client import InstantClient
 
 
 def endpoint(pay: PayOptions) -> str:
@@ -22,8 +26,10 @@ def build_client(
     *,
     pace: RateLimiter | None = None,
     warn: Callable[[str], None] = lambda _: None,
-) -> InstantClient:
+) -> "InstantClient":
     """The client, which reads the key itself; with `sandbox_url` that of a running stand-in, which needs none."""
+    from photio_prep.api.client import InstantClient  # requests takes 0.05 s, and `prepare` sends nothing
+
     if sandbox_url is not None:
         return InstantClient("pt-sandbox", api_url=sandbox_url, endpoint=SANDBOX, pace=pace)
     key = credentials.load_key(pay.key_file, from_stdin=pay.key_stdin, from_keyring=pay.keyring)

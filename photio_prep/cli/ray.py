@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from photio_prep.api import credentials
-from photio_prep.api.client import check_url
+from photio_prep.api.endpoint import check_url
 from photio_prep.api.spending_guard import SpendingGuard
 from photio_prep.batch import ray_driver
 from photio_prep.batch.ray_budget import NullSender

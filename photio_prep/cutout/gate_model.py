@@ -14,7 +14,7 @@ from importlib import resources
 import numpy as np
 from PIL import Image
 
-from photio_prep.imaging.filters import Bools, Floats, box_blur, dilate
+from photio_prep.imaging.filters import Bools, Floats, box_blur, dilate, percentile
 from photio_prep.types import Cutout
 
 # Beliefs and alphas are compared at this size (square, as the networks see a photo).
@@ -95,7 +95,7 @@ def measure_belief(belief: Floats, kept: Bools) -> dict[str, float]:
     along = box_blur(entropy * rim, _ALONG)[rim] / np.maximum(box_blur(rim.astype(np.float32), _ALONG)[rim], 1e-3)
     return {
         "rim_doubt": float(entropy[rim].mean()) if rim.any() else 1.0,
-        "rim_worst": float(np.percentile(along, 95)) if rim.any() else 1.0,
+        "rim_worst": percentile(along, 95) if rim.any() else 1.0,
         "core_doubt": float(1 - belief[core].mean()) if core.any() else 1.0,
         "weak": 1 - float((scaled > 0.95).sum()) / max(float((scaled > 0.5).sum()), 1.0),
         "ghost": float(belief[~dilate(kept, _GHOST)].sum()) / max(float(belief.sum()), 1.0),

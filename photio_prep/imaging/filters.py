@@ -108,7 +108,7 @@ def distance_to(where: Bools) -> Floats:
     return np.asarray(cv2.distanceTransform((~where).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE))
 
 
-def percentile(values: Floats, share: float) -> float:
+def percentile(values: NDArray[np.floating[Any]], share: float) -> float:
     """The value below which `share` percent of `values` lie, with linear interpolation.
 
     np.percentile's result; that one imports numpy.ma, which takes 20 ms.

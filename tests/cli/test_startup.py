@@ -52,6 +52,10 @@ def test_what_says_something_loads_no_finder(arguments: tuple[str, ...]) -> None
     assert not loaded(*arguments) & (FINDERS | {"scipy", "cv2"})
 
 
+def test_preparing_loads_nothing_that_sends(tmp_path: Path) -> None:
+    assert not loaded("prepare", str(saved(tmp_path / "a.png", cutout())), "-o", str(tmp_path / "out")) & {"requests"}
+
+
 @pytest.mark.soak
 def test_a_photo_with_its_mask_or_alpha_never_needs_a_finder(tmp_path: Path) -> None:
     out, drawn = str(tmp_path / "out"), saved(tmp_path / "mask.png", mask())
