@@ -7,7 +7,8 @@ installed network of the catalogue is run; pixels within 7 px of the true edge a
 second run only fits.
 
 The first table is of a fit on everything, and so too good (marked *). In the second each source is scored by weights
-that were fitted without it. The list of figures and the wide filter's radius were chosen with all sources in sight.
+that were fitted without it. The list of figures, the wide filter's radius and FIRM were chosen with all sources in
+sight.
 """
 
 import argparse
@@ -18,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bench.cutouts import band
-from bench.gate import ROOT, Picture, iter_pictures, load_networks
-from photio_prep.cutout.edges import load_model
+from bench.cutouts import ROOT, band
+from bench.gate import Picture, iter_pictures, load_networks
+from photio_prep.cutout.edges import FIRM, load_model
 from photio_prep.cutout.matte import flatten
 from photio_prep.cutout.models.segmenter import OnnxSegmenter, segment
 from photio_prep.cutout.refine import edge_candidates
@@ -114,8 +115,9 @@ def fit(samples: Samples) -> tuple[Floats, Floats, Floats, Floats]:
 def mix(samples: Samples, fitted: tuple[Floats, Floats, Floats, Floats]) -> Floats:
     least, most, bias, weights = fitted
     odds = np.exp(np.clip(samples.figures, least, most) @ weights + bias)
-    shares = np.c_[np.ones(len(odds)), odds] / (1 + odds.sum(1, keepdims=True))
-    return np.asarray((shares * samples.candidates).sum(1), dtype=np.float32)
+    shares = np.maximum(odds / (1 + odds.sum(1, keepdims=True)) - FIRM, 0) / (1 - FIRM)
+    changes = samples.candidates[:, 1:] - samples.candidates[:, :1]
+    return np.asarray(samples.candidates[:, 0] + (shares * changes).sum(1), dtype=np.float32)
 
 
 def print_table(title: str, samples: Samples, alpha: Floats) -> None:

@@ -31,6 +31,8 @@ _REACH, _AROUND = 8, 16
 _CELLS = 1.5
 # The wide filter: its radius in pixels, its epsilon, and how much smaller the picture is on which it is fitted.
 _WIDE, _EPS, _SHRINK = 24, 2e-4, 4
+# A share up to this is none: on solid outlines the softmax leaves a little to the filters that harm them.
+FIRM = 0.25
 # Belief below and above these values is none and certain.
 _ENDS = (0.02, 0.98)
 # Pixels of the half-size picture within which the rim and the product must be near for the mixture to count, and over
@@ -48,9 +50,10 @@ class EdgeModel:
     weights: Floats
 
     def shares(self, figures: Floats) -> Floats:
-        """Softmax: the share (…, 2) of the belief and of the wide filter for `figures` (…, N)."""
+        """Softmax, less what is not firm: shares (…, 2) of belief and wide filter for `figures` (…, N)."""
         odds = np.exp(np.clip(figures, self.least, self.most) @ self.weights + self.bias)
-        return np.asarray(odds / (1 + odds.sum(-1, keepdims=True)), dtype=np.float32)
+        shares = odds / (1 + odds.sum(-1, keepdims=True))
+        return np.asarray(np.maximum(shares - FIRM, 0) / (1 - FIRM), dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
