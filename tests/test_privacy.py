@@ -18,7 +18,7 @@ from photio_prep.errors import PhotoRefused
 from photio_prep.final.options import FinishOptions, Metadata
 from photio_prep.imaging.colour import is_plain
 from photio_prep.imaging.encode import encode_picture
-from photio_prep.imaging.profiles import SRGB_PROFILE
+from photio_prep.imaging.icc_profiles import SRGB_PROFILE
 from photio_prep.intake.load import load
 from photio_prep.orders import store
 from photio_prep.pipeline import prepare

@@ -22,7 +22,7 @@ from photio_prep.intake.table_reader import is_table
 from photio_prep.marketplaces import presets
 from photio_prep.options import JobOptions
 from photio_prep.orders import index
-from photio_prep.orders.recorded import RecordedNames
+from photio_prep.orders.output_names import RecordedNames
 from photio_prep.system.near_name import suggest_name
 
 

@@ -8,8 +8,8 @@ composite: composite the photo's product onto it.
 drift: measure how far the generator changed the product.
 interior: compare the product's inside: shift, light, colour, detail, pattern.
 outline: fit how far its outline moved, arc by arc.
-profiles: likelihoods of displacements from colours along the outline.
-beside: find parts added beside the product.
+outline_profiles: likelihoods of displacements from colours along the outline.
+added_parts: find parts added beside the product.
 repairs: what a final replaced of an answer, by region.
 assemble: answered order -> final, with proof and drift.
 provenance: XMP packet that states how a final was made.

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photio_prep.final.beside import find_added
+from photio_prep.final.added_parts import find_added
 from photio_prep.final.interior import DARK, Interior, compare_interior, find_shift
 from photio_prep.final.outline import Outline, fit_outline, fit_rigid, measure_side
-from photio_prep.final.profiles import SOFT
+from photio_prep.final.outline_profiles import SOFT
 from photio_prep.imaging.filters import Bools, Floats, gaussian_blur, load_opencv
 from photio_prep.quality import DriftMetrics
 

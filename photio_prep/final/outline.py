@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from photio_prep.final.profiles import (
+from photio_prep.final.outline_profiles import (
     STEPS,
     ZERO,
     Doubles,

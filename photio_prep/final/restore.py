@@ -8,7 +8,7 @@ from PIL import Image
 
 from photio_prep.final.drift import Comparison
 from photio_prep.final.outline import cover_of
-from photio_prep.final.profiles import SOFT
+from photio_prep.final.outline_profiles import SOFT
 from photio_prep.imaging.filters import Bools, Floats, gaussian_blur, load_opencv, local_maximum
 
 Bytes = NDArray[np.uint8]

@@ -10,7 +10,7 @@ jpeg_feed: detect JPEG data that end before, or after, the picture
 tiff_decoder: a page of a TIFF -> a picture of 8 bits
 tiff_samples: the samples of a TIFF in any layout
 colour: ICC profiles, any mode -> sRGB
-profiles: ICC profiles made of numbers
+icc_profiles: ICC profiles made of numbers
 encode: picture -> the bytes of a file
 filters: OpenCV's filters, and work on the tiles that need it
 """

@@ -7,7 +7,7 @@ from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
 from photio_prep.errors import UsageError
-from photio_prep.imaging.profiles import SRGB_PROFILE
+from photio_prep.imaging.icc_profiles import SRGB_PROFILE
 from photio_prep.types import Credit
 
 # Pillow's format -> the suffix of a final. A photo in another format gets a PNG.

@@ -1,6 +1,6 @@
 """Portable, unique names for finals below the output folder.
 
-`Names` separates the photos of one command. `orders/recorded.py` also knows the names from earlier commands.
+`Names` separates the photos of one command. `orders/output_names.py` also knows the names from earlier commands.
 """
 
 import os
@@ -77,7 +77,7 @@ class Names:
         self._taken |= places
         return base
 
-    def _recorded(self, photo: NamedPhoto, output: str) -> list[str]:  # noqa: ARG002  for orders/recorded.py
+    def _recorded(self, photo: NamedPhoto, output: str) -> list[str]:  # noqa: ARG002  for orders/output_names.py
         """Return the recorded names of this photo that are `output`, or `output` with digits behind it."""
         return []
 

@@ -177,7 +177,7 @@ def test_a_list_that_grows_changes_no_name(run: Pay):
 
 def test_photos_that_come_into_a_watched_folder_keep_their_names_apart(tmp_path: Path):
     from photio_prep.intake.inputs import expand_inputs
-    from photio_prep.orders.recorded import RecordedNames
+    from photio_prep.orders.output_names import RecordedNames
 
     names = RecordedNames(tmp_path / "out")
     saved(tmp_path / "in/shoe.jpg", photo())

@@ -17,7 +17,7 @@ from PIL import ExifTags, Image, ImageCms, ImageOps, features
 from photio_prep.errors import PhotoRefused
 from photio_prep.imaging import colour
 from photio_prep.imaging.decode import Limits, decode_picture
-from photio_prep.imaging.profiles import space_of_codes
+from photio_prep.imaging.icc_profiles import space_of_codes
 from photio_prep.intake.load import load
 from photio_prep.pipeline import prepare
 from tests.support import icc

@@ -12,7 +12,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from photio_prep.final.provenance import TYPES
 from photio_prep.imaging.encode import encode_picture
-from photio_prep.imaging.profiles import SRGB_PROFILE, space_of_codes
+from photio_prep.imaging.icc_profiles import SRGB_PROFILE, space_of_codes
 from photio_prep.marketplaces import presets
 from photio_prep.marketplaces.check import check_file
 from photio_prep.types import Credit

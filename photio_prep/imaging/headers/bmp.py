@@ -6,8 +6,8 @@ import numpy as np
 
 from photio_prep.geometry import Size
 from photio_prep.imaging.headers.header import CUT_SHORT, Header, MalformedImage, check_rows, limit_profile
+from photio_prep.imaging.icc_profiles import ColourSpace, space_of_endpoints
 from photio_prep.imaging.limits import Limits
-from photio_prep.imaging.profiles import ColourSpace, space_of_endpoints
 
 _HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
 

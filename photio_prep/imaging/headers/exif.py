@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from photio_prep.imaging.headers.header import MalformedImage
-from photio_prep.imaging.profiles import ADOBE_RGB, D65, DISPLAY_P3, ColourSpace, space_of_numbers
+from photio_prep.imaging.icc_profiles import ADOBE_RGB, D65, DISPLAY_P3, ColourSpace, space_of_numbers
 from photio_prep.types import UNCREDITED, Credit
 
 _ORIENTATION, _ARTIST, _COPYRIGHT = 0x0112, 0x013B, 0x8298

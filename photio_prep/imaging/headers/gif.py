@@ -4,8 +4,8 @@ import struct
 
 from photio_prep.geometry import Size
 from photio_prep.imaging.headers.header import CUT_SHORT, Header, MalformedImage, limit_profile
+from photio_prep.imaging.icc_profiles import ColourSpace
 from photio_prep.imaging.limits import Limits, check_metadata, check_size
-from photio_prep.imaging.profiles import ColourSpace
 
 # A GIF of 100 MiB has 400,000 blocks of data.
 _BLOCKS = 450_000

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from photio_prep.geometry import Size
+from photio_prep.imaging.icc_profiles import ColourSpace
 from photio_prep.imaging.limits import Limits
-from photio_prep.imaging.profiles import ColourSpace
 from photio_prep.types import UNCREDITED, Credit
 
 CUT_SHORT = "it is cut short"

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from photio_prep.geometry import Size
 from photio_prep.imaging.headers import exif
 from photio_prep.imaging.headers.header import CUT_SHORT, MANY, Header, MalformedImage, raise_if_hole
+from photio_prep.imaging.icc_profiles import ColourSpace, choose_space, space_of_codes
 from photio_prep.imaging.limits import Limits, check_size
-from photio_prep.imaging.profiles import ColourSpace, choose_space, space_of_codes
 
 _AVIF = frozenset({b"avif", b"avis"})
 _HEIC = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis"})

@@ -7,8 +7,8 @@ from photio_prep.geometry import Size
 from photio_prep.imaging.headers import exif
 from photio_prep.imaging.headers.header import CUT_SHORT, MANY, Header, MalformedImage, limit_profile
 from photio_prep.imaging.headers.scans import ARITHMETIC, FRAMES, SCAN, check_scans
+from photio_prep.imaging.icc_profiles import ColourSpace, choose_space
 from photio_prep.imaging.limits import Limits, check_metadata, check_size
-from photio_prep.imaging.profiles import ColourSpace, choose_space
 
 # A marker: not a stuffed 0xFF of the picture's data, a restart or a fill byte.
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")

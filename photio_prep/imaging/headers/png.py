@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from photio_prep.geometry import Size
 from photio_prep.imaging.headers import exif
 from photio_prep.imaging.headers.header import CUT_SHORT, MANY, Header, MalformedImage, limit_profile
+from photio_prep.imaging.icc_profiles import ColourSpace, choose_space, space_of_codes, space_of_numbers
 from photio_prep.imaging.limits import Limits, check_metadata, check_size
-from photio_prep.imaging.profiles import ColourSpace, choose_space, space_of_codes, space_of_numbers
 
 _PICTURE = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 _ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})

@@ -19,8 +19,8 @@ from photio_prep.imaging.headers.header import (
     limit_profile,
     raise_if_hole,
 )
+from photio_prep.imaging.icc_profiles import choose_space
 from photio_prep.imaging.limits import Limits, check_metadata, check_size
-from photio_prep.imaging.profiles import choose_space
 
 _KIND, _WIDTH, _HEIGHT, _COMPRESSION, _ORIENTATION, _ARTIST, _COPYRIGHT = 254, 256, 257, 259, 274, 315, 33432
 _TILE_WIDTH, _TILE_HEIGHT, _XMP, _PROFILE, _DNG = 322, 323, 700, 34675, 50706

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from photio_prep.geometry import Size
 from photio_prep.imaging.headers import exif
 from photio_prep.imaging.headers.header import CUT_SHORT, MANY, Header, MalformedImage, find_hole, limit_profile
+from photio_prep.imaging.icc_profiles import choose_space
 from photio_prep.imaging.limits import Limits, check_metadata, check_size
-from photio_prep.imaging.profiles import choose_space
 
 _PICTURE = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"})
 _ANIMATED = 0x02
