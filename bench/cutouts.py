@@ -31,10 +31,12 @@ from photio_prep.cutout.matte import matte
 from photio_prep.cutout.models import catalog, weights
 from photio_prep.cutout.models.segmenter import OnnxSegmenter
 from photio_prep.cutout.options import CutoutOptions
+from photio_prep.errors import NoProduct
 from photio_prep.geometry import Size, place, snap
 from photio_prep.imaging.filters import distance_to
 from photio_prep.intake.load import load
 from photio_prep.settings import models_folder
+from photio_prep.types import Photo
 
 ROOT = Path(__file__).parent.parent
 Floats = NDArray[np.float32]
@@ -59,6 +61,14 @@ def pairs(data: Path | None) -> Iterator[tuple[str, str, Path, Path]]:
     for photo in sorted((folder / "image").glob("*.jpg")) if folder else ():
         kind, _, name = photo.stem.partition("__")
         yield kind, name, photo, folder / "alpha" / f"{photo.stem}.png"  # type: ignore[operator]
+
+
+def cut(photo: Photo, size: Size, matter: OnnxSegmenter, options: CutoutOptions) -> Image.Image:
+    """Our cutout; where we refuse because no product is in sight, nothing."""
+    try:
+        return matte(photo, size, matter, options=options).image
+    except NoProduct:
+        return Image.new("RGBA", size)
 
 
 def scaled(share: Floats, size: tuple[int, int]) -> Floats:
@@ -178,9 +188,9 @@ def main() -> None:
             theirs = rembg.remove(photo.image.convert("RGB"), session=matter.session)
             middle = time.process_time()
             options = CutoutOptions(refine=asked.refine)
-            ours = matte(photo, size, matter, options=options).image
+            ours = cut(photo, size, matter, options)
             spent = [spent[0] + middle - start, spent[1] + time.process_time() - middle]
-            whole = matte(photo, photo.size, matter, options=options).image
+            whole = cut(photo, photo.size, matter, options)
             fixture = kind == "fixtures"
             pair = ((theirs, theirs), (whole, ours))
             rows.append(tuple(measured(*cut, truth, size, colours=fixture) for cut in pair))  # type: ignore[arg-type]
