@@ -224,7 +224,7 @@ class Drift:
         size = figures.rim if abs(figures.rim) > RIM else figures.zoom
         texts = {
             "shift": f"moved it by {figures.right:+.1f} (right) and {figures.down:+.1f} (down) pixels",
-            "size": f"made it {'larger' if size > 0 else 'smaller'}, by {abs(figures.rim):.1f} pixels on each side",
+            "size": f"made it {'larger' if size > 0 else 'smaller'}, by {abs(figures.rim):.1f} pixels around it on average",
             "side": f"moved a side of it {'outwards' if figures.side > 0 else 'inwards'}, by"
             f" {abs(figures.side):.1f} pixels",
             "colour": f"changed its colour (delta E {figures.colour:.1f})",
@@ -236,7 +236,11 @@ class Drift:
             "added": f"added something to it, {figures.added:.0%} of its area",
             "missing": f"left {figures.missing:.0%} of it out, or hid it",
         }
-        visible = [texts[name] for name, value in self.parts.items() if value > 1]
+        names = [name for name, value in self.parts.items() if value > 1]
+        if {"size", "side"} <= {*names} and figures.rim * figures.side > 0 and abs(figures.zoom) <= ZOOM:
+            # One change, named once: growth of a side, or all around.
+            names.remove("size" if abs(figures.side) >= 2 * abs(figures.rim) else "side")
+        visible = [texts[name] for name in names]
         return f"the generator {', '.join(visible) or 'left the product as it was'}"
 
     def to_dict(self) -> dict[str, Any]:

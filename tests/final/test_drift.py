@@ -110,6 +110,12 @@ def test_the_figures_say_how_far():
     assert set(changed.to_dict()) == {"score", "sentence", "parts", "figures"}
 
 
+def test_growth_is_named_once_as_a_side_or_around_the_product():
+    side, around = (Judged(DriftMetrics(rim=4, side=farthest)).sentence for farthest in (10, 4.5))
+    assert side == "the generator moved a side of it outwards, by 10.0 pixels"
+    assert around == "the generator made it larger, by 4.0 pixels around it on average"
+
+
 def test_an_empty_canvas_and_one_that_is_all_product_drift_nowhere():
     for canvas in (Image.new("RGBA", (64, 48)), Image.new("RGBA", (64, 48), (200, 90, 30, 255))):
         assert Judged(measure(canvas, canvas.convert("RGB"))).score <= 1

@@ -25,7 +25,7 @@ from tests.support.commands import Command
 from tests.support.sampling import sampled
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
-PHOTOS = sorted((FIXTURES / "photos").iterdir())
+PHOTOS = sorted((FIXTURES / "photos").iterdir(), key=lambda path: (path.stem != "jar", path))
 WHITE = tuple(each for each in presets.all_presets() if each.white)
 ALL = presets.all_presets()
 

@@ -617,7 +617,7 @@ def test_status_sums_up_and_says_what_to_do(keyed: Command) -> None:
     assert said.code == 0
     assert len(said.lines) == 4 + 1  # one reason below the unknown one
     table = {line.split()[0]: line.split()[1:] for line in said.err.splitlines() if line and line.split()[1:]}
-    assert table["state"] == ["gate", "order", "photo"]
+    assert table["state"] == ["gate", "risk", "order", "photo"]
     assert table["unknown"] == ["1", "-", "1"]
     assert table["answered"] == ["1", "1", "-"]
     assert table["total"] == ["4", "1", "1"]
