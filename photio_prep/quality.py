@@ -224,7 +224,8 @@ class Drift:
         size = figures.rim if abs(figures.rim) > RIM else figures.zoom
         texts = {
             "shift": f"moved it by {figures.right:+.1f} (right) and {figures.down:+.1f} (down) pixels",
-            "size": f"made it {'larger' if size > 0 else 'smaller'}, by {abs(figures.rim):.1f} pixels around it on average",
+            "size": f"made it {'larger' if size > 0 else 'smaller'},"
+            f" by {abs(figures.rim):.1f} pixels around it on average",
             "side": f"moved a side of it {'outwards' if figures.side > 0 else 'inwards'}, by"
             f" {abs(figures.side):.1f} pixels",
             "colour": f"changed its colour (delta E {figures.colour:.1f})",
