@@ -115,13 +115,13 @@ def _read_area(box: Any) -> Area | None:  # noqa: ANN401  any value of JSON
 class DriftMetrics(NamedTuple):
     """Difference between the product of an answer and the one that was sent; lengths in pixels of the canvas.
 
-    `right`, `down`: shift. `rim`: how far its outline moved outwards on all sides; negative if it shrank. `grown`: the
-    same as a share of its area. `side`: how far a 16th of its outline moved outwards, where it moved most. `zoom`:
-    growth of the distances inside. `colour`: CIE 1976 difference (delta E) of the mean colours inside. `light`: range
-    of the ratio of light inside. `detail`: energy of gradients inside, as a share of the sent one's,
-    softened as a generator does. `redrawn`: share
-    of the textured inside with another texture. `added`, `missing`: parts, as shares of the area.
-    `brightness`: change of the mean of its levels, as a share.
+    `right`, `down`: shift. `rim`: how far its outline moved outwards on all sides; negative if it shrank. `grown`:
+    the same as a share of its area. `side`: how far a 16th of its outline moved outwards, where it moved most.
+    `zoom`: growth of the distances inside. `colour`: CIE 1976 difference (delta E) of the mean colours inside.
+    `light`: range of the ratio of light inside, less for dark products. `detail`: energy of gradients inside, as a
+    share of the sent one's, softened as a generator does. `redrawn`: share of the textured inside with another
+    texture. `added`, `missing`: parts, as shares of the area. `brightness`: change of its mean level, as a share
+    (of 64 levels at least).
     """
 
     right: float = 0
@@ -221,11 +221,13 @@ class Drift:
     def sentence(self) -> str:
         """The visible changes, for the user."""
         figures = self.figures
-        size = figures.rim if abs(figures.rim) > RIM else figures.zoom
+        zoomed = abs(figures.rim) <= RIM and abs(figures.zoom) > ZOOM
+        size, amount = figures.rim, f"{abs(figures.rim):.1f} pixels around it on average"
+        if zoomed:
+            size, amount = figures.zoom, f"{abs(figures.zoom):.1%}"
         texts = {
             "shift": f"moved it by {figures.right:+.1f} (right) and {figures.down:+.1f} (down) pixels",
-            "size": f"made it {'larger' if size > 0 else 'smaller'},"
-            f" by {abs(figures.rim):.1f} pixels around it on average",
+            "size": f"made it {'larger' if size > 0 else 'smaller'}, by {amount}",
             "side": f"moved a side of it {'outwards' if figures.side > 0 else 'inwards'}, by"
             f" {abs(figures.side):.1f} pixels",
             "colour": f"changed its colour (delta E {figures.colour:.1f})",

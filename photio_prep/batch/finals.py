@@ -32,7 +32,11 @@ class RunFiles:
             limits=settings.limits(),
             taken=taken,
         )
-        self._targets: dict[Path, str] = {}
+        self._targets: dict[Path, Order] = {}
+
+    def start_batch(self) -> None:
+        """Forget whose final is whose: a photo that changed while its folder is watched comes again."""
+        self._targets.clear()
 
     def choose(self, source: str, output: str, names: Iterable[str]) -> None:
         """Take the presets of these names for a photo in place of those of the command."""
@@ -42,14 +46,15 @@ class RunFiles:
         """Raise where the order must not be paid for, or one of its files could not be written."""
         target = writer.final_path(order, self.output.out, self.finish.format)
         self.finish.fits(order.placement)
-        if target in self._targets:
-            problem = f"its final {target} is that of {self._targets[target]} too"
+        first = self._targets.get(target, order)
+        if (first.key, first.origin.source) != (order.key, order.origin.source):  # Ray may prepare a photo twice
+            problem = f"its final {target} is that of {first.origin.source} too"
             raise OutputExists(problem, "Rename one, or finish it with another --out")
         # What is answered already costs nothing: its final is compared when it is made, byte for byte.
         if order.folder is None or order.state in SENDABLE:
             self.refuse_in_the_way(order, target)
         preflight.check(order)
-        self._targets[target] = order.origin.source
+        self._targets[target] = order
 
     def refuse_in_the_way(self, order: Order, target: Path) -> None:
         """Raise OutputExists if a file that must not be replaced has the name of the final or of a preset's file."""

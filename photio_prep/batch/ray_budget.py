@@ -14,6 +14,12 @@ _PATIENCE = 30.0
 LOST = ApiUnavailable("the actor that hands out permits to pay is lost, so nothing more is paid", "Run the same again")
 
 
+class Unanswered(Interrupted):
+    """The actor did not answer."""
+
+    exit_code = LOST.exit_code
+
+
 class NullSender:
     """Placeholder sender; only its budget is used."""
 
@@ -67,22 +73,21 @@ class ActorClient:
         """Call a method of the actor, for instance "guard.acquire"; raises what it raises.
 
         Raises:
-            Interrupted: It does not answer.
+            Unanswered: It does not answer. It may still do what it was asked for.
         """
         import ray
 
         try:
             error, result = ray.get(self._actor.answer.remote(method, *arguments), timeout=_PATIENCE)
         except ray.exceptions.RayError:
-            error = Interrupted(f"not sent: {LOST.problem}", LOST.fix)
-            error.exit_code = LOST.exit_code
+            error = Unanswered(f"not sent: {LOST.problem}", LOST.fix)
         if error is not None:
             raise error
         return result
 
     def notify(self, method: str, *arguments: object) -> Any:  # noqa: ANN401
         """As `call`; None if the actor does not answer: what was paid for is kept in any case."""
-        with contextlib.suppress(Interrupted):
+        with contextlib.suppress(Unanswered):
             return self.call(method, *arguments)
         return None
 
@@ -117,7 +122,11 @@ class SharedSpendingGuard(SpendingGuard):
 
     def acquire(self, order: str = "") -> None:
         """Allow one call for `order`, by the shared budget."""
-        self._actor.call("guard.acquire", order)
+        try:
+            self._actor.call("guard.acquire", order)
+        except Unanswered as late:
+            self._actor.notify("guard.settle", late, order)  # Ray keeps the order: a late permit is given back
+            raise
 
     def settle(self, error: PhotioError | None, order: str = "") -> None:
         """Record the result of a call."""

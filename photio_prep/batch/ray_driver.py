@@ -136,8 +136,8 @@ class Cluster:
                 return
 
     def _run_chunk(self, waiting: dict[int, Item]) -> Iterator[RayOutcome]:
-        unsent: dict[int, RayOutcome] = {}
         for _ in range(_ROUNDS):
+            unsent: dict[int, RayOutcome] = {}  # of this round: in a later one, the call may have left
             for row in self._iter_rows(waiting):
                 number = row["index"]
                 outcome = read_outcome(row, waiting[number])
@@ -149,7 +149,11 @@ class Cluster:
             if not waiting or self.stop_reason()[0] is not None:
                 return
         for number, item in waiting.items():
-            died = PhotoRefused(f"its worker died each time, {_ROUNDS} times", "Look at this photo alone", item.name)
+            died = PhotoRefused(
+                f"its worker died in the last of {_ROUNDS} tries",
+                "See `photio-prep status`, then run it alone",
+                item.name,
+            )
             yield unsent.get(number) or RayOutcome(item, None, State.REFUSED, error=died)
 
     def _iter_rows(self, waiting: Mapping[int, Item]) -> Iterator[dict[str, Any]]:

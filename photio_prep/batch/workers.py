@@ -122,6 +122,13 @@ class _Worker:
         return code
 
 
+def check_worker_count(count: int) -> None:
+    """Raise UsageError for more processes than two a core."""
+    if not 1 <= count <= MOST:
+        problem = f"{count} worker processes on a machine of {CORES} {'core' if CORES == 1 else 'cores'}"
+        raise UsageError(problem, f"Give 1 to {MOST}: each needs a core, and memory for its network", "--workers")
+
+
 class WorkerPool:
     """Up to `count` worker processes, each started at its first task; leaving the context ends them.
 
@@ -130,9 +137,7 @@ class WorkerPool:
     """
 
     def __init__(self, count: int) -> None:
-        if not 1 <= count <= MOST:
-            problem = f"{count} worker processes on a machine of {CORES} {'core' if CORES == 1 else 'cores'}"
-            raise UsageError(problem, f"Give 1 to {MOST}: each needs a core, and memory for its network", "--workers")
+        check_worker_count(count)
         self.count = count
         self._threads = max(1, CORES // count)
         self._idle: SimpleQueue[_Worker | None] = SimpleQueue()

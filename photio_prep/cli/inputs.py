@@ -11,6 +11,7 @@ from typing import Literal
 import click
 
 from photio_prep.api.spending_guard import SpendingGuard
+from photio_prep.batch.workers import check_worker_count
 from photio_prep.cli import mistakes, payment, reporting
 from photio_prep.cli.console import Console
 from photio_prep.cli.parsing import option, several, typed
@@ -59,7 +60,7 @@ _choosing = several(
     ),
     option(
         "--workers",
-        "Prepare in N processes instead of threads. With --engine ray: its workers. [2]",
+        "Prepare in N processes instead of threads, at most two a core. With --engine ray: its workers. [2]",
         type=click.IntRange(1, 4096),
         metavar="N",
         group="Other",
@@ -94,6 +95,8 @@ class Choice:
         self._named, self.job, self.options, self.console = named, job, options, console
         self.seeds, description = options.seeds, job.prepare.description or not pays
         mistakes.check_quoting(named)
+        if options.workers and options.engine == "local":
+            check_worker_count(options.workers)
         if self.seeds > 1 and options.engine != "local":
             raise UsageError("--seeds is for this machine", "Leave --engine out, or give a job table with seeds")
         undescribed = UsageError("run needs a scene description", 'Give -d "on a marble table, soft morning light"')
@@ -118,7 +121,7 @@ class Choice:
             for item in self.items:
                 if not (description or item.options.description):
                     raise undescribed.about(item.name)
-        reporting.refuse_foreign(job.output.out, self.items, self.seeds, overwrite=job.output.overwrite)
+        reporting.refuse_foreign(job.output.out, self.items, self.seeds if pays else 1, overwrite=job.output.overwrite)
 
     def close(self) -> int:
         """Write the review page and the report, print totals; returns the exit code."""

@@ -81,6 +81,7 @@ def _select_payable(
     orders: Iterable[Order], preflight: Preflight, finals: FinalWriter, console: Console
 ) -> Iterator[Order]:
     """Yield the orders that may be paid for and whose files can be written; print the others."""
+    finals.start_batch()
     for order in orders:
         try:
             if order.folder and not preflight.pay_again and index.index_of(order.folder.parent).is_changed_photo(order):

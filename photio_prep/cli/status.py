@@ -9,11 +9,11 @@ import click
 from photio_prep.cli import options
 from photio_prep.cli.console import Console, describe_order
 from photio_prep.cli.parsing import PATH, option
-from photio_prep.errors import PhotioError, UsageError
+from photio_prep.errors import PhotioError, StorageFailed, UsageError
 from photio_prep.orders import store
 from photio_prep.orders.folder import DIED, OrderFolder, find_orders
 from photio_prep.orders.preflight import image_url_note
-from photio_prep.orders.records import find_record
+from photio_prep.orders.records import AGAIN, find_record
 from photio_prep.orders.recovery import resolve_unknown
 from photio_prep.orders.state import BILLED, State
 from photio_prep.quality import Verdict, judgement_from_dict
@@ -91,7 +91,10 @@ def _print_order(path: Path, console: Console, width: int) -> _Row:
     folder = OrderFolder(path)
     state = folder.state
     name = "given up" if folder.is_lost else "superseded" if folder.is_superseded else state.replace("_", " ")
-    for origin in folder.photos():
+    photos = folder.photos()
+    if not photos:
+        raise StorageFailed("a damaged order (it has no photo)", AGAIN, subject=str(path))
+    for origin in photos:
         order = store.load_order(path, origin=origin)
         if console.as_json:
             record = order.marks.final()

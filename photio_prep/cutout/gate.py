@@ -1,7 +1,7 @@
 """The gate before payment: reasons to warn about a cutout, or to stop.
 
 Where a network's own output is known, a calibrated probability says whether the cutout is wrong (`gate_model`), and
-what the mask looks like only warns. The limits were set on real and rendered photos and on broken inputs;
+what the mask looks like only warns, or is a note. The limits were set on real and rendered photos and on broken inputs;
 docs/reference/gate.md has the figures.
 """
 
@@ -109,12 +109,13 @@ def _reason(name: str, verdict: Verdict, text: str) -> Iterator[Reason]:
 
 def _risk_reasons(risk: Risk) -> Iterator[Reason]:
     """The reason that the mask is probably wrong, with its two main causes."""
-    causes = list(dict.fromkeys(_CAUSES[figure] for figure in risk.causes))[:2]
+    causes = "; ".join(list(dict.fromkeys(_CAUSES[figure] for figure in risk.causes))[:2])
+    probability = risk.probability
     yield from _reason(
         DOUBTFUL,
-        _above(risk.probability, (WARN_AT, STOP_AT)),
-        f"the cutout is wrong with a probability of {risk.probability:.0%} ({'; '.join(causes)}). Look at overlay.png;"
-        " crop the photo, try another --model, or mend mask.png and give it back with --mask",
+        Verdict.STOP if probability >= STOP_AT else Verdict.WARN if probability >= WARN_AT else Verdict.OK,
+        f"the cutout is wrong with a probability of {probability:.0%}{f' ({causes})' if causes else ''}."
+        " Look at overlay.png; crop the photo, try another --model, or mend mask.png and give it back with --mask",
     )
 
 

@@ -26,6 +26,8 @@ _FOLLOWED = 4.0
 _NEAR, _FAR = 1.5, 9.0
 # Range of the ratio of light on the product from which it counts along the outline, and its most.
 _EVEN, _UNEVEN = 0.04, 1.3
+# Level of a product below which light is measured by levels, not by shares: a level or two of black are no light.
+_DIM = 64.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def compare(canvas: Image.Image, answer: Image.Image) -> Comparison | None:
     if interior.relit > _EVEN and outline is not None:
         # Along an outline in another light the product's colours are other ones.
         back = (0, 0) if any(moved) else (-whole[0], -whole[1])
-        light = np.clip(_move(interior.light[..., None], *back), 1 / _UNEVEN, _UNEVEN)
+        light = np.clip(1 + _move(interior.light[..., None] - 1, *back), 1 / _UNEVEN, _UNEVEN)
         product = _light(sent, received, light)
         outline = fit_outline(alpha, product, received)
     offset = tuple(round(by) for by in moved)
@@ -135,6 +137,7 @@ def _summarise(interior: Interior, outline: Outline | None, added: float, alpha:
         side, length = measure_side(outline), float(outline.length.sum())
         if not interior.sure:
             shift = fit_rigid(outline, outline.moved)[1:]
+    level, received = (float(colour.mean()) for colour in interior.colours)
     values = (
         *shift,
         rim,
@@ -142,12 +145,12 @@ def _summarise(interior: Interior, outline: Outline | None, added: float, alpha:
         side,
         interior.zoom,
         float(np.linalg.norm(_to_lab(interior.colours[1]) - _to_lab(interior.colours[0]))),
-        interior.relit,
+        interior.relit * min(1.0, level / _DIM),
         interior.detail,
         interior.redrawn,
         added,
         float(interior.other.sum()) / area,
-        float(interior.gain.mean()) - 1,
+        (received - level) / max(level, _DIM),
     )
     return DriftMetrics(*(round(float(value), 3) for value in values))
 

@@ -24,7 +24,7 @@ def inpaint_product(answer: Image.Image, comparison: Comparison, scale: tuple[fl
 
     Where the product covers a pixel only in part, the scene is unmixed; the rest is filled from around (push-pull:
     Gortler and others, "The Lumigraph", 1996). Pixels beside the sent product stay as they are, unless its outline
-    moved outwards somewhere.
+    moved outwards somewhere, or is softer than the sent one.
 
     Args:
         answer: The photo's frame in the answer.

@@ -112,9 +112,9 @@ class PayOptions:
     """Address and key of the API, budget, and what the gate stops.
 
     `gate`: "off", "warn" or "strict"; None takes PHOTIO_GATE or photio.toml, else "warn". `gate_at`: stop from this
-    probability (0..1) of a wrong cutout on; None takes `quality.STOP_AT`. `pay_again`: pay although the same photo
-    with the same words was paid for as other bytes. `jobs`: calls at the same time. `price`: of one call.
-    `yes`: do not ask before a large batch. The key itself is never held here.
+    probability (0..1) of a wrong cutout on; None takes the judgement as recorded, by `quality.STOP_AT`.
+    `pay_again`: pay although the same photo with the same words was paid for as other bytes. `jobs`: calls at the
+    same time. `price`: of one call. `yes`: do not ask before a large batch. The key itself is never held here.
     """
 
     gate: str | None = None

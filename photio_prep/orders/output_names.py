@@ -37,6 +37,7 @@ class RecordedNames(Names):
         """Start over with the same inputs, and read the orders added since."""
         super().begin()
         self._orders.refresh()
+        self._digest.cache_clear()
 
     def _recorded(self, photo: NamedPhoto, output: str) -> list[str]:
         entries = self._orders.find("undistinguished", output)

@@ -17,7 +17,8 @@ from photio_prep.quality import Level
 class Preflight:
     """Strictness of the gate, and whether to pay although the same photo was paid for as other bytes.
 
-    `gate_at`: probability of a wrong cutout from which on it is stopped; None takes `quality.STOP_AT`.
+    `gate_at`: probability of a wrong cutout from which on it is stopped; None takes the
+    judgement as it was recorded, by `quality.STOP_AT`.
     """
 
     level: Level = Level.WARN

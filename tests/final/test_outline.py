@@ -97,6 +97,16 @@ def test_a_product_in_another_light_is_seen(light: float) -> None:
     assert ("brighter" in drift.sentence) == (light > 1)
 
 
+@pytest.mark.parametrize("colour", [(6, 6, 6), (180, 4, 4)])
+def test_two_levels_more_of_a_dark_colour_are_no_light(colour: tuple[int, int, int]) -> None:
+    sent, received = (Image.new("RGBA", SIZE) for _ in range(2))
+    sent.paste((*colour, 255), BOX)
+    received.paste((*(level + 2 for level in colour), 255), BOX)
+    comparison = compare(sent, answer(received, 10.0))
+    assert comparison is not None
+    assert Drift(comparison.metrics).parts["light"] <= 1
+
+
 @pytest.mark.parametrize("texture", ["smooth", "rough"])
 def test_growth_on_all_sides_is_not_a_move(texture: str) -> None:
     comparison = compared(canvas((BOX[0] - 4, BOX[1] - 4, BOX[2] + 4, BOX[3] + 4)), TEXTURES[texture])

@@ -99,7 +99,9 @@ def test_what_cannot_be_watched_is_refused(command: Command, options: list[str],
 
 
 def test_a_hot_folder_is_worked_off_until_it_is_stopped_and_gone_on_with(tmp_path: Path, command: Command):
-    """Two photos come one after the other, one bad one between; after a restart nothing is done twice."""
+    """Two photos come one after the other, one bad one between, and one of them again, changed; after a restart nothing
+    is done twice.
+    """
     Path("in").mkdir()
     arguments = ["run", "in", "-d", SCENE, "--sandbox", "--watch", "--settle", "0.3", "--gate", "off"]
     for number in (1, 2):
@@ -132,6 +134,11 @@ def test_a_hot_folder_is_worked_off_until_it_is_stopped_and_gone_on_with(tmp_pat
                 assert time.monotonic() < deadline
                 assert process.poll() is None
                 time.sleep(0.1)
+            if number == 1:
+                final = Path("photio-out/a-photio.png")
+                before = final.read_bytes()
+                saved(Path("in/a.png"), photo(shade=100, cut_out=True))
+                wait_until(lambda: final.read_bytes() != before, process)  # noqa: B023
         finally:
             process.send_signal(signal.SIGTERM)
             for each in ears:
@@ -147,7 +154,7 @@ def test_a_hot_folder_is_worked_off_until_it_is_stopped_and_gone_on_with(tmp_pat
             "in/b.png": "sandbox" if number == 1 else "no",
             "in/bad.png": "no",
         }
-    assert len(find_orders(Path("photio-out"))) == 2
+    assert len(find_orders(Path("photio-out"))) == 3
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:

@@ -632,6 +632,16 @@ def test_status_sums_up_and_says_what_to_do(keyed: Command) -> None:
     assert len(found) == 3
 
 
+def test_status_names_an_order_without_a_photo_and_goes_on(keyed: Command, identity: Sandbox) -> None:
+    batch(keyed, identity.url, 2)
+    folder = find_orders(Path("photio-out"))[0]
+    for record in folder.glob("photo-*.json"):
+        record.unlink()
+    said = keyed("status")
+    assert (said.code, len(said.lines)) == (7, 1)
+    assert f"{folder}: a damaged order (it has no photo)" in said.err
+
+
 def test_status_does_not_count_an_order_that_went_on_as_planned(keyed: Command, identity: Sandbox) -> None:
     batch(keyed, identity.url, 1, "--seed", "5")
     keyed("generate", "photio-out", "-d", SCENE, "--api-url", identity.url)
