@@ -29,6 +29,13 @@ def split_link(page: Path, link: str) -> tuple[Path, str]:
 
 
 @pytest.mark.parametrize("page", list_pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_that_a_page_names_exists(page: Path) -> None:
+    """From the root, or from the package."""
+    for name in re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.(?:py|toml))`", read_page(page)):
+        assert (ROOT / name).exists() or (ROOT / "photio_prep" / name).exists(), name
+
+
+@pytest.mark.parametrize("page", list_pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_somewhere(page: Path) -> None:
     for link in list_links(page):
         if urlsplit(link).scheme:
