@@ -1,6 +1,5 @@
 """Assemble the final of an answered order, with its proof and drift."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from photio_prep.intake.load import Source
 from photio_prep.orders import original_photo, payment
 from photio_prep.orders.store import Order, require_cutout
 from photio_prep.quality import Drift, DriftMetrics, Proof, Replaced
+from photio_prep.system.parallel import run_both
 from photio_prep.types import Final, Photo, Result
 
 # A photo that came as a cutout has its alpha in full resolution: used unless options changed it by more levels (mean).
@@ -71,10 +71,10 @@ def assemble_final(
     frame = frame_size(answer, placement)
     size = resolve_output_size(options.output_size, placement.source, frame)
     own = crop(answer, placement, frame)
-    with ThreadPoolExecutor(1) as beside:  # the photo's product does not depend on the answer
-        layer = beside.submit(_load_layer, order, options, photo, size)
-        comparison = compare_answer(order, own)
-        original, why = layer.result()
+    # The photo's product does not depend on the answer.
+    (original, why), comparison = run_both(
+        lambda: _load_layer(order, options, photo, size), lambda: compare_answer(order, own)
+    )
     drift = Drift(comparison.metrics if comparison else DriftMetrics())
     product = options.product or ("original" if original else "generated")
     if why:
