@@ -35,10 +35,7 @@ def build_request(
     Raises:
         UsageError: The seed is out of range, the URL is not http(s), or both negative prompts are given.
     """
-    if negative_prompt is not None and append_negative is not None:
-        raise UsageError("both a negative prompt and an addition to the default are given", "Give one of them")
-    if append_negative is not None:
-        negative_prompt = f"{DEFAULT_NEGATIVE}, {append_negative}"
+    negative_prompt = expand_negative(negative_prompt, append_negative)
     if image_url is not None and not re.fullmatch(r"https?://[^\s/]+\S*", image_url):
         raise UsageError(f"{image_url[:80]!r} is not an http(s) URL", "Give the address of a PNG", subject="image_url")
     drawn = seed is None
@@ -47,6 +44,15 @@ def build_request(
     elif seed == -1:
         seed = 1 + secrets.randbelow(seeds.LAST - 1)
     return Request(canvas, description.strip(), validate_seed(seed), negative_prompt, image_url, drawn)
+
+
+def expand_negative(negative_prompt: str | None, append_negative: str | None) -> str | None:
+    """The negative prompt that is sent; UsageError if both are given."""
+    if append_negative is None:
+        return negative_prompt
+    if negative_prompt is not None:
+        raise UsageError("both a negative prompt and an addition to the default are given", "Give one of them")
+    return f"{DEFAULT_NEGATIVE}, {append_negative}"
 
 
 def validate_seed(seed: int) -> int:

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -24,6 +25,7 @@ from photio_prep.marketplaces import presets
 from photio_prep.options import JobOptions
 from photio_prep.orders import index
 from photio_prep.orders.output_names import RecordedNames
+from photio_prep.orders.recall import is_asked_again
 from photio_prep.system.near_name import suggest_name
 
 
@@ -142,13 +144,15 @@ class Choice:
     def quote(self, guard: SpendingGuard) -> None:
         """Print what it will cost at most before it starts; ask before a big one.
 
-        Answered orders are counted by name only: a photo or an option that changed is a new call after all.
+        Answered orders are counted by their names and options: a photo whose bytes changed is a new call after all.
         """
         job, calls, answered = self.job, len(self.items) * self.seeds, 0
         if not self.options.watch:
-            scene = job.prepare.description
-            names = [(item.name, (item.options.description or scene).strip()) for item in self.items]
-            answered = index.index_of(job.orders).refresh().count_answered(names, guard.endpoint)
+            orders = index.index_of(job.orders).refresh()
+            for item in self.items:
+                options = job.prepare.with_row(item.options)
+                is_asked = partial(is_asked_again, options=options, endpoint=guard.endpoint)
+                answered += orders.is_answered(item.name, is_asked)
         elif job.pay.sandbox or job.pay.max_calls is None:
             return
         else:

@@ -7,7 +7,8 @@ orders are skipped; the commands that process one report it.
 import errno
 import re
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -140,16 +141,13 @@ class OrderIndex:
         paid = [entry.origin for entry in self.of_photo(order) if entry.state in _PAID]
         return bool(paid) and all(origin.digest != order.origin.digest for origin in paid)
 
-    def count_answered(self, requests: Iterable[tuple[str, str]], endpoint: str) -> int:
-        """Estimate how many (source, description) pairs are answered already, by name and description alone."""
-        return sum(
-            any(
-                (entry.plan.get("description"), entry.plan.get("endpoint")) == (description, endpoint)
-                and entry.state in ANSWERED
-                for entry in self.find("source", source) or self.find("path", file_path(source) or source)
-            )
-            for source, description in requests
-        )
+    def is_answered(self, source: str, is_asked: Callable[[Order], bool]) -> bool:
+        """Whether an order of the photo that was named `source`, and that is the one asked for, has its answer."""
+        for entry in self.find("source", source) or self.find("path", file_path(source) or source):
+            with suppress(PhotioError):
+                if entry.state in ANSWERED and is_asked(entry.load()):
+                    return True
+        return False
 
 
 def _is_same_request(entry: IndexEntry, order: Order) -> bool:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from photio_prep.api.request import description_warnings
+from photio_prep.api.request import description_warnings, expand_negative
 from photio_prep.cutout.models.registry import Model, get_model
 from photio_prep.errors import ModelUnavailable, PhotioError
+from photio_prep.geometry import snap
 from photio_prep.intake.load import Source, read_bytes
 from photio_prep.orders import previews
 from photio_prep.orders.folder import OrderFolder
@@ -80,6 +81,19 @@ def reuse_prepared(entry: CacheEntry, options: PrepareOptions, place: OrderPlace
     if order.folder != folder:
         previews.copy_previews(folder, order.require_folder())
     return order
+
+
+def is_asked_again(order: Order, options: PrepareOptions, endpoint: str) -> bool:
+    """Whether these options would make the same order of the same photo. Not known with a mask: False."""
+    request, recorded = order.request, order.origin.options
+    if options.mask is not None or isinstance(recorded, str) or order.endpoint != endpoint:
+        return False
+    seed = request.seed_drawn if options.seed is None else request.seed == options.seed
+    negative = expand_negative(options.negative_prompt, options.append_negative)
+    words = (request.description, request.negative_prompt) == (options.description.strip(), negative)
+    size = (options.recommended or snap(order.placement.source)).size
+    same = options.record(recorded.model, recorded.size, recorded.mask) == recorded and size == order.placement.canvas
+    return seed and words and same and options.frame == order.origin.frame
 
 
 def remember(entry: CacheEntry, order: Order) -> Order:

@@ -127,9 +127,12 @@ def test_an_empty_folder_does_not_end_the_batch(command: Command, two: list[Path
 def test_a_quote_is_a_bound(keyed: Command, identity: Sandbox, two: list[Path]):
     url = ("--api-url", identity.url)
     keyed("run", *two, "-d", SCENE, *url)
-    for more in ([], ["--seed", "7"], ["--negative-prompt", "blur"], ["--size", "Square"]):
+    again = keyed("run", *two, "-d", SCENE, *url, "--overwrite")
+    assert "nothing to pay: 2 answered already; a photo that changed is a new call" in again.err
+    for more in (["--seed", "7"], ["--negative-prompt", "blur"], ["--size", "Square"]):
         said = keyed("run", *two, "-d", SCENE, *url, *more, "--overwrite")
-        assert "up to 2 paid calls; perhaps 2 answered already" in said.err
+        assert "up to 2 paid calls" in said.err
+        assert "nothing to pay" not in said.err
 
 
 def test_of_a_photo_that_changed_only_the_last_one_prepared_is_paid_for(
