@@ -18,7 +18,7 @@ from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.marks import Marks
 from photio_prep.orders.origin import Origin, file_path
 from photio_prep.orders.state import ANSWERED, BILLED, State
-from photio_prep.orders.store import SANDBOX, Order, load_order
+from photio_prep.orders.store import SANDBOX, Order, load_order, parse_order
 from photio_prep.system import files, seeds
 from photio_prep.system.near_name import collision_key
 
@@ -144,8 +144,9 @@ class OrderIndex:
     def is_answered(self, source: str, is_asked: Callable[[Order], bool]) -> bool:
         """Whether an order of the photo that was named `source`, and that is the one asked for, has its answer."""
         for entry in self.find("source", source) or self.find("path", file_path(source) or source):
-            with suppress(PhotioError):
-                if entry.state in ANSWERED and is_asked(entry.load()):
+            with suppress(PhotioError, KeyError, TypeError, ValueError, AttributeError):  # a damaged order
+                record = entry.folder / f"photo-{entry.origin.id}.json"
+                if entry.state in ANSWERED and is_asked(parse_order(record, entry.plan)):
                     return True
         return False
 
