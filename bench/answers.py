@@ -13,15 +13,14 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image, ImageOps
 
+from bench.redraw import PlantedChanges, Redrawn, paint_without_product, redraw
+from bench.textures import TEXTURES, paint_texture
 from photio_prep.cutout.matte import flatten
 from photio_prep.final.crop import crop
 from photio_prep.intake.load import load
 from photio_prep.orders.store import SANDBOX, Order
 from photio_prep.pipeline import prepare
-from photio_prep.sandbox.answer_picture import paint_without_product
 from photio_prep.sandbox.contract import SceneRequest
-from photio_prep.sandbox.redraw import PlantedChanges, Redrawn, redraw
-from photio_prep.sandbox.textures import TEXTURES, paint_texture
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 STRENGTHS = ("mild", "typical", "strong")

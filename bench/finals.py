@@ -35,10 +35,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.answers import DRIFTS, HARSHNESS, SCENES, STRENGTHS, Subject, composite, find_subjects, plant_redraw
+from bench.redraw import PlantedChanges, light_product
 from photio_prep.final.assemble import finish_order
 from photio_prep.final.crop import crop
 from photio_prep.final.options import FinishOptions
-from photio_prep.sandbox.redraw import PlantedChanges, light_product
 from photio_prep.types import Result
 
 METHODS = ("naive", "cutout", "feather", "poisson", "ours")

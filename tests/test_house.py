@@ -31,7 +31,7 @@ HOMES = {
     "rembg": {"cutout.models"},
     "onnxruntime": {"cutout.models"},
     "openvino": {"cutout.models"},
-    "cv2": {"imaging.filters", "sandbox"},
+    "cv2": {"imaging.filters"},
     "pooch": {"cutout.models"},
     "requests": {"api"},
     "urllib3": {"api"},

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
+from bench.redraw import PlantedChanges, redraw
+from bench.textures import paint_texture
 from photio_prep import prepare
 from photio_prep.orders.store import SANDBOX, Order
 from photio_prep.pipeline import finish
-from photio_prep.sandbox.redraw import PlantedChanges, redraw
-from photio_prep.sandbox.textures import paint_texture
 from photio_prep.types import Result
 
 ROOT = Path(__file__).parents[2]

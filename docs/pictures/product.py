@@ -7,11 +7,12 @@ from pathlib import Path
 
 from PIL import Image
 
+from bench.redraw import PlantedChanges
 from photio_prep import prepare
 from photio_prep.api.client import InstantClient
 from photio_prep.orders.store import SANDBOX
 from photio_prep.pipeline import finish, generate
-from photio_prep.sandbox import PlantedChanges, Sandbox
+from photio_prep.sandbox import Sandbox
 
 SIDE = 420
 ROOT = Path(__file__).parents[2]
@@ -25,7 +26,7 @@ NEAR = ((980, 420, 1330, 770), (800, 180, 1000, 380))
 def main() -> None:
     """Write docs/pictures/product.jpg: rows for the whole final, its label, its corner; a column for each product."""
     order = prepare(ROOT / "fixtures" / "photos" / "carton.jpg", description=DESCRIPTION, endpoint=SANDBOX)
-    with Sandbox(changes=DRIFT) as sandbox:
+    with Sandbox(paint=DRIFT.paint) as sandbox:
         result = generate(order, client=InstantClient("pt-sandbox", api_url=sandbox.url, endpoint=SANDBOX))
     finals = [
         finish(order, result, product="generated"),

@@ -15,21 +15,30 @@ contract: validate a request as the API documents it
 faults: the faults, each played on a socket
 fault_plan: parse fault plans
 call_log: calls, charges, warnings
-answer_picture: paint the picture of an answer
-redraw: redraw the product, kindly or with planted changes
-textures: pebbles, wood, fabric, foliage and patterns, for scenes that are hard to tell from a product
+answer_picture: paint the picture of an answer, with the product slightly redrawn
 scenery: painter of the scenes
 """
 
 import logging
 
+from photio_prep.sandbox.answer_picture import paint_answer
 from photio_prep.sandbox.call_log import Call, fingerprint
+from photio_prep.sandbox.contract import SceneRequest
 from photio_prep.sandbox.fault_plan import FaultPlan, parse_faults
 from photio_prep.sandbox.faults import FAULTS
-from photio_prep.sandbox.redraw import PlantedChanges
 from photio_prep.sandbox.server import Sandbox, serve
 
 # Without a handler of the caller's own, Python would print warnings to stderr; a library never prints.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
-__all__ = ["FAULTS", "Call", "FaultPlan", "PlantedChanges", "Sandbox", "fingerprint", "parse_faults", "serve"]
+__all__ = [
+    "FAULTS",
+    "Call",
+    "FaultPlan",
+    "Sandbox",
+    "SceneRequest",
+    "fingerprint",
+    "paint_answer",
+    "parse_faults",
+    "serve",
+]

@@ -1,51 +1,51 @@
-"""SceneRequest -> the picture of an answer: the product in the described scene, with a watermark."""
+"""SceneRequest -> the picture of an answer: the product in the described scene, slightly redrawn, with a watermark."""
 
 import hashlib
 
 import numpy as np
-from numpy.random import Generator
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from photio_prep.sandbox.contract import SceneRequest
-from photio_prep.sandbox.redraw import PlantedChanges, add_ground, blend_product, change_outline, degrade
-from photio_prep.sandbox.scenery.arrays import to_picture, to_plane
+from photio_prep.sandbox.scenery.arrays import Colour, Plane, mix, to_picture, to_plane
 from photio_prep.sandbox.scenery.scene import SMALLEST, paint_scene
-from photio_prep.sandbox.scenery.scene_parser import Scene, parse_scene
-from photio_prep.sandbox.textures import paint_texture
+from photio_prep.sandbox.scenery.scene_parser import parse_scene
 
 _MARK = "SANDBOX"
 # Cropping back takes up to 8.7 % from each side of a photo between two recommended sizes: the mark stays inside that.
 _MARGIN = 0.09
+SOFTNESS = 0.6  # px; a generator's decoder loses the finest detail
+_TINT = 28.0 / 255  # shift of white for a tint twice as strong; the warmest light takes 4 to 5 levels off blue
 
 
-def paint_answer(request: SceneRequest, seed: int, changes: PlantedChanges) -> Image.Image:
+def paint_answer(request: SceneRequest, seed: int) -> Image.Image:
     """Paint the answer: RGB of the canvas's size, the same for the same description, seed and canvas."""
-    scene, rng = _describe(request, seed)
-    product = change_outline(request.picture, changes)
-    if changes.texture:
-        stage = to_plane(paint_texture(changes.texture, request.picture.size, seed))
-    else:
-        stage = paint_scene(scene, product, rng)
-    stage = add_ground(stage, request.picture, changes)
-    answer = degrade(blend_product(stage, product, scene.light.tint, changes), changes)
-    return answer if min(product.size) < SMALLEST else _add_watermark(answer, product.getchannel("A"))
+    product = request.picture
+    stage, tint = paint_stage(request, seed, product)
+    answer = mix(stage, redraw_product(product, tint), to_plane(product.getchannel("A")))
+    return add_watermark(to_picture(answer), product.getchannel("A"))
 
 
-def paint_without_product(request: SceneRequest, seed: int) -> Image.Image:
-    """Paint the same scene with the product's shadow, but without the product and the watermark."""
-    scene, rng = _describe(request, seed)
-    return to_picture(paint_scene(scene, request.picture, rng))
-
-
-def _describe(request: SceneRequest, seed: int) -> tuple[Scene, Generator]:
-    """Scene of the request, and the generator that paints it."""
+def paint_stage(request: SceneRequest, seed: int, product: Image.Image) -> tuple[Plane, Colour]:
+    """Paint the described scene around `product` (RGBA), without it: display values, and the tint of its light."""
     text = f"{seed}\n{request.description}\n{request.negative_prompt or ''}"
     rng = np.random.default_rng(list(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()))
-    return parse_scene(request.description, rng), rng
+    scene = parse_scene(request.description, rng)
+    return paint_scene(scene, product, rng), scene.light.tint
 
 
-def _add_watermark(answer: Image.Image, alpha: Image.Image) -> Image.Image:
-    """Draw a small, half-transparent SANDBOX in the corner that the product covers least."""
+def redraw_product(product: Image.Image, tint: Colour, softness: float = SOFTNESS) -> Plane:
+    """The colours (H, W, 3) of a product (RGBA) as a generator redraws them: slightly soft, in the scene's light."""
+    soft = to_plane(product.convert("RGBa").filter(ImageFilter.GaussianBlur(softness)))
+    # Dividing by the blurred alpha keeps the dark outside out of the blurred colour.
+    colour: Plane = np.asarray(soft[..., :3] / np.maximum(soft[..., 3:], np.float32(1 / 255)), dtype=np.float32)
+    shift = (np.asarray(tint, dtype=np.float32) - 1) * np.float32(_TINT) * colour
+    return np.asarray(np.clip(colour + shift, 0, 1), dtype=np.float32)
+
+
+def add_watermark(answer: Image.Image, alpha: Image.Image) -> Image.Image:
+    """Draw a small, half-transparent SANDBOX in the corner that the product covers least; none on a tiny canvas."""
+    if min(answer.size) < SMALLEST:
+        return answer
     font = ImageFont.load_default(max(9, round(min(answer.size) / 56)))
     left, top, right, bottom = font.getbbox(_MARK)
     width, height = int(right - left), int(bottom - top)

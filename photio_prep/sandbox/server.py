@@ -14,13 +14,13 @@ from typing import Literal, Self, get_args
 from PIL import Image
 
 from photio_prep.errors import UsageError
-from photio_prep.sandbox import answer_picture, contract
+from photio_prep.sandbox import contract
+from photio_prep.sandbox.answer_picture import paint_answer
 from photio_prep.sandbox.call_log import Call, CallLog, digest, fingerprint
 from photio_prep.sandbox.contract import ContractError, SceneRequest
 from photio_prep.sandbox.fault_plan import FaultPlan, parse_faults
 from photio_prep.sandbox.faults import BEFORE_THE_BODY, FAULTS, HONEST, FaultContext
 from photio_prep.sandbox.http import Exchange, Server, encode_json
-from photio_prep.sandbox.redraw import KIND, PlantedChanges
 
 logger = logging.getLogger("photio_prep.sandbox")
 
@@ -36,7 +36,7 @@ class Sandbox:
         latency: Seconds before each answer.
         faults: Which calls misbehave, as a plan or as its text (`429:3,drop:1`).
         identity: Answer with the colours that were sent, without a scene.
-        changes: Changes to plant in every answer, for a harsh redraw (see `redraw`); the default is kind.
+        paint: Paints the answer (RGB of the canvas's size) to a request with a seed; the default redraws kindly.
         http_status_always_200: Put errors in the JSON only.
         answer_format: Encoding of the picture in the answer.
         data_url: Put `data:image/...;base64,` before the picture.
@@ -49,7 +49,7 @@ class Sandbox:
     latency: float = 0.0
     faults: FaultPlan | str | None = None
     identity: bool = False
-    changes: PlantedChanges = KIND
+    paint: Callable[[SceneRequest, int], Image.Image] = paint_answer
     http_status_always_200: bool = False
     answer_format: AnswerFormat = "PNG"
     data_url: bool = False
@@ -187,7 +187,7 @@ class Sandbox:
         if identity or self.identity:
             return request.picture.convert("RGB")  # whatever its alpha
         seed = random.SystemRandom().randint(1, contract.MAX_SEED - 1) if request.seed in (None, -1) else request.seed
-        return answer_picture.paint_answer(request, seed or 1, self.changes)
+        return self.paint(request, seed or 1)
 
     def _encode_answer(self, request: SceneRequest, fault: str | None = None) -> bytes:
         """JSON of the answer."""

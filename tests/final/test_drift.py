@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.redraw import PlantedChanges, change_outline
 from photio_prep.api.client import InstantClient
 from photio_prep.final import drift
 from photio_prep.orders.revise import Wording, reword
@@ -16,8 +17,7 @@ from photio_prep.orders.store import SANDBOX, Order
 from photio_prep.pipeline import generate, prepare
 from photio_prep.quality import Drift as Judged
 from photio_prep.quality import DriftMetrics
-from photio_prep.sandbox import PlantedChanges, Sandbox
-from photio_prep.sandbox.redraw import change_outline
+from photio_prep.sandbox import Sandbox
 from tests.support.photos import cutout
 from tests.support.sampling import sampled
 
@@ -45,7 +45,7 @@ def measure(canvas: Image.Image, answer: Image.Image) -> DriftMetrics:
 
 
 def judged(order: Order, planted: PlantedChanges) -> Judged:
-    with Sandbox(changes=planted) as sandbox:
+    with Sandbox(paint=planted.paint) as sandbox:
         result = generate(order, client=InstantClient("pt-sandbox", api_url=sandbox.url, endpoint=SANDBOX))
     return Judged(measure(order.canvas.image, result.image))
 

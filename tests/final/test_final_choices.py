@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.redraw import PlantedChanges
 from photio_prep import InstantClient, finish, generate, prepare, run
 from photio_prep.errors import PhotoRefused, UsageError
-from photio_prep.sandbox import PlantedChanges, Sandbox
+from photio_prep.sandbox import Sandbox
 from tests.support.commands import Command
 from tests.support.fakes import BrightMatter
 from tests.support.photos import SCENE, cutout, encoded, photo, saved
@@ -22,7 +23,7 @@ KEY = "pt-canary-5c1e77b0a9d4"
 @pytest.fixture
 def tinted() -> Iterator[Sandbox]:
     """Answers whose product has another colour: whose pixels a final has can be told."""
-    with Sandbox(changes=PlantedChanges(tone=(-30, 0, 20))) as sandbox:
+    with Sandbox(paint=PlantedChanges(tone=(-30, 0, 20)).paint) as sandbox:
         yield sandbox
 
 

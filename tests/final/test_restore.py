@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from bench.redraw import PlantedChanges, paint_without_product
 from photio_prep.api.wire import encode_request
 from photio_prep.final import composite, restore
 from photio_prep.final.crop import crop
@@ -20,7 +21,7 @@ from photio_prep.final.upsample_alpha import AlphaUpsampler
 from photio_prep.intake.load import load
 from photio_prep.orders.store import SANDBOX, Order
 from photio_prep.pipeline import finish, prepare
-from photio_prep.sandbox import PlantedChanges, answer_picture, contract
+from photio_prep.sandbox import contract
 from photio_prep.types import Photo, Result
 from tests.support.sampling import sampled
 
@@ -40,9 +41,7 @@ def ordered(name: str) -> tuple[Photo, Image.Image, Order]:
 
 
 def painted(order: Order, changes: PlantedChanges = PlantedChanges()) -> Image.Image:  # noqa: B008
-    return answer_picture.paint_answer(
-        contract.read_request(encode_request(order.request), url_image=None), order.request.seed, changes
-    )
+    return changes.paint(contract.read_request(encode_request(order.request), url_image=None), order.request.seed)
 
 
 def pixels(image: Image.Image) -> Floats:
@@ -61,7 +60,7 @@ def test_the_core_is_the_photo_s_and_the_edge_is_nearer_to_exact_than_the_genera
     asked = contract.read_request(encode_request(order.request), url_image=None)
     answer, way = painted(order), order.placement
     generated = pixels(crop(answer, way, way.source))
-    bare = pixels(crop(answer_picture.paint_without_product(asked, order.request.seed), way, way.source))
+    bare = pixels(crop(paint_without_product(asked, order.request.seed), way, way.source))
     true = pixels(truth)
     share = true[..., 3:] / 255
     own = pixels(photo.image.convert("RGB"))
@@ -123,7 +122,7 @@ def test_a_product_that_grew_does_not_look_out_behind_the_photo_s(name: str):
     grown = PlantedChanges(grow=5)
     asked = contract.read_request(encode_request(order.request), url_image=None)
     answer, way = painted(order, grown), order.placement
-    bare = pixels(crop(answer_picture.paint_without_product(asked, order.request.seed), way, way.source))
+    bare = pixels(crop(paint_without_product(asked, order.request.seed), way, way.source))
     away = ndimage.distance_transform_edt(np.asarray(truth.getchannel("A")) == 0)
     ring = (away > 1.5) & (away < 5 / way.scale)
     final = finish(order, Result(b"", answer, way), product="original")

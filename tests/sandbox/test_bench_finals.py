@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from bench import answers, finals
+from bench.redraw import PlantedChanges
 from photio_prep.final.crop import crop
-from photio_prep.sandbox import PlantedChanges
 
 
 def test_a_drift_changes_only_what_it_plants():

@@ -7,10 +7,10 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from bench.redraw import KIND, Redrawn, Side, redraw
+from bench.textures import TEXTURES, paint_texture
 from photio_prep.api.client import InstantClient
-from photio_prep.sandbox import Sandbox
-from photio_prep.sandbox.redraw import KIND, Redrawn, Side, redraw
-from photio_prep.sandbox.textures import TEXTURES, paint_texture
+from photio_prep.sandbox import Sandbox, SceneRequest, paint_answer
 from tests.sandbox.test_scene import canvas
 from tests.support.photos import request
 
@@ -129,9 +129,14 @@ def test_textures_differ_by_seed_and_are_rough(name: str) -> None:
     assert (levels(texture).std() > 15) == (name != "plain")
 
 
+def test_planting_nothing_paints_what_the_sandbox_paints() -> None:
+    sent = SceneRequest("on oak, golden evening light", CANVAS, b"")
+    assert KIND.paint(sent, 5).tobytes() == paint_answer(sent, 5).tobytes()
+
+
 def test_a_sandbox_redraws_harshly_where_it_is_asked_to() -> None:
     pictures = []
     for changes in (KIND, replace(KIND, texture="pebbles", grow=3)):
-        with Sandbox(changes=changes) as sandbox:
+        with Sandbox(paint=changes.paint) as sandbox:
             pictures.append(InstantClient("pt-any-key", api_url=sandbox.url).send(request()).image)
     assert levels(pictures[1]).std() > levels(pictures[0]).std()

@@ -9,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from photio_prep.sandbox import PlantedChanges
+from bench.redraw import PlantedChanges, change_outline
 from photio_prep.sandbox.answer_picture import paint_answer
 from photio_prep.sandbox.contract import SceneRequest
-from photio_prep.sandbox.redraw import change_outline
 from photio_prep.sandbox.scenery.arrays import fractal_noise, resize, smoothstep
 from photio_prep.sandbox.scenery.scene_parser import BACKDROP_WORDS, SURFACE_WORDS, Scene, parse_scene
 from photio_prep.sandbox.scenery.surfaces import BACKDROPS, SURFACES
@@ -37,7 +36,7 @@ def canvas(size: tuple[int, int] = (320, 256)) -> Image.Image:
 def scene(
     description: str = DESCRIPTION, seed: int = 7, picture: Image.Image | None = None, changes: PlantedChanges = PLAIN
 ) -> Image.Image:
-    return paint_answer(SceneRequest(description, picture or canvas(), b""), seed, changes)
+    return changes.paint(SceneRequest(description, picture or canvas(), b""), seed)
 
 
 def levels(picture: Image.Image) -> npt.NDArray[np.int64]:
@@ -62,10 +61,10 @@ def test_the_same_request_gives_the_same_bytes() -> None:
 def test_seed_description_and_negative_prompt_each_change_the_scene() -> None:
     base = SceneRequest(DESCRIPTION, canvas(), b"")
     answers = {
-        paint_answer(base, 7, PLAIN).tobytes(),
-        paint_answer(base, 8, PLAIN).tobytes(),
-        paint_answer(SceneRequest(DESCRIPTION + " ", canvas(), b""), 7, PLAIN).tobytes(),
-        paint_answer(SceneRequest(DESCRIPTION, canvas(), b"", "blurry"), 7, PLAIN).tobytes(),
+        paint_answer(base, 7).tobytes(),
+        paint_answer(base, 8).tobytes(),
+        paint_answer(SceneRequest(DESCRIPTION + " ", canvas(), b""), 7).tobytes(),
+        paint_answer(SceneRequest(DESCRIPTION, canvas(), b"", "blurry"), 7).tobytes(),
     }
     assert len(answers) == 4
 
@@ -172,7 +171,7 @@ def test_the_mark_lies_inside_what_cropping_back_leaves() -> None:
     picture = canvas((1024, 1024))
     answer = scene(picture=picture)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("photio_prep.sandbox.answer_picture._add_watermark", lambda answer, alpha: answer)
+        patch.setattr("bench.redraw.add_watermark", lambda answer, alpha: answer)
         bare = scene(picture=picture)
     marked = np.abs(levels(answer) - levels(bare)).max(axis=2) > 0
     rows, columns = marked.nonzero()

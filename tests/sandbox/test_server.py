@@ -21,9 +21,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from bench.redraw import PlantedChanges
 from photio_prep.errors import UsageError
 from photio_prep.geometry import SIZES
-from photio_prep.sandbox import FAULTS, Call, FaultPlan, PlantedChanges, Sandbox, fingerprint, parse_faults, serve
+from photio_prep.sandbox import FAULTS, Call, FaultPlan, Sandbox, fingerprint, parse_faults, serve
 from photio_prep.sandbox.contract import ContractError, read_request
 
 KEY = "pt-canary-3f9c2a77"
@@ -472,15 +473,15 @@ def test_fingerprints_tell_keys_apart() -> None:
     assert fingerprint("pt-a") != fingerprint("pt-b")
 
 
-def test_a_scene_that_cannot_be_painted_is_500(plain: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scene_that_cannot_be_painted_is_500() -> None:
     def broken(*_: object) -> Image.Image:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("photio_prep.sandbox.answer_picture.paint_answer", broken)
-    status, message = asked(plain)
-    assert (status, message["status_code"]) == (500, 500)
-    assert plain.log[-1].status == 500
-    assert plain.log[-1].charged
+    with Sandbox(paint=broken) as sandbox:
+        status, message = asked(sandbox)
+        assert (status, message["status_code"]) == (500, 500)
+        assert sandbox.log[-1].status == 500
+        assert sandbox.log[-1].charged
 
 
 # The fault plan
@@ -718,8 +719,8 @@ def test_a_client_that_follows_a_redirect_pays_again() -> None:
         assert (sandbox.calls, sandbox.charges) == (2, 2)
 
 
-def test_drift_is_handed_to_the_painter() -> None:
-    with Sandbox() as plain, Sandbox(changes=PlantedChanges(tone=(30, 0, 0))) as shifted:
+def test_a_painter_of_the_caller_s_own_paints_the_answers() -> None:
+    with Sandbox() as plain, Sandbox(paint=PlantedChanges(tone=(30, 0, 0)).paint) as shifted:
         before, after = (np.asarray(picture_in(asked(each)[1]), dtype=int) for each in (plain, shifted))
         inside = (after - before)[16:32, 20:44]
         assert inside[..., 0].mean() == pytest.approx(30, abs=1)

@@ -1,7 +1,7 @@
 """Redraw the product as a latent-diffusion inpainter does, by planted amounts. The default is kind: it plants nothing.
 
     harsh = PlantedChanges(texture="pebbles", grow=3, move=(2, -1), chroma=3, rim_blur=0.8, contact=0.5, jpeg=92)
-    sandbox = Sandbox(changes=harsh)                                                        # over HTTP
+    sandbox = Sandbox(paint=harsh.paint)                                                    # over HTTP
     redrawn = redraw(paint_texture("pebbles", canvas.size, seed=7), canvas, harsh)          # without it
 
 `redrawn.answer` is the answer, `redrawn.scene` its scene without the product: the photo's product over it is the ideal.
@@ -14,8 +14,11 @@ from typing import Literal, NamedTuple
 import cv2
 import numpy as np
 from numpy.random import Generator
-from PIL import Image, ImageFilter
+from PIL import Image
 
+from bench.textures import paint_texture
+from photio_prep.sandbox.answer_picture import SOFTNESS, add_watermark, paint_stage, redraw_product
+from photio_prep.sandbox.contract import SceneRequest
 from photio_prep.sandbox.scenery.arrays import (
     Colour,
     Plane,
@@ -29,8 +32,6 @@ from photio_prep.sandbox.scenery.arrays import (
 
 Side = Literal["all", "left", "right", "top", "bottom"]
 Box = tuple[int, int, int, int]  # left, top, width, height
-_SOFTNESS = 0.6  # px; a generator's decoder loses the finest detail
-_TINT = 28.0 / 255  # shift of white for a tint twice as strong; the warmest light takes 4 to 5 levels off blue
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,17 @@ class PlantedChanges:
     reflection: float = 0.0  # share of the product's mirror image below it
     chroma: float = 0.0  # standard deviation of coloured noise in the answer, in levels
     jpeg: int = 0  # quality of a compression of the answer; 0 for none
-    texture: str = ""  # scene instead of the described one (see `textures`)
+    texture: str = ""  # scene instead of the described one (see textures.py)
     seed: int = 0  # of warp, parts, patches and noise
+
+    def paint(self, request: SceneRequest, seed: int) -> Image.Image:
+        """Paint an answer as the sandbox does, with these changes: for `Sandbox(paint=...)`."""
+        product = change_outline(request.picture, self)
+        stage, tint = paint_stage(request, seed, product)
+        if self.texture:
+            stage = to_plane(paint_texture(self.texture, request.picture.size, seed))
+        stage = add_ground(stage, request.picture, self)
+        return add_watermark(degrade(blend_product(stage, product, tint, self), self), product.getchannel("A"))
 
 
 KIND = PlantedChanges()
@@ -70,6 +80,11 @@ class Redrawn(NamedTuple):
     answer: Image.Image
     scene: Image.Image
     product: Image.Image
+
+
+def paint_without_product(request: SceneRequest, seed: int) -> Image.Image:
+    """Paint the sandbox's scene with the product's shadow, but without the product and the watermark."""
+    return to_picture(paint_stage(request, seed, request.picture)[0])
 
 
 def redraw(scene: Image.Image, canvas: Image.Image, changes: PlantedChanges) -> Redrawn:
@@ -123,12 +138,8 @@ def add_ground(scene: Plane, canvas: Image.Image, changes: PlantedChanges) -> Pl
 def blend_product(scene: Plane, canvas: Image.Image, tint: Colour, changes: PlantedChanges) -> Plane:
     """Composite the product over `scene` (display values), softened, tinted and changed as planted."""
     alpha = to_plane(canvas.getchannel("A"))
-    premultiplied = canvas.convert("RGBa").filter(ImageFilter.GaussianBlur(_SOFTNESS + max(0.0, changes.blur)))
-    soft = to_plane(premultiplied)
-    # Dividing by the blurred alpha keeps the dark outside out of the blurred colour.
-    colour: Plane = np.asarray(soft[..., :3] / np.maximum(soft[..., 3:], np.float32(1 / 255)), dtype=np.float32)
-    shift = (np.asarray(tint, dtype=np.float32) - 1) * np.float32(_TINT) * colour
-    colour = light_product(np.asarray(np.clip(colour + shift, 0, 1), dtype=np.float32), alpha, changes)
+    colour = redraw_product(canvas, tint, SOFTNESS + max(0.0, changes.blur))
+    colour = light_product(colour, alpha, changes)
     if changes.halved:
         colour = _halve(colour, changes)
     if changes.wrap:
