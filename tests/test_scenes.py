@@ -83,7 +83,7 @@ def test_a_render_has_a_photo_alpha_and_foreground_of_one_size(tmp_path: Path) -
     environment = {**os.environ, "PYTHONPATH": str(FIXTURES)}
     for _ in range(2):
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert not done.stderr, "the second run renders nothing again"
+    assert done.stderr == f"1 scenes are in {tmp_path}\n", "the second run renders nothing again"
     photo, alpha, cutout = (
         Image.open(tmp_path / file)
         for file in ("image/white__000.jpg", "alpha/white__000.png", "foreground/white__000.webp")
@@ -94,3 +94,18 @@ def test_a_render_has_a_photo_alpha_and_foreground_of_one_size(tmp_path: Path) -
     assert covered.min() == 0
     assert covered.max() == 255
     assert (tmp_path / "scenes.csv").read_text().startswith("name,family,number,seed,product,material")
+
+
+@pytest.mark.soak
+def test_a_run_that_is_ended_says_so_and_is_taken_up_again(tmp_path: Path) -> None:
+    if not importlib.util.find_spec("mitsuba") or not os.environ.get("DRJIT_LIBLLVM_PATH"):
+        pytest.skip("rendering needs the extra [fixtures] and DRJIT_LIBLLVM_PATH")
+    command = [sys.executable, "-m", "scenes", str(tmp_path), "--only", "white", "--count", "3"]
+    environment = {**os.environ, "PYTHONPATH": str(FIXTURES)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert running.stderr.readline().startswith("1/3 white__000")
+        running.terminate()
+        assert running.stderr.read().endswith("Run it again: it goes on from there\n")
+    assert running.returncode == 1
+    assert len([*(tmp_path / "image").glob("*.jpg")]) < 3
