@@ -111,11 +111,9 @@ def batch(url: str, out: Path, count: int, workers: int) -> Figures:
         workers,
         total=count,
     )
-    took = time.monotonic() - started
-    found = [OrderFolder(folder).state for folder in find_orders(out)]
-    finished = found.count(State.FINISHED)
-    cpu = 1000 * time.process_time() / count
-    return Figures(count, took, count / took, early[0], resident(), peak(), cpu, finished, console.exit_code)
+    took, end, cpu = time.monotonic() - started, resident(), 1000 * time.process_time() / count
+    finished = [OrderFolder(folder).state for folder in find_orders(out)].count(State.FINISHED)
+    return Figures(count, took, count / took, early[0], end, peak(), cpu, finished, console.exit_code)
 
 
 def paid(url: str, out: Path, count: int, workers: int) -> Figures:

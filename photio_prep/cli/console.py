@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 import traceback
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,7 @@ class Console:
         self._stdout: TextIO | None = None
         # Hashes and counts, not texts: a batch of 10,000 photos may have three messages each.
         self._noted: set[int] = set()
+        self._printed: Counter[int] = Counter()
         self._repeats: dict[tuple[str, str], tuple[str, int]] = {}
         self._lock = threading.RLock()
 
@@ -61,11 +63,12 @@ class Console:
             if key in self._noted:
                 return
             self._noted.add(key)
-            first, count = ("", 0) if topic else self._repeats.get((kind, text), (source, 0))
-            if not topic:
-                self._repeats[kind, text] = (first, count + 1)
-            if count < _EXAMPLES:
+            if topic or self._printed[hash((kind, text))] < _EXAMPLES:
+                self._printed[hash((kind, text))] += not topic
                 self.info(f"{kind}: {source}: {text}")
+            else:
+                first, count = self._repeats.get((kind, text), (source, 0))
+                self._repeats[kind, text] = (first, count + 1)
 
     def warn(self, text: str) -> None:
         """Print a message on stderr, also when quiet."""
@@ -178,8 +181,8 @@ class Console:
     def summary(self) -> None:
         """Print the number of results by state, if there are several, and the number of notes not printed."""
         for (kind, text), (first, count) in self._repeats.items():
-            if (more := count - _EXAMPLES) > 0:
-                self.info(f"{kind}: {more} more {'photo' if more == 1 else 'photos'}, as {first}: {text}")
+            self.info(f"{kind}: {count} more {'photo' if count == 1 else 'photos'}, from {first} on: {text}")
+        self._printed.clear()
         self._repeats.clear()
         if sum(self.states.values()) > 1:
             self.info(summarize(self.states))

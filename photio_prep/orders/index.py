@@ -5,6 +5,7 @@ orders are skipped; the commands that process one report it.
 """
 
 import errno
+import os
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -72,7 +73,7 @@ class OrderIndex:
         self._root = root
         self._lock = threading.RLock()
         self._known: set[str] = set()
-        self._folders: dict[int, str] = {}  # each name with a slash before it
+        self._folders: dict[int, str] = {}  # names with a slash between them
 
     def refresh(self) -> "OrderIndex":
         """Read the orders that were added since the last refresh.
@@ -81,11 +82,12 @@ class OrderIndex:
             StorageFailed: The folder cannot be listed, or an order cannot be opened: paid orders may be missed then.
         """
         with self._lock, files.storage_errors(self._root):
-            names = {path.name for path in self._root.iterdir()} if self._root.is_dir() else set()
-            for name in sorted(names - self._known):
+            names = os.listdir(self._root) if self._root.is_dir() else []  # noqa: PTH208  no paths: ten times as fast
+            for name in sorted(set(names) - self._known):
                 if not name.startswith("."):
                     for key in {key for entry in self._read(name) for key in map(hash, _keys(entry.origin))}:
-                        self._folders[key] = f"{self._folders.get(key, '')}/{name}"
+                        others = self._folders.get(key)
+                        self._folders[key] = f"{others}/{name}" if others else name  # mostly one: no string of its own
                 self._known.add(name)
         return self
 
@@ -93,8 +95,8 @@ class OrderIndex:
         """The entries of a source, a path, an output name …, see `Kind`."""
         key = (kind, *map(collision_key, value)) if kind in ("output", "undistinguished") else (kind, *value)
         with self._lock:
-            names = self._folders.get(hash(key), "").split("/")[1:]
-        return [entry for name in names for entry in self._read(name) if key in _keys(entry.origin)]
+            names = self._folders.get(hash(key), "")
+        return [e for name in names.split("/") if name for e in self._read(name) if key in _keys(e.origin)]
 
     def _read(self, name: str) -> list[IndexEntry]:
         """The photos of one order; empty if it is damaged."""
