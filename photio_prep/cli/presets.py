@@ -1,4 +1,4 @@
-"""presets, presets NAME, presets check: the rules of marketplaces, and whether a file follows them."""
+"""presets list|show|check: the rules of marketplaces, and whether a file follows them."""
 
 from pathlib import Path
 from typing import Any
@@ -18,33 +18,41 @@ from photio_prep.system.near_name import suggest_name
 
 
 class _Named(click.Group):
-    """A group with `check` and a verb for each preset."""
+    """A group that also takes the name of a preset, for `show`, or nothing, for `list`."""
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        command = super().get_command(ctx, cmd_name)
-        if command is None and not cmd_name.startswith("-"):
-            preset = presets_.find_preset(cmd_name)
-            command = click.command(cmd_name)(options.console_options(lambda console: _print(preset, console)))
-        return command
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        is_verb = args[0].startswith("-") or args[0] in self.commands
+        return super().resolve_command(ctx, args if is_verb else ["show", *args])
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        named = [word for word in args if not word.startswith("-")]
+        return super().parse_args(ctx, args if named or "--help" in args or "-h" in args else ["list", *args])
 
 
-@click.group(
-    "presets", cls=_Named, invoke_without_command=True, subcommand_metavar="[NAME | check FILE... --preset NAME]"
-)
+@click.group("presets", cls=_Named)
+def presets_command() -> None:
+    """What marketplaces ask of a picture, and whether a file follows it."""
+
+
+@presets_command.command("list")
 @options.console_options
-@click.pass_context
-def presets_command(ctx: click.Context, /, console: Console) -> int:
-    """What marketplaces ask of a picture; with a NAME, each rule with its source and date. `check` looks at a file."""
-    if ctx.invoked_subcommand is not None:
-        return 0
+def list_presets(console: Console) -> int:
+    """All presets: their size, background and marketplace."""
     for preset in presets_.all_presets():
         background = "white, free" if preset.white else "scene"
         console.show(f"{preset.name:<19} {preset.size!s:>9}  {background:<11}  {preset.title}", _to_dict(preset))
-    console.info("photio-prep presets NAME shows the rules of a preset and their sources")
+    console.info("photio-prep presets show NAME prints the rules of a preset and their sources")
     return console.exit_code
 
 
-def _print(preset: Preset, console: Console) -> int:
+@presets_command.command("show")
+@click.argument("name")
+@options.console_options
+def show_preset(name: str, console: Console) -> int:
+    """Each rule of a preset, with its source and the date it was read."""
+    preset = presets_.find_preset(name)
     if console.as_json:
         console.line(_to_dict(preset))
         return console.exit_code

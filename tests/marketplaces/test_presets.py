@@ -76,17 +76,17 @@ def test_how_far_a_picture_must_be_enlarged():
 
 
 def test_the_verb_lists_shows_and_refuses(command: Command):
-    listed = command("presets")
-    assert listed.code == 0
+    listed = command("presets", "list")
+    assert (listed.code, command("presets").out) == (0, listed.out)
     assert [line.split()[0] for line in listed.lines] == list(PRESET_NAMES)
     assert [each["preset"] for each in command("presets", "--json").facts] == list(PRESET_NAMES)
-    shown = command("presets", "amazon-main")
-    assert shown.code == 0
+    shown = command("presets", "show", "amazon-main")
+    assert (shown.code, command("presets", "amazon-main").out) == (0, shown.out)
     for told in ("at least 85%", "at most 10,000,000 bytes", "G1881", "2026-11-22", "quoted"):
         assert told in shown.out
     (facts,) = command("presets", "walmart", "--json").facts
     assert {"rule": "weight", "most": 5_000_000, "how": "own page"}.items() <= facts["rules"][1].items()
-    refused = command("presets", "nope")
+    refused = command("presets", "show", "nope")
     assert refused.code == 2
     assert "no preset 'nope'" in refused.err
 

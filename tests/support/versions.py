@@ -186,7 +186,7 @@ def try_stages_apart(env: Environment) -> None:
 
 def try_verbs_that_tell(env: Environment) -> None:
     """Verbs that show facts; `check` ends with 5 where there is no key."""
-    for words in (["--version"], ["--help"], ["run", "--help"], ["sizes", PHOTOS[0]], ["presets"], ["presets", "ebay"],
+    for words in (["--version"], ["--help"], ["run", "--help"], ["sizes", PHOTOS[0]], ["presets", "show", "ebay"],
                   ["models", "list"], ["models", "verify", "u2netp"], ["status"]):  # fmt: skip
         assert env.command(*words), words
     env.command("check", "--model", "u2netp", code=5)
