@@ -121,7 +121,7 @@ class DriftMetrics(NamedTuple):
     `light`: range of the ratio of light inside, less for dark products. `detail`: energy of gradients inside, as a
     share of the sent one's, softened as a generator does. `redrawn`: share of the textured inside with another
     texture. `added`, `missing`: parts, as shares of the area. `brightness`: change of its mean level, as a share
-    (of 64 levels at least).
+    (of 64 levels at least). `warped`: share of the textured inside that is displaced against the rest of it.
     """
 
     right: float = 0
@@ -137,6 +137,32 @@ class DriftMetrics(NamedTuple):
     added: float = 0
     missing: float = 0
     brightness: float = 0
+    warped: float = 0
+
+
+# Kinds of regions whose amount is a length; that of the others is a share of the product's area.
+LENGTHS = ("outwards", "inwards", "warped")
+
+
+class Region(NamedTuple):
+    """A region where the generator changed the product, in pixels of the photo.
+
+    "outwards", "inwards": a stretch of its outline moved, by `amount` pixels on average. "warped": its pattern is
+    displaced against the rest, by `amount` pixels. "redrawn": another pattern; "added": a part beside it; "missing":
+    something else is there. Their `amount` is a share of its area. `box`: left, top, right, bottom. `sure`, 0..1: of an
+    outline, the probability by its standard error; of a warp, the share of the difference that it explains; 1 less the
+    correlation of the pattern; the share of a part's outline that is an edge; of what is missing, by its contrast.
+    """
+
+    kind: str
+    box: tuple[int, int, int, int]
+    amount: float
+    sure: float
+
+    @property
+    def text(self) -> str:
+        """Kind and amount."""
+        return f"{self.kind} {self.amount:.1f} px" if self.kind in LENGTHS else f"{self.kind} {self.amount:.0%}"
 
 
 class Replaced(NamedTuple):
@@ -183,14 +209,16 @@ SHIFT, RIM, SIDE, ZOOM, COLOUR, LIGHT, BRIGHTNESS, DETAIL = 1.25, 0.7, 3.0, 0.01
 # A thin product: share of its area, and pixels of its rim.
 GROWN, THIN = 0.06, 0.45
 # Shares of the product's textured inside, and of its area.
-REDRAWN, ADDED, MISSING = 0.12, 0.04, 0.03
+REDRAWN, ADDED, MISSING, WARPED = 0.12, 0.04, 0.03, 0.06
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """Changes of the product by the generator."""
+    """Changes of the product by the generator: figures of the whole, and regions of a photo of `size`."""
 
     figures: DriftMetrics
+    regions: tuple[Region, ...] = ()
+    size: tuple[int, int] = (0, 0)
 
     @property
     def parts(self) -> dict[str, float]:
@@ -210,6 +238,7 @@ class Drift:
             "redrawn": figures.redrawn / REDRAWN,
             "added": figures.added / ADDED,
             "missing": figures.missing / MISSING,
+            "warped": figures.warped / WARPED,
         }
 
     @property
@@ -238,6 +267,7 @@ class Drift:
             "redrawn": f"drew {figures.redrawn:.0%} of its pattern anew",
             "added": f"added something to it, {figures.added:.0%} of its area",
             "missing": f"left {figures.missing:.0%} of it out, or hid it",
+            "warped": f"warped {figures.warped:.0%} of its pattern",
         }
         names = [name for name, value in self.parts.items() if value > 1]
         if {"size", "side"} <= {*names} and figures.rim * figures.side > 0 and abs(figures.zoom) <= ZOOM:
@@ -253,4 +283,6 @@ class Drift:
             "sentence": self.sentence,
             "parts": {name: round(value, 2) for name, value in self.parts.items()},
             "figures": self.figures._asdict(),
+            "regions": [region._asdict() for region in self.regions],
+            "size": list(self.size),
         }

@@ -1,6 +1,6 @@
-"""Find things that the generator added to a product: regions beside it in its own colours, which the scene lacks."""
+"""Find things that the generator added to a product: regions that touch it, in its colours, which the scene lacks."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,24 +12,44 @@ from photio_prep.imaging.filters import (
     dilate,
     distance_to,
     drop_thin,
+    erode,
     gaussian_blur,
     label_parts,
     load_opencv,
 )
 
-# Longer side of the pictures that are compared; levels of a colour's bin; sigma in bins, and of mixtures in pixels.
-_SIDE, _BIN, _SPREAD, _MIXED = 240, 16, 0.7, 8.0
+# Longer side of the pictures that are compared; levels of a colour's bin; sigma in bins.
+_SIDE, _BIN, _SPREAD = 240, 16, 0.7
+# Sigmas in pixels of mixtures of the product's colours. A part has the colours of the product or such mixtures: nearer
+# than so many levels. Levels within which the scene's colours are a part's, or 1.5 times its own spread.
+_MIXED, _SAME, _ALIKE = (3.0, 8.0, 30.0), 8.0, 5.0
 # A colour is the product's where it is so many times as frequent in it as in the scene.
 _TIMES = 4.0
 # Least alpha of a product's edge. Pixels of the small picture: of the edge's softness in an answer, of the thinnest
 # part, and from the edge to a part joined to it.
-_VISIBLE, _EDGE, _THIN, _JOINED = 8, 1.5, 1, 4.0
-# Levels per pixel of the small picture: least slope at the edge of a part.
-_STEEP = 6.0
+_VISIBLE, _EDGE, _THIN, _JOINED = 8, 1.5, 1, 2.5
+# Levels per pixel of the small picture: most in a flat region, least across the edge of a part; and as many times as
+# inside of it.
+_FLAT, _STEEP, _STEEPER = 2.5, 4.5, 2.0
+# Of a part's outline: least share at the product, most at the frame. Of its area: most of the scene beside it that is
+# as flat and of its colour. Smallest and largest part, as shares of the product.
+_TOUCHES, _FRAMED, _ELSEWHERE, _LEAST, _MOST = 0.2, 0.45, 1.0, 0.01, 0.8
 
 
-def find_added(alpha: Bytes, answer: Bytes, grown: float) -> tuple[float, Bools]:
-    """Share of the product's area that was added, and its mask (smaller than the answer).
+class _Surroundings(NamedTuple):
+    """A small answer: colours, slopes, flat scene, the product's own colours and rim, distance from it and its edge."""
+
+    colours: Floats
+    slope: Floats
+    scene: Bools
+    own: Floats
+    rim: Bools
+    away: Floats
+    edge: float
+
+
+def find_added(alpha: Bytes, answer: Bytes, grown: float) -> tuple[float, Floats]:
+    """Share of the product's area that was added, and where: how sure that is (0..1; smaller than the answer).
 
     `alpha` (H, W) is where the product is, `grown` by so many pixels; `answer` (H, W, 3).
     """
@@ -37,32 +57,69 @@ def find_added(alpha: Bytes, answer: Bytes, grown: float) -> tuple[float, Bools]
     by = min(1.0, _SIDE / max(alpha.shape))
     size = max(1, round(alpha.shape[1] * by)), max(1, round(alpha.shape[0] * by))
     small, share = (cv2.resize(planes, size, interpolation=cv2.INTER_AREA) for planes in (answer, alpha))
-    solid = share >= 128
-    away = distance_to(share >= _VISIBLE)
-    inside, outside = share > 252, away > _EDGE + grown * by
-    empty = np.zeros(solid.shape, bool)
+    solid, inside = share >= 128, share > 252
+    edge, away = _EDGE + grown * by, distance_to(share >= _VISIBLE)
+    outside = away > edge
+    added = np.zeros(solid.shape, np.float32)
     if inside.sum() < 50 or outside.sum() < 50:
-        return 0.0, empty
+        return 0.0, added
+    colours = small.astype(np.float32)
+    soft = gaussian_blur(colours, 0.6)
+    slope = cv2.magnitude(cv2.Sobel(soft, -1, 1, 0, scale=0.125), cv2.Sobel(soft, -1, 0, 1, scale=0.125)).max(-1)
+    own, flat = _list_colours(colours, inside), outside & (slope < _FLAT)
+    rim = (away == 0) & dilate(away > 0, 1)
+    near = _Surroundings(colours, slope, erode(flat, 2), own, rim, away, edge)
+    for candidates in (drop_thin(flat, _THIN), _find_own_colours(small, own, outside)):
+        _, labels = label_parts(candidates, diagonal=True)
+        areas = np.bincount(labels.ravel())
+        for label in np.flatnonzero((areas >= _LEAST * solid.sum()) & (areas <= _MOST * solid.sum())):
+            part = labels == label
+            if label and (sure := _judge_part(part, near)):
+                # Its own edge, and that to the product, belong to it.
+                added[dilate(part, 2) & (away > 0)] = sure
+    return float((added > 0).sum() / solid.sum()), added
+
+
+def _judge_part(part: Bools, near: _Surroundings) -> float:
+    """Share of a region's outline that is an edge; 0 unless it touches the product and has its colours."""
+    around = dilate(part, 1) & ~part
+    length, beyond = around.sum(), around & (near.away > near.edge + _JOINED)
+    framed = sum(int(line.sum()) for line in (part[0], part[-1], part[:, 0], part[:, -1]))
+    if (
+        (dilate(part, round(near.edge + _JOINED)) & near.rim).sum() < _TOUCHES * length
+        or framed > _FRAMED * length
+        or not beyond.any()
+    ):
+        return 0.0
+    steep = float(np.median(near.slope[beyond]))
+    if steep < max(_STEEP, _STEEPER * float(np.median(near.slope[part]))):
+        return 0.0
+    colour, spread = near.colours[part].mean(0), float(near.colours[part].std(0).max())
+    if np.abs(near.own - colour).max(-1).min() > _SAME:
+        return 0.0
+    alike = np.abs(near.colours - colour).max(-1) < max(_ALIKE, 1.5 * spread)
+    if (near.scene & alike & ~dilate(part, 4)).sum() > _ELSEWHERE * max((near.scene & part).sum(), 1):
+        return 0.0
+    return float((near.slope[beyond] > _FLAT).mean())
+
+
+def _list_colours(colours: Floats, inside: Bools) -> Floats:
+    """Colours (N, 3) of the product, and mixtures of those near each other."""
+    weight, planes = inside.astype(np.float32), [colours]
+    for sigma in _MIXED:
+        mixed = gaussian_blur(colours * weight[..., None], sigma)
+        planes.append(np.asarray(mixed / np.maximum(gaussian_blur(weight, sigma), np.float32(1e-3))[..., None]))
+    return np.concatenate([plane[inside] for plane in planes])
+
+
+def _find_own_colours(small: Bytes, own: Floats, outside: Bools) -> Bools:
+    """Pixels outside whose colours are much more frequent in the product than in the scene."""
     count = 256 // _BIN
     code = _encode(small, count)
-    # A part has the product's colours, or a mixture of those near it.
-    mixed = gaussian_blur(small * inside[..., None].astype(np.float32), _MIXED)
-    mixed /= np.maximum(gaussian_blur(inside.astype(np.float32), _MIXED), np.float32(1e-3))[..., None]
-    product = np.concatenate([_encode(colours[inside], count) for colours in (small, mixed.clip(0, 255))])
-    frequent = [_histogram(codes, count) for codes in (product, code[outside])]
+    frequent = [_histogram(codes, count) for codes in (_encode(own.clip(0, 255), count), code[outside])]
     ratio = (frequent[0] / (frequent[1] + 1e-4))[code]
     soft = gaussian_blur(np.where(outside, np.log(np.clip(ratio, 1e-2, 1e2)), 0).astype(np.float32), 1.0)
-    own = outside & (soft > np.log(_TIMES))
-    _, labels = label_parts(drop_thin(own, _THIN), diagonal=True)
-    # What goes on beyond the frame is the scene's.
-    frame = np.concatenate((labels[0], labels[-1], labels[:, 0], labels[:, -1]))
-    joined = np.isin(labels, np.setdiff1d(labels[away < _JOINED + grown * by], np.append(frame, 0)))
-    # A part has an edge; light on the scene has none.
-    blurred = gaussian_blur(small.astype(np.float32).mean(-1), 0.7)
-    rim = dilate(joined, 1) & ~joined & (away > _JOINED + grown * by)
-    if not rim.any() or np.median(np.hypot(*np.gradient(blurred))[rim]) < _STEEP:
-        return 0.0, empty
-    return float(joined.sum() / solid.sum()), joined
+    return drop_thin(outside & (soft > np.log(_TIMES)), _THIN)
 
 
 def _encode(colours: NDArray[Any], count: int) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ from photio_prep.final.composite import ProductLayer, build_layer, composite_pro
 from photio_prep.final.crop import crop, frame_size
 from photio_prep.final.drift import Comparison, compare
 from photio_prep.final.options import DEFAULT_FINISH, FinishOptions, resolve_output_size
+from photio_prep.final.regions import list_regions
 from photio_prep.final.repairs import describe_repairs, list_replaced
 from photio_prep.final.restore import inpaint_product
 from photio_prep.geometry import Size
@@ -75,7 +76,9 @@ def assemble_final(
     (original, why), comparison = run_both(
         lambda: _load_layer(order, options, photo, size), lambda: compare_answer(order, own)
     )
-    drift = Drift(comparison.metrics if comparison else DriftMetrics())
+    source = placement.source
+    regions = list_regions(comparison, placement.box.size, source) if comparison else ()
+    drift = Drift(comparison.metrics if comparison else DriftMetrics(), regions, source)
     product = options.product or ("original" if original else "generated")
     if why:
         notes.append(why)

@@ -15,7 +15,7 @@ from photio_prep.final.added_parts import find_added
 from photio_prep.final.interior import DARK, Interior, compare_interior, find_shift
 from photio_prep.final.outline import Outline, fit_outline, fit_rigid, measure_side
 from photio_prep.final.outline_profiles import SOFT
-from photio_prep.imaging.filters import Bools, Floats, gaussian_blur, load_opencv
+from photio_prep.imaging.filters import Floats, gaussian_blur, load_opencv
 from photio_prep.quality import DriftMetrics
 
 # Pixels of the canvas around the product that are looked at.
@@ -36,6 +36,7 @@ class Comparison:
 
     `alpha` (H, W) 0..1 and `product` (H, W, 3) levels are as sent, but in the answer's light, and moved to where the
     answer has them: by `moved` (right, down) pixels, which is (0, 0) unless the texture inside and the outline agree.
+    `added`: of the whole canvas, where something was added, and how surely (0..1); its pixels are `unit` pixels long.
     """
 
     box: tuple[int, int, int, int]
@@ -45,7 +46,8 @@ class Comparison:
     outline: Outline | None
     interior: Interior
     metrics: DriftMetrics
-    added: Bools
+    added: Floats
+    unit: float
 
 
 def compare(canvas: Image.Image, answer: Image.Image) -> Comparison | None:
@@ -84,7 +86,7 @@ def compare(canvas: Image.Image, answer: Image.Image) -> Comparison | None:
     grown = 0.0 if outline is None else max(0.0, float(outline.moved.max()))
     added, beside = find_added(placed, np.asarray(answer), grown)
     metrics = _summarise(interior, outline, added, alpha)
-    return Comparison(box, alpha, product, moved, outline, interior, metrics, beside)
+    return Comparison(box, alpha, product, moved, outline, interior, metrics, beside, canvas.width / beside.shape[1])
 
 
 def _agree(shift: tuple[float, float, bool], still: Outline, follows: Outline) -> bool:
@@ -143,27 +145,21 @@ def _summarise(interior: Interior, outline: Outline | None, added: float, alpha:
         rim,
         rim * length / area,
         side,
-        interior.zoom,
+        interior.tiles.zoom,
         float(np.linalg.norm(_to_lab(interior.colours[1]) - _to_lab(interior.colours[0]))),
         interior.relit * min(1.0, level / _DIM),
         interior.detail,
-        interior.redrawn,
+        interior.tiles.measure_share(interior.tiles.redrawn),
         added,
-        float(interior.other.sum()) / area,
+        np.count_nonzero(interior.other) / area,
         (received - level) / max(level, _DIM),
+        interior.tiles.measure_share(interior.tiles.warped),
     )
     return DriftMetrics(*(round(float(value), 3) for value in values))
 
 
-def _to_lab(colour: Floats) -> NDArray[np.float64]:
-    """CIE L*a*b* (D65) of an sRGB colour in levels."""
-    share = np.asarray(colour, dtype=np.float64) / 255
+def _to_lab(colour: Floats) -> Floats:
+    """CIE L*a*b* (D65) of an sRGB colour in levels; OpenCV's own way from sRGB is interpolated, and off by 0.6."""
+    cv2, share = load_opencv(), np.float32(colour).reshape(1, 1, 3) / 255
     linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
-    xyz = _XYZ @ linear / _XYZ.sum(1)
-    root = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
-    return np.asarray([116 * root[1] - 16, 500 * (root[0] - root[1]), 200 * (root[1] - root[2])])
-
-
-_XYZ = np.array(
-    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
-)
+    return np.asarray(cv2.cvtColor(linear, cv2.COLOR_LRGB2LAB)[0, 0])

@@ -1,8 +1,10 @@
 """Compare the inside of a product with the one in an answer: shift, zoom, light, colour, detail, redrawn regions."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from photio_prep.imaging.filters import (
     Bools,
@@ -17,7 +19,7 @@ from photio_prep.imaging.filters import (
 )
 
 # Largest shift of the product, and of a tile of it, in pixels of the canvas; side of a tile.
-REACH, _NEAR, _TILE = 24, 6, 48
+REACH, _NEAR, TILE = 24, 6, 48
 # Sigma of the filter before gradients: structures finer than that are not detail. The sent product is filtered as much
 # more as a generator's decoder softens it.
 _FINE, _FINE_SENT = 1.2, 1.5
@@ -25,36 +27,68 @@ _FINE, _FINE_SENT = 1.2, 1.5
 _TEXTURE = 3.0
 # Correlation of texture from which a shift of the product is believed, and below which a tile was redrawn.
 _BELIEVED, _REDRAWN = 0.6, 0.45
+# A tile is warped if it lies so many pixels beside where zoom, turn and shift of all put it, and its texture fits there
+# so much better (correlation); it must fit at all. Pixels of a tile's error that the fit of all of them allows.
+_WARPED, _BETTER, _FITS, _STEADY = 1.25, 0.04, 0.6, 0.3
 # Energy (levels squared) of a product without detail, and levels that are added before a ratio of colours is taken.
 _FLAT, DARK = 0.05, 8.0
 # Sigma in pixels of light on a product, and its largest ratio to the mean light.
 _LIGHT, _MOST = 24.0, 1.3
 # Levels by which a region differs that is not the product's any more, and its radius in pixels.
-_OTHER, _BLOB = 26.0, 4
+OTHER, _BLOB = 26.0, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Tiles:
+    """Tiles of a product's texture in an answer.
+
+    `zoom`: growth of distances. Per tile: `place` (N, 2), left and top; `pixels` of the product; `fit`, the correlation
+    at the best place; `apart`, how many pixels that is from where zoom, turn and shift of all tiles put it; `better`,
+    how much better it fits there.
+    """
+
+    zoom: float
+    place: NDArray[Any]
+    pixels: NDArray[Any]
+    fit: NDArray[Any]
+    apart: NDArray[Any]
+    better: NDArray[Any]
+
+    @property
+    def redrawn(self) -> Bools:
+        """Tiles with another texture."""
+        return np.asarray(self.fit < _REDRAWN)
+
+    @property
+    def warped(self) -> Bools:
+        """Tiles that are displaced against the others."""
+        return np.asarray((self.apart > _WARPED) & (self.better > _BETTER) & (self.fit > _FITS))
+
+    def measure_share(self, tiles: Bools) -> float:
+        """Share of the textured area."""
+        return float(self.pixels[tiles].sum() / max(self.pixels.sum(), 1))
 
 
 @dataclass(frozen=True, slots=True)
 class Interior:
     """Changes of the inside of a product.
 
-    `right`, `down`: shift in pixels; `sure`: whether the product's texture shows it. `zoom`: growth of distances.
-    `gain` (3,): ratio of the mean colours. `relit`: range of the ratio of light (5th to 95th percentile). `colours`:
-    mean colours, sent and received (levels). `detail`: energy of gradients as a share of the sent one's,
-    softened as by a decoder. `redrawn`:
-    share of the textured area whose texture is another. `other`: (H, W) mask of regions that are something else.
-    `light`: (H, W) smooth ratio of light to its mean.
+    `right`, `down`: shift in pixels; `sure`: whether the product's texture shows it. `gain` (3,): ratio of the mean
+    colours. `relit`: range of the ratio of light (5th to 95th percentile). `colours`: mean colours, sent and received
+    (levels). `detail`: energy of gradients as a share of the sent one's, softened as by a decoder. `other`: (H, W) by
+    how many levels regions differ that are something else, 0 elsewhere. `light`: (H, W) smooth ratio of light to its
+    mean.
     """
 
     right: float
     down: float
     sure: bool
-    zoom: float
     gain: Floats
     relit: float
     colours: tuple[Floats, Floats]
     detail: float
-    redrawn: float
-    other: Bools
+    tiles: Tiles
+    other: Floats
     light: Floats
 
 
@@ -149,12 +183,12 @@ def compare_interior(alpha: Floats, product: Floats, answer: Floats, shift: tupl
     lit = cv2.transform(product, np.column_stack((np.diag(gain), (gain - 1) * DARK)))
     light, other = _compare_light(core, lit, answer)
     low, high = np.percentile(light[core], (5, 95))
-    zoom, redrawn = _compare_tiles(core, product, answer)
-    return Interior(*shift, zoom, gain, float(high - low), colours, energy[1] / energy[0], redrawn, other, light)
+    tiles = _compare_tiles(core, product, answer)
+    return Interior(*shift, gain, float(high - low), colours, energy[1] / energy[0], tiles, other, light)
 
 
-def _compare_light(core: Bools, product: Floats, answer: Floats) -> tuple[Floats, Bools]:
-    """Ratio of light (H, W), smooth, and the mask of regions that light does not explain."""
+def _compare_light(core: Bools, product: Floats, answer: Floats) -> tuple[Floats, Floats]:
+    """Ratio of light (H, W), smooth, and the levels by which regions differ that light does not explain."""
     cv2 = load_opencv()
     weight = core.astype(np.float32)
     small = tuple(max(1, side // 4) for side in core.shape[::-1])
@@ -165,33 +199,47 @@ def _compare_light(core: Bools, product: Floats, answer: Floats) -> tuple[Floats
     ratio = (soft[..., 1] + dark + 1e-3) / (soft[..., 0] + dark + 1e-3)
     light = cv2.merge([np.clip(ratio, 1 / _MOST, _MOST)] * 3)
     apart = mean_channels(np.abs(gaussian_blur(answer - product * light, 1.5)))
-    other = (apart > _OTHER) & core
-    return np.asarray(ratio), drop_thin(other, _BLOB)
+    other = (apart > OTHER) & core
+    return np.asarray(ratio), apart * drop_thin(other, _BLOB)
 
 
-def _compare_tiles(core: Bools, product: Floats, answer: Floats) -> tuple[float, float]:
-    """Zoom by the shifts of tiles, and the share of the textured area that was redrawn."""
+def _compare_tiles(core: Bools, product: Floats, answer: Floats) -> Tiles:
+    """Match the texture of tiles, and compare each with the zoom, turn and shift of all."""
     mask = core.astype(np.float32)
     ours, theirs = _texture(product, 1, mask), _texture(answer, 1, mask)
     rows: list[tuple[float, ...]] = []
-    for top in range(0, core.shape[0] - _TILE // 2, _TILE):
-        for left in range(0, core.shape[1] - _TILE // 2, _TILE):
-            part = slice(top, top + _TILE), slice(left, left + _TILE)
+    fits = []
+    for top in range(0, core.shape[0] - TILE // 2, TILE):
+        for left in range(0, core.shape[1] - TILE // 2, TILE):
+            part = slice(top, top + TILE), slice(left, left + TILE)
             inner = mask[part]
             count = float(inner.sum())
-            if count < 0.3 * _TILE**2 or float(ours[part][inner > 0].std()) < _TEXTURE:
+            if count < 0.3 * TILE**2 or float(ours[part][inner > 0].std()) < _TEXTURE:
                 continue
             fit = _match(theirs[part], ours[part], inner, _NEAR)
             row, column = np.unravel_index(int(fit.argmax()), fit.shape)
-            rows.append((left, top, float(column) - _NEAR, float(row) - _NEAR, float(fit.max()), count))
+            across, down = _vertex(fit[row], int(column)) - _NEAR, _vertex(fit[:, column], int(row)) - _NEAR
+            rows.append((left, top, across, down, float(fit.max()), count))
+            fits.append(fit)
     if not rows:
-        return 0.0, 0.0
-    x, y, right, down, best, count = np.array(rows).T
-    redrawn = float(count[best < _REDRAWN].sum() / count.sum())
-    good = best >= _REDRAWN
-    x, y = x - np.median(x), y - np.median(y)
-    spread = float((x[good] ** 2 + y[good] ** 2).sum())
-    if good.sum() < 4 or spread == 0:
-        return 0.0, redrawn
-    centred = [values[good] - np.median(values[good]) for values in (right, down)]
-    return float((x[good] * centred[0] + y[good] * centred[1]).sum()) / spread, redrawn
+        return Tiles(0.0, np.zeros((0, 2)), *np.zeros((4, 0)))
+    x, y, across, down, best, count = np.array(rows).T
+    place, displaced = np.column_stack((x, y)), across + 1j * down
+    zoom, common = _fit_similar((x - np.median(x)) + 1j * (y - np.median(y)), displaced, best >= _REDRAWN)
+    at = [np.clip(np.rint(part), -_NEAR, _NEAR).astype(int) + _NEAR for part in (common.imag, common.real)]
+    unmoved = np.array([fit[row, column] for fit, row, column in zip(fits, *at, strict=True)])
+    return Tiles(zoom, place, count, best, np.abs(displaced - common), best - unmoved)
+
+
+def _fit_similar(place: NDArray[Any], displaced: NDArray[Any], good: Bools) -> tuple[float, NDArray[Any]]:
+    """Zoom, and the displacements that one zoom, turn and shift give at places (complex: right + 1j * down)."""
+    if good.sum() < 4 or np.abs(place[good]).max() == 0:
+        middle = displaced[good] if good.any() else np.zeros(1)
+        return 0.0, np.full(len(place), np.median(middle.real) + 1j * np.median(middle.imag))
+    model, weight = np.column_stack((np.ones_like(place), place)), good.astype(float)
+    for _ in range(8):
+        root = np.sqrt(weight)
+        shift, turn = np.linalg.lstsq(model * root[:, None], displaced * root, rcond=None)[0]
+        rest = np.abs(displaced - shift - turn * place)
+        weight = good / np.maximum(1, rest / _STEADY)
+    return float(turn.real), shift + turn * place

@@ -15,15 +15,15 @@ from PIL import Image, ImageChops, ImageDraw, ImageFont
 
 from photio_prep.api import wire
 from photio_prep.errors import PhotioError
-from photio_prep.geometry import Size
+from photio_prep.geometry import Box, Size
 from photio_prep.imaging.decode import decode_picture
 from photio_prep.imaging.encode import encode_clean
 from photio_prep.imaging.filters import dilate
 from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
 from photio_prep.orders.folder import OrderFolder
-from photio_prep.orders.records import CANVAS
+from photio_prep.orders.records import CANVAS, find_record
 from photio_prep.orders.store import load_cutout, load_order
-from photio_prep.quality import Reason, Verdict
+from photio_prep.quality import Area, Reason, Region, Verdict
 from photio_prep.system import files
 
 PHOTO, MASK, OVERLAY, DRIFT = "photo.jpg", "mask.png", "overlay.png", "drift.png"
@@ -34,6 +34,8 @@ _LINE = (255, 0, 170)
 # The frames of the gate's reasons, and the height of their names.
 _COLOURS = {Verdict.STOP: (200, 0, 0), Verdict.WARN: (190, 90, 0)}
 _TEXT = 14
+# Most regions of drift that are framed.
+_REGIONS = 20
 
 
 def draw_overlay(view: Image.Image, cutout: Image.Image, reasons: Iterable[Reason] = ()) -> Image.Image:
@@ -46,29 +48,30 @@ def draw_overlay(view: Image.Image, cutout: Image.Image, reasons: Iterable[Reaso
     solid = np.asarray(cut.getchannel("A")) >= 128
     # One pixel outside the product and one inside: visible on light and dark, and the edge stays visible.
     photo.paste(_LINE, mask=Image.fromarray(dilate(solid, 2) & dilate(~solid, 1)))
-    _draw_places(photo, reasons)
+    shown = [reason for reason in reasons if reason.area]
+    for area in dict.fromkeys(reason.area for reason in shown if reason.area):
+        here = [reason for reason in shown if reason.area == area]
+        _draw_place(photo, area, ", ".join(reason.name.replace("_", " ") for reason in here), _COLOURS[here[0].verdict])
     return join(photo, on_checkerboard(cut))
 
 
-def _draw_places(photo: Image.Image, reasons: Iterable[Reason]) -> None:
-    shown = [reason for reason in reasons if reason.area]
-    pen, font = ImageDraw.Draw(photo), ImageFont.load_default(_TEXT)
-    for area in dict.fromkeys(reason.area for reason in shown if reason.area):
-        here = [reason for reason in shown if reason.area == area]
-        left, top = round(area[0] * (photo.width - 1)), round(area[1] * (photo.height - 1))
-        corner = max(round(area[2] * photo.width) - 1, left), max(round(area[3] * photo.height) - 1, top)
-        pen.rectangle((left, top, *corner), outline=_COLOURS[here[0].verdict], width=2)
-        word = ", ".join(reason.name.replace("_", " ") for reason in here)
-        width = round(pen.textlength(word, font)) + 4
-        left, top = max(min(left, photo.width - width), 0), max(top - _TEXT - 4, 0)
-        pen.rectangle((left, top, left + width, top + _TEXT + 3), _COLOURS[here[0].verdict])
-        pen.text((left + 2, top), word, "white", font)
+def _draw_place(picture: Image.Image, area: Area, word: str, colour: tuple[int, int, int]) -> None:
+    """Frame a part of a picture (shares of its width and height), with a word above it."""
+    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(_TEXT)
+    left, top = round(area[0] * (picture.width - 1)), round(area[1] * (picture.height - 1))
+    corner = max(round(area[2] * picture.width) - 1, left), max(round(area[3] * picture.height) - 1, top)
+    pen.rectangle((left, top, *corner), outline=colour, width=2)
+    width = round(pen.textlength(word, font)) + 4
+    left, top = max(min(left, picture.width - width), 0), max(top - _TEXT - 4, 0)
+    pen.rectangle((left, top, left + width, top + _TEXT + 3), colour)
+    pen.text((left + 2, top), word, "white", font)
 
 
-def draw_drift(canvas: Image.Image, answer: Image.Image) -> Image.Image:
+def draw_drift(canvas: Image.Image, answer: Image.Image, places: Iterable[tuple[str, Area]] = ()) -> Image.Image:
     """The canvas on grey, the answer with the canvas's outline, and their difference, side by side.
 
-    The difference is black for 0 levels and white from 48 levels on.
+    The difference is black for 0 levels and white from 48 levels on. `places` are framed in the answer, with their
+    words: parts of the canvas, in shares of its width and height.
     """
     size = fit(canvas.size, (min(_SIDE, max(canvas.size)),) * 2)
     sent, received = canvas.resize(size, Image.Resampling.BOX), answer.resize(size, Image.Resampling.BOX)
@@ -79,6 +82,8 @@ def draw_drift(canvas: Image.Image, answer: Image.Image) -> Image.Image:
     alpha = np.asarray(sent.getchannel("A"))
     for picture, shape in ((received, dilate(alpha >= 12, 4)), (apart, alpha >= 128)):
         picture.paste(_LINE, mask=Image.fromarray(shape & dilate(~shape, 1)))
+    for word, area in places:
+        _draw_place(received, area, word, _COLOURS[Verdict.STOP])
     return join(grey, received, apart)
 
 
@@ -149,10 +154,28 @@ def draw_drift_of(folder: Path) -> None:
         return
     answer = None
     with suppress(OSError, PhotioError):
+        frame = load_order(folder).placement.box
         canvas = read_picture(folder / "canvas.png").convert("RGBA")
         answer = read_answer(folder, Size(*canvas.size))
     if answer is not None:
-        _write_png(folder / DRIFT, draw_drift(canvas, answer))
+        _write_png(folder / DRIFT, draw_drift(canvas, answer, _read_regions(folder, frame, canvas.size)))
+
+
+def _read_regions(folder: Path, frame: Box, size: tuple[int, int]) -> list[tuple[str, Area]]:
+    """Texts and places of the regions in drift.json, as shares of a canvas of `size`; of a damaged record a part."""
+    places: list[tuple[str, Area]] = []
+    with suppress(LookupError, TypeError, ValueError, ArithmeticError):
+        record = find_record(folder / "drift.json") or {}
+        for row in record["regions"][:_REGIONS]:
+            region = Region(str(row["kind"])[:12], (0, 0, 0, 0), min(max(0.0, float(row["amount"])), 1e4), 0)
+            edges = [
+                (start + min(max(0.0, float(edge) / most), 1.0) * length) / whole
+                for edge, most, start, length, whole in zip(
+                    row["box"], record["size"] * 2, frame[:2] * 2, frame.size * 2, size * 2, strict=True
+                )
+            ]
+            places.append((region.text, (edges[0], edges[1], edges[2], edges[3])))
+    return places
 
 
 def _is_missing(path: Path) -> bool:

@@ -112,7 +112,7 @@ def test_the_figures_say_how_far():
     changed = judged(order, PlantedChanges(tone=(30, -10, -20)))
     assert "colour" in changed.sentence
     assert changed.score == round(changed.parts["colour"], 2)
-    assert set(changed.to_dict()) == {"score", "sentence", "parts", "figures"}
+    assert set(changed.to_dict()) == {"score", "sentence", "parts", "figures", "regions", "size"}
 
 
 def test_growth_is_named_once_as_a_side_or_around_the_product():
