@@ -19,7 +19,8 @@ from photio_prep.batch.ray_budget import LOST, ActorClient, NullSender, SharedBu
 from photio_prep.batch.ray_worker import Preparer, RayJobOptions, RayPhoto, build_row, finish_row, pay_row
 from photio_prep.errors import Interrupted, PhotioError, PhotoRefused, UsageError
 from photio_prep.intake.item import Item
-from photio_prep.orders.state import State
+from photio_prep.orders import index, recovery
+from photio_prep.orders.state import SENDABLE, State
 from photio_prep.orders.store import Order
 from photio_prep.system import environment
 
@@ -149,12 +150,24 @@ class Cluster:
             if not waiting or self.stop_reason()[0] is not None:
                 return
         for number, item in waiting.items():
-            died = PhotoRefused(
-                f"its worker died in the last of {_ROUNDS} tries",
-                "See `photio-prep status`, then run it alone",
-                item.name,
-            )
-            yield unsent.get(number) or RayOutcome(item, None, State.REFUSED, error=died)
+            yield unsent.get(number) or self.read_abandoned(item)
+
+    def read_abandoned(self, item: Item) -> RayOutcome:
+        """The outcome of a photo whose worker died in every try: that of its order, whose call may have left."""
+        error: PhotioError = PhotoRefused(
+            f"its worker died in the last of {_ROUNDS} tries", "See `photio-prep status`, then run it alone", item.name
+        )
+        description = self._options.prepare.with_row(item.options).description
+        for entry in index.index_of(self._options.orders).refresh().find("source", item.name):
+            sent = entry.plan["description"] == description and entry.plan["endpoint"] == self._options.endpoint
+            if sent and entry.origin.output == item.output and entry.state not in SENDABLE:
+                order = entry.load()
+                try:
+                    recovery.raise_if_claimed(entry.folder)
+                except PhotioError as known:
+                    error = known
+                return RayOutcome(item, order, order.state, error=error)
+        return RayOutcome(item, None, State.REFUSED, error=error)
 
     def _iter_rows(self, waiting: Mapping[int, Item]) -> Iterator[dict[str, Any]]:
         import ray.data

@@ -4,7 +4,6 @@ import filecmp
 import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
@@ -131,7 +130,11 @@ class FinalWriter(RunFiles):
         except PhotioError as error:
             failures.append(error.about(order.origin.source))
         if console.as_json:
-            records = {"presets": [*map(_describe_file, written)], "faults": [*map(str, failures)]}
+            described = [
+                {"path": str(file.path), **file.report.to_dict(), "white": file.report.white, "notes": [*file.notes]}
+                for file in written
+            ]
+            records = {"presets": described, "faults": [*map(str, failures)]}
             console.result(order, state, final=final, more=records if self.marketplaces.of(order) else None)
         if written:
             console.report.add_presets(order, [file.path for file in written])
@@ -147,7 +150,7 @@ class FinalWriter(RunFiles):
             self._console.out(str(file.path))
         head = f"{file.preset.name}: {file.path.name}"
         self._console.info(f"{head}: {file.report}")
-        for text in (*file.notes, *(fault.text for fault in file.report.faults if not fault.broken)):
+        for text in (*file.notes, *file.report.notes):
             self._console.info(f"note: {head}: {text}")
         try:
             file.refuse_broken()
@@ -157,19 +160,3 @@ class FinalWriter(RunFiles):
 
 def _is_same_file(first: Path, second: Path) -> bool:
     return first.is_file() and second.is_file() and filecmp.cmp(first, second, shallow=False)
-
-
-def _describe_file(file: MarketplaceFile) -> dict[str, Any]:
-    """The JSON record of a file for a marketplace."""
-    report = file.report
-    return {
-        "preset": file.preset.name,
-        "path": str(file.path),
-        "ok": not report.broken,
-        "size": list(report.size),
-        "bytes": report.weight,
-        "fill": report.fill,
-        "white": report.white,
-        "faults": [{"rule": fault.rule, "text": fault.text, "broken": fault.broken} for fault in report.faults],
-        "notes": list(file.notes),
-    }

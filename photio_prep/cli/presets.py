@@ -104,13 +104,11 @@ def check_files_command(paths: tuple[Path, ...], names: tuple[str, ...], console
 
 def _check_file(path: Path, data: bytes, preset: Preset, console: Console) -> None:
     report = rules.check_file(data, preset, name=path.name, limits=settings.limits())
-    faults = [{"rule": fault.rule, "text": fault.text, "broken": fault.broken} for fault in report.faults]
-    record = {"file": str(path), "preset": preset.name, "ok": not report.broken, "format": report.format}
-    record |= {"size": list(report.size), "bytes": report.weight, "fill": report.fill, "faults": faults}
+    record = {"file": str(path), **report.to_dict(), "format": report.format}
     console.show(f"{'NO ' if report.broken else 'ok '} {preset.name:<18} {path}: {report}", record)
-    for fault in report.faults:
-        if not fault.broken:
-            console.info(f"note: {preset.name}: {path}: {fault.text}")
-    if report.broken:
-        texts = "; ".join(fault.text for fault in report.broken)
-        console.error(PresetFailed(f"breaks the rules of {preset.name}: {texts}", subject=str(path)))
+    for note in report.notes:
+        console.info(f"note: {preset.name}: {path}: {note}")
+    try:
+        report.raise_if_broken(path)
+    except PresetFailed as error:
+        console.error(error)

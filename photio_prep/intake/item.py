@@ -12,11 +12,6 @@ from photio_prep.system import object_store
 from photio_prep.system.files import read_input
 
 MARK = "-photio"
-# The marketplaces of marketplaces/presets.toml, which this package may not import; a test keeps the two alike.
-MARKETPLACES = (
-    *("amazon-main", "amazon-secondary", "ebay", "etsy", "google", "instagram", "instagram-portrait", "pinterest"),
-    *("shopify", "tiktok-shop", "walmart"),
-)
 
 # Called for what is skipped, with the reason and whether it is skipped by design (a link, a file of another kind) or
 # because of a failure (a folder that cannot be read or holds no photo).

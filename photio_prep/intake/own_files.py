@@ -4,8 +4,10 @@ import csv
 import json
 import os
 import re
+import tomllib
 from contextlib import suppress
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib import resources
 from pathlib import Path
 
 from PIL import Image
@@ -13,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from photio_prep.errors import OutputExists
 from photio_prep.imaging.encode import SANDBOX_MARK, encode_clean
-from photio_prep.intake.item import MARK, MARKETPLACES
+from photio_prep.intake.item import MARK
 from photio_prep.intake.job_table import RESULTS
 from photio_prep.intake.names import portable_name
 from photio_prep.system import files
@@ -25,10 +27,6 @@ PNG_MARK = b"tEXtSoftware\0" + GENERATOR.encode()
 PAGE_MARK = f'<meta name="generator" content="{GENERATOR}">'
 _HEAD = 64 * 2**10
 _REPORT = re.compile(rb'\{\n "generator": "photio-prep",\n "schema": 1,\n "command": "[a-z]+",\n "started": "')
-_FINAL = re.compile(
-    rf"^(?P<thumbnail>[0-9a-f]{{32}}-[0-9a-f]{{8}}-)?.*(?P<mark>{MARK}(-(?P<shop>{'|'.join(MARKETPLACES)}))?)$",
-    re.DOTALL,
-)
 _WRITTEN = (".csv", ".htm", ".html", ".json", ".jsonl", ".ndjson", ".tsv", ".txt")
 _COLUMNS = b"\xef\xbb\xbfsource,output,state,order,final,exit_code,error,billed,cost,gate,reasons,"
 
@@ -52,15 +50,23 @@ def check_not_foreign(path: Path, *, overwrite: bool) -> None:
         raise OutputExists("photio-prep did not write this file", fix, subject=str(path))
 
 
+@cache
+def _final_name() -> re.Pattern[str]:
+    """The stem of a thumbnail, of a final, or of a file for one of the marketplaces."""
+    presets = tomllib.loads((resources.files("photio_prep") / "marketplaces" / "presets.toml").read_text("utf-8"))
+    shops = "|".join(preset["name"] for preset in presets["preset"])
+    return re.compile(rf"^(?P<thumbnail>[0-9a-f]{{32}}-[0-9a-f]{{8}}-)?.*{MARK}(-(?P<shop>{shops}))?$", re.DOTALL)
+
+
 def is_final_name(stem: str) -> bool:
     """Whether a file is named like a final, or like a file for a marketplace."""
-    return _FINAL.search(stem) is not None
+    return _final_name().search(stem) is not None
 
 
 def is_own_output(path: Path) -> bool:
     """Whether a file is a final, a file for a marketplace, a thumbnail, a report, a page or a sheet of this tool."""
     suffix = path.suffix.lower()
-    match = _FINAL.search(path.stem)
+    match = _final_name().search(path.stem)
     if match is None:
         return suffix in _WRITTEN and _is_ours(files.own_head(path, _HEAD) or b"", suffix)
     if match["shop"] or match["thumbnail"] or is_recorded(path):

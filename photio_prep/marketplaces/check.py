@@ -3,12 +3,12 @@
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePath
-from typing import NamedTuple
+from pathlib import Path, PurePath
+from typing import Any, NamedTuple
 
 from PIL import Image
 
-from photio_prep.errors import PhotoRefused
+from photio_prep.errors import PhotoRefused, PresetFailed
 from photio_prep.final.provenance import source_type
 from photio_prep.geometry import Size
 from photio_prep.imaging.colour import is_srgb
@@ -48,6 +48,28 @@ class ComplianceReport:
     def broken(self) -> tuple[Violation, ...]:
         """The broken rules, without the notes."""
         return tuple(fault for fault in self.faults if fault.broken)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is worth knowing, and breaks no rule."""
+        return tuple(fault.text for fault in self.faults if not fault.broken)
+
+    def raise_if_broken(self, path: Path, fix: str = "") -> None:
+        """Raise PresetFailed if the file at `path` breaks rules of its marketplace."""
+        if self.broken:
+            problem = f"breaks the rules of {self.preset}: {'; '.join(fault.text for fault in self.broken)}"
+            raise PresetFailed(problem, fix, subject=str(path))
+
+    def to_dict(self) -> dict[str, Any]:
+        """A record for JSON."""
+        return {
+            "preset": self.preset,
+            "ok": not self.broken,
+            "size": list(self.size),
+            "bytes": self.weight,
+            "fill": self.fill,
+            "faults": [fault._asdict() for fault in self.faults],
+        }
 
     def __str__(self) -> str:
         parts = [f"{self.size} {self.format}, {self.weight:,} bytes"] if self.format else []

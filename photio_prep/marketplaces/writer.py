@@ -9,7 +9,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from photio_prep.cutout.framing import box_of
-from photio_prep.errors import OutputExists, PresetFailed, UsageError
+from photio_prep.errors import OutputExists, UsageError
 from photio_prep.final import superseded, writer
 from photio_prep.final.options import Metadata
 from photio_prep.final.provenance import Provenance, packet
@@ -42,10 +42,7 @@ class MarketplaceFile(NamedTuple):
 
     def refuse_broken(self) -> None:
         """Raise PresetFailed if the file breaks rules of its marketplace; the file stays."""
-        if self.report.broken:
-            faults = "; ".join(fault.text for fault in self.report.broken)
-            message = f"breaks the rules of {self.preset.name}: {faults}"
-            raise PresetFailed(message, "The file is kept", subject=str(self.path))
+        self.report.raise_if_broken(self.path, "The file is kept")
 
 
 @dataclass(eq=False)

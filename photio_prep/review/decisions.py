@@ -32,12 +32,10 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """Keys of orders, and the contents of their requests (canvas, words, seed, URL), whatever the endpoint."""
+    """Decisions by orders' keys, and by the contents of their requests (canvas, words, seed, URL), of any endpoint."""
 
-    approved: frozenset[str]
-    rejected: frozenset[str]
-    approved_requests: frozenset[str] = frozenset()
-    rejected_requests: frozenset[str] = frozenset()
+    keys: dict[str, Decision]
+    requests: dict[str, Decision]
 
     def decide(self, order: Order, old: Order) -> Decision:
         """Return the decision about `order`, which is `old` or was made of it with new words or another endpoint.
@@ -45,14 +43,15 @@ class Decisions:
         The same request to another endpoint shares its decision: approving an order of the sandbox approves the order
         that sends it to Photio.
         """
-        keys, requests = {order.key, old.key}, {_request_of(order), _request_of(old)}
-        if keys & self.rejected:
-            return Decision.REJECTED
-        if keys & self.approved:
-            return Decision.APPROVED
-        if requests & self.rejected_requests:
-            return Decision.REJECTED
-        return Decision.APPROVED if requests & self.approved_requests else Decision.UNDECIDED
+        for decisions, names in (
+            (self.keys, (order.key, old.key)),
+            (self.requests, (_request_of(order), _request_of(old))),
+        ):
+            own = {decisions.get(name) for name in names}
+            for decision in (Decision.REJECTED, Decision.APPROVED):
+                if decision in own:
+                    return decision
+        return Decision.UNDECIDED
 
 
 def load_decisions(path: Path, folders: Iterable[Path]) -> tuple[Decisions, list[str]]:
@@ -69,8 +68,9 @@ def load_decisions(path: Path, folders: Iterable[Path]) -> tuple[Decisions, list
             "Name the output folder that the page was made of, or save it again from a new page",
             subject=str(path),
         )
-    contents = (frozenset(requests[key] for key in keys if key in requests) for keys in (approved, rejected))
-    return Decisions(approved, rejected, *contents), sorted(rejected - requests.keys())
+    keys = dict.fromkeys(approved, Decision.APPROVED) | dict.fromkeys(rejected, Decision.REJECTED)
+    contents = {requests[key]: decision for key, decision in keys.items() if key in requests}  # the rejections last
+    return Decisions(keys, contents), sorted(rejected - requests.keys())
 
 
 def _list_keys(keys: list[str]) -> str:

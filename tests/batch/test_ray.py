@@ -20,7 +20,7 @@ import traceback
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -28,7 +28,7 @@ import pytest
 from photio_prep import prepare
 from photio_prep.api.key import ApiKey
 from photio_prep.batch.ray_budget import ActorClient, SharedBudget
-from photio_prep.batch.ray_driver import RayOutcome, read_outcome
+from photio_prep.batch.ray_driver import Cluster, RayOutcome, read_outcome
 from photio_prep.batch.ray_worker import Preparer, RayJobOptions, RayPhoto, _step, build_row
 from photio_prep.cli import ray
 from photio_prep.cli.console import Console
@@ -285,6 +285,29 @@ def test_what_cannot_be_done_with_a_final_here_is_told_like_what_a_worker_met(
     ray._report(ended, tmp_path / "out", console, finished, closed.append)
     assert (console.exit_code, len(closed)) == (error.exit_code, closes)
     assert "error: a.png: memory://finals/a-photio.png: it is as it is" in capsys.readouterr().err
+
+
+CLAIMING = (
+    "import sys; from pathlib import Path; from photio_prep.orders import claims; claims.claim(Path(sys.argv[1]))"
+)
+
+
+def test_a_photo_whose_worker_died_every_time_is_unknown_where_its_call_may_have_left(command: Command):
+    options, source = options_for(Path("out")), saved(Path("a.png"), photo(cut_out=True))
+    item, cluster = Item(source, "a.png", "a"), Cluster(options, HerePermits(), 1, 1)
+    never = cluster.read_abandoned(item)
+    assert (never.state, never.order, never.error and never.error.exit_code) == (State.REFUSED, None, 3)
+    made = prepare(
+        source, description=SCENE, orders=options.orders, endpoint=options.endpoint, name="a.png", output="a"
+    )
+    assert cluster.read_abandoned(item).state is State.REFUSED  # nobody claimed it
+    subprocess.run([sys.executable, "-c", CLAIMING, made.require_folder() / "claim.json"], check=True)
+    lost = cluster.read_abandoned(item)
+    assert (lost.state, lost.order and lost.order.key) == (State.UNKNOWN, made.key)
+    assert isinstance(lost.error, OutcomeUnknown)
+    assert "--as retry" in str(lost.error)
+    other = Cluster(replace(options, prepare=PrepareOptions("on oak")), HerePermits(), 1, 1)
+    assert other.read_abandoned(item).state is State.REFUSED
 
 
 def test_a_bug_on_a_worker_is_its_photo_s_own_and_its_traceback_travels():

@@ -6,7 +6,7 @@ import pytest
 
 from photio_prep.errors import UsageError
 from photio_prep.geometry import Size
-from photio_prep.intake.item import MARKETPLACES
+from photio_prep.intake.own_files import is_final_name
 from photio_prep.marketplaces import check, presets
 from photio_prep.marketplaces.presets import Preset
 from tests.support import photos
@@ -106,4 +106,5 @@ def test_the_verb_checks_any_file(command: Command):
 
 
 def test_the_intake_knows_the_names_of_our_own_outputs():
-    assert PRESET_NAMES == MARKETPLACES
+    assert all(is_final_name(f"shoe-photio-{name}") for name in PRESET_NAMES)
+    assert not is_final_name("shoe-photio-blue")
