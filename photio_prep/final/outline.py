@@ -32,6 +32,9 @@ _MOVES, _PIXEL, _BEND, _JUMP = 4.0, 0.05, 1.0, 5.0
 # A run of arcs moved if it is so much cheaper, and at least one of them moved so many pixels: more, if the run is less
 # than half of its line. A redraw that keeps the outline is up to 1.5 px off in places (the sandbox's, small photos).
 _SURE, _TINY, _LOCAL = 30.0, 0.9, 2.0
+# Arcs of a run that is a change of its own, and share of all arcs that such runs need to make shorter ones credible:
+# a single grain or check of a pattern in the product's colours looks like a short run.
+_LONG, _CREDIBLE = 6, 0.1
 # Standard deviation of a scene's texture in levels from which it is rough.
 _ROUGH = 9.0
 
@@ -83,7 +86,7 @@ def fit_outline(alpha: Floats, product: Floats, answer: Floats) -> Outline | Non
     soft = find_soft_edges(profiles)
     fit[soft], error[soft] = measure_soft_edges(profiles, soft)
     costs = np.abs(STEPS) * _PIXEL + (STEPS != 0) * _MOVES - likelihood
-    moved = np.concatenate([_follow(costs[first:end]) for first, end in loops])
+    moved = _drop_lone(np.concatenate([_follow(costs[first:end]) for first, end in loops]), loops)
     length = np.bincount(arc[(distance > -1) & (distance < 0)], minlength=total).astype(np.float32)
     fit, error = fit.astype(np.float32), error.astype(np.float32)
     normal = _find_normals(alpha, arc, distance, total)
@@ -142,16 +145,31 @@ def _follow(costs: Doubles) -> Floats:
 
 def _drop_uncertain(states: Indices, costs: Doubles, bend: Doubles) -> Floats:
     count, moved = len(states), STEPS[states].copy()
-    signs = np.sign(moved)
-    changes = np.flatnonzero(signs != np.roll(signs, 1))
-    order = np.roll(np.arange(count), -changes[0]) if changes.size else np.arange(count)
-    for run in np.split(order, np.flatnonzero(np.diff(signs[order])) + 1):
+    for run in _split_runs(moved):
         still = states.copy()
         still[run] = ZERO
         sums = [costs[np.arange(count), path].sum() + bend[path, np.roll(path, 1)].sum() for path in (still, states)]
         least = _TINY if 2 * len(run) > count else _LOCAL
         if sums[0] - sums[1] < _SURE or np.abs(moved[run]).max() < least:
             moved[run] = 0
+    return moved
+
+
+def _split_runs(moved: Floats) -> list[Indices]:
+    """Indices of each run of arcs of a closed line with displacements of one sign."""
+    signs = np.sign(moved)
+    changes = np.flatnonzero(signs != np.roll(signs, 1))
+    order = np.roll(np.arange(len(moved)), -changes[0] if changes.size else 0)
+    return np.split(order, np.flatnonzero(np.diff(signs[order])) + 1)
+
+
+def _drop_lone(moved: Floats, loops: list[tuple[int, int]]) -> Floats:
+    """Displacements without short runs where longer ones are rare."""
+    runs = [first + run for first, end in loops for run in _split_runs(moved[first:end]) if moved[first + run[0]]]
+    if sum(len(run) for run in runs if len(run) >= _LONG) < _CREDIBLE * len(moved):
+        for run in runs:
+            if len(run) < _LONG:
+                moved[run] = 0
     return moved
 
 

@@ -20,12 +20,15 @@ ZERO = int(np.flatnonzero(STEPS == 0)[0])
 SOFT = 0.9
 # Share of the pixels beside an outline that is free, below which it is a wire's or a mesh's.
 _WIDE = 0.6
-_SOFTNESS = (0.1, 0.3, 0.5, 0.7, 0.9, 1.1, 1.4, 1.8)
+# Sigmas of softness that are tried; share of what the best explains that a less soft one may leave.
+_SOFTNESS, _ENOUGH = (0.1, 0.3, 0.5, 0.7, 0.9, 1.1, 1.4, 1.8), 0.1
 # Fit of the rim, chosen on the even photos of bench.finals: pixels around the outline that are looked at, in two steps;
 # neighbours on each side whose scenes are averaged; times that a scene must differ from theirs by more than its texture
-# to count for itself; share of an arc that is independent of its neighbours; least certainty of a growth or shift
-# (squared standard errors); fewest arcs.
-_CLEAR, _AROUND, _DIFFERENT, _ALIKE, _RIGID, _FEW = (5.0, 3.0), 7, 10.0, 0.4, 9.0, 6
+# to count for itself; share of an arc that is independent of its neighbours; fewest arcs.
+_CLEAR, _AROUND, _DIFFERENT, _ALIKE, _FEW = (5.0, 3.0), 7, 10.0, 0.4, 6
+# Least certainty of a growth or shift (squared standard errors) where at least a share of the arcs moved, and where
+# not. There no arc differs from growth and shift by more than so many pixels.
+_RIGID, _STILL, _MOVING, _WITHIN = 9.0, 16.0, 0.1, 0.3
 # The smooth scene is fitted from the displacement on, or from so many pixels farther on: something may be in between.
 _FARTHER = (0, 2, 5, 9)
 # The course of a scene: reach in pixels of the light beside a product, and how firmly the course is held to a constant.
@@ -172,27 +175,31 @@ def _smooth_displacements(
         weights = scale / np.maximum(1, np.sqrt(rest**2 * scale / spread) / 1.5)
     # Squared length in standard errors: 3 on average where nothing moved.
     sure = float(rigid @ square @ rigid) / spread * _ALIKE
-    rigid *= max(0.0, 1 - _RIGID / max(sure, _RIGID))
+    still = (moved != 0).mean() < _MOVING
+    least = _STILL if still else _RIGID
+    rigid *= max(0.0, 1 - least / max(sure, least))
     base = np.where(moved == 0, model @ rigid, moved)
     mass = _smooth_loops(scale[:, None], loops, 2)[:, 0]
     local = _smooth_loops(((by - base) * scale)[:, None], loops, 2)[:, 0] / np.maximum(mass, 1e-9)
     around = float(np.median(((by - base - local) ** 2 * scale)[scale > 0])) / 0.455
     noise = around / np.maximum(_ALIKE * mass, 1e-9)
     local *= np.clip(1 - noise / np.maximum(local**2, 1e-9), 0, 1)
+    if still:
+        local = np.clip(local, -_WITHIN, _WITHIN)
     return np.asarray(base + local, dtype=np.float32)
 
 
 def measure_softness(seen: Doubles, full: Doubles, by: Floats, alpha: Floats, arc: Indices, distance: Floats) -> float:
-    """Sigma of the filter of alpha that explains the coverage along the outline, displaced `by` (N)."""
+    """Least sigma of a filter of alpha that explains the coverage along the outline, displaced `by` (N)."""
     near = np.abs(distance) < _IN
     cell = arc[near] * len(_AT) + np.floor(distance[near]).astype(np.int64) + _IN
     pixels = np.maximum(np.bincount(cell, minlength=full.size), 1)
-    misfit = []
-    for sigma in _SOFTNESS:
+    misfit = np.zeros(len(_SOFTNESS))
+    for column, sigma in enumerate(_SOFTNESS):
         cover = (np.bincount(cell, gaussian_blur(alpha, sigma)[near], full.size) / pixels).reshape(full.shape)
-        rest = (seen - full * _displace(cover, by)).sum(0) / np.maximum(full.sum(0), 1)
-        misfit.append(float(np.abs(rest).sum()))
-    return _SOFTNESS[int(np.argmin(misfit))]
+        misfit[column] = np.square((seen - full * _displace(cover, by)).sum(0)).sum()
+    enough = misfit.min() + _ENOUGH * (misfit[0] - misfit.min())
+    return _SOFTNESS[int(np.argmax(misfit <= enough))]
 
 
 def _steady(scene: Doubles, rough: Doubles, loops: list[tuple[int, int]]) -> Doubles:
