@@ -69,6 +69,22 @@ def test_texture_is_not_growth(texture: str) -> None:
     assert Drift(comparison.metrics).score <= 1, comparison.metrics
 
 
+def test_a_check_of_the_product_s_colour_is_not_growth() -> None:
+    """One place of a scene that looks like the product, behind its edge: nothing is repaired."""
+    picture = scene(10.0)
+    picture.paste((168, 44, 52), (BOX[2] - 20, 150, BOX[2] + 26, 186))
+    drawn = canvas()
+    picture.paste(drawn, (0, 0), drawn)
+    picture = picture.filter(ImageFilter.GaussianBlur(0.8))
+    comparison = compare(drawn, picture)
+    assert comparison is not None
+    assert comparison.outline is not None
+    assert (comparison.outline.moved == 0).all()
+    cleared = restore.inpaint_product(picture, comparison, (1.0, 1.0))
+    beside = (BOX[2] + 4, 0, *SIZE)
+    assert cleared.crop(beside).tobytes() == picture.crop(beside).tobytes()
+
+
 @pytest.mark.parametrize("texture", TEXTURES)
 def test_the_rim_is_measured_to_parts_of_a_pixel(texture: str) -> None:
     """Sides that grew by 2, and of which one shrank by 1 px; the growth in a rough scene is less certain."""
