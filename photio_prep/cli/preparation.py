@@ -71,7 +71,7 @@ def _build_cutting(
     "cutting",
     _build_cutting,
     option("--refine", "How the model's prediction becomes an edge."),
-    option("--holes", "Holes in the product: auto closes pinholes only."),
+    option("--holes", "Holes in the product: auto closes pinholes, and print taken for a hole."),
     option("--grow", "Move the edge outwards, in canvas pixels.", metavar="PX"),
     option("--shrink", "Move the edge inwards, in canvas pixels.", metavar="PX"),
     option("--feather", "Soften the edge, in canvas pixels.", metavar="PX"),

@@ -25,6 +25,7 @@ _ALL_SIDES = 4
 _PARTS = 2
 _RIM = (15, _NEVER)
 _GLASS = (0.12, _NEVER)
+_LINE = (0.0, _NEVER)
 _EXTENT = (256, 128)
 _REACH = (0.2, 0.05)
 _SCALE = (4.0, _NEVER)
@@ -168,6 +169,12 @@ def _shape_reasons(values: dict[str, float]) -> Iterator[Reason]:
         # Faint pixels around a small core may be more than the product's own.
         f"{min(glass, 1):.0%} of the product is half transparent. Right for glass or mesh; otherwise look at cutout.png"
         " and give a --mask",
+    )
+    yield from _reason(
+        "line",
+        _above(values["line"], _LINE),
+        "a thin straight line runs from the product to the photo's edge. Right for its cord or stand; otherwise crop"
+        " the photo, or mend mask.png and give it back with --mask",
     )
     if glass <= _GLASS[0]:
         yield from _reason(

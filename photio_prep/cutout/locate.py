@@ -4,6 +4,7 @@ import numpy as np
 from PIL import Image
 
 from photio_prep.cutout.gate_model import map_doubt
+from photio_prep.cutout.mend import find_lines
 from photio_prep.cutout.measure import PART, SIDE, find_edges, outer_pixels
 from photio_prep.imaging.filters import Bools, dilate, erode, measure_parts
 from photio_prep.quality import DOUBTFUL, Area
@@ -37,6 +38,8 @@ def locate(name: str, view: Image.Image, cutout: Cutout, second: Cutout | None) 
         place = solid & (labels != 1 + int(parts[:, 4].argmax())) & np.isin(labels, 1 + np.flatnonzero(_counts(parts)))
     elif name == "glass":
         place = erode((alpha > 12) & (alpha < 243), 4)
+    elif name == "line":
+        place = find_lines(solid)[1]
     elif name == "outline":
         line, edges = find_edges(np.asarray(view.resize(size, Image.Resampling.BOX), dtype=np.float32), solid)
         place = dilate(line & ~edges, _GAP)

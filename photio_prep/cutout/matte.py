@@ -8,6 +8,7 @@ from PIL import Image
 
 from photio_prep.cutout import foreground, refine
 from photio_prep.cutout import mask as parts
+from photio_prep.cutout.mend import mend_mask
 from photio_prep.cutout.models.segmenter import segment
 from photio_prep.cutout.options import DEFAULT_CUTOUT, CutoutOptions
 from photio_prep.errors import ModelUnavailable, NoProduct, PhotoRefused, SegmenterFailed
@@ -81,7 +82,8 @@ def _cutout(
         pixels, levels = np.asarray(view), np.asarray(belief, dtype=np.float32) / np.float32(255)
         cell = float(prediction.info["grain"]) * size.width / prediction.width
         share = refine.ramp(levels, *_LEVELS) if options.refine == "off" else refine.refine_alpha(pixels, levels, cell)
-        belief = Image.fromarray(parts.extend_to_frame(np.rint(share * 255).astype(np.uint8)))
+        alpha_levels = parts.extend_to_frame(np.rint(share * 255).astype(np.uint8))
+        belief = Image.fromarray(mend_mask(alpha_levels, pixels) if options.holes == "auto" else alpha_levels)
     sure = prediction.info.get("confidence")
     name, device = getattr(matter, "name", type(matter).__name__), getattr(matter, "device", "")
     cutout = compose(view, belief, options, haze=True)
