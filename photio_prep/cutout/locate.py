@@ -4,8 +4,8 @@ import numpy as np
 from PIL import Image
 
 from photio_prep.cutout.gate_model import map_doubt
-from photio_prep.cutout.mend import find_lines
 from photio_prep.cutout.measure import PART, SIDE, find_edges, outer_pixels
+from photio_prep.cutout.mend import find_lines
 from photio_prep.imaging.filters import Bools, dilate, erode, measure_parts
 from photio_prep.quality import DOUBTFUL, Area
 from photio_prep.types import Cutout

@@ -12,8 +12,8 @@ from photio_prep.imaging.filters import Bools, Bytes, Floats, dilate, drop_thin,
 
 _SIDE = 640
 _HALF = 128
-# A hole of print: its least share of the product and least pixels, how many there are at most (more are a mesh), and the
-# least share of the convex hull that the closed product takes: less is a frame, a handle, a chair.
+# A hole of print: its least share of the product and least pixels, how many there are at most (more are a mesh), and
+# the least share of the convex hull that the closed product takes: less is a frame, a handle, a chair.
 _PRINT, _LEAST, _MESH, _CONVEX = 0.001, 40, 8, 0.85
 # Background is looked for between these distances from the product, in so many samples; a colour of the hole that is
 # farther than this from all of it (CIELAB) is not background. Shade darkens background: less light counts less.
