@@ -38,7 +38,8 @@ def measure_cutout(view: Image.Image, cutout: Image.Image, scale: float) -> dict
     where the product meets it. cut: share of the product's outline that lies on the picture's edge.
     parts: their number. rim: mean width of the soft edge. glass: share of the product that is half transparent
     farther than 4 px from everything else. line: share that is a thin straight line from the frame.
-    outline: share of the outline that runs along an edge of the photo; 0.25 is chance. blur: sigma of the sharpest edges, in pixels of the canvas or of the photo, whichever has fewer.
+    outline: share of the outline that runs along an edge of the photo; 0.25 is chance.
+    blur: sigma of the sharpest edges, in pixels of the canvas or of the photo, whichever has fewer.
     white, black: share of the product where every channel is clipped. brightest: 95th percentile of its lightness.
     """
     shrink = min(1.0, SIDE / max(cutout.size))
