@@ -5,8 +5,6 @@ import shlex
 from dataclasses import replace
 from pathlib import Path
 
-from PIL import Image
-
 from photio_prep.batch.finals import RunFiles
 from photio_prep.cli.console import Console
 from photio_prep.errors import OutputExists, PhotioError, PhotoRefused, UsageError
@@ -123,8 +121,9 @@ class FinalWriter(RunFiles):
             order.marks.mark_presets(names)
         if not console.as_json:
             console.result(order, state, final=final)
+        full_size = replace(self.finish, output_size="original", format=None)  # whatever --output-size says
         try:
-            for file in self.marketplaces.write(order, out, lambda: self._render_full_size(order)):
+            for file in self.marketplaces.write(order, out, lambda: writer.render_final(order, full_size).image):
                 written.append(file)
                 self._print_file(file, failures)
         except PhotioError as error:
@@ -140,10 +139,6 @@ class FinalWriter(RunFiles):
             console.report.add_presets(order, [file.path for file in written])
         for failure in failures:
             console.error(failure)
-
-    def _render_full_size(self, order: Order) -> Image.Image:
-        """The final at the photo's size, whatever --output-size says."""
-        return writer.render_final(order, replace(self.finish, output_size="original", format=None)).image
 
     def _print_file(self, file: MarketplaceFile, failures: list[PhotioError]) -> None:
         if not self._console.as_json:

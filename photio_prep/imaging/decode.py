@@ -46,16 +46,17 @@ def decode_picture(
     """
     limits = limits_for(sniff(data), limits)
     name, header = parse_header(data, limits, frame)
+    orientation, profile = header.tags.orientation, header.space.profile
     full_size, size = None, None
     if at is not None and name == "JPEG":  # only its decoder scales
-        full_size = Size(*(header.size[::-1] if header.orientation > 4 else header.size))
+        full_size = Size(*(header.size[::-1] if orientation > 4 else header.size))
         size = at(full_size) if at(full_size).area < full_size.area else None
-    job = DecodeTask(name, header.plain, frame, header.index, header.crop, header.orientation, header.profile, size)
-    odd = limits.isolate == "all" or name not in _TRUSTED or bool(header.odd) or not is_plain(header.profile)
+    job = DecodeTask(name, header.plain, frame, header.index, header.crop, orientation, profile, size)
+    odd = limits.isolate == "all" or name not in _TRUSTED or bool(header.odd) or not is_plain(profile)
     image, notes = (
         isolated.decode_isolated(job, limits) if odd and limits.isolate != "none" else decode_pixels(job, limits)
     )
     full_size = full_size or Size(*image.size)
     if at is not None:
         image = shrink(image, at(full_size))
-    return DecodedPicture(image, name, header.notes + notes, header.credit, full_size)
+    return DecodedPicture(image, name, header.tags.notes + header.space.notes + notes, header.tags.credit, full_size)

@@ -84,17 +84,14 @@ def _find_photos(search: _Search, out: Path, on_skip: OnSkip) -> Iterator[Item]:
             (links if kind == "link" else others).append(path)
     parts = [] if photos else [search.nothing]
     parts += [_list_others(others)] if others else []
-    parts += [_list_links(links)] if links else []
+    if links:
+        names = _list_first([path.name for path in sorted(links)], _MOST_LINKS, "more")
+        parts.append(f"{len(links)} {'link' if len(links) == 1 else 'links'} not followed ({names})")
     parts += [f"{own} of the files that photio-prep writes"] if own and not photos else []
     if parts:
         raw = any(path.suffix.lower() in RAW for path in others)
         fix = DEVELOP if raw else READ if others else "Name a link to use it" if links else search.fix
         on_skip(PhotoRefused("; ".join(parts), fix, subject=search.subject), photos > 0)
-
-
-def _list_links(links: list[Path]) -> str:
-    names = _list_first([path.name for path in sorted(links)], _MOST_LINKS, "more")
-    return f"{len(links)} {'link' if len(links) == 1 else 'links'} not followed ({names})"
 
 
 def _list_others(others: list[Path]) -> str:
@@ -130,7 +127,10 @@ def _classify(path: Path) -> Literal["photo", "own", "other", "litter"]:
         return "photo"
     if _final_of_neighbour(path):
         return "other"
-    return "photo" if suffix not in RAW | _COPIES and _is_picture(own_head(path, 256) or b"") else "other"
+    head = own_head(path, 256) or b""
+    format_ = None if suffix in RAW | _COPIES else sniff(head)
+    foreign = format_ == "BMP" and int.from_bytes(head[14:18], "little") not in _BMP_HEADERS
+    return "other" if format_ is None or foreign else "photo"
 
 
 def _final_of_neighbour(path: Path) -> bool:
@@ -138,11 +138,6 @@ def _final_of_neighbour(path: Path) -> bool:
     photo = path.with_name(path.name.removesuffix(path.suffix).removesuffix(MARK))
     suffixes = [form for suffix in FORMATS for form in (suffix, suffix.upper())]
     return path.stem.endswith(MARK) and any(photo.with_name(photo.name + suffix).exists() for suffix in suffixes)
-
-
-def _is_picture(head: bytes) -> bool:
-    format_ = sniff(head)
-    return format_ is not None and (format_ != "BMP" or int.from_bytes(head[14:18], "little") in _BMP_HEADERS)
 
 
 def _walk(search: _Search, out: Path, on_skip: OnSkip) -> Iterator[tuple[Path, bool]]:

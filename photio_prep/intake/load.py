@@ -15,6 +15,7 @@ from photio_prep.geometry import Size
 from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits, decode_picture, sniff
 from photio_prep.imaging.decoders import shrink
 from photio_prep.imaging.headers import exif
+from photio_prep.imaging.headers.header import Exif
 from photio_prep.imaging.limits import RANGES, check_size
 from photio_prep.intake.names import DEVELOP, FORMATS, RAW
 from photio_prep.system.files import read_input, too_long_error
@@ -45,15 +46,15 @@ def load(
         PhotoRefused: It cannot be read, has an unknown format, is damaged, or exceeds `limits`.
     """
     name = name or display_name(source)
+    suffix = Path(name).suffix.lower()
     try:
         if isinstance(source, Image.Image):
             return downscale(_load_image(source, name, limits), at)
         data = read_bytes(source, limits)
-        _refuse_raw(Path(name).suffix.lower(), data)
+        _refuse_raw(suffix, data)
         image, format_, notes, credit, full_size = decode_picture(data, limits, frame, at)
     except PhotoRefused as error:
         raise error.about(name) from None
-    suffix = Path(name).suffix.lower()
     if FORMATS.get(suffix, format_) != format_:
         notes += (f"named {suffix}, but is a {format_} file",)
     reduced_from = full_size if image.size != full_size else None
@@ -132,15 +133,15 @@ def _load_image(image: Image.Image, name: str, limits: Limits) -> Photo:
     return replace(photo, format=format_, notes=())
 
 
-def _read_exif(image: Image.Image) -> exif.Exif:
+def _read_exif(image: Image.Image) -> Exif:
     """Parse a picture's EXIF; damaged EXIF is dropped."""
     try:
         return exif.read_exif(image.info.get("exif") or image.getexif().tobytes())
     except Exception:  # noqa: BLE001  EXIF is foreign bytes, and a parser may raise anything on them
-        return exif.Exif()
+        return Exif()
 
 
-def _reduce_exif(tags: exif.Exif) -> Image.Exif:
+def _reduce_exif(tags: Exif) -> Image.Exif:
     """Reduce EXIF to orientation, artist and copyright."""
     reduced = Image.Exif()
     reduced[ExifTags.Base.Orientation] = tags.orientation

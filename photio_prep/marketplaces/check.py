@@ -152,10 +152,10 @@ def _check_form(name: str, format_: str, mode: str, header: Header) -> Iterator[
     if mode != "RGB":
         text = _MODES.get(mode, f"of the mode {mode}")
         yield Violation("mode", f"it is {text}, not plain RGB of 8 bits")
-    if header.orientation not in (None, 1):
-        text = f"it is stored turned (EXIF orientation {header.orientation}); not every shop turns it back"
+    if header.tags.orientation != 1:
+        text = f"it is stored turned (EXIF orientation {header.tags.orientation}); not every shop turns it back"
         yield Violation("turned", text)
-    if not is_srgb(header.profile):
+    if not is_srgb(header.space.profile):
         yield Violation("colour", "its colour profile is not sRGB: convert it, or colours will shift")
 
 

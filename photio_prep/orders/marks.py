@@ -14,7 +14,7 @@ from typing import Any
 
 from photio_prep.orders.folder import OrderFolder, seconds
 from photio_prep.orders.origin import Origin
-from photio_prep.orders.records import encode_record, find_record, precise_timestamp, timestamp
+from photio_prep.orders.records import encode_record, find_record, timestamp
 from photio_prep.system import files
 
 
@@ -49,7 +49,7 @@ class Marks:
 
     def mark_chosen(self, *, by: str) -> None:
         """Record that the user chose its final."""
-        self._write("kept", {"time": precise_timestamp(), "by": by})
+        self._write("kept", {"time": timestamp("microseconds"), "by": by})
 
     @property
     def paid_at(self) -> float:

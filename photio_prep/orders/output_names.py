@@ -13,7 +13,6 @@ from photio_prep.imaging.limits import DEFAULT_LIMITS
 from photio_prep.intake.names import NamedPhoto, Names, variant_output, variants_folder
 from photio_prep.orders import index
 from photio_prep.orders.index import IndexEntry, OrderIndex
-from photio_prep.orders.origin import Origin
 from photio_prep.system.files import input_digest
 from photio_prep.system.near_name import collision_key
 
@@ -78,9 +77,8 @@ class RecordedNames(Names):
             return True
         if origin.path and os.path.lexists(origin.path):
             return False
-        return origin.digest == self._digest(Path(photo.path)) or (not origin.path and _leads_to(origin, photo.path))
-
-
-def _leads_to(origin: Origin, path: str) -> bool:
-    """Whether the source of a record without a path (early version 0.1) resolves to `path`."""
-    return "://" not in origin.source and origin.source != "-" and os.path.realpath(origin.source) == path
+        # Records of early version 0.1 have no path.
+        named = not origin.path and "://" not in origin.source and origin.source != "-"
+        return origin.digest == self._digest(Path(photo.path)) or (
+            named and os.path.realpath(origin.source) == photo.path
+        )

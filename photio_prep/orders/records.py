@@ -54,14 +54,9 @@ def encode_record(record: dict[str, Any]) -> bytes:
     return json.dumps(record, indent=1, ensure_ascii=True).encode() + b"\n"
 
 
-def precise_timestamp() -> str:
-    """The time in UTC, to the microsecond, for comparison with the times of calls."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")
-
-
-def timestamp() -> str:
-    """The time in UTC, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def timestamp(unit: str = "seconds") -> str:
+    """The time in UTC, to the second; to "microseconds" for comparison with the times of calls."""
+    return datetime.now(UTC).isoformat(timespec=unit)
 
 
 def check_photo(record: Mapping[str, Any]) -> None:

@@ -161,7 +161,8 @@ def _ensure_thumbnails(entry: ReviewEntry, folder: Path, existing: dict[str, lis
     names.append(f"{head}{'.'.join(map(str, box))}-photio.webp")
     files.write_atomic(folder / names[-1], encode_clean(pair, "WEBP", quality=80, method=2), durable=False)
     for name in set(old) - set(names):
-        files.remove_quietly(folder / name)
+        with suppress(OSError):  # it can be made again
+            (folder / name).unlink()
     return names
 
 

@@ -235,12 +235,6 @@ def remove(path: Path) -> None:
         sync_folder(path.parent)
 
 
-def remove_quietly(path: Path) -> None:
-    """Remove a file that can be made again; ignore errors."""
-    with contextlib.suppress(OSError):
-        path.unlink()
-
-
 def sync(file: BinaryIO) -> None:
     """Force a file's bytes to the disk."""
     file.flush()

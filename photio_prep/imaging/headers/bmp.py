@@ -28,7 +28,7 @@ def parse_bmp(data: bytes, limits: Limits, frame: int | None = None) -> Header: 
     if bits in (8, 16, 24, 32) and not packed and start + abs(height) * stride <= len(data):
         check_rows(data, start, start + abs(height) * stride, stride)
     space = _space(data, length, limits) if len(data) >= 14 + length >= 122 else ColourSpace()
-    return Header(Size(width, abs(height)), data, profile=space.profile, notes=space.notes)
+    return Header(Size(width, abs(height)), data, space)
 
 
 def _space(data: bytes, length: int, limits: Limits) -> ColourSpace:

@@ -6,9 +6,9 @@ import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from photio_prep.imaging.headers.header import MalformedImage
+from photio_prep.imaging.headers.header import Exif, MalformedImage
 from photio_prep.imaging.icc_profiles import ADOBE_RGB, D65, DISPLAY_P3, ColourSpace, space_of_numbers
-from photio_prep.types import UNCREDITED, Credit
+from photio_prep.types import Credit
 
 _ORIENTATION, _ARTIST, _COPYRIGHT = 0x0112, 0x013B, 0x8298
 _EXIF_DIRECTORY, _INTEROPERABILITY, _COLOUR_SPACE, _GAMMA = 0x8769, 0xA005, 0xA001, 0xA500
@@ -66,15 +66,6 @@ def _entry(block: bytes, order: str, at: int) -> ExifEntry:
     length = SIZES.get(kind, 1) * count
     start = at + 8 if length <= 4 else struct.unpack_from(order + "I", block, at + 8)[0]
     return ExifEntry(tag, kind, count, block[start : start + length] if start + length <= len(block) else None)
-
-
-class Exif(NamedTuple):
-    """What EXIF and XMP say: the orientation (1..8), the credit, the colour space (None: nothing), and notes."""
-
-    orientation: int = 1
-    credit: Credit = UNCREDITED
-    space: ColourSpace | None = None
-    notes: tuple[str, ...] = ()
 
 
 def read_exif(block: bytes | None, xmp: bytes | None = None) -> Exif:

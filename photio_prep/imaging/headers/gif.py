@@ -43,16 +43,7 @@ def parse_gif(data: bytes, limits: Limits, frame: int | None = None) -> Header:
             raise MalformedImage("a block of unknown type")
     if not frames:
         raise MalformedImage("it holds no picture")
-    space = space or ColourSpace()
-    return Header(
-        size,
-        data,
-        frames=frames,
-        metadata=metadata,
-        profile=space.profile,
-        index=frame or 0,
-        notes=space.notes,
-    )
+    return Header(size, data, space or ColourSpace(), frames=frames, metadata=metadata, index=frame or 0)
 
 
 def _table_length(flags: int) -> int:

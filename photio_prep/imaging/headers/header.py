@@ -1,6 +1,7 @@
 """Record, error and checks that all header parsers share."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from photio_prep.geometry import Size
 from photio_prep.imaging.icc_profiles import ColourSpace
@@ -27,27 +28,38 @@ class MalformedImage(Exception):
         self.fix = fix or (ARRIVED_BROKEN if reason == CUT_SHORT else "Export it again")
 
 
+class Exif(NamedTuple):
+    """What EXIF and XMP say: the orientation (1..8), the credit, the colour space (None: nothing), and notes."""
+
+    orientation: int = 1
+    credit: Credit = UNCREDITED
+    space: ColourSpace | None = None
+    notes: tuple[str, ...] = ()
+
+
+_SRGB, _NO_TAGS = ColourSpace(), Exif()
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """The parsed header of a file.
 
     `size` is as stored; `frames` is the number to choose from; `metadata` is the length of all but the pictures, in
-    bytes. `plain` is the input of the decoder: if possible, the picture without metadata. `crop` (left, top, right,
-    bottom) is applied before `orientation`, which is EXIF's 1..8. `index` is the decoder's number of the chosen frame.
-    `odd` is the reason for decoding it in a process of its own, whatever its format.
+    bytes. `plain` is the input of the decoder: if possible, the picture without metadata. `space` is the colour space
+    that counts, by profile, numbers or `tags`. `crop` (left, top, right, bottom) is applied before the orientation.
+    `index` is the decoder's number of the chosen frame. `odd` is the reason for decoding it in a process of its own,
+    whatever its format.
     """
 
     size: Size
     plain: bytes
+    space: ColourSpace = _SRGB
+    tags: Exif = _NO_TAGS
     frames: int = 1
     metadata: int = 0
     crop: tuple[int, int, int, int] | None = None
-    orientation: int = 1
-    profile: bytes | None = None
     index: int = 0
     odd: str = ""
-    credit: Credit = UNCREDITED
-    notes: tuple[str, ...] = ()
 
 
 def limit_profile(profile: bytes, limits: Limits) -> ColourSpace:

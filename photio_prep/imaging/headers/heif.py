@@ -65,17 +65,8 @@ def parse_heif(data: bytes, limits: Limits, frame: int | None = None) -> Header:
         frames = 1
     # The decoder of HEIC crops and turns by itself, that of AVIF does neither.
     crop, orientation = _transformation(boxes) if sniff_heif(data) == "AVIF" else (None, 1)
-    return Header(
-        size,
-        data,
-        frames=frames,
-        orientation=orientation,
-        crop=crop,
-        profile=space.profile,
-        index=frame or 0,
-        credit=tags.credit,
-        notes=space.notes,
-    )
+    tags = tags._replace(orientation=orientation, notes=())
+    return Header(size, data, space, tags, frames=frames, crop=crop, index=frame or 0)
 
 
 def _transformation(boxes: list[_Box]) -> tuple[tuple[int, int, int, int] | None, int]:
@@ -182,12 +173,9 @@ def _boxes(data: bytes) -> Iterator[_Box]:
             if stop > end or stop < body or walked > MANY:
                 raise MalformedImage("its boxes do not fit into each other")
             if kind in _HOLDERS:
-                todo.append((kind, body + _prefix_length(kind, data[body : body + 1]), stop))
+                # Before its boxes: version and flags, and a count in iinf.
+                prefix = {b"meta": 4, b"iinf": 8 if data[body] else 6}.get(kind, 0)
+                todo.append((kind, body + prefix, stop))
             elif kind != b"mdat":
                 yield parent, kind, data[body : stop if kind in (b"iloc", b"ipma") else min(stop, body + 4096)]
             at = stop
-
-
-def _prefix_length(kind: bytes, version: bytes) -> int:
-    """Bytes before the boxes in a box: version and flags, and a count in iinf."""
-    return {b"meta": 4, b"iinf": 6 if version == b"\0" else 8}.get(kind, 0)

@@ -36,20 +36,18 @@ def parse_jpeg(data: bytes, limits: Limits, frame: int | None = None) -> Header:
     xmp = next((body[len(_XMP) :] for kind, body in apps if kind == 0xE1 and body.startswith(_XMP)), None)
     tags = exif.read_exif(exif_block, xmp)
     space = choose_space(_profile([body for kind, body in apps if kind == 0xE2], limits), tags.space)
-    notes = tags.notes + space.notes
     if len(data) > end + 2 and any(kind == 0xE2 and body.startswith(_MORE_PICTURES) for kind, body in apps):
-        notes += ("it holds more pictures (HDR gain map or stereo); its base picture is used",)
+        more = "it holds more pictures (HDR gain map or stereo); its base picture is used"
+        space = space._replace(notes=(*space.notes, more))
     scans = sum(kind == SCAN for kind, _, _ in segments)
     arithmetic = any(kind == 0xCC or kind in ARITHMETIC for kind, _, _ in segments)
     return Header(
         size,
         b"".join([b"\xff\xd8", *pieces, b"\xff\xd9"]),
+        space,
+        tags,
         metadata=metadata,
-        orientation=tags.orientation,
-        profile=space.profile,
         odd=f"{scans} scans" if scans > _USUAL_SCANS else "arithmetic coding" if arithmetic else "",
-        credit=tags.credit,
-        notes=notes,
     )
 
 

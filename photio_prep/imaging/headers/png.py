@@ -41,18 +41,15 @@ def parse_png(data: bytes, limits: Limits, frame: int | None = None) -> Header:
     if b"IDAT" not in chunks:
         raise MalformedImage("it holds no picture")
     tags = exif.read_exif(_exif(chunks), _xmp(chunks.get(b"XML:com.adobe.xmp")))
-    space = _space(chunks, limits, tags.space)
     return Header(
         size,
         b"".join(pieces),
+        _space(chunks, limits, tags.space),
+        tags,
         frames=_frames(chunks.get(b"acTL"), hidden=hidden),
         metadata=metadata,
-        orientation=tags.orientation,
-        profile=space.profile,
         index=frame or 0,
         odd="several frames" if frame is not None and b"acTL" in chunks else "",
-        credit=tags.credit,
-        notes=tags.notes + space.notes,
     )
 
 

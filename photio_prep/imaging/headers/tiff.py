@@ -103,17 +103,7 @@ def parse_tiff(data: bytes, limits: Limits, frame: int | None = None) -> Header:
     icc = page.value(_PROFILE)
     by_tags = None if page.number(_PHOTOMETRIC) in _LABS else tags.space
     space = choose_space(limit_profile(icc, limits) if icc else None, by_tags)
-    return Header(
-        size,
-        data,
-        frames=len(pages),
-        metadata=metadata,
-        orientation=tags.orientation,
-        profile=space.profile,
-        index=index,
-        credit=tags.credit,
-        notes=tags.notes + space.notes,
-    )
+    return Header(size, data, space, tags, frames=len(pages), metadata=metadata, index=index)
 
 
 def _check_page(page: Directory, data: bytes, limits: Limits) -> Size:

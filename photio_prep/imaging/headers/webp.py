@@ -45,17 +45,9 @@ def parse_webp(data: bytes, limits: Limits, frame: int | None = None) -> Header:
     animated = first == b"VP8X" and chunks[first][0] & _ANIMATED
     tags = exif.read_exif(chunks.get(b"EXIF"), chunks.get(b"XMP "))
     space = choose_space(limit_profile(chunks[b"ICCP"], limits) if b"ICCP" in chunks else None, tags.space)
-    return Header(
-        _size(first, chunks[first]),
-        data[:end],
-        frames=max(frames, 1) if animated else 1,
-        metadata=metadata,
-        orientation=tags.orientation,
-        profile=space.profile,
-        index=frame or 0,
-        credit=tags.credit,
-        notes=tags.notes + space.notes,
-    )
+    frames = max(frames, 1) if animated else 1
+    size = _size(first, chunks[first])
+    return Header(size, data[:end], space, tags, frames=frames, metadata=metadata, index=frame or 0)
 
 
 def without_ends(data: bytes) -> Iterator[bytes]:
