@@ -20,6 +20,7 @@ from photio_prep.imaging.filters import (
 
 # Longer side of the pictures that are compared; levels of a colour's bin; sigma in bins.
 _SIDE, _BIN, _SPREAD = 240, 16, 0.7
+_BINS = 256 // _BIN
 # Sigmas in pixels of mixtures of the product's colours. A part has the colours of the product or such mixtures: nearer
 # than so many levels. Levels within which the scene's colours are a part's, or 1.5 times its own spread.
 _MIXED, _SAME, _ALIKE = (3.0, 8.0, 30.0), 8.0, 5.0
@@ -114,22 +115,21 @@ def _list_colours(colours: Floats, inside: Bools) -> Floats:
 
 def _find_own_colours(small: Bytes, own: Floats, outside: Bools) -> Bools:
     """Pixels outside whose colours are much more frequent in the product than in the scene."""
-    count = 256 // _BIN
-    code = _encode(small, count)
-    frequent = [_histogram(codes, count) for codes in (_encode(own.clip(0, 255), count), code[outside])]
+    code = _encode(small)
+    frequent = [_histogram(codes) for codes in (_encode(own.clip(0, 255)), code[outside])]
     ratio = (frequent[0] / (frequent[1] + 1e-4))[code]
     soft = gaussian_blur(np.where(outside, np.log(np.clip(ratio, 1e-2, 1e2)), 0).astype(np.float32), 1.0)
     return drop_thin(outside & (soft > np.log(_TIMES)), _THIN)
 
 
-def _encode(colours: NDArray[Any], count: int) -> NDArray[np.int64]:
-    """Number of the bin of colours (..., 3)."""
-    bins = colours.astype(np.int64) // _BIN
-    return np.asarray((bins[..., 0] * count + bins[..., 1]) * count + bins[..., 2])
+def _encode(colours: NDArray[Any]) -> NDArray[np.int16]:
+    """Number of the bin of colours (..., 3), in levels."""
+    bins = (colours.astype(np.uint8) // _BIN).astype(np.int16)
+    return np.asarray((bins[..., 0] * _BINS + bins[..., 1]) * _BINS + bins[..., 2])
 
 
-def _histogram(codes: NDArray[np.int64], count: int) -> Floats:
+def _histogram(codes: NDArray[np.int16]) -> Floats:
     """Smooth density of colours."""
-    cube = (np.bincount(codes, minlength=count**3) / max(len(codes), 1)).astype(np.float32).reshape([count] * 3)
+    cube = (np.bincount(codes, minlength=_BINS**3) / max(len(codes), 1)).astype(np.float32).reshape([_BINS] * 3)
     planes = gaussian_blur(cube, _SPREAD)  # the last axis as channels
     return np.asarray(gaussian_blur(planes.transpose(2, 0, 1).copy(), _SPREAD).transpose(1, 2, 0).reshape(-1))

@@ -108,7 +108,7 @@ def find_shift(alpha: Floats, product: Floats, answer: Floats) -> tuple[float, f
     factor = max(1, round(max(core.shape) / 360))
     right = down = 0
     still = rival = -1.0
-    for scale, reach in ((factor, -(-REACH // factor)), (1, factor + 1)):
+    for scale, reach in ((factor, -(-REACH // factor)), (1, factor + 1))[: min(factor, 2)]:
         theirs = _texture(_move(answer, -right, -down), scale)
         ours, mask = _texture(product, scale, alpha), core.astype(np.float32)
         if scale > 1:
@@ -121,9 +121,9 @@ def find_shift(alpha: Floats, product: Floats, answer: Floats) -> tuple[float, f
         if reach > factor + 1:
             apart = np.hypot(*np.ogrid[-row : len(fit) - row, -column : len(fit) - column])
             still, rival = float(fit[reach, reach]), float(fit[apart > 3].max(initial=-1))
-            right, down = (int(column) - reach) * scale, (int(row) - reach) * scale
+        right, down = right + (int(column) - reach) * scale, down + (int(row) - reach) * scale
     peak = float(fit[row, column])
-    x, y = right + _vertex(fit[row], int(column)) - reach, down + _vertex(fit[:, column], int(row)) - reach
+    x, y = right + _vertex(fit[row], int(column)) - column, down + _vertex(fit[:, column], int(row)) - row
     certain = peak > _BELIEVED and (np.hypot(x, y) < 0.5 or (peak > still + 0.03 and peak > rival + 0.05))
     return (x, y, True) if certain else (0.0, 0.0, False)
 
@@ -151,6 +151,8 @@ def _match(picture: Floats, template: Floats, mask: Floats, reach: int) -> Float
     template, mask = template[rows, columns], mask[rows, columns]
     padded = cv2.copyMakeBorder(picture, *[reach] * 4, cv2.BORDER_REFLECT)
     padded = padded[rows.start : rows.stop + 2 * reach, columns.start : columns.stop + 2 * reach]
+    if mask.all():
+        return np.asarray(cv2.matchTemplate(padded, template, cv2.TM_CCORR_NORMED))
     ours = template * mask
     top = cv2.matchTemplate(padded, ours, cv2.TM_CCORR)
     power = cv2.matchTemplate(padded**2, mask, cv2.TM_CCORR)

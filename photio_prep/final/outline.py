@@ -129,14 +129,14 @@ def _find_normals(alpha: Floats, arc: Indices, distance: Floats, total: int) -> 
 def _follow(costs: Doubles) -> Floats:
     """Displacement of each arc of a closed line with the least total cost; 0 where a run of arcs is not certain."""
     bend = _BEND * np.minimum(np.abs(STEPS[:, None] - STEPS[None]), _JUMP)
-    count, before = len(costs), (len(costs) + 1) // 2
+    count, before, rows = len(costs), (len(costs) + 1) // 2, np.arange(len(STEPS)) * len(STEPS)
     # The line is closed by walking it twice; the middle does not depend on the ends.
     walk = np.arange(-before, count + before) % count
     total, back = costs[walk[0]], []
     for cost in costs[walk[1:]]:
-        ways = total[None] + bend
+        ways = total + bend
         back.append(ways.argmin(1))
-        total = ways.min(1) + cost
+        total = ways.ravel()[back[-1] + rows] + cost
     path = [int(total.argmin())]
     for pointers in reversed(back):
         path.append(int(pointers[path[-1]]))

@@ -30,7 +30,7 @@ _CLEAR, _AROUND, _DIFFERENT, _ALIKE, _FEW = (5.0, 3.0), 7, 10.0, 0.4, 6
 # not. There no arc differs from growth and shift by more than so many pixels.
 _RIGID, _STILL, _MOVING, _WITHIN = 9.0, 16.0, 0.1, 0.3
 # The smooth scene is fitted from the displacement on, or from so many pixels farther on: something may be in between.
-_FARTHER = (0, 2, 5, 9)
+_FARTHER = [np.minimum(np.searchsorted(STEPS, STEPS + farther), len(STEPS) - 1) for farther in (0, 2, 5, 9)]
 # The course of a scene: reach in pixels of the light beside a product, and how firmly the course is held to a constant.
 _SHADE, _FIRM = 6.0, 8.0
 # Largest share of a scene's pixel that the product may cover; and at 8 pixels outside, of an edge that has a place.
@@ -46,6 +46,8 @@ _INDEPENDENT = 0.08
 _STRANGE, _STRANGER = float(np.log(0.02) - 3 * np.log(256)), 8.0
 # Least variance of a channel (levels squared), and share of the contrast's square that a mixed pixel varies by.
 _LEAST, _MIXED = 16.0, 0.1
+# Arcs that are computed at once: their tables stay in the processor's cache.
+_CHUNK = 16
 
 
 class Profiles(NamedTuple):
@@ -89,29 +91,35 @@ def compute_likelihoods(profiles: Profiles) -> tuple[Doubles, Floats]:
     mass = (pixels * _FAR).sum(1)
     scatter = yy - 2 * (y * course).sum(-1) + (course**2).sum(-1)
     scene = np.maximum((scatter * pixels * _FAR).sum(1) / np.maximum(mass, 1) / 3, _LEAST)[:, None]
-    covers = [_displace(cover, float(step)) for step in STEPS]
-    courses = [_fit_scene(profiles, share, float(step)) for share, step in zip(covers, STEPS, strict=True)]
-    powers, with_q, with_y = (
-        [np.einsum("nkc,nkc->nk", means, means if by is None else by) for means in courses] for by in (None, q, y)
-    )
-    power = (q**2).sum(-1)
-    likelihood = np.zeros((len(pixels), len(STEPS)))
-    for column, (share, step) in enumerate(zip(covers, STEPS, strict=True)):
-        rest = 1 - share
-        fixed = yy - 2 * share * yq + share**2 * qq
-        floor = _STRANGE - _STRANGER * np.clip(share - cover, 0, 1)
-        mixed = _MIXED * share * rest * (power - 2 * with_q[column] + powers[column])
-        variance = share**2 * drawn + rest**2 * scene + mixed
-        most = -1.5 * np.log(2 * np.pi * variance)
-        sums = []
-        for farther in _FARTHER:
-            at = min(int(np.searchsorted(STEPS, step + farther)), len(STEPS) - 1)
-            square = fixed + rest * (rest * powers[at] + 2 * share * with_q[at] - 2 * with_y[at])
-            sums.append((pixels * np.maximum(most - square / (2 * variance), floor)).sum(1))
-        likelihood[:, column] = np.max(sums, 0)
+    parts = [slice(first, first + _CHUNK) for first in range(0, len(pixels), _CHUNK)]
+    chunks = [Profiles(*(means[part] for means in profiles)) for part in parts]
+    sums = [_sum_likelihoods(chunk, scene[part], drawn) for chunk, part in zip(chunks, parts, strict=True)]
+    likelihood = np.concatenate(sums)
     likelihood *= min(1 / max(_measure_repetition(profiles, course, scene), 1e-6), _INDEPENDENT)
     likelihood[(mass < 10) | find_soft_edges(profiles)] = 0  # no scene in reach, or an edge without a place
     return likelihood, np.sqrt(scene[:, 0]).astype(np.float32)
+
+
+def _sum_likelihoods(profiles: Profiles, scene: Doubles, drawn: float) -> Doubles:
+    """Log likelihood (N, steps) if pixels were independent, by variances of the scene (N, 1) and the drawn product."""
+    share = _displace(profiles.cover, STEPS, each=True)
+    pixels, y, q, yy, yq, qq, cover = profiles = Profiles(*(means[:, None] for means in profiles))
+    rest, power = 1 - share, (q**2).sum(-1)
+    y, q, course = (
+        np.ascontiguousarray(np.swapaxes(m, -1, -2)) for m in (y, q, _fit_scene(profiles, share, STEPS[:, None]))
+    )
+    powers, with_q, with_y = (np.einsum("...ck,...ck->...k", course, means) for means in (course, q, y))
+    mixed = _MIXED * share * rest * (power - 2 * with_q + powers)
+    variance = share**2 * drawn + rest**2 * scene[..., None] + mixed
+    # Of the density of a pixel: what does not depend on the scene, and factors of what does.
+    fixed = -1.5 * np.log(2 * np.pi * variance) - (yy - 2 * share * yq + share**2 * qq) / (2 * variance)
+    linear = rest / variance
+    square, cross, floor = linear * rest / 2, linear * share, _STRANGE - _STRANGER * np.clip(share - cover, 0, 1)
+    sums = []
+    for at in _FARTHER:
+        density = fixed + linear * with_y[:, at] - cross * with_q[:, at] - square * powers[:, at]
+        sums.append((pixels @ np.swapaxes(np.maximum(density, floor), 1, 2))[:, 0])
+    return np.asarray(np.max(sums, 0))
 
 
 def fit_rim(
@@ -191,12 +199,12 @@ def _smooth_displacements(
 
 def measure_softness(seen: Doubles, full: Doubles, by: Floats, alpha: Floats, arc: Indices, distance: Floats) -> float:
     """Least sigma of a filter of alpha that explains the coverage along the outline, displaced `by` (N)."""
-    near = np.abs(distance) < _IN
-    cell = arc[near] * len(_AT) + np.floor(distance[near]).astype(np.int64) + _IN
+    near = np.flatnonzero(np.abs(distance) < _IN)
+    cell = arc.ravel()[near] * len(_AT) + np.floor(distance.ravel()[near]).astype(np.int64) + _IN
     pixels = np.maximum(np.bincount(cell, minlength=full.size), 1)
     misfit = np.zeros(len(_SOFTNESS))
     for column, sigma in enumerate(_SOFTNESS):
-        cover = (np.bincount(cell, gaussian_blur(alpha, sigma)[near], full.size) / pixels).reshape(full.shape)
+        cover = (np.bincount(cell, gaussian_blur(alpha, sigma).ravel()[near], full.size) / pixels).reshape(full.shape)
         misfit[column] = np.square((seen - full * _displace(cover, by)).sum(0)).sum()
     enough = misfit.min() + _ENOUGH * (misfit[0] - misfit.min())
     return _SOFTNESS[int(np.argmax(misfit <= enough))]
@@ -215,7 +223,8 @@ def _smooth_loops(values: Doubles, loops: list[tuple[int, int]], reach: int) -> 
     parts = []
     for first, end in loops:
         near = min(reach, (end - first - 1) // 2)
-        parts.append(np.mean([np.roll(values[first:end], by, 0) for by in range(-near, near + 1)], 0))
+        around = np.arange(end - first)[:, None] + np.arange(-near, near + 1)
+        parts.append(values[first:end].take(around, 0, mode="wrap").mean(1))
     return np.concatenate(parts)
 
 
@@ -237,22 +246,24 @@ def measure_soft_edges(profiles: Profiles, soft: NDArray[np.bool_]) -> tuple[Dou
     return extra.sum(1) / total * width, np.where(faint, _LOST, 1.0)
 
 
-def _displace(cover: Doubles, step: Floats | float) -> Doubles:
-    """Coverage (N, bins) of a product whose outline is displaced outwards by `step` (N, or one for all)."""
-    at = np.clip(np.arange(len(_AT)) - np.reshape(step, (-1, 1)), 0, len(_AT) - 1)
-    low = np.floor(at).astype(int)
-    high = np.minimum(low + 1, len(_AT) - 1)
-    rows = np.arange(len(cover))[:, None]
+def _displace(cover: Doubles, step: Floats, *, each: bool = False) -> Doubles:
+    """Coverage (N, bins) of a product whose outline is displaced outwards by `step` (N).
+
+    `each`: every arc is displaced by each step (S): (N, S, bins).
+    """
+    at = np.clip(np.arange(len(_AT)) - step[:, None], 0, len(_AT) - 1)
+    low = at.astype(int)
+    high, rows = np.minimum(low + 1, len(_AT) - 1), slice(None) if each else np.arange(len(cover))[:, None]
     return np.asarray(cover[rows, low] * (1 - (at - low)) + cover[rows, high] * (at - low))
 
 
 def _fit_scene(profiles: Profiles, share: Doubles, step: Floats | float) -> Doubles:
-    """Smooth course (N, bins, 3) of the scene's mean colours outside of a displaced outline, continued inwards."""
+    """Smooth course (…, bins, 3) of the scene's mean colours outside of a displaced outline, continued inwards."""
     away = _AT - step
-    base = np.stack((np.ones_like(away), away / _OUT, np.exp(-np.maximum(away, 0) / _SHADE)), -1)
-    held = np.swapaxes(base * (profiles.pixels * (share < _FREE) * (away > 0))[..., None], 1, 2)
-    normal = held @ base + np.diag([1e-3, _FIRM, _FIRM])
-    return np.asarray(base @ np.linalg.solve(normal, held @ profiles.y))
+    base = np.stack((np.ones_like(away), away / _OUT, np.exp(-np.maximum(away, 0) / _SHADE)), -2)
+    held = base * (profiles.pixels * (share < _FREE) * (away > 0))[..., None, :]
+    normal = held @ np.swapaxes(base, -1, -2) + np.diag([1e-3, _FIRM, _FIRM])
+    return np.swapaxes(np.swapaxes(np.linalg.solve(normal, held @ profiles.y), -1, -2) @ base, -1, -2)
 
 
 def _measure_repetition(profiles: Profiles, course: Doubles, scene: Doubles) -> float:
