@@ -113,7 +113,10 @@ def _light(sent: Floats, received: Floats, light: Floats) -> Floats:
     some = solid[:: max(1, len(solid) // 20_000)]
     lit = np.broadcast_to(light, (*alpha.shape, 1)).reshape(-1, 1)[some]
     ratio = np.median((received.reshape(-1, 3)[some] + DARK) / ((colours.reshape(-1, 3)[some] + DARK) * lit), 0)
-    return np.asarray((soft + DARK) * (light * ratio.astype(np.float32)) - np.float32(DARK))
+    soft += np.float32(DARK)
+    soft *= light * ratio.astype(np.float32)
+    soft -= np.float32(DARK)
+    return np.asarray(soft)
 
 
 def _move(planes: NDArray[Any], right: int, down: int) -> NDArray[Any]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from photio_prep.imaging.filters import (
     Bools,
     Floats,
+    Window,
     bounding_window,
     drop_thin,
     erode,
@@ -36,6 +37,8 @@ _FLAT, DARK = 0.05, 8.0
 _LIGHT, _MOST = 24.0, 1.3
 # Levels by which a region differs that is not the product's any more, and its radius in pixels.
 OTHER, _BLOB = 26.0, 4
+# Reach of the widest filter on texture in pixels, and one.
+_AROUND = 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +177,9 @@ def _vertex(values: Floats, at: int) -> float:
 
 def compare_interior(alpha: Floats, product: Floats, answer: Floats, shift: tuple[float, float, bool]) -> Interior:
     """Compare the inside of a product (H, W, 3, levels) with the answer, moved back by its whole pixels."""
-    core = select_core(alpha)
+    full = select_core(alpha)
+    window = _find_tiles(full)
+    core, product, answer = (np.ascontiguousarray(planes[window]) for planes in (full, product, answer))
     cv2, mask = load_opencv(), core.view(np.uint8)
     colours: tuple[Floats, Floats] = np.array(cv2.mean(product, mask)[:3]), np.array(cv2.mean(answer, mask)[:3])
     gain: Floats = (colours[1] + DARK) / (colours[0] + DARK)
@@ -183,30 +188,44 @@ def compare_interior(alpha: Floats, product: Floats, answer: Floats, shift: tupl
         right, down = slopes_of(gaussian_blur(mean_channels(planes), sigma))
         energy.append(cv2.mean(right * right + down * down, mask)[0] + _FLAT)
     lit = cv2.transform(product, np.column_stack((np.diag(gain), (gain - 1) * DARK)))
-    light, other = _compare_light(core, lit, answer)
-    low, high = np.percentile(light[core], (5, 95))
-    tiles = _compare_tiles(core, product, answer)
+    greys = np.zeros((*full.shape, 3), np.float32)
+    greys[window] = np.dstack([plane * core for plane in (mean_channels(lit), mean_channels(answer), np.float32(1))])
+    light = _measure_light(greys)
+    low, high = np.percentile(light[full], (5, 95))
+    other = np.zeros(full.shape, np.float32)
+    other[window] = _find_other(core, lit, answer, light[window])
+    tiles = _compare_tiles(core, product, answer, (window[0].start, window[1].start))
     return Interior(*shift, gain, float(high - low), colours, energy[1] / energy[0], tiles, other, light)
 
 
-def _compare_light(core: Bools, product: Floats, answer: Floats) -> tuple[Floats, Floats]:
-    """Ratio of light (H, W), smooth, and the levels by which regions differ that light does not explain."""
-    cv2 = load_opencv()
-    weight = core.astype(np.float32)
-    small = tuple(max(1, side // 4) for side in core.shape[::-1])
-    planes = np.dstack((mean_channels(product) * weight, mean_channels(answer) * weight, weight))
-    soft = gaussian_blur(cv2.resize(planes, small, interpolation=cv2.INTER_AREA), _LIGHT / 4)
-    soft = cv2.resize(soft, core.shape[::-1], interpolation=cv2.INTER_LINEAR)
+def _find_tiles(core: Bools) -> Window:
+    """Window of the tiles within reach of the filters around the core."""
+    rows, columns = bounding_window(core, _AROUND)
+    return (
+        slice(rows.start // TILE * TILE, -(-rows.stop // TILE) * TILE),
+        slice(columns.start // TILE * TILE, -(-columns.stop // TILE) * TILE),
+    )
+
+
+def _measure_light(greys: Floats) -> Floats:
+    """Smooth ratio of light (H, W): planes of grey, sent and received, within a core, and the core."""
+    cv2, size = load_opencv(), greys.shape[1::-1]
+    small = max(1, size[0] // 4), max(1, size[1] // 4)
+    soft = gaussian_blur(cv2.resize(greys, small, interpolation=cv2.INTER_AREA), _LIGHT / 4)
+    soft = cv2.resize(soft, size, interpolation=cv2.INTER_LINEAR)
     dark = DARK * soft[..., 2]
-    ratio = (soft[..., 1] + dark + 1e-3) / (soft[..., 0] + dark + 1e-3)
-    light = cv2.merge([np.clip(ratio, 1 / _MOST, _MOST)] * 3)
+    return np.asarray((soft[..., 1] + dark + 1e-3) / (soft[..., 0] + dark + 1e-3))
+
+
+def _find_other(core: Bools, product: Floats, answer: Floats, light: Floats) -> Floats:
+    """Levels by which regions differ that the ratio of light (H, W) does not explain."""
+    light = load_opencv().merge([np.clip(light, 1 / _MOST, _MOST)] * 3)
     apart = mean_channels(np.abs(gaussian_blur(answer - product * light, 1.5)))
-    other = (apart > OTHER) & core
-    return np.asarray(ratio), apart * drop_thin(other, _BLOB)
+    return np.asarray(apart * drop_thin((apart > OTHER) & core, _BLOB))
 
 
-def _compare_tiles(core: Bools, product: Floats, answer: Floats) -> Tiles:
-    """Match the texture of tiles, and compare each with the zoom, turn and shift of all."""
+def _compare_tiles(core: Bools, product: Floats, answer: Floats, start: tuple[int, int]) -> Tiles:
+    """Match the texture of tiles, and compare each with the zoom, turn and shift of all; `start`: top, left."""
     mask = core.astype(np.float32)
     ours, theirs = _texture(product, 1, mask), _texture(answer, 1, mask)
     rows: list[tuple[float, ...]] = []
@@ -221,7 +240,7 @@ def _compare_tiles(core: Bools, product: Floats, answer: Floats) -> Tiles:
             fit = _match(theirs[part], ours[part], inner, _NEAR)
             row, column = np.unravel_index(int(fit.argmax()), fit.shape)
             across, down = _vertex(fit[row], int(column)) - _NEAR, _vertex(fit[:, column], int(row)) - _NEAR
-            rows.append((left, top, across, down, float(fit.max()), count))
+            rows.append((start[1] + left, start[0] + top, across, down, float(fit.max()), count))
             fits.append(fit)
     if not rows:
         return Tiles(0.0, np.zeros((0, 2)), *np.zeros((4, 0)))

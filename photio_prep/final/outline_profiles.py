@@ -78,7 +78,7 @@ def measure_profiles(
     pixels = np.bincount(cell, minlength=total * len(_AT)).reshape(total, -1).astype(np.float64)
     some = np.maximum(pixels, 1)
     means = [np.stack([mean(planes[:, at]) for at in range(3)], -1) for planes in (y, q)]
-    yy, yq, qq = (mean((a * b).sum(1)) for a, b in ((y, y), (y, q), (q, q)))
+    yy, yq, qq = (mean(np.einsum("nc,nc->n", a, b)) for a, b in ((y, y), (y, q), (q, q)))
     return Profiles(pixels, means[0], means[1], yy, yq, qq, mean(gaussian_blur(alpha, SOFT).ravel()[near]))
 
 
