@@ -84,7 +84,7 @@ def measure_profiles(
 
 def compute_likelihoods(profiles: Profiles) -> tuple[Doubles, Floats]:
     """Log likelihood (N, steps) of each displacement of each arc; texture of the scene beside it, in levels."""
-    pixels, y, q, yy, yq, qq, cover = profiles
+    pixels, y, _, yy, yq, qq, cover = profiles
     noise = (yy - 2 * yq + qq)[:, _INNER][pixels[:, _INNER] > 0]
     drawn = max(float(np.median(noise)) / 3, _LEAST) if noise.size else 4 * _LEAST
     course = _fit_scene(profiles, cover, 12.0)
