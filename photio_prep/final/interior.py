@@ -179,7 +179,8 @@ def compare_interior(alpha: Floats, product: Floats, answer: Floats, shift: tupl
     """Compare the inside of a product (H, W, 3, levels) with the answer, moved back by its whole pixels."""
     full = select_core(alpha)
     window = _find_tiles(full)
-    core, product, answer = (np.ascontiguousarray(planes[window]) for planes in (full, product, answer))
+    core = np.ascontiguousarray(full[window])
+    product, answer = (np.ascontiguousarray(planes[window]) for planes in (product, answer))
     cv2, mask = load_opencv(), core.view(np.uint8)
     colours: tuple[Floats, Floats] = np.array(cv2.mean(product, mask)[:3]), np.array(cv2.mean(answer, mask)[:3])
     gain: Floats = (colours[1] + DARK) / (colours[0] + DARK)
@@ -189,7 +190,7 @@ def compare_interior(alpha: Floats, product: Floats, answer: Floats, shift: tupl
         energy.append(cv2.mean(right * right + down * down, mask)[0] + _FLAT)
     lit = cv2.transform(product, np.column_stack((np.diag(gain), (gain - 1) * DARK)))
     greys = np.zeros((*full.shape, 3), np.float32)
-    greys[window] = np.dstack([plane * core for plane in (mean_channels(lit), mean_channels(answer), np.float32(1))])
+    greys[window] = np.dstack([plane * core for plane in (mean_channels(lit), mean_channels(answer))] + [core])
     light = _measure_light(greys)
     low, high = np.percentile(light[full], (5, 95))
     other = np.zeros(full.shape, np.float32)
