@@ -12,8 +12,7 @@ It binds 127.0.0.1 only and never fetches an image URL. Its answers carry `"sand
 server: start, answer, stop
 http: HTTP server, and the bytes of an answer
 contract: validate a request as the API documents it
-faults: the faults, each played on a socket
-fault_plan: parse fault plans
+faults: the faults, each played on a socket; which call gets which
 call_log: calls, charges, warnings
 answer_picture: paint the picture of an answer, with the product slightly redrawn
 scenery: painter of the scenes
@@ -24,8 +23,7 @@ import logging
 from photio_prep.sandbox.answer_picture import paint_answer
 from photio_prep.sandbox.call_log import Call, fingerprint
 from photio_prep.sandbox.contract import SceneRequest
-from photio_prep.sandbox.fault_plan import FaultPlan, parse_faults
-from photio_prep.sandbox.faults import FAULTS
+from photio_prep.sandbox.faults import FAULTS, FaultPlan, parse_faults
 from photio_prep.sandbox.server import Sandbox, serve
 
 # Without a handler of the caller's own, Python would print warnings to stderr; a library never prints.

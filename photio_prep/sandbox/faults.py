@@ -1,10 +1,15 @@
-"""The faults that can be planted: about each, whether it may be billed, and how it is played on an open connection."""
+"""The faults that can be planted: about each, whether it may be billed, and how it is played on an open connection.
+
+A fault plan, such as `429:3,drop:1@7`, says which call gets which.
+"""
 
 import base64
 import gzip
 import io
+import re
 import socket
 import struct
+import sys
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,6 +22,7 @@ from urllib.parse import quote
 
 from PIL import Image
 
+from photio_prep.errors import UsageError
 from photio_prep.sandbox.http import LINGER, encode_head, encode_json, encode_response
 
 _BOMB_BYTES = 256 * 1024 * 1024
@@ -207,3 +213,48 @@ FAULTS: dict[str, Fault] = {
 }
 
 BEFORE_THE_BODY = frozenset({"reset-upload", "stall-upload"})
+_ENTRY = re.compile(r"(?P<name>[a-z0-9-]+)(?::(?P<count>[0-9]{1,9}))?(?:@(?P<first>[0-9]{1,9}))?")
+_NEVER = sys.maxsize
+
+
+@dataclass(frozen=True, slots=True)
+class FaultPlan:
+    """Names of faults, each with its calls, counted from 1. Where entries overlap the later one counts."""
+
+    entries: tuple[tuple[str, range], ...] = ()
+
+    def at(self, number: int) -> str | None:
+        """Name of the fault for call `number`, from 1; None for an honest answer."""
+        return next((name for name, calls in reversed(self.entries) if number in calls), None)
+
+
+def parse_faults(text: str | None) -> FaultPlan:
+    """Parse entries of the form `name[:count][@first]`, separated by commas.
+
+    Without a count all calls misbehave. An entry without `@first` begins where the one before it ended, so that
+    `429:3,drop:1` is three times 429 and then one drop. UsageError for an unknown name, or one that is never reached.
+    """
+    entries: list[tuple[str, range]] = []
+    for part in (text or "").split(",") if (text or "").strip() else []:
+        entries.append(_parse_entry(part.strip().lower(), *(entries[-1] if entries else ("", range(1, 1)))))
+    return FaultPlan(tuple(entries))
+
+
+def _parse_entry(part: str, before: str, calls_before: range) -> tuple[str, range]:
+    match = _ENTRY.fullmatch(part)
+    if match is None:
+        fix = "Write name[:count][@first], for instance 429:3,drop:1@7"
+        raise UsageError(f"{part!r} is not a fault", fix, subject="--fault")
+    if match["name"] not in FAULTS:
+        fix = f"Choose from: {', '.join(FAULTS)}"
+        raise UsageError(f"no fault is called {match['name']!r}", fix, subject="--fault")
+    count, first = (int(number) if number else None for number in (match["count"], match["first"]))
+    if count == 0:
+        raise UsageError(f"{part!r} has a count of 0", "Give a count of 1 or more, or none for all", subject="--fault")
+    if first == 0:
+        raise UsageError(f"{part!r} begins before the first call", "Calls are counted from 1", subject="--fault")
+    if first is None and calls_before.stop == _NEVER:
+        fix = f"Give that a count ({before}:1), or this a beginning ({part}@7)"
+        raise UsageError(f"{part!r} is never reached, as {before!r} before it never ends", fix, subject="--fault")
+    first = first or calls_before.stop
+    return match["name"], range(first, first + count if count else _NEVER)

@@ -18,8 +18,7 @@ from photio_prep.sandbox import contract
 from photio_prep.sandbox.answer_picture import paint_answer
 from photio_prep.sandbox.call_log import Call, CallLog, digest, fingerprint
 from photio_prep.sandbox.contract import ContractError, SceneRequest
-from photio_prep.sandbox.fault_plan import FaultPlan, parse_faults
-from photio_prep.sandbox.faults import BEFORE_THE_BODY, FAULTS, HONEST, FaultContext
+from photio_prep.sandbox.faults import BEFORE_THE_BODY, FAULTS, HONEST, FaultContext, FaultPlan, parse_faults
 from photio_prep.sandbox.http import Exchange, Server, encode_json
 
 logger = logging.getLogger("photio_prep.sandbox")
