@@ -15,6 +15,7 @@ from photio_prep.final.options import DEFAULT_FINISH, FinishOptions, resolve_out
 from photio_prep.final.regions import list_regions
 from photio_prep.final.repairs import describe_repairs, list_replaced
 from photio_prep.final.restore import inpaint_product
+from photio_prep.final.scene_detail import ENLARGED, refine_scene
 from photio_prep.geometry import Size
 from photio_prep.imaging.encode import final_format
 from photio_prep.imaging.limits import check_extent, limits_for
@@ -92,12 +93,15 @@ def assemble_final(
     elif comparison is not None:
         moved = comparison.moved[0] / box.width, comparison.moved[1] / box.height
         scene = inpaint_product(own, comparison, (frame.width / box.width, frame.height / box.height))
-    placed = composite_product(own, scene, original, product, moved=moved)
+    finer, text = scene, ""
+    if product != "generated" and comparison is not None and scales[1] >= ENLARGED:
+        finer, text = refine_scene(scene, order.canvas.image.crop(placement.box), own, comparison.interior)
+    placed = composite_product(own, finer, original, product, moved=moved)
     replaced: tuple[Replaced, ...] = ()
     if product != "generated" and comparison is not None:
         mask = original.mask.resize(own.size, Image.Resampling.BICUBIC)
         replaced = list_replaced(own, scene, placed, move_picture(mask, moved))
-        notes += describe_repairs(comparison, replaced)
+        notes += describe_repairs(comparison, replaced) + ([text] if text else [])
     offset = round(moved[0] * size.width), round(moved[1] * size.height)
     share = round(placed.equal / placed.core, 6) if placed.core else None
     seam = round(placed.soft / placed.outline, 2) if placed.outline else None

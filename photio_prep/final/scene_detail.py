@@ -9,8 +9,17 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from photio_prep.final.interior import select_core
-from photio_prep.imaging.filters import Bools, Floats, box_blur, erode, gaussian_blur, load_opencv, mean_channels, slopes_of
+from photio_prep.final.interior import Interior, select_core
+from photio_prep.imaging.filters import (
+    Bools,
+    Floats,
+    box_blur,
+    erode,
+    gaussian_blur,
+    load_opencv,
+    mean_channels,
+    slopes_of,
+)
 
 # Candidates for the softness of the product (sigma, px).
 _SIGMAS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5)
@@ -23,11 +32,14 @@ _TEXTURE, _EXPLAINED, _ROUNDING = 2.0, 0.5, 0.3
 _WINDOW, _WINDOWS, _FALL = 32, 600, 2.4
 # Deviation that white noise keeps in a plane less its mean (sigma 1 px), and in the wider one of the comparison.
 _KEPT, _KEPT_WIDE = 0.872, 0.97
-_WIDE = 3.0
+# What is finer than this (sigma, px) is raised or lowered, in light and in colour.
+_FINE, _WIDE = 1.0, 3.0
 # Softness (px) from which detail is raised, how much a px more raises it, and the most; noise (levels) from which it is
-# lowered, and what of the flattest parts' noise the textured parts have.
+# lowered, how much more of it than the flattest parts the others may have, and the share of it that is taken for noise.
 _SHARP, _RAISED, _MOST = 0.4, 2.6, 1.4
-_CLEAN, _ROUGHER = 0.5, 1.5
+_CLEAN, _ROUGHER, _TRUSTED = 0.5, 1.5, 0.9
+# Enlargement from which a scene is treated.
+ENLARGED = 2.0
 
 
 class Grain(NamedTuple):
@@ -36,6 +48,31 @@ class Grain(NamedTuple):
     sigma: float
     light: float
     colour: float
+
+
+def refine_scene(
+    scene: Image.Image, canvas: Image.Image, answer: Image.Image, inside: Interior
+) -> tuple[Image.Image, str]:
+    """Raise a scene's detail and lower its noise as measured on the answer, and a note about it; the same if neither.
+
+    Args:
+        scene: The photo's frame in the answer (RGB), without its product.
+        canvas: The same frame as it was sent (RGBA). Of another size than the answer, nothing is measured.
+        answer: The same frame as received (RGB).
+        inside: The comparison of the product, for its shift.
+    """
+    if canvas.size != answer.size:
+        return scene, ""
+    sent, received = (np.asarray(picture, dtype=np.float32) for picture in (canvas, answer))
+    grain = measure_grain(sent, received, (round(inside.right), round(inside.down)))
+    finer = apply_grain(scene, grain)
+    if finer is scene:
+        return scene, ""
+    noise = max(grain.light, grain.colour)
+    return (
+        finer,
+        f"the enlarged scene was made finer: the answer is soft by {grain.sigma:.1f} px, its noise {noise:.1f} levels",
+    )
 
 
 def measure_grain(sent: Floats, answer: Floats, shift: tuple[int, int]) -> Grain:
@@ -47,14 +84,15 @@ def measure_grain(sent: Floats, answer: Floats, shift: tuple[int, int]) -> Grain
     alpha = sent[..., 3] / np.float32(255)
     light = mean_channels(answer)
     beside = load_opencv().dilate((alpha > 0).astype(np.uint8), np.ones((17, 17), np.uint8)) == 0
-    noise = [_flat_noise(light, beside, 1.0), *(_flat_noise(each, beside, _WIDE) for each in _colour_planes(answer, light))]
+    noise = _flat_noise(light, beside, _FINE)
+    colour = max(_flat_noise(plane, beside, _WIDE) for plane in _colour_planes(answer, light))
     own = _measure_product(alpha, sent[..., :3], answer)
-    sigma = min(own.sigma, _measure_scene(light, beside, noise[0])) if own.sigma > _SHARP else 0.0
-    return Grain(sigma, min(own.light, _ROUGHER * noise[0]), min(own.colour, _ROUGHER * max(noise[1:])))
+    sigma = min(own.sigma, _measure_scene(light, beside, noise)) if own.sigma > _SHARP else 0.0
+    return Grain(sigma, _TRUSTED * min(own.light, _ROUGHER * noise), min(own.colour, _ROUGHER * colour))
 
 
-def refine_scene(scene: Image.Image, grain: Grain) -> Image.Image:
-    """Raise detail and lower noise as measured (Wiener's rule on what is finer than 1 px); the same where neither is.
+def apply_grain(scene: Image.Image, grain: Grain) -> Image.Image:
+    """Raise detail and lower noise by Wiener's rule; the same picture where neither is needed.
 
     Light stays within the range of its 3 x 3 neighbours, so no edge gets a halo.
     """
@@ -63,16 +101,15 @@ def refine_scene(scene: Image.Image, grain: Grain) -> Image.Image:
         return scene
     cv2, pixels = load_opencv(), np.asarray(scene, dtype=np.float32)
     light, square = mean_channels(pixels), np.ones((3, 3), np.uint8)
-    changed = _weigh_detail(light, grain.light, 1 + raised)
+    changed = _weigh_detail(light, grain.light, _FINE, 1 + raised)
     change = np.clip(changed, cv2.erode(light, square), cv2.dilate(light, square)) - light
-    out = pixels + change[..., None]
+    out = pixels + cv2.merge([change] * 3)
     if grain.colour >= _CLEAN:
-        planes = _colour_planes(pixels, light)
-        out += np.dstack([_weigh_detail(plane, grain.colour, 1.0, _WIDE) - plane for plane in planes])
+        out += cv2.merge([_weigh_detail(each, grain.colour, _WIDE) - each for each in _colour_planes(pixels, light)])
     return Image.fromarray(np.rint(np.clip(out, 0, 255)).astype(np.uint8))
 
 
-def _weigh_detail(plane: Floats, noise: float, gain: float, sigma: float = 1.0) -> Floats:
+def _weigh_detail(plane: Floats, noise: float, sigma: float, gain: float = 1.0) -> Floats:
     """Multiply what is finer than `sigma` by `gain`, and by the share of it that is not noise, in squares of 5 px."""
     soft = gaussian_blur(plane, sigma)
     fine = plane - soft
@@ -101,10 +138,7 @@ def _measure_product(alpha: Floats, sent: Floats, answer: Floats) -> Grain:
     ours, theirs = _pick_tiles(alpha, sent, answer)
     if not len(ours):
         return Grain(0.0, 0.0, 0.0)
-    light, colour = [mean_channels(planes) for planes in (ours, theirs)], []
-    for one, other in zip(_colour_planes(ours, light[0]), _colour_planes(theirs, light[1]), strict=True):
-        rest = other - one
-        colour.append(float(np.sqrt(np.median(_mean_tiles((rest - gaussian_blur(rest, _WIDE)) ** 2)))))
+    light = [mean_channels(planes) for planes in (ours, theirs)]
     fine = light[1] - gaussian_blur(light[1], 2.0)
     power, errors = _mean_tiles(fine * fine), []
     for sigma in _SIGMAS:
@@ -119,8 +153,11 @@ def _measure_product(alpha: Floats, sent: Floats, answer: Floats) -> Grain:
     noise = float(np.sqrt(np.median(least))) / _KEPT_WIDE
     good = (power > _TEXTURE) & (least < (1 - _EXPLAINED) * power)
     likely = (np.array(errors)[:, good] / (least[good] + _ROUNDING)).sum(1)
-    sigma = float(_SIGMAS[int(likely.argmin())]) if good.sum() >= _TILES else 0.0
-    return Grain(sigma, noise, max(colour))
+    sigma, colour = _SIGMAS[int(likely.argmin())], []
+    for one, other in zip(_colour_planes(ours, light[0]), _colour_planes(theirs, light[1]), strict=True):
+        rest = other - gaussian_blur(one, sigma)
+        colour.append(float(np.sqrt(np.median(_mean_tiles((rest - gaussian_blur(rest, _WIDE)) ** 2)))))
+    return Grain(sigma if good.sum() >= _TILES else 0.0, noise, max(colour))
 
 
 def _pick_tiles(alpha: Floats, sent: Floats, answer: Floats) -> tuple[Floats, Floats]:
@@ -129,7 +166,8 @@ def _pick_tiles(alpha: Floats, sent: Floats, answer: Floats) -> tuple[Floats, Fl
     places = np.argwhere(erode(core, _TILE // 2)[reach:-reach:_TILE, reach:-reach:_TILE]) * _TILE
     tiles = [
         np.stack([planes[top : top + 2 * reach, left : left + 2 * reach] for top, left in places])
-        for planes in (sent, answer) if len(places)
+        for planes in (sent, answer)
+        if len(places)
     ]
     if not tiles:
         return np.empty((0, 0, 3), np.float32), np.empty((0, 0, 3), np.float32)
