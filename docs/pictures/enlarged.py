@@ -43,10 +43,13 @@ def main() -> None:
     finer = finish(order, Result(b"", answer, order.placement), product="original", output_size=SIZE)
     assert any("finer" in note for note in finer.notes)
     plain = finish(order, Result(b"", answer, order.placement), product="generated", output_size=SIZE)
-    tiles = [np.asarray(final.image)[CORNER[0] : CORNER[0] + TILE, CORNER[1] : CORNER[1] + TILE] for final in (plain, finer)]
+    tiles = [
+        np.asarray(final.image)[CORNER[0] : CORNER[0] + TILE, CORNER[1] : CORNER[1] + TILE] for final in (plain, finer)
+    ]
     cv2.imwrite(
         str(ROOT / "docs" / "pictures" / "finals-enlarged.jpg"),
-        np.concatenate(tiles, 1)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80],
+        np.concatenate(tiles, 1)[..., ::-1],
+        [cv2.IMWRITE_JPEG_QUALITY, 80],
     )
 
 
