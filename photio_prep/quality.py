@@ -116,7 +116,7 @@ class DriftMetrics(NamedTuple):
     """Difference between the product of an answer and the one that was sent; lengths in pixels of the canvas.
 
     `right`, `down`: shift. `rim`: how far its outline moved outwards on all sides; negative if it shrank. `grown`:
-    the same as a share of its area. `side`: how far a 16th of its outline moved outwards, where it moved most.
+    the same as a share of its area. `side`: how far a 24th of its outline moved outwards, where it moved most.
     `zoom`: growth of the distances inside. `colour`: CIE 1976 difference (delta E) of the mean colours inside.
     `light`: range of the ratio of light inside, less for dark products. `detail`: energy of gradients inside, as a
     share of the sent one's, softened as a generator does. `redrawn`: share of the textured inside with another
@@ -205,7 +205,7 @@ class Proof:
 
 
 # From these values on a buyer could see the change; measured in docs/design/measurements/finals.md.
-SHIFT, RIM, SIDE, ZOOM, COLOUR, LIGHT, BRIGHTNESS, DETAIL = 1.25, 0.7, 3.0, 0.012, 4.0, 0.1, 0.06, 0.82
+SHIFT, RIM, SIDE, ZOOM, COLOUR, LIGHT, BRIGHTNESS, DETAIL = 1.25, 0.7, 3.0, 0.012, 4.0, 0.1, 0.07, 0.82
 # A thin product: share of its area, and pixels of its rim.
 GROWN, THIN = 0.06, 0.45
 # Shares of the product's textured inside, and of its area.

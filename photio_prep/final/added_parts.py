@@ -29,16 +29,16 @@ _TIMES = 4.0
 # Least alpha of a product's edge. Pixels of the small picture: of the edge's softness in an answer, of the thinnest
 # part, and from the edge to a part joined to it.
 _VISIBLE, _EDGE, _THIN, _JOINED = 8, 1.5, 1, 2.5
-# Levels per pixel of the small picture: most in a flat region, least across the edge of a part; and as many times as
-# inside of it.
-_FLAT, _STEEP, _STEEPER = 2.5, 4.5, 2.0
+# Levels per pixel of the small picture: most in a flat region, least across the edge of a part; as many times as
+# inside of it; and share of that which is left four pixels on.
+_FLAT, _STEEP, _STEEPER, _GRADUAL = 2.5, 4.5, 2.0, 0.6
 # Of a part's outline: least share at the product, most at the frame. Of its area: most of the scene beside it that is
 # as flat and of its colour. Smallest and largest part, as shares of the product.
-_TOUCHES, _FRAMED, _ELSEWHERE, _LEAST, _MOST = 0.2, 0.45, 1.0, 0.01, 0.8
+_TOUCHES, _FRAMED, _ELSEWHERE, _LEAST, _MOST = 0.2, 0.45, 2.5, 0.01, 0.8
 
 
 class _Surroundings(NamedTuple):
-    """A small answer: colours, slopes, flat scene, the product's own colours and rim, distance from it and its edge."""
+    """A small answer: colours, slopes (`usual`: of the scene), flat scene; the product's colours, rim, distance."""
 
     colours: Floats
     slope: Floats
@@ -47,6 +47,7 @@ class _Surroundings(NamedTuple):
     rim: Bools
     away: Floats
     edge: float
+    usual: float
 
 
 def find_added(alpha: Bytes, answer: Bytes, grown: float) -> tuple[float, Floats]:
@@ -69,7 +70,7 @@ def find_added(alpha: Bytes, answer: Bytes, grown: float) -> tuple[float, Floats
     slope = cv2.magnitude(cv2.Sobel(soft, -1, 1, 0, scale=0.125), cv2.Sobel(soft, -1, 0, 1, scale=0.125)).max(-1)
     own, flat = _list_colours(colours, inside), outside & (slope < _FLAT)
     rim = (away == 0) & dilate(away > 0, 1)
-    near = _Surroundings(colours, slope, erode(flat, 2), own, rim, away, edge)
+    near = _Surroundings(colours, slope, erode(flat, 2), own, rim, away, edge, float(np.median(slope[outside])))
     for candidates in (drop_thin(flat, _THIN), _find_own_colours(small, own, outside)):
         _, labels = label_parts(candidates, diagonal=True)
         areas = np.bincount(labels.ravel())
@@ -94,6 +95,10 @@ def _judge_part(part: Bools, near: _Surroundings) -> float:
         return 0.0
     steep = float(np.median(near.slope[beyond]))
     if steep < max(_STEEP, _STEEPER * float(np.median(near.slope[part]))):
+        return 0.0
+    # A shadow gets lighter over many pixels.
+    farther = dilate(part, 5) & ~dilate(part, 3) & (near.away > near.edge + _JOINED)
+    if farther.any() and np.median(near.slope[farther]) > max(_GRADUAL * steep, 2 * near.usual):
         return 0.0
     colour, spread = near.colours[part].mean(0), float(near.colours[part].std(0).max())
     if np.abs(near.own - colour).max(-1).min() > _SAME:

@@ -139,7 +139,8 @@ def _summarise(interior: Interior, outline: Outline | None, added: float, alpha:
         # Growth counts as far as both see it: texture misleads the one, a thin line beside the product the other.
         refined = np.where(outline.soft > 0, outline.rim, outline.fit)
         rim = min((fit_rigid(outline, by)[0] for by in (refined, outline.fit)), key=abs)
-        side, length = measure_side(outline), float(outline.length.sum())
+        rim = max(rim, outline.blurred[0], key=abs)
+        side, length = max(measure_side(outline), outline.blurred[1], key=abs), float(outline.length.sum())
         if not interior.sure:
             shift = fit_rigid(outline, outline.moved)[1:]
     level, received = (float(colour.mean()) for colour in interior.colours)

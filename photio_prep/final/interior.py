@@ -127,7 +127,8 @@ def find_shift(alpha: Floats, product: Floats, answer: Floats) -> tuple[float, f
         right, down = right + (int(column) - reach) * scale, down + (int(row) - reach) * scale
     peak = float(fit[row, column])
     x, y = right + _vertex(fit[row], int(column)) - column, down + _vertex(fit[:, column], int(row)) - row
-    certain = peak > _BELIEVED and (np.hypot(x, y) < 0.5 or (peak > still + 0.03 and peak > rival + 0.05))
+    clear = peak > max(min(still + 0.03, (1 + still) / 2), min(rival + 0.05, (1 + rival) / 2))
+    certain = peak > _BELIEVED and (clear or np.hypot(x, y) < 0.5)
     return (x, y, True) if certain else (0.0, 0.0, False)
 
 
@@ -250,7 +251,9 @@ def _compare_tiles(core: Bools, product: Floats, answer: Floats, start: tuple[in
     zoom, common = _fit_similar((x - np.median(x)) + 1j * (y - np.median(y)), displaced, best >= _REDRAWN)
     at = [np.clip(np.rint(part), -_NEAR, _NEAR).astype(int) + _NEAR for part in (common.imag, common.real)]
     unmoved = np.array([fit[row, column] for fit, row, column in zip(fits, *at, strict=True)])
-    return Tiles(zoom, place, count, best, np.abs(displaced - common), best - unmoved)
+    # A tile at the end of its reach may belong farther away.
+    apart = np.abs(displaced - common) * (np.maximum(np.abs(across), np.abs(down)) < _NEAR)
+    return Tiles(zoom, place, count, best, apart, best - unmoved)
 
 
 def _fit_similar(place: NDArray[Any], displaced: NDArray[Any], good: Bools) -> tuple[float, NDArray[Any]]:

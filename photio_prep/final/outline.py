@@ -19,6 +19,7 @@ from photio_prep.final.outline_profiles import (
     find_soft_edges,
     find_wide,
     fit_rim,
+    judge_soft_sides,
     measure_profiles,
     measure_soft_edges,
     measure_softness,
@@ -49,6 +50,7 @@ class Outline:
     displacement and its standard error; `normal` (N, 2), the direction outwards; `length` in pixels; `texture`, the
     scene's standard deviation in levels.
     `loops`: first arc and end of each closed line. `soft`: sigma of the answer's softness, in pixels; 0 beside wires.
+    `blurred`: displacement of edges that are too soft to have a place, on all sides and on the one where it is largest.
     """
 
     arc: Indices
@@ -63,6 +65,7 @@ class Outline:
     texture: Floats
     loops: list[tuple[int, int]]
     soft: Floats
+    blurred: tuple[float, float]
 
 
 def fit_outline(alpha: Floats, product: Floats, answer: Floats) -> Outline | None:
@@ -84,16 +87,19 @@ def fit_outline(alpha: Floats, product: Floats, answer: Floats) -> Outline | Non
     fit = weights @ STEPS
     error = np.sqrt(weights @ STEPS**2 - fit**2 + 0.04)
     soft = find_soft_edges(profiles)
-    fit[soft], error[soft] = measure_soft_edges(profiles, soft)
+    weight = np.zeros(0)
+    if soft.any():
+        fit[soft], error[soft], weight = measure_soft_edges(profiles, soft, texture, loops)
     costs = np.abs(STEPS) * _PIXEL + (STEPS != 0) * _MOVES - likelihood
     moved = _drop_lone(np.concatenate([_follow(costs[first:end]) for first, end in loops]), loops)
     length = np.bincount(arc[(distance > -1) & (distance < 0)], minlength=total).astype(np.float32)
     fit, error = fit.astype(np.float32), error.astype(np.float32)
     normal = _find_normals(alpha, arc, distance, total)
+    blurred = judge_soft_sides(fit[soft], weight, normal[soft])
     rim, seen, full = fit_rim(profiles, moved, normal, loops, texture)
     sigma = measure_softness(seen, full, rim, alpha, arc, distance)
     softness = np.where(find_wide(profiles), sigma, 0).astype(np.float32)
-    return Outline(arc, nearest, distance, moved, rim, fit, error, normal, length, texture, loops, softness)
+    return Outline(arc, nearest, distance, moved, rim, fit, error, normal, length, texture, loops, softness, blurred)
 
 
 def _trace_arcs(alpha: Floats) -> tuple[Indices, Indices, Floats, list[tuple[int, int]]]:
@@ -191,8 +197,8 @@ def fit_rigid(outline: Outline, displacements: Floats) -> tuple[float, float, fl
 
 
 def measure_side(outline: Outline) -> float:
-    """Largest mean displacement of a stretch of a 16th of the outline, in pixels, with its sign."""
-    stretch, most = float(outline.length.sum()) / 16, 0.0
+    """Largest mean displacement of a stretch of a 24th of the outline, in pixels, with its sign."""
+    stretch, most = float(outline.length.sum()) / 24, 0.0
     for first, end in outline.loops:
         lengths = np.tile(outline.length[first:end], 2)
         along = np.concatenate(([0], np.cumsum(lengths)))

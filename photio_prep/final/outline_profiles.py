@@ -35,8 +35,9 @@ _FARTHER = [np.minimum(np.searchsorted(STEPS, STEPS + farther), len(STEPS) - 1) 
 _SHADE, _FIRM = 6.0, 8.0
 # Largest share of a scene's pixel that the product may cover; and at 8 pixels outside, of an edge that has a place.
 _FREE, _SOFTEST = 0.04, 0.1
-# Contrast in levels from which a soft edge is seen, and the error of one that is not.
-_FAINT, _LOST = 10.0, 9.0
+# Contrast in levels from which a soft edge is seen, and the error of one that is not. Least displacement of soft edges
+# that counts, beyond three standard errors; cosine up to which an arc faces a side.
+_FAINT, _LOST, _VAGUE, _FACING = 10.0, 9.0, 1.25, 0.7
 # Bins (distances) where a scene's texture is measured, and those of the product's noise.
 _FAR, _INNER = _AT > 12, (_AT < -2) & (_AT > -9)
 # Share of the pixels that counts, as neighbours repeat each other: at most, also where texture repeats less.
@@ -233,17 +234,35 @@ def find_soft_edges(profiles: Profiles) -> NDArray[np.bool_]:
     return np.asarray(profiles.cover[:, _IN + 8] > _SOFTEST)
 
 
-def measure_soft_edges(profiles: Profiles, soft: NDArray[np.bool_]) -> tuple[Doubles, Doubles]:
-    """Displacement of arcs whose edge is too soft to have a place, by their mean coverage, and its error in pixels."""
+def measure_soft_edges(
+    profiles: Profiles, soft: NDArray[np.bool_], texture: Floats, loops: list[tuple[int, int]]
+) -> tuple[Doubles, Doubles, Doubles]:
+    """Displacement of arcs whose edge is too soft to have a place, by their mean coverage; its error; its weight.
+
+    It is measured in the direction of the neighbours' scenes, as in `_measure_excess`.
+    """
     y, q, cover = profiles.y[soft], profiles.q[soft], profiles.cover[soft]
-    course = _fit_scene(Profiles(*(values[soft] for values in profiles)), cover, 8.0)
+    scene = _fit_scene(profiles, profiles.cover, 8.0)
+    course, steady = scene[soft], _steady(scene[:, _IN], texture.astype(np.float64) ** 2, loops)[soft]
     weight = profiles.pixels[soft] * ((_AT > -_IN + 2) & (_AT < 20))
-    contrast = ((q - course) ** 2).sum(-1)
-    extra = (((y - course) * (q - course)).sum(-1) - cover * contrast) * weight
+    apart = q - steady[:, None]
+    extra = (((y - course) * apart).sum(-1) - cover * ((q - course) * apart).sum(-1)) * weight
     width = weight.sum(1) / np.maximum(profiles.pixels[soft][:, _IN - 1], 1)
-    total = np.maximum((contrast * weight).sum(1), 1e-6)
+    total = np.maximum(((apart**2).sum(-1) * weight).sum(1), 1e-6)
     faint = total < _FAINT**2 * weight.sum(1)
-    return extra.sum(1) / total * width, np.where(faint, _LOST, 1.0)
+    return extra.sum(1) / total * width, np.where(faint, _LOST, 1.0), np.where(faint, 0, total / np.maximum(width, 1))
+
+
+def judge_soft_sides(by: Doubles, weight: Doubles, normal: Floats) -> tuple[float, float]:
+    """Mean displacement of soft edges on all sides, and on the one where it is largest; 0 where it is not certain."""
+    means = []
+    for side in ((0, 0), (0, -1), (1, 0), (0, 1), (-1, 0)):
+        share = weight * (normal @ np.array(side, np.float32) > _FACING if any(side) else 1)
+        total = max(float(share.sum()), 1e-6)
+        mean = float((share * by).sum()) / total
+        error = float(np.sqrt(np.square(share * (by - mean)).sum() / _ALIKE)) / total
+        means.append(mean if np.count_nonzero(share) >= _FEW and abs(mean) > _VAGUE + 3 * error else 0.0)
+    return means[0], max(means[1:], key=abs)
 
 
 def _displace(cover: Doubles, step: Floats, *, each: bool = False) -> Doubles:

@@ -13,6 +13,8 @@ from photio_prep.quality import LENGTHS, Region
 
 # Pixels beside an outline that show it; least displacement in pixels; most regions of a kind, and in all.
 _BESIDE, _LEAST, _MOST = 2.0, 1.0, 20
+# Certainty of three standard errors, which a soft edge must reach.
+_CERTAIN = 0.997
 
 _Edges = tuple[float, float, float, float]
 _Change = tuple[str, _Edges, float, float]
@@ -45,7 +47,12 @@ def list_regions(comparison: Comparison, canvas: Size, photo: Size) -> tuple[Reg
 def _list_rims(comparison: Comparison) -> Iterator[_Change]:
     """Stretches of the outline that moved."""
     outline = comparison.outline
-    if outline is None or not outline.moved.any():
+    if outline is None:
+        return
+    if by := max(outline.blurred, key=abs):
+        for _, box in _split(comparison.alpha >= 0.5, comparison.box[:2]):
+            yield "outwards" if by > 0 else "inwards", box, abs(by), _CERTAIN
+    if not outline.moved.any():
         return
     beside = np.abs(outline.distance) < _BESIDE
     for kind, sign in (("outwards", 1), ("inwards", -1)):
