@@ -51,6 +51,7 @@ class Outline:
     scene's standard deviation in levels.
     `loops`: first arc and end of each closed line. `soft`: sigma of the answer's softness, in pixels; 0 beside wires.
     `blurred`: displacement of edges that are too soft to have a place, on all sides and on the one where it is largest.
+    `runs` (N): as `moved`, with the short runs that stand alone: enough to report a side, too little to repair it.
     """
 
     arc: Indices
@@ -66,6 +67,7 @@ class Outline:
     loops: list[tuple[int, int]]
     soft: Floats
     blurred: tuple[float, float]
+    runs: Floats
 
 
 def fit_outline(alpha: Floats, product: Floats, answer: Floats) -> Outline | None:
@@ -91,7 +93,8 @@ def fit_outline(alpha: Floats, product: Floats, answer: Floats) -> Outline | Non
     if soft.any():
         fit[soft], error[soft], weight = measure_soft_edges(profiles, soft, texture, loops)
     costs = np.abs(STEPS) * _PIXEL + (STEPS != 0) * _MOVES - likelihood
-    moved = _drop_lone(np.concatenate([_follow(costs[first:end]) for first, end in loops]), loops)
+    runs = np.concatenate([_follow(costs[first:end]) for first, end in loops])
+    moved = _drop_lone(runs.copy(), loops)
     length = np.bincount(arc[(distance > -1) & (distance < 0)], minlength=total).astype(np.float32)
     fit, error = fit.astype(np.float32), error.astype(np.float32)
     normal = _find_normals(alpha, arc, distance, total)
@@ -99,7 +102,9 @@ def fit_outline(alpha: Floats, product: Floats, answer: Floats) -> Outline | Non
     rim, seen, full = fit_rim(profiles, moved, normal, loops, texture)
     sigma = measure_softness(seen, full, rim, alpha, arc, distance)
     softness = np.where(find_wide(profiles), sigma, 0).astype(np.float32)
-    return Outline(arc, nearest, distance, moved, rim, fit, error, normal, length, texture, loops, softness, blurred)
+    return Outline(
+        arc, nearest, distance, moved, rim, fit, error, normal, length, texture, loops, softness, blurred, runs
+    )
 
 
 def _trace_arcs(alpha: Floats) -> tuple[Indices, Indices, Floats, list[tuple[int, int]]]:
@@ -202,7 +207,7 @@ def measure_side(outline: Outline) -> float:
     for first, end in outline.loops:
         lengths = np.tile(outline.length[first:end], 2)
         along = np.concatenate(([0], np.cumsum(lengths)))
-        done = np.concatenate(([0], np.cumsum(lengths * np.tile(outline.moved[first:end], 2))))
+        done = np.concatenate(([0], np.cumsum(lengths * np.tile(outline.runs[first:end], 2))))
         if along[end - first] < stretch:
             continue
         starts = np.arange(end - first)

@@ -9,7 +9,7 @@ from photio_prep.final.drift import Comparison
 from photio_prep.final.interior import OTHER, TILE
 from photio_prep.geometry import Size
 from photio_prep.imaging.filters import Bools, measure_parts
-from photio_prep.quality import LENGTHS, Region
+from photio_prep.quality import LENGTHS, SIDE, Region
 
 # Pixels beside an outline that show it; least displacement in pixels; most regions of a kind, and in all.
 _BESIDE, _LEAST, _MOST = 2.0, 1.0, 20
@@ -52,11 +52,12 @@ def _list_rims(comparison: Comparison) -> Iterator[_Change]:
     if by := max(outline.blurred, key=abs):
         for _, box in _split(comparison.alpha >= 0.5, comparison.box[:2]):
             yield "outwards" if by > 0 else "inwards", box, abs(by), _CERTAIN
-    if not outline.moved.any():
+    displaced = outline.runs if abs(comparison.metrics.side) > SIDE else outline.moved
+    if not displaced.any():
         return
     beside = np.abs(outline.distance) < _BESIDE
     for kind, sign in (("outwards", 1), ("inwards", -1)):
-        moved = outline.moved * sign
+        moved = displaced * sign
         for here, (left, top, right, bottom) in _split(beside & (moved >= _LEAST)[outline.arc], comparison.box[:2]):
             arcs = np.unique(outline.arc[here])
             amount = float(np.average(moved[arcs], weights=outline.length[arcs] + 1e-6))
