@@ -61,14 +61,16 @@ def estimate_foreground(pixels: Bytes, levels: Bytes) -> Bytes:
             cv2.warpAffine(side, enlarge, alpha.shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
             for side in sides
         )
-        estimate = _fuse(picture, product, background, cv2.merge([alpha] * 3))
+        estimate = _fuse(picture, product, background, alpha)
         where = soft[inner]
         target[inner][where] = np.rint(estimate[part][where]).astype(np.uint8)
     return colours
 
 
-def _fuse(picture: Floats, product: Floats, background: Floats, alpha: Floats) -> Floats:
-    """Picture, product and background colour, alpha (H, W, 3 each) -> product colour."""
+def _fuse(picture: Floats, product: Floats, background: Floats, levels: Floats) -> Floats:
+    """Picture, product and background colour (H, W, 3 each), alpha (H, W) -> product colour."""
+    cv2 = load_opencv()
+    alpha = cv2.merge([levels] * 3)
     rest = 1 - alpha
 
     def correct(colour: Floats, share: Floats) -> Floats:
@@ -76,7 +78,7 @@ def _fuse(picture: Floats, product: Floats, background: Floats, alpha: Floats) -
         return np.asarray(np.clip(colour + share * residual, 0, 255), dtype=np.float32)
 
     for radius in _NARROW:
-        share = box_blur(alpha, radius)
+        share = cv2.merge([box_blur(levels, radius)] * 3)
         product = correct(product, alpha)
         product = box_blur(product * alpha, radius) / (share + _TINY)
         background = box_blur(background * rest, radius) / (1 - share + _TINY)

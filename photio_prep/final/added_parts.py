@@ -112,10 +112,21 @@ def _judge_part(part: Bools, near: _Surroundings) -> float:
 def _list_colours(colours: Floats, inside: Bools) -> Floats:
     """Colours (N, 3) of the product, and mixtures of those near each other."""
     weight, planes = inside.astype(np.float32), [colours]
+    both = np.dstack((colours * weight[..., None], weight))
     for sigma in _MIXED:
-        mixed = gaussian_blur(colours * weight[..., None], sigma)
-        planes.append(np.asarray(mixed / np.maximum(gaussian_blur(weight, sigma), np.float32(1e-3))[..., None]))
+        mixed = _blur_coarsely(both, sigma)
+        planes.append(np.asarray(mixed[..., :3] / np.maximum(mixed[..., 3:], np.float32(1e-3)), dtype=np.float32))
     return np.concatenate([plane[inside] for plane in planes])
+
+
+def _blur_coarsely(planes: Floats, sigma: float) -> Floats:
+    """Gaussian filter; a wide one on a smaller picture, which takes a hundredth of the time."""
+    cv2, shrink = load_opencv(), int(sigma / 6)
+    if shrink < 2:
+        return gaussian_blur(planes, sigma)
+    height, width = planes.shape[:2]
+    small = cv2.resize(planes, (-(-width // shrink), -(-height // shrink)), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(gaussian_blur(small, sigma / shrink), (width, height)))
 
 
 def _find_own_colours(small: Bytes, own: Floats, outside: Bools) -> Bools:
