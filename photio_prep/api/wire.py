@@ -131,7 +131,7 @@ def _check_form(raw: bytes) -> None:
 def _decode_picture(text: object, size: Size) -> Image.Image:
     if not isinstance(text, str) or not text.strip():
         raise PaidUnusable(f"the answer says 200 but its body is {str(text)[:40]!r}, not a picture", _SUPPORT)
-    stripped = re.sub(r"\s+", "", text) if len(text) < _LONGEST_WIDE else text.translate(_BLANKS)
+    stripped = "".join(text.split()) if len(text) < _LONGEST_WIDE else text.translate(_BLANKS)
     if stripped[:5].lower() == "data:":
         stripped = stripped.partition(",")[2]
     stripped = stripped.rstrip("=").replace("-", "+").replace("_", "/")

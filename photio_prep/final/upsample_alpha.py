@@ -12,7 +12,7 @@ from PIL import Image
 from photio_prep.cutout.foreground import snap_alpha
 from photio_prep.cutout.guided import guided_filter_tiles
 from photio_prep.cutout.refine import ramp
-from photio_prep.imaging.filters import Bools, Bytes, Floats, local_maximum, local_minimum
+from photio_prep.imaging.filters import Bools, Bytes, Floats, bounding_window, local_maximum, local_minimum
 
 # Slopes per pixel of the cutout's edge: below the first the photo is out of focus, from the second on it is sharp.
 _SLOPES = (0.14, 0.28)
@@ -27,8 +27,12 @@ Box = tuple[int, int, int, int]
 
 def edge_softness(share: Floats) -> Floats:
     """Softness: 0 at sharp edges of an alpha (0..1), 1 where it rises slowly, as out of focus, or is constant."""
-    down, right = np.gradient(share)
-    return ramp(-local_maximum(np.hypot(down, right), 2), -_SLOPES[1], -_SLOPES[0])
+    softness = np.ones_like(share)
+    if (share > 0).any():
+        near = bounding_window(share > 0, 4)  # farther away it is constant
+        down, right = np.gradient(share[near])
+        softness[near] = ramp(-local_maximum(np.hypot(down, right), 2), -_SLOPES[1], -_SLOPES[0])
+    return softness
 
 
 class AlphaUpsampler:
