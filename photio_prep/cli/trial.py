@@ -1,5 +1,6 @@
 """sample and sandbox: a photo and a stand-in of the API, to try the other verbs with."""
 
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 
@@ -42,17 +43,17 @@ def read_sample() -> bytes:
 @options.console_options
 def sandbox_command(port: int, latency: float, faults: str | None, console: Console) -> int:
     """A local stand-in of the Instant API over real HTTP on this machine, until Ctrl-C. Prints its URL."""
-    from photio_prep.sandbox import Call, serve
-
-    def ready(url: str) -> None:
-        console.out(url)
-        console.info(f"use it: PHOTIO_API_URL={url} PHOTIO_API_KEY=pt-sandbox photio-prep run PHOTO -d TEXT")
+    from photio_prep.sandbox import Call, Sandbox
 
     def report(call: Call) -> None:
         charged = "charged" if call.charged else "not charged"
         fault = f", fault {call.fault}" if call.fault else ""
         console.info(f"call {call.number}: {call.status or 'no answer'}, {charged}, seed {call.seed}{fault}")
 
-    totals = serve(port, latency=latency, faults=faults, on_ready=ready, on_call=report)
-    console.info(f"{totals.calls} calls, {totals.charges} charged")
+    with Sandbox(port=port, latency=latency, faults=faults, on_call=report) as sandbox, suppress(KeyboardInterrupt):
+        console.out(sandbox.url)
+        console.info(f"use it: PHOTIO_API_URL={sandbox.url} PHOTIO_API_KEY=pt-sandbox photio-prep run PHOTO -d TEXT")
+        while not sandbox.wait(3_600):
+            pass
+    console.info(f"{sandbox.calls} calls, {sandbox.charges} charged")
     return console.exit_code

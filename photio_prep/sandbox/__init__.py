@@ -24,7 +24,7 @@ from photio_prep.sandbox.answer_picture import paint_answer
 from photio_prep.sandbox.call_log import Call, fingerprint
 from photio_prep.sandbox.contract import SceneRequest
 from photio_prep.sandbox.faults import FAULTS, FaultPlan, parse_faults
-from photio_prep.sandbox.server import Sandbox, serve
+from photio_prep.sandbox.server import Sandbox
 
 # Without a handler of the caller's own, Python would print warnings to stderr; a library never prints.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
@@ -38,5 +38,4 @@ __all__ = [
     "fingerprint",
     "paint_answer",
     "parse_faults",
-    "serve",
 ]

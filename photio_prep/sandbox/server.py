@@ -205,25 +205,3 @@ class Sandbox:
         with self._lock:
             self._first_answer = self._first_answer or answer
         return answer
-
-
-def serve(
-    port: int = 0,
-    *,
-    latency: float = 0.0,
-    faults: FaultPlan | str | None = None,
-    on_ready: Callable[[str], None],
-    on_call: Callable[[Call], None] | None = None,
-) -> Sandbox:
-    """Run a Sandbox of these options until KeyboardInterrupt; return it stopped, with its counts.
-
-    `on_ready` is called with the URL of the endpoint once it listens.
-    """
-    with Sandbox(port=port, latency=latency, faults=faults, on_call=on_call) as sandbox:
-        try:
-            on_ready(sandbox.url)
-            while not sandbox.wait(3_600):
-                pass
-        except KeyboardInterrupt:
-            logger.debug("stopped by the user")
-    return sandbox

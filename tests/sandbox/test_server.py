@@ -5,7 +5,11 @@ import http.client
 import io
 import json
 import logging
+import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 import zlib
@@ -24,7 +28,7 @@ from PIL import Image
 from bench.redraw import PlantedChanges
 from photio_prep.errors import UsageError
 from photio_prep.geometry import SIZES
-from photio_prep.sandbox import FAULTS, Call, FaultPlan, Sandbox, fingerprint, parse_faults, serve
+from photio_prep.sandbox import FAULTS, FaultPlan, Sandbox, fingerprint, parse_faults
 from photio_prep.sandbox.contract import ContractError, read_request
 
 KEY = "pt-canary-3f9c2a77"
@@ -398,17 +402,26 @@ def test_stop_may_be_called_twice_and_frees_the_port() -> None:
         assert asked(again)[0] == 200
 
 
-def test_serve_tells_the_url_serves_and_ends_on_an_interrupt() -> None:
-    seen: list[Call] = []
-
-    def ready(url: str) -> None:
-        reply = requests.post(url, json=fields(), headers={"X-Photio-Key": KEY}, timeout=30)
+@pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a signal")
+def test_the_verb_tells_the_url_serves_and_ends_on_ctrl_c() -> None:
+    # A process that was started in the background may have been told to ignore Ctrl-C.
+    code = (
+        "import signal; from photio_prep.cli import main; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        " main(['sandbox', '--port', '0'])"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        reply = requests.post(url, json=fields(), headers={"X-Photio-Key": KEY}, timeout=60)
         assert reply.json()["status_code"] == 200
-        raise KeyboardInterrupt
-
-    sandbox = serve(0, on_ready=ready, on_call=seen.append)
-    assert (sandbox.calls, sandbox.charges) == (1, 1)
-    assert [each.number for each in seen] == [1]
+        process.send_signal(signal.SIGINT)
+        _, messages = process.communicate(timeout=60)
+    assert process.returncode == 0, messages
+    assert f"PHOTIO_API_URL={url}" in messages
+    assert "call 1: 200, charged" in messages
+    assert "1 calls, 1 charged" in messages
 
 
 # What is counted and kept
