@@ -2,12 +2,13 @@
 
     python -m bench.gate [--data DIR] [--scenes DIR]... [--cache FILE] [--write]
 
-Sources: the rendered fixtures; of --data its `cutouts/` and `gate/`; each --scenes, a folder with `image/NAME.jpg` and
-`alpha/NAME.png`. Every installed network of the catalogue cuts each photo out; the figures go into --cache, so that a
-second run only fits. Bad: IoU < 0.85 with the truth at half coverage. Good: IoU > 0.97.
+Sources: the rendered fixtures; of --data its `cutouts/` and `gate/`; each --scenes, a folder that `make scenes` filled,
+whose families are sources. Every installed network of the catalogue cuts each photo out; the figures go into --cache,
+so that a second run only fits. Bad: IoU < 0.85 with the truth at half coverage. Good: IoU > 0.97. Scenes with things
+around the product are scored, but train nothing: which of them is the product, no network's output can tell.
 
 Each picture is scored by weights whose figures, penalty and values were chosen without its product (and, in a second
-table, without its source and a quarter of the products). The list to choose from, and the two limits, saw all pictures.
+table, without its source and a quarter of the products). The list to choose from, and the limits, saw all pictures.
 --write puts the weights of a fit on everything into the package.
 """
 
@@ -17,6 +18,7 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from zlib import crc32
@@ -41,9 +43,8 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 WEIGHTS = Path(gate.__file__).with_name("gate_model.toml")
 Numbers = NDArray[np.float64]
 BAD, GOOD = 0.85, 0.97
-# Figures of the network's output. None of the frame: products cut by it were hard to cut out in these sources only
-# because they were composed that way.
-FIGURES = ("confidence", "rim_doubt", "rim_worst", "core_doubt", "weak", "ghost")
+# Of the network's output. None of the frame: products cut by it were hard only because they were composed that way.
+FIGURES = ("confidence", "rim_doubt", "rim_worst", "vague", "weak")
 # What may be chosen: the figures, and the strength of the ridge penalty on standardised weights, in pictures.
 CHOICES = tuple(itertools.product((FIGURES, FIGURES[:4], FIGURES[1:]), (8.0, 32.0)))
 
@@ -54,6 +55,7 @@ class Picture:
     product: str
     photo: Path
     truth: Path
+    alone: bool = True
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Row:
     photo: str
     iou: float
     figures: dict[str, float]  # empty where no product was found
+    alone: bool = True  # nothing else in the photo could be the product
 
     @property
     def group(self) -> int:
@@ -89,8 +92,12 @@ def iter_pictures(data: Path | None, scenes: list[Path]) -> Iterator[Picture]:
                 names = f"{row['name']}.jpg", f"{row['name']}.png"
                 yield Picture(row["kind"], strip_name(row["product"]), photo / names[0], truth / names[1])
     for folder in scenes:
-        for photo in sorted((folder / "image").iterdir()):
-            yield Picture(folder.name, photo.stem.partition("-")[0], photo, folder / "alpha" / f"{photo.stem}.png")
+        with (folder / "scenes.csv").open(encoding="utf-8") as table:
+            for row in csv.DictReader(table):
+                name, source = row["name"], f"{folder.name}-{row['family']}"
+                photo, truth = folder / "image" / f"{name}.jpg", folder / "alpha" / f"{name}.png"
+                if photo.exists():
+                    yield Picture(source, name, photo, truth, row["clutter"] == row["occluders"] == "0")
 
 
 def load_networks() -> list[OnnxSegmenter]:
@@ -105,12 +112,10 @@ def measure(picture: Picture, networks: list[OnnxSegmenter]) -> list[Row]:
     with Image.open(picture.truth) as opened:
         alpha = opened.getchannel("A") if "A" in opened.getbands() else opened.convert("L")
     truth = np.asarray(alpha.resize(size, Image.Resampling.LANCZOS)) >= 128
-    cutouts = {}
+    cutouts: dict[str, Cutout | None] = {network.name: None for network in networks}
     for network in networks:
-        try:
+        with suppress(NoProduct):
             cutouts[network.name] = matte(photo, size, network, alpha="ignore")
-        except NoProduct:
-            cutouts[network.name] = None
     rows = []
     for name, cutout in cutouts.items():
         iou, figures = 0.0, {}
@@ -120,7 +125,8 @@ def measure(picture: Picture, networks: list[OnnxSegmenter]) -> list[Row]:
             second = next((other for other_name, other in cutouts.items() if other_name != name), None)
             judgement = gate.assess(photo, cutout, second or Cutout(Image.new("RGBA", size), "none"))
             figures = dict(judgement.figures)
-        rows.append(Row(name, picture.source, picture.product, picture.photo.name, round(iou, 4), figures))
+        origin = picture.source, picture.product, picture.photo.name
+        rows.append(Row(name, *origin, round(iou, 4), figures, picture.alone))
     return rows
 
 
@@ -195,13 +201,12 @@ def score_without(
 
 def choose(rows: list[Row], more: tuple[str, ...]) -> Fit:
     """The fit whose figures (`more` are always among them) and penalty predict other products best."""
+    rows = [row for row in rows if row.alone]
     bad = np.array([row.iou < BAD for row in rows])
 
     def surprise(choice: tuple[tuple[str, ...], float]) -> float:
-        def train(known: list[Row]) -> Fit:
-            return fit(known, (*choice[0], *more), choice[1])
-
-        risks = score_without(rows, lambda row: ("", row.group), train)
+        figures, penalty = (*choice[0], *more), choice[1]
+        risks = score_without(rows, lambda row: ("", row.group), lambda known: fit(known, figures, penalty))
         return -float(np.log(np.where(bad, risks, 1 - risks)).mean())
 
     names, penalty = min(CHOICES, key=surprise)
@@ -242,12 +247,8 @@ def usable(rows: list[Row], names: tuple[str, ...]) -> list[Row]:
 def report(network: str, rows: list[Row], more: tuple[str, ...]) -> None:
     known = usable(rows, (*FIGURES, *more))
     print(f"\n=== {network} {', '.join(more)}: {len(known)} pictures")
-
-    def train(others: list[Row]) -> Fit:
-        return choose(others, more)
-
-    by_product = score_without(known, lambda row: ("", row.group), train)
-    by_source = score_without(known, lambda row: (row.source, row.group), train)
+    by_product = score_without(known, lambda row: ("", row.group), lambda others: choose(others, more))
+    by_source = score_without(known, lambda row: (row.source, row.group), lambda others: choose(others, more))
     for title, risks in (("product", by_product), ("source and product", by_source)):
         print_table(f"ok / warn / stop by the probability, {title} left out", known, risks)
         print_table(f"all reasons of the gate, {title} left out", known, risks, whole=True)
@@ -275,14 +276,14 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     rows = collect(iter_pictures(options.data, options.scenes), options.cache)
-    networks = {
-        name: [row for row in rows if row.network == name] for name in dict.fromkeys(row.network for row in rows)
-    }
-    sources = dict.fromkeys(row.source for row in rows)
+    networks: dict[str, list[Row]] = {}
+    for row in rows:
+        networks.setdefault(row.network, []).append(row)
+    count = sum(row.alone for row in rows) // max(len(networks), 1)
     text = [
         "# The probability that a cutout has IoU < 0.85 with the truth: a logistic model of a network's own output.",
-        f"# Fitted by `python -m bench.gate --write` on {len(rows) // max(len(networks), 1)} photos of the sources",
-        f"# {', '.join(sources)}; of the figures and penalties those that predict other products best.",
+        f"# Fitted by `python -m bench.gate --write` on {count} photos of {len({row.source for row in rows})} sources",
+        "# (docs/design/measurements/gate.md); of the figures and penalties those that predict other products best.",
         "# A third of them is cut out wrongly, far more than of what sellers photograph: where fewer are, the true",
         "# probabilities are lower than these. Each figure: mean and spread of its transformed value, weight.",
     ]

@@ -42,10 +42,10 @@ _HINTS = ("covers", "far", "dark", "scaled_up")
 _CAUSES = {
     "agreement": "a second model finds something else",
     "mirrored": "the model finds something else in the mirrored photo",
-    "ghost": "something faint beside it was left out",
+    "vague": "the model half believes in something in it or beside it",
 }
 _CAUSES |= dict.fromkeys(("rim_doubt", "rim_worst"), "the model is unclear about its outline")
-_CAUSES |= dict.fromkeys(("core_doubt", "confidence", "weak"), "the model is not sure of parts inside of it")
+_CAUSES |= dict.fromkeys(("confidence", "weak"), "the model is not sure of parts inside of it")
 
 
 def assess(photo: Photo, cutout: Cutout, second: Cutout | None = None) -> Judgement:

@@ -14,15 +14,19 @@ from importlib import resources
 import numpy as np
 from PIL import Image
 
-from photio_prep.imaging.filters import Bools, Floats, box_blur, dilate, percentile
+from photio_prep.imaging.filters import Bools, Floats, box_blur, dilate, drop_thin, percentile
 from photio_prep.types import Cutout
 
 # Beliefs and alphas are compared at this size (square, as the networks see a photo).
 _SIDE = 256
-# Pixels from the kept product: a ghost lies farther out, the core deeper within; the rim reaches so far to both sides.
-_GHOST, _CORE, _RIM = 6, 4, 2
+# Pixels to both sides of the outline: the rim, and what is too near to it to be a doubt of its own.
+_RIM, _BESIDE = 2, 4
+# An area counts where a square reaches so far around a pixel; what is narrower is the edge of a sure thing.
+_WIDE, _WIDER = 1, 2
 # Half of the stretch of outline over which doubt is averaged.
 _ALONG = 7
+# Entropy of each level of a belief: of 255, bits.
+_ENTROPY = [0, *(round(-255 * (p * math.log2(p) + (1 - p) * math.log2(1 - p))) for p in np.arange(1, 255) / 255), 0]
 # Belief that differs so much from what was kept is doubt.
 _DOUBT = 0.25
 # Less agreement with a second model says nothing more: that one may have found another thing.
@@ -56,19 +60,19 @@ def map_doubt(cutout: Cutout, second: Cutout | None) -> Bools:
     """
     kept, doubt = _kept(cutout), np.zeros((_SIDE, _SIDE), bool)
     if (belief := _belief(cutout)) is not None:
-        doubt |= np.abs(belief - kept) > _DOUBT
+        doubt |= np.abs(_square(belief) - kept) > _DOUBT
     if second is not None:
         doubt |= kept != _kept(second)
-    return doubt & ~_around(kept, _CORE)
+    return doubt & ~_around(kept, _BESIDE)
 
 
 def _kept(cutout: Cutout) -> Bools:
     return _square(cutout.image.getchannel("A")) >= 0.5
 
 
-def _belief(cutout: Cutout) -> Floats | None:
+def _belief(cutout: Cutout) -> Image.Image | None:
     belief = cutout.prediction.info.get("belief") if cutout.prediction else None
-    return _square(belief) if isinstance(belief, Image.Image) and belief.mode == "L" else None
+    return belief if isinstance(belief, Image.Image) and belief.mode == "L" else None
 
 
 def _around(kept: Bools, reach: int) -> Bools:
@@ -81,24 +85,28 @@ def overlap(first: Bools, second: Bools) -> float:
     return float((first & second).sum()) / max(float((first | second).sum()), 1.0)
 
 
-def measure_belief(belief: Floats, kept: Bools) -> dict[str, float]:
-    """Measure a network's output (256 x 256, 0..1) beside the mask that was made of it.
+def measure_belief(belief: Image.Image, kept: Bools) -> dict[str, float]:
+    """Measure a network's output (L, of its own size) beside the mask (256 x 256) that was made of it.
 
+    All is measured in the network's own pixels: in larger ones a thin thing is half of ground, and looks like doubt.
     rim_doubt: mean entropy (bits) along the outline; rim_worst: the same where it is highest, in its worst twentieth.
-    core_doubt: mean lack of certainty inside of the product. weak: 1 - IoU of its masks at 0.5 and 0.95 of its peak.
-    ghost: share of its mass outside of the product.
+    weak, vague: areas in which the belief is half to 0.95, and 0.1 to 0.9, of its peak; as shares of the product.
     """
-    scaled = belief / max(float(belief.max()), 1e-3)
-    rim, core = _around(kept, _RIM), ~dilate(~kept, _CORE)
-    certain = np.clip(belief, 1e-4, 1 - 1e-4)
-    entropy = -(certain * np.log2(certain) + (1 - certain) * np.log2(1 - certain))
+    levels = np.asarray(belief)
+    share = levels / max(float(levels.max()), 1.0)
+    area = max(float((share > 0.5).sum()), 1.0)
+
+    def measure_wide(low: float, high: float, width: int) -> float:
+        radius = max(1, round(width * max(belief.size) / _SIDE))
+        return float(drop_thin((share > low) & (share < high), radius).sum()) / area
+
+    entropy, rim = _square(belief.point(_ENTROPY)), _around(kept, _RIM)
     along = box_blur(entropy * rim, _ALONG)[rim] / np.maximum(box_blur(rim.astype(np.float32), _ALONG)[rim], 1e-3)
     return {
         "rim_doubt": float(entropy[rim].mean()) if rim.any() else 1.0,
         "rim_worst": percentile(along, 95) if rim.any() else 1.0,
-        "core_doubt": float(1 - belief[core].mean()) if core.any() else 1.0,
-        "weak": 1 - float((scaled > 0.95).sum()) / max(float((scaled > 0.5).sum()), 1.0),
-        "ghost": float(belief[~dilate(kept, _GHOST)].sum()) / max(float(belief.sum()), 1.0),
+        "weak": measure_wide(0.5, 0.95, _WIDE),
+        "vague": measure_wide(0.1, 0.9, _WIDER),
     }
 
 
