@@ -7,9 +7,9 @@ whose families are sources. Every installed network of the catalogue cuts each p
 so that a second run only fits. Bad: IoU < 0.85 with the truth at half coverage. Good: IoU > 0.97. Scenes with things
 around the product are scored, but train nothing: which of them is the product, no network's output can tell.
 
-Each picture is scored by weights whose figures, penalty and values were chosen without its product (and, in a second
-table, without its source and a quarter of the products). The list to choose from, and the limits, saw all pictures.
---write puts the weights of a fit on everything into the package.
+Each picture is scored by weights whose figures, penalty and values were chosen without its product (in a second table
+without its source and a quarter of the products). The list to choose from, and the limits, saw all pictures. --write
+puts the weights of a fit on everything into the package.
 """
 
 import argparse
@@ -279,10 +279,9 @@ def main() -> None:
     networks: dict[str, list[Row]] = {}
     for row in rows:
         networks.setdefault(row.network, []).append(row)
-    count = sum(row.alone for row in rows) // max(len(networks), 1)
     text = [
         "# The probability that a cutout has IoU < 0.85 with the truth: a logistic model of a network's own output.",
-        f"# Fitted by `python -m bench.gate --write` on {count} photos of {len({row.source for row in rows})} sources",
+        f"# Fitted by `python -m bench.gate --write` on {len(rows)} cutouts of {len({row.source for row in rows})} sources",
         "# (docs/design/measurements/gate.md); of the figures and penalties those that predict other products best.",
         "# A third of them is cut out wrongly, far more than of what sellers photograph: where fewer are, the true",
         "# probabilities are lower than these. Each figure: mean and spread of its transformed value, weight.",
