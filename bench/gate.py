@@ -281,8 +281,8 @@ def main() -> None:
         networks.setdefault(row.network, []).append(row)
     text = [
         "# The probability that a cutout has IoU < 0.85 with the truth: a logistic model of a network's own output.",
-        f"# Fitted by `python -m bench.gate --write` on {len(rows)} cutouts of {len({row.source for row in rows})} sources",
-        "# (docs/design/measurements/gate.md); of the figures and penalties those that predict other products best.",
+        f"# Fitted by `python -m bench.gate --write` on {len(rows)} cutouts of the sources in",
+        "# docs/design/measurements/gate.md; of the figures and penalties those that predict other products best.",
         "# A third of them is cut out wrongly, far more than of what sellers photograph: where fewer are, the true",
         "# probabilities are lower than these. Each figure: mean and spread of its transformed value, weight.",
     ]
