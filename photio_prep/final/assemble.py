@@ -121,9 +121,9 @@ def build_product_layer(order: Order, photo: Photo, size: Size) -> ProductLayer:
     image = photo.image if photo.size == size else photo.image.resize(size, Image.Resampling.LANCZOS)
     mask = require_cutout(order).getchannel("A")
     if image.mode != "RGBA":
-        return build_layer(image, mask)
+        return build_layer(image, mask, drawn=order.model == "mask")
     if order.model != "alpha":
-        return build_layer(flatten(image), mask)
+        return build_layer(flatten(image), mask, drawn=order.model == "mask")
     own = image.getchannel("A")
     small = np.asarray(own.resize(mask.size, Image.Resampling.LANCZOS), dtype=np.float32)
     same = float(np.abs(small - np.asarray(mask)).mean()) <= _SAME_ALPHA

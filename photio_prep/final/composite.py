@@ -11,6 +11,7 @@ from PIL import Image
 
 from photio_prep.cutout.foreground import estimate_foreground
 from photio_prep.final.crop import scale_pixels
+from photio_prep.final.glass import Glass, Studio, find_studio
 from photio_prep.final.upsample_alpha import AlphaUpsampler
 from photio_prep.imaging.filters import Bools, Bytes, Window, gaussian_blur, load_opencv, local_minimum
 
@@ -36,12 +37,13 @@ class Composite(NamedTuple):
 
 
 class _Band(NamedTuple):
-    """Rows and columns of a band; the photo's pixels there, the product's colours and its alpha."""
+    """Rows and columns of a band; the photo's pixels there, the product's colours, its alpha and its glass."""
 
     window: Window
     pixels: Bytes
     colours: Bytes
     alpha: Bytes
+    glass: Glass | None
 
 
 class ProductLayer(NamedTuple):
@@ -61,7 +63,12 @@ class ProductLayer(NamedTuple):
 
 
 def build_layer(
-    view: Image.Image, mask: Image.Image, *, pure: bool = False, alpha: Image.Image | None = None
+    view: Image.Image,
+    mask: Image.Image,
+    *,
+    pure: bool = False,
+    alpha: Image.Image | None = None,
+    drawn: bool = False,
 ) -> ProductLayer:
     """Cut the product out of a photo at the size of the final.
 
@@ -70,8 +77,10 @@ def build_layer(
         mask: The product's alpha (L) at the canvas's scale.
         pure: The view's colours are the product's own, because the photo came as a cutout.
         alpha: The product's alpha at the view's size; None enlarges the mask.
+        drawn: The mask is the user's: where it is half transparent, so is the product. Networks err there.
     """
-    return ProductLayer(view, mask, list(_iter_bands(view, mask, alpha, pure=pure)))
+    studio = find_studio(view, mask) if drawn else None
+    return ProductLayer(view, mask, list(_iter_bands(view, mask, alpha, studio, pure=pure)))
 
 
 def composite_product(
@@ -107,7 +116,11 @@ def composite_product(
             continue
         if product != "generated":
             colours = band.colours[part]
-            _paste(shown, colours if light is None else _relight(colours, light, target, size), share)
+            glass = band.glass and band.glass.cut(part)
+            if light is not None:
+                colours = _relight(colours, light, target, size)
+                glass = glass and glass._replace(added=_relight(glass.added, light, target, size))
+            _paste(shown, colours, share, glass)
         left, top, width, height = load_opencv().boundingRect(np.ascontiguousarray(share))
         left, top = left + target[1].start, top + target[0].start
         corners += [(left, top), (left + width, top + height)] if width else []
@@ -122,7 +135,9 @@ def composite_product(
     return Composite(Image.fromarray(out), core, equal, soft, round(outline * np.pi / 4), box)
 
 
-def _iter_bands(view: Image.Image, mask: Image.Image, alpha: Image.Image | None, *, pure: bool) -> Iterator[_Band]:
+def _iter_bands(
+    view: Image.Image, mask: Image.Image, alpha: Image.Image | None, studio: Studio | None, *, pure: bool
+) -> Iterator[_Band]:
     """Yield the bands of the photo's product; arguments as of `build_layer`."""
     upsampled = AlphaUpsampler(mask, view.size)
     left, first, right, last = upsampled.extent if alpha is None else alpha.getbbox() or (0, 0, 0, 0)
@@ -137,7 +152,8 @@ def _iter_bands(view: Image.Image, mask: Image.Image, alpha: Image.Image | None,
         colours = pixels if pure else estimate_foreground(pixels, levels)
         part = slice(top - above, bottom - above), slice(left - start, right - start)
         window = slice(top, bottom), slice(left, right)
-        yield _Band(window, pixels[part], colours[part], levels[part])
+        glass = studio and studio.split(box, view.size, pixels, levels)
+        yield _Band(window, pixels[part], colours[part], levels[part], glass and glass.cut(part))
 
 
 def _clip_window(window: Window, offset: tuple[int, int], size: tuple[int, int]) -> tuple[Window, Window]:
@@ -150,11 +166,15 @@ def _clip_window(window: Window, offset: tuple[int, int], size: tuple[int, int])
     return (target[0], target[1]), (part[0], part[1])
 
 
-def _paste(target: Bytes, colours: Bytes, alpha: Bytes) -> None:
-    """Paste colours (H, W, 3) by alpha (H, W): rounded, and exact where it is 0 or 255."""
+def _paste(target: Bytes, colours: Bytes, alpha: Bytes, glass: Glass | None) -> None:
+    """Paste colours (H, W, 3) by alpha (H, W), but for glass: rounded, and exact where alpha is 0 or 255."""
+    if glass:
+        glass.lay_over(target)
     solid = (alpha == 255).view(np.uint8)
     load_opencv().copyTo(np.ascontiguousarray(colours), solid, target)
     soft = (alpha > 0) & (alpha < 255)
+    if glass:
+        soft &= ~glass.where
     share = alpha[soft].astype(np.int32)[:, None]
     mixed = share * colours[soft] + (255 - share) * target[soft]
     target[soft] = (mixed + 127) // 255

@@ -72,12 +72,12 @@ def _clear(received: Floats, cover: Floats, moved: Bools, rough: Floats, product
         np.clip((mixed - share * own) / rest, 0, 255) * known
         for mixed, own in zip(colours, cv2.split(product), strict=True)
     ]
-    filled, hidden = _push_pull(np.stack([*planes, known])), known < 1
+    filled, hidden = fill_from_around(np.stack([*planes, known])), known < 1
     pairs = zip(filled, colours, strict=True)
     return np.asarray(cv2.convertScaleAbs(cv2.merge([np.where(hidden, *pair) for pair in pairs])))
 
 
-def _push_pull(planes: Floats) -> Floats:
+def fill_from_around(planes: Floats) -> Floats:
     """Fill colours from coarser levels: planes are colours times weight (3, H, W), and the weight."""
     weight = planes[3:]
     if min(weight.shape[1:]) <= 2 or (weight > 1 - _TINY).all():
@@ -89,7 +89,7 @@ def _push_pull(planes: Floats) -> Floats:
     full = np.minimum(1, small[3:] * 4)
     small[:3] *= full / np.maximum(small[3:], _TINY)
     small[3:] = full
-    around = _double(_push_pull(small))[:, :height, :width]
+    around = _double(fill_from_around(small))[:, :height, :width]
     return np.asarray(planes[:3] + (1 - weight) * around)
 
 
