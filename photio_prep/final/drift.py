@@ -18,8 +18,8 @@ from photio_prep.final.outline_profiles import SOFT
 from photio_prep.imaging.filters import Floats, gaussian_blur, load_opencv
 from photio_prep.quality import DriftMetrics
 
-# Pixels of the canvas around the product that are looked at.
-_MARGIN = 56
+# Pixels of the canvas around the product that are looked at; level of alpha from which glass is looked at.
+_MARGIN, _FAINT = 56, 13
 # Shift in pixels that the final follows, where the product's texture and its outline agree. Below, the rim is repaired.
 _FOLLOWED = 4.0
 # They agree within so many pixels; a longer shift than the second is out of the outline's reach.
@@ -52,11 +52,13 @@ class Comparison:
 
 def compare(canvas: Image.Image, answer: Image.Image) -> Comparison | None:
     """Compare an answer (RGB) with the canvas (RGBA, the same size); None for an empty canvas."""
-    inner = canvas.getchannel("A").point([0] * 128 + [255] * 128).getbbox()
-    if inner is None:
+    levels = canvas.getchannel("A")
+    inner, glass = (levels.point([0] * least + [255] * (256 - least)).getbbox() for least in (128, _FAINT))
+    if inner is None or glass is None:
         return None
-    box = (max(inner[0] - _MARGIN, 0), max(inner[1] - _MARGIN, 0), inner[2] + _MARGIN, inner[3] + _MARGIN)
-    box = (box[0], box[1], min(box[2], canvas.width), min(box[3], canvas.height))
+    near = (inner[0] - _MARGIN, inner[1] - _MARGIN, inner[2] + _MARGIN, inner[3] + _MARGIN)
+    left, top = max(min(near[0], glass[0]), 0), max(min(near[1], glass[1]), 0)
+    box = (left, top, min(max(near[2], glass[2]), canvas.width), min(max(near[3], glass[3]), canvas.height))
     sent, received = (np.asarray(picture.crop(box), dtype=np.float32) for picture in (canvas, answer))
     even = np.ones((1, 1, 1), np.float32)
     alpha, product = _alpha(sent), _light(sent, received, even)
