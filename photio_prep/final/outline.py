@@ -6,7 +6,7 @@ may cover. The likelihood of a displacement takes the texture of the scene besid
 is not growth. A path of least cost along the outline (Viterbi) decides; what is not certain counts as unmoved.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,6 +36,9 @@ _SURE, _TINY, _LOCAL = 30.0, 0.9, 2.0
 # Arcs of a run that is a change of its own, and share of all arcs that such runs need to make shorter ones credible:
 # a single grain or check of a pattern in the product's colours looks like a short run.
 _LONG, _CREDIBLE = 6, 0.1
+# Growth or shift in pixels from which wires are displaced; of unchanged ones up to 0.3 is measured. From twice that on
+# they moved: the scene beside them is filled from farther away.
+_MESH = 0.5
 # Standard deviation of a scene's texture in levels from which it is rough.
 _ROUGH = 9.0
 
@@ -101,10 +104,21 @@ def fit_outline(alpha: Floats, product: Floats, answer: Floats) -> Outline | Non
     blurred = judge_soft_sides(fit[soft], weight, normal[soft])
     rim, seen, full = fit_rim(profiles, moved, normal, loops, texture)
     sigma = measure_softness(seen, full, rim, alpha, arc, distance)
-    softness = np.where(find_wide(profiles), sigma, 0).astype(np.float32)
-    return Outline(
+    wide = find_wide(profiles)
+    softness = np.where(wide, sigma, 0).astype(np.float32)
+    outline = Outline(
         arc, nearest, distance, moved, rim, fit, error, normal, length, texture, loops, softness, blurred, runs
     )
+    return outline if wide.any() else _move_mesh(outline)
+
+
+def _move_mesh(outline: Outline) -> Outline:
+    """The outline of wires, which lie too near to each other to be followed arc by arc: moved by growth and shift."""
+    rigid = np.array(fit_rigid(outline, outline.fit))
+    if np.abs(rigid).max() < _MESH:
+        return outline
+    rim = (rigid[0] + outline.normal @ rigid[1:]).astype(np.float32)
+    return replace(outline, rim=rim, moved=rim if np.abs(rigid).max() > 2 * _MESH else outline.moved)
 
 
 def _trace_arcs(alpha: Floats) -> tuple[Indices, Indices, Floats, list[tuple[int, int]]]:

@@ -16,6 +16,8 @@ Bytes = NDArray[np.uint8]
 # Coverage of a pixel by the answer's product: from the first on it is product; up to the second the scene is unmixed
 # below a soft edge; up to the third (twice that in a rough scene) it is scene beside an outline that moved.
 _PRODUCT, _UNMIXED, _FAINT = 0.02, 0.8, 0.12
+# Power of what is free of a pixel by which a smooth scene's unmixed colour counts; in a rough scene, 1.
+_TRUSTED = 4
 _TINY = 1e-4
 
 
@@ -63,7 +65,7 @@ def _clear(received: Floats, cover: Floats, moved: Bools, rough: Floats, product
     near = moved & (rough < 0.5)
     least = np.where(moved, np.where(near, _FAINT, 2 * _FAINT), _UNMIXED)
     known = np.clip(1 - np.where(near, local_maximum(cover, 1), cover) / least, 0, 1).astype(np.float32)
-    known[~moved] **= 2
+    known[~moved] **= (_TRUSTED - (_TRUSTED - 1) * rough)[~moved]
     known[~moved & (cover < _PRODUCT)] = 1
     share = np.where(near | (known == 1), 0, cover)
     cv2, rest = load_opencv(), np.maximum(1 - share, np.float32(0.1))

@@ -146,6 +146,32 @@ def test_a_side_that_grew_is_seen_and_removed(texture: str) -> None:
     assert cleared.crop(left).tobytes() == drawn.crop(left).tobytes()
 
 
+def mesh(width: int, move: tuple[int, int] = (0, 0)) -> Image.Image:
+    """Wires `width` px wide, 16 px apart."""
+    product = Image.new("RGBA", SIZE)
+    pen, half = ImageDraw.Draw(product), width // 2
+    for at in range(0, 161, 16):
+        across, down = BOX[0] + at + move[0], BOX[1] + at + move[1]
+        pen.rectangle((across - half, BOX[1] + move[1], across + half, BOX[3] + move[1]), fill=(60, 45, 40, 255))
+        pen.rectangle((BOX[0] + move[0], down - half, BOX[2] + move[0], down + half), fill=(60, 45, 40, 255))
+    return product
+
+
+@pytest.mark.parametrize("texture", ["smooth", "rough"])
+@pytest.mark.parametrize(("width", "move", "most"), [(3, (0, 0), 1.0), (7, (0, 0), 0.8), (3, (2, -1), 0.8)])
+def test_a_mesh_is_never_worse_than_pasted(texture: str, width: int, move: tuple[int, int], most: float) -> None:
+    """Unchanged, grown by 2 px, and moved: errors of the scene between the wires, against those of the answer."""
+    strength = TEXTURES[texture]
+    drawn = answer(mesh(width, move), strength)
+    comparison = compare(mesh(3), drawn)
+    assert comparison is not None
+    cleared = restore.inpaint_product(drawn, comparison, (1.0, 1.0))
+    free = np.asarray(mesh(3).getchannel("A").crop(BOX)) == 0
+    bare = np.asarray(scene(strength).crop(BOX), dtype=float)
+    before, after = (np.abs(np.asarray(image.crop(BOX), dtype=float) - bare)[free].mean() for image in (drawn, cleared))
+    assert after <= most * before, (before, after)
+
+
 def test_a_move_is_followed_where_texture_and_outline_agree() -> None:
     comparison = compared(canvas(), 20.0, (7, -5))
     assert comparison.moved == pytest.approx((7, -5), abs=0.3)
