@@ -8,11 +8,12 @@ import numpy as np
 from photio_prep.final.drift import Comparison
 from photio_prep.final.interior import OTHER, TILE
 from photio_prep.geometry import Size
-from photio_prep.imaging.filters import Bools, measure_parts
+from photio_prep.imaging.filters import Bools, dilate, measure_parts
 from photio_prep.quality import LENGTHS, SIDE, Region
 
-# Pixels beside an outline that show it; least displacement in pixels; most regions of a kind, and in all.
-_BESIDE, _LEAST, _MOST = 2.0, 1.0, 20
+# Pixels beside an outline that show it, and from one missing piece to the next of a region; least displacement in
+# pixels; most regions of a kind, and in all.
+_BESIDE, _JOINED, _LEAST, _MOST = 2.0, 8, 1.0, 20
 # Certainty of three standard errors, which a soft edge must reach.
 _CERTAIN = 0.997
 
@@ -91,8 +92,10 @@ def _list_parts(comparison: Comparison) -> Iterator[_Change]:
     unit = comparison.unit
     for here, box in _split(added > 0, (0, 0), unit):
         yield "added", box, float(here.sum()) * unit**2 / area, float(added[here].mean())
-    for here, box in _split(other > 0, comparison.box[:2]):
-        yield "missing", box, float(here.sum()) / area, erf(float(other[here].mean()) / OTHER / sqrt(2))
+    for near, (left, top, right, bottom) in _split(dilate(other > 0, _JOINED), comparison.box[:2]):
+        here, by = near & (other > 0), _JOINED
+        edges = left + by, top + by, right - by, bottom - by
+        yield "missing", edges, float(here.sum()) / area, erf(float(other[here].mean()) / OTHER / sqrt(2))
 
 
 def _split(where: Bools, corner: tuple[int, ...], unit: float = 1.0) -> Iterator[tuple[Bools, _Edges]]:
