@@ -1,10 +1,12 @@
-"""How good the cutouts are, rembg's own beside ours, with the same weights on the same photos.
+"""How good the cutouts are, rembg's own beside ours, with the same weights on the same photos, source by source.
 
-    python -m bench.cutouts [DATA] [--model NAME]... [--family FAMILY] [--each] [--refine fast|off] [--limit N]
+    python -m bench.cutouts [DATA] [--scenes DIR] [--strands DIR] [--model NAME|FILE]... [--family FAMILY] [--each]
 
-DATA is a folder with `cutouts/image/*.jpg` and `cutouts/alpha/*.png`, or with `image` and `alpha` themselves (what
-`make scenes` renders; a set is the part of a name before "__"); the rendered fixtures are always measured.
-Figures, means over a set:
+DATA: a folder with `cutouts/` and `gate/`, or one of your own with `image/NAME.jpg` and `alpha/NAME.png`. --scenes:
+what `make scenes` renders; --strands: what `python -m bench.strands` draws. The fixtures are always measured.
+A FILE is an ONNX network of your own. What networks answer is kept in --cache, so that a second run is quick.
+
+Figures are means over a source, rembg's and ours:
 
   IoU     of both masks cut at half, at the photo's scale (at most 1216 px)
   edge    mean error of alpha within 7 px of the truth's edge, at the same scale: what score_cutouts.py says. Both
@@ -14,19 +16,27 @@ Figures, means over a set:
   canvas  the same at the canvas's scale; a perfect one has 0 here
   fringe  mean error (0..255) in that band of the cutout over white, black and green; fixtures only
   haze    pixels of alpha 1 to 8 farther than 12 px from what is half covered; under: pixels with colour under alpha 0
+
+Then ours over rembg's (ratio of the means, mean ratio of the photos), and photos that are not worse: at all (strict),
+and by more than the TOLERANCE of bench/edges.py (fine). All of this is with the package's settings, which were chosen
+with most of these sources in sight: development figures. At last `python -m bench.edges`: the same at the canvas's
+scale, on sampled pixels, by weights fitted on everything (*) and without the source.
 """
 
 import argparse
 import statistics
-import time
-from collections.abc import Iterator
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import rembg
 from numpy.typing import NDArray
 from PIL import Image
 
+from bench.edges import CACHE, ROOT, band, collect, compare, iter_sources, print_tables
+from bench.gate import Picture, load_networks
+from bench.remember import remember_outputs
 from photio_prep.cutout.matte import matte
 from photio_prep.cutout.models import catalog, weights
 from photio_prep.cutout.models.segmenter import OnnxSegmenter
@@ -38,7 +48,6 @@ from photio_prep.intake.load import load
 from photio_prep.settings import models_folder
 from photio_prep.types import Photo
 
-ROOT = Path(__file__).parent.parent
 Floats = NDArray[np.float32]
 GROUNDS = ((255, 255, 255), (0, 0, 0), (0, 255, 0))
 
@@ -51,16 +60,6 @@ class Row(NamedTuple):
     fringe: float
     haze: float
     under: float
-
-
-def pairs(data: Path | None) -> Iterator[tuple[str, str, Path, Path]]:
-    """Set, name, photo, truth."""
-    for photo in sorted((ROOT / "fixtures" / "photos").iterdir()):
-        yield "fixtures", photo.stem, photo, ROOT / "fixtures" / "truth" / f"{photo.stem}.webp"
-    folder = data / "cutouts" if data and (data / "cutouts").is_dir() else data
-    for photo in sorted((folder / "image").glob("*.jpg")) if folder else ():
-        kind, _, name = photo.stem.partition("__")
-        yield kind, name, photo, folder / "alpha" / f"{photo.stem}.png"  # type: ignore[operator]
 
 
 def cut(photo: Photo, size: Size, matter: OnnxSegmenter, options: CutoutOptions) -> Image.Image:
@@ -85,13 +84,6 @@ def shrunk(share: Floats, size: tuple[int, int]) -> Floats:
 def sharply(share: Floats, size: tuple[int, int]) -> Floats:
     """As our own stages scale: at 0.96 of its size a box filter moves edges by up to half a pixel."""
     return np.clip(np.asarray(Image.fromarray(share).resize(size, Image.Resampling.LANCZOS)), 0, 1)
-
-
-def band(truth: Floats) -> NDArray[np.bool_]:
-    product = truth > 0.5
-    padded = np.pad(product, 1, mode="edge")
-    inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    return distance_to(product & ~inner) <= 7
 
 
 def premultiplied(cutout: Image.Image, size: Size) -> NDArray[np.float64]:
@@ -139,67 +131,85 @@ def measured(whole: Image.Image, cutout: Image.Image, truth: Image.Image, size: 
 
 
 def line(name: str, theirs: list[Row], ours: list[Row]) -> str:
-    def mean(rows: list[Row], field: int) -> float:
-        return statistics.fmean(row[field] for row in rows)
+    def mean(rows: list[Row], index: int) -> float:
+        return statistics.fmean(row[index] for row in rows)
 
-    told = [f"{name:32s}{len(ours):4d}"]
-    for field, form in enumerate(("7.4f", "7.4f", "7.4f", "7.4f", "6.2f", "7.0f", "6.0f")):
-        told.append(f"{mean(theirs, field):{form}} {mean(ours, field):{form}}")
-    return " | ".join(told)
+    cells = [f"{name:32s}{len(ours):4d}"]
+    for index, form in enumerate(("7.4f", "7.4f", "7.4f", "7.4f", "6.2f", "7.0f", "6.0f")):
+        cells.append(f"{mean(theirs, index):{form}} {mean(ours, index):{form}}")
+    return " | ".join(cells)
+
+
+def measure(picture: Picture, matter: OnnxSegmenter, options: CutoutOptions) -> tuple[Row, Row]:
+    """Rembg's and ours."""
+    photo = load(picture.photo)
+    size = place(photo.size, snap(photo.size).size).box.size
+    with Image.open(picture.truth) as opened:
+        truth = opened.convert("RGBA" if opened.mode == "RGBA" else "L")
+    if truth.mode == "L":
+        alpha, truth = truth, Image.new("RGBA", truth.size)
+        truth.putalpha(alpha)
+    theirs = rembg.remove(photo.image.convert("RGB"), session=matter.session)
+    pairs = (theirs, theirs), (cut(photo, photo.size, matter, options), cut(photo, size, matter, options))
+    rembgs, own = (measured(*pair, truth, size, colours=picture.source == "fixtures") for pair in pairs)
+    return rembgs, own
+
+
+def report(model: str, sources: dict[str, list[tuple[Row, Row]]]) -> None:
+    rows = {**sources, "all": [pair for source in sources.values() for pair in source]}
+    heads = ("source", "IoU", "edge", "sent", "canvas", "fringe", "haze", "under")
+    print(f"\n{model}: rembg | ours")
+    print(" | ".join(f"{head:^15s}" if at else f"{head:36s}" for at, head in enumerate(heads)))
+    for name, pairs in rows.items():
+        print(line(name, [pair[0] for pair in pairs], [pair[1] for pair in pairs]))
+    print(f"\n{'source':18s}photos | edge: ratio photos strict fine | canvas: the same")
+    for name, pairs in rows.items():
+        edge = compare(*([row.edge for row in side] for side in zip(*pairs, strict=True)))
+        canvas = compare(*([row.canvas for row in side] for side in zip(*pairs, strict=True)))
+        print(f"{name:18s}{len(pairs):6d} | {edge} | {canvas}", flush=True)
+
+
+def load_models(names: list[str], family: str | None) -> list[OnnxSegmenter]:
+    """Networks of the catalogue by name, files of one's own; all installed ones if none is named."""
+    networks = [] if names else load_networks()
+    for name in names:
+        own = family or ("u2net" if "u2net" in name else "birefnet" if "birefnet" in name.lower() else "isnet")
+        row = catalog.own_weights(Path(name), own) if Path(name).is_file() else catalog.find_weights(name)
+        networks.append(OnnxSegmenter(weights.verify_weights(row, models_folder()), row.family, row.name))
+    return networks
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     usual = ROOT.parent / "shared" / "data"
     parser.add_argument("data", type=Path, nargs="?", default=usual if usual.is_dir() else None)
-    parser.add_argument("--model", action="append", default=[], help="of the catalogue; default: all installed ones")
-    parser.add_argument("--family", help="of weights of your own: then --model is an ONNX file")
+    parser.add_argument("--scenes", type=Path)
+    parser.add_argument("--strands", type=Path)
+    parser.add_argument(
+        "--model", action="append", default=[], help="of the catalogue, or a file; default: all installed"
+    )
+    parser.add_argument("--family", help="of a file: u2net, isnet or birefnet; default: what its name says, else isnet")
+    parser.add_argument("--cache", type=Path, default=CACHE)
     parser.add_argument("--each", action="store_true")
     parser.add_argument("--refine", default="fast", choices=("fast", "off"))
-    parser.add_argument("--limit", type=int, help="only so many photos of each set")
+    parser.add_argument("--every", type=int, default=1, help="only every so manieth photo of each source")
     asked = parser.parse_args()
-    import rembg
-
-    if asked.family:
-        models = [catalog.own_weights(Path(name), asked.family) for name in asked.model]
-    else:
-        models = [*map(catalog.find_weights, asked.model)] or [
-            row for row in catalog.catalog() if weights.is_installed(row, models_folder())
-        ]
-    for model in models:
-        matter = OnnxSegmenter(weights.verify_weights(model, models_folder()), model.family, model.name)
-        sets: dict[str, list[tuple[Row, Row]]] = {}
-        spent = [0.0, 0.0]
-        print(f"\n{model.name}: rembg {rembg.__version__} | ours, refine {asked.refine}")
-        heads = ("set", "IoU", "edge", "sent", "canvas", "fringe", "haze", "under")
-        print(" | ".join(f"{head:^15s}" if at else f"{head:36s}" for at, head in enumerate(heads)))
-        for kind, name, where, truth_file in pairs(asked.data):
-            rows = sets.setdefault(kind, [])
-            if asked.limit and len(rows) >= asked.limit:
+    pictures = [*iter_sources(asked.data, asked.strands, asked.scenes)]
+    for matter in load_models(asked.model, asked.family):
+        remember_outputs(matter, asked.cache)
+        sources: dict[str, list[tuple[Row, Row]]] = {}
+        count: Counter[str] = Counter()
+        for picture in pictures:
+            count[picture.source] += 1
+            if count[picture.source] % asked.every:
                 continue
-            photo = load(where)
-            size = place(photo.size, snap(photo.size).size).box.size
-            with Image.open(truth_file) as opened:
-                truth = opened.convert("RGBA" if opened.mode == "RGBA" else "L")
-            if truth.mode == "L":
-                alpha, truth = truth, Image.new("RGBA", truth.size)
-                truth.putalpha(alpha)
-            start = time.process_time()
-            theirs = rembg.remove(photo.image.convert("RGB"), session=matter.session)
-            middle = time.process_time()
-            options = CutoutOptions(refine=asked.refine)
-            ours = cut(photo, size, matter, options)
-            spent = [spent[0] + middle - start, spent[1] + time.process_time() - middle]
-            whole = cut(photo, photo.size, matter, options)
-            fixture = kind == "fixtures"
-            pair = ((theirs, theirs), (whole, ours))
-            rows.append(tuple(measured(*cut, truth, size, colours=fixture) for cut in pair))  # type: ignore[arg-type]
+            rows = measure(picture, matter, CutoutOptions(refine=asked.refine))
+            sources.setdefault(picture.source, []).append(rows)
             if asked.each:
-                print(line(f"{kind} {name}", [rows[-1][0]], [rows[-1][1]]), flush=True)
-        for kind, rows in {**sets, "all": [row for some in sets.values() for row in some]}.items():
-            print(line(kind, [row[0] for row in rows], [row[1] for row in rows]), flush=True)
-        count = sum(len(rows) for rows in sets.values())
-        print(f"processor time a photo: rembg {spent[0] / count:.2f} s, ours {spent[1] / count:.2f} s")
+                print(line(f"{picture.source} {picture.photo.stem}", [rows[0]], [rows[1]]), flush=True)
+        report(matter.name, sources)
+    if not asked.model:
+        print_tables(collect(pictures, asked.cache))
 
 
 if __name__ == "__main__":

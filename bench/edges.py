@@ -1,40 +1,47 @@
 """How sharpened an edge may be: the weights of cutout/edges.py, fitted and scored by photo beside rembg's own alpha.
 
-    python -m bench.edges DATA STRANDS [--cache FILE] [--write]
+    python -m bench.edges DATA [--strands DIR] [--scenes DIR] [--cache DIR] [--write]
 
-Sources: the rendered fixtures, DATA's `cutouts/`, and each kind of STRANDS (made by `python -m bench.strands`). Every
-installed network of the catalogue is run; pixels within 7 px of the true edge are sampled into --cache, so that a
-second run only fits.
+Sources: see `iter_sources`. Every installed network of the catalogue is run; pixels within 7 px of the true edge are
+sampled into --cache, as are the networks' outputs, so that a second run only fits.
 
 The first table is of a fit on everything, and so too good (marked *). In the second each source is scored by weights
-that were fitted without it. The list of figures, the wide filter's radius and FIRM were chosen with all sources in
-sight.
+that were fitted without it. The list of figures, the wide filter's radius, FIRM and WORSE were chosen with all sources
+in sight.
 """
 
 import argparse
-from dataclasses import dataclass
+import json
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bench.cutouts import ROOT, band
-from bench.gate import Picture, iter_pictures, load_networks
+from bench.gate import FIXTURES, Picture, iter_pictures, load_networks
+from bench.remember import remember_outputs
 from photio_prep.cutout.edges import FIRM, load_model
 from photio_prep.cutout.matte import flatten
 from photio_prep.cutout.models.segmenter import OnnxSegmenter, segment
 from photio_prep.cutout.refine import edge_candidates
 from photio_prep.errors import NoProduct
 from photio_prep.geometry import place, snap
+from photio_prep.imaging.filters import distance_to
 from photio_prep.intake.load import load
 
+ROOT = FIXTURES.parent
+CACHE = ROOT / ".bench-cache"
 WEIGHTS = ROOT / "photio_prep" / "cutout" / "edge_model.toml"
 NAMES = ("density", "contrast", "doubt", "width", "length", "sharpening", "widening")
 Floats = NDArray[np.float32]
-PIXELS, STEPS, RATE, RIDGE = 500, 120, 0.1, 1e-4
+PIXELS, STEPS, RATE, RIDGE = 400, 120, 0.1, 1e-4
 # How much more a photo counts while it is worse than rembg's.
-WORSE = 4.0
+WORSE = 8.0
+# A photo is worse if its error exceeds rembg's by more than this share of it, and by more than this.
+TOLERANCE = 0.01, 0.0005
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,30 @@ class Samples:
         return Samples(*(getattr(self, name)[where] for name in self.__dataclass_fields__))
 
 
+def iter_sources(data: Path | None, strands: Path | None, scenes: Path | None) -> Iterator[Picture]:
+    """Pictures with truth by source: fixtures, photo and sweep (composites), gate (its five kinds), scenes, strands.
+
+    A `data` without `gate` is a folder of your own, with `image/NAME.jpg` and `alpha/NAME.png`.
+    """
+    kinds = dict.fromkeys(("alike", "clutter", "dim", "small", "tight"), "gate")
+    has_gate = data is not None and (data / "gate").is_dir()
+    folders = [folder for folder in (scenes, None if has_gate else data) if folder]
+    for picture in iter_pictures(data if has_gate else None, folders):
+        source = "scenes" if scenes and picture.photo.is_relative_to(scenes) else picture.source
+        if picture.truth.exists():  # not while it is rendered
+            yield replace(picture, source=kinds.get(source, source))
+    for photo in sorted((strands / "image").glob("*.jpg")) if strands else ():
+        yield Picture("strands", photo.stem.partition("-")[0], photo, photo.parents[1] / "alpha" / f"{photo.stem}.png")
+
+
+def band(truth: Floats) -> NDArray[np.bool_]:
+    """The pixels within 7 px of the true edge."""
+    product = truth > 0.5
+    padded = np.pad(product, 1, mode="edge")
+    inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    return distance_to(product & ~inner) <= 7
+
+
 def sample(picture: Picture, network: OnnxSegmenter, random: np.random.Generator) -> Samples | None:
     """Sample one cutout; None where nothing of the product was found, which no edge can mend."""
     photo = load(picture.photo)
@@ -64,9 +95,7 @@ def sample(picture: Picture, network: OnnxSegmenter, random: np.random.Generator
         prediction = segment(network, view)
     except NoProduct:
         return None
-    raw = np.asarray(prediction.info["belief"], dtype=np.float32)
-    raw = (raw - raw.min()) / max(float(np.ptp(raw)), 1e-6)
-    theirs = np.asarray(Image.fromarray(np.rint(raw * 255).astype(np.uint8)).resize(size, Image.Resampling.LANCZOS))
+    theirs = np.asarray(network.session.predict(flatten(photo.image))[0].resize(size, Image.Resampling.LANCZOS))
     belief = np.asarray(prediction, dtype=np.float32) / np.float32(255)
     window, candidates = edge_candidates(np.asarray(view), belief, float(prediction.info["grain"]))
     rim = band(truth)[window]
@@ -84,6 +113,11 @@ def sample(picture: Picture, network: OnnxSegmenter, random: np.random.Generator
     )
 
 
+def _kind(source: str, photo: str) -> str:
+    """What counts as much as every other kind in a fit: a source, or one of the kinds of strands."""
+    return photo.split()[1].partition("-")[0] if source == "strands" else source
+
+
 def fit(samples: Samples) -> tuple[Floats, Floats, Floats, Floats]:
     """Least and most of each figure, biases and weights: Adam on the mean error of alpha over rembg's, by photo."""
     least, most = np.quantile(samples.figures, (0.01, 0.99), axis=0)
@@ -91,7 +125,8 @@ def fit(samples: Samples) -> tuple[Floats, Floats, Floats, Floats]:
     middle, spread = clipped.mean(0), clipped.std(0) + 1e-6
     design = np.c_[np.ones(len(clipped)), (clipped - middle) / spread]
     first, photo, counts = np.unique(samples.photo, return_index=True, return_inverse=True, return_counts=True)[1:]
-    _, kind, pictures = np.unique(samples.source[first], return_inverse=True, return_counts=True)
+    kinds = [_kind(*names) for names in zip(samples.source[first], samples.photo[first], strict=True)]
+    _, kind, pictures = np.unique(kinds, return_inverse=True, return_counts=True)
     limits = np.bincount(photo, np.abs(samples.rembg - samples.truth)) / counts
     by_photo = 1 / (limits * pictures[kind])
     weights, speed, size = (np.zeros((design.shape[1], 2)) for _ in range(3))
@@ -120,26 +155,33 @@ def mix(samples: Samples, fitted: tuple[Floats, Floats, Floats, Floats]) -> Floa
     return np.asarray(samples.candidates[:, 0] + (shares * changes).sum(1), dtype=np.float32)
 
 
+def compare(theirs: list[float], ours: list[float]) -> str:
+    """Ratio of the means, mean ratio, share of photos not worse, share not worse by more than the TOLERANCE."""
+    pairs = [*zip(theirs, ours, strict=True)]
+    ratio = statistics.fmean(ours) / max(statistics.fmean(theirs), 1e-6)
+    by_photo = statistics.fmean(own / max(other, 1e-4) for other, own in pairs)
+    share, least = TOLERANCE
+    strict = statistics.fmean(own <= other for other, own in pairs)
+    fine = statistics.fmean(own <= max(other * (1 + share), other + least) for other, own in pairs)
+    return f"{ratio:6.3f} {by_photo:6.3f} {strict:6.0%} {fine:6.0%}"
+
+
 def print_table(title: str, samples: Samples, alpha: Floats) -> None:
-    print(f"\n{title}\n{'source':16s}photos   rembg | sharpened: ratio, by photo, not worse | mixed: the same")
-    for source in [*dict.fromkeys(samples.source), "all"]:
-        where = (samples.source == source) | (source == "all")
-        part, own = samples.pick(where), alpha[where]
-        _, photo = np.unique(part.photo, return_inverse=True)
-        counts = np.bincount(photo)
-        theirs, before, now = (
-            np.bincount(photo, np.abs(plane - part.truth)) / counts
-            for plane in (part.rembg, part.candidates[:, 0], own)
-        )
-        figures = [f"{source:16s}{len(counts):5d}  {theirs.mean():.4f}"]
-        for error in (before, now):
-            ratio, by_photo, fine = (
-                error.mean() / theirs.mean(),
-                (error / theirs).mean(),
-                (error <= 1.001 * theirs).mean(),
-            )
-            figures.append(f"{ratio:6.3f} {by_photo:6.3f} {fine:6.0%}")
-        print(" | ".join(figures))
+    """Print `compare` of each network and source: sharpened everywhere, and the mixture `alpha`."""
+    head = "ratio  photos strict  fine"
+    print(f"\n{title}\n{'network, source':28s}photos   rembg | sharpened: {head} | mixed: the same")
+    networks = np.array([photo.split()[0] for photo in samples.photo])
+    for network in dict.fromkeys(networks.tolist()):
+        for source in [*dict.fromkeys(samples.source.tolist()), "all"]:
+            where = (networks == network) & ((samples.source == source) | (source == "all"))
+            part = samples.pick(where)
+            if not len(part.photo):
+                continue
+            _, photo, counts = np.unique(part.photo, return_inverse=True, return_counts=True)
+            planes = (part.rembg, part.candidates[:, 0], alpha[where])
+            theirs, *own = ((np.bincount(photo, np.abs(plane - part.truth)) / counts).tolist() for plane in planes)
+            cells = [f"{network + ' ' + source:28s}{len(counts):6d}  {statistics.fmean(theirs):.4f}"]
+            print(" | ".join([*cells, *(compare(theirs, errors) for errors in own)]))
 
 
 def score_without(samples: Samples) -> Floats:
@@ -159,8 +201,8 @@ def to_toml(samples: Samples, fitted: tuple[Floats, Floats, Floats, Floats]) -> 
     return "\n".join(
         [
             "# Log-odds of the belief and of the wide filter, each against the sharpened alpha (cutout/edges.py).",
-            f"# Fitted by `python -m bench.edges --write` on {len(set(samples.photo))} cutouts of the sources",
-            f"# {', '.join(dict.fromkeys(samples.source))}.",
+            f"# Fitted by `python -m bench.edges --write` on {len(set(samples.photo))} cutouts of these sources.",
+            f"sources = {json.dumps([*dict.fromkeys(samples.source.tolist())])}",
             f"bias = [{bias[0]:.5g}, {bias[1]:.5g}]",
             "",
             "# Each figure: limits to which it is clipped, weight for the belief, weight for the wide filter.",
@@ -171,37 +213,43 @@ def to_toml(samples: Samples, fitted: tuple[Floats, Floats, Floats, Floats]) -> 
     )
 
 
-def collect(data: Path, strands: Path) -> Samples:
-    pictures = [picture for picture in iter_pictures(data, []) if picture.source in ("fixtures", "photo", "sweep")]
-    for photo in sorted((strands / "image").glob("*.jpg")):
-        kind = photo.stem.partition("-")[0]
-        pictures.append(Picture(kind, kind, photo, strands / "alpha" / f"{photo.stem}.png"))
-    random = np.random.default_rng(1)
-    parts = [part for network in load_networks() for one in pictures if (part := sample(one, network, random))]
-    return Samples(*(np.concatenate([getattr(part, name) for part in parts]) for name in Samples.__dataclass_fields__))
+def collect(pictures: list[Picture], cache: Path) -> Samples:
+    """The samples of all pictures and networks; those in `cache` are not measured again."""
+    networks, parts, fields = load_networks(), [], Samples.__dataclass_fields__
+    for network in networks:
+        remember_outputs(network, cache)
+        for picture in pictures:
+            file = cache / "edges" / f"{network.name}__{picture.source}__{picture.photo.stem}.npz"
+            if not file.exists():
+                file.parent.mkdir(exist_ok=True)
+                part = sample(picture, network, np.random.default_rng(1))
+                np.savez(file, **{name: getattr(part, name) for name in fields} if part else {})
+            with np.load(file) as stored:
+                parts += [Samples(**{name: stored[name] for name in fields})] if stored.files else []
+    return Samples(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
+
+
+def print_tables(samples: Samples) -> tuple[Floats, Floats, Floats, Floats]:
+    """Print both tables; returns the fit on all sources."""
+    fitted = fit(samples)
+    print_table("fitted on all sources *", samples, mix(samples, fitted))
+    print_table("each source by weights fitted without it", samples, score_without(samples))
+    return fitted
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument("strands", type=Path)
-    parser.add_argument("--cache", type=Path, default=ROOT / ".bench-edges.npz")
+    parser.add_argument("--strands", type=Path)
+    parser.add_argument("--scenes", type=Path)
+    parser.add_argument("--cache", type=Path, default=CACHE)
     parser.add_argument("--write", action="store_true", help="put the weights of a fit on everything into the package")
     options = parser.parse_args()
-    if not options.cache.exists():
-        np.savez(options.cache, **vars_of(collect(options.data, options.strands)))
-    with np.load(options.cache) as stored:
-        samples = Samples(**{name: stored[name] for name in Samples.__dataclass_fields__})
-    fitted = fit(samples)
-    print_table("fitted on all sources *", samples, mix(samples, fitted))
-    print_table("each source by weights fitted without it", samples, score_without(samples))
+    samples = collect([*iter_sources(options.data, options.strands, options.scenes)], options.cache)
+    fitted = print_tables(samples)
     if options.write:
         WEIGHTS.write_text(to_toml(samples, fitted), encoding="utf-8")
         load_model.cache_clear()
-
-
-def vars_of(samples: Samples) -> dict[str, NDArray[np.generic]]:
-    return {name: getattr(samples, name) for name in Samples.__dataclass_fields__}
 
 
 if __name__ == "__main__":

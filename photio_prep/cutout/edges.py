@@ -32,7 +32,7 @@ _CELLS = 1.5
 # The wide filter: its radius in pixels, its epsilon, and how much smaller the picture is on which it is fitted.
 _WIDE, _EPS, _SHRINK = 24, 2e-4, 4
 # A share up to this is none: on solid outlines the softmax leaves a little to the filters that harm them.
-FIRM = 0.25
+FIRM = 0.1
 # Belief below and above these values is none and certain.
 _ENDS = (0.02, 0.98)
 # Pixels of the half-size picture within which the rim and the product must be near for the mixture to count, and over
