@@ -62,13 +62,16 @@ class Samples:
 def iter_sources(data: Path | None, strands: Path | None, scenes: Path | None) -> Iterator[Picture]:
     """Pictures with truth by source: fixtures, photo and sweep (composites), gate (its five kinds), scenes, strands.
 
-    A `data` without `gate` is a folder of your own, with `image/NAME.jpg` and `alpha/NAME.png`.
+    A `data` without `gate` is a folder of your own, with `image/NAME.jpg` and `alpha/NAME.png`: a source is what comes
+    before "__" in a name.
     """
     kinds = dict.fromkeys(("alike", "clutter", "dim", "small", "tight"), "gate")
     has_gate = data is not None and (data / "gate").is_dir()
     folders = [folder for folder in (scenes, None if has_gate else data) if folder]
     for picture in iter_pictures(data if has_gate else None, folders):
+        is_own = not has_gate and data is not None and picture.photo.is_relative_to(data)
         source = "scenes" if scenes and picture.photo.is_relative_to(scenes) else picture.source
+        source = picture.photo.stem.partition("__")[0] if is_own and "__" in picture.photo.stem else source
         if picture.truth.exists():  # not while it is rendered
             yield replace(picture, source=kinds.get(source, source))
     for photo in sorted((strands / "image").glob("*.jpg")) if strands else ():
