@@ -15,7 +15,7 @@ from tests.support.reference import COMMAND, PAGE, iter_verbs, render_page
 FOREIGN = {
     "--pids-limit", "--network", "--mount-proc", "--rm", "--help", "--version",
     "--hypothesis-profile", "--hypothesis-seed", "--rembg", "--each", "--quick", "--data", "--scenes", "--write",
-    "--pictures",
+    "--pictures", "--strands", "--every",
 }  # fmt: skip
 
 
