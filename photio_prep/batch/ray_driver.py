@@ -17,9 +17,19 @@ from typing import Any, NamedTuple
 from photio_prep.api.spending_guard import SpendingGuard
 from photio_prep.batch.ray_budget import LOST, ActorClient, NullSender, SharedBudget
 from photio_prep.batch.ray_worker import Preparer, RayJobOptions, RayPhoto, build_row, finish_row, pay_row
-from photio_prep.errors import Interrupted, PhotioError, PhotoRefused, UsageError
+from photio_prep.errors import (
+    Interrupted,
+    OrderInUse,
+    OutcomeUnknown,
+    PaidUnusable,
+    PhotioError,
+    PhotoRefused,
+    Unexpected,
+    UsageError,
+)
 from photio_prep.intake.item import Item
 from photio_prep.orders import index, recovery
+from photio_prep.orders.index import IndexEntry
 from photio_prep.orders.state import SENDABLE, State
 from photio_prep.orders.store import Order
 from photio_prep.system import environment
@@ -153,21 +163,24 @@ class Cluster:
             yield unsent.get(number) or self.read_abandoned(item)
 
     def read_abandoned(self, item: Item) -> RayOutcome:
-        """The outcome of a photo whose worker died in every try: that of its order, whose call may have left."""
-        error: PhotioError = PhotoRefused(
-            f"its worker died in the last of {_ROUNDS} tries", "See `photio-prep status`, then run it alone", item.name
-        )
-        description = self._options.prepare.with_row(item.options).description
+        """The outcome of a photo whose worker died in every try: that of its order, if this command sent it."""
+        why = f"its worker died in the last of {_ROUNDS} tries"
         for entry in index.index_of(self._options.orders).refresh().find("source", item.name):
-            sent = entry.plan["description"] == description and entry.plan["endpoint"] == self._options.endpoint
-            if sent and entry.origin.output == item.output and entry.state not in SENDABLE:
-                order = entry.load()
-                try:
-                    recovery.raise_if_claimed(entry.folder)
-                except PhotioError as known:
-                    error = known
-                return RayOutcome(item, order, order.state, error=error)
-        return RayOutcome(item, None, State.REFUSED, error=error)
+            if entry.origin.output == item.output and self._is_sent(entry):
+                return _read_sent(item, entry, why)
+        return RayOutcome(
+            item,
+            None,
+            State.REFUSED,
+            error=PhotoRefused(why, "See `photio-prep status`, then run it alone", item.name),
+        )
+
+    def _is_sent(self, entry: IndexEntry) -> bool:
+        try:
+            sendable = entry.state in SENDABLE
+        except PhotioError:  # its records are damaged: only the permits tell
+            sendable = False
+        return not sendable and self.is_billed(entry.folder.name)
 
     def _iter_rows(self, waiting: Mapping[int, Item]) -> Iterator[dict[str, Any]]:
         import ray.data
@@ -212,6 +225,22 @@ def _quiet_context() -> Iterator[None]:
         context.max_errored_blocks, context.enable_progress_bars = before[:2]
         context.issue_detectors_config.detectors = detectors
         log.setLevel(before[2])
+
+
+def _read_sent(item: Item, entry: IndexEntry, why: str) -> RayOutcome:
+    """The outcome of a photo whose call was or may have been billed, and whose worker died."""
+    error: PhotioError
+    try:
+        order = entry.load()
+        try:
+            recovery.raise_if_claimed(entry.folder)
+            error = Unexpected(f"{why}; its answer is kept", f"Run: photio-prep finish {entry.folder}", item.name)
+        except (OutcomeUnknown, OrderInUse, PaidUnusable, PhotoRefused) as outcome:
+            error = outcome
+        return RayOutcome(item, order, order.state, error=error)
+    except PhotioError as damaged:
+        error = OutcomeUnknown(f"{why}, and its order cannot be read ({damaged.problem})", subject=str(entry.folder))
+        return RayOutcome(item, None, State.UNKNOWN, error=error)
 
 
 def read_outcome(row: Mapping[str, Any], item: Item) -> RayOutcome:

@@ -8,13 +8,12 @@ import contextlib
 import os
 import pickle
 import signal
-import subprocess
 import sys
 import traceback
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
-from typing import IO, Any, cast
+from typing import Any, cast
 
 from photio_prep import pipeline
 from photio_prep.cutout.models.registry import Model, ModelOptions
@@ -28,7 +27,7 @@ from photio_prep.orders.origin import Origin
 from photio_prep.orders.store import Order, load_order
 from photio_prep.system import environment
 from photio_prep.system.parallel import CORES
-from photio_prep.system.processes import start_child
+from photio_prep.system.processes import Child
 from photio_prep.types import Photo
 
 # Most processes: two a core. Each has a network of its own in memory, and more of them only wait for a core.
@@ -89,37 +88,24 @@ def portable_error(error: Exception) -> PhotioError:
     return outcome
 
 
-class _Worker:
+class _Worker(Child):
     """One process, for one task at a time."""
 
     def __init__(self, threads: int) -> None:
         try:
-            self._process = start_child("photio_prep.batch.workers", "serve", environment.worker_environment(threads))
+            super().__init__("photio_prep.batch.workers", "serve", environment.worker_environment(threads))
         except OSError as error:
             problem = f"no process can be started ({error.strerror})"
             raise UsageError(problem, "Raise the limit on processes, or leave --workers out", "--workers") from None
-        self._pipes = cast("tuple[IO[bytes], IO[bytes]]", (self._process.stdin, self._process.stdout))
 
     def run(self, task: bytes) -> Any:  # noqa: ANN401  what the worker sent
         """Run a task; EOFError if the process died."""
-        tasks, replies = self._pipes
         try:
-            tasks.write(task)
-            tasks.flush()
-            return pickle.load(replies)  # noqa: S301  from our own process
+            self.tasks.write(task)
+            self.tasks.flush()
+            return pickle.load(self.replies)  # noqa: S301  from our own process
         except (OSError, EOFError, pickle.UnpicklingError) as error:
             raise EOFError from error
-
-    def close(self, patience: float = 0) -> int:
-        """End the process, in the middle of a task too, unless it ends in `patience` seconds; its return code."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(patience)
-        self._process.kill()
-        code = self._process.wait()
-        for pipe in self._pipes:
-            with contextlib.suppress(OSError):
-                pipe.close()
-        return code
 
 
 def check_worker_count(count: int) -> None:

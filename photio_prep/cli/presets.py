@@ -20,20 +20,16 @@ from photio_prep.system.near_name import suggest_name
 class _Named(click.Group):
     """A group that also takes the name of a preset, for `show`, or nothing, for `list`."""
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        is_verb = args[0].startswith("-") or args[0] in self.commands
-        return super().resolve_command(ctx, args if is_verb else ["show", *args])
-
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        named = [word for word in args if not word.startswith("-")]
-        return super().parse_args(ctx, args if named or "--help" in args or "-h" in args else ["list", *args])
+        words = [word for word in args if not word.startswith("-")]
+        if not {"-h", "--help"} & {*args} and (not words or words[0] not in self.commands):
+            args = ["show" if words else "list", *args]
+        return super().parse_args(ctx, args)
 
 
 @click.group("presets", cls=_Named)
 def presets_command() -> None:
-    """What marketplaces ask of a picture, and whether a file follows it."""
+    """What marketplaces ask of a picture, and whether a file follows it. `presets NAME` is short for `show`."""
 
 
 @presets_command.command("list")

@@ -20,7 +20,7 @@ from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.imaging.decoders import DecodedImage, DecodeTask
 from photio_prep.imaging.limits import Limits, raise_limit
 from photio_prep.system import environment, threads
-from photio_prep.system.processes import start_child
+from photio_prep.system.processes import Child
 
 _LONGEST_REPLY = 2**16
 _BANDS = {"RGB": 3, "RGBA": 4}
@@ -36,19 +36,17 @@ class _WorkerDied(Exception):
     """The child ended before its reply."""
 
 
-class _Child:
+class _Decoder(Child):
     """One decoding process, for one job at a time."""
 
     def __init__(self) -> None:
-        self.owner = os.getpid()
-        self.late = False
-        self.used = False
         variables = environment.child_environment()  # not the caller's environment
-        self.process = start_child("photio_prep.imaging.isolated_child", "serve_tasks", variables, quiet=True)
+        super().__init__("photio_prep.imaging.isolated_child", "serve_tasks", variables, quiet=True)
+        self.late = self.used = False
         if sys.platform == "linux":
             import fcntl
 
-            for pipe in self._pipes():
+            for pipe in (self.tasks, self.replies):
                 with contextlib.suppress(OSError):
                     fcntl.fcntl(pipe, _SET_PIPE_SIZE, _PIPE_BYTES)
 
@@ -59,33 +57,18 @@ class _Child:
         head = json.dumps(header).encode()
         with threads.deadline(limits.seconds * _PATIENCE, self._stop):
             try:
-                jobs, replies = self._pipes()
-                jobs.write(len(head).to_bytes(4, "big") + head + profile)
-                jobs.write(job.data)
-                jobs.flush()
-                return _receive(replies, limits)
+                self.tasks.write(len(head).to_bytes(4, "big") + head + profile)
+                self.tasks.write(job.data)
+                self.tasks.flush()
+                return _receive(self.replies, limits)
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise _WorkerDied from error
             finally:
                 self.used = True
 
-    def _pipes(self) -> list[IO[bytes]]:
-        return [pipe for pipe in (self.process.stdin, self.process.stdout) if pipe is not None]
-
     def _stop(self) -> None:
         self.late = True
         self.process.kill()
-
-    def close(self) -> int:
-        """End the process and return its code; only forget it in a fork of the process that started it."""
-        if self.owner != os.getpid():
-            self.process.returncode = 0  # else subprocess warns of it
-        else:
-            self.process.kill()
-        for pipe in self._pipes():
-            with contextlib.suppress(OSError):
-                pipe.close()
-        return self.process.wait()
 
 
 class _WorkerPool:
@@ -93,10 +76,10 @@ class _WorkerPool:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._children: list[_Child] = []
+        self._children: list[_Decoder] = []
         atexit.register(self.close)
 
-    def take(self) -> _Child:
+    def take(self) -> _Decoder:
         """An idle child, or a new one."""
         with self._lock:
             while self._children:
@@ -104,9 +87,9 @@ class _WorkerPool:
                 if child.owner == os.getpid():
                     return child
                 child.close()
-        return _Child()
+        return _Decoder()
 
-    def give_back(self, child: _Child) -> None:
+    def give_back(self, child: _Decoder) -> None:
         with self._lock:
             self._children.append(child)
 

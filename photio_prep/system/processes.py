@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import IO, cast
 
 # With sys.path the child finds this package even if it is not installed.
 _START = """
@@ -17,26 +18,43 @@ getattr(importlib.import_module(sys.argv[2]), sys.argv[3])()
 """
 
 
-def start_child(
-    module: str, function: str, variables: Mapping[str, str], *, quiet: bool = False
-) -> subprocess.Popen[bytes]:
-    """Start a process that calls a function of this package; its standard input and output are pipes.
+class Child:
+    """A process of our own that calls a function of this package; `tasks` and `replies` are its pipes.
 
     It is started like any program, not forked and not by `multiprocessing`, so that none of the caller's code runs
     twice. `variables` is its whole environment; `quiet`: what it writes on standard error is dropped.
 
-    Raises:
-        OSError: No process can be started.
+    Raises OSError if no process can be started.
     """
-    paths = json.dumps([path for path in sys.path if isinstance(path, str)])
-    return subprocess.Popen(  # noqa: S603  our own interpreter and source text
-        [sys.executable, "-I", "-c", _START, paths, module, function],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL if quiet else None,
-        env=variables,
-        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-    )
+
+    def __init__(self, module: str, function: str, variables: Mapping[str, str], *, quiet: bool = False) -> None:
+        self.owner = os.getpid()
+        paths = json.dumps([path for path in sys.path if isinstance(path, str)])
+        self.process = subprocess.Popen(  # noqa: S603  our own interpreter and source text
+            [sys.executable, "-I", "-c", _START, paths, module, function],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if quiet else None,
+            env=variables,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+        self.tasks, self.replies = cast("tuple[IO[bytes], IO[bytes]]", (self.process.stdin, self.process.stdout))
+
+    def close(self, patience: float = 0) -> int:
+        """End the process, in the middle of a task too, unless it ends in `patience` seconds; its return code.
+
+        A fork of the process that started it only forgets it.
+        """
+        if self.owner != os.getpid():
+            self.process.returncode = 0  # else subprocess warns of it
+        else:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(patience)
+            self.process.kill()
+        for pipe in (self.tasks, self.replies):
+            with contextlib.suppress(OSError):
+                pipe.close()
+        return self.process.wait()
 
 
 if sys.platform == "linux":

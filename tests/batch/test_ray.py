@@ -20,8 +20,9 @@ import traceback
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -52,6 +53,9 @@ from tests.support.hostile import HostileServer
 from tests.support.hostile_answers import ok
 from tests.support.hostile_delivery import slow
 from tests.support.photos import SCENE, photo, saved
+
+if TYPE_CHECKING:
+    from photio_prep.orders.store import Order
 
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra ray is not installed")
 
@@ -292,22 +296,31 @@ CLAIMING = (
 )
 
 
-def test_a_photo_whose_worker_died_every_time_is_unknown_where_its_call_may_have_left(command: Command):
+def test_a_photo_whose_worker_died_every_time_has_the_outcome_of_the_order_that_was_sent(command: Command):
     options, source = options_for(Path("out")), saved(Path("a.png"), photo(cut_out=True))
-    item, cluster = Item(source, "a.png", "a"), Cluster(options, HerePermits(), 1, 1)
-    never = cluster.read_abandoned(item)
-    assert (never.state, never.order, never.error and never.error.exit_code) == (State.REFUSED, None, 3)
-    made = prepare(
-        source, description=SCENE, orders=options.orders, endpoint=options.endpoint, name="a.png", output="a"
-    )
-    assert cluster.read_abandoned(item).state is State.REFUSED  # nobody claimed it
-    subprocess.run([sys.executable, "-c", CLAIMING, made.require_folder() / "claim.json"], check=True)
-    lost = cluster.read_abandoned(item)
-    assert (lost.state, lost.order and lost.order.key) == (State.UNKNOWN, made.key)
-    assert isinstance(lost.error, OutcomeUnknown)
-    assert "--as retry" in str(lost.error)
-    other = Cluster(replace(options, prepare=PrepareOptions("on oak")), HerePermits(), 1, 1)
-    assert other.read_abandoned(item).state is State.REFUSED
+    item, permits = Item(source, "a.png", "a"), HerePermits()
+    cluster = Cluster(options, permits, 1, 1)
+
+    def read() -> tuple[State, str | None, int]:
+        outcome = cluster.read_abandoned(item)
+        assert outcome.error is not None
+        return outcome.state, outcome.order.key if outcome.order else None, outcome.error.exit_code
+
+    def prepare_seed(seed: int) -> Order:
+        words, where = f" {SCENE}\n", options.endpoint
+        return prepare(
+            source, description=words, seed=seed, orders=options.orders, endpoint=where, name="a.png", output="a"
+        )
+
+    assert read() == (State.REFUSED, None, 3)
+    earlier, ours = prepare_seed(1), prepare_seed(77)
+    for order in (earlier, ours):  # that of an earlier command is not this one's
+        subprocess.run([sys.executable, "-c", CLAIMING, order.require_folder() / "claim.json"], check=True)
+    assert read() == (State.REFUSED, None, 3)
+    permits.call("guard.acquire", ours.key[:32])
+    assert read() == (State.UNKNOWN, ours.key, 4)
+    (ours.require_folder() / "outcome.json").write_text("{")
+    assert read() == (State.UNKNOWN, None, 4)
 
 
 def test_a_bug_on_a_worker_is_its_photo_s_own_and_its_traceback_travels():
