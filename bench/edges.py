@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.gate import FIXTURES, Picture, iter_pictures, load_networks
-from bench.remember import remember_outputs
+from bench.remember import digest_files, remember_outputs
 from photio_prep.cutout.edges import FIRM, load_model
 from photio_prep.cutout.matte import flatten
 from photio_prep.cutout.models.segmenter import OnnxSegmenter, segment
@@ -34,7 +34,10 @@ from photio_prep.intake.load import load
 
 ROOT = FIXTURES.parent
 CACHE = ROOT / ".bench-cache"
-WEIGHTS = ROOT / "photio_prep" / "cutout" / "edge_model.toml"
+CUTOUT = ROOT / "photio_prep" / "cutout"
+WEIGHTS = CUTOUT / "edge_model.toml"
+# What decides the candidates of an edge.
+CODE = [CUTOUT / f"{name}.py" for name in ("defocus", "edges", "guided", "refine", "models/two_pass")]
 NAMES = ("density", "contrast", "doubt", "width", "length", "sharpening", "widening")
 Floats = NDArray[np.float32]
 PIXELS, STEPS, RATE, RIDGE = 400, 120, 0.1, 1e-4
@@ -67,13 +70,12 @@ def iter_sources(data: Path | None, strands: Path | None, scenes: Path | None) -
     """
     kinds = dict.fromkeys(("alike", "clutter", "dim", "small", "tight"), "gate")
     has_gate = data is not None and (data / "gate").is_dir()
-    folders = [folder for folder in (scenes, None if has_gate else data) if folder]
-    for picture in iter_pictures(data if has_gate else None, folders):
-        is_own = not has_gate and data is not None and picture.photo.is_relative_to(data)
+    for picture in iter_pictures(data if has_gate else None, [scenes] if scenes else []):
         source = "scenes" if scenes and picture.photo.is_relative_to(scenes) else picture.source
-        source = picture.photo.stem.partition("__")[0] if is_own and "__" in picture.photo.stem else source
         if picture.truth.exists():  # not while it is rendered
             yield replace(picture, source=kinds.get(source, source))
+    for photo in sorted((data / "image").glob("*.jpg")) if data and not has_gate else ():
+        yield Picture(photo.stem.partition("__")[0], photo.stem, photo, data / "alpha" / f"{photo.stem}.png")
     for photo in sorted((strands / "image").glob("*.jpg")) if strands else ():
         yield Picture("strands", photo.stem.partition("-")[0], photo, photo.parents[1] / "alpha" / f"{photo.stem}.png")
 
@@ -221,10 +223,12 @@ def collect(pictures: list[Picture], cache: Path) -> Samples:
     networks, parts, fields = load_networks(), [], Samples.__dataclass_fields__
     for network in networks:
         remember_outputs(network, cache)
+        made_by = digest_files(network.path, *CODE)
         for picture in pictures:
-            file = cache / "edges" / f"{network.name}__{picture.source}__{picture.photo.stem}.npz"
+            origin = f"{picture.photo.stem}-{digest_files(picture.photo, picture.truth)}"
+            file = cache / "edges" / f"{network.name}-{made_by}" / f"{picture.source}__{origin}.npz"
             if not file.exists():
-                file.parent.mkdir(exist_ok=True)
+                file.parent.mkdir(parents=True, exist_ok=True)
                 part = sample(picture, network, np.random.default_rng(1))
                 np.savez(file, **{name: getattr(part, name) for name in fields} if part else {})
             with np.load(file) as stored:

@@ -38,5 +38,10 @@ class RememberingSession:
 
 def remember_outputs(segmenter: OnnxSegmenter, folder: Path) -> None:
     """Make a segmenter answer from `folder` what it was once asked."""
-    session = segmenter.open()
-    session.inner_session = RememberingSession(session.inner_session, folder / segmenter.name)
+    session, weights = segmenter.open(), digest_files(segmenter.path)
+    session.inner_session = RememberingSession(session.inner_session, folder / f"{segmenter.name}-{weights}")
+
+
+def digest_files(*paths: Path) -> str:
+    """Twelve digits that tell what the files hold."""
+    return sha1(b"".join(path.read_bytes() for path in paths)).hexdigest()[:12]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 # The reason of a cutout that is probably wrong; the gate warns and stops from these values of the figure `risk` on.
 # Chosen on the figures in docs/design/measurements/gate.md.
-DOUBTFUL, WARN_AT, STOP_AT = "doubtful", 0.2, 0.35
+DOUBTFUL, WARN_AT, STOP_AT = "doubtful", 0.2, 0.3
 # Left, top, right and bottom of a box, as shares of the picture's width and height.
 Area = tuple[float, float, float, float]
 

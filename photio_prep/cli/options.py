@@ -181,7 +181,7 @@ gate = several(
     ),
     option(
         "--gate-at",
-        "Stop where the cutout is wrong with at least this probability. [0.35]",
+        "Stop where the cutout is wrong with at least this probability. [0.3]",
         type=click.FloatRange(0, 1, min_open=True),
         metavar="P",
     ),

@@ -25,6 +25,7 @@ from photio_prep.orders.records import CANVAS, find_record
 from photio_prep.orders.store import load_cutout, load_order
 from photio_prep.quality import Area, Reason, Region, Verdict
 from photio_prep.system import files
+from photio_prep.system.text import escape_controls
 
 PHOTO, MASK, OVERLAY, DRIFT = "photo.jpg", "mask.png", "overlay.png", "drift.png"
 # Longer side of each half, and of a square of the board, in pixels.
@@ -61,6 +62,7 @@ def _draw_place(picture: Image.Image, area: Area, word: str, colour: tuple[int, 
     left, top = round(area[0] * (picture.width - 1)), round(area[1] * (picture.height - 1))
     corner = max(round(area[2] * picture.width) - 1, left), max(round(area[3] * picture.height) - 1, top)
     pen.rectangle((left, top, *corner), outline=colour, width=2)
+    word = escape_controls(word)  # of a record that may be somebody else's
     width = round(pen.textlength(word, font)) + 4
     left, top = max(min(left, picture.width - width), 0), max(top - _TEXT - 4, 0)
     pen.rectangle((left, top, left + width, top + _TEXT + 3), colour)
@@ -164,7 +166,7 @@ def draw_drift_of(folder: Path) -> None:
 def _read_regions(folder: Path, frame: Box, size: tuple[int, int]) -> list[tuple[str, Area]]:
     """Texts and places of the regions in drift.json, as shares of a canvas of `size`; of a damaged record a part."""
     places: list[tuple[str, Area]] = []
-    with suppress(LookupError, TypeError, ValueError, ArithmeticError):
+    with suppress(LookupError, TypeError, ValueError, ArithmeticError, PhotioError):
         record = find_record(folder / "drift.json") or {}
         for row in record["regions"][:_REGIONS]:
             region = Region(str(row["kind"])[:12], (0, 0, 0, 0), min(max(0.0, float(row["amount"])), 1e4), 0)

@@ -168,7 +168,7 @@ def test_json_has_the_fields_of_the_contract(keyed: Command, identity: Sandbox):
     (facts,) = said.facts
     folder = folder_of_order()
     assert set(facts["proof"]) >= {"product", "core", "equal", "seam", "photo_scale", "answer_scale", "notes"}
-    assert set(facts["drift"]) == {"score", "sentence", "parts", "figures"}
+    assert set(facts["drift"]) == {"score", "sentence", "parts", "figures", "regions", "size"}
     assert facts | {"reasons": [], "proof": None, "drift": None} == {
         "source": "a.png",
         "order": str(folder),

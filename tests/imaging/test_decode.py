@@ -347,6 +347,12 @@ def test_an_empty_file() -> None:
     assert "empty" in refusal(b"")
 
 
+@pytest.mark.parametrize("holder", [b"meta", b"iinf", b"iprp", b"ipco", b"moov", b"trak"])
+def test_an_avif_that_ends_in_a_box_is_damaged(holder: bytes) -> None:
+    with pytest.raises(PhotoRefused):
+        decode_picture(b"\0\0\0\x14ftypavif\0\0\0\0avif\0\0\0\x08" + holder)
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -56,6 +56,8 @@ def test_the_place_of_a_reason_is_framed_and_named() -> None:
     assert (pixels(nowhere) == plain).all()
     tiny = previews.draw_overlay(Image.new("RGB", (1, 1)), cut, (Reason("x", Verdict.WARN, "x", note),))
     assert tiny.size == (2, 1)
+    # Words of records may be somebody else's.
+    previews.draw_drift(cut, cut.convert("RGB"), [("a\nb\0", here)])
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (2688, 1536)])

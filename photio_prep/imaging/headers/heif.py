@@ -174,7 +174,7 @@ def _boxes(data: bytes) -> Iterator[_Box]:
                 raise MalformedImage("its boxes do not fit into each other")
             if kind in _HOLDERS:
                 # Before its boxes: version and flags, and a count in iinf.
-                prefix = {b"meta": 4, b"iinf": 8 if data[body] else 6}.get(kind, 0)
+                prefix = {b"meta": 4, b"iinf": 6 if data[body : body + 1] == b"\0" else 8}.get(kind, 0)
                 todo.append((kind, body + prefix, stop))
             elif kind != b"mdat":
                 yield parent, kind, data[body : stop if kind in (b"iloc", b"ipma") else min(stop, body + 4096)]
