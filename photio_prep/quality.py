@@ -80,11 +80,12 @@ class Judgement:
         if at is None or "risk" not in self.figures:
             return self
         text = f"the cutout is wrong with a probability of {self.risk:.0%}. Look at overlay.png"
-        reasons = {reason.name: reason for reason in self.reasons}
-        doubtful = reasons.pop(DOUBTFUL, Reason(DOUBTFUL, Verdict.OK, text))
+        doubts = [reason for reason in self.reasons if reason.name == DOUBTFUL]
+        reasons = [reason for reason in self.reasons if reason.name != DOUBTFUL]
         if self.risk >= min(at, WARN_AT):
-            reasons[DOUBTFUL] = replace(doubtful, verdict=Verdict.STOP if self.risk >= at else Verdict.WARN)
-        return Judgement(sort_reasons(reasons.values()), self.figures)
+            doubtful = doubts[0] if doubts else Reason(DOUBTFUL, Verdict.OK, text)
+            reasons.append(replace(doubtful, verdict=Verdict.STOP if self.risk >= at else Verdict.WARN))
+        return Judgement(sort_reasons(reasons), self.figures)
 
     def to_dict(self) -> dict[str, Any]:
         """A record for JSON."""

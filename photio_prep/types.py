@@ -1,6 +1,7 @@
 """Photo -> Cutout -> Canvas -> Request -> Result -> Final, and the protocols that a caller may implement."""
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -9,7 +10,7 @@ from typing import NamedTuple, Protocol
 from PIL import Image
 
 from photio_prep.geometry import Placement, Size
-from photio_prep.quality import Drift, Proof
+from photio_prep.quality import Area, Drift, Proof
 
 
 class Credit(NamedTuple):
@@ -63,6 +64,7 @@ class Cutout:
     `image` is RGBA: outside the product alpha and RGB are exactly 0, in its core alpha is 255. `model`: source of the
     alpha, a model of the catalogue, "mask" or "alpha". `confidence`: the model's certainty, 0..1. `device`: where the
     model really ran. `prediction`: the segmenter's alpha before any refinement, with what it says of it in `info`.
+    `mended`: places of what was removed from that ("line") or filled ("print").
     """
 
     image: Image.Image
@@ -71,6 +73,7 @@ class Cutout:
     confidence: float | None = None
     device: str = ""
     prediction: Image.Image | None = field(default=None, repr=False)
+    mended: Mapping[str, Area] = field(default_factory=dict)
 
     def _repr_png_(self) -> bytes:
         return notebook_png(self.image)

@@ -71,7 +71,11 @@ def _build_cutting(
     "cutting",
     _build_cutting,
     option("--refine", "How the model's prediction becomes an edge."),
-    option("--holes", "Holes in the product: auto closes pinholes, and print taken for a hole."),
+    option(
+        "--holes",
+        "Holes in the product: auto closes pinholes, and print taken for a hole; auto and fill remove a thin line"
+        " across the photo.",
+    ),
     option("--grow", "Move the edge outwards, in canvas pixels.", metavar="PX"),
     option("--shrink", "Move the edge inwards, in canvas pixels.", metavar="PX"),
     option("--feather", "Soften the edge, in canvas pixels.", metavar="PX"),

@@ -25,7 +25,6 @@ _ALL_SIDES = 4
 _PARTS = 2
 _RIM = (15, _NEVER)
 _GLASS = (0.12, _NEVER)
-_LINE = (0.0, _NEVER)
 _EXTENT = (256, 128)
 _REACH = (0.2, 0.05)
 _SCALE = (4.0, _NEVER)
@@ -39,6 +38,16 @@ _AGREEMENT = (0.6, 0.3)
 # Reasons of which the probability of a wrong mask knows more; and those whose warning helps only where it is wrong.
 _OF_THE_MASK = ("cut", "parts", "soft", "outline", "unsure", "disputed")
 _HINTS = ("covers", "far", "dark", "scaled_up")
+# Sources of a mask that the user drew.
+_OWN = ("mask", "alpha")
+_MENDED = {
+    "line": Reason(
+        "line", Verdict.WARN, "a thin straight line across the photo was removed. If it is product, use --holes keep"
+    ),
+    "print": Reason(
+        "print", Verdict.OK, "a hole without the background's colour was filled. If it is a hole, use --holes keep"
+    ),
+}
 _CAUSES = {
     "agreement": "a second model finds something else",
     "mirrored": "the model finds something else in the mirrored photo",
@@ -64,14 +73,14 @@ def assess(photo: Photo, cutout: Cutout, second: Cutout | None = None) -> Judgem
         values["risk"] = risk.probability
         reasons = [*soften(reasons, risk.probability), *_risk_reasons(risk)]
     places = [replace(reason, area=locate(reason.name, view, cutout, second)) for reason in reasons]
-    return Judgement(sort_reasons(places), values)
+    return Judgement(sort_reasons([*places, *_mended_reasons(cutout)]), values)
 
 
 def find_reasons(values: dict[str, float], model: str) -> list[Reason]:
     """Find the reasons in the figures of a cutout, without its probability."""
     return [
         *_frame_reasons(values),
-        *_shape_reasons(values),
+        *_shape_reasons(values, model),
         *_photo_reasons(values),
         *_model_reasons(values, model),
     ]
@@ -120,6 +129,11 @@ def _risk_reasons(risk: Risk) -> Iterator[Reason]:
     )
 
 
+def _mended_reasons(cutout: Cutout) -> list[Reason]:
+    """What was changed in the model's mask."""
+    return [replace(_MENDED[name], area=area) for name, area in cutout.mended.items()]
+
+
 def _frame_reasons(values: dict[str, float]) -> Iterator[Reason]:
     """Reasons from the product's position and size in the photo."""
     covers = values["covers"]
@@ -153,7 +167,7 @@ def _frame_reasons(values: dict[str, float]) -> Iterator[Reason]:
     )
 
 
-def _shape_reasons(values: dict[str, float]) -> Iterator[Reason]:
+def _shape_reasons(values: dict[str, float], model: str) -> Iterator[Reason]:
     """Reasons from the cutout's shape."""
     if "parts" not in values:
         return
@@ -170,12 +184,13 @@ def _shape_reasons(values: dict[str, float]) -> Iterator[Reason]:
         f"{min(glass, 1):.0%} of the product is half transparent. Right for glass or mesh; otherwise look at cutout.png"
         " and give a --mask",
     )
-    yield from _reason(
-        "line",
-        _above(values["line"], _LINE),
-        "a thin straight line runs from the product to the photo's edge. Right for its cord or stand; otherwise crop"
-        " the photo, or mend mask.png and give it back with --mask",
-    )
+    if values.get("line", 0) > 0:
+        yield Reason(
+            "line",
+            Verdict.OK if model in _OWN else Verdict.WARN,
+            "a thin straight line runs to the photo's edge. Right for a cord, strap or leg; otherwise crop the photo,"
+            " or mend mask.png and give it back with --mask",
+        )
     if glass <= _GLASS[0]:
         yield from _reason(
             "soft",

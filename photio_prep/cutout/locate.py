@@ -39,7 +39,7 @@ def locate(name: str, view: Image.Image, cutout: Cutout, second: Cutout | None) 
     elif name == "glass":
         place = erode((alpha > 12) & (alpha < 243), 4)
     elif name == "line":
-        place = find_lines(solid)[1]
+        place = np.logical_or(*find_lines(solid))
     elif name == "outline":
         line, edges = find_edges(np.asarray(view.resize(size, Image.Resampling.BOX), dtype=np.float32), solid)
         place = dilate(line & ~edges, _GAP)

@@ -78,16 +78,19 @@ def _cutout(
         image if image.size == size else image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
         for image in (view, prediction)
     )
+    mended: dict[str, tuple[float, float, float, float]] = {}
     if "grain" in prediction.info:
         pixels, levels = np.asarray(view), np.asarray(belief, dtype=np.float32) / np.float32(255)
         cell = float(prediction.info["grain"]) * size.width / prediction.width
         share = refine.ramp(levels, *_LEVELS) if options.refine == "off" else refine.refine_alpha(pixels, levels, cell)
         alpha_levels = parts.extend_to_frame(np.rint(share * 255).astype(np.uint8))
-        belief = Image.fromarray(mend_mask(alpha_levels, pixels) if options.holes == "auto" else alpha_levels)
+        if options.holes != "keep":
+            alpha_levels, mended = mend_mask(alpha_levels, pixels, fill=options.holes == "auto")
+        belief = Image.fromarray(alpha_levels)
     sure = prediction.info.get("confidence")
     name, device = getattr(matter, "name", type(matter).__name__), getattr(matter, "device", "")
     cutout = compose(view, belief, options, haze=True)
-    return Cutout(cutout, name, confidence=sure, device=device, prediction=prediction)
+    return Cutout(cutout, name, confidence=sure, device=device, prediction=prediction, mended=mended)
 
 
 def compose(

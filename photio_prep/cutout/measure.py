@@ -37,7 +37,7 @@ def measure_cutout(view: Image.Image, cutout: Image.Image, scale: float) -> dict
     reach: the same as a share of the picture's longer side. cut_left … cut_bottom: share of that edge of the picture
     where the product meets it. cut: share of the product's outline that lies on the picture's edge.
     parts: their number. rim: mean width of the soft edge. glass: share of the product that is half transparent
-    farther than 4 px from everything else. line: share that is a thin straight line from the frame.
+    farther than 4 px from everything else. line: share that is thin straight lines from the frame.
     outline: share of the outline that runs along an edge of the photo; 0.25 is chance.
     blur: sigma of the sharpest edges, in pixels of the canvas or of the photo, whichever has fewer.
     white, black: share of the product where every channel is clipped. brightest: 95th percentile of its lightness.
@@ -78,7 +78,7 @@ def _measure_shape(alpha: Bytes, solid: Bools) -> dict[str, float]:
         "parts": float((sizes >= PART * sizes.max()).sum()),
         "rim": float(soft.sum() / max(outer_pixels(solid).sum(), 1)),
         "glass": float(deep.sum() / solid.sum()),
-        "line": float(find_lines(solid)[1].sum() / solid.sum()),
+        "line": float(np.logical_or(*find_lines(solid)).sum() / solid.sum()),
     }
 
 

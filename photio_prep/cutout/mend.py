@@ -8,7 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from photio_prep.imaging.filters import Bools, Bytes, Floats, dilate, drop_thin, erode, load_opencv, measure_parts
+from photio_prep.imaging.filters import (
+    Bools,
+    Bytes,
+    Floats,
+    Window,
+    bounding_window,
+    dilate,
+    drop_thin,
+    erode,
+    load_opencv,
+    measure_parts,
+)
+from photio_prep.quality import Area
 
 _SIDE = 640
 _HALF = 128
@@ -16,29 +28,48 @@ _HALF = 128
 # the least share of the convex hull that the closed product takes: less is a frame, a handle, a chair.
 _PRINT, _LEAST, _MESH, _CONVEX = 0.001, 40, 8, 0.85
 # Background is looked for between these distances from the product, in so many samples; a colour of the hole that is
-# farther than this from all of it (CIELAB) is not background. Shade darkens background: less light counts less.
-_BESIDE, _SAMPLES, _UNLIKE, _SHADE, _MOSTLY = (2, 20), 400, 8.0, 0.25, 0.7
+# farther than this from all of it (CIELAB), in any shade, is not background. Coloured light from the product, or a
+# thing behind it that only a handle shows, is nearer.
+_BESIDE, _SAMPLES, _UNLIKE, _MOSTLY = (2, 20), 400, 40.0, 0.9
+# Least length of the seen surroundings, as a share of the outline's. Lightness of background seen through a hole, as a
+# multiple of that beside the product.
+_SURROUNDED, _SHADE = 0.5, (0.25, 1.1)
 # A line: its longest width and its least length, and how far it may stray from straight (shares of the longer side).
 _WIDE, _LONG, _BENT = 0.016, 0.15, 0.022
 # The product beside it must be so many times larger. Two lines are one if their ends miss each other by less than this.
 _LARGER, _MISS = 10, 0.02
+# A tip lies on the frame up to so many pixels from it, if the line runs towards that side: the least part of its
+# direction across the side. More lines than this are legs, straps, fringe, a rack.
+_NEAR, _TOWARDS, _LINES = 2, 0.35, 2
 
 
-def mend_mask(levels: Bytes, pixels: Bytes) -> Bytes:
-    """Mend alpha (H, W) that a network predicted for the picture `pixels` (sRGB)."""
+def mend_mask(levels: Bytes, pixels: Bytes, *, fill: bool = True) -> tuple[Bytes, dict[str, Area]]:
+    """Mend alpha (H, W) that a network predicted for the picture `pixels` (sRGB).
+
+    `fill`: print, too, not only lines. Returns the places of what was mended, by the names of the gate's reasons.
+    """
     cv2 = load_opencv()
     height, width = levels.shape
     shrink = min(1.0, _SIDE / max(height, width))
     size = max(round(width * shrink), 8), max(round(height * shrink), 8)
     product = cv2.resize(levels, size, interpolation=cv2.INTER_AREA) >= _HALF
     if not product.any():
-        return levels
-    alpha = levels
-    for where, value in ((find_lines(product)[0], 0), (find_print(product, pixels), 255)):
+        return levels, {}
+    alpha, places = levels, {}
+    print_ = find_print(product, pixels) if fill else np.zeros_like(product)
+    for name, where, value in (("line", find_lines(product)[0], 0), ("print", print_, 255)):
         if where.any():
             large = cv2.resize(where.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
             alpha = np.where(large, np.uint8(value), alpha)
-    return alpha
+            places[name] = _box_shares(where)
+    return alpha, places
+
+
+def _box_shares(where: Bools) -> Area:
+    rows, columns = bounding_window(where, 0)
+    down, across = where.shape
+    left, right = round(columns.start / across, 3), round(columns.stop / across, 3)
+    return left, round(rows.start / down, 3), right, round(rows.stop / down, 3)
 
 
 def find_print(product: Bools, pixels: Bytes) -> Bools:
@@ -55,7 +86,9 @@ def find_print(product: Bools, pixels: Bytes) -> Bools:
     hull = cv2.convexHull(cv2.findNonZero(closed.view(np.uint8)))
     near, far = (dilate(closed, reach) for reach in _BESIDE)
     beside = far & ~near
-    if np.count_nonzero(closed) < _CONVEX * cv2.contourArea(hull) or not beside.any():
+    outline = np.count_nonzero(closed & ~erode(closed, 1))
+    is_convex = np.count_nonzero(closed) >= _CONVEX * cv2.contourArea(hull)
+    if not is_convex or np.count_nonzero(beside) < _SURROUNDED * outline:
         return print_
     picture = cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32) / np.float32(255)
     colours = cv2.cvtColor(cv2.blur(picture, (3, 3)), cv2.COLOR_RGB2LAB)
@@ -73,58 +106,72 @@ def _sample(colours: Floats) -> Floats:
 
 
 def _is_unlike(colours: Floats, ground: Floats) -> bool:
-    """Whether most of `colours` are none of the `ground`; (N, 3) each, CIELAB."""
-    away = colours[:, None] - ground[None]
-    away[..., 0] *= np.where(away[..., 0] < 0, np.float32(_SHADE), np.float32(1))
+    """Whether most of `colours` are none of the `ground` in another light; (N, 3) each, CIELAB."""
+    light = np.clip(colours[:, None, :1] / np.maximum(ground[None, :, :1], np.float32(1)), *_SHADE)
+    away = colours[:, None] - ground[None] * light
     return bool((np.square(away).sum(-1).min(1) > _UNLIKE**2).mean() >= _MOSTLY)
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    label: int
+    """A line: its pixels within a window of the picture, and the sides of the frame on which each of its tips lies."""
+
+    window: Window
+    part: Bools
     middle: NDArray[np.float32]
     along: NDArray[np.float32]
-    sides: frozenset[int]
+    tips: tuple[frozenset[int], frozenset[int]]
+
+    @property
+    def sides(self) -> frozenset[int]:
+        """The sides that it reaches."""
+        return self.tips[0] | self.tips[1]
 
 
 def find_lines(product: Bools) -> tuple[Bools, Bools]:
     """Find thin straight lines that run to the frame: those that are certainly no product, and the others.
 
-    Certain are lines that touch nothing, and those that go on behind the product and reach the frame on its other side:
-    the edge of a cupboard. A line that ends at the product may be its cord.
+    Certain are one or two that reach the frame with both tips, or that go on behind the product and reach it on the
+    other side: the edge of a cupboard. A line that ends in the picture may be a cord, a strap or a leg.
     """
     side = max(product.shape)
     core = drop_thin(product, max(1, round(_WIDE * side / 2)))
     labels, boxes = measure_parts(product & ~dilate(core, 1), diagonal=True)
-    lines = [line for index, box in enumerate(boxes) if (line := _fit_line(labels == index + 1, box, index + 1))]
+    left, top, width, height, area = boxes.T
+    rows, columns = product.shape
+    meets = (left <= 1) | (top <= 1) | (left + width >= columns - 1) | (top + height >= rows - 1)
+    is_small = area * _LARGER <= np.count_nonzero(core)
+    chosen = np.flatnonzero(meets & is_small & (np.maximum(width, height) >= _LONG * side))
+    lines = [line for index in chosen if (line := _fit_line(labels, boxes[index], int(index) + 1))]
     stray, doubtful = np.zeros_like(product), np.zeros_like(product)
+    is_few = len(lines) <= _LINES
     for line in lines:
-        where = labels == line.label
-        is_small = np.count_nonzero(core) >= _LARGER * np.count_nonzero(where)
-        touches = (dilate(where, 3) & core).any()
-        crosses = len(line.sides) > 1 or any(_goes_on(line, other, side) for other in lines)
-        if is_small and (crosses or not touches):
-            stray |= dilate(where, 2) & ~core
-        elif is_small:
-            doubtful |= where
-    return stray, doubtful
+        crosses = is_few and (all(line.tips) or any(_goes_on(line, other, side) for other in lines))
+        plane = stray if crosses else doubtful
+        plane[line.window] |= line.part
+    return dilate(stray, 2) & ~core & ~doubtful, doubtful
 
 
-def _fit_line(where: Bools, box: NDArray[np.int32], label: int) -> _Line | None:
-    """The line that a part is; None if it is short, bent, wide or does not reach the frame."""
-    cv2, side = load_opencv(), max(where.shape)
+def _fit_line(labels: NDArray[np.int32], box: NDArray[np.int32], label: int) -> _Line | None:
+    """The line that a part is; None if it is bent or wide."""
+    cv2, side = load_opencv(), max(labels.shape)
     left, top, width, height, area = (int(value) for value in box)
-    rows, columns = where.shape
-    meets = (left <= 1, top <= 1, left + width >= columns - 1, top + height >= rows - 1)
-    if max(width, height) < _LONG * side or not any(meets):
-        return None
-    points = cv2.findNonZero(where.view(np.uint8)).astype(np.float32)
+    window = slice(top, top + height), slice(left, left + width)
+    part = labels[window] == label
+    points = cv2.findNonZero(part.view(np.uint8)).reshape(-1, 2).astype(np.float32) + np.array((left, top), np.float32)
     middle, (one, other), _ = cv2.minAreaRect(points)
     if min(one, other) > _BENT * side or area > _WIDE * side * max(one, other):
         return None
     along = cv2.fitLine(points, cv2.DIST_L2, 0, 0.01, 0.01).ravel()[:2]
-    sides = frozenset(index for index, meet in enumerate(meets) if meet)
-    return _Line(label, np.array(middle, np.float32), along, sides)
+    order = points @ along
+    first, last = (_sides_at(points[index], along, labels.shape) for index in (order.argmin(), order.argmax()))
+    return _Line(window, part, np.array(middle, np.float32), along, (first, last))
+
+
+def _sides_at(tip: NDArray[np.float32], along: NDArray[np.float32], shape: tuple[int, ...]) -> frozenset[int]:
+    """The sides of the frame (left, top, right, bottom) on which a tip of a line lies that runs towards them."""
+    low, high = tip <= _NEAR, tip >= np.array(shape[::-1]) - 1 - _NEAR
+    return frozenset(np.flatnonzero(np.concatenate((low, high)) & np.tile(np.abs(along) >= _TOWARDS, 2)).tolist())
 
 
 def _goes_on(line: _Line, other: _Line, side: int) -> bool:
@@ -132,4 +179,4 @@ def _goes_on(line: _Line, other: _Line, side: int) -> bool:
     between = other.middle - line.middle
     across = (np.array((-direction[1], direction[0])) for direction in (line.along, other.along))
     miss = max(abs(float(between @ normal)) for normal in across)
-    return bool(line.sides != other.sides) and miss < _MISS * side
+    return bool(line.sides and other.sides) and line.sides.isdisjoint(other.sides) and miss < _MISS * side

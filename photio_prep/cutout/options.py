@@ -18,7 +18,8 @@ class CutoutOptions:
 
     `refine`: what a model believes becomes alpha by a fast colour-guided filter, or only by a stretch ("off"). A mask,
     an alpha or a matter of your own is never refined.
-    `holes`: "auto" closes pinholes, and print taken for a hole, "fill" everything that the product encloses.
+    `holes`: "auto" closes pinholes, and print taken for a hole, "fill" everything that the product encloses;
+    both remove a thin straight line across the photo.
     `specks`: parts smaller than this share of the largest part are dropped.
     `grow`: the outline is moved outwards, or inwards where it is negative. `feather`: the rim is softened by as much.
     `colours`: the background's colour is taken out of the soft rim.
