@@ -146,7 +146,7 @@ LENGTHS = ("outwards", "inwards", "warped")
 
 
 class Region(NamedTuple):
-    """A region where the generator changed the product, in pixels of the photo.
+    """A region where the generator changed the product, in pixels of the photo, or with `--margin` of its crop.
 
     "outwards", "inwards": a stretch of its outline moved, by `amount` pixels on average. "warped": its pattern is
     displaced against the rest, by `amount` pixels. "redrawn": another pattern; "added": a part beside it; "missing":
@@ -215,7 +215,7 @@ REDRAWN, ADDED, MISSING, WARPED = 0.12, 0.04, 0.03, 0.06
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """Changes of the product by the generator: figures of the whole, and regions of a photo of `size`."""
+    """Changes of the product by the generator: figures of the whole, and regions of a photo, or its crop, of `size`."""
 
     figures: DriftMetrics
     regions: tuple[Region, ...] = ()

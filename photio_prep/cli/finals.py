@@ -10,6 +10,7 @@ from photio_prep.cli.console import Console
 from photio_prep.errors import OutputExists, PhotioError, PhotoRefused, UsageError
 from photio_prep.final import choose, writer
 from photio_prep.final.options import FinishOptions
+from photio_prep.final.scene_detail import REFINED
 from photio_prep.marketplaces.writer import MarketplaceFile
 from photio_prep.options import OutputOptions
 from photio_prep.orders import previews
@@ -74,7 +75,8 @@ class FinalWriter(RunFiles):
         score = float(score) if isinstance(score, (int, float)) else 0.0
         with console.atomic():
             for note in notes if isinstance(notes, list) else ():
-                console.note("warning", order.origin.source, note)
+                kind = "note" if str(note).startswith(REFINED) else "warning"
+                console.note(kind, order.origin.source, note)
             text = f"{drift.get('sentence')} (drift {score:g}"
             if most is not None and score > most:
                 console.codes.append(PhotoRefused.exit_code)

@@ -108,7 +108,7 @@ def select_core(alpha: Floats) -> Bools:
 def find_shift(alpha: Floats, product: Floats, answer: Floats) -> tuple[float, float, bool]:
     """Shift (right, down) of the product's texture in the answer, and whether it is certain. (H, W, 3) levels."""
     cv2, core = load_opencv(), select_core(alpha)
-    factor = max(1, round(max(core.shape) / 360))
+    factor = max(1, min(round(max(core.shape) / 360), min(core.shape)))
     right = down = 0
     still = rival = -1.0
     for scale, reach in ((factor, -(-REACH // factor)), (1, factor + 1))[: min(factor, 2)]:

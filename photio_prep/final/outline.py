@@ -53,7 +53,8 @@ class Outline:
     displacement and its standard error; `normal` (N, 2), the direction outwards; `length` in pixels; `texture`, the
     scene's standard deviation in levels.
     `loops`: first arc and end of each closed line. `soft`: sigma of the answer's softness, in pixels; 0 beside wires.
-    `blurred`: displacement of edges that are too soft to have a place, on all sides and on the one where it is largest.
+    `blurred`: displacement of edges that are too soft to have a place, on all sides (as far as the outline is soft) and
+    on the one where it is largest; `vague` (N): weight of each such arc, 0 of others.
     `runs` (N): as `moved`, with the short runs that stand alone: enough to report a side, too little to repair it.
     """
 
@@ -70,6 +71,7 @@ class Outline:
     loops: list[tuple[int, int]]
     soft: Floats
     blurred: tuple[float, float]
+    vague: Floats
     runs: Floats
 
 
@@ -92,22 +94,23 @@ def fit_outline(alpha: Floats, product: Floats, answer: Floats) -> Outline | Non
     fit = weights @ STEPS
     error = np.sqrt(weights @ STEPS**2 - fit**2 + 0.04)
     soft = find_soft_edges(profiles)
-    weight = np.zeros(0)
+    vague = np.zeros(total, np.float32)
     if soft.any():
-        fit[soft], error[soft], weight = measure_soft_edges(profiles, soft, texture, loops)
+        fit[soft], error[soft], vague[soft] = measure_soft_edges(profiles, soft, texture, loops)
     costs = np.abs(STEPS) * _PIXEL + (STEPS != 0) * _MOVES - likelihood
     runs = np.concatenate([_follow(costs[first:end]) for first, end in loops])
     moved = _drop_lone(runs.copy(), loops)
     length = np.bincount(arc[(distance > -1) & (distance < 0)], minlength=total).astype(np.float32)
     fit, error = fit.astype(np.float32), error.astype(np.float32)
     normal = _find_normals(alpha, arc, distance, total)
-    blurred = judge_soft_sides(fit[soft], weight, normal[soft])
+    around, side = judge_soft_sides(fit, vague, normal)
+    blurred = around * float(length[soft].sum() / max(length.sum(), 1)), side
     rim, seen, full = fit_rim(profiles, moved, normal, loops, texture)
     sigma = measure_softness(seen, full, rim, alpha, arc, distance)
     wide = find_wide(profiles)
     softness = np.where(wide, sigma, 0).astype(np.float32)
     outline = Outline(
-        arc, nearest, distance, moved, rim, fit, error, normal, length, texture, loops, softness, blurred, runs
+        arc, nearest, distance, moved, rim, fit, error, normal, length, texture, loops, softness, blurred, vague, runs
     )
     return outline if wide.any() else _move_mesh(outline)
 
@@ -189,11 +192,16 @@ def _split_runs(moved: Floats) -> list[Indices]:
 
 
 def _drop_lone(moved: Floats, loops: list[tuple[int, int]]) -> Floats:
-    """Displacements without short runs where longer ones are rare."""
-    runs = [first + run for first, end in loops for run in _split_runs(moved[first:end]) if moved[first + run[0]]]
-    if sum(len(run) for run in runs if len(run) >= _LONG) < _CREDIBLE * len(moved):
-        for run in runs:
-            if len(run) < _LONG:
+    """Displacements without short runs where longer ones are rare, but for those of most of a line: a small part."""
+    runs = [
+        (first + run, 2 * len(run) > end - first)
+        for first, end in loops
+        for run in _split_runs(moved[first:end])
+        if moved[first + run[0]]
+    ]
+    if sum(len(run) for run, _ in runs if len(run) >= _LONG) < _CREDIBLE * len(moved):
+        for run, most in runs:
+            if len(run) < _LONG and not most:
                 moved[run] = 0
     return moved
 

@@ -253,14 +253,19 @@ def measure_soft_edges(
     return extra.sum(1) / total * width, np.where(faint, _LOST, 1.0), np.where(faint, 0, total / np.maximum(width, 1))
 
 
-def judge_soft_sides(by: Doubles, weight: Doubles, normal: Floats) -> tuple[float, float]:
+def measure_mean(by: Floats, weight: Floats) -> tuple[float, float]:
+    """Weighted mean of the displacements of soft edges, and its standard error."""
+    total = max(float(weight.sum()), 1e-6)
+    mean = float((weight * by).sum()) / total
+    return mean, float(np.sqrt(np.square(weight * (by - mean)).sum() / _ALIKE)) / total
+
+
+def judge_soft_sides(by: Floats, weight: Floats, normal: Floats) -> tuple[float, float]:
     """Mean displacement of soft edges on all sides, and on the one where it is largest; 0 where it is not certain."""
     means = []
     for side in ((0, 0), (0, -1), (1, 0), (0, 1), (-1, 0)):
         share = weight * (normal @ np.array(side, np.float32) > _FACING if any(side) else 1)
-        total = max(float(share.sum()), 1e-6)
-        mean = float((share * by).sum()) / total
-        error = float(np.sqrt(np.square(share * (by - mean)).sum() / _ALIKE)) / total
+        mean, error = measure_mean(by, share)
         means.append(mean if np.count_nonzero(share) >= _FEW and abs(mean) > _VAGUE + 3 * error else 0.0)
     return means[0], max(means[1:], key=abs)
 

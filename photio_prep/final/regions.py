@@ -7,6 +7,8 @@ import numpy as np
 
 from photio_prep.final.drift import Comparison
 from photio_prep.final.interior import OTHER, TILE
+from photio_prep.final.outline import Outline
+from photio_prep.final.outline_profiles import judge_soft_sides, measure_mean
 from photio_prep.geometry import Size
 from photio_prep.imaging.filters import Bools, dilate, measure_parts
 from photio_prep.quality import LENGTHS, SIDE, Region
@@ -14,8 +16,6 @@ from photio_prep.quality import LENGTHS, SIDE, Region
 # Pixels beside an outline that show it, and from one missing piece to the next of a region; least displacement in
 # pixels; most regions of a kind, and in all.
 _BESIDE, _JOINED, _LEAST, _MOST = 2.0, 8, 1.0, 20
-# Certainty of three standard errors, which a soft edge must reach.
-_CERTAIN = 0.997
 
 _Edges = tuple[float, float, float, float]
 _Change = tuple[str, _Edges, float, float]
@@ -50,9 +50,7 @@ def _list_rims(comparison: Comparison) -> Iterator[_Change]:
     outline = comparison.outline
     if outline is None:
         return
-    if by := max(outline.blurred, key=abs):
-        for _, box in _split(comparison.alpha >= 0.5, comparison.box[:2]):
-            yield "outwards" if by > 0 else "inwards", box, abs(by), _CERTAIN
+    yield from _list_soft(comparison, outline)
     displaced = outline.runs if abs(comparison.metrics.side) > SIDE else outline.moved
     if not displaced.any():
         return
@@ -65,6 +63,19 @@ def _list_rims(comparison: Comparison) -> Iterator[_Change]:
             sure = erf(amount / float(outline.error[arcs].mean()) / sqrt(2))
             by = max(0.0, amount * sign)
             yield kind, (left - by, top - by, right + by, bottom + by), amount, sure
+
+
+def _list_soft(comparison: Comparison, outline: Outline) -> Iterator[_Change]:
+    """Parts of the product whose edge is too soft to have a place, and moved."""
+    if not any(outline.blurred):
+        return
+    soft = (np.abs(outline.distance) < _BESIDE) & (outline.vague > 0)[outline.arc]
+    for here, box in _split(comparison.alpha >= 0.5, comparison.box[:2]):
+        arcs = np.unique(outline.arc[here & soft])
+        by, weight = outline.fit[arcs], outline.vague[arcs]
+        if any(judge_soft_sides(by, weight, outline.normal[arcs])):
+            mean, error = measure_mean(by, weight)
+            yield "outwards" if mean > 0 else "inwards", box, abs(mean), erf(abs(mean) / max(error, 1e-6) / sqrt(2))
 
 
 def _list_tiles(comparison: Comparison) -> Iterator[_Change]:

@@ -40,6 +40,8 @@ _SHARP, _RAISED, _MOST = 0.4, 2.6, 1.4
 _CLEAN, _ROUGHER, _TRUSTED = 0.5, 1.5, 0.9
 # Enlargement from which a scene is treated.
 ENLARGED = 2.0
+# Start of the note about it.
+REFINED = "the enlarged scene was made finer: "
 
 
 class Grain(NamedTuple):
@@ -48,6 +50,16 @@ class Grain(NamedTuple):
     sigma: float
     light: float
     colour: float
+
+    @property
+    def raised(self) -> float:
+        """By which share of itself detail is raised."""
+        return min(max(_RAISED * (self.sigma - _SHARP), 0.0), _MOST)
+
+    @property
+    def noisy(self) -> bool:
+        """Whether noise is lowered."""
+        return max(self.light, self.colour) >= _CLEAN
 
 
 def refine_scene(
@@ -65,14 +77,8 @@ def refine_scene(
         return scene, ""
     sent, received = (np.asarray(picture, dtype=np.float32) for picture in (canvas, answer))
     grain = measure_grain(sent, received, (round(inside.right), round(inside.down)))
-    finer = apply_grain(scene, grain)
-    if finer is scene:
-        return scene, ""
-    noise = max(grain.light, grain.colour)
-    return (
-        finer,
-        f"the enlarged scene was made finer: the answer is soft by {grain.sigma:.1f} px, its noise {noise:.1f} levels",
-    )
+    done = ["its detail was raised"] * (grain.raised > 0) + ["its noise was lowered"] * grain.noisy
+    return apply_grain(scene, grain), REFINED + " and ".join(done) if done else ""
 
 
 def measure_grain(sent: Floats, answer: Floats, shift: tuple[int, int]) -> Grain:
@@ -96,12 +102,11 @@ def apply_grain(scene: Image.Image, grain: Grain) -> Image.Image:
 
     Light stays within the range of its 3 x 3 neighbours, so no edge gets a halo.
     """
-    raised = min(max(_RAISED * (grain.sigma - _SHARP), 0.0), _MOST)
-    if raised == 0 and max(grain.light, grain.colour) < _CLEAN:
+    if grain.raised == 0 and not grain.noisy:
         return scene
     cv2, pixels = load_opencv(), np.asarray(scene, dtype=np.float32)
     light, square = mean_channels(pixels), np.ones((3, 3), np.uint8)
-    changed = _weigh_detail(light, grain.light, _FINE, 1 + raised)
+    changed = _weigh_detail(light, grain.light, _FINE, 1 + grain.raised)
     change = np.clip(changed, cv2.erode(light, square), cv2.dilate(light, square)) - light
     out = pixels + cv2.merge([change] * 3)
     if grain.colour >= _CLEAN:
@@ -126,7 +131,8 @@ def _flat_noise(plane: Floats, where: Bools, sigma: float) -> float:
     """Noise of the flattest twentieth of a plane (levels)."""
     fine = plane - gaussian_blur(plane, sigma)
     power = box_blur(fine * fine, 4)[where]
-    return float(np.sqrt(np.percentile(power, 5))) / _KEPT if power.size else 0.0
+    # Sums of a box filter may be a little below 0.
+    return float(np.sqrt(max(float(np.percentile(power, 5)), 0.0))) / _KEPT if power.size else 0.0
 
 
 def _measure_product(alpha: Floats, sent: Floats, answer: Floats) -> Grain:

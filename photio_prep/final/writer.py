@@ -155,6 +155,8 @@ def write_records(order: Order, final: Final) -> None:
     files.write_atomic(folder / f"proof-{order.origin.id}.json", encode_record(content))
     facts = encode_record(final.drift.to_dict())
     if files.own_bytes(folder / "drift.json", files.RECORD) != facts:
+        if (picture := folder / "drift.png").exists():
+            files.remove(picture)  # drawn again with these facts when it is looked at
         files.write_atomic(folder / "drift.json", facts)
 
 

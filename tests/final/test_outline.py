@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from photio_prep.final import restore
 from photio_prep.final.drift import Comparison, compare
@@ -170,6 +170,27 @@ def test_a_mesh_is_never_worse_than_pasted(texture: str, width: int, move: tuple
     bare = np.asarray(scene(strength).crop(BOX), dtype=float)
     before, after = (np.abs(np.asarray(image.crop(BOX), dtype=float) - bare)[free].mean() for image in (drawn, cleared))
     assert after <= most * before, (before, after)
+
+
+def test_a_button_that_grew_leaves_no_halo() -> None:
+    """A product with an outline of five arcs."""
+    sent, grown = Image.new("RGBA", SIZE), Image.new("RGBA", SIZE)
+    for picture, radius in ((sent, 17), (grown, 22)):
+        ImageDraw.Draw(picture).ellipse(
+            (210 - radius, 180 - radius, 210 + radius, 180 + radius), fill=(200, 40, 30, 255)
+        )
+    received = answer(grown, TEXTURES["smooth"])
+    comparison = compare(sent, received)
+    assert comparison is not None
+    ring = ImageChops.subtract(grown.getchannel("A"), sent.getchannel("A").filter(ImageFilter.MaxFilter(3)))
+    bare = np.asarray(restore.inpaint_product(received, comparison, (1.0, 1.0)), dtype=int)[np.asarray(ring) > 0]
+    assert (bare[:, 0] - bare[:, 1]).mean() < 25  # the button has 160, the scene 7
+
+
+def test_a_product_of_a_few_rows_is_compared() -> None:
+    sent = Image.new("RGBA", (1200, 3))
+    sent.paste((200, 40, 30, 255), (300, 0, 900, 3))
+    assert compare(sent, sent.convert("RGB")) is not None
 
 
 def test_a_move_is_followed_where_texture_and_outline_agree() -> None:

@@ -48,6 +48,26 @@ def test_a_side_that_grew_has_its_place_and_length() -> None:
     assert side.box[0] > BOX[2] + BOX[0]  # the right half
 
 
+def test_only_the_part_out_of_focus_that_grew_is_a_region() -> None:
+    """A blurred disc that grew beside a sharp square that did not."""
+    disc, grown, square = (Image.new("L", (600, 600)) for _ in range(3))
+    ImageDraw.Draw(disc).ellipse((90, 190, 310, 410), fill=255)
+    ImageDraw.Draw(grown).ellipse((83, 183, 317, 417), fill=255)
+    ImageDraw.Draw(square).rectangle((420, 420, 560, 560), fill=255)
+    masks = [ImageChops.lighter(part.filter(ImageFilter.GaussianBlur(9)), square) for part in (disc, grown)]
+    sent = Image.merge("RGBA", [Image.new("L", disc.size, level) for level in (200, 40, 30)] + [masks[0]])
+    noise = np.random.default_rng(0).normal(120, 2, (600, 600, 3))
+    received = Image.fromarray(noise.astype(np.uint8))
+    received.paste((200, 40, 30), mask=masks[1])
+    comparison = compare(sent, received)
+    assert comparison is not None
+    (part,) = list_regions(comparison, Size(600, 600), Size(600, 600))
+    assert part.kind == "outwards"
+    assert part.amount == pytest.approx(5, abs=2)
+    assert part.box[2] < 400
+    assert abs(comparison.metrics.rim) < part.amount * 0.8
+
+
 def test_a_pattern_that_is_displaced_is_warped_there() -> None:
     drawn = canvas()
     pen = ImageDraw.Draw(drawn)

@@ -6,7 +6,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from photio_prep.final.scene_detail import Grain, apply_grain, measure_grain
+from photio_prep.final.interior import compare_interior
+from photio_prep.final.scene_detail import REFINED, Grain, apply_grain, measure_grain, refine_scene
 from photio_prep.intake.load import load
 from photio_prep.orders.store import SANDBOX
 from photio_prep.pipeline import finish, prepare
@@ -74,6 +75,22 @@ def test_no_edge_gets_a_halo():
     assert np.abs(np.diff(finer[32, :, 0].astype(int))).max() > np.abs(np.diff(soft[32, :, 0].astype(int))).max()
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_scene_without_any_noise_says_so() -> None:
+    """Box sums of a flat scene beside a rough one may be a little below 0."""
+    sent, answer, _ = answered(0.0, 8.0)
+    answer[:300, :80] = answer[:300, 300:] = answer[:80] = 245
+    assert measure_grain(sent, answer, (0, 0)).light < 0.5
+
+
+def test_the_note_names_only_what_was_done() -> None:
+    sent, answer, _ = answered(0.0, 3.0)
+    answer[..., :] = np.where(sent[..., 3:] > 0, answer, 180 + answer - answered(0.0, 0.0)[1])
+    inside = compare_interior(sent[..., 3] / np.float32(255), sent[..., :3], answer, (0.0, 0.0, True))
+    canvas, picture = (Image.fromarray(np.rint(np.clip(levels, 0, 255)).astype(np.uint8)) for levels in (sent, answer))
+    assert refine_scene(picture, canvas, picture, inside)[1] == f"{REFINED}its noise was lowered"
+
+
 def test_only_a_scene_that_is_enlarged_twice_is_made_finer_and_the_proof_says_so():
     with Image.open(FIXTURES / "truth" / "mug.webp") as truth:
         mask = truth.convert("RGBA").getchannel("A")
@@ -86,7 +103,7 @@ def test_only_a_scene_that_is_enlarged_twice_is_made_finer_and_the_proof_says_so
     result = Result(b"", Image.fromarray(soft), order.placement)
     small, large = (finish(order, result, product="original", output_size=size) for size in ("original", "long:2400"))
     assert not any("finer" in note for note in small.notes)
-    assert any("soft by 0." in note for note in large.notes)
+    assert any(note == f"{REFINED}its detail was raised" for note in large.notes)
     left = (slice(None, None), slice(None, 200))
     plain = finish(order, result, product="generated", output_size="long:2400")
     change = [np.abs(np.diff(np.asarray(final.image, dtype=int)[left], axis=1)).mean() for final in (plain, large)]

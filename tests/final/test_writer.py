@@ -118,6 +118,18 @@ def test_a_final_is_marked_with_its_digest_and_may_be_made_again(tmp_path: Path)
     assert write_final(order, tmp_path / "out").read_bytes() == first
 
 
+def test_a_picture_of_another_drift_goes(tmp_path: Path):
+    order = answered(tmp_path / "orders")
+    folder = order.require_folder()
+    write_final(order, tmp_path / "out")
+    picture, facts = folder / "drift.png", folder / "drift.json"
+    for record, stays in ((facts.read_bytes(), True), (b"{}", False)):
+        picture.write_bytes(b"drawn")
+        facts.write_bytes(record)
+        write_final(order, tmp_path / "out", overwrite=True)
+        assert picture.exists() == stays
+
+
 def test_somebody_else_s_file_is_not_replaced_unless_asked(tmp_path: Path):
     order = answered(tmp_path / "orders")
     path = tmp_path / "out" / "a-photio.png"
