@@ -188,8 +188,8 @@ def test_a_button_that_grew_leaves_no_halo() -> None:
 
 
 def test_a_product_of_a_few_rows_is_compared() -> None:
-    sent = Image.new("RGBA", (1200, 3))
-    sent.paste((200, 40, 30, 255), (300, 0, 900, 3))
+    sent = Image.new("RGBA", (1600, 3))
+    sent.paste((200, 40, 30, 255), (100, 0, 1500, 3))
     assert compare(sent, sent.convert("RGB")) is not None
 
 
