@@ -16,8 +16,9 @@ Bytes = NDArray[np.uint8]
 # Coverage of a pixel by the answer's product: from the first on it is product; up to the second the scene is unmixed
 # below a soft edge; up to the third (twice that in a rough scene) it is scene beside an outline that moved.
 _PRODUCT, _UNMIXED, _FAINT = 0.02, 0.8, 0.12
-# Power of what is free of a pixel by which a smooth scene's unmixed colour counts; in a rough scene, 1.
-_TRUSTED = 4
+# Power of what is free of a pixel by which a smooth scene's unmixed colour counts: where the outline stayed, and where
+# some of it moved; in a rough scene, 1.
+_STEADY, _MOVING = 2, 4
 _TINY = 1e-4
 
 
@@ -55,17 +56,18 @@ def inpaint_product(answer: Image.Image, comparison: Comparison, scale: tuple[fl
         )
     pixels = np.array(answer)
     window = pixels[top:bottom, left:right]
-    window[...] = _clear(window.astype(np.float32), cover, moved > 0.1, rough, product)
+    trusted = _MOVING if moved.any() or any(comparison.outline.blurred) else _STEADY
+    window[...] = _clear(window.astype(np.float32), cover, moved > 0.1, rough, product, trusted)
     return Image.fromarray(pixels)
 
 
-def _clear(received: Floats, cover: Floats, moved: Bools, rough: Floats, product: Floats) -> Bytes:
+def _clear(received: Floats, cover: Floats, moved: Bools, rough: Floats, product: Floats, trusted: int) -> Bytes:
     """Remove the product (H, W, 3) that covers the answer's pixels by `cover` (0..1)."""
     # In a smooth scene means from a little farther away are nearer to it than what can be unmixed.
     near = moved & (rough < 0.5)
     least = np.where(moved, np.where(near, _FAINT, 2 * _FAINT), _UNMIXED)
     known = np.clip(1 - np.where(near, local_maximum(cover, 1), cover) / least, 0, 1).astype(np.float32)
-    known[~moved] **= (_TRUSTED - (_TRUSTED - 1) * rough)[~moved]
+    known[~moved] **= (trusted - (trusted - 1) * rough)[~moved]
     known[~moved & (cover < _PRODUCT)] = 1
     share = np.where(near | (known == 1), 0, cover)
     cv2, rest = load_opencv(), np.maximum(1 - share, np.float32(0.1))
