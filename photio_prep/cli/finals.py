@@ -102,8 +102,8 @@ class FinalWriter(RunFiles):
                     end = "-- " if base.startswith("-") else ""
                     command = f"photio-prep keep -o {shlex.quote(str(root))} {end}{shlex.quote(base)} 1"
                     self._console.info(f"contact sheet: {sheet}; to keep number 1: {command}")
-            if sheets > _EXAMPLES:
-                self._console.info(f"{sheets - _EXAMPLES} more contact sheets below {out}")
+            if (more := sheets - _EXAMPLES) > 0:
+                self._console.info(f"{more} more contact sheet{'s' * (more > 1)} below {out}")
 
     def _copy(self, final: Path) -> None:
         """Copy a final to the file that -o names."""

@@ -133,7 +133,7 @@ def test_run_many_takes_every_kind_of_source(tmp_path: Path, identity: Sandbox) 
     assert identity.calls == 5
 
 
-@sampled("verb", [["run", "--sandbox"], ["prepare"]], 1)
+@sampled("verb", [["prepare"], ["run", "--sandbox"]], 1)
 def test_the_command_line_writes_what_threads_write(command: Command, verb: list[str]) -> None:
     for number in range(3):
         saved(Path(f"in/{number}.png"), cutout(shade=50 * number))
