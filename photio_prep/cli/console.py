@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import threading
 import traceback
@@ -36,10 +37,10 @@ class Console:
         self.report = RunReport()
         self._bar: Any = None
         self._stdout: TextIO | None = None
-        # Hashes and counts, not texts: a batch of 10,000 photos may have three messages each.
+        # Hashes, and texts without their figures: a batch of 10,000 photos may have three messages each.
         self._noted: set[int] = set()
-        self._printed: Counter[int] = Counter()
-        self._repeats: dict[tuple[str, str], tuple[str, int]] = {}
+        self._printed: Counter[tuple[str, str]] = Counter()
+        self._repeats: dict[tuple[str, str], tuple[str, str, int]] = {}
         self._lock = threading.RLock()
 
     @property
@@ -63,12 +64,13 @@ class Console:
             if key in self._noted:
                 return
             self._noted.add(key)
-            if topic or self._printed[hash((kind, text))] < _EXAMPLES:
-                self._printed[hash((kind, text))] += not topic
+            alike = kind, re.sub(r"\d+", "", text)  # the same message, with other figures
+            if topic or self._printed[alike] < _EXAMPLES:
+                self._printed[alike] += not topic
                 self.info(f"{kind}: {source}: {text}")
             else:
-                first, count = self._repeats.get((kind, text), (source, 0))
-                self._repeats[kind, text] = (first, count + 1)
+                first, _, count = self._repeats.get(alike, (source, text, 0))
+                self._repeats[alike] = first, text, count + 1
 
     def warn(self, text: str) -> None:
         """Print a message on stderr, also when quiet."""
@@ -180,7 +182,7 @@ class Console:
 
     def summary(self) -> None:
         """Print the number of results by state, if there are several, and the number of notes not printed."""
-        for (kind, text), (first, count) in self._repeats.items():
+        for (kind, _), (first, text, count) in self._repeats.items():
             self.info(f"{kind}: {count} more {'photo' if count == 1 else 'photos'}, from {first} on: {text}")
         self._printed.clear()
         self._repeats.clear()
