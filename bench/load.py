@@ -31,6 +31,7 @@ from photio_prep.orders import payment, store
 from photio_prep.orders.folder import OrderFolder, find_orders
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
+from photio_prep.system.parallel import limit_malloc_arenas
 from photio_prep.types import Photo, Result
 
 SIDE = 124  # RGBA noise of this size is a PNG of about 50 KB
@@ -166,6 +167,7 @@ def alone(what: str, *arguments: object) -> Figures:
 def told(what: object, url: str, out: str, *numbers: str) -> None:
     """The child's side of `alone`."""
     assert callable(what)
+    limit_malloc_arenas()  # as the command line does
     print(json.dumps(asdict(what(url, Path(out), *map(int, numbers)))))
 
 

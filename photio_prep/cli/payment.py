@@ -16,7 +16,6 @@ from photio_prep.errors import BudgetReached, Interrupted, PhotioError, UsageErr
 from photio_prep.orders.options import PayOptions
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
-from photio_prep.system.parallel import limit_malloc_arenas
 
 T = TypeVar("T")
 
@@ -101,7 +100,6 @@ def pay_orders(
     total: int,
 ) -> None:
     """Call `call` for each order in `jobs` threads, then `finish` in a few; report and count errors."""
-    limit_malloc_arenas()
     for order, error in scheduler.pay_and_finish(orders, call, finish, guard, jobs):
         # An interrupted order stays planned; the reason is printed once.
         if error is not None and not isinstance(error, Interrupted):

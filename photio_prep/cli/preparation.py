@@ -27,7 +27,6 @@ from photio_prep.orders.revise import Wording
 from photio_prep.orders.store import Order
 from photio_prep.system import files
 from photio_prep.system.near_name import suggest_name
-from photio_prep.system.parallel import limit_malloc_arenas
 
 
 def _build_cutting(
@@ -141,7 +140,6 @@ def _prepare_first(items: list[Item], choice: Choice, target: OrderPlace, pool: 
         task = PhotoTask(source, job.prepare.with_row(item.options), place, job.model)
         return pool.prepare(task) if pool else task.prepare()
 
-    limit_malloc_arenas()
     for item, order in scheduler.map_ordered(items, prepare, threads=pool.count if pool else None):
         if isinstance(order, PhotioError):
             console.refuse(item.name, order)
