@@ -216,7 +216,7 @@ def choose(rows: list[Row], more: tuple[str, ...]) -> Fit:
 def verdict(row: Row, risk: float, *, whole: bool) -> Verdict:
     """That of the probability alone, or of the `whole` gate."""
     own = Verdict.STOP if risk >= STOP_AT else Verdict.WARN if risk >= WARN_AT else Verdict.OK
-    reasons = gate.soften(gate.find_reasons(row.figures, row.network), risk) if whole else []
+    reasons = gate.soften(gate.find_reasons({"line": 0.0, **row.figures}, row.network), risk) if whole else []
     return max(own, *(reason.verdict for reason in reasons), key=[*Verdict].index) if reasons else own
 
 

@@ -37,7 +37,7 @@ from photio_prep.orders.options import (
 from photio_prep.orders.origin import Origin, file_path, placed_as
 from photio_prep.orders.store import Order, write_order
 from photio_prep.system.parallel import path_lock, run_both
-from photio_prep.types import Cutout, Final, Photo, Request, Result, Segmenter, Sender
+from photio_prep.types import OWN_MASKS, Cutout, Final, Photo, Request, Result, Segmenter, Sender
 
 # Pixels of a canvas that is worked on in one go.
 _SMALL = 2**17
@@ -115,7 +115,7 @@ def _prepare_new(
         worth=size.area > _SMALL,
     )
     request = options.request(canvas)
-    name = cutout.model if cutout.model in ("mask", "alpha") else getattr(model, "asked", cutout.model)
+    name = cutout.model if cutout.model in OWN_MASKS else getattr(model, "asked", cutout.model)
     drawing = "none" if mask is None else sha256(mask.tobytes()).hexdigest()[:16]
     unlisted = () if framed.chosen.documented else (f"{size} is not on Photio's list of sizes (undocumented)",)
     origin = Origin(
@@ -169,7 +169,7 @@ def _frame(photo: Photo, model: Segmenter, options: PrepareOptions, mask: Image.
 
 def _second_opinion(photo: Photo, cutout: Cutout, options: PrepareOptions) -> Cutout | None:
     """A second model's cutout; None without one, or if no first model was used."""
-    if options.second is None or cutout.model in ("mask", "alpha"):
+    if options.second is None or cutout.model in OWN_MASKS:
         return None
     size = Size(*cutout.image.size)
     try:

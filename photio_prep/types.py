@@ -57,6 +57,10 @@ class Photo:
         return self.whole or Size(*self.image.size)
 
 
+# Models of cutouts whose alpha is the user's own: a mask, or that of the photo.
+OWN_MASKS = ("mask", "alpha")
+
+
 @dataclass(frozen=True, slots=True)
 class Cutout:
     """The product without its background, in the photo's frame at the canvas's scale.

@@ -75,12 +75,17 @@ def test_strands_are_written_as_mitsuba_reads_them(tmp_path: Path) -> None:
     assert [float(part) for part in curves[1].splitlines()[2].split()] == [15, 16, 18, 0.1]
 
 
-@pytest.mark.soak
-def test_a_render_has_a_photo_alpha_and_foreground_of_one_size(tmp_path: Path) -> None:
+def rendering(out: Path, count: int) -> tuple[list[str], dict[str, str]]:
+    """The command that renders scenes, and its environment; skips where they cannot be rendered."""
     if not importlib.util.find_spec("mitsuba") or not os.environ.get("DRJIT_LIBLLVM_PATH"):
         pytest.skip("rendering needs the extra [fixtures] and DRJIT_LIBLLVM_PATH")
-    command = [sys.executable, "-m", "scenes", str(tmp_path), "--only", "white", "--count", "1"]
-    environment = {**os.environ, "PYTHONPATH": str(FIXTURES)}
+    command = [sys.executable, "-m", "scenes", str(out), "--only", "white", "--count", str(count)]
+    return command, {**os.environ, "PYTHONPATH": str(FIXTURES)}
+
+
+@pytest.mark.soak
+def test_a_render_has_a_photo_alpha_and_foreground_of_one_size(tmp_path: Path) -> None:
+    command, environment = rendering(tmp_path, 1)
     for _ in range(2):
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert done.stderr == f"1 scenes are in {tmp_path}\n", "the second run renders nothing again"
@@ -98,10 +103,7 @@ def test_a_render_has_a_photo_alpha_and_foreground_of_one_size(tmp_path: Path) -
 
 @pytest.mark.soak
 def test_a_run_that_is_ended_says_so_and_is_taken_up_again(tmp_path: Path) -> None:
-    if not importlib.util.find_spec("mitsuba") or not os.environ.get("DRJIT_LIBLLVM_PATH"):
-        pytest.skip("rendering needs the extra [fixtures] and DRJIT_LIBLLVM_PATH")
-    command = [sys.executable, "-m", "scenes", str(tmp_path), "--only", "white", "--count", "3"]
-    environment = {**os.environ, "PYTHONPATH": str(FIXTURES)}
+    command, environment = rendering(tmp_path, 3)
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
         assert running.stderr.readline().startswith("1/3 white__000")

@@ -26,7 +26,6 @@ import click
 from photio_prep import __version__
 from photio_prep.cli.signals import open_closed_streams
 from photio_prep.errors import PhotioError, StorageFailed
-from photio_prep.system.parallel import limit_malloc_arenas
 
 
 class _Verbs(click.Group):
@@ -57,6 +56,8 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in self.verbs:
             return None
+        from photio_prep.system.parallel import limit_malloc_arenas
+
         limit_malloc_arenas()  # before the first thread has one
         module = import_module(f"photio_prep.cli.{self.files.get(cmd_name, cmd_name)}")
         command = getattr(module, f"{cmd_name}_command")

@@ -6,7 +6,6 @@ import re
 import sys
 import threading
 import traceback
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,7 +38,6 @@ class Console:
         self._stdout: TextIO | None = None
         # Hashes, and texts without their figures: a batch of 10,000 photos may have three messages each.
         self._noted: set[int] = set()
-        self._printed: Counter[tuple[str, str]] = Counter()
         self._repeats: dict[tuple[str, str], tuple[str, str, int]] = {}
         self._lock = threading.RLock()
 
@@ -65,12 +63,11 @@ class Console:
                 return
             self._noted.add(key)
             alike = kind, re.sub(r"\d+", "", text)  # the same message, with other figures
-            if topic or self._printed[alike] < _EXAMPLES:
-                self._printed[alike] += not topic
+            first, _, count = ("", "", 0) if topic else self._repeats.get(alike, (source, text, 0))
+            if count < _EXAMPLES:
                 self.info(f"{kind}: {source}: {text}")
-            else:
-                first, _, count = self._repeats.get(alike, (source, text, 0))
-                self._repeats[alike] = first, text, count + 1
+            if not topic:  # `first` is the first that is not printed
+                self._repeats[alike] = source if count <= _EXAMPLES else first, text, count + 1
 
     def warn(self, text: str) -> None:
         """Print a message on stderr, also when quiet."""
@@ -183,8 +180,8 @@ class Console:
     def summary(self) -> None:
         """Print the number of results by state, if there are several, and the number of notes not printed."""
         for (kind, _), (first, text, count) in self._repeats.items():
-            self.info(f"{kind}: {count} more {'photo' if count == 1 else 'photos'}, from {first} on: {text}")
-        self._printed.clear()
+            if (more := count - _EXAMPLES) > 0:
+                self.info(f"{kind}: {more} more {'photo' if more == 1 else 'photos'}, from {first} on: {text}")
         self._repeats.clear()
         if sum(self.states.values()) > 1:
             self.info(summarize(self.states))

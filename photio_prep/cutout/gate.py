@@ -15,7 +15,7 @@ from photio_prep.cutout.locate import locate
 from photio_prep.cutout.matte import flatten
 from photio_prep.cutout.measure import measure_cutout
 from photio_prep.quality import DOUBTFUL, STOP_AT, WARN_AT, Judgement, Reason, Verdict, sort_reasons
-from photio_prep.types import Cutout, Photo
+from photio_prep.types import OWN_MASKS, Cutout, Photo
 
 # Each limit as (warn, stop).
 _NEVER = float("inf")
@@ -38,8 +38,6 @@ _AGREEMENT = (0.6, 0.3)
 # Reasons of which the probability of a wrong mask knows more; and those whose warning helps only where it is wrong.
 _OF_THE_MASK = ("cut", "parts", "soft", "outline", "unsure", "disputed")
 _HINTS = ("covers", "far", "dark", "scaled_up")
-# Sources of a mask that the user drew.
-_OWN = ("mask", "alpha")
 _MENDED = {
     "line": Reason(
         "line", Verdict.WARN, "a thin straight line across the photo was removed. If it is product, use --holes keep"
@@ -184,10 +182,10 @@ def _shape_reasons(values: dict[str, float], model: str) -> Iterator[Reason]:
         f"{min(glass, 1):.0%} of the product is half transparent. Right for glass or mesh; otherwise look at cutout.png"
         " and give a --mask",
     )
-    if values.get("line", 0) > 0:
+    if values["line"] > 0:
         yield Reason(
             "line",
-            Verdict.OK if model in _OWN else Verdict.WARN,
+            Verdict.OK if model in OWN_MASKS else Verdict.WARN,
             "a thin straight line runs to the photo's edge. Right for a cord, strap or leg; otherwise crop the photo,"
             " or mend mask.png and give it back with --mask",
         )

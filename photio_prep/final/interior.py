@@ -16,6 +16,7 @@ from photio_prep.imaging.filters import (
     gaussian_blur,
     load_opencv,
     mean_channels,
+    percentile,
     slopes_of,
 )
 
@@ -193,7 +194,7 @@ def compare_interior(alpha: Floats, product: Floats, answer: Floats, shift: tupl
     greys = np.zeros((*full.shape, 3), np.float32)
     greys[window] = np.dstack([plane * core for plane in (mean_channels(lit), mean_channels(answer))] + [core])
     light = _measure_light(greys)
-    low, high = np.percentile(light[full], (5, 95))
+    low, high = (percentile(light[full], share) for share in (5, 95))
     other = np.zeros(full.shape, np.float32)
     other[window] = _find_other(core, lit, answer, light[window])
     tiles = _compare_tiles(core, product, answer, (window[0].start, window[1].start))

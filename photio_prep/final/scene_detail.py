@@ -18,6 +18,7 @@ from photio_prep.imaging.filters import (
     gaussian_blur,
     load_opencv,
     mean_channels,
+    percentile,
     slopes_of,
 )
 
@@ -132,7 +133,7 @@ def _flat_noise(plane: Floats, where: Bools, sigma: float) -> float:
     fine = plane - gaussian_blur(plane, sigma)
     power = box_blur(fine * fine, 4)[where]
     # Sums of a box filter may be a little below 0.
-    return float(np.sqrt(max(float(np.percentile(power, 5)), 0.0))) / _KEPT if power.size else 0.0
+    return float(np.sqrt(max(percentile(power, 5), 0.0))) / _KEPT if power.size else 0.0
 
 
 def _measure_product(alpha: Floats, sent: Floats, answer: Floats) -> Grain:

@@ -18,8 +18,8 @@ LONGEST = 2_000
 _DOWNLOAD = "Download it yourself and give the file"
 
 # Names as in IANA's registries of IPv4 and IPv6 special-purpose addresses, the globally reachable ones included: relays
-# and name servers keep no photos. The first block that holds an address names it; rare
-# ones have no name of their own within the blocks at the end.
+# and name servers keep no photos. The first block that holds an address names it; rare ones
+# have the name of a wider block.
 _RESERVED: tuple[tuple[IPv4Network | IPv6Network, str], ...] = tuple(
     (ip_network(block), name)
     for block, name in (
