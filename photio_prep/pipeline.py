@@ -36,11 +36,8 @@ from photio_prep.orders.options import (
 )
 from photio_prep.orders.origin import Origin, file_path, placed_as
 from photio_prep.orders.store import Order, write_order
-from photio_prep.system.parallel import path_lock, run_both
+from photio_prep.system.parallel import SMALL, path_lock, run_both
 from photio_prep.types import OWN_MASKS, Cutout, Final, Photo, Request, Result, Segmenter, Sender
-
-# Pixels of a canvas that is worked on in one go.
-_SMALL = 2**17
 
 
 def prepare(
@@ -112,7 +109,7 @@ def _prepare_new(
     canvas, judgement = run_both(
         lambda: pad(cutout, framed.placement),
         lambda: gate.assess(photo, cutout, _second_opinion(photo, cutout, options)),
-        worth=size.area > _SMALL,
+        worth=size.area > SMALL,
     )
     request = options.request(canvas)
     name = cutout.model if cutout.model in OWN_MASKS else getattr(model, "asked", cutout.model)

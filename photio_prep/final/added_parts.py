@@ -16,6 +16,7 @@ from photio_prep.imaging.filters import (
     gaussian_blur,
     label_parts,
     load_opencv,
+    percentile,
 )
 
 # Longer side of the pictures that are compared; levels of a colour's bin; sigma in bins.
@@ -70,7 +71,7 @@ def find_added(alpha: Bytes, answer: Bytes, grown: float) -> tuple[float, Floats
     slope = cv2.magnitude(cv2.Sobel(soft, -1, 1, 0, scale=0.125), cv2.Sobel(soft, -1, 0, 1, scale=0.125)).max(-1)
     own, flat = _list_colours(colours, inside), outside & (slope < _FLAT)
     rim = (away == 0) & dilate(away > 0, 1)
-    near = _Surroundings(colours, slope, erode(flat, 2), own, rim, away, edge, float(np.median(slope[outside])))
+    near = _Surroundings(colours, slope, erode(flat, 2), own, rim, away, edge, percentile(slope[outside], 50))
     for candidates in (drop_thin(flat, _THIN), _find_own_colours(small, own, outside)):
         _, labels = label_parts(candidates, diagonal=True)
         areas = np.bincount(labels.ravel())
@@ -93,12 +94,12 @@ def _judge_part(part: Bools, near: _Surroundings) -> float:
         or not beyond.any()
     ):
         return 0.0
-    steep = float(np.median(near.slope[beyond]))
-    if steep < max(_STEEP, _STEEPER * float(np.median(near.slope[part]))):
+    steep = percentile(near.slope[beyond], 50)
+    if steep < max(_STEEP, _STEEPER * percentile(near.slope[part], 50)):
         return 0.0
     # A shadow gets lighter over many pixels.
     farther = dilate(part, 5) & ~dilate(part, 3) & (near.away > near.edge + _JOINED)
-    if farther.any() and np.median(near.slope[farther]) > max(_GRADUAL * steep, 2 * near.usual):
+    if farther.any() and percentile(near.slope[farther], 50) > max(_GRADUAL * steep, 2 * near.usual):
         return 0.0
     colour, spread = near.colours[part].mean(0), float(near.colours[part].std(0).max())
     if np.abs(near.own - colour).max(-1).min() > _SAME:
@@ -111,12 +112,11 @@ def _judge_part(part: Bools, near: _Surroundings) -> float:
 
 def _list_colours(colours: Floats, inside: Bools) -> Floats:
     """Colours (N, 3) of the product, and mixtures of those near each other."""
-    weight, planes = inside.astype(np.float32), [colours]
-    both = np.dstack((colours * weight[..., None], weight))
-    for sigma in _MIXED:
-        mixed = _blur_coarsely(both, sigma)
-        planes.append(np.asarray(mixed[..., :3] / np.maximum(mixed[..., 3:], np.float32(1e-3)), dtype=np.float32))
-    return np.concatenate([plane[inside] for plane in planes])
+    cv2, weight, where = load_opencv(), inside.astype(np.float32), np.flatnonzero(inside)
+    both, listed = cv2.merge([*(plane * weight for plane in cv2.split(colours)), weight]), colours.reshape(-1, 3)[where]
+    mixed = np.stack([_blur_coarsely(both, sigma).reshape(-1, 4)[where] for sigma in _MIXED])
+    mixtures = mixed[..., :3] / np.maximum(mixed[..., 3:], np.float32(1e-3))
+    return np.concatenate((listed, mixtures.reshape(-1, 3)))
 
 
 def _blur_coarsely(planes: Floats, sigma: float) -> Floats:

@@ -23,7 +23,7 @@ from photio_prep.intake.load import Source
 from photio_prep.orders import original_photo, payment
 from photio_prep.orders.store import Order, require_cutout
 from photio_prep.quality import Drift, DriftMetrics, Proof, Replaced
-from photio_prep.system.parallel import run_both
+from photio_prep.system.parallel import SMALL, run_both
 from photio_prep.types import Final, Photo, Result
 
 # A photo that came as a cutout has its alpha in full resolution: used unless options changed it by more levels (mean).
@@ -75,7 +75,9 @@ def assemble_final(
     own = crop(answer, placement, frame)
     # The photo's product does not depend on the answer.
     (original, why), comparison = run_both(
-        lambda: _load_layer(order, options, photo, size), lambda: compare_answer(order, own)
+        lambda: _load_layer(order, options, photo, size),
+        lambda: compare_answer(order, own),
+        worth=max(size.area, frame.area) > SMALL,
     )
     source = placement.source
     regions = list_regions(comparison, placement.box.size, source) if comparison else ()

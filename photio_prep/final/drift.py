@@ -15,7 +15,7 @@ from photio_prep.final.added_parts import find_added
 from photio_prep.final.interior import DARK, Interior, compare_interior, find_shift
 from photio_prep.final.outline import Outline, fit_outline, fit_rigid, measure_side
 from photio_prep.final.outline_profiles import SOFT
-from photio_prep.imaging.filters import Floats, gaussian_blur, load_opencv
+from photio_prep.imaging.filters import Floats, gaussian_blur, load_opencv, percentile
 from photio_prep.quality import DriftMetrics
 
 # Pixels of the canvas around the product that are looked at; level of alpha from which glass is looked at.
@@ -52,13 +52,13 @@ class Comparison:
 
 def compare(canvas: Image.Image, answer: Image.Image) -> Comparison | None:
     """Compare an answer (RGB) with the canvas (RGBA, the same size); None for an empty canvas."""
-    levels = canvas.getchannel("A")
-    inner, glass = (levels.point([0] * least + [255] * (256 - least)).getbbox() for least in (128, _FAINT))
-    if inner is None or glass is None:
+    cv2, levels = load_opencv(), np.asarray(canvas.getchannel("A"))
+    inner, glass = (cv2.boundingRect((levels >= least).view(np.uint8)) for least in (128, _FAINT))
+    if not inner[2]:
         return None
-    near = (inner[0] - _MARGIN, inner[1] - _MARGIN, inner[2] + _MARGIN, inner[3] + _MARGIN)
-    left, top = max(min(near[0], glass[0]), 0), max(min(near[1], glass[1]), 0)
-    box = (left, top, min(max(near[2], glass[2]), canvas.width), min(max(near[3], glass[3]), canvas.height))
+    left, top = (max(min(inner[at] - _MARGIN, glass[at]), 0) for at in (0, 1))
+    right, bottom = (max(inner[at] + inner[at + 2] + _MARGIN, glass[at] + glass[at + 2]) for at in (0, 1))
+    box = (left, top, min(right, canvas.width), min(bottom, canvas.height))
     sent, received = (np.asarray(picture.crop(box), dtype=np.float32) for picture in (canvas, answer))
     even = np.ones((1, 1, 1), np.float32)
     alpha, product = _alpha(sent), _light(sent, received, even)
@@ -84,7 +84,7 @@ def compare(canvas: Image.Image, answer: Image.Image) -> Comparison | None:
         product = _light(sent, received, light)
         outline = fit_outline(alpha, product, received)
     offset = tuple(round(by) for by in moved)
-    placed = _move(np.asarray(canvas.getchannel("A"))[..., None], *offset)[..., 0]
+    placed = _move(levels[..., None], *offset)[..., 0]
     grown = 0.0 if outline is None else max(0.0, float(outline.moved.max()))
     added, beside = find_added(placed, np.asarray(answer), grown)
     metrics = _summarise(interior, outline, added, alpha)
@@ -114,9 +114,9 @@ def _light(sent: Floats, received: Floats, light: Floats) -> Floats:
         return np.asarray(soft)
     some = solid[:: max(1, len(solid) // 20_000)]
     lit = np.broadcast_to(light, (*alpha.shape, 1)).reshape(-1, 1)[some]
-    ratio = np.median((received.reshape(-1, 3)[some] + DARK) / ((colours.reshape(-1, 3)[some] + DARK) * lit), 0)
+    ratios = (received.reshape(-1, 3)[some] + DARK) / ((colours.reshape(-1, 3)[some] + DARK) * lit)
     soft += np.float32(DARK)
-    soft *= light * ratio.astype(np.float32)
+    soft *= light * np.array([percentile(ratio, 50) for ratio in ratios.T], np.float32)
     soft -= np.float32(DARK)
     return np.asarray(soft)
 

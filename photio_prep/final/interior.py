@@ -249,7 +249,7 @@ def _compare_tiles(core: Bools, product: Floats, answer: Floats, start: tuple[in
         return Tiles(0.0, np.zeros((0, 2)), *np.zeros((4, 0)))
     x, y, across, down, best, count = np.array(rows).T
     place, displaced = np.column_stack((x, y)), across + 1j * down
-    zoom, common = _fit_similar((x - np.median(x)) + 1j * (y - np.median(y)), displaced, best >= _REDRAWN)
+    zoom, common = _fit_similar((x - percentile(x, 50)) + 1j * (y - percentile(y, 50)), displaced, best >= _REDRAWN)
     at = [np.clip(np.rint(part), -_NEAR, _NEAR).astype(int) + _NEAR for part in (common.imag, common.real)]
     unmoved = np.array([fit[row, column] for fit, row, column in zip(fits, *at, strict=True)])
     # A tile at the end of its reach may belong farther away.

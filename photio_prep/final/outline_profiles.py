@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from photio_prep.imaging.filters import Floats, gaussian_blur
+from photio_prep.imaging.filters import Floats, gaussian_blur, percentile
 
 Doubles = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -87,17 +87,18 @@ def compute_likelihoods(profiles: Profiles) -> tuple[Doubles, Floats]:
     """Log likelihood (N, steps) of each displacement of each arc; texture of the scene beside it, in levels."""
     pixels, y, _, yy, yq, qq, cover = profiles
     noise = (yy - 2 * yq + qq)[:, _INNER][pixels[:, _INNER] > 0]
-    drawn = max(float(np.median(noise)) / 3, _LEAST) if noise.size else 4 * _LEAST
+    drawn = max(percentile(noise, 50) / 3, _LEAST) if noise.size else 4 * _LEAST
     course = _fit_scene(profiles, cover, 12.0)
     mass = (pixels * _FAR).sum(1)
     scatter = yy - 2 * (y * course).sum(-1) + (course**2).sum(-1)
     scene = np.maximum((scatter * pixels * _FAR).sum(1) / np.maximum(mass, 1) / 3, _LEAST)[:, None]
-    parts = [slice(first, first + _CHUNK) for first in range(0, len(pixels), _CHUNK)]
-    chunks = [Profiles(*(means[part] for means in profiles)) for part in parts]
-    sums = [_sum_likelihoods(chunk, scene[part], drawn) for chunk, part in zip(chunks, parts, strict=True)]
-    likelihood = np.concatenate(sums)
+    # Others have no scene in reach, or an edge without a place.
+    judged = np.flatnonzero((mass >= 10) & ~find_soft_edges(profiles))
+    likelihood = np.zeros((len(pixels), len(STEPS)))
+    for first in range(0, len(judged), _CHUNK):
+        part = judged[first : first + _CHUNK]
+        likelihood[part] = _sum_likelihoods(Profiles(*(means[part] for means in profiles)), scene[part], drawn)
     likelihood *= min(1 / max(_measure_repetition(profiles, course, scene), 1e-6), _INDEPENDENT)
-    likelihood[(mass < 10) | find_soft_edges(profiles)] = 0  # no scene in reach, or an edge without a place
     return likelihood, np.sqrt(scene[:, 0]).astype(np.float32)
 
 
@@ -180,7 +181,7 @@ def _smooth_displacements(
         square = model.T @ (weights[:, None] * model)
         rigid = np.linalg.solve(square + np.eye(3) * 1e-3 * np.trace(square), model.T @ (weights * by))
         rest = by - model @ rigid
-        spread = max(float(np.median((rest**2 * scale)[scale > 0])) / 0.455, 1e-9)
+        spread = max(percentile((rest**2 * scale)[scale > 0], 50) / 0.455, 1e-9)
         weights = scale / np.maximum(1, np.sqrt(rest**2 * scale / spread) / 1.5)
     # Squared length in standard errors: 3 on average where nothing moved.
     sure = float(rigid @ square @ rigid) / spread * _ALIKE
@@ -190,7 +191,7 @@ def _smooth_displacements(
     base = np.where(moved == 0, model @ rigid, moved)
     mass = _smooth_loops(scale[:, None], loops, 2)[:, 0]
     local = _smooth_loops(((by - base) * scale)[:, None], loops, 2)[:, 0] / np.maximum(mass, 1e-9)
-    around = float(np.median(((by - base - local) ** 2 * scale)[scale > 0])) / 0.455
+    around = percentile(((by - base - local) ** 2 * scale)[scale > 0], 50) / 0.455
     noise = around / np.maximum(_ALIKE * mass, 1e-9)
     local *= np.clip(1 - noise / np.maximum(local**2, 1e-9), 0, 1)
     if still:

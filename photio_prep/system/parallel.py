@@ -18,6 +18,8 @@ First = TypeVar("First")
 Second = TypeVar("Second")
 
 CORES = os.cpu_count() or 1
+# Pixels of a picture up to which a thread for half of the work costs more than it saves.
+SMALL = 2**17
 # From glibc's malloc.h.
 _M_ARENA_MAX = -8
 
