@@ -1,6 +1,8 @@
 """Many photos at once, and the report of a command.
 
+children.py     processes of our own that exchange pickles
 workers.py      prepare in worker processes
+shared_session.py  one process runs the networks of all workers on a GPU
 clients.py      client and endpoint that options name
 finals.py       files of a run: checked before paying, written after it
 scheduler.py    prepare, pay and finish concurrently, results in order

@@ -11,10 +11,11 @@ from typing import Any
 
 from photio_prep import settings
 from photio_prep.api.endpoint import API_URL
+from photio_prep.batch.children import portable_error
 from photio_prep.batch.clients import build_client
 from photio_prep.batch.finals import RunFiles
 from photio_prep.batch.ray_budget import ActorClient, SharedRateLimiter, SharedSpendingGuard
-from photio_prep.batch.workers import PhotoTask, StoredOrder, portable_error
+from photio_prep.batch.workers import PhotoTask, StoredOrder
 from photio_prep.errors import Interrupted, PhotioError
 from photio_prep.intake.item import Item
 from photio_prep.intake.job_table import RowOptions

@@ -22,12 +22,21 @@ class Child:
     """A process of our own that calls a function of this package; `tasks` and `replies` are its pipes.
 
     It is started like any program, not forked and not by `multiprocessing`, so that none of the caller's code runs
-    twice. `variables` is its whole environment; `quiet`: what it writes on standard error is dropped.
+    twice. `variables` is its whole environment; `quiet`: what it writes on standard error is dropped. `inherited`:
+    descriptors that it has under the same numbers.
 
     Raises OSError if no process can be started.
     """
 
-    def __init__(self, module: str, function: str, variables: Mapping[str, str], *, quiet: bool = False) -> None:
+    def __init__(
+        self,
+        module: str,
+        function: str,
+        variables: Mapping[str, str],
+        *,
+        quiet: bool = False,
+        inherited: tuple[int, ...] = (),
+    ) -> None:
         self.owner = os.getpid()
         paths = json.dumps([path for path in sys.path if isinstance(path, str)])
         self.process = subprocess.Popen(  # noqa: S603  our own interpreter and source text
@@ -36,6 +45,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL if quiet else None,
             env=variables,
+            pass_fds=inherited,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
         self.tasks, self.replies = cast("tuple[IO[bytes], IO[bytes]]", (self.process.stdin, self.process.stdout))

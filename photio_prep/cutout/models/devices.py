@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from photio_prep.cutout.models import openvino, rembg_sessions
 from photio_prep.errors import ModelUnavailable, SegmenterFailed
@@ -38,6 +38,30 @@ _SMALLEST = (
 )
 
 
+class NetworkFile(NamedTuple):
+    """Weights to open on a device. `identity`, `rounded`: see `rembg_session`."""
+
+    path: Path
+    device: Device
+    rounded: bool = False
+    identity: tuple[int, ...] | None = None
+
+    def open(self) -> Any:  # noqa: ANN401
+        """Open the network, with onnxruntime's interface."""
+        try:
+            data = self.path.read_bytes()
+            changed = self.identity not in (None, files.file_identity(self.path))
+        except OSError as error:
+            raise ModelUnavailable(f"cannot be read ({error.strerror})", "Check it", subject=str(self.path)) from error
+        if changed:
+            raise ModelUnavailable("it changed while it was loaded", "Run this again", subject=str(self.path))
+        return _open_network(data, self.device, str(self.path), rounded=self.rounded)
+
+
+# Devices whose networks another process opens and runs, and how this one gets at them: see batch.shared_session.
+OPENERS: dict[Device, Callable[[NetworkFile], Any]] = {}
+
+
 def open_session(
     data: bytes, device: Device = "auto", *, subject: str = "", rounded: bool = False
 ) -> tuple[Any, Device, str]:
@@ -61,13 +85,13 @@ def rembg_session(
     """Open a session of rembg's class `kind`, with one network in `inner_session`; otherwise like `open_session`.
 
     rembg's constructor takes a path, no bytes. `identity`: `files.file_identity` of the file before it was verified, so
-    that no other file is loaded; None skips this check. On OpenVINO the network is replaced.
+    that no other file is loaded; None skips this check. On OpenVINO, and from another process, the network is replaced.
     """
     subject = str(path)
 
     def build(name: Device) -> Any:  # noqa: ANN401
-        if name == "openvino":
-            network = _open_network(path.read_bytes(), name, subject, rounded=rounded)
+        if name == "openvino" or name in OPENERS:
+            network = OPENERS.get(name, NetworkFile.open)(NetworkFile(path, name, rounded, identity))
             return rembg_sessions.with_networks(kind, inner_session=network)(model)
         if name != "cpu":
             # rembg leaves onnxruntime's fallback on: a failing device would print to stdout and use the CPU.

@@ -175,6 +175,8 @@ class OnnxSegmenter:
             feed = {network.get_inputs()[0].name: normalize(image, self._network)}
             with turn:
                 out = network.run([network.get_outputs()[0].name], feed)[0][0, 0]
+        except PhotioError:  # the process that runs it died
+            raise
         except Exception as error:  # onnxruntime raises its own kinds, none of them public
             devices.raise_device_fault(error, self.device, self.name)
             if self._proven:  # a fault of the picture
