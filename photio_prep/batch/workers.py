@@ -6,8 +6,10 @@ back as the name of their folder, without pixels. On a GPU the networks of all w
 """
 
 import contextlib
+import os
 import pickle
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from queue import SimpleQueue
 from typing import cast
@@ -25,7 +27,8 @@ from photio_prep.intake.load import Source
 from photio_prep.orders.options import OrderPlace, PrepareOptions
 from photio_prep.orders.origin import Origin
 from photio_prep.orders.store import Order, load_order
-from photio_prep.system.parallel import CORES
+from photio_prep.system import files
+from photio_prep.system.parallel import CORES, path_lock
 from photio_prep.types import Photo
 
 # Most processes: two a core. Each has a network of its own in memory, and more of them only wait for a core.
@@ -123,9 +126,19 @@ class WorkerPool:
         except Exception as error:  # an object of the caller may raise anything
             problem = f"an option or a photo cannot be sent to a worker process ({str(error)[:120]})"
             raise UsageError(problem, "Give a path or bytes and the name of a model, or leave workers out") from error
+        with _lock_twins(task):
+            reply = self._run_idle(packed)
+        if isinstance(reply, PhotioError):
+            raise reply
+        if isinstance(reply, StoredOrder):
+            return reply.load()
+        return cast("Order", reply)
+
+    def _run_idle(self, task: bytes) -> object:
+        """Run a task in an idle worker; PhotoRefused if it died."""
         number = self._idle.get()
         try:
-            reply = self._run(number, packed)
+            return self._run(number, task)
         except EOFError:
             code = self._workers.pop(number).close(LAST_WORDS)
             reason = f"signal {-code}" if code < 0 else f"code {code}"
@@ -137,11 +150,6 @@ class WorkerPool:
             raise
         finally:
             self._idle.put(number)
-        if isinstance(reply, PhotioError):
-            raise reply
-        if isinstance(reply, StoredOrder):
-            return reply.load()
-        return cast("Order", reply)
 
     def _run(self, number: int, task: bytes) -> object:
         """Run a task in a worker, and its inferences in the session process; EOFError if the worker died."""
@@ -156,6 +164,17 @@ class WorkerPool:
         while isinstance(reply := worker.receive(), Inference):
             worker.send(pack(self._session.ask(reply)))
         return reply
+
+
+def _lock_twins(task: PhotoTask) -> contextlib.AbstractContextManager[None]:
+    """Held while a file is prepared: of twins, by bytes and options, the second finds the first one's order."""
+    source = task.source.source if isinstance(task.source, Item) else task.source
+    if task.place.orders is not None and isinstance(source, (str, os.PathLike)):
+        digest = files.input_digest(Path(source), task.options.limits.file_bytes)
+        options = sha256(pack((task.options, task.model))).hexdigest()
+        if digest:
+            return path_lock(Path(task.place.orders, digest, options))
+    return contextlib.nullcontext()
 
 
 def open_workers(count: int | None) -> contextlib.AbstractContextManager[WorkerPool | None]:

@@ -52,9 +52,11 @@ def check_command(
 
 
 def _list_versions() -> str:
-    names = ("photio-prep", "pillow", "numpy", "rembg", "onnxruntime", "requests")
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
-    return f"Python {platform.python_version()} on {sys.platform}, {versions}"
+    versions = [f"Python {platform.python_version()} on {sys.platform}"]
+    for name in ("photio-prep", "pillow", "numpy", "rembg", "onnxruntime", "onnxruntime-gpu", "openvino", "requests"):
+        with suppress(importlib.metadata.PackageNotFoundError):  # onnxruntime-gpu takes the place of onnxruntime
+            versions.append(f"{name} {importlib.metadata.version(name)}")
+    return ", ".join(versions)
 
 
 def _check_model(name: str, device: Device) -> str:

@@ -44,6 +44,18 @@ class Buggy(PhotoTask):
         raise ZeroDivisionError(f"key {os.environ.get('PHOTIO_API_KEY')}, threads {os.environ['OMP_NUM_THREADS']}")
 
 
+@dataclass(frozen=True, slots=True)
+class Alone(PhotoTask):
+    """A photo that must not be prepared beside another one of these."""
+
+    def prepare(self) -> Order:
+        inside = Path(str(self.place.orders), "inside")
+        inside.mkdir()
+        time.sleep(0.2)
+        inside.rmdir()
+        return super(Alone, self).prepare()
+
+
 @pytest.fixture(scope="module")
 def pool() -> Iterator[WorkerPool]:
     with WorkerPool(2) as workers:
@@ -64,6 +76,15 @@ def test_orders_come_in_the_order_of_the_photos_and_are_those_of_threads(pool: W
         assert isinstance(order, Order)
         assert (order.key, order.origin, order.placement) == (here.key, here.origin, here.placement)
         assert (order.folder, order.fresh, here.fresh) == (here.folder, True, False)
+
+
+def test_of_twins_one_waits_for_the_other(pool: WorkerPool, tmp_path: Path) -> None:
+    twins = [saved(tmp_path / f"{number}.png", cutout()) for number in range(4)]
+    (orders := tmp_path / "orders").mkdir()
+    tasks = [task(path, Alone, orders) for path in twins]
+    ended = [order for _, order in map_ordered(tasks, pool.prepare, threads=pool.count)]
+    assert [isinstance(order, Order) and order.fresh for order in ended].count(True) == 1
+    assert not any(isinstance(order, PhotioError) for order in ended)
 
 
 def test_an_order_in_memory_comes_back_whole(pool: WorkerPool, tmp_path: Path) -> None:

@@ -31,6 +31,11 @@ _PROVIDERS: dict[Device, tuple[str, str]] = {
     "cpu": ("CPUExecutionProvider", "Run: pip install onnxruntime"),
 }
 
+# Texts of CUDA, cuDNN, cuBLAS and onnxruntime's arena, in errors of no public kind.
+_OUT_OF_MEMORY = re.compile(r"out of memory|alloc(ation)?_?failed|failed to allocate", re.IGNORECASE)
+_LOST = re.compile(r"\b(cuda|cudnn|cublas|cufft|curand)\w* *(failure|error|status)|cudaError|gpu=\d", re.IGNORECASE)
+_FREE_MEMORY = "Close other programs on the GPU, or use --device cpu"
+
 # An ONNX network of one Identity, to test whether a device works.
 _SMALLEST = (
     b'\x08\x08:7\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x01gZ\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01'
@@ -175,7 +180,7 @@ def _translated_errors(name: Device, subject: str) -> Iterator[None]:
         yield
     except Exception as error:  # onnxruntime raises its own kinds, none of them public
         if name != "cpu":
-            fix = _PROVIDERS[name][1]
+            fix = _FREE_MEMORY if _OUT_OF_MEMORY.search(str(error)) else _PROVIDERS[name][1]
             raise ModelUnavailable(f"it failed ({_shorten(error)})", fix, subject=f"--device {name}") from error
         raise ModelUnavailable(
             f"the weights do not load ({_shorten(error)})", "Run: photio-prep models verify", subject=subject
@@ -222,11 +227,6 @@ def _register_arena() -> None:
     onnxruntime.create_and_register_allocator(onnxruntime.OrtMemoryInfo("Cpu", *kinds), onnxruntime.OrtArenaCfg(growth))
 
 
-# Texts of CUDA, cuDNN, cuBLAS and onnxruntime's arena, in errors of no public kind.
-_OUT_OF_MEMORY = re.compile(r"out of memory|alloc(ation)?_?failed|failed to allocate", re.IGNORECASE)
-_LOST = re.compile(r"\b(cuda|cudnn|cublas|cufft|curand)\w* *(failure|error|status)|cudaError|gpu=\d", re.IGNORECASE)
-
-
 def raise_device_fault(error: Exception, device: str, subject: str) -> None:
     """Raise for a GPU that failed while a network ran; return for any other error.
 
@@ -237,8 +237,8 @@ def raise_device_fault(error: Exception, device: str, subject: str) -> None:
     if device not in ("cuda", "coreml"):
         return
     if _OUT_OF_MEMORY.search(str(error)):
-        fix = "Close other programs on the GPU, use fewer --jobs, or --device cpu; the other photos go on"
-        raise SegmenterFailed(f"the model {subject} ran out of the GPU's memory on it", fix) from error
+        problem = f"the model {subject} ran out of the GPU's memory on it"
+        raise SegmenterFailed(problem, f"{_FREE_MEMORY}; the other photos go on") from error
     if _LOST.search(str(error)):
         problem = f"the GPU failed ({_shorten(error)}); nothing was sent for this photo"
         fix = "Look at the driver with nvidia-smi, and run the same command again, or use --device cpu"

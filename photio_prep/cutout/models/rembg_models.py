@@ -88,7 +88,11 @@ class RembgModel:
             session = self.session
         # Large networks take turns on a CPU, as in OnnxSegmenter. rembg divides by zero on a blank picture.
         with self._turn if self.device == "cpu" else nullcontext(), np.errstate(all="ignore"):
-            masks: list[Image.Image] = session.predict(image)
+            try:
+                masks: list[Image.Image] = session.predict(image)
+            except Exception as error:  # onnxruntime raises its own kinds, none of them public
+                devices.raise_device_fault(error, self.device, self.name)
+                raise
         return reduce(ImageChops.lighter, masks)
 
     def pull(self, *, offline: bool = False) -> VerifiedFile:

@@ -62,6 +62,7 @@ class Sam:
             mask: Image.Image = session.predict(image, sam_prompt=prompt)[0]
             self._proven = True
         except Exception as error:  # onnxruntime raises its own kinds, none of them public
+            devices.raise_device_fault(error, self.device, self.name)
             if self._proven:  # a fault of the picture, or a passing one of the device
                 raise
             raise ModelUnavailable(

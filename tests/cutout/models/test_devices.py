@@ -6,6 +6,8 @@ import pytest
 
 from photio_prep.cutout.matte import matte
 from photio_prep.cutout.models import devices
+from photio_prep.cutout.models.rembg_models import RembgModel
+from photio_prep.cutout.models.sam import Sam
 from photio_prep.cutout.models.segmenter import OnnxSegmenter
 from photio_prep.errors import ModelUnavailable, SegmenterFailed
 from photio_prep.geometry import Size
@@ -69,6 +71,20 @@ def test_a_gpu_without_memory_is_the_photos_own_outcome(text: str) -> None:
 def test_a_lost_gpu_is_a_clear_stop(text: str) -> None:
     with pytest.raises(ModelUnavailable, match=r"--device cuda: the GPU failed .*nvidia-smi"):
         segment_on(text, "cuda")
+
+
+@pytest.mark.parametrize(("text", "error"), [(FULL[2], SegmenterFailed), (LOST[0], ModelUnavailable)])
+def test_rembg_s_sessions_and_sam_fail_alike(text: str, error: type[Exception]) -> None:
+    class Failing:
+        def predict(self, *_: object, **__: object) -> None:
+            raise RuntimeError(text)
+
+    network, sam = RembgModel("u2netp", None, "cuda"), Sam("cuda")
+    network.__dict__["session"] = sam.__dict__["_session"] = Failing()
+    with pytest.raises(error, match="GPU"):
+        network(photos.photo())
+    with pytest.raises(error, match="GPU"):
+        sam.mask(photos.photo(), [])
 
 
 def test_the_same_words_on_a_processor_are_no_fault_of_a_gpu() -> None:
