@@ -160,6 +160,8 @@ def _open_network(data: bytes, name: Device, subject: str, *, rounded: bool) -> 
             return openvino.CompiledModel(data, rounded=rounded, threads=environment.thread_limit())
         except Exception as error:  # OpenVINO raises RuntimeError and its own kinds
             raise ModelUnavailable(f"it failed ({_shorten(error)})", fix, subject="--device openvino") from error
+    if name == "cuda":
+        _load_cuda_libraries()
     with _translated_errors(name, subject):
         # Without enable_fallback=0 a failure is printed to stdout and hidden by a second try on the CPU.
         network = onnxruntime.InferenceSession(
@@ -167,6 +169,20 @@ def _open_network(data: bytes, name: Device, subject: str, *, rounded: bool) -> 
         )
     _check_used(network, name)
     return network
+
+
+@cache
+def _load_cuda_libraries() -> None:
+    """Load NVIDIA's libraries from their Python packages, where onnxruntime's provider does not look by itself."""
+    import onnxruntime
+
+    if preload := getattr(onnxruntime, "preload_dlls", None):  # from 1.21 on
+        # It prints what it does not find, to stdout. Then the provider does not load either, which is reported.
+        vars(onnxruntime)["print"] = lambda *_: None
+        try:
+            preload()
+        finally:
+            del vars(onnxruntime)["print"]
 
 
 def _providers(name: Device) -> list[str]:
