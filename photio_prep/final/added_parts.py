@@ -30,6 +30,10 @@ _TIMES = 4.0
 # Least alpha of a product's edge. Pixels of the small picture: of the edge's softness in an answer, of the thinnest
 # part, and from the edge to a part joined to it.
 _VISIBLE, _EDGE, _THIN, _JOINED = 8, 1.5, 1, 2.5
+# Alpha up to which the scene is seen beside a wire, and from which a pixel tells the wires' colours. A product has
+# wires if it has so many pixels of the former, as a share of its own. What is seen is carried on behind them by a
+# filter of that sigma, from that weight on; it is the scene's at that distance.
+_SEEN, _OPAQUE, _WIRES, _BEHIND, _HIDDEN, _APART = 178, 230, 0.3, 0.8, 0.04, 6
 # Levels per pixel of the small picture: most in a flat region, least across the edge of a part; as many times as
 # inside of it; and share of that which is left four pixels on.
 _FLAT, _STEEP, _STEEPER, _GRADUAL = 2.5, 4.5, 2.0, 0.6
@@ -61,18 +65,26 @@ def find_added(alpha: Bytes, answer: Bytes, grown: float) -> tuple[float, Floats
     size = max(1, round(alpha.shape[1] * by)), max(1, round(alpha.shape[0] * by))
     small, share = (cv2.resize(planes, size, interpolation=cv2.INTER_AREA) for planes in (answer, alpha))
     solid, inside = share >= 128, share > 252
-    edge, away = _EDGE + grown * by, distance_to(share >= _VISIBLE)
-    outside = away > edge
     added = np.zeros(solid.shape, np.float32)
-    if inside.sum() < 50 or outside.sum() < 50:
+    if inside.sum() < 50:
         return 0.0, added
-    colours = small.astype(np.float32)
+    colours, hidden = small.astype(np.float32), share >= _VISIBLE
+    own = _list_colours(colours, inside)
+    wires = np.count_nonzero(hidden & (share < _SEEN)) > _WIRES * np.count_nonzero(solid)
+    if wires:
+        colours, hidden = _look_between(alpha, answer, colours, share)
+        small = colours.astype(np.uint8)
+    edge, away = 0.0 if wires else _EDGE + grown * by, distance_to(hidden)
+    outside = away > edge
+    scene = outside & (distance_to(share >= _VISIBLE) > _APART) if wires else outside
+    if outside.sum() < 50:
+        return 0.0, added
     soft = gaussian_blur(colours, 0.6)
     slope = cv2.magnitude(cv2.Sobel(soft, -1, 1, 0, scale=0.125), cv2.Sobel(soft, -1, 0, 1, scale=0.125)).max(-1)
-    own, flat = _list_colours(colours, inside), outside & (slope < _FLAT)
-    rim = (away == 0) & dilate(away > 0, 1)
+    flat = outside & (slope < _FLAT)
+    rim = (share >= _VISIBLE) & dilate(away > 0, 1)
     near = _Surroundings(colours, slope, erode(flat, 2), own, rim, away, edge, percentile(slope[outside], 50))
-    for candidates in (drop_thin(flat, _THIN), _find_own_colours(small, own, outside)):
+    for candidates in (drop_thin(flat, _THIN), _find_own_colours(small, own, outside, scene)):
         _, labels = label_parts(candidates, diagonal=True)
         areas = np.bincount(labels.ravel())
         for label in np.flatnonzero((areas >= _LEAST * solid.sum()) & (areas <= _MOST * solid.sum())):
@@ -80,7 +92,27 @@ def find_added(alpha: Bytes, answer: Bytes, grown: float) -> tuple[float, Floats
             if label and (sure := _judge_part(part, near)):
                 # Its own edge, and that to the product, belong to it.
                 added[dilate(part, 2) & (away > 0)] = sure
-    return float((added > 0).sum() / solid.sum()), added
+    # Between wires, only what they left free was added.
+    beside = 1 - share / 255 if wires else np.ones(solid.shape)
+    return float(beside[added > 0].sum() / solid.sum()), added
+
+
+def _look_between(alpha: Bytes, answer: Bytes, colours: Floats, share: Bytes) -> tuple[Floats, Bools]:
+    """What is seen between wires (H, W, 3), carried on behind them, and where they hide all."""
+    cv2, size = load_opencv(), share.shape[::-1]
+    opaque = (alpha >= _OPAQUE).view(np.uint8) * np.uint8(255)
+    wires, mass = (
+        gaussian_blur(cv2.resize(planes, size, interpolation=cv2.INTER_AREA).astype(np.float32), 1.0)
+        for planes in (cv2.bitwise_and(answer, answer, mask=opaque), opaque)
+    )
+    wires *= 255 / np.maximum(mass, 1)[..., None]
+    cover = share[..., None] / np.float32(255)
+    weight = np.where(share < _SEEN, np.square(1 - cover[..., 0]), 0)
+    between = (colours - cover * wires) / np.maximum(1 - cover, np.float32(1 - _SEEN / 255))
+    planes = np.dstack((between * weight[..., None], weight))
+    near = gaussian_blur(planes, _BEHIND) + np.float32(0.01) * gaussian_blur(planes, 4 * _BEHIND)
+    carried = near[..., :3] / np.maximum(near[..., 3:], np.float32(1e-6))
+    return np.clip(carried, 0, 255), drop_thin(near[..., 3] < _HIDDEN, _THIN)
 
 
 def _judge_part(part: Bools, near: _Surroundings) -> float:
@@ -129,10 +161,10 @@ def _blur_coarsely(planes: Floats, sigma: float) -> Floats:
     return np.asarray(cv2.resize(gaussian_blur(small, sigma / shrink), (width, height)))
 
 
-def _find_own_colours(small: Bytes, own: Floats, outside: Bools) -> Bools:
+def _find_own_colours(small: Bytes, own: Floats, outside: Bools, scene: Bools) -> Bools:
     """Pixels outside whose colours are much more frequent in the product than in the scene."""
     code = _encode(small)
-    frequent = [_histogram(codes) for codes in (_encode(own.clip(0, 255)), code[outside])]
+    frequent = [_histogram(codes) for codes in (_encode(own.clip(0, 255)), code[scene])]
     ratio = (frequent[0] / (frequent[1] + 1e-4))[code]
     soft = gaussian_blur(np.where(outside, np.log(np.clip(ratio, 1e-2, 1e2)), 0).astype(np.float32), 1.0)
     return drop_thin(outside & (soft > np.log(_TIMES)), _THIN)

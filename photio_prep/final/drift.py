@@ -15,8 +15,9 @@ from photio_prep.final.added_parts import find_added
 from photio_prep.final.interior import DARK, Interior, compare_interior, find_shift
 from photio_prep.final.outline import Outline, fit_outline, fit_rigid, measure_side
 from photio_prep.final.outline_profiles import SOFT
+from photio_prep.final.sides import Side, find_grown_side
 from photio_prep.imaging.filters import Floats, gaussian_blur, load_opencv, percentile
-from photio_prep.quality import DriftMetrics
+from photio_prep.quality import SIDE, DriftMetrics
 
 # Pixels of the canvas around the product that are looked at; level of alpha from which glass is looked at.
 _MARGIN, _FAINT = 56, 13
@@ -36,6 +37,7 @@ class Comparison:
 
     `alpha` (H, W) 0..1 and `product` (H, W, 3) levels are as sent, but in the answer's light, and moved to where the
     answer has them: by `moved` (right, down) pixels, which is (0, 0) unless the texture inside and the outline agree.
+    `side` grew as a whole, where its outline does not show it.
     `added`: of the whole canvas, where something was added, and how surely (0..1); its pixels are `unit` pixels long.
     """
 
@@ -46,6 +48,7 @@ class Comparison:
     outline: Outline | None
     interior: Interior
     metrics: DriftMetrics
+    side: Side | None
     added: Floats
     unit: float
 
@@ -88,7 +91,11 @@ def compare(canvas: Image.Image, answer: Image.Image) -> Comparison | None:
     grown = 0.0 if outline is None else max(0.0, float(outline.moved.max()))
     added, beside = find_added(placed, np.asarray(answer), grown)
     metrics = _summarise(interior, outline, added, alpha)
-    return Comparison(box, alpha, product, moved, outline, interior, metrics, beside, canvas.width / beside.shape[1])
+    side = None
+    if outline is not None and abs(metrics.side) <= SIDE and (side := find_grown_side(alpha, product, received)):
+        metrics = metrics._replace(side=round(side.amount, 3))
+    unit = canvas.width / beside.shape[1]
+    return Comparison(box, alpha, product, moved, outline, interior, metrics, side, beside, unit)
 
 
 def _agree(shift: tuple[float, float, bool], still: Outline, follows: Outline) -> bool:

@@ -51,6 +51,10 @@ def _list_rims(comparison: Comparison) -> Iterator[_Change]:
     if outline is None:
         return
     yield from _list_soft(comparison, outline)
+    if comparison.side:
+        (left, top, right, bottom), amount, sure = comparison.side
+        across, down = comparison.box[:2]
+        yield "outwards", (left + across, top + down, right + across, bottom + down), amount, sure
     displaced = outline.runs if abs(comparison.metrics.side) > SIDE else outline.moved
     if not displaced.any():
         return

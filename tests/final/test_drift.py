@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.redraw import PlantedChanges, change_outline
+from bench.redraw import PlantedChanges, change_outline, redraw
+from bench.textures import paint_texture
 from photio_prep.api.client import InstantClient
 from photio_prep.final import drift
 from photio_prep.orders.revise import Wording, reword
@@ -121,3 +122,33 @@ def test_an_empty_canvas_and_one_that_is_all_product_drift_nowhere():
         assert Judged(measure(canvas, canvas.convert("RGB"))).score <= 1
     small = cutout((24, 18))
     assert Judged(measure(small, small.convert("RGB"))).figures.right == pytest.approx(0, abs=0.5)
+
+
+def wires() -> Image.Image:
+    """A mesh whose outline cannot be followed: wires of 4 px, 16 px apart."""
+    pixels = np.zeros((360, 400, 4), np.uint8)
+    pixels[..., :3] = (52, 60, 88)
+    rows, columns = np.ogrid[:200, :240]
+    pixels[80:280, 80:320, 3] = 255 * ((rows % 16 < 4) | (columns % 16 < 4))
+    return Image.fromarray(pixels)
+
+
+@pytest.mark.parametrize("texture", ["wood", "fabric"])
+def test_what_grew_or_was_added_between_wires_is_seen(texture: str):
+    canvas = wires()
+    scene = paint_texture(texture, canvas.size, 3)
+    plain, grown, added = (
+        drift.compare(canvas, redraw(scene, canvas, PlantedChanges(seed=5, jpeg=92, chroma=2, **planted)).answer)
+        for planted in ({"contact": 0.3}, {"grow": 8, "grow_side": "top"}, {"added": 0.15})
+    )
+    assert plain
+    assert grown
+    assert added
+    assert Judged(plain.metrics).score <= 1, plain.metrics
+    assert plain.side is None
+    assert grown.side is not None
+    assert grown.metrics.side == pytest.approx(8, abs=1.5)
+    left, top, right, bottom = (edge + grown.box[at % 2] for at, edge in enumerate(grown.side.box))
+    assert (left, top, right, bottom) == pytest.approx((80, 72, 320, 272), abs=16)
+    assert Judged(added.metrics).parts["added"] > 1
+    assert added.metrics.added == pytest.approx(0.15, abs=0.08)
