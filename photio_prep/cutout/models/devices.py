@@ -6,8 +6,9 @@ ModelUnavailable is raised for weights that do not load, and for a device that i
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -177,12 +178,8 @@ def _load_cuda_libraries() -> None:
     import onnxruntime
 
     if preload := getattr(onnxruntime, "preload_dlls", None):  # from 1.21 on
-        # It prints what it does not find, to stdout. Then the provider does not load either, which is reported.
-        vars(onnxruntime)["print"] = lambda *_: None
-        try:
+        with redirect_stdout(sys.stderr):  # it prints what it does not find
             preload()
-        finally:
-            del vars(onnxruntime)["print"]
 
 
 def _providers(name: Device) -> list[str]:
