@@ -19,11 +19,11 @@ from photio_prep.final.outline_profiles import (
     find_soft_edges,
     find_wide,
     fit_rim,
-    judge_soft_sides,
     measure_profiles,
-    measure_soft_edges,
     measure_softness,
+    read_bins,
 )
+from photio_prep.final.soft_edges import judge_soft_sides, measure_soft_edges
 from photio_prep.imaging.filters import Floats, gaussian_blur, load_opencv
 
 # Length of an arc in pixels of the canvas.
@@ -56,6 +56,7 @@ class Outline:
     `blurred`: displacement of edges that are too soft to have a place, on all sides (as far as the outline is soft) and
     on the one where it is largest; `vague` (N): weight of each such arc, 0 of others.
     `runs` (N): as `moved`, with the short runs that stand alone: enough to report a side, too little to repair it.
+    `change` (N, bins): of the coverage of soft edges, by distance; empty without such edges.
     """
 
     arc: Indices
@@ -73,6 +74,7 @@ class Outline:
     blurred: tuple[float, float]
     vague: Floats
     runs: Floats
+    change: Doubles
 
 
 def fit_outline(alpha: Floats, product: Floats, answer: Floats) -> Outline | None:
@@ -94,9 +96,10 @@ def fit_outline(alpha: Floats, product: Floats, answer: Floats) -> Outline | Non
     fit = weights @ STEPS
     error = np.sqrt(weights @ STEPS**2 - fit**2 + 0.04)
     soft = find_soft_edges(profiles)
-    vague = np.zeros(total, np.float32)
+    vague, change = np.zeros(total, np.float32), np.zeros((0, 0))
     if soft.any():
-        fit[soft], error[soft], vague[soft] = measure_soft_edges(profiles, soft, texture, loops)
+        by, unsure, vague, change = measure_soft_edges(profiles, texture, loops)
+        fit[soft], error[soft] = by[soft], unsure[soft]
     costs = np.abs(STEPS) * _PIXEL + (STEPS != 0) * _MOVES - likelihood
     runs = np.concatenate([_follow(costs[first:end]) for first, end in loops])
     moved = _drop_lone(runs.copy(), loops)
@@ -110,7 +113,7 @@ def fit_outline(alpha: Floats, product: Floats, answer: Floats) -> Outline | Non
     wide = find_wide(profiles)
     softness = np.where(wide, sigma, 0).astype(np.float32)
     outline = Outline(
-        arc, nearest, distance, moved, rim, fit, error, normal, length, texture, loops, softness, blurred, vague, runs
+        arc, nearest, distance, moved, rim, fit, error, normal, length, texture, loops, softness, blurred, vague, runs, change
     )
     return outline if wide.any() else _move_mesh(outline)
 
@@ -251,4 +254,7 @@ def cover_of(outline: Outline, alpha: Floats) -> tuple[Floats, Floats, Floats]:
     displaced = cv2.remap(soft, columns - across * reach, rows - down * reach, cv2.INTER_LINEAR)
     moved = gaussian_blur(np.maximum(outline.moved, 0)[outline.arc], 3.0)
     rough = (outline.texture > _ROUGH).astype(np.float32)[outline.arc]
-    return np.where(by > 0, np.maximum(soft, displaced), displaced), moved, rough
+    cover = np.where(by > 0, np.maximum(soft, displaced), displaced)
+    if outline.change.size:
+        cover = np.clip(cover + read_bins(outline.change, outline.arc, outline.distance), 0, 1)
+    return cover, moved, rough

@@ -11,8 +11,8 @@ Doubles = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 # Bins inside and outside of the outline, in pixels of the canvas.
-_IN, _OUT = 14, 32
-_AT = np.arange(_IN + _OUT) - _IN + 0.5
+IN, OUT = 14, 32
+AT = np.arange(IN + OUT) - IN + 0.5
 # Candidates of the displacement in pixels, outwards.
 STEPS = np.concatenate((np.arange(-10, -4), np.arange(-4, 4, 0.5), np.arange(4, 21))).astype(np.float32)
 ZERO = int(np.flatnonzero(STEPS == 0)[0])
@@ -25,7 +25,7 @@ _SOFTNESS, _ENOUGH = (0.1, 0.3, 0.5, 0.7, 0.9, 1.1, 1.4, 1.8), 0.1
 # Fit of the rim, chosen on the even photos of bench.finals: pixels around the outline that are looked at, in two steps;
 # neighbours on each side whose scenes are averaged; times that a scene must differ from theirs by more than its texture
 # to count for itself; share of an arc that is independent of its neighbours; fewest arcs.
-_CLEAR, _AROUND, _DIFFERENT, _ALIKE, _FEW = (5.0, 3.0), 7, 10.0, 0.4, 6
+_CLEAR, _AROUND, _DIFFERENT, ALIKE, FEW = (5.0, 3.0), 7, 10.0, 0.4, 6
 # Least certainty of a growth or shift (squared standard errors) where at least a share of the arcs moved, and where
 # not. There no arc differs from growth and shift by more than so many pixels.
 _RIGID, _STILL, _MOVING, _WITHIN = 9.0, 16.0, 0.1, 0.3
@@ -35,11 +35,10 @@ _FARTHER = [np.minimum(np.searchsorted(STEPS, STEPS + farther), len(STEPS) - 1) 
 _SHADE, _FIRM = 6.0, 8.0
 # Largest share of a scene's pixel that the product may cover; and at 8 pixels outside, of an edge that has a place.
 _FREE, _SOFTEST = 0.04, 0.1
-# Contrast in levels from which a soft edge is seen, and the error of one that is not. Least displacement of soft edges
-# that counts, beyond three standard errors; cosine up to which an arc faces a side.
-_FAINT, _LOST, _VAGUE, _FACING = 10.0, 9.0, 1.25, 0.7
+# Contrast in levels from which a displacement is seen.
+FAINT = 10.0
 # Bins (distances) where a scene's texture is measured, and those of the product's noise.
-_FAR, _INNER = _AT > 12, (_AT < -2) & (_AT > -9)
+_FAR, _INNER = AT > 12, (AT < -2) & (AT > -9)
 # Share of the pixels that counts, as neighbours repeat each other: at most, also where texture repeats less.
 _INDEPENDENT = 0.08
 # Log density of colours that neither product nor scene explains: uniform over sRGB, for 2 % of the pixels. A generator
@@ -67,16 +66,16 @@ def measure_profiles(
     alpha: Floats, product: Floats, answer: Floats, arc: Indices, nearest: Indices, distance: Floats, total: int
 ) -> Profiles:
     """Measure the profiles of `total` arcs; the planes are those of `Outline` and of `fit_outline`."""
-    near = np.flatnonzero((distance >= -_IN) & (distance < _OUT))
+    near = np.flatnonzero((distance >= -IN) & (distance < OUT))
     away = distance.ravel()[near]
     y = answer.reshape(-1, 3)[near]
     q = product.reshape(-1, 3)[np.where(away < 0, near, nearest.ravel()[near])]
-    cell = arc.ravel()[near] * len(_AT) + np.floor(away).astype(np.int64) + _IN
+    cell = arc.ravel()[near] * len(AT) + np.floor(away).astype(np.int64) + IN
 
     def mean(values: NDArray[Any]) -> Doubles:
-        return np.bincount(cell, values, total * len(_AT)).reshape(total, -1) / some
+        return np.bincount(cell, values, total * len(AT)).reshape(total, -1) / some
 
-    pixels = np.bincount(cell, minlength=total * len(_AT)).reshape(total, -1).astype(np.float64)
+    pixels = np.bincount(cell, minlength=total * len(AT)).reshape(total, -1).astype(np.float64)
     some = np.maximum(pixels, 1)
     means = [np.stack([mean(planes[:, at]) for at in range(3)], -1) for planes in (y, q)]
     yy, yq, qq = (mean(np.einsum("nc,nc->n", a, b)) for a, b in ((y, y), (y, q), (q, q)))
@@ -88,7 +87,7 @@ def compute_likelihoods(profiles: Profiles) -> tuple[Doubles, Floats]:
     pixels, y, _, yy, yq, qq, cover = profiles
     noise = (yy - 2 * yq + qq)[:, _INNER][pixels[:, _INNER] > 0]
     drawn = max(percentile(noise, 50) / 3, _LEAST) if noise.size else 4 * _LEAST
-    course = _fit_scene(profiles, cover, 12.0)
+    course = fit_scene(profiles, cover, 12.0)
     mass = (pixels * _FAR).sum(1)
     scatter = yy - 2 * (y * course).sum(-1) + (course**2).sum(-1)
     scene = np.maximum((scatter * pixels * _FAR).sum(1) / np.maximum(mass, 1) / 3, _LEAST)[:, None]
@@ -108,7 +107,7 @@ def _sum_likelihoods(profiles: Profiles, scene: Doubles, drawn: float) -> Double
     pixels, y, q, yy, yq, qq, cover = profiles = Profiles(*(means[:, None] for means in profiles))
     rest, power = 1 - share, (q**2).sum(-1)
     y, q, course = (
-        np.ascontiguousarray(np.swapaxes(m, -1, -2)) for m in (y, q, _fit_scene(profiles, share, STEPS[:, None]))
+        np.ascontiguousarray(np.swapaxes(m, -1, -2)) for m in (y, q, fit_scene(profiles, share, STEPS[:, None]))
     )
     powers, with_q, with_y = (np.einsum("...ck,...ck->...k", course, means) for means in (course, q, y))
     mixed = _MIXED * share * rest * (power - 2 * with_q + powers)
@@ -129,10 +128,10 @@ def fit_rim(
 ) -> tuple[Floats, Doubles, Doubles]:
     """Refine displacements (N) to parts of a pixel; returns them, and seen and full coverage (N, bins)."""
     wide = find_wide(profiles)
-    by, rough = moved, _smooth_loops(np.maximum(texture, np.median(texture))[:, None] ** 2, loops, _AROUND)[:, 0]
+    by, rough = moved, smooth_loops(np.maximum(texture, np.median(texture))[:, None] ** 2, loops, _AROUND)[:, 0]
     for reach in _CLEAR:
         excess, contrast, seen, full = _measure_excess(profiles, by, rough, loops, reach)
-        usable = wide & (contrast > _FAINT**2) & ~find_soft_edges(profiles)
+        usable = wide & (contrast > FAINT**2) & ~find_soft_edges(profiles)
         by = _smooth_displacements(by + excess, np.where(usable, contrast / rough, 0), moved, normal, loops)
         by = np.where(wide, by, moved)
     return by, seen * wide[:, None], full * wide[:, None]
@@ -140,8 +139,8 @@ def fit_rim(
 
 def find_wide(profiles: Profiles) -> NDArray[np.bool_]:
     """Arcs with enough product inside and scene outside; wires and meshes have neither."""
-    least = _WIDE * profiles.pixels[:, _IN - 1]
-    inside, outside = profiles.pixels[:, _IN - 8 : _IN].sum(1), profiles.pixels[:, _IN : _IN + 6].sum(1)
+    least = _WIDE * profiles.pixels[:, IN - 1]
+    inside, outside = profiles.pixels[:, IN - 8 : IN].sum(1), profiles.pixels[:, IN : IN + 6].sum(1)
     wide = (inside > 8 * least) & (outside > 6 * least)
     return np.asarray(wide & (wide.mean() > 0.5))
 
@@ -154,16 +153,16 @@ def _measure_excess(
     Coverage is measured in the direction of the neighbours' scenes: noise of an arc's own scene would stand in both
     factors, and be taken for growth.
     """
-    course = _fit_scene(profiles, np.zeros_like(profiles.cover), by[:, None] + reach)
-    inner = profiles.pixels * ((_AT < -4) & (_AT > -13))
+    course = fit_scene(profiles, np.zeros_like(profiles.cover), by[:, None] + reach)
+    inner = profiles.pixels * ((AT < -4) & (AT > -13))
     gain = (inner * profiles.yq).sum(1) / np.maximum((inner * profiles.qq).sum(1), 1)
-    q = profiles.q * np.clip(_smooth_loops(gain[:, None], loops, 1), 0.85, 1.15)[:, None]
-    apart = q - _steady(course[:, _IN], rough, loops)[:, None]
-    weight = profiles.pixels * (np.abs(_AT - by[:, None]) < reach)
+    q = profiles.q * np.clip(smooth_loops(gain[:, None], loops, 1), 0.85, 1.15)[:, None]
+    apart = q - average_scenes(course[:, IN], rough, loops)[:, None]
+    weight = profiles.pixels * (np.abs(AT - by[:, None]) < reach)
     seen, full = (((planes - course) * apart).sum(-1) * weight for planes in (profiles.y, q))
     contrast = ((apart**2).sum(-1) * weight).sum(1) / np.maximum(weight.sum(1), 1)
     excess = (seen - full * _displace(profiles.cover, by)).sum(1) / np.maximum(weight.sum(1) / (2 * reach), 1)
-    return np.clip(excess / np.maximum(contrast, _FAINT**2), -reach, reach), contrast, seen, full
+    return np.clip(excess / np.maximum(contrast, FAINT**2), -reach, reach), contrast, seen, full
 
 
 def _smooth_displacements(
@@ -173,7 +172,7 @@ def _smooth_displacements(
 
     1 / `scale` (N) is proportional to the variance of `by`; 0 is unknown. Arcs that `moved` keep their own.
     """
-    if (scale > 0).sum() < _FEW:
+    if (scale > 0).sum() < FEW:
         return moved
     model: Doubles = np.column_stack((np.ones(len(by)), normal.astype(np.float64)))
     weights, rigid, square, spread = scale, np.zeros(3), np.eye(3), 1.0
@@ -184,15 +183,15 @@ def _smooth_displacements(
         spread = max(percentile((rest**2 * scale)[scale > 0], 50) / 0.455, 1e-9)
         weights = scale / np.maximum(1, np.sqrt(rest**2 * scale / spread) / 1.5)
     # Squared length in standard errors: 3 on average where nothing moved.
-    sure = float(rigid @ square @ rigid) / spread * _ALIKE
+    sure = float(rigid @ square @ rigid) / spread * ALIKE
     still = (moved != 0).mean() < _MOVING
     least = _STILL if still else _RIGID
     rigid *= max(0.0, 1 - least / max(sure, least))
     base = np.where(moved == 0, model @ rigid, moved)
-    mass = _smooth_loops(scale[:, None], loops, 2)[:, 0]
-    local = _smooth_loops(((by - base) * scale)[:, None], loops, 2)[:, 0] / np.maximum(mass, 1e-9)
+    mass = smooth_loops(scale[:, None], loops, 2)[:, 0]
+    local = smooth_loops(((by - base) * scale)[:, None], loops, 2)[:, 0] / np.maximum(mass, 1e-9)
     around = percentile(((by - base - local) ** 2 * scale)[scale > 0], 50) / 0.455
-    noise = around / np.maximum(_ALIKE * mass, 1e-9)
+    noise = around / np.maximum(ALIKE * mass, 1e-9)
     local *= np.clip(1 - noise / np.maximum(local**2, 1e-9), 0, 1)
     if still:
         local = np.clip(local, -_WITHIN, _WITHIN)
@@ -201,8 +200,8 @@ def _smooth_displacements(
 
 def measure_softness(seen: Doubles, full: Doubles, by: Floats, alpha: Floats, arc: Indices, distance: Floats) -> float:
     """Least sigma of a filter of alpha that explains the coverage along the outline, displaced `by` (N)."""
-    near = np.flatnonzero(np.abs(distance) < _IN)
-    cell = arc.ravel()[near] * len(_AT) + np.floor(distance.ravel()[near]).astype(np.int64) + _IN
+    near = np.flatnonzero(np.abs(distance) < IN)
+    cell = arc.ravel()[near] * len(AT) + np.floor(distance.ravel()[near]).astype(np.int64) + IN
     pixels = np.maximum(np.bincount(cell, minlength=full.size), 1)
     misfit = np.zeros(len(_SOFTNESS))
     for column, sigma in enumerate(_SOFTNESS):
@@ -212,15 +211,15 @@ def measure_softness(seen: Doubles, full: Doubles, by: Floats, alpha: Floats, ar
     return _SOFTNESS[int(np.argmax(misfit <= enough))]
 
 
-def _steady(scene: Doubles, rough: Doubles, loops: list[tuple[int, int]]) -> Doubles:
+def average_scenes(scene: Doubles, rough: Doubles, loops: list[tuple[int, int]]) -> Doubles:
     """Colours (N, 3) beside arcs, the mean of their neighbours as far as those differ by no more than texture."""
-    near = _smooth_loops(scene, loops, _AROUND)
-    spread = _smooth_loops(np.square(scene - near).sum(1, keepdims=True), loops, _AROUND)
+    near = smooth_loops(scene, loops, _AROUND)
+    spread = smooth_loops(np.square(scene - near).sum(1, keepdims=True), loops, _AROUND)
     own = np.clip(1 - _DIFFERENT * rough[:, None] / np.maximum(spread, 1e-6), 0, 1)
     return own * scene + (1 - own) * near
 
 
-def _smooth_loops(values: Doubles, loops: list[tuple[int, int]], reach: int) -> Doubles:
+def smooth_loops(values: Doubles, loops: list[tuple[int, int]], reach: int) -> Doubles:
     """Means of the values (N, C) of closed lines' arcs over 2 · reach + 1 arcs."""
     parts = []
     for first, end in loops:
@@ -232,43 +231,18 @@ def _smooth_loops(values: Doubles, loops: list[tuple[int, int]], reach: int) -> 
 
 def find_soft_edges(profiles: Profiles) -> NDArray[np.bool_]:
     """Arcs whose edge is too soft to have a place."""
-    return np.asarray(profiles.cover[:, _IN + 8] > _SOFTEST)
+    return np.asarray(profiles.cover[:, IN + 8] > _SOFTEST)
 
 
-def measure_soft_edges(
-    profiles: Profiles, soft: NDArray[np.bool_], texture: Floats, loops: list[tuple[int, int]]
-) -> tuple[Doubles, Doubles, Doubles]:
-    """Displacement of arcs whose edge is too soft to have a place, by their mean coverage; its error; its weight.
-
-    It is measured in the direction of the neighbours' scenes, as in `_measure_excess`.
-    """
-    y, q, cover = profiles.y[soft], profiles.q[soft], profiles.cover[soft]
-    scene = _fit_scene(profiles, profiles.cover, 8.0)
-    course, steady = scene[soft], _steady(scene[:, _IN], texture.astype(np.float64) ** 2, loops)[soft]
-    weight = profiles.pixels[soft] * ((_AT > -_IN + 2) & (_AT < 20))
-    apart = q - steady[:, None]
-    extra = (((y - course) * apart).sum(-1) - cover * ((q - course) * apart).sum(-1)) * weight
-    width = weight.sum(1) / np.maximum(profiles.pixels[soft][:, _IN - 1], 1)
-    total = np.maximum(((apart**2).sum(-1) * weight).sum(1), 1e-6)
-    faint = total < _FAINT**2 * weight.sum(1)
-    return extra.sum(1) / total * width, np.where(faint, _LOST, 1.0), np.where(faint, 0, total / np.maximum(width, 1))
-
-
-def measure_mean(by: Floats, weight: Floats) -> tuple[float, float]:
-    """Weighted mean of the displacements of soft edges, and its standard error."""
-    total = max(float(weight.sum()), 1e-6)
-    mean = float((weight * by).sum()) / total
-    return mean, float(np.sqrt(np.square(weight * (by - mean)).sum() / _ALIKE)) / total
-
-
-def judge_soft_sides(by: Floats, weight: Floats, normal: Floats) -> tuple[float, float]:
-    """Mean displacement of soft edges on all sides, and on the one where it is largest; 0 where it is not certain."""
-    means = []
-    for side in ((0, 0), (0, -1), (1, 0), (0, 1), (-1, 0)):
-        share = weight * (normal @ np.array(side, np.float32) > _FACING if any(side) else 1)
-        mean, error = measure_mean(by, share)
-        means.append(mean if np.count_nonzero(share) >= _FEW and abs(mean) > _VAGUE + 3 * error else 0.0)
-    return means[0], max(means[1:], key=abs)
+def read_bins(values: Doubles, arc: Indices, distance: Floats) -> Floats:
+    """Values (N, bins) of arcs at the distances of pixels (H, W), interpolated; 0 out of reach."""
+    at = distance + (IN - 0.5)
+    near = np.flatnonzero((at > 0) & (at < len(AT) - 1))
+    low, rows = at.ravel()[near].astype(np.int64), arc.ravel()[near]
+    share = at.ravel()[near] - low
+    out = np.zeros(distance.shape, np.float32)
+    out.ravel()[near] = values[rows, low] * (1 - share) + values[rows, low + 1] * share
+    return out
 
 
 def _displace(cover: Doubles, step: Floats, *, each: bool = False) -> Doubles:
@@ -276,16 +250,16 @@ def _displace(cover: Doubles, step: Floats, *, each: bool = False) -> Doubles:
 
     `each`: every arc is displaced by each step (S): (N, S, bins).
     """
-    at = np.clip(np.arange(len(_AT)) - step[:, None], 0, len(_AT) - 1)
+    at = np.clip(np.arange(len(AT)) - step[:, None], 0, len(AT) - 1)
     low = at.astype(int)
-    high, rows = np.minimum(low + 1, len(_AT) - 1), slice(None) if each else np.arange(len(cover))[:, None]
+    high, rows = np.minimum(low + 1, len(AT) - 1), slice(None) if each else np.arange(len(cover))[:, None]
     return np.asarray(cover[rows, low] * (1 - (at - low)) + cover[rows, high] * (at - low))
 
 
-def _fit_scene(profiles: Profiles, share: Doubles, step: Floats | float) -> Doubles:
+def fit_scene(profiles: Profiles, share: Doubles, step: Floats | float) -> Doubles:
     """Smooth course (…, bins, 3) of the scene's mean colours outside of a displaced outline, continued inwards."""
-    away = _AT - step
-    base = np.stack((np.ones_like(away), away / _OUT, np.exp(-np.maximum(away, 0) / _SHADE)), -2)
+    away = AT - step
+    base = np.stack((np.ones_like(away), away / OUT, np.exp(-np.maximum(away, 0) / _SHADE)), -2)
     held = base * (profiles.pixels * (share < _FREE) * (away > 0))[..., None, :]
     normal = held @ np.swapaxes(base, -1, -2) + np.diag([1e-3, _FIRM, _FIRM])
     return np.swapaxes(np.swapaxes(np.linalg.solve(normal, held @ profiles.y), -1, -2) @ base, -1, -2)

@@ -8,7 +8,7 @@ import numpy as np
 from photio_prep.final.drift import Comparison
 from photio_prep.final.interior import OTHER, TILE
 from photio_prep.final.outline import Outline
-from photio_prep.final.outline_profiles import judge_soft_sides, measure_mean
+from photio_prep.final.soft_edges import judge_soft_sides, measure_mean
 from photio_prep.geometry import Size
 from photio_prep.imaging.filters import Bools, dilate, measure_parts
 from photio_prep.quality import LENGTHS, SIDE, Region

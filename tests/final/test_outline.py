@@ -9,6 +9,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from photio_prep.final import restore
 from photio_prep.final.drift import Comparison, compare
+from photio_prep.final.outline import cover_of
 from photio_prep.imaging.filters import gaussian_blur
 from photio_prep.quality import Drift
 from tests.support.commands import Command
@@ -185,6 +186,27 @@ def test_a_button_that_grew_leaves_no_halo() -> None:
     ring = ImageChops.subtract(grown.getchannel("A"), sent.getchannel("A").filter(ImageFilter.MaxFilter(3)))
     bare = np.asarray(restore.inpaint_product(received, comparison, (1.0, 1.0)), dtype=int)[np.asarray(ring) > 0]
     assert (bare[:, 0] - bare[:, 1]).mean() < 25  # the button has 160, the scene 7
+
+
+@pytest.mark.parametrize("texture", TEXTURES)
+@pytest.mark.parametrize(("blur", "most"), [(9, 1.0), (1, 0.6)], ids=["unchanged", "hardened"])
+def test_a_soft_edge_that_was_hardened_is_removed(texture: str, blur: int, most: float) -> None:
+    """The error of the scene below a soft edge, against where coverage is believed to be as sent."""
+    sent, redrawn = (canvas(), canvas())
+    for picture, sigma in ((sent, 9), (redrawn, blur)):
+        picture.paste((170, 40, 50), (0, 0, *SIZE))
+        picture.putalpha(canvas().getchannel("A").filter(ImageFilter.GaussianBlur(sigma)))
+    received = answer(redrawn, TEXTURES[texture])
+    comparison = compare(sent, received)
+    assert comparison is not None and comparison.outline is not None
+    cover = np.asarray(sent.getchannel("A"), dtype=float) / 255
+    soft = (cover > 0.1) & (cover < 0.9)
+    truth = np.asarray(redrawn.getchannel("A").filter(ImageFilter.GaussianBlur(0.8)), dtype=float)[soft] / 255
+    seen = np.zeros(soft.shape)
+    left, top, right, bottom = comparison.box
+    seen[top:bottom, left:right] = cover_of(comparison.outline, comparison.alpha)[0]
+    before, after = np.abs(cover[soft] - truth).mean(), np.abs(seen[soft] - truth).mean()
+    assert after <= max(most * before, 0.02), (before, after)
 
 
 def test_a_product_of_a_few_rows_is_compared() -> None:
