@@ -96,7 +96,8 @@ def fit_outline(alpha: Floats, product: Floats, answer: Floats) -> Outline | Non
     fit = weights @ STEPS
     error = np.sqrt(weights @ STEPS**2 - fit**2 + 0.04)
     soft = find_soft_edges(profiles)
-    vague, change = np.zeros(total, np.float32), np.zeros((0, 0))
+    vague: Floats = np.zeros(total, np.float32)
+    change: Doubles = np.zeros((0, 0))
     if soft.any():
         by, unsure, vague, change = measure_soft_edges(profiles, texture, loops)
         fit[soft], error[soft] = by[soft], unsure[soft]
@@ -113,7 +114,22 @@ def fit_outline(alpha: Floats, product: Floats, answer: Floats) -> Outline | Non
     wide = find_wide(profiles)
     softness = np.where(wide, sigma, 0).astype(np.float32)
     outline = Outline(
-        arc, nearest, distance, moved, rim, fit, error, normal, length, texture, loops, softness, blurred, vague, runs, change
+        arc,
+        nearest,
+        distance,
+        moved,
+        rim,
+        fit,
+        error,
+        normal,
+        length,
+        texture,
+        loops,
+        softness,
+        blurred,
+        vague,
+        runs,
+        change,
     )
     return outline if wide.any() else _move_mesh(outline)
 

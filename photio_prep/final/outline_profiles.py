@@ -46,6 +46,8 @@ _INDEPENDENT = 0.08
 _STRANGE, _STRANGER = float(np.log(0.02) - 3 * np.log(256)), 8.0
 # Least variance of a channel (levels squared), and share of the contrast's square that a mixed pixel varies by.
 _LEAST, _MIXED = 16.0, 0.1
+# Most by which a drawn product's variance beside an arc exceeds the median: there its light or pattern is another one.
+_NOISIER = 4.0
 # Arcs that are computed at once: their tables stay in the processor's cache.
 _CHUNK = 16
 
@@ -84,9 +86,8 @@ def measure_profiles(
 
 def compute_likelihoods(profiles: Profiles) -> tuple[Doubles, Floats]:
     """Log likelihood (N, steps) of each displacement of each arc; texture of the scene beside it, in levels."""
-    pixels, y, _, yy, yq, qq, cover = profiles
-    noise = (yy - 2 * yq + qq)[:, _INNER][pixels[:, _INNER] > 0]
-    drawn = max(percentile(noise, 50) / 3, _LEAST) if noise.size else 4 * _LEAST
+    pixels, y, yy, cover = profiles.pixels, profiles.y, profiles.yy, profiles.cover
+    drawn = _measure_noise(profiles)
     course = fit_scene(profiles, cover, 12.0)
     mass = (pixels * _FAR).sum(1)
     scatter = yy - 2 * (y * course).sum(-1) + (course**2).sum(-1)
@@ -96,13 +97,21 @@ def compute_likelihoods(profiles: Profiles) -> tuple[Doubles, Floats]:
     likelihood = np.zeros((len(pixels), len(STEPS)))
     for first in range(0, len(judged), _CHUNK):
         part = judged[first : first + _CHUNK]
-        likelihood[part] = _sum_likelihoods(Profiles(*(means[part] for means in profiles)), scene[part], drawn)
+        likelihood[part] = _sum_likelihoods(Profiles(*(means[part] for means in profiles)), scene[part], drawn[part])
     likelihood *= min(1 / max(_measure_repetition(profiles, course, scene), 1e-6), _INDEPENDENT)
     return likelihood, np.sqrt(scene[:, 0]).astype(np.float32)
 
 
-def _sum_likelihoods(profiles: Profiles, scene: Doubles, drawn: float) -> Doubles:
-    """Log likelihood (N, steps) if pixels were independent, by variances of the scene (N, 1) and the drawn product."""
+def _measure_noise(profiles: Profiles) -> Doubles:
+    """Variance (N, 1) of a drawn product's colours beside each arc, of which many are like the median."""
+    noise, some = (profiles.yy - 2 * profiles.yq + profiles.qq)[:, _INNER] / 3, profiles.pixels[:, _INNER] > 0
+    middle = max(percentile(noise[some], 50), _LEAST) if some.any() else 4 * _LEAST
+    own = (noise * some).sum(1) / np.maximum(some.sum(1), 1)
+    return np.asarray(np.clip(own, middle, _NOISIER * middle)[:, None])
+
+
+def _sum_likelihoods(profiles: Profiles, scene: Doubles, drawn: Doubles) -> Doubles:
+    """Log likelihood (N, steps) if pixels were independent, by variances of the scene and the drawn product (N, 1)."""
     share = _displace(profiles.cover, STEPS, each=True)
     pixels, y, q, yy, yq, qq, cover = profiles = Profiles(*(means[:, None] for means in profiles))
     rest, power = 1 - share, (q**2).sum(-1)
@@ -111,7 +120,7 @@ def _sum_likelihoods(profiles: Profiles, scene: Doubles, drawn: float) -> Double
     )
     powers, with_q, with_y = (np.einsum("...ck,...ck->...k", course, means) for means in (course, q, y))
     mixed = _MIXED * share * rest * (power - 2 * with_q + powers)
-    variance = share**2 * drawn + rest**2 * scene[..., None] + mixed
+    variance = share**2 * drawn[..., None] + rest**2 * scene[..., None] + mixed
     # Of the density of a pixel: what does not depend on the scene, and factors of what does.
     fixed = -1.5 * np.log(2 * np.pi * variance) - (yy - 2 * share * yq + share**2 * qq) / (2 * variance)
     linear = rest / variance

@@ -1,7 +1,6 @@
 """Edges that are too soft to have a place: how far they are displaced, and how much more or less of them is covered."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from photio_prep.final.outline_profiles import (
     ALIKE,
@@ -28,7 +27,7 @@ _NEIGHBOURS, _BELIEVED = 7, 9.0
 
 def measure_soft_edges(
     profiles: Profiles, texture: Floats, loops: list[tuple[int, int]]
-) -> tuple[Doubles, Doubles, Doubles, Doubles]:
+) -> tuple[Doubles, Doubles, Floats, Doubles]:
     """Displacement of arcs by their mean coverage, its error, and its weight; 0 of arcs whose edge has a place.
 
     The last is the change of coverage (N, bins), averaged over neighbours, 0 where it is not certain.
@@ -48,7 +47,7 @@ def measure_soft_edges(
     faint = total < FAINT**2 * weight.sum(1)
     by = extra.sum(1) / total * width
     error = np.where(faint, _LOST, 1.0)
-    vague = np.where(faint | ~soft, 0, total / np.maximum(width, 1))
+    vague = np.where(faint | ~soft, 0, total / np.maximum(width, 1)).astype(np.float32)
     return by, error, vague, _average_changes(extra, contrast, loops)
 
 

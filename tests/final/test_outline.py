@@ -198,7 +198,8 @@ def test_a_soft_edge_that_was_hardened_is_removed(texture: str, blur: int, most:
         picture.putalpha(canvas().getchannel("A").filter(ImageFilter.GaussianBlur(sigma)))
     received = answer(redrawn, TEXTURES[texture])
     comparison = compare(sent, received)
-    assert comparison is not None and comparison.outline is not None
+    assert comparison is not None
+    assert comparison.outline is not None
     cover = np.asarray(sent.getchannel("A"), dtype=float) / 255
     soft = (cover > 0.1) & (cover < 0.9)
     truth = np.asarray(redrawn.getchannel("A").filter(ImageFilter.GaussianBlur(0.8)), dtype=float)[soft] / 255
