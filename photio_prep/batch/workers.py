@@ -68,11 +68,12 @@ def find_models(options: PrepareOptions, model: ModelOptions) -> tuple[Model | S
 
 @dataclass(frozen=True, slots=True)
 class StoredOrder:
-    """An order in a folder, as it travels between processes: without its pixels."""
+    """An order in a folder, as it travels between processes: without its pixels. `fallback`: see `CatalogModel`."""
 
     folder: Path
     origin: Origin
     fresh: bool
+    fallback: str = ""
 
     def load(self) -> Order:
         """Read the order; raises as `load_order`."""
@@ -90,7 +91,8 @@ class WorkerPool:
     """Up to `count` worker processes, each started at its first task; leaving the context ends them.
 
     A task's order is the same as in a thread of this process. A task whose worker dies is refused. UsageError for more
-    processes than two a core. `shared`: devices whose networks run in one more process, for all workers.
+    processes than two a core. `shared`: devices whose networks run in one more process, for all workers. `fallback`:
+    why the last order's model did not take a faster device.
     """
 
     def __init__(self, count: int, shared: tuple[Device, ...] = SHARED) -> None:
@@ -100,6 +102,7 @@ class WorkerPool:
         self._session = SharedSession(count, shared)
         self._workers: dict[int, PickleChild] = {}
         self._closed = False
+        self.fallback = ""
         self._idle: SimpleQueue[int] = SimpleQueue()
         for number in range(count):
             self._idle.put(number)
@@ -131,6 +134,7 @@ class WorkerPool:
         if isinstance(reply, PhotioError):
             raise reply
         if isinstance(reply, StoredOrder):
+            self.fallback = reply.fallback
             return reply.load()
         return cast("Order", reply)
 
@@ -193,8 +197,11 @@ def serve() -> None:
             task: PhotoTask = pickle.load(tasks)  # noqa: S301
             reply: object
             try:
-                order = task.prepare()
-                reply = StoredOrder(order.folder, order.origin, order.fresh) if order.folder else order
+                reply = order = task.prepare()
+                if order.folder:
+                    inferred = order.fresh and order.device
+                    fallback = find_models(task.options, task.model)[0].fallback if inferred and task.model else ""
+                    reply = StoredOrder(order.folder, order.origin, order.fresh, fallback)
             except Exception as error:  # noqa: BLE001  raised again by the parent
                 reply = portable_error(error)
             replies.write(pack(reply))

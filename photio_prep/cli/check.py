@@ -82,7 +82,7 @@ def _check_model(name: str, device: Device) -> str:
                 raise ModelUnavailable("it reports a product in a blank image", "Use another --model", subject=name)
         seconds.append(time.perf_counter() - start)
     loads = max(seconds[0] - seconds[1], 0)
-    where = devices.describe_device(model.device)
+    where = devices.describe_device(model.device) + (f" ({model.fallback})" if model.fallback else "")
     return f"{name}, verified, on {where}: loads in {loads:.1f} s, {seconds[1]:.2f} s for one inference"
 
 

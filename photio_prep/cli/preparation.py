@@ -146,8 +146,10 @@ def _prepare_first(items: list[Item], choice: Choice, target: OrderPlace, pool: 
             continue
         if order.model != model_shown:
             console.info(f"cut out with: {order.model}" + (f" on {order.device}" if order.device else ""))
-            if order.device and not pool and (fallback := find_models(job.prepare, job.model)[0].fallback):
-                console.info(f"warning: {fallback}")
+            if order.device:
+                fallback = pool.fallback if pool else find_models(job.prepare, job.model)[0].fallback
+                if fallback:
+                    console.info(f"warning: {fallback}")
             model_shown = order.model
         yield order
 

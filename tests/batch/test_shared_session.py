@@ -8,9 +8,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 from PIL import Image
@@ -105,6 +107,26 @@ def test_weights_that_do_not_load_are_the_same_error(tmp_path: Path, coffee: Pho
             pool.prepare(tasks[0])
         errors.append(str(error.value).partition(" (")[0])  # onnxruntime names the file, or not
     assert errors[0] == errors[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Pretended(PhotoTask):
+    """A photo on a machine whose onnxruntime was built for CUDA."""
+
+    def prepare(self) -> Order:
+        onnxruntime.get_available_providers = lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+        return super(Pretended, self).prepare()
+
+
+@pytest.mark.model
+def test_a_gpu_that_the_session_process_cannot_use_is_said(tmp_path: Path, coffee: Photo) -> None:
+    source = saved(tmp_path / "a.png", coffee.image)
+    place = OrderPlace(SANDBOX, tmp_path / "orders", "a.png")
+    with WorkerPool(1) as pool:
+        order = pool.prepare(Pretended(source, PrepareOptions(SCENE), place, ModelOptions("u2netp")))
+        assert len(session_processes()) == 1
+    assert order.device in ("cpu", "openvino")
+    assert pool.fallback.startswith("cuda is installed but not used: no installed package runs on cuda")
 
 
 def run_together(seat: Seat, file: NetworkFile, slots: list[int]) -> list[float | str]:

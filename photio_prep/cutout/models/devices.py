@@ -122,12 +122,12 @@ def rembg_session(
 def _open_on(device: Device, build: Callable[[Device], Any], *, rounded: bool) -> tuple[Any, Device, str]:
     if device != "auto":
         return build(device), device, ""
-    faults = []
+    faults: list[str] = []
     for name in [name for name in _PROVIDERS if name != "cpu" and _is_offered(name)]:
         try:
             if name == "openvino" and not (rounded and openvino.rounds_to_bfloat16()):
                 continue
-            return build(name), name, ""
+            return build(name), name, "; ".join(faults)
         except ModelUnavailable as error:
             faults.append(f"{name} is installed but not used: {error.problem}")
     return build("cpu"), "cpu", "; ".join(faults)
