@@ -15,7 +15,7 @@ from photio_prep.api.spending_guard import SpendingGuard
 from photio_prep.batch.workers import check_worker_count
 from photio_prep.cli import mistakes, payment, reporting
 from photio_prep.cli.console import Console
-from photio_prep.cli.parsing import option, several, typed
+from photio_prep.cli.parsing import Number, option, several, typed
 from photio_prep.cli.review import offer_review
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.intake import folders, hot_folder, inputs
@@ -57,7 +57,7 @@ _choosing = several(
     option(
         "--settle",
         "With --watch: seconds a file must be unchanged before it is used.",
-        type=click.FloatRange(0.1, 3600),
+        type=Number(0.1, 3600),
         metavar="SECONDS",
     ),
     option(

@@ -9,7 +9,7 @@ import click
 
 from photio_prep.api.request import validate_seed
 from photio_prep.cli.console import Console
-from photio_prep.cli.parsing import PATH, Decorator, option, several, typed
+from photio_prep.cli.parsing import PATH, Decorator, Number, option, several, typed
 from photio_prep.cutout.models.catalog import Family
 from photio_prep.cutout.models.registry import ModelOptions
 from photio_prep.errors import UsageError
@@ -151,7 +151,7 @@ written = several(
     option(
         "--max-drift",
         "Exit 3 where the generator changed the product by more (1: visible); the final is written all the same.",
-        type=click.FloatRange(0, 1000),
+        type=Number(0, 1000),
         metavar="X",
     ),
     option("--segment", "", is_flag=True, hidden=True, expose_value=False),  # until 0.1: drift sees it in any case
@@ -182,12 +182,12 @@ gate = several(
     option(
         "--gate-at",
         "Stop where the cutout is wrong with at least this probability. [0.3]",
-        type=click.FloatRange(0, 1, min_open=True),
+        type=Number(0, 1, min_open=True),
         metavar="P",
     ),
     group="Money",
 )
-price = option("--price", "Price per call, for the cost estimate.", type=click.FloatRange(0, 1000), metavar="X")
+price = option("--price", "Price per call, for the cost estimate.", type=Number(0, 1000), metavar="X")
 api_url = option("--api-url", "The full endpoint URL. [PHOTIO_API_URL or Photio's]", metavar="URL")
 key_file = option("--key-file", "A file (mode 0600) with the API key. [PHOTIO_API_KEY]")
 paying = typed(

@@ -1,5 +1,6 @@
 """Options of click, typed by the parameters that they fill, in groups, and parsed into typed values."""
 
+import math
 from collections.abc import Callable
 from copy import copy
 from functools import partial, wraps
@@ -91,6 +92,17 @@ def _click_type(kind: Any) -> Any:  # noqa: ANN401  an annotation
     if get_origin(kind) is tuple:
         return _Numbers(len(get_args(kind)))
     return PATH if kind is Path else kind
+
+
+class Number(click.FloatRange):
+    """A number in a range. NaN, which click lets through, is in none."""
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Parse the number."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value} is not in the range {self._describe_range()}.", param, ctx)
+        return number
 
 
 class _Numbers(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions

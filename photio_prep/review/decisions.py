@@ -41,13 +41,11 @@ class Decisions:
         """Return the decision about `order`, which is `old` or was made of it with new words or another endpoint.
 
         The same request to another endpoint shares its decision: approving an order of the sandbox approves the order
-        that sends it to Photio.
+        that sends it to Photio. A decision about `old` counts for other words only if it has none of its own.
         """
-        for decisions, names in (
-            (self.keys, (order.key, old.key)),
-            (self.requests, (_request_of(order), _request_of(old))),
-        ):
-            own = {decisions.get(name) for name in names}
+        seen = (order,) if old.request.description else (order, old)
+        for decisions, identify in ((self.keys, _key_of), (self.requests, _request_of)):
+            own = {decisions.get(identify(decided)) for decided in seen}
             for decision in (Decision.REJECTED, Decision.APPROVED):
                 if decision in own:
                     return decision
@@ -109,6 +107,10 @@ def _check_keys(name: str, keys: object) -> frozenset[str]:
     if len(set(keys)) != len(keys):
         raise ValueError(f"{name} holds a key twice")
     return frozenset(keys)
+
+
+def _key_of(order: Order) -> str:
+    return order.key
 
 
 def _request_of(order: Order) -> str:

@@ -555,6 +555,14 @@ def test_words_given_with_generate_are_for_the_approved_only(keyed: Command, ide
     assert store.load_order(new).origin.source == "in/0.png"
 
 
+@pytest.mark.parametrize("other", [("-d", "on other words"), ("--seed", "9")])
+def test_an_approval_of_words_is_none_of_other_words(keyed: Command, identity: Sandbox, other: tuple[str, str]) -> None:
+    file = decide([batch(keyed, identity.url, 1)["0.png"]])
+    said = keyed("generate", "photio-out", *other, "--api-url", identity.url, "--approved", file)
+    assert (said.code, said.out, identity.calls) == (0, "", 0)
+    assert "not approved (undecided), so not sent: in/0.png" in said.err
+
+
 @pytest.mark.soak
 def test_who_approves_a_rehearsal_approves_the_order_that_asks_photio_for_it(keyed: Command, identity: Sandbox) -> None:
     batch(keyed, identity.url, 3, "--seed", "5")
