@@ -140,7 +140,7 @@ class Cluster:
         """Yield the outcome of each photo as it ends, but not of one that was not started."""
         rest = iter(items)
         while chunk := list(islice(rest, _CHUNK)):
-            if any(item.source is None for item in chunk):
+            if any(isinstance(item.source, bytes) for item in chunk):
                 raise UsageError("standard input does not reach the workers", "Name the photo's file", subject="-")
             yield from self._run_chunk(dict(enumerate(chunk)))
             if self.stop_reason()[0] is not None:

@@ -151,7 +151,8 @@ class Choice:
             orders = index.index_of(job.orders).refresh()
             for item in self.items:
                 options = job.prepare.with_row(item.options)
-                is_asked = partial(is_asked_again, options=options, endpoint=guard.endpoint)
+                data = item.source if isinstance(item.source, bytes) else None
+                is_asked = partial(is_asked_again, options=options, endpoint=guard.endpoint, data=data)
                 answered += orders.is_answered(item.name, is_asked)
         elif job.pay.sandbox or job.pay.max_calls is None:
             return

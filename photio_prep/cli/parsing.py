@@ -97,7 +97,7 @@ def _click_type(kind: Any) -> Any:  # noqa: ANN401  an annotation
 class Number(click.FloatRange):
     """A number in a range. NaN, which click lets through, is in none."""
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401  click's own
         """Parse the number."""
         number = float(super().convert(value, param, ctx))
         if math.isnan(number):

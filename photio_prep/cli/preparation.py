@@ -20,7 +20,7 @@ from photio_prep.cutout.models.registry import ModelOptions
 from photio_prep.cutout.options import CutoutOptions, Holes, Refine
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.final import choose
-from photio_prep.intake.item import Item, read_item
+from photio_prep.intake.item import Item
 from photio_prep.options import JobOptions
 from photio_prep.orders.options import OrderPlace, PrepareOptions
 from photio_prep.orders.revise import Wording
@@ -136,7 +136,7 @@ def _prepare_first(items: list[Item], choice: Choice, target: OrderPlace, pool: 
     def prepare(item: Item) -> Order:
         console.report.start(item.name)
         place = replace(target, name=item.name, output=item.output)
-        source = read_item(item) if item.source is None else item._replace(job=None)  # no worker has our standard input
+        source = item.source if isinstance(item.source, bytes) else item._replace(job=None)
         task = PhotoTask(source, job.prepare.with_row(item.options), place, job.model)
         return pool.prepare(task) if pool else task.prepare()
 

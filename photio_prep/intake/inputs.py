@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.intake import job_table
 from photio_prep.intake.folders import READ, is_pattern, match_pattern, walk_folder
-from photio_prep.intake.item import Item, OnSkip
+from photio_prep.intake.item import Item, OnSkip, read_stdin
 from photio_prep.intake.names import FORMATS, Names, sort_by_place
 from photio_prep.intake.own_files import is_final_name
 from photio_prep.intake.table_reader import is_table
@@ -85,7 +85,7 @@ def _expand_one(
 ) -> Iterator[Item]:
     """Yield the photos of one input of `_find_input`, with their places in its tree."""
     if name == "-":
-        yield Item(None, "-", "stdin")
+        yield read_stdin()
     elif object_store.is_remote(name) and name.endswith("/"):
         yield from _list_store(name, on_skip)
     elif _is_address(name):

@@ -21,12 +21,12 @@ OnSkip = Callable[[PhotoRefused, bool], None]
 class Item(NamedTuple):
     """One photo to work on.
 
-    `source` is a path, a URL, or None for standard input. `name` identifies the photo in messages and orders; a URL is
-    redacted there. `output` is the final's place below --out. `follow` allows a symbolic link: yes for a path that the
-    user named, no for one from a folder. `job` is the row of the job table that names the photo.
+    `source` is a path, a URL, or the bytes that standard input had. `name` identifies the photo in messages and orders;
+    a URL is redacted there. `output` is the final's place below --out. `follow` allows a symbolic link: yes for a path
+    that the user named, no for one from a folder. `job` is the row of the job table that names the photo.
     """
 
-    source: Path | str | None
+    source: Path | str | bytes
     name: str
     output: str
     follow: bool = True
@@ -38,6 +38,16 @@ class Item(NamedTuple):
         return self.job.options if self.job else DEFAULT_ROW
 
 
+def read_stdin() -> Item:
+    """The photo on standard input; PhotoRefused if it cannot be read."""
+    try:
+        data = sys.stdin.buffer.read(settings.limits().file_bytes + 1)
+    except OSError as error:
+        problem = f"it cannot be read ({error.strerror or error})"
+        raise PhotoRefused(problem, "Pipe a photo into it", subject="-") from None
+    return Item(data, "-", "stdin")
+
+
 def read_item(item: Item, *, offline: bool = False) -> bytes:
     """Read the bytes of a photo. A file from a folder must not have become a link.
 
@@ -45,11 +55,8 @@ def read_item(item: Item, *, offline: bool = False) -> bytes:
         PhotoRefused: The photo cannot be read, is too long, or must be downloaded and `offline` forbids that.
     """
     limit = settings.limits().file_bytes
-    if item.source is None:
-        try:
-            return sys.stdin.buffer.read(limit + 1)
-        except OSError as error:
-            raise PhotoRefused(f"it cannot be read ({error.strerror or error})", "Pipe a photo into it") from None
+    if isinstance(item.source, bytes):
+        return item.source
     if isinstance(item.source, Path):
         return read_input(item.source, limit, follow=item.follow)
     if offline:

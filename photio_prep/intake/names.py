@@ -36,11 +36,15 @@ _LONGEST = 255 - len("~123456123456-photio-instagram-portrait.jpg")
 
 
 class NamedPhoto:
-    """An input that gets a name. `identity` is its real path, or its URL; `path` is "" unless it is a file."""
+    """An input that gets a name. `identity` is its real path, its URL, or the SHA-256 of its bytes.
 
-    def __init__(self, source: Path | str | None, name: str) -> None:
+    `path` is "" unless it is a file, `digest` is "" unless its bytes were given.
+    """
+
+    def __init__(self, source: Path | str | bytes, name: str) -> None:
         self.path = os.path.realpath(source) if isinstance(source, Path) else ""
-        self.identity = self.path or str(source)
+        self.digest = sha256(source).hexdigest() if isinstance(source, bytes) else ""
+        self.identity = self.path or self.digest or str(source)
         self.name = name
         digits = sha256(self.identity.encode("utf-8", "surrogateescape")).hexdigest()
         # Six digits collide for two photos of millions; then twelve.
@@ -63,11 +67,11 @@ class Names:
         """Start another pass over the same inputs. Each photo gets the same name again."""
         self._taken.clear()
 
-    def give(self, output: str, source: Path | str | None, name: str) -> str:
+    def give(self, output: str, source: Path | str | bytes, name: str) -> str:
         """Return the place of a photo's final.
 
-        `output` is its place by the tree of the inputs, without suffix; `source` its path, its URL, or None for
-        standard input; `name` its name in messages and orders.
+        `output` is its place by the tree of the inputs, without suffix; `source` its path, its URL, or its
+        bytes; `name` its name in messages and orders.
         """
         output, photo = portable_name(output), NamedPhoto(source, name)
         candidates = [*self._recorded(photo, output), output, *(f"{output}~{digits}" for digits in photo.digits)]
@@ -121,7 +125,7 @@ def portable_name(output: str) -> str:
     return "/".join(parts) or "_"
 
 
-def sort_by_place(sources: Sequence[Path | str | None], folder: Path) -> list[int]:
+def sort_by_place(sources: Sequence[Path | str | bytes], folder: Path) -> list[int]:
     """The indices of the photos of a list in `folder`, for naming: those below it first, then by the alphabet."""
 
     def rank(number: int) -> tuple[bool, str]:

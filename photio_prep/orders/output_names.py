@@ -71,8 +71,10 @@ class RecordedNames(Names):
     def _is_of(self, photo: NamedPhoto, entry: IndexEntry) -> bool:
         """Whether a record is of this photo: the same path, or the same bytes if the recorded path is gone or empty."""
         origin = entry.origin
+        if photo.digest:
+            return not origin.path and origin.digest == photo.digest
         if not photo.path:
-            return origin.source == photo.name and origin.source != "-"
+            return origin.source == photo.name
         if origin.path == photo.path:
             return True
         if origin.path and os.path.lexists(origin.path):

@@ -83,9 +83,14 @@ def reuse_prepared(entry: CacheEntry, options: PrepareOptions, place: OrderPlace
     return order
 
 
-def is_asked_again(order: Order, options: PrepareOptions, endpoint: str) -> bool:
-    """Whether these options would make the same order of the same photo. Not known with a mask: False."""
+def is_asked_again(order: Order, options: PrepareOptions, endpoint: str, data: bytes | None = None) -> bool:
+    """Whether these options would make the same order of the same photo. Not known with a mask: False.
+
+    `data`: the bytes of the photo, if they were read; else its name stands for them.
+    """
     request, recorded = order.request, order.origin.options
+    if data is not None and sha256(data).hexdigest() != order.origin.digest:
+        return False
     if options.mask is not None or isinstance(recorded, str) or order.endpoint != endpoint:
         return False
     seed = request.seed_drawn if options.seed is None else request.seed == options.seed

@@ -255,6 +255,19 @@ def test_standard_input(keyed: Command, identity: Sandbox):
     assert identity.calls == 1
 
 
+def test_photos_of_standard_input_are_told_apart_by_their_bytes(keyed: Command, identity: Sandbox):
+    def run(number: int) -> tuple[list[Path], bool]:
+        piped = encoded(cutout((100 + number, 80)))
+        said = keyed("run", "-", "-d", SCENE, "--api-url", identity.url, "--format", "png", stdin=piped)
+        assert said.code == 0, said
+        return said.paths, "nothing to pay" in said.err
+
+    (first, free), (second, second_free) = run(0), run(1)
+    assert (first, free, second_free, first == second) == ([Path("photio-out/stdin-photio.png")], False, False, False)
+    assert [run(number) for number in (0, 1, 0)] == [(first, True), (second, True), (first, True)]
+    assert identity.calls == 2
+
+
 def command_refuses(said: Said, code: int) -> bool:
     """It ended with this code, said why in one line without a traceback, and printed no result."""
     assert said.code == code, said

@@ -103,7 +103,7 @@ def test_i40_a_folder_that_cannot_be_read_is_a_failure(tmp_path: Path):
 
 @pytest.mark.parametrize("name", ["../../x.png", "..", "/etc/x.png", "a/../../../x.png"])
 def test_i41_a_final_never_lies_outside_the_output_folder(name: str):
-    item = Item(None, name, Path(name).stem)
+    item = Item(b"", name, Path(name).stem)
     output = portable_name(item.output)
     assert not Path(output).is_absolute()
     assert ".." not in Path(output).parts

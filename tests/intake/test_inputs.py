@@ -1,7 +1,9 @@
 """What stands on the command line: files, folders with their tree, standard input; and what is no input."""
 
+import io
 import os
 import random
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,8 +29,9 @@ def test_a_file_is_one_item_whatever_its_name(tmp_path: Path):
     assert found(tmp_path / "shoe.xyz") == [Item(tmp_path / "shoe.xyz", str(tmp_path / "shoe.xyz"), "shoe")]
 
 
-def test_standard_input_is_a_dash():
-    assert found("-") == [Item(None, "-", "stdin")]
+def test_standard_input_is_a_dash(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a photo")))
+    assert found("-") == [Item(b"a photo", "-", "stdin")]
 
 
 def test_a_file_named_dash_is_reached_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
