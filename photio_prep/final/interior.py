@@ -118,7 +118,7 @@ def find_shift(alpha: Floats, product: Floats, answer: Floats) -> tuple[float, f
         if scale > 1:
             mask = cv2.resize(mask, ours.shape[::-1], interpolation=cv2.INTER_AREA)
             mask = np.where(mask > 0.99, mask, 0).astype(np.float32)
-        if mask.sum() < 200 or float(ours[mask > 0].std()) < 1.0:
+        if mask.sum() < 200 or cv2.meanStdDev(ours, mask=(mask > 0).view(np.uint8))[1][0, 0] < 1.0:
             return 0.0, 0.0, False
         fit = _match(theirs, ours, mask, reach)
         row, column = np.unravel_index(int(fit.argmax()), fit.shape)
@@ -229,18 +229,18 @@ def _find_other(core: Bools, product: Floats, answer: Floats, light: Floats) -> 
 
 def _compare_tiles(core: Bools, product: Floats, answer: Floats, start: tuple[int, int]) -> Tiles:
     """Match the texture of tiles, and compare each with the zoom, turn and shift of all; `start`: top, left."""
-    mask = core.astype(np.float32)
+    cv2, mask = load_opencv(), core.astype(np.float32)
     ours, theirs = _texture(product, 1, mask), _texture(answer, 1, mask)
     rows: list[tuple[float, ...]] = []
     fits = []
     for top in range(0, core.shape[0] - TILE // 2, TILE):
         for left in range(0, core.shape[1] - TILE // 2, TILE):
             part = slice(top, top + TILE), slice(left, left + TILE)
-            inner = mask[part]
-            count = float(inner.sum())
-            if count < 0.3 * TILE**2 or float(ours[part][inner > 0].std()) < _TEXTURE:
+            inner = core[part].view(np.uint8)
+            count = float(cv2.countNonZero(inner))
+            if count < 0.3 * TILE**2 or cv2.meanStdDev(ours[part], mask=inner)[1][0, 0] < _TEXTURE:
                 continue
-            fit = _match(theirs[part], ours[part], inner, _NEAR)
+            fit = _match(theirs[part], ours[part], mask[part], _NEAR)
             row, column = np.unravel_index(int(fit.argmax()), fit.shape)
             across, down = _vertex(fit[row], int(column)) - _NEAR, _vertex(fit[:, column], int(row)) - _NEAR
             rows.append((start[1] + left, start[0] + top, across, down, float(fit.max()), count))

@@ -67,7 +67,8 @@ def _clear(received: Floats, cover: Floats, moved: Bools, rough: Floats, product
     near = moved & (rough < 0.5)
     least = np.where(moved, np.where(near, _FAINT, 2 * _FAINT), _UNMIXED)
     known = np.clip(1 - np.where(near, local_maximum(cover, 1), cover) / least, 0, 1).astype(np.float32)
-    known[~moved] **= (trusted - (trusted - 1) * rough)[~moved]
+    part = np.flatnonzero((known > 0) & (known < 1) & ~moved)
+    known.ravel()[part] **= trusted - (trusted - 1) * rough.ravel()[part]
     known[~moved & (cover < _PRODUCT)] = 1
     share = np.where(near | (known == 1), 0, cover)
     cv2, rest = load_opencv(), np.maximum(1 - share, np.float32(0.1))

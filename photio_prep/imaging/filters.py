@@ -135,10 +135,10 @@ def measure_parts(where: Bools, *, diagonal: bool) -> tuple[NDArray[np.int32], N
 
 def bounding_window(where: Bools, margin: int) -> Window:
     """Window of the true pixels of `where` (at least one), extended by `margin` on each side."""
-    rows, columns = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
+    left, top, width, height = load_opencv().boundingRect(where.view(np.uint8))
     return (
-        slice(max(int(rows[0]) - margin, 0), int(rows[-1]) + margin + 1),
-        slice(max(int(columns[0]) - margin, 0), int(columns[-1]) + margin + 1),
+        slice(max(top - margin, 0), top + height + margin),
+        slice(max(left - margin, 0), left + width + margin),
     )
 
 
