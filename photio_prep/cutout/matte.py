@@ -13,7 +13,7 @@ from photio_prep.cutout.models.segmenter import segment
 from photio_prep.cutout.options import DEFAULT_CUTOUT, CutoutOptions
 from photio_prep.errors import ModelUnavailable, NoProduct, PhotoRefused, SegmenterFailed
 from photio_prep.geometry import Size
-from photio_prep.imaging.filters import load_opencv
+from photio_prep.imaging.filters import Bytes, load_opencv
 from photio_prep.types import Cutout, Photo, Segmenter
 
 Alpha = Literal["auto", "keep", "ignore"]
@@ -61,11 +61,13 @@ def _cutout(
     drawn = replace(options, specks=0, holes="keep" if options.holes == "auto" else options.holes)
     if mask is not None:
         flat = flatten(photo.image).resize(size, Image.Resampling.LANCZOS)
-        return Cutout(compose(flat, _fit_mask(mask_alpha(mask), photo, size), drawn), "mask")
+        fitted = _fit_mask(mask_alpha(mask), photo, size)
+        return Cutout(compose(np.asarray(flat), np.asarray(fitted), drawn), "mask")
     if alpha != "ignore" and photo.image.mode == "RGBA" and (alpha == "keep" or has_cutout_alpha(photo.image)):
         image = photo.image.resize(size, Image.Resampling.LANCZOS)
         # Its colours are already the product's own.
-        return Cutout(compose(image.convert("RGB"), image.getchannel("A"), replace(drawn, colours=False)), "alpha")
+        own = np.asarray(image)
+        return Cutout(compose(own[..., :3], own[..., 3], replace(drawn, colours=False)), "alpha")
     if alpha == "keep":
         raise PhotoRefused("it has no transparency to keep", "Use --alpha auto", subject=photo.source)
     if matter is None:
@@ -79,36 +81,33 @@ def _cutout(
         for image in (view, prediction)
     )
     mended: dict[str, tuple[float, float, float, float]] = {}
+    pixels, alpha_levels = np.asarray(view), np.asarray(belief)
     if "grain" in prediction.info:
-        pixels, levels = np.asarray(view), np.asarray(belief, dtype=np.float32) / np.float32(255)
+        levels = alpha_levels.astype(np.float32) / np.float32(255)
         cell = float(prediction.info["grain"]) * size.width / prediction.width
         share = refine.ramp(levels, *_LEVELS) if options.refine == "off" else refine.refine_alpha(pixels, levels, cell)
         alpha_levels = parts.extend_to_frame(np.rint(share * 255).astype(np.uint8))
         if options.holes != "keep":
             alpha_levels, mended = mend_mask(alpha_levels, pixels, fill=options.holes == "auto")
-        belief = Image.fromarray(alpha_levels)
     sure = prediction.info.get("confidence")
     name, device = getattr(matter, "name", type(matter).__name__), getattr(matter, "device", "")
-    cutout = compose(view, belief, options, haze=True)
+    cutout = compose(pixels, alpha_levels, options, haze=True)
     return Cutout(cutout, name, confidence=sure, device=device, prediction=prediction, mended=mended)
 
 
 def compose(
-    image: Image.Image, alpha: Image.Image, options: CutoutOptions = DEFAULT_CUTOUT, *, haze: bool = False
+    colours: Bytes, alpha: Bytes, options: CutoutOptions = DEFAULT_CUTOUT, *, haze: bool = False
 ) -> Image.Image:
-    """Compose `image` (RGB) and `alpha` (L, the same size) to straight RGBA, RGB exactly 0 where alpha is 0.
+    """Compose colours (H, W, 3) and alpha (H, W) to straight RGBA, RGB exactly 0 where alpha is 0.
 
     `haze`: remove faint alpha far from the product, for an alpha that a segmenter predicted.
 
     Raises:
         NoProduct: The alpha is empty.
     """
-    levels = foreground.snap_alpha(
-        parts.apply_mask_options(foreground.snap_alpha(np.asarray(alpha)), options), haze=haze
-    )
+    levels = foreground.snap_alpha(parts.apply_mask_options(foreground.snap_alpha(alpha), options), haze=haze)
     if not (levels >= 128).any():
         raise NoProduct("no product found in it", "Use a clearer photo, another --model, or give a --mask")
-    colours = np.asarray(image)
     if options.colours:
         colours = foreground.estimate_foreground(colours, levels)
     cv2 = load_opencv()

@@ -134,7 +134,10 @@ def find_lines(product: Bools) -> tuple[Bools, Bools]:
     Certain are one or two that reach the frame with both tips, or that go on behind the product and reach it on the
     other side: the edge of a cupboard. A line that ends in the picture may be a cord, a strap or a leg.
     """
-    side = max(product.shape)
+    side, inner = max(product.shape), product[2:-2, 2:-2]
+    stray, doubtful = np.zeros_like(product), np.zeros_like(product)
+    if np.count_nonzero(product) == np.count_nonzero(inner):  # nothing meets the frame
+        return stray, doubtful
     core = drop_thin(product, max(1, round(_WIDE * side / 2)))
     labels, boxes = measure_parts(product & ~dilate(core, 1), diagonal=True)
     left, top, width, height, area = boxes.T
@@ -143,7 +146,6 @@ def find_lines(product: Bools) -> tuple[Bools, Bools]:
     is_small = area * _LARGER <= np.count_nonzero(core)
     chosen = np.flatnonzero(meets & is_small & (np.maximum(width, height) >= _LONG * side))
     lines = [line for index in chosen if (line := _fit_line(labels, boxes[index], int(index) + 1))]
-    stray, doubtful = np.zeros_like(product), np.zeros_like(product)
     is_few = len(lines) <= _LINES
     for line in lines:
         crosses = is_few and (all(line.tips) or any(_goes_on(line, other, side) for other in lines))

@@ -141,6 +141,13 @@ def test_a_cord_stays() -> None:
     assert doubtful[300, 5:160].all()
 
 
+@pytest.mark.parametrize(("first", "meets"), [(0, True), (1, True), (2, False)])
+@pytest.mark.parametrize("turns", range(4))
+def test_a_line_meets_the_frame_up_to_its_second_row_of_pixels(first: int, meets: bool, turns: int) -> None:
+    line = np.rot90(draw_line((first, 200)) >= 128, turns)
+    assert find_lines(np.ascontiguousarray(line))[1].any() == meets
+
+
 def test_thin_products_stay() -> None:
     levels = np.zeros((640, 640), np.uint8)
     for row in range(100, 500, 40):

@@ -53,7 +53,7 @@ def predict(
     near = box_blur((dilate(product, reach) & dilate(~product, reach)).astype(np.float32), _SMOOTH)
     window = bounding_window(near > 0, reach)
     # Out of focus the crop has no more detail, and less context.
-    defocus = transition_width(np.asarray(image)[crop][window], near[window] > 0)
+    defocus = transition_width(np.asarray(image.crop(box))[window], near[window] > 0)
     grain_of_crop = max(right - left, bottom - top) / max(first.shape)
     if defocus.min() == 1:
         return Prediction(first_fit, first, grain_of_crop)
