@@ -39,15 +39,18 @@ _SEEN, _OPAQUE, _WIRES, _BEHIND, _HIDDEN, _APART = 178, 230, 0.3, 0.8, 0.04, 6
 _FLAT, _STEEP, _STEEPER, _GRADUAL = 2.5, 4.5, 2.0, 0.6
 # Of a part's outline: least share at the product, most at the frame. Of its area: most of the scene beside it that is
 # as flat and of its colour. Smallest and largest part, as shares of the product.
-_TOUCHES, _FRAMED, _ELSEWHERE, _LEAST, _MOST = 0.2, 0.45, 2.5, 0.01, 0.8
+_TOUCHES, _FRAMED, _ELSEWHERE, _LEAST, _MOST = 0.2, 0.8, 2.5, 0.01, 0.8
+# Correlation with the product upside down from which a part is its mirror image in the ground; fewest pixels of both.
+_MIRRORED, _FEW = 0.5, 20
 
 
 class _Surroundings(NamedTuple):
-    """A small answer: colours, slopes (`usual`: of the scene), flat scene; the product's colours, rim, distance."""
+    """A small answer: colours, slopes (`usual`: of the scene), flat scene; the product, its colours, rim, distance."""
 
     colours: Floats
     slope: Floats
     scene: Bools
+    solid: Bools
     own: Floats
     rim: Bools
     away: Floats
@@ -83,7 +86,7 @@ def find_added(alpha: Bytes, answer: Bytes, grown: float) -> tuple[float, Floats
     slope = cv2.magnitude(cv2.Sobel(soft, -1, 1, 0, scale=0.125), cv2.Sobel(soft, -1, 0, 1, scale=0.125)).max(-1)
     flat = outside & (slope < _FLAT)
     rim = (share >= _VISIBLE) & dilate(away > 0, 1)
-    near = _Surroundings(colours, slope, erode(flat, 2), own, rim, away, edge, percentile(slope[outside], 50))
+    near = _Surroundings(colours, slope, erode(flat, 2), solid, own, rim, away, edge, percentile(slope[outside], 50))
     for candidates in (drop_thin(flat, _THIN), _find_own_colours(small, own, outside, scene)):
         _, labels = label_parts(candidates, diagonal=True)
         areas = np.bincount(labels.ravel())
@@ -139,7 +142,19 @@ def _judge_part(part: Bools, near: _Surroundings) -> float:
     alike = np.abs(near.colours - colour).max(-1) < max(_ALIKE, 1.5 * spread)
     if (near.scene & alike & ~dilate(part, 4)).sum() > _ELSEWHERE * max((near.scene & part).sum(), 1):
         return 0.0
-    return float((near.slope[beyond] > _FLAT).mean())
+    return 0.0 if _is_mirrored(part, near) else float((near.slope[beyond] > _FLAT).mean())
+
+
+def _is_mirrored(part: Bools, near: _Surroundings) -> bool:
+    """Whether a region below the product shows it upside down."""
+    foot = int(np.flatnonzero(near.solid.any(1))[-1]) + 1
+    depth = min(foot, len(part) - foot)
+    below, above = slice(foot, foot + depth), slice(foot - depth, foot)
+    both = (dilate(part, 3) & (near.away > near.edge))[below] & near.solid[above][::-1]
+    if 2 * part[below].sum() < part.sum() or both.sum() < _FEW:
+        return False
+    shown, sent = (planes[both] - planes[both].mean(0) for planes in (near.colours[below], near.colours[above][::-1]))
+    return float((shown * sent).sum()) > _MIRRORED * float(np.sqrt((shown**2).sum() * (sent**2).sum()))
 
 
 def _list_colours(colours: Floats, inside: Bools) -> Floats:

@@ -13,8 +13,10 @@ from photio_prep.imaging.filters import Floats, gaussian_blur, load_opencv
 # Width of a strip in pixels of the canvas, which are so many per pixel of the pictures compared; those of a tile.
 _WIDTH, _SHRINK, _TILE = 8, 4, 8
 # Least share of a strip in tiles where growth is likelier than the scene, mean of the log of how much per pixel, and
-# how much of the difference between scene and product there is (1: the strip is the product's).
-_SHARE, _LIKELIER, _BETWEEN = 0.65, 1.5, (0.4, 1.8)
+# how much of the difference between scene and product there is (1: the strip is the product's). The shadow and the
+# mirror image below a product have its colours too, in part: there more is asked.
+_SHARE, _LIKELIER, _BETWEEN = 0.7, 1.5, (0.65, 1.8)
+_SHARE_BELOW, _BETWEEN_BELOW = 0.95, (0.8, 1.3)
 # Coverage by the product up to which the scene is seen, and from which no more is; least that growth adds.
 _FREE, _FULL, _MORE = 0.3, 0.9, 0.03
 # Pixels of a strip in a tile that counts.
@@ -102,11 +104,8 @@ def _judge_side(small: _Small, normal: tuple[int, int]) -> Side | None:
         return None
     share = float(mass[counts & (evidence > 0)].sum() / mass[counts].sum())
     between = float((more * (rest * apart).sum(1)).sum() / max((more**2 * (apart**2).sum(1)).sum(), 1e-6))
-    if (
-        share < _SHARE
-        or evidence[counts].sum() < _LIKELIER * mass[counts].sum()
-        or not _BETWEEN[0] < between < _BETWEEN[1]
-    ):
+    least, (low, high) = (_SHARE_BELOW, _BETWEEN_BELOW) if normal == (0, 1) else (_SHARE, _BETWEEN)
+    if share < least or evidence[counts].sum() < _LIKELIER * mass[counts].sum() or not low < between < high:
         return None
     box = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
     edges = tuple(float(edge * _SHRINK) for edge in box)
