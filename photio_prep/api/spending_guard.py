@@ -33,10 +33,13 @@ class SpendingGuard:
 
     After a refused key, a full disk, an unreachable API, or ten unknown outcomes in a row, it allows no further call:
     `stop_reason` says why. Calls that wait for another try are then not sent either. Without `max_calls` there is no
-    limit. `warn` is called when two orders got the same answer: one of them may belong to the other.
+    limit. `warn` is called when two orders got the same answer: one of them may belong to the other. UsageError for a
+    budget that is no number of calls.
     """
 
     def __init__(self, sender: Sender, max_calls: int | None = None, warn: Callable[[str], None] | None = None) -> None:
+        if max_calls is not None and not (isinstance(max_calls, int) and max_calls >= 0):
+            raise UsageError(f"max_calls {max_calls} is not a number of calls", "Give a whole number from 0 on, or None")
         self._sender = sender
         self._left = max_calls
         self._lock = threading.Lock()

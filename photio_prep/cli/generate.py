@@ -68,6 +68,8 @@ def generate_command(
             reworded=wording != SAME_WORDS,
         )
     ]
+    if not folders:
+        console.info("nothing is selected: orders of the sandbox are paid for by name, or by `run` without --sandbox")
     approval = None if approved is None else Approval(approved, folders, console)
     iter_orders = partial(_iter_orders, folders, wording, pay.preflight, approval, console)
     if print_curl:

@@ -19,7 +19,8 @@ from photio_prep.orders.state import BILLED, State
 from photio_prep.quality import Verdict, judgement_from_dict
 from photio_prep.system.text import escape_controls
 
-# What each state means and what to do, the most urgent first; "{out}" is the output folder, "{order}" one such order.
+# What each state means and what to do, the most urgent first; "{out}" is the output folder, "{order}" one such order,
+# "{words}" the option that orders without a scene need.
 _NEXT = {
     "unknown": "perhaps billed: check your bill, then resolve it. It is never sent again automatically:\n"
     "    photio-prep resolve {order} --as retry    # the next generate pays, perhaps a second time\n"
@@ -31,13 +32,16 @@ _NEXT = {
     " without an answer:\n"
     "    photio-prep resolve {order} --as retry    # or --as lost; the call stays counted as perhaps billed",
     "answered": "paid and kept, without a final yet: photio-prep finish {out}",
-    "planned": "look first, then pay: photio-prep review {out}; photio-prep generate {out}",
+    "planned": "look first, then pay: photio-prep review {out}; photio-prep generate {out}{words}",
 }
 _HEADS = ("orders", "paid calls", "perhaps billed")
 
 
 class _Row(NamedTuple):
-    """One order: its state's name, its folder, its calls, and whether it is planned and stopped by the gate."""
+    """One order: its state's name, its folder, its calls.
+
+    `stopped`: it is planned, and stopped by the gate. `wordless`: it is planned, and has no scene description.
+    """
 
     name: str
     folder: Path
@@ -45,6 +49,7 @@ class _Row(NamedTuple):
     perhaps: int = 0
     sandbox: bool = False
     stopped: bool = False
+    wordless: bool = False
 
 
 @click.command("status")
@@ -115,7 +120,8 @@ def _print_order(path: Path, console: Console, width: int) -> _Row:
     perhaps = (state in (State.UNKNOWN, State.CLAIMED)) + folder.lost_attempts
     gate = order.origin.gate
     stopped = name == "planned" and gate is not None and gate.verdict is Verdict.STOP
-    return _Row(name, path, (state in BILLED) + folder.paid_attempts, perhaps, stopped=stopped)
+    wordless = name == "planned" and not order.request.description
+    return _Row(name, path, (state in BILLED) + folder.paid_attempts, perhaps, stopped=stopped, wordless=wordless)
 
 
 def _print_totals(rows: list[_Row], out: Path, price: float | None, console: Console) -> None:
@@ -143,7 +149,9 @@ def _print_totals(rows: list[_Row], out: Path, price: float | None, console: Con
         if folder := next((row.folder for row in rows if row.name == name), None):
             stopped = sum(row.stopped for row in rows)
             note = f" ({stopped} stopped by the gate)" if name == "planned" and stopped else ""
-            for line in f"{counts[name]} {name}{note}: {advice.format(out=out, order=folder)}".splitlines():
+            words = " -d TEXT" if any(row.wordless for row in rows) else ""
+            text = advice.format(out=out, order=folder, words=words)
+            for line in f"{counts[name]} {name}{note}: {text}".splitlines():
                 console.info(line)
 
 

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -108,6 +109,12 @@ def test_a_budget_of_nothing_sends_nothing():
         with pytest.raises(BudgetReached, match="--max-calls"):
             till.send(request())
         assert server.connections == 0
+
+
+@pytest.mark.parametrize("budget", [-1, float("nan"), 2.5, "3"])
+def test_a_budget_that_is_no_number_of_calls_is_refused_and_not_taken_for_none(budget: Any):
+    with pytest.raises(UsageError, match="is not a number of calls"):
+        SpendingGuard(InstantClient(KEY), max_calls=budget)
 
 
 def test_what_was_not_billed_is_given_back():

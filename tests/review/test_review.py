@@ -606,6 +606,20 @@ def test_what_is_answered_already_costs_nothing_and_is_not_held_back(keyed: Comm
     assert (said.code, len(said.paths), identity.calls) == (0, 1, 1)
 
 
+def test_a_folder_of_rehearsals_says_why_nothing_is_sent(keyed: Command, identity: Sandbox) -> None:
+    keyed("run", saved(Path("s.png"), cutout()), "-d", SCENE, "--sandbox", "-q")
+    said = keyed("generate", "photio-out", "--api-url", identity.url)
+    assert (said.code, said.out, identity.calls) == (0, "", 0)
+    assert "orders of the sandbox are paid for by name, or by `run` without --sandbox" in said.err
+
+
+def test_status_names_d_where_an_order_has_no_words(keyed: Command) -> None:
+    batch(keyed, "https://photio.invalid", 1)
+    assert "photio-prep generate photio-out\n" in keyed("status").err
+    batch(keyed, "https://photio.invalid", 1, "--seed", "5")
+    assert "photio-prep generate photio-out -d TEXT\n" in keyed("status").err
+
+
 def test_print_curl_prints_the_approved_only(keyed: Command, identity: Sandbox) -> None:
     found = batch(keyed, identity.url)
     file = decide([found["1.png"]])
