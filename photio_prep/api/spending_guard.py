@@ -39,7 +39,9 @@ class SpendingGuard:
 
     def __init__(self, sender: Sender, max_calls: int | None = None, warn: Callable[[str], None] | None = None) -> None:
         if max_calls is not None and not (isinstance(max_calls, int) and max_calls >= 0):
-            raise UsageError(f"max_calls {max_calls} is not a number of calls", "Give a whole number from 0 on, or None")
+            raise UsageError(
+                f"max_calls {max_calls} is not a number of calls", "Give a whole number from 0 on, or None"
+            )
         self._sender = sender
         self._left = max_calls
         self._lock = threading.Lock()

@@ -1,6 +1,7 @@
 """status and resolve: states and spend of an output folder; the user's word on unknown outcomes."""
 
 from collections import Counter
+from itertools import product
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -33,6 +34,11 @@ _NEXT = {
     "    photio-prep resolve {order} --as retry    # or --as lost; the call stays counted as perhaps billed",
     "answered": "paid and kept, without a final yet: photio-prep finish {out}",
     "planned": "look first, then pay: photio-prep review {out}; photio-prep generate {out}{words}",
+}
+# The same of orders of the sandbox, where it differs.
+_NEXT_FREE = dict.fromkeys(("unknown", "claimed"), "free, of the sandbox: photio-prep resolve {order} --as retry") | {
+    "answered": "free, of the sandbox, without a final yet: photio-prep finish {out}",
+    "planned": "free, of the sandbox: photio-prep generate {out} --sandbox",
 }
 _HEADS = ("orders", "paid calls", "perhaps billed")
 
@@ -145,13 +151,13 @@ def _print_totals(rows: list[_Row], out: Path, price: float | None, console: Con
         console.info(f"{free} of them in the sandbox: free")
     if console.as_json:
         return
-    for name, advice in _NEXT.items():
-        if folder := next((row.folder for row in rows if row.name == name), None):
-            stopped = sum(row.stopped for row in rows)
-            note = f" ({stopped} stopped by the gate)" if name == "planned" and stopped else ""
-            words = " -d TEXT" if any(row.wordless for row in rows) else ""
-            text = advice.format(out=out, order=folder, words=words)
-            for line in f"{counts[name]} {name}{note}: {text}".splitlines():
+    for name, sandbox in product(_NEXT, (False, True)):
+        if part := [row for row in rows if (row.name, row.sandbox) == (name, sandbox)]:
+            stopped = sum(row.stopped for row in part)
+            note = f" ({stopped} stopped by the gate)" if stopped else ""
+            words = " -d TEXT" if any(row.wordless for row in part) else ""
+            advice = (_NEXT | _NEXT_FREE if sandbox else _NEXT)[name].format(out=out, order=part[0].folder, words=words)
+            for line in f"{len(part)} {name}{note}: {advice}".splitlines():
                 console.info(line)
 
 

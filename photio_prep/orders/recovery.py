@@ -22,6 +22,7 @@ from photio_prep.orders.answer_file import PART, RAW, find_rescued, late_answer
 from photio_prep.orders.folder import DIED, OrderFolder
 from photio_prep.orders.records import encode_record
 from photio_prep.orders.state import State
+from photio_prep.orders.store import SANDBOX
 from photio_prep.system import files
 
 
@@ -82,8 +83,11 @@ def record_unknown(path: Path, error: OutcomeUnknown) -> OutcomeUnknown:
 def explain_unknown(path: Path) -> str:
     """The possible cost of an unknown outcome, and the user's three options."""
     claim = OrderFolder(path).claim
-    when = f" of {claim.time}" if claim and claim.time else ""
     retry, lost = _resolve_commands(path)
+    with contextlib.suppress(PhotioError):  # a damaged order: taken for a paid one
+        if OrderFolder(path).plan.get("endpoint") == SANDBOX:
+            return f"It is a free one of the sandbox. To send it again: {retry}, then run the same command again"
+    when = f" of {claim.time}" if claim and claim.time else ""
     return (
         f"The call{when} was on its way and no usable answer came back, so it may have cost you one call or nothing;"
         " it is not sent again by itself. You can (1) look at your bill at Photio before you decide;"

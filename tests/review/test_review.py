@@ -620,6 +620,20 @@ def test_status_names_d_where_an_order_has_no_words(keyed: Command) -> None:
     assert "photio-prep generate photio-out -d TEXT\n" in keyed("status").err
 
 
+def test_a_rehearsal_that_was_killed_is_called_free(keyed: Command) -> None:
+    photo = saved(Path("s.png"), cutout())
+    keyed("run", photo, "-d", SCENE, "--sandbox", "-q")
+    (order,) = find_orders(Path("photio-out"))
+    (order / "answer.raw").unlink()
+    (order / "outcome.json").write_text('{"state": "unknown", "why": "killed"}')
+    again, status = keyed("run", photo, "-d", SCENE, "--sandbox"), keyed("status")
+    assert again.code == 4
+    for said in (again, status):
+        assert f"photio-prep resolve {order} --as retry" in said.err
+        assert "free" in said.err
+        assert "bill" not in said.err.replace("perhaps billed: 0", "")
+
+
 def test_print_curl_prints_the_approved_only(keyed: Command, identity: Sandbox) -> None:
     found = batch(keyed, identity.url)
     file = decide([found["1.png"]])
