@@ -152,3 +152,20 @@ def test_what_grew_or_was_added_between_wires_is_seen(texture: str):
     assert (left, top, right, bottom) == pytest.approx((80, 72, 320, 272), abs=16)
     assert Judged(added.metrics).parts["added"] > 1
     assert added.metrics.added == pytest.approx(0.15, abs=0.08)
+
+
+@pytest.mark.parametrize("mirrored", [True, False])
+def test_a_mirror_image_in_the_ground_is_not_added_and_a_part_cut_off_by_the_frame_is(mirrored: bool):
+    pixels = np.zeros((360, 280, 4), np.uint8)
+    for top, colour in ((120, (170, 60, 52)), (165, (224, 214, 190)), (210, (54, 92, 80))):
+        pixels[top : top + 45, 80:200] = (*colour, 255)
+    canvas = Image.fromarray(pixels)
+    answer = np.asarray(redraw(paint_texture("fabric", canvas.size, 3), canvas, PlantedChanges(seed=5)).answer).copy()
+    if mirrored:
+        answer[255:] = np.where(pixels[150:255, :, 3:][::-1] > 0, pixels[150:255, :, :3][::-1], answer[255:])
+    else:
+        answer[130:200, 200:] = (224, 214, 190)
+        canvas, answer = canvas.crop((40, 90, 220, 285)), answer[90:285, 40:220]
+    comparison = drift.compare(canvas, Image.fromarray(answer))
+    assert comparison
+    assert (comparison.metrics.added > 0.04) is not mirrored
