@@ -49,7 +49,7 @@ class SpendingGuard:
         self._warn = warn
         # For millions of orders: bytes take half of the memory of their digits.
         self._answers: dict[bytes, bytes] = {}
-        self._billed: set[bytes] = set()
+        self._billed: dict[bytes, bytes] = {}  # each to itself, which `_answers` shares
         self.calls = 0
         self.stop_reason: PhotioError | None = None
         self.used_up = BudgetReached("the budget of --max-calls is used up", "Run again for more")
@@ -105,14 +105,15 @@ class SpendingGuard:
             if self._left is not None:
                 self._left -= 1
             self.calls += 1
-            self._billed.add(bytes.fromhex(order))
+            key = bytes.fromhex(order)
+            self._billed[key] = key
 
     def settle(self, error: PhotioError | None, order: str = "") -> None:
         """Record the result of a call that `acquire` allowed: an answer (None) or this error."""
         with self._lock:
             if isinstance(error, NOT_BILLED):
                 self.calls -= 1
-                self._billed.discard(bytes.fromhex(order))
+                self._billed.pop(bytes.fromhex(order), None)
                 if self._left is not None:
                     self._left += 1
             elif error is None or isinstance(error, OutcomeUnknown):
@@ -151,7 +152,8 @@ class SpendingGuard:
         """Warn if another order got the same answer, by its digest."""
         if self._warn is None:
             return
+        key = bytes.fromhex(order)
         with self._lock:
-            first = self._answers.setdefault(answer[:16], bytes.fromhex(order)).hex()
+            first = self._answers.setdefault(answer[:16], self._billed.get(key, key)).hex()
         if first != order:
             self._warn(f"warning: the API gave orders {first} and {order} the same answer: look at both finals")

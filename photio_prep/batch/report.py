@@ -8,10 +8,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from photio_prep.batch.report_rows import ROW_FIELDS, Billed, ReportRow, ReportRows
 from photio_prep.intake import own_files
 from photio_prep.intake.item import Item
 from photio_prep.intake.job_table import RESULTS
@@ -24,39 +25,6 @@ from photio_prep.system import files
 from photio_prep.system.text import cell, encode_rows
 
 JSON, CSV = "report.json", "report.csv"
-Billed = Literal["no", "yes", "perhaps", "shared", "sandbox"]
-
-
-@dataclass(frozen=True, slots=True)
-class ReportRow:
-    """One photo of one command.
-
-    `billed` counts calls of this command: "perhaps" without a complete answer, "shared" if another photo paid for the
-    same order. `cost` is in the unit of --price, None without one. `changed`: the photo was paid for before as other
-    bytes. `presets` are paths of files for marketplaces. `seconds` is wall time from first to last step.
-    """
-
-    source: str
-    output: str
-    state: str
-    order: str | None = None
-    final: str | None = None
-    exit_code: int = 0
-    error: str | None = None
-    billed: Billed = "no"
-    cost: float | None = None
-    gate: str | None = None
-    reasons: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    changed: bool = False
-    presets: tuple[str, ...] = ()
-    seconds: float | None = None
-
-    @property
-    def flags(self) -> str:
-        """The gate's reasons, a changed photo, and the error, for people."""
-        changed = ("changed since it was paid for",) if self.changed else ()
-        return "; ".join([*self.reasons, *changed, *([self.error] if self.error else [])])
 
 
 class RunReport:
@@ -64,11 +32,11 @@ class RunReport:
 
     def __init__(self, command: str = "", price: float | None = None) -> None:
         self.command, self.price = command, price
-        self.lines: list[ReportRow] = []
+        self.lines = ReportRows()
         self._time, self._clock = records.timestamp(), time.monotonic()
         self._begun: dict[str, float] = {}
         self._changed: set[str] = set()
-        self._paid: set[str] = set()
+        self._paid: set[int] = set()
         self._sent: Callable[[str], bool] = lambda _: False
         self._calls = 0
         self._lock = threading.Lock()
@@ -98,10 +66,8 @@ class RunReport:
 
     def add_presets(self, order: Order, paths: Iterable[Path]) -> None:
         """Add the files for marketplaces to the last line of the photo."""
-        lines, key = self.lines, (order.origin.source, order.origin.output)
         with self._lock:
-            at = next(at for at in range(len(lines) - 1, -1, -1) if (lines[at].source, lines[at].output) == key)
-            lines[at] = replace(lines[at], presets=tuple(map(str, paths)))
+            self.lines.set_presets(order.origin.source, order.origin.output, tuple(map(str, paths)))
 
     def add_pending(self, items: Iterable[Item], exit_code: int, seeds: int = 1) -> int:
         """Add a line for each variant of `items` that the stopped command did not start; return their number."""
@@ -114,7 +80,8 @@ class RunReport:
                 for output in _outputs(item, seeds)
                 if not {(item.name, output), (item.name, "")} & reported
             ]
-            self.lines += pending
+            for line in pending:
+                self.lines.append(line)
         return len(pending)
 
     def _complete(self, line: ReportRow, order: Order) -> ReportRow:
@@ -138,9 +105,9 @@ class RunReport:
             return "no"
         if order.sandbox:
             return "sandbox"
-        if str(order.folder) in self._paid:
+        if (folder := hash(order.folder)) in self._paid:
             return "shared"
-        self._paid.add(str(order.folder))
+        self._paid.add(folder)
         return "perhaps" if state in (State.UNKNOWN, State.CLAIMED) else "yes"
 
     def worked(self, order: Order) -> bool:
@@ -154,15 +121,19 @@ class RunReport:
 
     def totals(self) -> dict[str, Any]:
         """Return counts of photos and calls, and costs, which are None without a price."""
-        billed = Counter(line.billed for line in self.lines)
+        states, billed, changed = Counter[str](), Counter[str](), 0
+        for line in self.lines:
+            states[line.state] += 1
+            billed[line.billed] += 1
+            changed += line.changed
         calls, perhaps = billed["yes"], billed["perhaps"]
         return {
             "photos": len(self.lines),
-            "states": dict(Counter(line.state for line in self.lines)),
+            "states": dict(states),
             "calls": calls,
             "perhaps": perhaps,
             "sandbox": billed["sandbox"],
-            "changed": sum(line.changed for line in self.lines),
+            "changed": changed,
             "cost": None if self.price is None else round(calls * self.price, 6),
             "perhaps_cost": None if self.price is None else round(perhaps * self.price, 6),
         }
@@ -170,17 +141,21 @@ class RunReport:
     def table(self) -> Iterator[str]:
         """Yield the lines of a table: one for each state, and the total."""
         yield f"{'state':<14}{'photos':>8}{'calls':>8}{'cost':>12}"
-        for state in sorted({line.state for line in self.lines}, key=[*State].index):
-            yield self._format_totals(state.replace("_", " "), [line for line in self.lines if line.state == state])
-        yield self._format_totals("total", self.lines)
+        counts = Counter[tuple[str, str, float]]((line.state, line.billed, line.cost or 0) for line in self.lines)
+        for state in sorted({state for state, _, _ in counts}, key=[*State].index):
+            of_state = Counter({kind: number for kind, number in counts.items() if kind[0] == state})
+            yield self._format_totals(state.replace("_", " "), of_state)
+        yield self._format_totals("total", counts)
 
-    def _format_totals(self, name: str, lines: list[ReportRow]) -> str:
-        called = [line for line in lines if line.billed in ("yes", "perhaps", "sandbox")]
-        paid = sum(line.cost or 0 for line in called)
-        free = all(line.billed == "sandbox" for line in called)
+    def _format_totals(self, name: str, counts: Counter[tuple[str, str, float]]) -> str:
+        """The line of a table; `counts` of rows by state, how they were billed, and cost."""
+        called = {kind: number for kind, number in counts.items() if kind[1] in ("yes", "perhaps", "sandbox")}
+        paid = sum(cost * number for (_, _, cost), number in called.items())
+        free = all(billed == "sandbox" for _, billed, _ in called)
         cost = "free" if free else "?" if self.price is None else f"{paid:.2f}"
-        perhaps = sum(line.billed == "perhaps" for line in called)
-        return f"{name:<14}{len(lines):>8}{len(called):>8}{cost:>12}" + (f"  ({perhaps} perhaps)" if perhaps else "")
+        perhaps = sum(number for (_, billed, _), number in called.items() if billed == "perhaps")
+        figures = f"{name:<14}{sum(counts.values()):>8}{sum(called.values()):>8}{cost:>12}"
+        return figures + (f"  ({perhaps} perhaps)" if perhaps else "")
 
     def write(self, out: Path, exit_code: int, *, overwrite: bool = False) -> None:
         """Write report.json and report.csv to the output folder.
@@ -194,11 +169,10 @@ class RunReport:
         record: dict[str, Any] = {"generator": own_files.GENERATOR, "schema": 1, "command": self.command}
         record |= {"started": self._time, "exit_code": exit_code}
         record |= {"seconds": round(time.monotonic() - self._clock, 3), "price": self.price}
-        record |= {"totals": self.totals(), "photos": [asdict(line) for line in self.lines]}
-        files.write_atomic(out / JSON, records.encode_record(record))
-        names = [field.name for field in fields(ReportRow)]
-        rows = ([cell(getattr(line, name)) for name in names] for line in self.lines)
-        files.write_atomic(out / CSV, encode_rows([names, *rows], ",", marked=True))
+        photos = [{name: getattr(line, name) for name in ROW_FIELDS} for line in self.lines]
+        files.write_atomic(out / JSON, records.encode_record({**record, "totals": self.totals(), "photos": photos}))
+        rows = ([cell(getattr(line, name)) for name in ROW_FIELDS] for line in self.lines)
+        files.write_atomic(out / CSV, encode_rows([ROW_FIELDS, *rows], ",", marked=True))
 
     def write_results(self, out: Path, items: Iterable[Item], seeds: int = 1, *, overwrite: bool = False) -> list[Path]:
         """Write a copy of each job table of `items`, with columns of results, to the output folder; return the paths.

@@ -14,6 +14,7 @@ from photio_prep.orders.state import ANSWERED, State
 from photio_prep.orders.store import Order
 from photio_prep.review import decisions, write_contact_sheets, write_review
 from photio_prep.review.decisions import Decision
+from photio_prep.system.parallel import trim_malloc
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -104,6 +105,7 @@ def offer_review(out: Path, console: Console, *, overwrite: bool = False) -> Non
     if count > MOST:
         console.info(f"look at it: photio-prep review {out}")
     elif count:
+        trim_malloc()  # of the finals: the page, too, reads pictures
         try:
             console.info(f"look at it: {write_review(out, overwrite=overwrite)}")
         except (PhotioError, OSError) as error:

@@ -6,8 +6,9 @@ drift.png   drawn from canvas.png and the answer by --max-drift, else by the rev
 """
 
 import os
+import threading
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,9 @@ PHOTO, MASK, OVERLAY, DRIFT = "photo.jpg", "mask.png", "overlay.png", "drift.png
 _SIDE = 800
 _SQUARE = 12
 _LINE = (255, 0, 170)
+# Answers of more bytes are read one at a time: 64 MiB take four times as much to parse, and the page has four threads.
+_LONG_ANSWER = 8 * 2**20
+_ONE_LONG = threading.Lock()
 # The frames of the gate's reasons, and the height of their names.
 _COLOURS = {Verdict.STOP: (200, 0, 0), Verdict.WARN: (190, 90, 0)}
 _TEXT = 14
@@ -127,7 +131,8 @@ def read_answer(folder: Path, size: Size) -> Image.Image | None:
     """The picture in the answer (RGB) of the order in `folder`; None if it has no usable one."""
     with suppress(OSError, PhotioError):
         if path := OrderFolder(folder).answer:
-            return wire.parse_answer(files.read_nofollow(path, wire.LONGEST_ANSWER), size)
+            with _ONE_LONG if path.stat().st_size > _LONG_ANSWER else nullcontext():
+                return wire.parse_answer(files.read_nofollow(path, wire.LONGEST_ANSWER), size)
     return None
 
 

@@ -1,4 +1,4 @@
-"""Run two functions at once, per-path locks, malloc arenas.
+"""Run two functions at once, per-path locks, malloc.
 
 Pillow, numpy and OpenCV release the interpreter while they compute.
 """
@@ -50,6 +50,12 @@ def limit_malloc_arenas() -> None:
     """
     with suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+
+
+def trim_malloc() -> None:
+    """Return the memory that malloc keeps of freed pictures to the system. Without glibc this does nothing."""
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 _LOCKS: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
