@@ -144,10 +144,10 @@ def _check_webp(data: bytes) -> None:
 
 
 def shrink(image: Image.Image, size: Size) -> Image.Image:
-    """Resize `image` to `size`, if that is smaller."""
+    """Resize `image` to `size`, if that is smaller: first by whole factors, as the decoder of JPEG does."""
     if size.area >= image.width * image.height:
         return image
-    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
+    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=_MARGIN)
 
 
 def _decode_at(opened: ImageFile.ImageFile, size: tuple[int, ...]) -> Image.Image:
