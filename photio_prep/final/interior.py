@@ -109,12 +109,13 @@ def select_core(alpha: Floats) -> Bools:
 def find_shift(alpha: Floats, product: Floats, answer: Floats) -> tuple[float, float, bool]:
     """Shift (right, down) of the product's texture in the answer, and whether it is certain. (H, W, 3) levels."""
     cv2, core = load_opencv(), select_core(alpha)
+    grey, received = mean_channels(product), mean_channels(answer)
     factor = max(1, min(round(max(core.shape) / 360), min(core.shape)))
     right = down = 0
     still = rival = -1.0
     for scale, reach in ((factor, -(-REACH // factor)), (1, factor + 1))[: min(factor, 2)]:
-        theirs = _texture(_move(answer, -right, -down), scale)
-        ours, mask = _texture(product, scale, alpha), core.astype(np.float32)
+        theirs = _texture(_move(received, -right, -down), scale)
+        ours, mask = _texture(grey, scale, alpha), core.astype(np.float32)
         if scale > 1:
             mask = cv2.resize(mask, ours.shape[::-1], interpolation=cv2.INTER_AREA)
             mask = np.where(mask > 0.99, mask, 0).astype(np.float32)
@@ -133,10 +134,9 @@ def find_shift(alpha: Floats, product: Floats, answer: Floats) -> tuple[float, f
     return (x, y, True) if certain else (0.0, 0.0, False)
 
 
-def _texture(planes: Floats, factor: int, within: Floats | None = None) -> Floats:
-    """Fine structure of the grey of planes (H, W, 3), in levels; colours outside of `within` (0..1) do not count."""
+def _texture(grey: Floats, factor: int, within: Floats | None = None) -> Floats:
+    """Fine structure of grey (H, W), in levels; what is outside of `within` (0..1) does not count."""
     cv2 = load_opencv()
-    grey = mean_channels(planes)
     size = grey.shape[1] // factor, grey.shape[0] // factor
     if factor > 1:
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
@@ -164,8 +164,8 @@ def _match(picture: Floats, template: Floats, mask: Floats, reach: int) -> Float
     return np.asarray(top / np.sqrt(np.maximum(power * float((ours**2).sum()), 1e-3)))
 
 
-def _move(planes: Floats, right: int, down: int) -> Floats:
-    return np.roll(planes, (down, right), (0, 1)) if right or down else planes
+def _move(plane: Floats, right: int, down: int) -> Floats:
+    return np.roll(plane, (down, right), (0, 1)) if right or down else plane
 
 
 def _vertex(values: Floats, at: int) -> float:
@@ -186,18 +186,19 @@ def compare_interior(alpha: Floats, product: Floats, answer: Floats, shift: tupl
     cv2, mask = load_opencv(), core.view(np.uint8)
     colours: tuple[Floats, Floats] = np.array(cv2.mean(product, mask)[:3]), np.array(cv2.mean(answer, mask)[:3])
     gain: Floats = (colours[1] + DARK) / (colours[0] + DARK)
+    sent, received = mean_channels(product), mean_channels(answer)
     energy = []
-    for planes, sigma in ((product, _FINE_SENT), (answer, _FINE)):
-        right, down = slopes_of(gaussian_blur(mean_channels(planes), sigma))
+    for grey, sigma in ((sent, _FINE_SENT), (received, _FINE)):
+        right, down = slopes_of(gaussian_blur(grey, sigma))
         energy.append(cv2.mean(right * right + down * down, mask)[0] + _FLAT)
     lit = cv2.transform(product, np.column_stack((np.diag(gain), (gain - 1) * DARK)))
     greys = np.zeros((*full.shape, 3), np.float32)
-    greys[window] = np.dstack([plane * core for plane in (mean_channels(lit), mean_channels(answer))] + [core])
+    greys[window] = np.dstack([plane * core for plane in (mean_channels(lit), received)] + [core])
     light = _measure_light(greys)
     low, high = (percentile(light[full], share) for share in (5, 95))
     other = np.zeros(full.shape, np.float32)
     other[window] = _find_other(core, lit, answer, light[window])
-    tiles = _compare_tiles(core, product, answer, (window[0].start, window[1].start))
+    tiles = _compare_tiles(core, sent, received, (window[0].start, window[1].start))
     return Interior(*shift, gain, float(high - low), colours, energy[1] / energy[0], tiles, other, light)
 
 
@@ -227,10 +228,10 @@ def _find_other(core: Bools, product: Floats, answer: Floats, light: Floats) -> 
     return np.asarray(apart * drop_thin((apart > OTHER) & core, _BLOB))
 
 
-def _compare_tiles(core: Bools, product: Floats, answer: Floats, start: tuple[int, int]) -> Tiles:
-    """Match the texture of tiles, and compare each with the zoom, turn and shift of all; `start`: top, left."""
+def _compare_tiles(core: Bools, sent: Floats, received: Floats, start: tuple[int, int]) -> Tiles:
+    """Match the texture of tiles of grey, and compare each with the zoom, turn and shift of all; `start`: top, left."""
     cv2, mask = load_opencv(), core.astype(np.float32)
-    ours, theirs = _texture(product, 1, mask), _texture(answer, 1, mask)
+    ours, theirs = _texture(sent, 1, mask), _texture(received, 1, mask)
     rows: list[tuple[float, ...]] = []
     fits = []
     for top in range(0, core.shape[0] - TILE // 2, TILE):
