@@ -71,8 +71,9 @@ class Candidates:
         height, width = rim.shape
         beside = dilate(_halve(rim.astype(np.float32)) > 0, _NEAR) & dilate(_halve(self.sharpened) >= 0.5, _BESIDE)
         near = box_blur(beside.astype(np.float32), _FADE)
-        small, where = np.zeros((*near.shape, 2), np.float32), near > 0
-        small[where] = load_model().shares(self.figures[where]) * near[where][:, None]
+        small, where = np.zeros((*near.shape, 2), np.float32), np.flatnonzero(near > 0)
+        figures = self.figures.reshape(-1, self.figures.shape[-1]).take(where, 0)
+        small.reshape(-1, 2)[where] = load_model().shares(figures) * near.take(where)[:, None]
         shares = cv2.resize(small, (width, height))
         alpha = self.sharpened + shares[..., 0] * (self.belief - self.sharpened)
         return np.asarray(alpha + shares[..., 1] * (self.wide - self.sharpened), dtype=np.float32)

@@ -50,7 +50,9 @@ def measure_cutout(view: Image.Image, cutout: Image.Image, scale: float) -> dict
     values = {"scale": scale, "covers": float(alpha.mean() / 255)}
     if solid.any():
         values |= (
-            _measure_position(solid, scale * shrink) | _measure_shape(alpha, solid) | _measure_exposure(picture[solid])
+            _measure_position(solid, scale * shrink)
+            | _measure_shape(alpha, solid)
+            | _measure_exposure(picture.reshape(-1, 3).take(np.flatnonzero(solid), 0))
         )
         line, edges = find_edges(picture, solid)
         values["outline"] = float(edges[line].mean()) if line.any() else 1.0

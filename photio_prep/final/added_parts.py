@@ -160,8 +160,11 @@ def _is_mirrored(part: Bools, near: _Surroundings) -> bool:
 def _list_colours(colours: Floats, inside: Bools) -> Floats:
     """Colours (N, 3) of the product, and mixtures of those near each other."""
     cv2, weight, where = load_opencv(), inside.astype(np.float32), np.flatnonzero(inside)
-    both, listed = cv2.merge([*(plane * weight for plane in cv2.split(colours)), weight]), colours.reshape(-1, 3)[where]
-    mixed = np.stack([_blur_coarsely(both, sigma).reshape(-1, 4)[where] for sigma in _MIXED])
+    both, listed = (
+        cv2.merge([*(plane * weight for plane in cv2.split(colours)), weight]),
+        colours.reshape(-1, 3).take(where, 0),
+    )
+    mixed = np.stack([_blur_coarsely(both, sigma).reshape(-1, 4).take(where, 0) for sigma in _MIXED])
     mixtures = mixed[..., :3] / np.maximum(mixed[..., 3:], np.float32(1e-3))
     return np.concatenate((listed, mixtures.reshape(-1, 3)))
 

@@ -121,7 +121,7 @@ def _light(sent: Floats, received: Floats, light: Floats) -> Floats:
         return np.asarray(soft)
     some = solid[:: max(1, len(solid) // 20_000)]
     lit = np.broadcast_to(light, (*alpha.shape, 1)).reshape(-1, 1)[some]
-    ratios = (received.reshape(-1, 3)[some] + DARK) / ((colours.reshape(-1, 3)[some] + DARK) * lit)
+    ratios = (received.reshape(-1, 3).take(some, 0) + DARK) / ((colours.reshape(-1, 3).take(some, 0) + DARK) * lit)
     soft += np.float32(DARK)
     soft *= light * np.array([percentile(ratio, 50) for ratio in ratios.T], np.float32)
     soft -= np.float32(DARK)

@@ -160,9 +160,9 @@ def _trace_arcs(alpha: Floats) -> tuple[Indices, Indices, Floats, list[tuple[int
     on = np.flatnonzero(line)
     places = np.zeros(int(label.max()) + 1, np.int64)
     places[label.ravel()[on]] = on
-    nearest = places[label]
+    nearest = places.take(label)
     distance = np.where(solid > 0, -(away + 0.5), away - 0.5).astype(np.float32)
-    return line.ravel()[nearest] - 1, nearest, distance, loops
+    return line.take(nearest) - 1, nearest, distance, loops
 
 
 def _find_normals(alpha: Floats, arc: Indices, distance: Floats, total: int) -> Floats:
@@ -261,15 +261,17 @@ def measure_side(outline: Outline) -> float:
 def cover_of(outline: Outline, alpha: Floats) -> tuple[Floats, Floats, Floats]:
     """Coverage (0..1) of pixels by the answer's product, its displacement outwards, the scene's roughness (0..1)."""
     cv2 = load_opencv()
-    soft = np.where(outline.soft[outline.arc] > 0, gaussian_blur(alpha, max(0.1, float(outline.soft.max()))), alpha)
-    by = gaussian_blur(outline.rim[outline.arc], 3.0)
+    soft = np.where(
+        outline.soft.take(outline.arc) > 0, gaussian_blur(alpha, max(0.1, float(outline.soft.max()))), alpha
+    )
+    by = gaussian_blur(outline.rim.take(outline.arc), 3.0)
     smooth = gaussian_blur(outline.distance, 1.5)
     across, down = cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
     reach = by / np.maximum(cv2.magnitude(across, down), np.float32(1e-3))
     rows, columns = np.indices(alpha.shape, dtype=np.float32)
     displaced = cv2.remap(soft, columns - across * reach, rows - down * reach, cv2.INTER_LINEAR)
-    moved = gaussian_blur(np.maximum(outline.moved, 0)[outline.arc], 3.0)
-    rough = (outline.texture > _ROUGH).astype(np.float32)[outline.arc]
+    moved = gaussian_blur(np.maximum(outline.moved, 0).take(outline.arc), 3.0)
+    rough = (outline.texture > _ROUGH).astype(np.float32).take(outline.arc)
     cover = np.where(by > 0, np.maximum(soft, displaced), displaced)
     if outline.change.size:
         cover = np.clip(cover + read_bins(outline.change, outline.arc, outline.distance), 0, 1)

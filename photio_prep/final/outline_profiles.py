@@ -69,10 +69,10 @@ def measure_profiles(
 ) -> Profiles:
     """Measure the profiles of `total` arcs; the planes are those of `Outline` and of `fit_outline`."""
     near = np.flatnonzero((distance >= -IN) & (distance < OUT))
-    away = distance.ravel()[near]
-    y = answer.reshape(-1, 3)[near]
-    q = product.reshape(-1, 3)[np.where(away < 0, near, nearest.ravel()[near])]
-    cell = arc.ravel()[near] * len(AT) + np.floor(away).astype(np.int64) + IN
+    away = distance.take(near)
+    y = answer.reshape(-1, 3).take(near, 0)
+    q = product.reshape(-1, 3).take(np.where(away < 0, near, nearest.take(near)), 0)
+    cell = arc.take(near) * len(AT) + np.floor(away).astype(np.int64) + IN
 
     def mean(values: NDArray[Any]) -> Doubles:
         return np.bincount(cell, values, total * len(AT)).reshape(total, -1) / some
@@ -81,7 +81,7 @@ def measure_profiles(
     some = np.maximum(pixels, 1)
     means = [np.stack([mean(planes[:, at]) for at in range(3)], -1) for planes in (y, q)]
     yy, yq, qq = (mean(np.einsum("nc,nc->n", a, b)) for a, b in ((y, y), (y, q), (q, q)))
-    return Profiles(pixels, means[0], means[1], yy, yq, qq, mean(gaussian_blur(alpha, SOFT).ravel()[near]))
+    return Profiles(pixels, means[0], means[1], yy, yq, qq, mean(gaussian_blur(alpha, SOFT).take(near)))
 
 
 def compute_likelihoods(profiles: Profiles) -> tuple[Doubles, Floats]:
@@ -210,11 +210,11 @@ def _smooth_displacements(
 def measure_softness(seen: Doubles, full: Doubles, by: Floats, alpha: Floats, arc: Indices, distance: Floats) -> float:
     """Least sigma of a filter of alpha that explains the coverage along the outline, displaced `by` (N)."""
     near = np.flatnonzero(np.abs(distance) < IN)
-    cell = arc.ravel()[near] * len(AT) + np.floor(distance.ravel()[near]).astype(np.int64) + IN
+    cell = arc.take(near) * len(AT) + np.floor(distance.take(near)).astype(np.int64) + IN
     pixels = np.maximum(np.bincount(cell, minlength=full.size), 1)
     misfit = np.zeros(len(_SOFTNESS))
     for column, sigma in enumerate(_SOFTNESS):
-        cover = (np.bincount(cell, gaussian_blur(alpha, sigma).ravel()[near], full.size) / pixels).reshape(full.shape)
+        cover = (np.bincount(cell, gaussian_blur(alpha, sigma).take(near), full.size) / pixels).reshape(full.shape)
         misfit[column] = np.square((seen - full * _displace(cover, by)).sum(0)).sum()
     enough = misfit.min() + _ENOUGH * (misfit[0] - misfit.min())
     return _SOFTNESS[int(np.argmax(misfit <= enough))]
@@ -247,8 +247,8 @@ def read_bins(values: Doubles, arc: Indices, distance: Floats) -> Floats:
     """Values (N, bins) of arcs at the distances of pixels (H, W), interpolated; 0 out of reach."""
     at = distance + (IN - 0.5)
     near = np.flatnonzero((at > 0) & (at < len(AT) - 1))
-    low, rows = at.ravel()[near].astype(np.int64), arc.ravel()[near]
-    share = at.ravel()[near] - low
+    low, rows = at.take(near).astype(np.int64), arc.take(near)
+    share = at.take(near) - low
     out = np.zeros(distance.shape, np.float32)
     out.ravel()[near] = values[rows, low] * (1 - share) + values[rows, low + 1] * share
     return out

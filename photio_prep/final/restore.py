@@ -38,7 +38,7 @@ def inpaint_product(answer: Image.Image, comparison: Comparison, scale: tuple[fl
         return answer
     cover, moved, rough = cover_of(comparison.outline, comparison.alpha)
     nearest = comparison.outline.nearest
-    beyond = comparison.product.reshape(-1, 3)[nearest]
+    beyond = comparison.product.reshape(-1, 3).take(nearest, 0)
     product = np.where((gaussian_blur(comparison.alpha, SOFT) > _PRODUCT)[..., None], comparison.product, beyond)
     left, top = (math.floor(edge * by) for edge, by in zip(comparison.box[:2], scale, strict=True))
     right, bottom = (math.ceil(edge * by) for edge, by in zip(comparison.box[2:], scale, strict=True))
