@@ -68,7 +68,9 @@ def store_original(order: Order, photo: Photo | bytes, *, limits: Limits = DEFAU
     """Store the photo's pixels, without metadata, in the order's folder: its source cannot be read again."""
     if order.folder is not None:
         photo = photo if isinstance(photo, Photo) else load(photo, limits=limits, frame=order.origin.frame)
-        data = encode_png_fast(photo.image)
+        own, canvas = photo.image, order.canvas
+        fits = own.mode == "RGBA" and own.size == canvas.placement.canvas  # a cutout may be the very canvas
+        data = canvas.png if fits and own.tobytes() == canvas.image.tobytes() else encode_png_fast(own)
         files.write_once(order.folder / f"{_prefix(order)}{sha256(data).hexdigest()[:16]}.png", data)
 
 
