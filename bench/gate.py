@@ -43,8 +43,12 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 WEIGHTS = Path(gate.__file__).with_name("gate_model.toml")
 Numbers = NDArray[np.float64]
 BAD, GOOD = 0.85, 0.97
+# A figure is a network's own if it tells it of this share of the photos.
+MOST = 0.9
 # Of the network's output. None of the frame: products cut by it were hard only because they were composed that way.
 FIGURES = ("confidence", "rim_doubt", "rim_worst", "vague", "weak")
+# Of some networks, and always taken: of the mirrored photo, and of the features.
+OWN = ("mirrored", "mixed", "rival")
 # What may be chosen: the figures, and the strength of the ridge penalty on standardised weights, in pictures.
 CHOICES = tuple(itertools.product((FIGURES, FIGURES[:4], FIGURES[1:]), (8.0, 32.0)))
 
@@ -263,8 +267,9 @@ def to_toml(fitted: Fit) -> str:
 
 
 def variants(rows: list[Row]) -> list[tuple[str, ...]]:
-    """What is always among the figures: mirrored where the network looked twice; a second model's agreement, or not."""
-    own = ("mirrored",) if all("mirrored" in row.figures for row in usable(rows, FIGURES)) else ()
+    """What is always among the figures: those that the network tells; a second model's agreement, or not."""
+    known = usable(rows, FIGURES)
+    own = tuple(name for name in OWN if len(usable(known, (name,))) > MOST * len(known))
     return [(*own, "agreement"), own]
 
 

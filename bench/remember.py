@@ -23,10 +23,10 @@ class RememberingSession:
         return self._session.get_inputs()
 
     def get_outputs(self) -> Any:  # noqa: ANN401
-        return self._session.get_outputs()
+        """The first; both rembg and we need no other for a cutout."""
+        return self._session.get_outputs()[:1]
 
     def run(self, _names: list[str] | None, feed: dict[str, Planes]) -> list[Planes]:
-        """The network's first output; both rembg and we use no other."""
         (values,) = feed.values()
         file = self._folder / f"{sha1(values.tobytes()).hexdigest()}.npz"
         if not file.exists():

@@ -39,17 +39,18 @@ _BYTES = 4
 _BATCH = 8
 
 Floats = NDArray[np.float32]
-# The shape of the output in the slot; how the network failed; or the error that opening it raised.
-Reply = tuple[int, ...] | str | PhotioError
+# The outputs of an opened network; the shapes of those in the slot; how it failed; or the error that opening it raised.
+Reply = tuple[Port, ...] | tuple[tuple[int, ...], ...] | str | PhotioError
 
 
 @dataclass(frozen=True, slots=True)
 class Inference:
-    """One run on the input of this shape in a worker's slot. Without a shape, the network is only opened."""
+    """Outputs for the input of this shape in a worker's slot, by name. Without a shape, the network is only opened."""
 
     network: NetworkFile
     slot: int
     shape: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 class Seat(NamedTuple):
@@ -152,37 +153,48 @@ class _Line:
         self._area = _map(seat.block)[seat.slot]
         self._turn = Lock()
 
-    def run(self, network: NetworkFile, feed: Floats | None = None) -> Floats:
-        """Run a network, or only open it. Raises what opening raised; RuntimeError with the words of a failed run."""
+    def open(self, network: NetworkFile) -> list[Port]:
+        """Open a network: its outputs. Raises what opening it raised."""
         with self._turn:
-            if feed is not None:
-                self._area[: feed.size] = feed.ravel()
-            self._replies.write(pack(Inference(network, self._slot, () if feed is None else feed.shape)))
-            self._replies.flush()
-            reply: Reply = pickle.load(self._tasks)  # noqa: S301  from our own parent
-            if isinstance(reply, tuple):
-                output: Floats = self._area[: math.prod(reply)].reshape(reply).copy()
-                return output
+            return [Port(*port) for port in self._ask(Inference(network, self._slot))]
+
+    def run(self, network: NetworkFile, feed: Floats, names: list[str]) -> list[Floats]:
+        """Compute these outputs. Raises RuntimeError with the words of a failed run."""
+        with self._turn:
+            self._area[: feed.size] = feed.ravel()
+            shapes = self._ask(Inference(network, self._slot, feed.shape, tuple(names)))
+            ends = np.cumsum([math.prod(shape) for shape in shapes])
+            outputs = np.split(self._area[: ends[-1]].copy(), ends[:-1])
+            return [output.reshape(shape) for output, shape in zip(outputs, shapes, strict=True)]
+
+    def _ask(self, inference: Inference) -> tuple[Any, ...]:
+        self._replies.write(pack(inference))
+        self._replies.flush()
+        reply: Reply = pickle.load(self._tasks)  # noqa: S301  from our own parent
+        if isinstance(reply, tuple):
+            return reply
         raise reply if isinstance(reply, PhotioError) else RuntimeError(reply)
 
 
 class RemoteNetwork:
-    """A network in the session process, with onnxruntime's interface: one input, and the first output."""
+    """A network in the session process, with onnxruntime's interface and one input."""
 
     def __init__(self, line: _Line, network: NetworkFile) -> None:
         self._line, self._network = line, network
-        line.run(network)
+        self._outputs = line.open(network)
 
     def get_inputs(self) -> list[Port]:
         """As onnxruntime's."""
         return [Port("input")]
 
-    get_outputs = get_inputs
+    def get_outputs(self) -> list[Port]:
+        """As onnxruntime's."""
+        return self._outputs
 
-    def run(self, _: list[str] | None, feeds: dict[str, Floats]) -> list[Floats]:
-        """Compute the first output."""
+    def run(self, names: list[str] | None, feeds: dict[str, Floats]) -> list[Floats]:
+        """Compute outputs by name (None: all)."""
         (feed,) = feeds.values()
-        return [self._line.run(self._network, feed)]
+        return self._line.run(self._network, feed, names or [port.name for port in self._outputs])
 
 
 def _map(block: int) -> Floats:
@@ -203,19 +215,26 @@ def serve() -> None:
 
 def _run_all(batch: list[Inference], slots: Floats, opened: dict[NetworkFile, Any]) -> Iterator[Reply]:
     """The replies, in order; neighbours for one network run together."""
-    for (file, shape), group in groupby(batch, lambda inference: (inference.network, inference.shape)):
+    for (file, shape, names), group in groupby(batch, lambda each: (each.network, each.shape, each.names)):
         part = list(group)
         try:
             network = opened[file] = opened.get(file) or file.open()
         except Exception as error:  # noqa: BLE001  raised again in the worker
             yield from [portable_error(error)] * len(part)
             continue
-        yield from _run(network, part, slots) if shape else [shape] * len(part)
+        outputs = tuple(Port(port.name, tuple(port.shape)) for port in network.get_outputs())
+        yield from _run(network, part, slots, names) if shape else [outputs] * len(part)
 
 
-def _run(network: Any, batch: list[Inference], slots: Floats, most: int = _BATCH) -> Iterator[Reply]:  # noqa: ANN401
+def _run(
+    network: Any,  # noqa: ANN401
+    batch: list[Inference],
+    slots: Floats,
+    names: tuple[str, ...],
+    most: int = _BATCH,
+) -> Iterator[Reply]:
     """Run a network of onnxruntime on the inputs in these slots, at most so many at once."""
-    feed, first = network.get_inputs()[0], network.get_outputs()[0]
+    feed = network.get_inputs()[0]
     if isinstance(feed.shape[0], int):  # the published graphs take one
         most = 1
     for start in range(0, len(batch), most):
@@ -223,11 +242,12 @@ def _run(network: Any, batch: list[Inference], slots: Floats, most: int = _BATCH
         try:
             inputs = [slots[inference.slot, : math.prod(inference.shape)] for inference in part]
             stacked = np.concatenate(inputs).reshape(-1, *part[0].shape[1:])
-            outputs = np.split(network.run([first.name], {feed.name: stacked})[0], len(part))
-            for inference, output in zip(part, outputs, strict=True):
-                slots[inference.slot, : output.size] = output.ravel()
+            parts = [np.split(output, len(part)) for output in network.run([*names], {feed.name: stacked})]
+            for inference, outputs in zip(part, zip(*parts, strict=True), strict=True):
+                values = np.concatenate([output.ravel() for output in outputs])
+                slots[inference.slot, : values.size] = values
         except Exception as error:  # noqa: BLE001  onnxruntime raises its own kinds
             # Together they may need more memory than the GPU has.
-            yield from _run(network, part, slots, 1) if len(part) > 1 else [str(error)]
+            yield from _run(network, part, slots, names, 1) if len(part) > 1 else [str(error)]
         else:
-            yield from (output.shape for output in outputs)
+            yield from [tuple(output[0].shape for output in parts)] * len(part)

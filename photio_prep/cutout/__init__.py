@@ -13,6 +13,7 @@ framing: frame of a photo around its product.
 reframe: reframe a photo on its product.
 advice: what each canvas size does to a photo and its product.
 measure: figures of a cutout.
+likeness: how alike places are to a network.
 gate: reasons to warn about a cutout, or to stop, before payment.
 models: the segmenters.
 """

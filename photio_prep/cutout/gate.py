@@ -49,6 +49,8 @@ _MENDED = {
 _CAUSES = {
     "agreement": "a second model finds something else",
     "mirrored": "the model finds something else in the mirrored photo",
+    "mixed": "to the model it is more than one kind of thing",
+    "rival": "to the model something beside it looks alike",
     "vague": "the model half believes in something in it or beside it",
 }
 _CAUSES |= dict.fromkeys(("rim_doubt", "rim_worst"), "the model is unclear about its outline")

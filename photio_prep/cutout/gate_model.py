@@ -33,12 +33,13 @@ _DOUBT = 0.25
 _LEAST_AGREEMENT = 0.6
 # Added to a share before its logarithm: below one percent, less says nothing more.
 _FLOOR = 0.01
-_LINEAR = ("rim_doubt", "rim_worst")
+_LINEAR = ("rim_doubt", "rim_worst", "mixed", "rival")
 
 
 def measure_doubts(cutout: Cutout, second: Cutout | None) -> dict[str, float]:
-    """Measure what is known of a network's doubt about its cutout (`measure_belief`), and other opinions.
+    """Measure what is known of a network's doubt about its cutout, and other opinions.
 
+    Of the network's output: `measure_belief`; what the segmenter tells as it is: `measure_likeness`.
     agreement: IoU with what a second model finds. mirrored: 1 - IoU of what it finds in the photo and in its mirror
     image.
     """
@@ -48,8 +49,8 @@ def measure_doubts(cutout: Cutout, second: Cutout | None) -> dict[str, float]:
         doubts["agreement"] = overlap(kept, _kept(second))
     if (belief := _belief(cutout)) is not None and cutout.prediction:
         doubts |= measure_belief(belief, kept)
-        mirrored = cutout.prediction.info.get("mirrored")
-        doubts |= {} if mirrored is None else {"mirrored": float(mirrored)}
+        info = cutout.prediction.info
+        doubts |= {name: float(info[name]) for name in ("mirrored", "mixed", "rival") if name in info}
     return {name: round(value, 3) for name, value in doubts.items()}
 
 
@@ -170,7 +171,7 @@ def estimate_risk(figures: Mapping[str, float], network: str) -> Risk | None:
     weights of its own takes those that were fitted on all networks together.
     """
     models = load_models()
-    for model in models.get(network, models["any"]):
+    for model in (*models.get(network, ()), *models["any"]):
         if all(weight.figure in figures for weight in model.weights):
             terms = sorted(((weight.apply(figures), weight.figure) for weight in model.weights), reverse=True)
             return Risk(round(model.risk(figures), 3), tuple(figure for term, figure in terms if term > 0))

@@ -22,6 +22,7 @@ from photio_prep.batch.scheduler import map_ordered
 from photio_prep.batch.shared_session import Inference, Seat, SharedSession
 from photio_prep.batch.workers import PhotoTask, WorkerPool
 from photio_prep.cutout.models.devices import NetworkFile
+from photio_prep.cutout.models.openvino import Port
 from photio_prep.cutout.models.registry import ModelOptions
 from photio_prep.errors import ModelUnavailable, SegmenterFailed
 from photio_prep.orders.options import OrderPlace, PrepareOptions
@@ -134,7 +135,7 @@ def run_together(seat: Seat, file: NetworkFile, slots: list[int]) -> list[float 
     child = PickleChild("photio_prep.batch.shared_session", "serve", 1, seat.block)
     try:
         child.send(pack(seat.block))
-        child.send(pack([Inference(file, slot, SHAPE) for slot in slots]))
+        child.send(pack([Inference(file, slot, SHAPE, ("y",)) for slot in slots]))
         replies = [child.receive() for _ in slots]
     finally:
         child.close()
@@ -171,10 +172,10 @@ def kill_while_it_opens(pipe: Path) -> None:
 def test_only_what_ends_the_process_twice_fails(tmp_path: Path, session: SharedSession) -> None:
     os.mkfifo(pipe := tmp_path / "pipe.onnx")
     good = network(tmp_path / "any.onnx")
-    assert session.ask(Inference(good, 0)) == ()
+    assert session.ask(Inference(good, 0)) == (Port("y", ("n", *SHAPE[1:])),)
     (pid,) = session_processes()
     os.kill(pid, signal.SIGKILL)  # while nothing waits: nobody notices
-    assert session.ask(Inference(good, 0, SHAPE)) == SHAPE
+    assert session.ask(Inference(good, 0, SHAPE, ("y",))) == (SHAPE,)
     replies: dict[Path, object] = {}
     files = (NetworkFile(pipe, "cpu"), good)
     threads = [

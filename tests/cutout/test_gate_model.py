@@ -86,9 +86,9 @@ def test_without_a_network_s_output_there_is_no_probability() -> None:
 
 def test_more_doubt_is_more_risk_with_the_weights_of_every_network() -> None:
     calm = {"confidence": 0.99, "rim_doubt": 0.2, "rim_worst": 0.35, "vague": 0.0}
-    calm |= {"weak": 0.0, "mirrored": 0.01}
+    calm |= {"weak": 0.0, "mirrored": 0.01, "mixed": 0.14, "rival": -0.4}
     unsure = {**calm, "confidence": 0.8, "rim_doubt": 0.6, "rim_worst": 0.9, "vague": 0.4}
-    unsure |= {"weak": 0.4}
+    unsure |= {"weak": 0.4, "mixed": 0.3, "rival": 0.2}
     for network in ("u2netp", "isnet-imgly", "birefnet-general"):
         low, high = gate_model.estimate_risk(calm, network), gate_model.estimate_risk(unsure, network)
         assert low is not None

@@ -12,10 +12,15 @@ from numpy.typing import NDArray
 _FIRST = Lock()
 
 
+# The side (pixels) up to which features are kept.
+_SMALL = 64
+
+
 class Port(NamedTuple):
     """Input or output of a network."""
 
     name: str
+    shape: tuple[int, ...] = ()
 
 
 class CompiledModel:
@@ -32,13 +37,12 @@ class CompiledModel:
         properties = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
         properties |= {"INFERENCE_NUM_THREADS": str(threads)} if threads else {}
         model = core.read_model(data)
-        # ISNet has eleven more outputs, which are not used and take two fifths of its time.
-        first_output = openvino.Model([model.outputs[0]], model.get_parameters())
-        self._network: Any = core.compile_model(first_output, "CPU", properties)
+        used = openvino.Model([model.outputs[0], *filter(_is_small, model.outputs[1:])], model.get_parameters())
+        self._network: Any = core.compile_model(used, "CPU", properties)
         with _FIRST:
-            first = self._network.create_infer_request()
-            _ = first.get_input_tensor(0).data
-        self._idle: list[Any] = [first]
+            request = self._network.create_infer_request()
+            _ = request.get_input_tensor(0).data
+        self._idle: list[Any] = [request]
         self._lock = Lock()
 
     def get_inputs(self) -> list[Port]:
@@ -46,18 +50,29 @@ class CompiledModel:
         return [Port(port.get_any_name()) for port in self._network.inputs]
 
     def get_outputs(self) -> list[Port]:
-        """As onnxruntime's: the first, which alone is computed."""
-        return [Port(port.get_any_name()) for port in self._network.outputs]
+        """As onnxruntime's: the first, and small ones."""
+        return [Port(port.get_any_name(), tuple(port.shape)) for port in self._network.outputs]
 
-    def run(self, _: list[str] | None, feeds: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-        """Compute the first output for inputs by name."""
+    def run(self, names: list[str] | None, feeds: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """Compute outputs by name (None: all) for inputs by name."""
         with self._lock:
             request = self._idle.pop() if self._idle else self._network.create_infer_request()
         try:
-            return [np.array(request.infer(feeds)[0])]
+            answer = request.infer(feeds)
+            return [np.array(answer[name]) for name in names or [port.name for port in self.get_outputs()]]
         finally:
             with self._lock:
                 self._idle.append(request)
+
+
+def _is_small(port: Any) -> bool:  # noqa: ANN401
+    """Whether an output is of features, and small.
+
+    ISNet has eleven outputs beside its mask: five coarser masks, which would take two fifths of its time, and features,
+    which it computes anyway.
+    """
+    shape = tuple(port.shape) if port.partial_shape.is_static else ()
+    return len(shape) == 4 and shape[1] > 1 and max(shape[2:]) <= _SMALL
 
 
 def is_available() -> bool:

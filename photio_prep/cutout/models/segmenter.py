@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from photio_prep.cutout.gate_model import mirror_disagreement
+from photio_prep.cutout.likeness import is_telling, measure_likeness
 from photio_prep.cutout.models import devices, two_pass
 from photio_prep.cutout.models.catalog import Family
 from photio_prep.cutout.models.devices import Device
@@ -140,7 +141,7 @@ class OnnxSegmenter:
         `info["confidence"]`: its mean (0..1) where it exceeds half of its peak. `info["grain"]`: pixels of the picture
         per pixel of the network; marks an alpha that needs refinement. `info["belief"]`: the network's output (L) at
         its own size. `info["mirrored"]`: its disagreement about the mirrored photo; of small networks only, for which
-        it takes 0.1 s.
+        it takes 0.1 s. `mixed` and `rival`: see `measure_likeness`; of networks that tell their features.
 
         Raises:
             NoProduct: The probability is low everywhere.
@@ -148,7 +149,8 @@ class OnnxSegmenter:
             ModelUnavailable: The weights do not load, or are of another family; or the GPU is lost.
         """
         small = reduce_picture(image, self._network)
-        prediction = two_pass.predict(self.probability, image, _MIN_PEAK, self._network.high, small)
+        answer, features = self._ask(small)
+        prediction = two_pass.predict(self.probability, image, _MIN_PEAK, self._network.high, answer)
         peak = float(prediction.first.max())
         if peak < _MIN_PEAK:
             raise NoProduct(
@@ -159,6 +161,7 @@ class OnnxSegmenter:
         sure = prediction.first[prediction.first >= peak / 2].mean()
         alpha.info.update(confidence=round(float(sure), 3), grain=prediction.grain)
         alpha.info["belief"] = Image.fromarray(np.rint(prediction.first * 255).astype(np.uint8))
+        alpha.info.update(measure_likeness(prediction.first, features))
         if self.family == "u2net":
             mirrored = self.probability(small.transpose(Image.Transpose.FLIP_LEFT_RIGHT))[:, ::-1]
             alpha.info["mirrored"] = mirror_disagreement(prediction.first, mirrored)
@@ -166,6 +169,10 @@ class OnnxSegmenter:
 
     def probability(self, image: Image.Image) -> Floats:
         """Run the network: its probability (H, W), 0..1, at its own size."""
+        return self._ask(image)[0]
+
+    def _ask(self, image: Image.Image) -> tuple[Floats, list[Floats]]:
+        """Run the network: its probability, and the features that `measure_likeness` takes."""
         session = self.open()
         # Each concurrent run of a large network takes 0.7 GB more, and saves no time (measurements/speed.md). Meanwhile
         # other threads decode and encode.
@@ -173,8 +180,10 @@ class OnnxSegmenter:
         try:
             network = session.inner_session
             feed = {network.get_inputs()[0].name: normalize(image, self._network)}
+            first, *others = network.get_outputs()
+            names = [first.name, *(port.name for port in others if is_telling(port.shape, self._network.side))]
             with turn:
-                out = network.run([network.get_outputs()[0].name], feed)[0][0, 0]
+                out, *features = (values[0] for values in network.run(names, feed))
         except PhotioError:  # the process that runs it died
             raise
         except Exception as error:  # onnxruntime raises its own kinds, none of them public
@@ -186,8 +195,8 @@ class OnnxSegmenter:
             ) from error
         self._proven = True
         # BiRefNet is the only family whose network ends before the sigmoid.
-        belief = 1 / (1 + np.exp(-np.clip(out, -50, 50))) if self.family == "birefnet" else out
-        return np.asarray(belief, dtype=np.float32)
+        belief = 1 / (1 + np.exp(-np.clip(out[0], -50, 50))) if self.family == "birefnet" else out[0]
+        return np.asarray(belief, dtype=np.float32), features
 
 
 def reduce_picture(image: Image.Image, network: _Network) -> Image.Image:

@@ -32,14 +32,14 @@ class Prediction:
 
 
 def predict(
-    network: Network, image: Image.Image, enough: float, high: float = 0, small: Image.Image | None = None
+    network: Network, image: Image.Image, enough: float, high: float = 0, answer: Floats | None = None
 ) -> Prediction:
     """Predict each pixel's probability in an RGB picture, scaled to a peak of 1.
 
     `enough`: minimum peak for a second pass. `high`: upward shift of the network's prediction, in its pixels, 0..1.
-    `small`: the picture at the network's size, if it is at hand.
+    `answer`: its answer to the whole picture, if it is at hand.
     """
-    first = _clean(network(small or image), high)
+    first = _clean(network(image) if answer is None else answer, high)
     first_fit = _fit(first, image.size)
     grain = max(image.size) / max(first.shape)
     if max(first.shape) > _FEW_PIXELS or first.max() < enough:
