@@ -14,12 +14,12 @@ puts the weights of a fit on everything into the package.
 
 import argparse
 import csv
-import itertools
 import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from itertools import compress, pairwise, product
 from pathlib import Path
 from zlib import crc32
 
@@ -43,14 +43,14 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 WEIGHTS = Path(gate.__file__).with_name("gate_model.toml")
 Numbers = NDArray[np.float64]
 BAD, GOOD = 0.85, 0.97
-# A figure is a network's own if it tells it of this share of the photos.
-MOST = 0.9
+# What a scene counts for in a fit: it is harder than what is photographed for a shop, and its doubts are others.
+SCENE = 0.3
 # Of the network's output. None of the frame: products cut by it were hard only because they were composed that way.
 FIGURES = ("confidence", "rim_doubt", "rim_worst", "vague", "weak")
 # Of some networks, and always taken: of the mirrored photo, and of the features.
 OWN = ("mirrored", "mixed", "rival")
 # What may be chosen: the figures, and the strength of the ridge penalty on standardised weights, in pictures.
-CHOICES = tuple(itertools.product((FIGURES, FIGURES[:4], FIGURES[1:]), (8.0, 32.0)))
+CHOICES = tuple(product((FIGURES, FIGURES[:4], FIGURES[1:]), (8.0, 32.0)))
 
 
 @dataclass(frozen=True)
@@ -168,36 +168,30 @@ def matrix(rows: list[Row], names: tuple[str, ...]) -> Numbers:
     return np.array([[transform(name, row.figures[name]) for name in names] for row in rows])
 
 
+def weigh(rows: list[Row]) -> Numbers:
+    return np.array([SCENE if "-" in row.source else 1.0 for row in rows])
+
+
 def fit(rows: list[Row], names: tuple[str, ...], penalty: float) -> Fit:
     """Without figures whose weight has the wrong sign: more doubt never lowers the risk."""
-    while True:
-        fitted = fit_all(rows, names, penalty)
-        right = tuple(name for name, weight in zip(names, fitted.weights, strict=True) if weight > 0)
-        if right == names:
-            return fitted
-        names = right
-
-
-def fit_all(rows: list[Row], names: tuple[str, ...], penalty: float) -> Fit:
-    figures, bad = matrix(rows, names), np.array([row.iou < BAD for row in rows], float)
+    figures, bad, counts = matrix(rows, names), np.array([row.iou < BAD for row in rows], float), weigh(rows)
     middle, spread = figures.mean(0), figures.std(0) + 1e-6
     design = np.c_[np.ones(len(rows)), (figures - middle) / spread]
     ridge = np.diag([1e-6, *[penalty] * len(names)])
     weights_ = np.zeros(len(names) + 1)
     for _ in range(50):
         risk = 1 / (1 + np.exp(-np.clip(design @ weights_, -30, 30)))
-        slope = design.T @ (risk - bad) + ridge @ weights_
-        weights_ -= np.linalg.solve((design.T * (risk * (1 - risk))) @ design + ridge, slope)
-    return Fit(names, middle, spread, float(weights_[0]), weights_[1:])
+        slope = design.T @ (counts * (risk - bad)) + ridge @ weights_
+        weights_ -= np.linalg.solve((design.T * (counts * risk * (1 - risk))) @ design + ridge, slope)
+    right = tuple(name for name, weight in zip(names, weights_[1:], strict=True) if weight > 0)
+    return Fit(names, middle, spread, float(weights_[0]), weights_[1:]) if right == names else fit(rows, right, penalty)
 
 
-def score_without(
-    rows: list[Row], inside: Callable[[Row], tuple[str, int]], train: Callable[[list[Row]], Fit]
-) -> Numbers:
-    """The risk of each row by weights that `train` made of rows of another source (unless "") and product group."""
-    risks = np.zeros(len(rows))
-    for source, group in {inside(row) for row in rows}:
-        out = np.array([inside(row) == (source, group) for row in rows])
+def score_without(rows: list[Row], train: Callable[[list[Row]], Fit], *, sources: bool = False) -> Numbers:
+    """The risk of each row by weights that `train` made of rows of other product groups, and of other `sources`."""
+    risks, outside = np.zeros(len(rows)), [(row.source if sources else "", row.group) for row in rows]
+    for source, group in set(outside):
+        out = np.array([origin == (source, group) for origin in outside])
         fitted = train([row for row in rows if row.group != group and (not source or row.source != source)])
         risks[out] = fitted.risk([row for row, left in zip(rows, out, strict=True) if left])
     return risks
@@ -210,8 +204,8 @@ def choose(rows: list[Row], more: tuple[str, ...]) -> Fit:
 
     def surprise(choice: tuple[tuple[str, ...], float]) -> float:
         figures, penalty = (*choice[0], *more), choice[1]
-        risks = score_without(rows, lambda row: ("", row.group), lambda known: fit(known, figures, penalty))
-        return -float(np.log(np.where(bad, risks, 1 - risks)).mean())
+        risks = score_without(rows, lambda known: fit(known, figures, penalty))
+        return -float(weigh(rows) @ np.log(np.where(bad, risks, 1 - risks)))
 
     names, penalty = min(CHOICES, key=surprise)
     return fit(rows, (*names, *more), penalty)
@@ -237,11 +231,11 @@ def print_table(title: str, rows: list[Row], risks: Numbers, *, whole: bool = Fa
 def print_reliability(rows: list[Row], risks: Numbers) -> None:
     print("\n  probability    pictures    mean    really bad")
     bad = np.array([row.iou < BAD for row in rows])
-    for least, most in itertools.pairwise((0.0, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.01)):
+    for least, most in pairwise((0.0, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.01)):
         inside = (risks >= least) & (risks < most)
         if inside.any():
-            line = f"  {least:.2f} to {min(most, 1):.2f} {inside.sum():9d} {risks[inside].mean():9.2f}"
-            print(f"{line} {bad[inside].mean():11.2f}")
+            mean, really = risks[inside].mean(), bad[inside].mean()
+            print(f"  {least:.2f} to {min(most, 1):.2f} {inside.sum():9d} {mean:9.2f} {really:11.2f}")
 
 
 def usable(rows: list[Row], names: tuple[str, ...]) -> list[Row]:
@@ -251,12 +245,14 @@ def usable(rows: list[Row], names: tuple[str, ...]) -> list[Row]:
 def report(network: str, rows: list[Row], more: tuple[str, ...]) -> None:
     known = usable(rows, (*FIGURES, *more))
     print(f"\n=== {network} {', '.join(more)}: {len(known)} pictures")
-    by_product = score_without(known, lambda row: ("", row.group), lambda others: choose(others, more))
-    by_source = score_without(known, lambda row: (row.source, row.group), lambda others: choose(others, more))
-    for title, risks in (("product", by_product), ("source and product", by_source)):
+    for title in ("product", "source and product"):
+        risks = score_without(known, lambda others: choose(others, more), sources=title != "product")
         print_table(f"ok / warn / stop by the probability, {title} left out", known, risks)
         print_table(f"all reasons of the gate, {title} left out", known, risks, whole=True)
-    print_reliability(known, by_source)
+    for kind, scenes in (("photos and composites", False), ("scenes", True)):
+        chosen = [("-" in row.source) == scenes for row in known]
+        print_table(f"{kind}: the same, source and product left out", [*compress(known, chosen)], risks[chosen])
+    print_reliability(known, risks)
 
 
 def to_toml(fitted: Fit) -> str:
@@ -268,8 +264,7 @@ def to_toml(fitted: Fit) -> str:
 
 def variants(rows: list[Row]) -> list[tuple[str, ...]]:
     """What is always among the figures: those that the network tells; a second model's agreement, or not."""
-    known = usable(rows, FIGURES)
-    own = tuple(name for name in OWN if len(usable(known, (name,))) > MOST * len(known))
+    own = tuple(name for name in OWN if all(name in row.figures for row in usable(rows, FIGURES)))
     return [(*own, "agreement"), own]
 
 
@@ -281,15 +276,13 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     rows = collect(iter_pictures(options.data, options.scenes), options.cache)
-    networks: dict[str, list[Row]] = {}
-    for row in rows:
-        networks.setdefault(row.network, []).append(row)
+    names = dict.fromkeys(row.network for row in rows)
+    networks = {name: [row for row in rows if row.network == name] for name in names}
     text = [
         "# The probability that a cutout has IoU < 0.85 with the truth: a logistic model of a network's own output.",
-        f"# Fitted by `python -m bench.gate --write` on {len(rows)} cutouts of the sources in",
-        "# docs/design/measurements/gate.md; of the figures and penalties those that predict other products best.",
-        "# A third of them is cut out wrongly, far more than of what sellers photograph: where fewer are, the true",
-        "# probabilities are lower than these. Each figure: mean and spread of its transformed value, weight.",
+        f"# Fitted by `python -m bench.gate --write` on {len(rows)} cutouts: docs/design/measurements/gate.md. A third",
+        "# of them is wrong, far more than of what sellers photograph: where fewer are, the true probability is lower.",
+        "# Each figure: mean and spread of its transformed value, weight.",
     ]
     for network, own in {**networks, "any": rows}.items():
         for more in variants(own):

@@ -48,7 +48,7 @@ def _pool(planes: np.ndarray) -> Floats:
     """Mean of each place: (C, H, W) to (C, places)."""
     side = planes.shape[-1] // _PLACES
     blocks = planes.reshape(len(planes), _PLACES, side, _PLACES, side)
-    return blocks.mean((2, 4), dtype=np.float32).reshape(len(planes), -1)
+    return np.asarray(blocks.mean((2, 4), dtype=np.float32)).reshape(len(planes), -1)
 
 
 def _compare(features: Floats, weights: Floats) -> Floats:
