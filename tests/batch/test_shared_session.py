@@ -53,7 +53,7 @@ def session_processes() -> list[int]:
 
 
 def network(path: Path, *, batch: int | str = "n", alone: bool = False) -> NetworkFile:
-    """A network that gives how many inputs it got; with `alone` it fails on more than one."""
+    """A network that gives how many inputs it got, and nothing; with `alone` it fails on more than one."""
     count = [
         helper.make_node("Shape", ["x"], ["shape"], end=1),
         helper.make_node("Cast", ["shape"], ["count"], to=TensorProto.FLOAT),
@@ -65,8 +65,12 @@ def network(path: Path, *, batch: int | str = "n", alone: bool = False) -> Netwo
         helper.make_tensor("zero", TensorProto.FLOAT, [1], [0.0]),
         helper.make_tensor("one", TensorProto.INT64, [4], SHAPE),
     ]
-    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, *SHAPE[1:]]) for name in "xy"]
-    graph = helper.make_graph(only_one if alone else count, "count", ports[:1], ports[1:], initializer=stored)
+    ports = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, *SHAPE[1:]]) for name in ("x", "y", "nothing")
+    ]
+    graph = helper.make_graph(
+        only_one if alone else count, "count", ports[:1], ports[1:2] if alone else ports[1:], initializer=stored
+    )
     path.write_bytes(
         helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
     )
@@ -172,10 +176,14 @@ def kill_while_it_opens(pipe: Path) -> None:
 def test_only_what_ends_the_process_twice_fails(tmp_path: Path, session: SharedSession) -> None:
     os.mkfifo(pipe := tmp_path / "pipe.onnx")
     good = network(tmp_path / "any.onnx")
-    assert session.ask(Inference(good, 0)) == (Port("y", ("n", *SHAPE[1:])),)
+    outputs = tuple(Port(name, ("n", *SHAPE[1:])) for name in ("y", "nothing"))
+    assert session.ask(Inference(good, 0)) == outputs
     (pid,) = session_processes()
     os.kill(pid, signal.SIGKILL)  # while nothing waits: nobody notices
-    assert session.ask(Inference(good, 0, SHAPE, ("y",))) == (SHAPE,)
+    assert session.ask(Inference(good, 0, SHAPE, ("y", "nothing"))) == (SHAPE, SHAPE)
+    assert session.block is not None
+    block = np.frombuffer(os.pread(session.block, 4 * 2 * 48, 0), np.float32)
+    assert np.array_equal(block, np.repeat([1, 0], 48))
     replies: dict[Path, object] = {}
     files = (NetworkFile(pipe, "cpu"), good)
     threads = [
@@ -191,7 +199,7 @@ def test_only_what_ends_the_process_twice_fails(tmp_path: Path, session: SharedS
     died = replies[pipe]
     assert isinstance(died, SegmenterFailed)
     assert "the process of the network died on it (signal 9)" in str(died)
-    assert replies[good.path] == ()
+    assert replies[good.path] == outputs
 
 
 KILLED = """

@@ -17,10 +17,10 @@ _SMALL = 64
 
 
 class Port(NamedTuple):
-    """Input or output of a network."""
+    """Input or output of a network; sizes that vary have a name."""
 
     name: str
-    shape: tuple[int, ...] = ()
+    shape: tuple[int | str, ...] = ()
 
 
 class CompiledModel:
