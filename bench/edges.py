@@ -12,6 +12,7 @@ in sight.
 
 import argparse
 import json
+import re
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -39,17 +40,18 @@ WEIGHTS = CUTOUT / "edge_model.toml"
 # What decides the candidates of an edge.
 CODE = [CUTOUT / f"{name}.py" for name in ("defocus", "edges", "guided", "refine", "models/two_pass")]
 NAMES = ("density", "contrast", "doubt", "width", "length", "sharpening", "widening")
+NAMES += ("fine_belief", "fine_wide", "broad_belief", "broad_wide")
 Floats = NDArray[np.float32]
 PIXELS, STEPS, RATE, RIDGE = 400, 120, 0.1, 1e-4
 # How much more a photo counts while it is worse than rembg's.
-WORSE = 8.0
+WORSE = 20.0
 # A photo is worse if its error exceeds rembg's by more than this share of it, and by more than this.
 TOLERANCE = 0.01, 0.0005
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Pixels near true edges: source and photo of each, rembg's alpha, candidates (N, 3), truth, figures (N, 7)."""
+    """Pixels near true edges: source and photo of each, rembg's alpha, candidates (N, 3), truth, figures (N, 11)."""
 
     source: NDArray[np.str_]
     photo: NDArray[np.str_]
@@ -119,8 +121,8 @@ def sample(picture: Picture, network: OnnxSegmenter, random: np.random.Generator
 
 
 def _kind(source: str, photo: str) -> str:
-    """What counts as much as every other kind in a fit: a source, or one of the kinds of strands."""
-    return photo.split()[1].partition("-")[0] if source == "strands" else source
+    """What counts as much as every other kind in a fit: a source, a kind of strands, or a family of scenes."""
+    return re.split("-|__", photo.split()[1])[0] if source in ("strands", "scenes") else source
 
 
 def fit(samples: Samples) -> tuple[Floats, Floats, Floats, Floats]:

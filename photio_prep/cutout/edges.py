@@ -27,6 +27,8 @@ from photio_prep.imaging.filters import (
 
 # Radius of the figures' windows, in pixels of a picture half as large; of the doubt, which is measured farther around.
 _REACH, _AROUND = 8, 16
+# Radii of the windows in which an alpha explains the colours, in pixels of a picture a quarter as large.
+_FINE, _BROAD = 2, 5
 # Window of the belief's width, in pixels of the network.
 _CELLS = 1.5
 # The wide filter: its radius in pixels, its epsilon, and how much smaller the picture is on which it is fitted.
@@ -95,12 +97,13 @@ def make_candidates(pixels: Bytes, belief: Floats, sharpened: Floats, grain: flo
 
 
 def _measure(pixels: Bytes, belief: Floats, sharpened: Floats, wide: Floats, grain: float) -> Floats:
-    """Figures (H / 2, W / 2, 7) of the surroundings of each pixel, in the order of edge_model.toml.
+    """Figures (H / 2, W / 2, 11) of the surroundings of each pixel, in the order of edge_model.toml.
 
     density: mean slope of the photo over its steepest; high in texture and between strands. contrast: slope of the
     photo along the outline over that of the surroundings. doubt: mean uncertainty of the belief. width: of the belief's
     edge, in pixels of the network. length: of the belief's outline in the window, 1 for a straight one. sharpening,
-    widening: mean change by the filters.
+    widening: mean change by the filters. fine_belief, fine_wide, broad_belief, broad_wide: what the belief and the wide
+    filter explain of the colours, less what the sharpened alpha does.
     """
     cv2 = load_opencv()
     grey = _halve(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)) / np.float32(255)
@@ -117,8 +120,35 @@ def _measure(pixels: Bytes, belief: Floats, sharpened: Floats, wide: Floats, gra
         2 * _REACH * outline,
         box_blur(np.abs(sharp - share), _REACH),
         box_blur(np.abs(far - sharp), _REACH),
+        *_explain(pixels, (sharp, share, far)),
     )
     return np.asarray(cv2.merge(figures))
+
+
+def _explain(pixels: Bytes, halves: tuple[Floats, ...]) -> list[Floats]:
+    """How much more of the colours' variance, 0..1, the second and third alpha (half size) explain than the first.
+
+    In windows of both radii, by the linear regression of the colours on the alpha: a mixture of two colours follows the
+    right alpha, be it a sharp outline or strands. Where no edge of the photo lies under the belief, none explains it.
+    """
+    cv2 = load_opencv()
+    alphas = [_halve(half) for half in halves]
+    height, width = alphas[0].shape
+    small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA) / np.float32(255)
+    colours, gains = cv2.split(small), []
+    for reach in (_FINE, _BROAD):
+        means = [box_blur(colour, reach) for colour in colours]
+        variance = sum(box_blur(colour * colour, reach) for colour in colours) - sum(mean * mean for mean in means)
+        limit, explained = np.maximum(variance, 0) + np.float32(1e-4), []
+        for alpha in alphas:
+            middle = box_blur(alpha, reach)
+            spread = np.maximum(box_blur(alpha * alpha, reach) - middle * middle, 0)
+            pairs = zip(colours, means, strict=True)
+            common = sum((box_blur(alpha * colour, reach) - middle * mean) ** 2 for colour, mean in pairs)
+            explained.append(common / (spread * limit + np.float32(1e-7)))
+        first, *others = explained
+        gains += [cv2.resize(other - first, halves[0].shape[::-1]) for other in others]
+    return gains
 
 
 def _halve(plane: NDArray[np.generic]) -> Floats:
