@@ -20,6 +20,8 @@ from photio_prep.imaging.filters import Floats
 # Error of an edge whose contrast is too small. Least displacement that counts, beyond three standard errors; cosine up
 # to which an arc faces a side.
 _LOST, _VAGUE, _FACING = 9.0, 1.25, 0.7
+# Pixels outwards in which the scene must be seen free of the product: within haze or a narrow gap it is not known.
+_FREE, _OUTWARDS = 0.04, 4.0
 # Neighbours on each side whose coverage is averaged; squared standard errors from which a change of it is believed.
 # Chosen on the even photos of bench.finals.
 _NEIGHBOURS, _BELIEVED = 7, 9.0
@@ -36,7 +38,9 @@ def measure_soft_edges(
     """
     soft, cover = find_soft_edges(profiles), profiles.cover
     course = fit_scene(profiles, cover, 8.0)
-    weight = profiles.pixels * ((AT > -IN + 2) & (AT < 20)) * soft[:, None]
+    free = (profiles.pixels * (cover < _FREE) * (AT > 8)).sum(1)
+    known = soft & (free > _OUTWARDS * profiles.pixels[:, IN - 1])
+    weight = profiles.pixels * ((AT > -IN + 2) & (AT < 20)) * known[:, None]
     apart = profiles.q - average_scenes(course[:, IN], texture.astype(np.float64) ** 2, loops)[:, None]
     extra, full, contrast = (
         ((planes * apart).sum(-1)) * weight for planes in (profiles.y - course, profiles.q - course, apart)
@@ -44,10 +48,10 @@ def measure_soft_edges(
     extra -= cover * full
     width = weight.sum(1) / np.maximum(profiles.pixels[:, IN - 1], 1)
     total = np.maximum(contrast.sum(1), 1e-6)
-    faint = total < FAINT**2 * weight.sum(1)
+    faint = ~known | (total < FAINT**2 * weight.sum(1))
     by = extra.sum(1) / total * width
     error = np.where(faint, _LOST, 1.0)
-    vague = np.where(faint | ~soft, 0, total / np.maximum(width, 1)).astype(np.float32)
+    vague = np.where(faint, 0, total / np.maximum(width, 1)).astype(np.float32)
     return by, error, vague, _average_changes(extra, contrast, loops)
 
 

@@ -210,6 +210,20 @@ def test_a_soft_edge_that_was_hardened_is_removed(texture: str, blur: int, most:
     assert after <= max(most * before, 0.02), (before, after)
 
 
+@pytest.mark.parametrize("haze", [60, 110])
+def test_haze_in_a_hole_is_not_growth(haze: int) -> None:
+    """No scene is seen there: an imperfect cutout, as networks make them."""
+    sent = canvas()
+    pen = ImageDraw.Draw(sent)
+    pen.rectangle((142, 112, 278, 248), fill=(120, 60, 160, haze))
+    pen.rectangle((142, 170, 278, 186), fill=(170, 40, 50, 255))
+    comparison = compare(sent, answer(sent, 2.0))
+    assert comparison is not None
+    assert comparison.outline is not None
+    assert max(map(abs, comparison.outline.blurred)) < 0.5
+    assert Drift(comparison.metrics).score < 0.5
+
+
 def test_a_product_of_a_few_rows_is_compared() -> None:
     sent = Image.new("RGBA", (1600, 3))
     sent.paste((200, 40, 30, 255), (100, 0, 1500, 3))
