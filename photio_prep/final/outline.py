@@ -24,7 +24,7 @@ from photio_prep.final.outline_profiles import (
     read_bins,
 )
 from photio_prep.final.soft_edges import judge_soft_sides, measure_soft_edges
-from photio_prep.imaging.filters import Floats, gaussian_blur, load_opencv
+from photio_prep.imaging.filters import Floats, erode, gaussian_blur, load_opencv
 
 # Length of an arc in pixels of the canvas.
 _ARC = 20
@@ -41,6 +41,9 @@ _LONG, _CREDIBLE = 6, 0.1
 _MESH = 0.5
 # Standard deviation of a scene's texture in levels from which it is rough.
 _ROUGH = 9.0
+# Displacement in pixels that is one; coverage from which a pixel belongs to the ring, and up to how many pixels inside
+# of where the sent product is solid.
+_SOME, _RING, _SOLID, _RIM = 0.1, 0.12, 0.98, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,8 +261,11 @@ def measure_side(outline: Outline) -> float:
     return most
 
 
-def cover_of(outline: Outline, alpha: Floats) -> tuple[Floats, Floats, Floats]:
-    """Coverage (0..1) of pixels by the answer's product, its displacement outwards, the scene's roughness (0..1)."""
+def cover_of(outline: Outline, alpha: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Coverage (0..1) of pixels by the answer's product, its displacement outwards, the scene's roughness (0..1).
+
+    The last is 1 in the ring that a product moved outwards covers beside the sent one and at its edge; wires have none.
+    """
     cv2 = load_opencv()
     soft = np.where(
         outline.soft.take(outline.arc) > 0, gaussian_blur(alpha, max(0.1, float(outline.soft.max()))), alpha
@@ -275,4 +281,7 @@ def cover_of(outline: Outline, alpha: Floats) -> tuple[Floats, Floats, Floats]:
     cover = np.where(by > 0, np.maximum(soft, displaced), displaced)
     if outline.change.size:
         cover = np.clip(cover + read_bins(outline.change, outline.arc, outline.distance), 0, 1)
-    return cover, moved, rough
+    outwards = (moved > _SOME) | (by > _MESH)
+    followed = ((outline.soft > 0) & (outline.vague == 0))[outline.arc]
+    ring = outwards & followed & (cover > _RING) & ~erode(alpha > _SOLID, _RIM)
+    return cover, moved, rough, ring.astype(np.float32)

@@ -9,7 +9,7 @@ from PIL import Image
 from photio_prep.final.drift import Comparison
 from photio_prep.final.outline import cover_of
 from photio_prep.final.outline_profiles import SOFT
-from photio_prep.imaging.filters import Bools, Floats, gaussian_blur, load_opencv, local_maximum
+from photio_prep.imaging.filters import Bools, Floats, bounding_window, gaussian_blur, load_opencv, local_maximum
 
 Bytes = NDArray[np.uint8]
 
@@ -19,6 +19,8 @@ _PRODUCT, _UNMIXED, _FAINT = 0.02, 0.8, 0.12
 # Power of what is free of a pixel by which a smooth scene's unmixed colour counts: where the outline stayed, and where
 # some of it moved; in a rough scene, 1.
 _STEADY, _MOVING = 2, 4
+# Reach of what a ring is filled from, in pixels.
+_REACH = 4
 _TINY = 1e-4
 
 
@@ -26,8 +28,9 @@ def inpaint_product(answer: Image.Image, comparison: Comparison, scale: tuple[fl
     """Continue the scene of an answer (RGB) below its product, and over what of it looks out beside the photo's.
 
     Where the product covers a pixel only in part, the scene is unmixed; the rest is filled from around (push-pull:
-    Gortler and others, "The Lumigraph", 1996). Pixels beside the sent product stay as they are, unless its outline
-    moved outwards somewhere, or is softer than the sent one.
+    Gortler and others, "The Lumigraph", 1996), and along an outline that moved outwards from its ring's outer side
+    (Telea, "An Image Inpainting Technique Based on the Fast Marching Method", 2004). Pixels beside the sent product
+    stay as they are, unless its outline moved outwards somewhere, or is softer than the sent one.
 
     Args:
         answer: The photo's frame in the answer.
@@ -36,7 +39,7 @@ def inpaint_product(answer: Image.Image, comparison: Comparison, scale: tuple[fl
     """
     if comparison.outline is None:
         return answer
-    cover, moved, rough = cover_of(comparison.outline, comparison.alpha)
+    cover, moved, rough, ring = cover_of(comparison.outline, comparison.alpha)
     nearest = comparison.outline.nearest
     beyond = comparison.product.reshape(-1, 3).take(nearest, 0)
     product = np.where((gaussian_blur(comparison.alpha, SOFT) > _PRODUCT)[..., None], comparison.product, beyond)
@@ -50,15 +53,24 @@ def inpaint_product(answer: Image.Image, comparison: Comparison, scale: tuple[fl
             [[1 / scale[0], 0, corner[0] - comparison.box[0]], [0, 1 / scale[1], corner[1] - comparison.box[1]]]
         )
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        cover, moved, rough, product = (
+        cover, moved, rough, ring, product = (
             cv2.warpAffine(plane, to, (right - left, bottom - top), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-            for plane in (cover, moved, rough, product)
+            for plane in (cover, moved, rough, ring, product)
         )
     pixels = np.array(answer)
     window = pixels[top:bottom, left:right]
     trusted = _MOVING if moved.any() or any(comparison.outline.blurred) else _STEADY
     window[...] = _clear(window.astype(np.float32), cover, moved > 0.1, rough, product, trusted)
+    _fill_ring(window, ring > 0.5)
     return Image.fromarray(pixels)
+
+
+def _fill_ring(pixels: Bytes, ring: Bools) -> None:
+    """Continue what lies around a ring into it."""
+    if ring.any():
+        cv2, part = load_opencv(), bounding_window(ring, 4 * _REACH)
+        mask = np.ascontiguousarray(ring[part]).view(np.uint8)
+        pixels[part] = cv2.inpaint(np.ascontiguousarray(pixels[part]), mask, _REACH, cv2.INPAINT_TELEA)
 
 
 def _clear(received: Floats, cover: Floats, moved: Bools, rough: Floats, product: Floats, trusted: int) -> Bytes:
