@@ -92,6 +92,8 @@ def _check_out(
     if not one_file and is_picture(out):
         raise UsageError("the name of a picture, not of a folder", "Name a folder", subject=f"--out {out}")
     object_store.check_no_orders(str(out))
+    if out.resolve() == out.resolve().parent:
+        raise UsageError("the root of the file system", "Name a folder", subject=f"--out {out}")
     if str(out) == "-":
         raise UsageError("pictures are not written to standard output", "Name a folder; paths are printed", "--out -")
     if out.is_file() and not is_picture(out):

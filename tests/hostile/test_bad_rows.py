@@ -37,7 +37,7 @@ def test_i72_a_size_that_is_not_offered_is_refused_before_the_cutout(command: Co
     assert not Path("photio-out").exists()
 
 
-@pytest.mark.parametrize("out", ["file", "/dev/null", "/proc/nowhere"])
+@pytest.mark.parametrize("out", ["file", "/", "/dev/null", "/proc/nowhere"])
 def test_i73_a_place_that_cannot_hold_the_output_is_found_before_the_first_call(
     keyed: Command, identity: Sandbox, out: str
 ):
