@@ -150,7 +150,7 @@ class InstantClient:
         if status == 402:
             return KeyRefused(f"the credit is used up: {evidence}", "Top it up and run again")
         if status is not None and retry.is_account_error(status):
-            return KeyRefused(f"the API refused the key: {evidence}", "Compare the key with that of your account at Photio")
+            return KeyRefused(f"the API refused the key: {evidence}", "Compare it with the key in your account")
         if status in (429, 503):
             after = f"after {attempt.retry_after:.0f} s" if attempt.retry_after is not None else "later"
             return ApiUnavailable(f"the API is busy, nothing billed: {evidence}", f"Try again {after}")

@@ -90,7 +90,9 @@ def parse_answer(
     if code == 200 or status == "200":
         return _decode_picture(body, size)
     if code == 401:
-        raise KeyRefused("the API refused the key (status_code 401 in the answer)", "Compare it with that of your account at Photio")
+        raise KeyRefused(
+            "the API refused the key (status_code 401 in the answer)", "Compare it with the key in your account"
+        )
     text = f": {clean(body)[:500]!r}" if isinstance(body, str) else ""
     if server_error_is_free and code == 500:
         raise Rejected(f"the API failed, which is not billed: status_code 500{text}", "Run again to send it again")
