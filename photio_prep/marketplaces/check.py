@@ -76,7 +76,7 @@ class ComplianceReport:
         if self.fill is not None:
             parts.append(f"the product fills {self.fill:.0%}")
         if self.white is not None:
-            parts.append("the background is pure white" if self.white == 1 else f"{self.white:.2%} of it pure white")
+            parts.append("the background is pure white" if self.white == 1 else f"{self.white:.2%} of the background is pure white")
         return ", ".join(parts)
 
 

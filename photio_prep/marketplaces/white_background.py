@@ -61,8 +61,11 @@ def inspect_background(image: Image.Image, product: Image.Image | None = None) -
     faults: list[str] = []
     notes: list[str] = []
     if share < 1:
-        text = f"{int((away & ~clean).sum()):,} pixels of its background are not pure white ({share:.3%} are)"
-        (faults if product is not None or share < _ALL else notes).append(text)
+        count = f"{int((away & ~clean).sum()):,}"
+        if product is not None or share < _ALL:
+            faults.append(f"{count} pixels of its background are not pure white ({share:.3%} are)")
+        else:
+            notes.append(f"{count} light pixels are not pure white: of the product, or of the background")
     sides = {"left": light[:, 0], "right": light[:, -1], "top": light[0], "bottom": light[-1]}
     if touching := [side for side, line in sides.items() if not line.all()]:
         notes.append(f"the product touches the frame ({', '.join(touching)}); all of it should be in the picture")
