@@ -76,7 +76,8 @@ class ComplianceReport:
         if self.fill is not None:
             parts.append(f"the product fills {self.fill:.0%}")
         if self.white is not None:
-            parts.append("the background is pure white" if self.white == 1 else f"{self.white:.2%} of the background is pure white")
+            share = "the" if self.white == 1 else f"{self.white:.2%} of the"
+            parts.append(f"{share} background is pure white")
         return ", ".join(parts)
 
 
