@@ -129,6 +129,18 @@ def test_a_photo_from_a_pipe_is_kept_as_pixels(keyed: Command, tinted: Sandbox):
     assert keyed("finish", order, "--product", "original", "--overwrite").code == 3
 
 
+@pytest.mark.parametrize(("size", "is_canvas"), [((1024, 1024), True), ((1000, 1024), False)])
+def test_a_cutout_from_memory_is_kept_as_pixels(tmp_path: Path, size: tuple[int, int], is_canvas: bool):
+    picture = cutout(size)
+    picture.putpixel((0, 0), (9, 9, 9, 0))  # not sent
+    for number, photo_ in enumerate((picture, prepare(picture, description=SCENE).cutout or picture)):
+        order = prepare(photo_, description=SCENE, orders=tmp_path / str(number))
+        (kept,) = order.require_folder().glob("source-*")
+        with Image.open(kept) as stored:
+            assert stored.tobytes() == photo_.tobytes()
+        assert (kept.read_bytes() == order.canvas.png) is (is_canvas and number == 1)
+
+
 def test_photos_with_a_file_are_not_copied(command: Command):
     order = command("prepare", saved(Path("a.png")), "-d", SCENE).paths[0]
     assert not list(order.glob("source-*"))
