@@ -37,14 +37,14 @@ class PickleChild(Child):
         try:
             self.tasks.write(message)
             self.tasks.flush()
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: closed meanwhile
             raise EOFError from error
 
     def receive(self) -> Any:  # noqa: ANN401  what the process sent
         """The next object that it sends; EOFError if it died."""
         try:
             return pickle.load(self.replies)  # noqa: S301  from our own process
-        except (OSError, pickle.UnpicklingError) as error:
+        except (OSError, ValueError, pickle.UnpicklingError) as error:
             raise EOFError from error
 
 

@@ -10,7 +10,6 @@ import math
 import mmap
 import os
 import pickle
-import sys
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -27,12 +26,13 @@ from numpy.typing import NDArray
 from photio_prep.batch.children import LAST_WORDS, PickleChild, pack, portable_error, take_pipes
 from photio_prep.cutout.models.devices import OPENERS, Device, NetworkFile
 from photio_prep.cutout.models.openvino import Port
-from photio_prep.errors import PhotioError, SegmenterFailed, UsageError
+from photio_prep.errors import PhotioError, SegmenterFailed
 from photio_prep.system.parallel import CORES
 
 # Devices whose networks are shared. On a CPU a session a worker is faster: each has its own cores.
 SHARED: tuple[Device, ...] = ("cuda",)
-# Numbers of a slot: an input of the largest families, 3 x 1024 x 1024.
+# Numbers of an input of the largest families, 3 x 1024 x 1024, and most of an output. A slot has both: an input that is
+# run again must be as it was.
 _SLOT = 3 * 1024 * 1024
 _BYTES = 4
 # Inputs of one run at most, where the graph takes several.
@@ -65,15 +65,16 @@ class SharedSession:
     """The session process of so many workers, for networks on these devices; started at the first inference.
 
     If it dies, it is started again, and each inference that it owed runs alone: only one that ends it a second time
-    fails. Raises UsageError if the system has no memory to share.
+    fails. Where the system has no memory to share, each worker opens its own networks.
     """
 
     def __init__(self, slots: int, shared: tuple[Device, ...]) -> None:
-        self._shared = shared if sys.platform == "linux" else ()  # no other system has memory without a name
+        self._shared = shared
         self._turn = Lock()
         self._waiting: deque[tuple[Inference, Future[Reply]]] = deque()
         self._child: PickleChild | None = None
-        self.block = _create_block(slots) if self._shared else None
+        self._closed = False
+        self.block = _create_block(slots) if shared else None
 
     def seat(self, slot: int) -> Seat | None:
         """What a worker gets; None where nothing is shared."""
@@ -91,11 +92,10 @@ class SharedSession:
     def _relay(self, batch: list[tuple[Inference, Future[Reply]]], *, again: bool = False) -> None:
         rest = deque(batch)
         try:
-            if self._child is None:
-                self._child = self._start_child()
-            self._child.send(pack([inference for inference, _ in batch]))
+            child = self._child or self._start_child()
+            child.send(pack([inference for inference, _ in batch]))
             while rest:
-                rest[0][1].set_result(self._child.receive())
+                rest[0][1].set_result(child.receive())
                 rest.popleft()
         except EOFError:
             code = self._end_child(LAST_WORDS)
@@ -107,13 +107,16 @@ class SharedSession:
                 else:
                     self._relay([(inference, answer)], again=True)
         except BaseException as error:  # noqa: BLE001  raised again by `ask`, in each thread
+            self._end_child()  # its replies to these would be taken for later ones
             for _, answer in rest:
                 answer.set_exception(error)
 
     def _start_child(self) -> PickleChild:
-        if self.block is None:  # closed
+        if self._closed:
             raise EOFError
-        child = PickleChild("photio_prep.batch.shared_session", "serve", CORES, self.block)
+        self._child = child = PickleChild("photio_prep.batch.shared_session", "serve", CORES, self.block)
+        if self._closed:  # meanwhile
+            raise EOFError
         child.send(pack(self.block))
         return child
 
@@ -123,20 +126,24 @@ class SharedSession:
 
     def close(self) -> None:
         """End the process, and give the memory back."""
+        self._closed = True  # first: who waits for its reply starts no other
         self._end_child()
-        if self.block is not None:
-            os.close(self.block)
-            self.block = None
+        with self._turn:
+            if self.block is not None:
+                os.close(self.block)
+                self.block = None
 
 
-def _create_block(slots: int) -> int:
-    """The descriptor of memory for so many slots; a page of it is taken when it is first written."""
+def _create_block(slots: int) -> int | None:
+    """The descriptor of memory for so many slots, of which a page is taken when it is first written.
+
+    None where there is no memory without a name: on other systems than Linux, in some builds of Python, beyond a limit.
+    """
     try:
         block = os.memfd_create("photio-prep")
-        os.truncate(block, slots * _SLOT * _BYTES)
-    except OSError as error:
-        problem = f"there is no memory to share ({error.strerror})"
-        raise UsageError(problem, "Give fewer --workers, or leave them out", "--workers") from None
+        os.truncate(block, slots * 2 * _SLOT * _BYTES)
+    except (AttributeError, OSError):
+        return None
     return block
 
 
@@ -161,10 +168,10 @@ class _Line:
     def run(self, network: NetworkFile, feed: Floats, names: list[str]) -> list[Floats]:
         """Compute these outputs. Raises RuntimeError with the words of a failed run."""
         with self._turn:
-            self._area[: feed.size] = feed.ravel()
+            self._area[0, : feed.size] = feed.ravel()
             shapes = self._ask(Inference(network, self._slot, feed.shape, tuple(names)))
             ends = np.cumsum([math.prod(shape) for shape in shapes])
-            outputs = np.split(self._area[: ends[-1]].copy(), ends[:-1])
+            outputs = np.split(self._area[1, : ends[-1]].copy(), ends[:-1])
             return [output.reshape(shape) for output, shape in zip(outputs, shapes, strict=True)]
 
     def _ask(self, inference: Inference) -> tuple[Any, ...]:
@@ -192,14 +199,14 @@ class RemoteNetwork:
         return self._outputs
 
     def run(self, names: list[str] | None, feeds: dict[str, Floats]) -> list[Floats]:
-        """Compute outputs by name (None: all)."""
+        """Compute outputs by name; None: the first, which is all that rembg's sessions read."""
         (feed,) = feeds.values()
-        return self._line.run(self._network, feed, names or [port.name for port in self._outputs])
+        return self._line.run(self._network, feed, names or [self._outputs[0].name])
 
 
 def _map(block: int) -> Floats:
-    """The slots of the block, one a row."""
-    return np.frombuffer(mmap.mmap(block, 0), np.float32).reshape(-1, _SLOT)
+    """The slots of the block, one a row: input and output."""
+    return np.frombuffer(mmap.mmap(block, 0), np.float32).reshape(-1, 2, _SLOT)
 
 
 def serve() -> None:
@@ -240,12 +247,12 @@ def _run(
     for start in range(0, len(batch), most):
         part = batch[start : start + most]
         try:
-            inputs = [slots[inference.slot, : math.prod(inference.shape)] for inference in part]
+            inputs = [slots[inference.slot, 0, : math.prod(inference.shape)] for inference in part]
             stacked = np.concatenate(inputs).reshape(-1, *part[0].shape[1:])
             parts = [np.split(output, len(part)) for output in network.run([*names], {feed.name: stacked})]
             for inference, outputs in zip(part, zip(*parts, strict=True), strict=True):
                 values = np.concatenate([output.ravel() for output in outputs])
-                slots[inference.slot, : values.size] = values
+                slots[inference.slot, 1, : values.size] = values
         except Exception as error:  # noqa: BLE001  onnxruntime raises its own kinds
             # Together they may need more memory than the GPU has.
             yield from _run(network, part, slots, names, 1) if len(part) > 1 else [str(error)]

@@ -31,6 +31,7 @@ from photio_prep.system import files
 from photio_prep.system.parallel import CORES, path_lock
 from photio_prep.types import Photo
 
+_STOPPED = "not prepared: everything was stopped"
 # Most processes: two a core. Each has a network of its own in memory, and more of them only wait for a core.
 MOST = 2 * CORES
 
@@ -92,7 +93,7 @@ class WorkerPool:
 
     A task's order is the same as in a thread of this process. A task whose worker dies is refused. UsageError for more
     processes than two a core. `shared`: devices whose networks run in one more process, for all workers. `fallback`:
-    why the last order's model did not take a faster device.
+    why a model did not take a faster device.
     """
 
     def __init__(self, count: int, shared: tuple[Device, ...] = SHARED) -> None:
@@ -134,7 +135,7 @@ class WorkerPool:
         if isinstance(reply, PhotioError):
             raise reply
         if isinstance(reply, StoredOrder):
-            self.fallback = reply.fallback
+            self.fallback = reply.fallback or self.fallback
             return reply.load()
         return cast("Order", reply)
 
@@ -145,6 +146,8 @@ class WorkerPool:
             return self._run(number, task)
         except EOFError:
             code = self._workers.pop(number).close(LAST_WORDS)
+            if self._closed:
+                raise Interrupted(_STOPPED) from None
             reason = f"signal {-code}" if code < 0 else f"code {code}"
             memory = "Perhaps memory ran out: give fewer --workers. " if code == -9 else ""
             raise PhotoRefused(f"its worker process died ({reason})", f"{memory}Run the same again") from None
@@ -160,7 +163,7 @@ class WorkerPool:
         worker = self._workers.get(number)
         if worker is None:
             if self._closed:
-                raise Interrupted("not prepared: everything was stopped")
+                raise Interrupted(_STOPPED)
             worker = PickleChild("photio_prep.batch.workers", "serve", self._threads, self._session.block)
             self._workers[number] = worker
             worker.send(pack(self._session.seat(number)))

@@ -131,7 +131,7 @@ def prepare_orders(items: list[Item], choice: Choice, endpoint: str, pool: Worke
 
 
 def _prepare_first(items: list[Item], choice: Choice, target: OrderPlace, pool: WorkerPool | None) -> Iterator[Order]:
-    job, console, model_shown = choice.job, choice.console, ""
+    job, console, model_shown, fallback_shown = choice.job, choice.console, "", ""
 
     def prepare(item: Item) -> Order:
         console.report.start(item.name)
@@ -146,11 +146,12 @@ def _prepare_first(items: list[Item], choice: Choice, target: OrderPlace, pool: 
             continue
         if order.model != model_shown:
             console.info(f"cut out with: {order.model}" + (f" on {order.device}" if order.device else ""))
-            if order.device:
-                fallback = pool.fallback if pool else find_models(job.prepare, job.model)[0].fallback
-                if fallback:
-                    console.info(f"warning: {fallback}")
             model_shown = order.model
+        # An order that was prepared earlier opened no network.
+        fallback = pool.fallback if pool else find_models(job.prepare, job.model)[0].fallback if order.device else ""
+        if fallback and fallback != fallback_shown:
+            console.info(f"warning: {fallback}")
+            fallback_shown = fallback
         yield order
 
 

@@ -121,13 +121,14 @@ def _print_order(path: Path, console: Console, width: int) -> _Row:
             outcome = folder.outcome
             if outcome is not None or state is State.UNKNOWN:
                 console.out(f"{'':13} {escape_controls(str(outcome['why'])) if outcome else DIED}")
-    if order.sandbox:
-        return _Row(name, path, sandbox=True)
-    perhaps = (state in (State.UNKNOWN, State.CLAIMED)) + folder.lost_attempts
     gate = order.origin.gate
     stopped = name == "planned" and gate is not None and gate.verdict is Verdict.STOP
     wordless = name == "planned" and not order.request.description
-    return _Row(name, path, (state in BILLED) + folder.paid_attempts, perhaps, stopped=stopped, wordless=wordless)
+    paid = perhaps = 0
+    if not order.sandbox:
+        paid = (state in BILLED) + folder.paid_attempts
+        perhaps = (state in (State.UNKNOWN, State.CLAIMED)) + folder.lost_attempts
+    return _Row(name, path, paid, perhaps, order.sandbox, stopped, wordless)
 
 
 def _print_totals(rows: list[_Row], out: Path, price: float | None, console: Console) -> None:

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from PIL import ExifTags, Image
 
-from photio_prep.errors import PhotoRefused, UsageError
+from photio_prep.errors import PhotoRefused
 from photio_prep.geometry import Size
 from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits, decode_picture, sniff
 from photio_prep.imaging.decoders import shrink
@@ -43,8 +43,7 @@ def load(
             reduced to it, a JPEG while it is decoded. None keeps the full size.
 
     Raises:
-        PhotoRefused: It cannot be read, has an unknown format, is damaged, or exceeds `limits`.
-        UsageError: The source is none of these.
+        PhotoRefused: It is none of these, cannot be read, has an unknown format, is damaged, or exceeds `limits`.
     """
     name = name or display_name(source)
     suffix = Path(name).suffix.lower()
@@ -92,25 +91,19 @@ def display_name(source: Source) -> str:
 
 
 def read_bytes(source: str | os.PathLike[str] | bytes | BinaryIO, limits: Limits, name: str = "") -> bytes:
-    """The bytes of a photo that is not a Pillow image.
-
-    Raises:
-        PhotoRefused: It is longer than `limits.file_bytes`.
-        UsageError: It is nothing that a photo can be read from.
-    """
+    """The bytes of a photo that is not a Pillow image; PhotoRefused if it is too long, or nothing to read from."""
     if isinstance(source, bytes):
         data = source
     elif isinstance(source, (str, os.PathLike)):
         data = read_input(Path(source), limits.file_bytes)
     else:
+        if not hasattr(source, "read") or hasattr(source, "encoding"):  # a file of text
+            problem = f"a photo cannot be read from {type(source).__name__}"
+            raise PhotoRefused(problem, "Give a path, bytes, a file opened in binary, or a Pillow image")
         # A pipe or a socket may return less than was requested.
         data = b""
-        try:
-            while len(data) <= limits.file_bytes and (chunk := source.read(limits.file_bytes + 1 - len(data))):
-                data += chunk
-        except (AttributeError, TypeError):
-            problem = f"a photo cannot be read from {type(source).__name__}"
-            raise UsageError(problem, "Give a path, bytes, a file opened in binary, or a Pillow image") from None
+        while len(data) <= limits.file_bytes and (chunk := source.read(limits.file_bytes + 1 - len(data))):
+            data += chunk
     if len(data) > limits.file_bytes:
         raise too_long_error(len(data), limits.file_bytes, name)
     return data

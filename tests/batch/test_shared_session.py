@@ -143,9 +143,10 @@ def run_together(seat: Seat, file: NetworkFile, slots: list[int]) -> list[float 
         replies = [child.receive() for _ in slots]
     finally:
         child.close()
-    block = np.frombuffer(os.pread(seat.block, 4 * 12 * 2**20, 0), np.float32).reshape(4, -1)
+    block = np.frombuffer(os.pread(seat.block, 4 * 24 * 2**20, 0), np.float32).reshape(4, 2, -1)
     return [
-        reply if isinstance(reply, str) else float(block[slot, 0]) for slot, reply in zip(slots, replies, strict=True)
+        reply if isinstance(reply, str) else float(block[slot, 1, 0])
+        for slot, reply in zip(slots, replies, strict=True)
     ]
 
 
@@ -182,7 +183,7 @@ def test_only_what_ends_the_process_twice_fails(tmp_path: Path, session: SharedS
     os.kill(pid, signal.SIGKILL)  # while nothing waits: nobody notices
     assert session.ask(Inference(good, 0, SHAPE, ("y", "nothing"))) == (SHAPE, SHAPE)
     assert session.block is not None
-    block = np.frombuffer(os.pread(session.block, 4 * 2 * 48, 0), np.float32)
+    block = np.frombuffer(os.pread(session.block, 4 * 2 * 48, 12 * 2**20), np.float32)
     assert np.array_equal(block, np.repeat([1, 0], 48))
     replies: dict[Path, object] = {}
     files = (NetworkFile(pipe, "cpu"), good)
@@ -200,6 +201,23 @@ def test_only_what_ends_the_process_twice_fails(tmp_path: Path, session: SharedS
     assert isinstance(died, SegmenterFailed)
     assert "the process of the network died on it (signal 9)" in str(died)
     assert replies[good.path] == outputs
+
+
+def test_closing_it_while_it_is_asked_leaves_nothing(tmp_path: Path, session: SharedSession) -> None:
+    os.mkfifo(pipe := tmp_path / "pipe.onnx")
+    replies: list[object] = []
+    asking = threading.Thread(target=lambda: replies.append(session.ask(Inference(NetworkFile(pipe, "cpu"), 0))))
+    asking.start()
+    with pipe.open("wb"):  # the session process waits for what is written here
+        session.close()
+        asking.join(60)
+    assert not session_processes()
+    assert [type(reply) for reply in replies] == [SegmenterFailed]
+
+
+def test_without_memory_to_share_each_worker_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "memfd_create")  # as in some builds of Python
+    assert SharedSession(2, ("cpu",)).seat(0) is None
 
 
 KILLED = """

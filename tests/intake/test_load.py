@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from photio_prep.errors import PhotoRefused, UsageError
+from photio_prep.errors import PhotoRefused
 from photio_prep.geometry import Size, box_on, place
 from photio_prep.imaging.decode import Limits
 from photio_prep.intake.load import Source, downscale, load
@@ -63,7 +63,7 @@ class Dripping(io.RawIOBase):
 
 @pytest.mark.parametrize("source", [None, 7, io.StringIO("text")])
 def test_what_is_no_source_of_a_photo_is_named(source: object) -> None:
-    with pytest.raises(UsageError, match=f"cannot be read from {type(source).__name__}.*Give a path"):
+    with pytest.raises(PhotoRefused, match=f"cannot be read from {type(source).__name__}.*Give a path"):
         load(cast("BinaryIO", source))
 
 

@@ -6,9 +6,8 @@ ModelUnavailable is raised for weights that do not load, and for a device that i
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -178,8 +177,7 @@ def _load_cuda_libraries() -> None:
     import onnxruntime
 
     if preload := getattr(onnxruntime, "preload_dlls", None):  # from 1.21 on
-        with redirect_stdout(sys.stderr):  # it prints what it does not find
-            preload()
+        preload()  # it prints what it does not find
 
 
 def _providers(name: Device) -> list[str]:
