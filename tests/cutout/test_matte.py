@@ -390,8 +390,8 @@ def a_matter_of(belief: NDArray[np.float32]) -> Matter:
     """The way from a network's belief to an alpha, with a belief of our own."""
 
     class Believing(OnnxSegmenter):
-        def probability(self, image: Image.Image) -> NDArray[np.float32]:
-            return belief
+        def _ask(self, image: Image.Image) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
+            return belief, []
 
     return Believing(Path("none.onnx"), "u2net", "believing")
 
