@@ -19,7 +19,8 @@ _FINE, _COARSE = 16, 64
 
 def is_telling(shape: Sequence[object], side: int) -> bool:
     """Whether an output of this shape (batch, channels, height, width) of a network of `side` px has such features."""
-    return len(shape) == 4 and shape[1] != 1 and shape[3] in (side // _FINE, side // _COARSE)
+    sizes = [size for size in (side // _FINE, side // _COARSE) if size % _PLACES == 0]
+    return len(shape) == 4 and shape[1] != 1 and shape[2] == shape[3] in sizes
 
 
 def measure_likeness(belief: Floats, features: Sequence[Floats]) -> dict[str, float]:

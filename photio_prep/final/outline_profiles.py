@@ -46,6 +46,8 @@ _INDEPENDENT = 0.08
 _STRANGE, _STRANGER = float(np.log(0.02) - 3 * np.log(256)), 8.0
 # Least variance of a channel (levels squared), and share of the contrast's square that a mixed pixel varies by.
 _LEAST, _MIXED = 16.0, 0.1
+# Least coverage of pixels that show nothing but a product's noise.
+_HIDING = 0.97
 # Most by which a drawn product's variance beside an arc exceeds the median: there its light or pattern is another one.
 _NOISIER = 4.0
 # Arcs that are computed at once: their tables stay in the processor's cache.
@@ -104,7 +106,8 @@ def compute_likelihoods(profiles: Profiles) -> tuple[Doubles, Floats]:
 
 def _measure_noise(profiles: Profiles) -> Doubles:
     """Variance (N, 1) of a drawn product's colours beside each arc, of which many are like the median."""
-    noise, some = (profiles.yy - 2 * profiles.yq + profiles.qq)[:, _INNER] / 3, profiles.pixels[:, _INNER] > 0
+    noise = (profiles.yy - 2 * profiles.yq + profiles.qq)[:, _INNER] / 3
+    some = (profiles.pixels[:, _INNER] > 0) & (profiles.cover[:, _INNER] > _HIDING)
     middle = max(percentile(noise[some], 50), _LEAST) if some.any() else 4 * _LEAST
     own = (noise * some).sum(1) / np.maximum(some.sum(1), 1)
     return np.asarray(np.clip(own, middle, _NOISIER * middle)[:, None])

@@ -15,7 +15,7 @@ from photio_prep.final.outline_profiles import (
     fit_scene,
     smooth_loops,
 )
-from photio_prep.imaging.filters import Floats
+from photio_prep.imaging.filters import Bools, Floats
 
 # Error of an edge whose contrast is too small. Least displacement that counts, beyond three standard errors; cosine up
 # to which an arc faces a side.
@@ -52,18 +52,26 @@ def measure_soft_edges(
     by = extra.sum(1) / total * width
     error = np.where(faint, _LOST, 1.0)
     vague = np.where(faint, 0, total / np.maximum(width, 1)).astype(np.float32)
-    return by, error, vague, _average_changes(extra, contrast, loops)
+    return by, error, vague, _average_changes(extra, contrast, soft, ~faint, loops)
 
 
-def _average_changes(extra: Doubles, contrast: Doubles, loops: list[tuple[int, int]]) -> Doubles:
-    """Change of coverage (N, bins): of each line, and of neighbours beyond that, as far as the arcs' scatter allows."""
+def _average_changes(
+    extra: Doubles, contrast: Doubles, soft: Bools, known: Bools, loops: list[tuple[int, int]]
+) -> Doubles:
+    """Change of coverage (N, bins) of soft edges: of each line, and of neighbours beyond that.
+
+    It counts as far as the scatter of the known arcs allows, and where there are several of them.
+    """
     change = np.zeros_like(extra)
     for reach in (len(extra), _NEIGHBOURS):
         rest = extra - change * contrast
         near = np.maximum(smooth_loops(contrast, loops, reach), 1e-6)
         by = smooth_loops(rest, loops, reach) / near
         count = np.array([min(2 * reach + 1, end - first) for first, end in loops for _ in range(first, end)])
-        scatter = smooth_loops((rest - by * contrast) ** 2, loops, reach) / near**2 / (count * ALIKE)[:, None]
+        several = count * smooth_loops(known[:, None].astype(np.float64), loops, reach)[:, 0] >= FEW
+        scatter = smooth_loops((rest - by * contrast) ** 2, loops, reach) / near**2
+        scatter /= np.maximum(count * ALIKE, 1)[:, None]
+        by *= (soft & several)[:, None]
         change += by * np.clip(1 - _BELIEVED * scatter.sum(1) / np.maximum((by**2).sum(1), 1e-9), 0, 1)[:, None]
     return np.clip(change, -1, 1)
 

@@ -210,6 +210,19 @@ def test_a_soft_edge_that_was_hardened_is_removed(texture: str, blur: int, most:
     assert after <= max(most * before, 0.02), (before, after)
 
 
+@pytest.mark.parametrize("texture", TEXTURES)
+def test_one_hazy_place_repairs_no_other(texture: str) -> None:
+    """Its colours are not those of the edge beside it: networks give such cutouts."""
+    sent = canvas()
+    ImageDraw.Draw(sent).rectangle((BOX[2] + 1, 170, BOX[2] + 13, 184), fill=(250, 220, 180, 80))
+    received = answer(sent, TEXTURES[texture])
+    comparison = compare(sent, received)
+    assert comparison is not None
+    changed = np.asarray(ImageChops.difference(restore.inpaint_product(received, comparison, (1, 1)), received)).max(2)
+    outside = np.asarray(sent.getchannel("A").filter(ImageFilter.MaxFilter(7))) == 0
+    assert changed[outside].max() <= 2
+
+
 @pytest.mark.parametrize("haze", [60, 110])
 def test_haze_in_a_hole_is_not_growth(haze: int) -> None:
     """No scene is seen there: an imperfect cutout, as networks make them."""
