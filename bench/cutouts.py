@@ -203,7 +203,7 @@ def main() -> None:
             count[picture.source] += 1
             if count[picture.source] % asked.every:
                 continue
-            rows = measure(picture, matter, CutoutOptions(refine=asked.refine))
+            rows = measure(picture, matter, CutoutOptions(refine=asked.refine, looks="1"))
             sources.setdefault(picture.source, []).append(rows)
             if asked.each:
                 print(line(f"{picture.source} {picture.photo.stem}", [rows[0]], [rows[1]]), flush=True)

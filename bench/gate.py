@@ -32,6 +32,7 @@ from photio_prep.cutout.gate_model import transform
 from photio_prep.cutout.matte import matte
 from photio_prep.cutout.models import catalog, weights
 from photio_prep.cutout.models.segmenter import OnnxSegmenter
+from photio_prep.cutout.options import CutoutOptions
 from photio_prep.errors import NoProduct
 from photio_prep.geometry import place, snap
 from photio_prep.intake.load import load
@@ -119,7 +120,7 @@ def measure(picture: Picture, networks: list[OnnxSegmenter]) -> list[Row]:
     cutouts: dict[str, Cutout | None] = {network.name: None for network in networks}
     for network in networks:
         with suppress(NoProduct):
-            cutouts[network.name] = matte(photo, size, network, alpha="ignore")
+            cutouts[network.name] = matte(photo, size, network, alpha="ignore", options=CutoutOptions(looks="1"))
     rows = []
     for name, cutout in cutouts.items():
         iou, figures = 0.0, {}

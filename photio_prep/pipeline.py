@@ -170,7 +170,7 @@ def _second_opinion(photo: Photo, cutout: Cutout, options: PrepareOptions) -> Cu
         return None
     size = Size(*cutout.image.size)
     try:
-        return matte(photo, size, options.second, alpha="ignore", options=options.cutting)
+        return matte(photo, size, options.second, alpha="ignore", options=replace(options.cutting, looks="1"))
     except NoProduct:
         return Cutout(Image.new("RGBA", size), "none")
 

@@ -17,7 +17,7 @@ from photio_prep.cutout.framing import Align, Framing
 from photio_prep.cutout.matte import Alpha
 from photio_prep.cutout.models import catalog
 from photio_prep.cutout.models.registry import ModelOptions
-from photio_prep.cutout.options import CutoutOptions, Holes, Refine
+from photio_prep.cutout.options import CutoutOptions, Holes, Looks, Refine
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.final import choose
 from photio_prep.intake.item import Item
@@ -30,9 +30,14 @@ from photio_prep.system.near_name import suggest_name
 
 
 def _build_cutting(
-    refine: Refine = "fast", holes: Holes = "auto", grow: float = 0, shrink: float = 0, feather: float = 0
+    refine: Refine = "fast",
+    holes: Holes = "auto",
+    grow: float = 0,
+    shrink: float = 0,
+    feather: float = 0,
+    looks: Looks = "auto",
 ) -> CutoutOptions:
-    return CutoutOptions(refine, holes, grow=grow - shrink, feather=feather)
+    return CutoutOptions(refine, holes, grow=grow - shrink, feather=feather, looks=looks)
 
 
 @several(
@@ -78,6 +83,7 @@ def _build_cutting(
     option("--grow", "Move the edge outwards, in canvas pixels.", metavar="PX"),
     option("--shrink", "Move the edge inwards, in canvas pixels.", metavar="PX"),
     option("--feather", "Soften the edge, in canvas pixels.", metavar="PX"),
+    option("--looks", "auto: the model looks again, closer, where it is in doubt; 1: never."),
     group="Cutout",
 )
 def _build_options(

@@ -2,6 +2,7 @@
 
 options: how edges and parts of the cutout are made.
 matte: mask, alpha or segmenter -> cutout.
+looks: more looks at a photo, and which is kept.
 mask: mask options on alpha: specks, holes, growth, feather.
 refine: a network's probability -> alpha along the picture's edges.
 edges: mix of the sharpened alpha, the belief and a wide filter, for outlines and strands.

@@ -46,6 +46,14 @@ _MENDED = {
         "print", Verdict.OK, "a hole without the background's colour was filled. If it is a hole, use --holes keep"
     ),
 }
+_LOOKED = {
+    "closer": Reason(
+        "look", Verdict.OK, "the model was in doubt, and a closer look was kept. --looks 1 keeps the first"
+    ),
+    "mirrored": Reason(
+        "look", Verdict.OK, "the model was in doubt, and a look at its mirror image was counted in. --looks 1 does not"
+    ),
+}
 _CAUSES = {
     "agreement": "a second model finds something else",
     "mirrored": "the model finds something else in the mirrored photo",
@@ -130,8 +138,10 @@ def _risk_reasons(risk: Risk) -> Iterator[Reason]:
 
 
 def _mended_reasons(cutout: Cutout) -> list[Reason]:
-    """What was changed in the model's mask."""
-    return [replace(_MENDED[name], area=area) for name, area in cutout.mended.items()]
+    """What was changed in the model's mask, and whether it was of another look."""
+    look = cutout.prediction.info.get("look") if cutout.prediction else None
+    mended = [replace(_MENDED[name], area=area) for name, area in cutout.mended.items()]
+    return [*mended, _LOOKED[look]] if look in _LOOKED else mended
 
 
 def _frame_reasons(values: dict[str, float]) -> Iterator[Reason]:

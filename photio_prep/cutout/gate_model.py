@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from photio_prep.imaging.filters import Bools, Floats, box_blur, dilate, drop_thin, percentile
+from photio_prep.quality import Area
 from photio_prep.types import Cutout
 
 # Beliefs and alphas are compared at this size (square, as the networks see a photo).
@@ -48,8 +49,8 @@ def measure_doubts(cutout: Cutout, second: Cutout | None) -> dict[str, float]:
     if second is not None:
         doubts["agreement"] = overlap(kept, _kept(second))
     if (belief := _belief(cutout)) is not None and cutout.prediction:
-        doubts |= measure_belief(belief, kept)
         info = cutout.prediction.info
+        doubts |= measure_belief(belief, _kept(cutout, info.get("box")))
         doubts |= {name: float(info[name]) for name in ("mirrored", "mixed", "rival") if name in info}
     return {name: round(value, 3) for name, value in doubts.items()}
 
@@ -60,15 +61,33 @@ def map_doubt(cutout: Cutout, second: Cutout | None) -> Bools:
     Of the size at which beliefs are compared; not along the outline.
     """
     kept, doubt = _kept(cutout), np.zeros((_SIDE, _SIDE), bool)
-    if (belief := _belief(cutout)) is not None:
-        doubt |= np.abs(_square(belief) - kept) > _DOUBT
+    if (belief := _belief(cutout)) is not None and cutout.prediction:
+        framed = frame_belief(belief, cutout.prediction.info.get("box"), (_SIDE, _SIDE))
+        doubt |= np.abs(_square(framed) - kept) > _DOUBT
     if second is not None:
         doubt |= kept != _kept(second)
     return doubt & ~_around(kept, _BESIDE)
 
 
-def _kept(cutout: Cutout) -> Bools:
-    return _square(cutout.image.getchannel("A")) >= 0.5
+def _kept(cutout: Cutout, box: Area | None = None) -> Bools:
+    alpha = cutout.image.getchannel("A")
+    return _square(alpha.crop(_box_within(alpha.size, box)) if box else alpha) >= 0.5
+
+
+def frame_belief(belief: Image.Image, box: Area | None, size: tuple[int, int]) -> Image.Image:
+    """Put a network's output (L) about a crop, `box` in shares of the photo, into a frame of `size`."""
+    if box is None:
+        return belief
+    left, top, right, bottom = _box_within(size, box)
+    framed = Image.new("L", size)
+    framed.paste(belief.resize((right - left, bottom - top), Image.Resampling.BICUBIC), (left, top))
+    return framed
+
+
+def _box_within(size: tuple[int, int], box: Area) -> tuple[int, int, int, int]:
+    """A box in shares, of at least one pixel."""
+    left, top = (min(round(share * side), side - 1) for share, side in zip(box[:2], size, strict=True))
+    return left, top, max(round(box[2] * size[0]), left + 1), max(round(box[3] * size[1]), top + 1)
 
 
 def _belief(cutout: Cutout) -> Image.Image | None:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from photio_prep.cutout import foreground, refine
 from photio_prep.cutout import mask as parts
+from photio_prep.cutout.looks import look_again
 from photio_prep.cutout.mend import mend_mask
 from photio_prep.cutout.models.segmenter import segment
 from photio_prep.cutout.options import DEFAULT_CUTOUT, CutoutOptions
@@ -76,6 +77,8 @@ def _cutout(
     flat = flatten(photo.image)
     view = flat.resize(size, Image.Resampling.LANCZOS, reducing_gap=3) if size.area < photo.size.area else flat
     prediction = segment(matter, view)
+    if options.looks == "auto":
+        prediction = look_again(matter, view, prediction)
     view, belief = (
         image if image.size == size else image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
         for image in (view, prediction)

@@ -1,4 +1,4 @@
-"""Options of a cutout: refinement, holes, grow, shrink, feather."""
+"""Options of a cutout: looks, refinement, holes, grow, shrink, feather."""
 
 import math
 from dataclasses import dataclass, fields
@@ -8,6 +8,7 @@ from photio_prep.errors import UsageError
 
 Holes = Literal["auto", "keep", "fill"]
 Refine = Literal["fast", "off"]
+Looks = Literal["auto", "1"]
 
 _FARTHEST = 64
 
@@ -23,6 +24,7 @@ class CutoutOptions:
     `specks`: parts smaller than this share of the largest part are dropped.
     `grow`: the outline is moved outwards, or inwards where it is negative. `feather`: the rim is softened by as much.
     `colours`: the background's colour is taken out of the soft rim.
+    `looks`: "auto" lets a network look again where it is in doubt (`looks.look_again`), "1" never does.
     """
 
     refine: Refine = "fast"
@@ -31,11 +33,13 @@ class CutoutOptions:
     grow: float = 0
     feather: float = 0
     colours: bool = True
+    looks: Looks = "auto"
 
     def __post_init__(self) -> None:
         for name, value, choices in (
             ("refine", self.refine, ("fast", "off")),
             ("holes", self.holes, ("auto", "keep", "fill")),
+            ("looks", self.looks, ("auto", "1")),
         ):
             if value not in choices:
                 raise UsageError(f"--{name} {value!r} is not offered", f"Choose one of: {', '.join(choices)}")

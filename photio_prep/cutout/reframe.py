@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from PIL import Image
 
 from photio_prep.cutout.framing import Framing, box_in_photo, box_of, crop_photo, cut_sides
+from photio_prep.cutout.gate_model import frame_belief
 from photio_prep.cutout.matte import Alpha, mask_alpha, matte
 from photio_prep.cutout.options import CutoutOptions
 from photio_prep.geometry import Box, Placement, Recommended, Size, place, snap
@@ -35,19 +36,18 @@ def reframe(
 ) -> Reframed:
     """Frame the photo on its product, with the arguments of `matte`.
 
-    The segmenter runs once, on the whole photo. In the new frame its prediction is only refined again, at the new
+    The segmenter looks at the whole photo only. In the new frame its prediction is only refined again, at the new
     scale. `chosen` None: the canvas nearest to the product with its margin.
     """
-    recorder = _RecordingSegmenter(matter) if matter else None
-    cutout = find_product(photo, recorder, mask=mask, alpha=alpha, options=options)
+    cutout = find_product(photo, matter, mask=mask, alpha=alpha, options=options)
     size, cut = Size(*cutout.image.size), cut_sides(cutout.image)
     product = box_in_photo(box_of(cutout.image), size, photo.size, cut)
     chosen = chosen or snap(framing.around(product, None, cut).size)
     frame = framing.around(product, chosen.size, cut)
     placement = replace(place(frame.size, chosen.size), crop=frame)
     segmenter: Matter | None = matter
-    if recorder is not None and recorder.prediction is not None:
-        segmenter = _CroppedPrediction(recorder, photo.size, frame)
+    if cutout.prediction is not None:
+        segmenter = _CroppedPrediction(cutout, cutout.prediction, photo.size, frame)
     if mask is not None:
         mask = _mask_within(mask, photo, frame)
     return Reframed(
@@ -68,40 +68,18 @@ def _mask_within(mask: Image.Image, photo: Photo, frame: Box) -> Image.Image:
     return drawn.crop(frame)  # 0 beyond the photo
 
 
-class _RecordingSegmenter:
-    """A segmenter that remembers its prediction."""
-
-    def __init__(self, matter: Matter) -> None:
-        self._matter = matter
-        self.prediction: Image.Image | None = None
-
-    @property
-    def name(self) -> str:
-        return str(getattr(self._matter, "name", type(self._matter).__name__))
-
-    @property
-    def device(self) -> str:
-        return str(getattr(self._matter, "device", ""))
-
-    def __call__(self, image: Image.Image, /) -> Image.Image:
-        self.prediction = self._matter(image)
-        return self.prediction
-
-
 class _CroppedPrediction:
-    """A segmenter that returns a recorded prediction of the whole photo, cropped to a frame."""
+    """A segmenter that returns the prediction of a cutout of the whole photo, cropped to a frame."""
 
-    def __init__(self, recorder: _RecordingSegmenter, photo: Size, frame: Box) -> None:
-        self._recorder = recorder
+    def __init__(self, cutout: Cutout, prediction: Image.Image, photo: Size, frame: Box) -> None:
+        self._prediction = prediction
         self._photo = photo
         self._frame = frame
-        self.name = recorder.name
-        self.device = recorder.device
+        self.name = cutout.model
+        self.device = cutout.device
 
     def __call__(self, image: Image.Image, /) -> Image.Image:
-        prediction = self._recorder.prediction
-        assert prediction is not None  # noqa: S101  it is created only after a prediction
-        photo, frame = self._photo, self._frame
+        prediction, photo, frame = self._prediction, self._photo, self._frame
         inside = Box(
             max(frame.left, 0), max(frame.top, 0), min(frame.right, photo.width), min(frame.bottom, photo.height)
         )
@@ -122,5 +100,6 @@ class _CroppedPrediction:
         if "grain" in prediction.info:
             alpha.info["grain"] = float(prediction.info["grain"]) * across * photo.width / prediction.width
         if "belief" in prediction.info:
-            alpha.info["belief"] = frame_piece(prediction.info["belief"])
+            box = alpha.info.pop("box", None)
+            alpha.info["belief"] = frame_piece(frame_belief(prediction.info["belief"], box, prediction.size))
         return alpha

@@ -193,7 +193,15 @@ def test_a_small_network_looks_once_at_what_is_out_of_focus() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"refine": "best"}, {"holes": "x"}, {"grow": 65}, {"grow": float("nan")}, {"feather": -1}, {"specks": 2}],
+    [
+        {"refine": "best"},
+        {"holes": "x"},
+        {"looks": "2"},
+        {"grow": 65},
+        {"grow": float("nan")},
+        {"feather": -1},
+        {"specks": 2},
+    ],
 )
 def test_what_cannot_be_meant_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError):
@@ -201,7 +209,13 @@ def test_what_cannot_be_meant_is_refused(wrong: dict[str, object]) -> None:
 
 
 def test_other_wishes_read_differently() -> None:
-    wishes = [CutoutOptions(), CutoutOptions(grow=1), CutoutOptions(holes="fill"), CutoutOptions(colours=False)]
+    wishes = [
+        CutoutOptions(),
+        CutoutOptions(grow=1),
+        CutoutOptions(holes="fill"),
+        CutoutOptions(looks="1"),
+        CutoutOptions(colours=False),
+    ]
     assert len({str(wish) for wish in wishes}) == len(wishes)
 
 

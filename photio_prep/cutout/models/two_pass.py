@@ -44,7 +44,7 @@ def predict(
     grain = max(image.size) / max(first.shape)
     if max(first.shape) > _FEW_PIXELS or first.max() < enough:
         return Prediction(first_fit, first, grain)
-    left, top, right, bottom = box = _crop_box(first, image.size)
+    left, top, right, bottom = box = crop_box(first, image.size, _MARGIN)
     if (right - left) * (bottom - top) > _CLOSE_ENOUGH * image.width * image.height:
         return Prediction(first_fit, first, grain)
     crop = slice(top, bottom), slice(left, right)
@@ -83,12 +83,13 @@ def _fit(prediction: Floats, size: tuple[int, int]) -> Floats:
     return np.clip(np.asarray(large, dtype=np.float32), 0, 1)
 
 
-def _crop_box(prediction: Floats, size: tuple[int, int]) -> tuple[int, int, int, int]:
+def crop_box(prediction: np.ndarray, size: tuple[int, int], margin: float) -> tuple[int, int, int, int]:
+    """Box in a picture of `size` around what a network finds (H, W), with a margin: a share of its longer side."""
     product = prediction > prediction.max() / 2
     rows, columns = bounding_window(product, 0)
     across, down = size[0] / prediction.shape[1], size[1] / prediction.shape[0]
     left, right, top, bottom = columns.start * across, columns.stop * across, rows.start * down, rows.stop * down
-    margin = _MARGIN * max(right - left, bottom - top)
+    margin *= max(right - left, bottom - top)
     return (
         max(0, int(left - margin)),
         max(0, int(top - margin)),

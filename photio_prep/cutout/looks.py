@@ -1,0 +1,83 @@
+"""More looks at a photo about which a network is in doubt, of which the least probably wrong one is kept."""
+
+from contextlib import suppress
+
+import numpy as np
+from PIL import Image
+
+from photio_prep.cutout.gate_model import estimate_risk, measure_doubts
+from photio_prep.cutout.models.catalog import Family
+from photio_prep.cutout.models.registry import CatalogModel
+from photio_prep.cutout.models.segmenter import OnnxSegmenter, segment
+from photio_prep.cutout.models.two_pass import crop_box
+from photio_prep.errors import NoProduct, SegmenterFailed
+from photio_prep.types import Cutout, Segmenter
+
+# The looks of each family: the mean with the mirrored photo, and crops by their margin, a share of the product's longer
+# side. Measured: measurements/gate.md. Other families have none.
+_MIRRORED = -1.0
+_LOOKS: dict[Family, tuple[float, ...]] = {"isnet": (_MIRRORED, 0.1, 0.35), "u2net": (0.1,)}
+# From this probability of a wrong cutout on the network is in doubt; a crop of more than this share is nothing new.
+_IN_DOUBT, _NOTHING_NEW = 0.1, 0.8
+
+
+def look_again(matter: Segmenter, view: Image.Image, first: Image.Image) -> Image.Image:
+    """Return the least probably wrong of a network's prediction `first` of `view` (RGB) and its further looks.
+
+    Only networks look again, and only where `first` is in doubt. A prediction that is not the first tells in
+    `info["look"]` which it is. That of a crop also tells in `info["box"]` where its belief lies.
+    """
+    network = matter.open() if isinstance(matter, CatalogModel) else matter
+    if not isinstance(network, OnnxSegmenter):
+        return first
+    best, least = first, _estimate_risk(first, network.name)
+    if least < _IN_DOUBT:
+        return first
+    for margin in _LOOKS.get(network.family, ()):
+        with suppress(NoProduct, SegmenterFailed):
+            if margin == _MIRRORED:
+                look = _average_mirrored(network, view, first)
+            else:
+                look = look_closer(network, view, first, margin)
+            if (risk := _estimate_risk(look, network.name)) < least:
+                best, least = look, risk
+    return best
+
+
+def _estimate_risk(prediction: Image.Image, network: str) -> float:
+    """The gate's probability that a cutout would be wrong, of the prediction before refinement; 0 if not known."""
+    alpha = Image.merge("LA", (prediction, prediction))
+    cutout = Cutout(alpha, network, confidence=prediction.info["confidence"], prediction=prediction)
+    risk = estimate_risk(measure_doubts(cutout, None), network)
+    return risk.probability if risk else 0.0
+
+
+def _average_mirrored(network: Segmenter, view: Image.Image, first: Image.Image) -> Image.Image:
+    """The mean of the predictions of the photo and of its mirror image."""
+    flip = Image.Transpose.FLIP_LEFT_RIGHT
+    mirrored = segment(network, view.transpose(flip))
+    levels = np.asarray(first, np.float32) + np.asarray(mirrored.transpose(flip))
+    mean = Image.fromarray(np.rint(levels * (255 / levels.max())).astype(np.uint8))
+    belief = Image.blend(first.info["belief"], mirrored.info["belief"].transpose(flip), 0.5)
+    shares = np.asarray(belief, np.float32) / 255
+    sure = float(shares[shares >= shares.max() / 2].mean())
+    mean.info = {**first.info, "belief": belief, "confidence": round(sure, 3), "look": "mirrored"}
+    return mean
+
+
+def look_closer(network: Segmenter, view: Image.Image, first: Image.Image, margin: float) -> Image.Image:
+    """The prediction of a crop around the product, in the frame of `view`; NoProduct if it shows nothing new."""
+    box = left, top, right, bottom = crop_box(np.asarray(first.info["belief"]), view.size, margin)
+    if (right - left) * (bottom - top) > _NOTHING_NEW * view.width * view.height:
+        raise NoProduct("a crop that is almost the photo")
+    closer = segment(network, view.crop(box))
+    levels = np.asarray(closer)
+    # A product that the crop cuts goes on beyond it.
+    sides = (left > 0, levels[:, 0]), (top > 0, levels[0]), (right < view.width, levels[:, -1])
+    if any(inside and side.max() >= 128 for inside, side in (*sides, (bottom < view.height, levels[-1]))):
+        raise NoProduct("a crop that cuts the product")
+    framed = Image.new("L", view.size)
+    framed.paste(closer, box[:2])
+    shares = (left / view.width, top / view.height, right / view.width, bottom / view.height)
+    framed.info = {**closer.info, "box": shares, "look": "closer"}
+    return framed

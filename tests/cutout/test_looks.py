@@ -1,0 +1,109 @@
+"""More looks: where the network is in doubt the better one is kept, and elsewhere nothing changes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from photio_prep import pipeline
+from photio_prep.cutout import gate
+from photio_prep.cutout.framing import Framing
+from photio_prep.cutout.gate_model import frame_belief
+from photio_prep.cutout.looks import look_closer
+from photio_prep.cutout.matte import matte
+from photio_prep.cutout.models.registry import CatalogModel
+from photio_prep.cutout.models.segmenter import OnnxSegmenter
+from photio_prep.cutout.options import CutoutOptions, Looks
+from photio_prep.errors import NoProduct
+from photio_prep.intake.load import load
+from photio_prep.orders.options import PrepareOptions
+from photio_prep.orders.recall import is_asked_again
+from photio_prep.types import Cutout
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+
+
+def cut_out(name: str, model: CatalogModel, looks: Looks) -> Cutout:
+    photo = load(FIXTURES / "photos" / f"{name}.jpg")
+    return matte(photo, photo.size, model, options=CutoutOptions(looks=looks))
+
+
+def score(cutout: Cutout, name: str) -> float:
+    """IoU with the truth."""
+    with Image.open(FIXTURES / "truth" / f"{name}.webp") as opened:
+        truth = np.asarray(opened.getchannel("A").resize(cutout.image.size)) >= 128
+    alpha = np.asarray(cutout.image.getchannel("A")) >= 128
+    return float((alpha & truth).sum() / (alpha | truth).sum())
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """The sizes of the pictures that networks were asked about."""
+    sizes: list[tuple[int, int]] = []
+    predict = OnnxSegmenter.__call__
+
+    def record_size(self: OnnxSegmenter, image: Image.Image, /) -> Image.Image:
+        sizes.append(image.size)
+        return predict(self, image)
+
+    monkeypatch.setattr(OnnxSegmenter, "__call__", record_size)
+    return sizes
+
+
+@pytest.mark.model
+def test_a_closer_look_mends_what_is_in_doubt(u2netp: CatalogModel, runs: list[tuple[int, int]]) -> None:
+    first, kept = (cut_out("toy", u2netp, looks) for looks in ("1", "auto"))
+    assert len(runs) == 3
+    assert runs[2][0] * runs[2][1] < 0.8 * runs[0][0] * runs[0][1]
+    assert score(first, "toy") + 0.02 < score(kept, "toy")
+    photo = load(FIXTURES / "photos" / "toy.jpg")
+    before, after = (gate.assess(photo, cutout) for cutout in (first, kept))
+    assert after.figures["risk"] < before.figures["risk"]
+    assert "look" in [reason.name for reason in after.reasons]
+    assert "look" not in [reason.name for reason in before.reasons]
+
+
+@pytest.mark.model
+def test_of_a_sound_photo_nothing_changes_and_nothing_is_asked(
+    u2netp: CatalogModel, runs: list[tuple[int, int]]
+) -> None:
+    first, kept = (cut_out("mug", u2netp, looks) for looks in ("1", "auto"))
+    assert len(runs) == 2
+    assert first.image.tobytes() == kept.image.tobytes()
+
+
+@pytest.mark.model
+def test_a_new_frame_has_the_look_that_was_kept(u2netp: CatalogModel) -> None:
+    photo = FIXTURES / "photos" / "toy.jpg"
+    risks = {}
+    for looks in ("1", "auto"):
+        order = pipeline.prepare(photo, model=u2netp, framing=Framing(8), cutting=CutoutOptions(looks=looks))
+        assert order.origin.gate
+        risks[looks] = order.origin.gate.figures["risk"]
+        asked = PrepareOptions("", model=u2netp, framing=Framing(8), cutting=CutoutOptions(looks="1"))
+        assert is_asked_again(order, asked, order.endpoint) == (looks == "1")
+    assert risks["auto"] < risks["1"]
+
+
+def test_a_crop_that_cuts_the_product_does_not_count() -> None:
+    view, first = Image.new("RGB", (400, 300)), Image.new("L", (400, 300))
+    belief = Image.new("L", (40, 30))
+    belief.paste(255, (15, 10, 25, 20))
+    first.info["belief"] = belief
+
+    def predict(image: Image.Image, inset: int) -> Image.Image:
+        alpha = Image.new("L", image.size)
+        alpha.paste(255, (inset, inset, image.width - inset, image.height - inset))
+        alpha.info["belief"] = belief
+        return alpha
+
+    with pytest.raises(NoProduct, match="cuts"):
+        look_closer(lambda image: predict(image, 0), view, first, 0.1)
+    closer = look_closer(lambda image: predict(image, 10), view, first, 0.1)
+    assert closer.getbbox() == (150, 100, 251, 201)
+    assert closer.info["box"] == pytest.approx((0.35, 0.3, 0.6525, 0.7033), abs=1e-3)
+    framed = frame_belief(belief, closer.info["box"], view.size).getbbox()
+    assert framed is not None
+    assert framed[0] > 140
+    assert framed[3] < 220
