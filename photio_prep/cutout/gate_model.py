@@ -42,7 +42,7 @@ def measure_doubts(cutout: Cutout, second: Cutout | None) -> dict[str, float]:
 
     Of the network's output: `measure_belief`; what the segmenter tells as it is: `measure_likeness`.
     agreement: IoU with what a second model finds. mirrored: 1 - IoU of what it finds in the photo and in its mirror
-    image.
+    image. first_risk: the probability of the first look, where another was kept.
     """
     doubts = {} if cutout.confidence is None else {"confidence": float(cutout.confidence)}
     kept = _kept(cutout)
@@ -51,7 +51,7 @@ def measure_doubts(cutout: Cutout, second: Cutout | None) -> dict[str, float]:
     if (belief := _belief(cutout)) is not None and cutout.prediction:
         info = cutout.prediction.info
         doubts |= measure_belief(belief, _kept(cutout, info.get("box")))
-        doubts |= {name: float(info[name]) for name in ("mirrored", "mixed", "rival") if name in info}
+        doubts |= {name: float(info[name]) for name in ("mirrored", "mixed", "rival", "first_risk") if name in info}
     return {name: round(value, 3) for name, value in doubts.items()}
 
 
@@ -193,7 +193,10 @@ def estimate_risk(figures: Mapping[str, float], network: str) -> Risk | None:
     for model in (*models.get(network, ()), *models["any"]):
         if all(weight.figure in figures for weight in model.weights):
             terms = sorted(((weight.apply(figures), weight.figure) for weight in model.weights), reverse=True)
-            return Risk(round(model.risk(figures), 3), tuple(figure for term, figure in terms if term > 0))
+            probability = model.risk(figures)
+            # Of several looks the lowest is too low; the mean with the first look's is true (measurements/gate.md).
+            probability = (probability + figures.get("first_risk", probability)) / 2
+            return Risk(round(probability, 3), tuple(figure for term, figure in terms if term > 0))
     return None
 
 

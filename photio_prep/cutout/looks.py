@@ -25,13 +25,14 @@ def look_again(matter: Segmenter, view: Image.Image, first: Image.Image) -> Imag
     """Return the least probably wrong of a network's prediction `first` of `view` (RGB) and its further looks.
 
     Only networks look again, and only where `first` is in doubt. A prediction that is not the first tells in
-    `info["look"]` which it is. That of a crop also tells in `info["box"]` where its belief lies.
+    `info["look"]` which it is, in `info["first_risk"]` how doubtful the first was, and, of a crop, in `info["box"]`
+    where its belief lies.
     """
     network = matter.open() if isinstance(matter, CatalogModel) else matter
     if not isinstance(network, OnnxSegmenter):
         return first
-    best, least = first, _estimate_risk(first, network.name)
-    if least < _IN_DOUBT:
+    best, least = first, (doubt := _estimate_risk(first, network.name))
+    if doubt < _IN_DOUBT:
         return first
     for margin in _LOOKS.get(network.family, ()):
         with suppress(NoProduct, SegmenterFailed):
@@ -41,6 +42,7 @@ def look_again(matter: Segmenter, view: Image.Image, first: Image.Image) -> Imag
                 look = look_closer(network, view, first, margin)
             if (risk := _estimate_risk(look, network.name)) < least:
                 best, least = look, risk
+                best.info["first_risk"] = doubt
     return best
 
 
