@@ -55,6 +55,7 @@ _LOOKED = {
     ),
 }
 _CAUSES = {
+    "first_risk": "the model's first look was in doubt",
     "agreement": "a second model finds something else",
     "mirrored": "the model finds something else in the mirrored photo",
     "mixed": "to the model it is more than one kind of thing",

@@ -193,10 +193,13 @@ def estimate_risk(figures: Mapping[str, float], network: str) -> Risk | None:
     for model in (*models.get(network, ()), *models["any"]):
         if all(weight.figure in figures for weight in model.weights):
             terms = sorted(((weight.apply(figures), weight.figure) for weight in model.weights), reverse=True)
+            causes = [figure for term, figure in terms if term > 0]
             probability = model.risk(figures)
             # Of several looks the lowest is too low; the mean with the first look's is true (measurements/gate.md).
-            probability = (probability + figures.get("first_risk", probability)) / 2
-            return Risk(round(probability, 3), tuple(figure for term, figure in terms if term > 0))
+            if "first_risk" in figures:
+                probability = (probability + figures["first_risk"]) / 2
+                causes.append("first_risk")
+            return Risk(round(probability, 3), tuple(causes))
     return None
 
 

@@ -61,6 +61,7 @@ def test_a_closer_look_mends_what_is_in_doubt(u2netp: CatalogModel, runs: list[t
     before, after = (gate.assess(photo, cutout) for cutout in (first, kept))
     assert after.figures["risk"] < before.figures["risk"]
     assert "look" in [reason.name for reason in after.reasons]
+    assert "the model's first look was in doubt" in after.reasons[0].text
     assert "look" not in [reason.name for reason in before.reasons]
 
 
