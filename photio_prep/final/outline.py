@@ -16,6 +16,7 @@ from photio_prep.final.outline_profiles import (
     Doubles,
     Indices,
     compute_likelihoods,
+    find_shadows,
     find_soft_edges,
     find_wide,
     fit_rim,
@@ -23,7 +24,7 @@ from photio_prep.final.outline_profiles import (
     measure_softness,
     read_bins,
 )
-from photio_prep.final.soft_edges import judge_soft_sides, measure_soft_edges
+from photio_prep.final.soft_edges import LOST, judge_soft_sides, measure_soft_edges
 from photio_prep.imaging.filters import Floats, erode, gaussian_blur, load_opencv
 
 # Length of an arc in pixels of the canvas.
@@ -105,11 +106,13 @@ def fit_outline(alpha: Floats, product: Floats, answer: Floats) -> Outline | Non
         by, unsure, vague, change = measure_soft_edges(profiles, texture, loops)
         fit[soft], error[soft] = by[soft], unsure[soft]
     costs = np.abs(STEPS) * _PIXEL + (STEPS != 0) * _MOVES - likelihood
+    normal = _find_normals(alpha, arc, distance, total)
     runs = np.concatenate([_follow(costs[first:end]) for first, end in loops])
+    shadow = find_shadows(profiles, np.maximum(runs, fit), normal, loops)
+    runs[shadow], error[shadow] = 0, LOST
     moved = _drop_lone(runs.copy(), loops)
     length = np.bincount(arc[(distance > -1) & (distance < 0)], minlength=total).astype(np.float32)
     fit, error = fit.astype(np.float32), error.astype(np.float32)
-    normal = _find_normals(alpha, arc, distance, total)
     around, side = judge_soft_sides(fit, vague, normal)
     blurred = around * float(length[soft].sum() / max(length.sum(), 1)), side
     rim, seen, full = fit_rim(profiles, moved, normal, loops, texture)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from photio_prep.final.outline_profiles import SHADED, misfit_of_shade
 from photio_prep.imaging.filters import Floats, gaussian_blur, load_opencv
 
 # Width of a strip in pixels of the canvas, which are so many per pixel of the pictures compared; those of a tile.
@@ -105,6 +106,11 @@ def _judge_side(small: _Small, normal: tuple[int, int]) -> Side | None:
     share = float(mass[counts & (evidence > 0)].sum() / mass[counts].sum())
     between = float((more * (rest * apart).sum(1)).sum() / max((more**2 * (apart**2).sum(1)).sum(), 1e-6))
     least, (low, high) = (_SHARE_BELOW, _BETWEEN_BELOW) if normal == (0, 1) else (_SHARE, _BETWEEN)
+    if normal == (0, 1):
+        scene = (1 - cover)[:, None] * course[:, :3]
+        shadow, product = misfit_of_shade(rest + scene, scene), np.square(rest - more[:, None] * apart).sum(1)
+        if (more * shadow).sum() < SHADED * (more * product).sum():
+            return None
     if share < least or evidence[counts].sum() < _LIKELIER * mass[counts].sum() or not low < between < high:
         return None
     box = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1

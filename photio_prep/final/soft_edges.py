@@ -19,7 +19,7 @@ from photio_prep.imaging.filters import Bools, Floats
 
 # Error of an edge whose contrast is too small. Least displacement that counts, beyond three standard errors; cosine up
 # to which an arc faces a side.
-_LOST, _VAGUE, _FACING = 9.0, 1.25, 0.7
+LOST, _VAGUE, _FACING = 9.0, 1.25, 0.7
 # Pixels outwards in which the scene must be seen free of the product: within haze or a narrow gap it is not known.
 _FREE, _OUTWARDS = 0.04, 4.0
 # Neighbours on each side whose coverage is averaged; squared standard errors from which a change of it is believed.
@@ -50,7 +50,7 @@ def measure_soft_edges(
     total = np.maximum(contrast.sum(1), 1e-6)
     faint = ~known | (total < FAINT**2 * weight.sum(1))
     by = extra.sum(1) / total * width
-    error = np.where(faint, _LOST, 1.0)
+    error = np.where(faint, LOST, 1.0)
     vague = np.where(faint, 0, total / np.maximum(width, 1)).astype(np.float32)
     return by, error, vague, _average_changes(extra, contrast, soft, ~faint, loops)
 

@@ -223,6 +223,23 @@ def test_one_hazy_place_repairs_no_other(texture: str) -> None:
     assert changed[outside].max() <= 2
 
 
+@pytest.mark.parametrize("light", [0.45, 0.6])
+def test_the_shadow_below_a_grey_product_is_not_its_growth(light: float) -> None:
+    sent = canvas()
+    pixels = np.asarray(sent).copy()
+    pixels[..., :3] = pixels[..., :3].mean(-1, keepdims=True)
+    sent = Image.fromarray(pixels)
+    ground = np.asarray(scene(2.0), dtype=float)
+    ground[BOX[3] : BOX[3] + 7, BOX[0] : BOX[2]] *= light
+    received = Image.fromarray(gaussian_blur(ground.astype(np.float32), 1.2).astype(np.uint8))
+    received.paste(sent, (0, 0), sent)
+    comparison = compare(sent, received)
+    assert comparison is not None
+    assert Drift(comparison.metrics).score < 1
+    changed = np.asarray(ImageChops.difference(restore.inpaint_product(received, comparison, (1, 1)), received)).max(2)
+    assert changed[BOX[3] + 4 :].max() <= 2
+
+
 @pytest.mark.parametrize("haze", [60, 110])
 def test_haze_in_a_hole_is_not_growth(haze: int) -> None:
     """No scene is seen there: an imperfect cutout, as networks make them."""
