@@ -306,6 +306,15 @@ def test_a_file_has_one_duty(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
 
 
+@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*/**/__init__.py")), ids=lambda path: path.parent.name)
+def test_the_map_of_a_package_names_its_modules(path: Path) -> None:
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    stems = {file.stem for file in path.parent.glob("*.py")} - {"__init__"}
+    assert {stem for stem in stems if not re.search(rf"\b{stem}\b", text)} == set()
+    listed = re.findall(r"^([a-z_]+)(?:\.py)?(?::| {2,})", text, re.MULTILINE)
+    assert {name for name in listed if name not in stems and not (path.parent / name).is_dir()} == set()
+
+
 def test_no_file_is_named_for_nothing() -> None:
     for path in PACKAGE.rglob("*.py"):
         assert not re.search(r"(^|_)(helpers?|utils?|managers?|handlers?|common|misc)(_|$)", path.stem), path

@@ -5,11 +5,17 @@ crop: crop an answer to the photo's frame.
 upsample_alpha: the cutout's alpha at the photo's resolution.
 restore: the answer's scene without its product.
 composite: composite the photo's product onto it.
+glass: half transparent parts over the new scene.
+scene_detail: detail of an enlarged scene.
 drift: measure how far the generator changed the product.
 interior: compare the product's inside: shift, light, colour, detail, pattern.
 outline: fit how far its outline moved, arc by arc.
 outline_profiles: likelihoods of displacements from colours along the outline.
+soft_edges: displacement and coverage of edges that are too soft to have a place.
+shadows: the shadow below a product, which is no growth.
+sides: find a side that grew as a whole.
 added_parts: find parts added beside the product.
+regions: list where the answer's product differs.
 repairs: what a final replaced of an answer, by region.
 assemble: answered order -> final, with proof and drift.
 provenance: XMP packet that states how a final was made.

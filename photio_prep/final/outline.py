@@ -16,7 +16,6 @@ from photio_prep.final.outline_profiles import (
     Doubles,
     Indices,
     compute_likelihoods,
-    find_shadows,
     find_soft_edges,
     find_wide,
     fit_rim,
@@ -24,6 +23,7 @@ from photio_prep.final.outline_profiles import (
     measure_softness,
     read_bins,
 )
+from photio_prep.final.shadows import find_shadows
 from photio_prep.final.soft_edges import LOST, judge_soft_sides, measure_soft_edges
 from photio_prep.imaging.filters import Floats, erode, gaussian_blur, load_opencv
 

@@ -46,9 +46,6 @@ _INDEPENDENT = 0.08
 _STRANGE, _STRANGER = float(np.log(0.02) - 3 * np.log(256)), 8.0
 # Least variance of a channel (levels squared), and share of the contrast's square that a mixed pixel varies by.
 _LEAST, _MIXED = 16.0, 0.1
-# Cosine from which an arc faces down; least light of a shadow; share of the product's misfit below which a shadow
-# explains a ring.
-_BELOW, _DARKEST, SHADED = 0.5, 0.3, 0.5
 # Least coverage of pixels that show nothing but a product's noise.
 _HIDING = 0.97
 # Most by which a drawn product's variance beside an arc exceeds the median: there its light or pattern is another one.
@@ -242,25 +239,6 @@ def smooth_loops(values: Doubles, loops: list[tuple[int, int]], reach: int) -> D
         around = np.arange(end - first)[:, None] + np.arange(-near, near + 1)
         parts.append(values[first:end].take(around, 0, mode="wrap").mean(1))
     return np.concatenate(parts)
-
-
-def find_shadows(profiles: Profiles, moved: Floats, normal: Floats, loops: list[tuple[int, int]]) -> NDArray[np.bool_]:
-    """Arcs below a product that seem to have `moved` outwards, where the scene's own colour is only darker."""
-    below = (moved > 0) & (normal[:, 1] > _BELOW)
-    if not below.any():
-        return below
-    far = profiles.pixels * _FAR
-    scene = (far[..., None] * profiles.y).sum(1) / np.maximum(far.sum(1), 1)[:, None]
-    ring = profiles.pixels * ((AT > 0) & (moved[:, None] > AT)) * below[:, None]
-    misfits = misfit_of_shade(profiles.y, scene[:, None]), np.square(profiles.y - profiles.q).sum(-1)
-    shadow, product = (smooth_loops((ring * misfit).sum(1, keepdims=True), loops, _AROUND)[:, 0] for misfit in misfits)
-    return np.asarray(below & (shadow < SHADED * product))
-
-
-def misfit_of_shade(seen: NDArray[Any], scene: NDArray[Any]) -> NDArray[Any]:
-    """Squared distance of colours (…, 3) from the scene's in the light of a shadow."""
-    light = (seen * scene).sum(-1) / np.maximum((scene**2).sum(-1), 1)
-    return np.asarray(np.square(seen - np.clip(light, _DARKEST, 1)[..., None] * scene).sum(-1))
 
 
 def find_soft_edges(profiles: Profiles) -> NDArray[np.bool_]:

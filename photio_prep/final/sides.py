@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from photio_prep.final.outline_profiles import SHADED, misfit_of_shade
+from photio_prep.final.shadows import SHADED, misfit_of_shade
 from photio_prep.imaging.filters import Floats, gaussian_blur, load_opencv
 
 # Width of a strip in pixels of the canvas, which are so many per pixel of the pictures compared; those of a tile.

@@ -15,7 +15,8 @@ index           every photo of every order below a folder; was a request billed 
 selection       the orders of an output folder to pay for, and to finish
 revise          the same canvas with other words, or for another endpoint
 recall          reuses an order prepared earlier from the same bytes and options
-recorded        output names, reserved by the orders of the output folder
+output_names    output names, reserved by the orders of the output folder
+options         what decides an order's canvas and words, where it is kept, how it is paid for
 original_photo  finds or stores the photo of an order
 previews        pictures of an order to look at
 """
