@@ -24,7 +24,7 @@ LOST, _VAGUE, _FACING = 9.0, 1.25, 0.7
 _FREE, _OUTWARDS = 0.04, 4.0
 # Neighbours on each side whose coverage is averaged; squared standard errors from which a change of it is believed.
 # Chosen on the even photos of bench.finals.
-_NEIGHBOURS, _BELIEVED = 7, 9.0
+_NEIGHBOURS, _BELIEVED = 7, 16.0
 
 
 def measure_soft_edges(
