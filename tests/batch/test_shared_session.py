@@ -92,6 +92,7 @@ def outcomes(tasks: list[PhotoTask], shared: bool) -> list[bytes | tuple[type, s
     return [order.canvas.png if isinstance(order, Order) else (type(order), str(order)) for order in ended]
 
 
+@pytest.mark.soak
 @pytest.mark.model
 def test_masks_errors_and_their_order_are_those_of_a_session_each(tmp_path: Path, coffee: Photo) -> None:
     model = ModelOptions("u2netp", device="cpu")

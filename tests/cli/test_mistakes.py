@@ -175,6 +175,7 @@ def test_help_of_run_is_in_groups(command: Command) -> None:
     assert re.findall(r"^  (--[\w-]+)", money, re.MULTILINE)[:3] == ["--gate", "--gate-at", "--sandbox"]
 
 
+@pytest.mark.soak  # eight orders at full size
 def test_a_message_is_printed_once_a_photo_and_the_rest_is_counted(command: Command) -> None:
     for number in range(4):
         saved(Path(f"in/{number}.png"), cutout(shade=40 * number))

@@ -154,7 +154,7 @@ def test_a_list_is_read_in_every_encoding(folder: Path, encoding: str):
     assert [item.output for item in expand_inputs((str(folder / "list.txt"),), folder / "out")] == ["a", "x/b", "café"]
 
 
-@sampled("name", ["sep.csv", "middle.csv", "tabs.tsv", "array.json", "excel.txt"], 2)
+@sampled("name", ["sep.csv", "middle.csv", "tabs.tsv", "array.json", "excel.txt"], 1)
 def test_results_are_copied_for_every_form(command: Command, folder: Path, name: str):
     (folder / name).write_bytes(FORMS[name])
     assert command("run", folder / name, "--sandbox", "--gate", "off").code == 0
