@@ -229,8 +229,10 @@ def _run_all(batch: list[Inference], slots: Floats, opened: dict[NetworkFile, An
         except Exception as error:  # noqa: BLE001  raised again in the worker
             yield from [portable_error(error)] * len(part)
             continue
-        outputs = tuple(Port(port.name, tuple(port.shape)) for port in network.get_outputs())
-        yield from _run(network, part, slots, names) if shape else [outputs] * len(part)
+        if shape:
+            yield from _run(network, part, slots, names)
+        else:
+            yield from [tuple(Port(port.name, tuple(port.shape)) for port in network.get_outputs())] * len(part)
 
 
 def _run(

@@ -45,9 +45,8 @@ def measure_doubts(cutout: Cutout, second: Cutout | None) -> dict[str, float]:
     image. first_risk: the probability of the first look, where another was kept.
     """
     doubts = {} if cutout.confidence is None else {"confidence": float(cutout.confidence)}
-    kept = _kept(cutout)
     if second is not None:
-        doubts["agreement"] = overlap(kept, _kept(second))
+        doubts["agreement"] = overlap(_kept(cutout), _kept(second))
     if (belief := _belief(cutout)) is not None and cutout.prediction:
         info = cutout.prediction.info
         doubts |= measure_belief(belief, _kept(cutout, info.get("box")))

@@ -44,7 +44,7 @@ _MESH = 0.5
 _ROUGH = 9.0
 # Displacement in pixels that is one; coverage from which a pixel belongs to the ring, and up to how many pixels inside
 # of where the sent product is solid.
-_SOME, _RING, _SOLID, _RIM = 0.1, 0.12, 0.98, 3
+SOME, _RING, _SOLID, _RIM = 0.1, 0.12, 0.98, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +284,7 @@ def cover_of(outline: Outline, alpha: Floats) -> tuple[Floats, Floats, Floats, F
     cover = np.where(by > 0, np.maximum(soft, displaced), displaced)
     if outline.change.size:
         cover = np.clip(cover + read_bins(outline.change, outline.arc, outline.distance), 0, 1)
-    outwards = (moved > _SOME) | (by > _MESH)
+    outwards = (moved > SOME) | (by > _MESH)
     followed = ((outline.soft > 0) & (outline.vague == 0))[outline.arc]
     ring = outwards & followed & (cover > _RING) & ~erode(alpha > _SOLID, _RIM)
     return cover, moved, rough, ring.astype(np.float32)

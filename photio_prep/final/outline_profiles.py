@@ -25,7 +25,7 @@ _SOFTNESS, _ENOUGH = (0.1, 0.3, 0.5, 0.7, 0.9, 1.1, 1.4, 1.8), 0.1
 # Fit of the rim, chosen on the even photos of bench.finals: pixels around the outline that are looked at, in two steps;
 # neighbours on each side whose scenes are averaged; times that a scene must differ from theirs by more than its texture
 # to count for itself; share of an arc that is independent of its neighbours; fewest arcs.
-_CLEAR, _AROUND, _DIFFERENT, ALIKE, FEW = (5.0, 3.0), 7, 10.0, 0.4, 6
+_CLEAR, AROUND, _DIFFERENT, ALIKE, FEW = (5.0, 3.0), 7, 10.0, 0.4, 6
 # Least certainty of a growth or shift (squared standard errors) where at least a share of the arcs moved, and where
 # not. There no arc differs from growth and shift by more than so many pixels.
 _RIGID, _STILL, _MOVING, _WITHIN = 9.0, 16.0, 0.1, 0.3
@@ -34,11 +34,11 @@ _FARTHER = [np.minimum(np.searchsorted(STEPS, STEPS + farther), len(STEPS) - 1) 
 # The course of a scene: reach in pixels of the light beside a product, and how firmly the course is held to a constant.
 _SHADE, _FIRM = 6.0, 8.0
 # Largest share of a scene's pixel that the product may cover; and at 8 pixels outside, of an edge that has a place.
-_FREE, _SOFTEST = 0.04, 0.1
+FREE, _SOFTEST = 0.04, 0.1
 # Contrast in levels from which a displacement is seen.
 FAINT = 10.0
 # Bins (distances) where a scene's texture is measured, and those of the product's noise.
-_FAR, _INNER = AT > 12, (AT < -2) & (AT > -9)
+FAR, _INNER = AT > 12, (AT < -2) & (AT > -9)
 # Share of the pixels that counts, as neighbours repeat each other: at most, also where texture repeats less.
 _INDEPENDENT = 0.08
 # Log density of colours that neither product nor scene explains: uniform over sRGB, for 2 % of the pixels. A generator
@@ -91,9 +91,9 @@ def compute_likelihoods(profiles: Profiles) -> tuple[Doubles, Floats]:
     pixels, y, yy, cover = profiles.pixels, profiles.y, profiles.yy, profiles.cover
     drawn = _measure_noise(profiles)
     course = fit_scene(profiles, cover, 12.0)
-    mass = (pixels * _FAR).sum(1)
+    mass = (pixels * FAR).sum(1)
     scatter = yy - 2 * (y * course).sum(-1) + (course**2).sum(-1)
-    scene = np.maximum((scatter * pixels * _FAR).sum(1) / np.maximum(mass, 1) / 3, _LEAST)[:, None]
+    scene = np.maximum((scatter * pixels * FAR).sum(1) / np.maximum(mass, 1) / 3, _LEAST)[:, None]
     # Others have no scene in reach, or an edge without a place.
     judged = np.flatnonzero((mass >= 10) & ~find_soft_edges(profiles))
     likelihood = np.zeros((len(pixels), len(STEPS)))
@@ -140,7 +140,7 @@ def fit_rim(
 ) -> tuple[Floats, Doubles, Doubles]:
     """Refine displacements (N) to parts of a pixel; returns them, and seen and full coverage (N, bins)."""
     wide = find_wide(profiles)
-    by, rough = moved, smooth_loops(np.maximum(texture, np.median(texture))[:, None] ** 2, loops, _AROUND)[:, 0]
+    by, rough = moved, smooth_loops(np.maximum(texture, np.median(texture))[:, None] ** 2, loops, AROUND)[:, 0]
     for reach in _CLEAR:
         excess, contrast, seen, full = _measure_excess(profiles, by, rough, loops, reach)
         usable = wide & (contrast > FAINT**2) & ~find_soft_edges(profiles)
@@ -225,8 +225,8 @@ def measure_softness(seen: Doubles, full: Doubles, by: Floats, alpha: Floats, ar
 
 def average_scenes(scene: Doubles, rough: Doubles, loops: list[tuple[int, int]]) -> Doubles:
     """Colours (N, 3) beside arcs, the mean of their neighbours as far as those differ by no more than texture."""
-    near = smooth_loops(scene, loops, _AROUND)
-    spread = smooth_loops(np.square(scene - near).sum(1, keepdims=True), loops, _AROUND)
+    near = smooth_loops(scene, loops, AROUND)
+    spread = smooth_loops(np.square(scene - near).sum(1, keepdims=True), loops, AROUND)
     own = np.clip(1 - _DIFFERENT * rough[:, None] / np.maximum(spread, 1e-6), 0, 1)
     return own * scene + (1 - own) * near
 
@@ -272,14 +272,14 @@ def fit_scene(profiles: Profiles, share: Doubles, step: Floats | float) -> Doubl
     """Smooth course (…, bins, 3) of the scene's mean colours outside of a displaced outline, continued inwards."""
     away = AT - step
     base = np.stack((np.ones_like(away), away / OUT, np.exp(-np.maximum(away, 0) / _SHADE)), -2)
-    held = base * (profiles.pixels * (share < _FREE) * (away > 0))[..., None, :]
+    held = base * (profiles.pixels * (share < FREE) * (away > 0))[..., None, :]
     normal = held @ np.swapaxes(base, -1, -2) + np.diag([1e-3, _FIRM, _FIRM])
     return np.swapaxes(np.swapaxes(np.linalg.solve(normal, held @ profiles.y), -1, -2) @ base, -1, -2)
 
 
 def _measure_repetition(profiles: Profiles, course: Doubles, scene: Doubles) -> float:
     """Variance of a texture's means over four bins, against that of as many independent pixels."""
-    blocks = np.flatnonzero(_FAR)[: _FAR.sum() // 4 * 4].reshape(-1, 4)
+    blocks = np.flatnonzero(FAR)[: FAR.sum() // 4 * 4].reshape(-1, 4)
     counts = profiles.pixels[:, blocks].sum(-1)
     sums = (profiles.pixels[..., None] * (profiles.y - course))[:, blocks].sum(2)
     squares = (sums**2).sum(-1) / np.maximum(counts, 1)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photio_prep.final.drift import Comparison
-from photio_prep.final.outline import cover_of
+from photio_prep.final.outline import SOME, cover_of
 from photio_prep.final.outline_profiles import SOFT
 from photio_prep.imaging.filters import Bools, Floats, bounding_window, gaussian_blur, load_opencv, local_maximum
 
@@ -60,7 +60,7 @@ def inpaint_product(answer: Image.Image, comparison: Comparison, scale: tuple[fl
     pixels = np.array(answer)
     window = pixels[top:bottom, left:right]
     trusted = _MOVING if moved.any() or any(comparison.outline.blurred) else _STEADY
-    window[...] = _clear(window.astype(np.float32), cover, moved > 0.1, rough, product, trusted)
+    window[...] = _clear(window.astype(np.float32), cover, moved > SOME, rough, product, trusted)
     _fill_ring(window, ring > 0.5)
     return Image.fromarray(pixels)
 

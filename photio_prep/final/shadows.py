@@ -5,13 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photio_prep.final.outline_profiles import AT, Profiles, smooth_loops
+from photio_prep.final.outline_profiles import AROUND, AT, FAR, Profiles, smooth_loops
 from photio_prep.imaging.filters import Bools, Floats
 
 # Cosine from which an arc faces down; least light of a shadow; share of the product's misfit below which a shadow
-# explains a ring. Pixels from which the scene is free of shadow, and neighbours on each side that are judged together.
+# explains a ring.
 _BELOW, _DARKEST, SHADED = 0.5, 0.3, 0.5
-_FAR, _NEIGHBOURS = 12, 7
 
 
 def find_shadows(profiles: Profiles, moved: Floats, normal: Floats, loops: list[tuple[int, int]]) -> Bools:
@@ -19,13 +18,11 @@ def find_shadows(profiles: Profiles, moved: Floats, normal: Floats, loops: list[
     below = (moved > 0) & (normal[:, 1] > _BELOW)
     if not below.any():
         return below
-    far = profiles.pixels * (AT > _FAR)
+    far = profiles.pixels * FAR
     scene = (far[..., None] * profiles.y).sum(1) / np.maximum(far.sum(1), 1)[:, None]
     ring = profiles.pixels * ((AT > 0) & (moved[:, None] > AT)) * below[:, None]
     misfits = misfit_of_shade(profiles.y, scene[:, None]), np.square(profiles.y - profiles.q).sum(-1)
-    shadow, product = (
-        smooth_loops((ring * misfit).sum(1, keepdims=True), loops, _NEIGHBOURS)[:, 0] for misfit in misfits
-    )
+    shadow, product = (smooth_loops((ring * misfit).sum(1, keepdims=True), loops, AROUND)[:, 0] for misfit in misfits)
     return np.asarray(below & (shadow < SHADED * product))
 
 

@@ -7,6 +7,7 @@ from photio_prep.final.outline_profiles import (
     AT,
     FAINT,
     FEW,
+    FREE,
     IN,
     Doubles,
     Profiles,
@@ -20,8 +21,9 @@ from photio_prep.imaging.filters import Bools, Floats
 # Error of an edge whose contrast is too small. Least displacement that counts, beyond three standard errors; cosine up
 # to which an arc faces a side.
 LOST, _VAGUE, _FACING = 9.0, 1.25, 0.7
-# Pixels outwards in which the scene must be seen free of the product: within haze or a narrow gap it is not known.
-_FREE, _OUTWARDS = 0.04, 4.0
+# Pixels from a soft edge on which the scene is fitted, and in how many it must be seen free of the product: within
+# haze or a narrow gap it is not known.
+_BESIDE, _OUTWARDS = 8.0, 4.0
 # Neighbours on each side whose coverage is averaged; squared standard errors from which a change of it is believed.
 # Chosen on the even photos of bench.finals.
 _NEIGHBOURS, _BELIEVED = 7, 16.0
@@ -37,8 +39,8 @@ def measure_soft_edges(
     It is measured in the direction of the neighbours' scenes, as in `measure_excess`.
     """
     soft, cover = find_soft_edges(profiles), profiles.cover
-    course = fit_scene(profiles, cover, 8.0)
-    free = (profiles.pixels * (cover < _FREE) * (AT > 8)).sum(1)
+    course = fit_scene(profiles, cover, _BESIDE)
+    free = (profiles.pixels * (cover < FREE) * (AT > _BESIDE)).sum(1)
     known = soft & (free > _OUTWARDS * profiles.pixels[:, IN - 1])
     weight = profiles.pixels * ((AT > -IN + 2) & (AT < 20)) * known[:, None]
     apart = profiles.q - average_scenes(course[:, IN], texture.astype(np.float64) ** 2, loops)[:, None]
