@@ -83,7 +83,7 @@ def _build_cutting(
     option("--grow", "Move the edge outwards, in canvas pixels.", metavar="PX"),
     option("--shrink", "Move the edge inwards, in canvas pixels.", metavar="PX"),
     option("--feather", "Soften the edge, in canvas pixels.", metavar="PX"),
-    option("--looks", "auto: the model looks again, closer, where it is in doubt; 1: never."),
+    option("--looks", "auto: the model looks again where it is in doubt; 1: never."),
     group="Cutout",
 )
 def _build_options(

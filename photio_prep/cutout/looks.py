@@ -1,4 +1,4 @@
-"""More looks at a photo about which a network is in doubt, of which the least probably wrong one is kept."""
+"""A second look at a photo about which a network is in doubt; the less probably wrong one is kept."""
 
 from contextlib import suppress
 
@@ -6,44 +6,35 @@ import numpy as np
 from PIL import Image
 
 from photio_prep.cutout.gate_model import estimate_risk, measure_doubts
-from photio_prep.cutout.models.catalog import Family
 from photio_prep.cutout.models.registry import CatalogModel
 from photio_prep.cutout.models.segmenter import OnnxSegmenter, segment
 from photio_prep.cutout.models.two_pass import crop_box
 from photio_prep.errors import NoProduct, SegmenterFailed
+from photio_prep.quality import WARN_AT
 from photio_prep.types import Cutout, Segmenter
 
-# The looks of each family: the mean with the mirrored photo, and crops by their margin, a share of the product's longer
-# side. Measured: measurements/gate.md. Other families have none.
-_MIRRORED = -1.0
-_LOOKS: dict[Family, tuple[float, ...]] = {"isnet": (_MIRRORED, 0.1, 0.35), "u2net": (0.1,)}
-# From this probability of a wrong cutout on the network is in doubt; a crop of more than this share is nothing new.
-_IN_DOUBT, _NOTHING_NEW = 0.1, 0.8
+# Margin of a crop, as a share of the product's longer side; a crop of more than a share of the photo is nothing new.
+_MARGIN, _NOTHING_NEW = 0.1, 0.8
 
 
 def look_again(matter: Segmenter, view: Image.Image, first: Image.Image) -> Image.Image:
-    """Return the least probably wrong of a network's prediction `first` of `view` (RGB) and its further looks.
+    """Return the less probably wrong of a network's prediction `first` of `view` (RGB) and its second look.
 
-    Only networks look again, and only where `first` is in doubt. A prediction that is not the first tells in
+    Only networks look again, and only where the gate would warn of `first`. A prediction that is not the first tells in
     `info["look"]` which it is, in `info["first_risk"]` how doubtful the first was, and, of a crop, in `info["box"]`
     where its belief lies.
     """
     network = matter.open() if isinstance(matter, CatalogModel) else matter
-    if not isinstance(network, OnnxSegmenter):
+    if not isinstance(network, OnnxSegmenter) or network.family not in _SECOND_LOOKS:
         return first
-    best, least = first, (doubt := _estimate_risk(first, network.name))
-    if doubt < _IN_DOUBT:
+    if (doubt := _estimate_risk(first, network.name)) < WARN_AT:  # the gate would not warn of it
         return first
-    for margin in _LOOKS.get(network.family, ()):
-        with suppress(NoProduct, SegmenterFailed):
-            if margin == _MIRRORED:
-                look = _average_mirrored(network, view, first)
-            else:
-                look = look_closer(network, view, first, margin)
-            if (risk := _estimate_risk(look, network.name)) < least:
-                best, least = look, risk
-                best.info["first_risk"] = doubt
-    return best
+    with suppress(NoProduct, SegmenterFailed):
+        second = _SECOND_LOOKS[network.family](network, view, first)
+        if _estimate_risk(second, network.name) < doubt:
+            second.info["first_risk"] = doubt
+            return second
+    return first
 
 
 def _estimate_risk(prediction: Image.Image, network: str) -> float:
@@ -67,9 +58,9 @@ def _average_mirrored(network: Segmenter, view: Image.Image, first: Image.Image)
     return mean
 
 
-def look_closer(network: Segmenter, view: Image.Image, first: Image.Image, margin: float) -> Image.Image:
+def look_closer(network: Segmenter, view: Image.Image, first: Image.Image) -> Image.Image:
     """The prediction of a crop around the product, in the frame of `view`; NoProduct if it shows nothing new."""
-    box = left, top, right, bottom = crop_box(np.asarray(first.info["belief"]), view.size, margin)
+    box = left, top, right, bottom = crop_box(np.asarray(first.info["belief"]), view.size, _MARGIN)
     if (right - left) * (bottom - top) > _NOTHING_NEW * view.width * view.height:
         raise NoProduct("a crop that is almost the photo")
     closer = segment(network, view.crop(box))
@@ -83,3 +74,7 @@ def look_closer(network: Segmenter, view: Image.Image, first: Image.Image, margi
     shares = (left / view.width, top / view.height, right / view.width, bottom / view.height)
     framed.info = {**closer.info, "box": shares, "look": "closer"}
     return framed
+
+
+# Other families have no second look.
+_SECOND_LOOKS = {"isnet": _average_mirrored, "u2net": look_closer}

@@ -100,8 +100,8 @@ def test_a_crop_that_cuts_the_product_does_not_count() -> None:
         return alpha
 
     with pytest.raises(NoProduct, match="cuts"):
-        look_closer(lambda image: predict(image, 0), view, first, 0.1)
-    closer = look_closer(lambda image: predict(image, 10), view, first, 0.1)
+        look_closer(lambda image: predict(image, 0), view, first)
+    closer = look_closer(lambda image: predict(image, 10), view, first)
     assert closer.getbbox() == (150, 100, 251, 201)
     assert closer.info["box"] == pytest.approx((0.35, 0.3, 0.6525, 0.7033), abs=1e-3)
     framed = frame_belief(belief, closer.info["box"], view.size).getbbox()
