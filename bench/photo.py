@@ -19,6 +19,7 @@ from bench.measure import Row, Spent, command, here, paired
 from photio_prep.cutout.models import catalog, devices
 from photio_prep.cutout.models.registry import CatalogModel, get_model
 from photio_prep.cutout.models.segmenter import NETWORKS, OnnxSegmenter
+from photio_prep.cutout.options import CutoutOptions, Looks
 from photio_prep.geometry import Size, box_on, place, snap
 from photio_prep.intake.load import load
 from photio_prep.pipeline import prepare
@@ -108,9 +109,9 @@ class Watched:
 
 
 def rest(photo: Path, matter: CatalogModel, network: Watched) -> Spent:
-    """Processor time of `prepare` without its network and without the decoding, which is measured by itself."""
+    """Processor time of `prepare --looks 1` but its network and the decoding, which is measured by itself."""
     network.cpu = 0
-    whole = here(lambda: ordered(photo, matter)).cpu - network.cpu
+    whole = here(lambda: ordered(photo, matter, "1")).cpu - network.cpu
     seconds = whole - here(lambda: load(photo, at=box_on(None))).cpu
     return Spent(seconds, seconds)
 
@@ -137,7 +138,9 @@ def rows(sizes: list[int], models: list[str], folder: Path, runs: int) -> Iterat
                 quick = partial(ordered, matter=get_model(model, device="openvino"))
                 both = in_turn(photos, quick), in_turn(photos, theirs)
                 yield paired(f"{what}: on OpenVINO / rembg's library", *both, runs)
-            yield paired(f"{what}: prepare / decode + inference", in_turn(photos, ours), in_turn(photos, least), runs)
+            once = in_turn(photos, partial(ours, looks="1"))
+            yield paired(f"{what}: prepare --looks 1 / decode + inference", once, in_turn(photos, least), runs)
+            yield paired(f"{what}: prepare / prepare --looks 1", in_turn(photos, ours), once, runs)
             session = on_cpu.open().session
             network = session.inner_session = Watched(session.inner_session)
             turn = cycle(photos)
@@ -150,8 +153,8 @@ def rows(sizes: list[int], models: list[str], folder: Path, runs: int) -> Iterat
             session.inner_session = network.network
 
 
-def ordered(photo: Path, matter: CatalogModel) -> object:
-    return prepare(photo, model=matter, description="on oak")
+def ordered(photo: Path, matter: CatalogModel, looks: Looks = "auto") -> object:
+    return prepare(photo, model=matter, description="on oak", cutting=CutoutOptions(looks=looks))
 
 
 def memory(sizes: list[int], models: list[str], folder: Path) -> Iterator[Row]:

@@ -98,6 +98,16 @@ def test_light_and_shadow_beside_a_product_are_no_part_of_it(kind: str) -> None:
 RECORD = {"kind": "added", "box": [20, 20, 200, 180], "amount": 0.1, "sure": 1.0}
 
 
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an order that has its answer."""
+    orders = tmp_path_factory.mktemp("orders")
+    order = prepare(photo((300, 220)), description=SCENE, endpoint=SANDBOX, orders=orders)
+    with Sandbox() as sandbox:
+        generate(order, client=InstantClient("pt-sandbox", api_url=sandbox.url, endpoint=SANDBOX))
+    return order.require_folder()
+
+
 @pytest.mark.parametrize(
     ("record", "framed"),
     [
@@ -109,12 +119,8 @@ RECORD = {"kind": "added", "box": [20, 20, 200, 180], "amount": 0.1, "sure": 1.0
         ({}, False),
     ],
 )
-def test_drift_png_frames_the_regions_and_takes_any_record(tmp_path: Path, record: object, framed: bool) -> None:
-    order = prepare(photo((300, 220)), description=SCENE, endpoint=SANDBOX, orders=tmp_path)
-    folder = order.require_folder()
-    with Sandbox() as sandbox:
-        generate(order, client=InstantClient("pt-sandbox", api_url=sandbox.url, endpoint=SANDBOX))
-    (folder / "drift.json").write_text(json.dumps(record))
-    previews.draw_drift_of(folder)
-    with Image.open(folder / "drift.png") as picture:
+def test_drift_png_frames_the_regions_and_takes_any_record(answered: Path, record: object, framed: bool) -> None:
+    (answered / "drift.json").write_text(json.dumps(record))
+    previews.draw_drift_of(answered)
+    with Image.open(answered / "drift.png") as picture:
         assert ((np.asarray(picture) == (200, 0, 0)).all(-1).any()) == framed
