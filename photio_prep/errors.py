@@ -38,6 +38,9 @@ class PhotioError(Exception):
     exit_code = 1
     stops_batch = False
 
+    def __init_subclass__(cls, *, exit_code: int | None = None, stops_batch: bool = False) -> None:
+        cls.exit_code, cls.stops_batch = exit_code or cls.exit_code, stops_batch or cls.stops_batch
+
     def __init__(self, problem: str, fix: str = "", subject: str = "") -> None:
         super().__init__(problem, fix, subject)
         self.problem = problem
@@ -54,10 +57,8 @@ class PhotioError(Exception):
         return self
 
 
-class Unexpected(PhotioError):
+class Unexpected(PhotioError, exit_code=1):
     """A bug or a failure of the system on one photo; `__cause__` is the exception."""
-
-    exit_code = 1
 
 
 def of_photo(error: Exception) -> PhotioError:
@@ -74,11 +75,8 @@ def of_photo(error: Exception) -> PhotioError:
     return outcome
 
 
-class UsageError(PhotioError):
+class UsageError(PhotioError, exit_code=2, stops_batch=True):
     """A flag, a setting or a value that is not valid."""
-
-    exit_code = 2
-    stops_batch = True
 
 
 class TableErrors(UsageError):
@@ -92,10 +90,8 @@ class TableErrors(UsageError):
         return "\n".join([*map(str, self.each), super().__str__()])
 
 
-class PhotoRefused(PhotioError):
+class PhotoRefused(PhotioError, exit_code=3):
     """This photo cannot be used; nothing of it was billed."""
-
-    exit_code = 3
 
 
 class NoProduct(PhotoRefused):
@@ -122,66 +118,44 @@ class Rejected(PhotoRefused):
     """The API refused this request before doing any work; nothing was billed."""
 
 
-class OutcomeUnknown(PhotioError):
+class OutcomeUnknown(PhotioError, exit_code=4):
     """A paid call without a complete answer: perhaps billed, never resent automatically."""
 
-    exit_code = 4
 
-
-class KeyRefused(PhotioError):
+class KeyRefused(PhotioError, exit_code=5):
     """The key is missing, malformed, refused by the API, or its credit is used up."""
 
-    exit_code = 5
 
-
-class BudgetReached(PhotioError):
+class BudgetReached(PhotioError, exit_code=6):
     """The call budget is used up; the rest stays planned."""
 
-    exit_code = 6
 
-
-class StorageFailed(PhotioError):
+class StorageFailed(PhotioError, exit_code=7, stops_batch=True):
     """Disk full, not writable, or an order on disk that cannot be read."""
 
-    exit_code = 7
-    stops_batch = True
 
-
-class OrderInUse(PhotioError):
+class OrderInUse(PhotioError, exit_code=8):
     """Another process, or another machine, holds the order."""
 
-    exit_code = 8
 
-
-class ApiUnavailable(PhotioError):
+class ApiUnavailable(PhotioError, exit_code=9):
     """The API could not be reached, or is busy; nothing was billed."""
 
-    exit_code = 9
 
-
-class PaidUnusable(PhotioError):
+class PaidUnusable(PhotioError, exit_code=10):
     """Paid, but the answer is not a picture of the requested size; the raw answer stays on disk."""
 
-    exit_code = 10
 
-
-class ModelUnavailable(PhotioError):
+class ModelUnavailable(PhotioError, exit_code=11, stops_batch=True):
     """Weights missing or damaged, or the requested device is not available."""
 
-    exit_code = 11
-    stops_batch = True
 
-
-class Interrupted(PhotioError):
+class Interrupted(PhotioError, exit_code=130):
     """Stopped by the user."""
 
-    exit_code = 130
 
-
-class Terminated(Interrupted):
+class Terminated(Interrupted, exit_code=143):
     """Stopped by SIGTERM, or by a closed terminal."""
-
-    exit_code = 143
 
 
 # The most important code comes first: money, then disk, then the key, then the rest.
