@@ -64,11 +64,6 @@ class RunReport:
             self.lines.append(line)
             self._calls += line.billed in ("yes", "perhaps")
 
-    def add_presets(self, order: Order, paths: Iterable[Path]) -> None:
-        """Add the files for marketplaces to the last line of the photo."""
-        with self._lock:
-            self.lines.set_presets(order.origin.source, order.origin.output, tuple(map(str, paths)))
-
     def add_pending(self, items: Iterable[Item], exit_code: int, seeds: int = 1) -> int:
         """Add a line for each variant of `items` that the stopped command did not start; return their number."""
         error = "not started: the run was stopped; run the same command to continue"
@@ -158,12 +153,7 @@ class RunReport:
         return figures + (f"  ({perhaps} perhaps)" if perhaps else "")
 
     def write(self, out: Path, exit_code: int, *, overwrite: bool = False) -> None:
-        """Write report.json and report.csv to the output folder.
-
-        Raises:
-            OutputExists: photio-prep did not write the file of that name.
-            StorageFailed: They cannot be written.
-        """
+        """Write report.json and report.csv to the output folder; OutputExists if one of that name is foreign."""
         for name in (JSON, CSV):
             own_files.check_not_foreign(out / name, overwrite=overwrite)
         record: dict[str, Any] = {"generator": own_files.GENERATOR, "schema": 1, "command": self.command}
@@ -175,12 +165,7 @@ class RunReport:
         files.write_atomic(out / CSV, encode_rows([ROW_FIELDS, *rows], ",", marked=True))
 
     def write_results(self, out: Path, items: Iterable[Item], seeds: int = 1, *, overwrite: bool = False) -> list[Path]:
-        """Write a copy of each job table of `items`, with columns of results, to the output folder; return the paths.
-
-        Raises:
-            OutputExists: photio-prep did not write the file of that name.
-            StorageFailed: One cannot be written.
-        """
+        """Write a copy of each job table of `items`, with columns of results, below `out`; return the paths."""
         items = [item for item in items if item.job is not None]
         by_photo: dict[tuple[str, str], list[ReportRow]] = {}
         for line in self.lines:

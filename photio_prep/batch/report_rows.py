@@ -2,9 +2,9 @@
 
 import json
 import zlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Literal
 
 Billed = Literal["no", "yes", "perhaps", "shared", "sandbox"]
 
@@ -59,44 +59,14 @@ class ReportRows:
 
     def __iter__(self) -> Iterator[ReportRow]:
         for block in self._packed:
-            yield from _unpack(block)
+            for row in json.loads(zlib.decompress(block)):
+                yield ReportRow(*(tuple(value) if isinstance(value, list) else value for value in row))
         yield from self._last
 
     def append(self, row: ReportRow) -> None:
         """Add a row at the end."""
         self._last.append(row)
-        if len(self._last) == 2 * _BLOCK:
-            self._packed.append(_pack(self._last[:_BLOCK]))
-            del self._last[:_BLOCK]
-
-    def set_presets(self, source: str, output: str, presets: tuple[str, ...]) -> None:
-        """Set the files for marketplaces in the last row of a photo."""
-        if _set_presets(self._last, source, output, presets):
-            return
-        for at in reversed(range(len(self._packed))):
-            rows = _unpack(self._packed[at])
-            if _set_presets(rows, source, output, presets):
-                self._packed[at] = _pack(rows)
-                return
-
-
-def _set_presets(rows: list[ReportRow], source: str, output: str, presets: tuple[str, ...]) -> bool:
-    """Set the presets of the photo's last row; False if none of `rows` is of the photo."""
-    for at in reversed(range(len(rows))):
-        if (rows[at].source, rows[at].output) == (source, output):
-            rows[at] = replace(rows[at], presets=presets)
-            return True
-    return False
-
-
-def _pack(rows: Iterable[ReportRow]) -> bytes:
-    values = [[getattr(row, name) for name in ROW_FIELDS] for row in rows]
-    return zlib.compress(json.dumps(values).encode(), 1)
-
-
-def _unpack(block: bytes) -> list[ReportRow]:
-    return [ReportRow(*map(_tuple_of_list, row)) for row in json.loads(zlib.decompress(block))]
-
-
-def _tuple_of_list(value: Any) -> Any:  # noqa: ANN401  any value of a row
-    return tuple(value) if isinstance(value, list) else value
+        if len(self._last) == _BLOCK:
+            values = [[getattr(row, name) for name in ROW_FIELDS] for row in self._last]
+            self._packed.append(zlib.compress(json.dumps(values).encode(), 1))
+            self._last.clear()

@@ -6,7 +6,7 @@ import re
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -40,7 +40,7 @@ class Console:
         # Hashes, and texts without their figures: a batch of 10,000 photos may have three messages each.
         self._noted: set[int] = set()
         self._repeats: dict[tuple[str, str], tuple[str, str, int]] = {}
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()  # held while several lines belong together
 
     @property
     def exit_code(self) -> int:
@@ -58,7 +58,7 @@ class Console:
         With a `topic`, one message of each topic is printed. Without one, the same text is printed for the first photos
         only, and `summary` counts the others.
         """
-        with self._lock:
+        with self.lock:
             key = hash((source, topic or text))
             if key in self._noted:
                 return
@@ -72,19 +72,13 @@ class Console:
 
     def warn(self, text: str) -> None:
         """Print a message on stderr, also when quiet."""
-        with self._lock:
+        with self.lock:
             try:
                 if self._bar is not None:
                     self._bar.clear()
                 print(escape_controls(text), file=sys.stderr, flush=True)
             except OSError:
                 _redirect_to_null(sys.stderr)
-
-    @contextmanager
-    def atomic(self) -> Iterator[None]:
-        """Print the lines of the block without lines of other threads between them."""
-        with self._lock:
-            yield
 
     def error(self, error: PhotioError) -> None:
         """Print an error on stderr, also when quiet, and collect its exit code."""
@@ -102,6 +96,7 @@ class Console:
         *,
         path: Path | None = None,
         final: Path | None = None,
+        presets: Iterable[Path] = (),
         level: Level | None = None,
         more: dict[str, Any] | None = None,
     ) -> None:
@@ -109,7 +104,7 @@ class Console:
 
         With `level`, an order that the gate stops is printed as stopped and counts as exit code 3.
         """
-        with self._lock:
+        with self.lock:
             for warning in order.origin.warnings:
                 self.note("warning", order.origin.source, warning)
             gate = order.origin.gate
@@ -120,7 +115,8 @@ class Console:
                 self.codes.append(GateStopped.exit_code)
                 self.warn(f"stopped: {order.origin.source}: planned, and not paid for unless --gate off is given")
             code = GateStopped.exit_code if stopped else 0
-            self.report.add(ReportRow("", "", state, final=str(final) if final else None, exit_code=code), order)
+            paths = str(final) if final else None, tuple(map(str, presets))
+            self.report.add(ReportRow("", "", state, final=paths[0], exit_code=code, presets=paths[1]), order)
             self._count(state, worked=self.report.worked(order))
             if self.as_json:
                 self.line({**describe_order(order, state, final), **(more or {})})
@@ -134,7 +130,7 @@ class Console:
 
     def refuse(self, source: str, error: PhotioError, order: Order | None = None, state: State = State.REFUSED) -> None:
         """Print and report the error of one photo or order."""
-        with self._lock:
+        with self.lock:
             self.error(error.about(source))
             self.report.add(ReportRow(source, "", state, exit_code=error.exit_code, error=error.problem), order)
             self._count(state)
@@ -145,7 +141,7 @@ class Console:
 
     def skip_unapproved(self, order: Order, state: State, decision: str) -> None:
         """Print and count an order that the user did not approve."""
-        with self._lock:
+        with self.lock:
             self.states[state] = self.states.get(state, 0) + 1
             self.info(f"not approved ({decision}), so not sent: {order.origin.source}")
             if self.as_json:
@@ -194,17 +190,17 @@ class Console:
     @contextmanager
     def redirect_stdout(self) -> Iterator[None]:
         """While entered, redirect prints of libraries to stderr: stdout carries results only."""
-        with self._lock:
+        with self.lock:
             self._stdout, sys.stdout = sys.stdout, sys.stderr
         try:
             yield
         finally:
-            with self._lock:
+            with self.lock:
                 sys.stdout, self._stdout = self._stdout, None
 
     def out(self, text: str) -> None:
         """Print a line on stdout, with control characters escaped on a terminal only."""
-        with self._lock:
+        with self.lock:
             stdout = self._stdout or sys.stdout
             if self._bar is not None:
                 self._bar.clear()

@@ -73,7 +73,7 @@ class FinalWriter(RunFiles):
         drift, notes = writer.read_drift(order), writer.read_proof(order).get("notes")
         score = drift.get("score", 0)
         score = float(score) if isinstance(score, (int, float)) else 0.0
-        with console.atomic():
+        with console.lock:
             for note in notes if isinstance(notes, list) else ():
                 kind = "note" if str(note).startswith(REFINED) else "warning"
                 console.note(kind, order.origin.source, note)
@@ -116,43 +116,31 @@ class FinalWriter(RunFiles):
                 raise OutputExists(problem, "Give --overwrite, or another name", subject=str(file)) from None
 
     def print_result(self, order: Order, state: State, out: Path, *, final: Path | None) -> None:
-        """Print an order with its final; write and print the file of each preset."""
+        """Write the file of each preset; print the order with its final, and the files."""
         console, written, failures = self._console, list[MarketplaceFile](), list[PhotioError]()
         if order.origin.variant and order.folder:
-            names = [preset.name for preset in self.marketplaces.of_photo(order)]
-            order.marks.mark_presets(names)
-        if not console.as_json:
-            console.result(order, state, final=final)
+            order.marks.mark_presets([preset.name for preset in self.marketplaces.of_photo(order)])
         full_size = replace(self.finish, output_size="original", format=None)  # whatever --output-size says
         try:
-            for file in self.marketplaces.write(order, out, lambda: writer.render_final(order, full_size).image):
-                written.append(file)
-                self._print_file(file, failures)
-        except PhotioError as error:
+            written.extend(self.marketplaces.write(order, out, lambda: writer.render_final(order, full_size).image))
+        except PhotioError as error:  # the files before it are written
             failures.append(error.about(order.origin.source))
-        if console.as_json:
-            described = [
-                {"path": str(file.path), **file.report.to_dict(), "white": file.report.white, "notes": [*file.notes]}
-                for file in written
-            ]
-            records = {"presets": described, "faults": [*map(str, failures)]}
-            console.result(order, state, final=final, more=records if self.marketplaces.of(order) else None)
-        if written:
-            console.report.add_presets(order, [file.path for file in written])
+        failures = [*(file.failure for file in written if file.failure), *failures]
+        described = [
+            {"path": str(file.path), **file.report.to_dict(), "white": file.report.white, "notes": [*file.notes]}
+            for file in written
+        ]
+        more = {"presets": described, "faults": [*map(str, failures)]} if self.marketplaces.of(order) else None
+        console.result(order, state, final=final, presets=[file.path for file in written], more=more)
+        for file in written:
+            if not console.as_json:
+                console.out(str(file.path))
+            head = f"{file.preset.name}: {file.path.name}"
+            console.info(f"{head}: {file.report}")
+            for text in (*file.notes, *file.report.notes):
+                console.info(f"note: {head}: {text}")
         for failure in failures:
             console.error(failure)
-
-    def _print_file(self, file: MarketplaceFile, failures: list[PhotioError]) -> None:
-        if not self._console.as_json:
-            self._console.out(str(file.path))
-        head = f"{file.preset.name}: {file.path.name}"
-        self._console.info(f"{head}: {file.report}")
-        for text in (*file.notes, *file.report.notes):
-            self._console.info(f"note: {head}: {text}")
-        try:
-            file.refuse_broken()
-        except PhotioError as error:
-            failures.append(error)
 
 
 def _is_same_file(first: Path, second: Path) -> bool:

@@ -9,7 +9,7 @@ from photio_prep import settings
 from photio_prep.cli import options
 from photio_prep.cli.console import Console
 from photio_prep.cli.parsing import PATH, option
-from photio_prep.errors import PhotioError, PresetFailed, UsageError
+from photio_prep.errors import PhotioError, UsageError
 from photio_prep.marketplaces import check as rules
 from photio_prep.marketplaces import presets as presets_
 from photio_prep.marketplaces.presets import Preset
@@ -104,7 +104,5 @@ def _check_file(path: Path, data: bytes, preset: Preset, console: Console) -> No
     console.show(f"{'NO ' if report.broken else 'ok '} {preset.name:<18} {path}: {report}", record)
     for note in report.notes:
         console.info(f"note: {preset.name}: {path}: {note}")
-    try:
-        report.raise_if_broken(path)
-    except PresetFailed as error:
-        console.error(error)
+    if failure := report.failure(path):
+        console.error(failure)

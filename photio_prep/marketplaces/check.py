@@ -54,11 +54,10 @@ class ComplianceReport:
         """What is worth knowing, and breaks no rule."""
         return tuple(fault.text for fault in self.faults if not fault.broken)
 
-    def raise_if_broken(self, path: Path, fix: str = "") -> None:
-        """Raise PresetFailed if the file at `path` breaks rules of its marketplace."""
-        if self.broken:
-            problem = f"breaks the rules of {self.preset}: {'; '.join(fault.text for fault in self.broken)}"
-            raise PresetFailed(problem, fix, subject=str(path))
+    def failure(self, path: Path, fix: str = "") -> PresetFailed | None:
+        """The error of the file at `path` that breaks rules of its marketplace; None if it follows them."""
+        problem = f"breaks the rules of {self.preset}: {'; '.join(fault.text for fault in self.broken)}"
+        return PresetFailed(problem, fix, subject=str(path)) if self.broken else None
 
     def to_dict(self) -> dict[str, Any]:
         """A record for JSON."""
@@ -93,14 +92,9 @@ def check_file(
 ) -> ComplianceReport:
     """Check the bytes of a file against the preset's rules, and against ours, which hold for every preset.
 
-    Args:
-        data: The complete file.
-        preset: The rules.
-        name: File name, for the check of its suffix; "" skips it.
-        generated: Whether a model painted the picture; None if unknown.
-        fill: The product's share of the frame (0..1), used where it cannot be measured on a white background.
-        product: Alpha (L) of the product on a white background, see white_background.py.
-        limits: The largest file that is decoded.
+    `name`: of the file, for the check of its suffix; "" skips it. `generated`: whether a model painted the picture;
+    None if unknown. `fill`: the product's share of the frame (0..1), where it cannot be measured on a white background.
+    `product`: alpha (L) of the product on a white background, see white_background.py.
     """
     try:
         format_, header = parse_header(data, limits, 0)

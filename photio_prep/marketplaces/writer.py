@@ -9,7 +9,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from photio_prep.cutout.framing import box_of
-from photio_prep.errors import OutputExists, UsageError
+from photio_prep.errors import OutputExists, PresetFailed, UsageError
 from photio_prep.final import superseded, writer
 from photio_prep.final.options import Metadata
 from photio_prep.final.provenance import Provenance, packet
@@ -40,9 +40,10 @@ class MarketplaceFile(NamedTuple):
     report: ComplianceReport
     notes: tuple[str, ...]
 
-    def refuse_broken(self) -> None:
-        """Raise PresetFailed if the file breaks rules of its marketplace; the file stays."""
-        self.report.raise_if_broken(self.path, "The file is kept")
+    @property
+    def failure(self) -> PresetFailed | None:
+        """The error of a file that breaks rules of its marketplace; the file stays."""
+        return self.report.failure(self.path, "The file is kept")
 
 
 @dataclass(eq=False)
@@ -87,10 +88,7 @@ class MarketplaceWriter:
     ) -> Iterator[MarketplaceFile]:
         """Write each file, read it back and yield it. `final` returns the final picture (RGB, the photo's frame).
 
-        Raises:
-            OutputExists: A foreign file has the path.
-            UsageError: A preset needs the final, and there is none.
-            StorageFailed: The folder cannot be written, or the order's cutout cannot be read.
+        OutputExists if a foreign file has the path; UsageError if a preset needs the final, and there is none.
         """
         work = _Work(order, final, self.limits)
         for preset in self.of(order):

@@ -1,7 +1,6 @@
 """The rows of a report, most of them packed: all come back as they were, and cost little."""
 
 import tracemalloc
-from dataclasses import replace
 
 from photio_prep.batch.report_rows import ReportRow, ReportRows
 from photio_prep.orders.state import State
@@ -26,6 +25,7 @@ def row(number: int) -> ReportRow:
         reasons=(REASON, f"the segmented area covers {number % 100}% of the photo"),
         warnings=(WARNING,),
         changed=number % 2 == 0,
+        presets=(f"{number}.jpg", "b.jpg") if number % 3 else (),
         seconds=number / 7,
     )
 
@@ -42,18 +42,6 @@ def test_rows_come_back_as_they_were_and_in_order() -> None:
     assert len(rows) == COUNT
     assert [*rows] == [row(number) for number in range(COUNT)]
     assert not ReportRows()
-
-
-def test_presets_are_set_in_the_last_row_of_a_photo_wherever_it_is() -> None:
-    rows = filled()
-    rows.append(row(7))
-    for number in (0, 7, 300, COUNT - 1):
-        rows.set_presets(row(number).source, row(number).output, (f"{number}.jpg", "b.jpg"))
-    rows.set_presets("another.png", "another", ("c.jpg",))
-    expected = [row(number) for number in (*range(COUNT), 7)]
-    for at, number in ((0, 0), (300, 300), (COUNT - 1, COUNT - 1), (COUNT, 7)):
-        expected[at] = replace(expected[at], presets=(f"{number}.jpg", "b.jpg"))
-    assert [*rows] == expected
 
 
 def test_a_row_costs_a_fraction_of_its_texts() -> None:
