@@ -16,7 +16,7 @@ from photio_prep.orders.folder import DIED, OrderFolder, find_orders
 from photio_prep.orders.preflight import image_url_note
 from photio_prep.orders.records import AGAIN, find_record
 from photio_prep.orders.recovery import resolve_unknown
-from photio_prep.orders.state import BILLED, State
+from photio_prep.orders.state import State
 from photio_prep.quality import Verdict, judgement_from_dict
 from photio_prep.system.text import escape_controls
 
@@ -124,10 +124,7 @@ def _print_order(path: Path, console: Console, width: int) -> _Row:
     gate = order.origin.gate
     stopped = name == "planned" and gate is not None and gate.verdict is Verdict.STOP
     wordless = name == "planned" and not order.request.description
-    paid = perhaps = 0
-    if not order.sandbox:
-        paid = (state in BILLED) + folder.paid_attempts
-        perhaps = (state in (State.UNKNOWN, State.CLAIMED)) + folder.lost_attempts
+    paid, perhaps = (0, 0) if order.sandbox else folder.count_calls(state)
     return _Row(name, path, paid, perhaps, order.sandbox, stopped, wordless)
 
 

@@ -1,22 +1,6 @@
 """What an order's folder says: state, claim, answer, outcome, photos. Every property reads the disk.
 
-order.json      the request, without the picture; written once
-canvas.png      the exact bytes of the picture sent
-cutout.png      the product, in the photo's own frame at the canvas's scale
-photo-*.json    each photo that uses this order's answer, and its placement; written once each
-gate-*.json     the gate's latest judgement of each photo's cutout
-photo.jpg, mask.png, overlay.png  previews
-claim.json      the process that pays or paid; made by exclusive creation before anything is sent
-answer.part     an answer that is being received, or was never completed
-answer.raw      the body of a complete HTTP 200 answer, unchanged
-outcome.json    how the call failed: rejected, unknown, paid_unusable
-finished-*.json, kept-*.json, shelf-*.json, shops-*.json  marks of finals, see marks.py
-final-*         per photo, and per photo and preset: its file, once a newer one has replaced it in the output folder
-proof-*.json    per photo: how much of the product in its final is the photo's own pixels
-drift.json, drift.png  how far the answer changed the product
-source-*.png    the photo's pixels, only for a photo from standard input, a URL or memory
-continued.json  the orders that continue this one with other words or for another endpoint
-attempt-*/      the files of a call that the user resolved as "retry"
+docs/reference/order-folder.md lists its files.
 """
 
 from collections.abc import Mapping
@@ -101,12 +85,12 @@ class OrderFolder:
         """Number of calls resolved as "retry" without a known outcome: each perhaps billed."""
         return sum(self._attempt_state(path) is State.UNKNOWN for path in claims.attempts(self.path))
 
-    @property
-    def paid_attempts(self) -> int:
-        """Number of calls resolved as "retry" that were billed: their answers arrived later, not as the order's own."""
+    def count_calls(self, state: State) -> tuple[int, int]:
+        """Number of calls, resolved ones too, that were billed, and that perhaps were, of an order in this state."""
         has_call = (self.path / answer_file.RAW).exists() or (self.path / claims.NAME).exists()
-        own = None if has_call else answer_file.late_answer(self.path)
-        return sum(self._attempt_state(path) in BILLED for path in claims.attempts(self.path) if path != own)
+        own = None if has_call else answer_file.late_answer(self.path)  # of a resolved call, but counted as the order's
+        late = sum(self._attempt_state(path) in BILLED for path in claims.attempts(self.path) if path != own)
+        return (state in BILLED) + late, (state in (State.UNKNOWN, State.CLAIMED)) + self.lost_attempts
 
     def _attempt_state(self, attempt: Path) -> State:
         if answer_file.is_usable(attempt / answer_file.RAW, self.path):

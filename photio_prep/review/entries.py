@@ -18,7 +18,7 @@ from photio_prep.orders.folder import DIED, OrderFolder, find_orders
 from photio_prep.orders.marks import Marks
 from photio_prep.orders.origin import Origin
 from photio_prep.orders.preflight import image_url_note
-from photio_prep.orders.state import BILLED, State
+from photio_prep.orders.state import State
 from photio_prep.orders.store import Order, parse_order
 from photio_prep.quality import Judgement, Verdict
 from photio_prep.types import Canvas, Request
@@ -38,8 +38,9 @@ UNREADABLE = Order(Request(_CANVAS, "", 0), "", Origin("", "", ""))
 class ReviewEntry:
     """One photo of one order. `state` is None for a damaged order; `why` then names the fault.
 
-    `order` is not verified, and has no canvas. `key` is the recorded one. `final` is the path of the final when it was
-    written, `measured` pairs of name and value about it.
+    `order` is not verified, and has no canvas. `key` is the recorded one. `billed`, `perhaps`: the number of its calls
+    that were billed for certain, and perhaps. `final` is the path of the final when it was written, `measured` pairs of
+    name and value about it.
     """
 
     folder: Path
@@ -50,8 +51,8 @@ class ReviewEntry:
     order: Order = UNREADABLE
     created: str = ""
     lost: bool = False
-    attempts: int = 0
-    paid_attempts: int = 0
+    billed: int = 0
+    perhaps: int = 0
     final: str = ""
     final_digest: str = ""
     measured: tuple[tuple[str, str], ...] = ()
@@ -73,16 +74,6 @@ class ReviewEntry:
         return tuple(filter(None, (image_url_note(self.order.request.image_url), *self.order.origin.warnings)))
 
     @property
-    def billed(self) -> int:
-        """Number of calls that were billed for certain."""
-        return 0 if self.sandbox else (self.state in BILLED) + self.paid_attempts
-
-    @property
-    def perhaps(self) -> int:
-        """Number of calls that were perhaps billed."""
-        return 0 if self.sandbox else (self.state in (State.UNKNOWN, State.CLAIMED)) + self.attempts
-
-    @property
     def flags(self) -> tuple[str, ...]:
         """What the page can filter by besides the state, the worst first; the gate's reasons by their names."""
         marks = {"damaged": self.state is None, "drift": self.altered, "warning": bool(self.warnings)}
@@ -102,12 +93,9 @@ class ReviewEntry:
 
 
 def load_entries(orders: str | os.PathLike[str] | Iterable[Order]) -> list[ReviewEntry]:
-    """Return an entry for each photo of each order, the most urgent and the most doubtful first.
+    """Return an entry for each photo of each order, the most urgent and the most doubtful first; UsageError if none.
 
     Superseded orders only when named.
-
-    Raises:
-        UsageError: There is none.
     """
 
     def is_superseded(folder: Path) -> bool:
@@ -152,6 +140,7 @@ def _build_entry(folder: Path, plan: dict[str, Any], state: State, order: Order)
         raise ValueError("its key is not that of its folder")
     outcome, finished = OrderFolder(folder).outcome or {}, Marks(folder, order.origin).final() or {}
     measured, altered = _read_measures(folder, order.origin.id)
+    billed, perhaps = (0, 0) if order.sandbox else OrderFolder(folder).count_calls(state)
     return ReviewEntry(
         folder,
         state,
@@ -161,8 +150,8 @@ def _build_entry(folder: Path, plan: dict[str, Any], state: State, order: Order)
         order=order,
         created=_text(plan.get("created", "")),
         lost=outcome.get("resolved") == "lost",
-        attempts=OrderFolder(folder).lost_attempts,
-        paid_attempts=OrderFolder(folder).paid_attempts,
+        billed=billed,
+        perhaps=perhaps,
         final=_text(finished.get("path", "")),
         final_digest=_text(finished.get("sha256", "")),
         measured=measured,
