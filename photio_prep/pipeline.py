@@ -241,13 +241,9 @@ def run(
         PhotioError: As the three.
     """
     options = options.changed(description=description, **keywords)  # a mistake in it must not cost a call
-    order = prepare_for_client(source, options, client)
+    place_ = replace(options.place, endpoint=client.endpoint)
+    order = prepare_checked(source, options.prepare, place_, options.finish)
     return assemble_final(order, generate(order, client=client, options=options.pay), options.finish)
-
-
-def prepare_for_client(source: Source | Photo, options: RunOptions, client: Sender) -> Order:
-    """The order of `run`; as `prepare`, and UsageError for a size or format that the final cannot have."""
-    return prepare_checked(source, options.prepare, replace(options.place, endpoint=client.endpoint), options.finish)
 
 
 def prepare_checked(

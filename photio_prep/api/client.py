@@ -12,21 +12,13 @@ from typing import Any, NamedTuple
 import requests
 import urllib3
 
+from photio_prep import errors
 from photio_prep.api import retry, transport
 from photio_prep.api.endpoint import API_URL, check_url
 from photio_prep.api.key import ApiKey
 from photio_prep.api.retry import AttemptClass, RateLimiter
 from photio_prep.api.transport import Adapter, Session, Upload
 from photio_prep.api.wire import LONGEST_ANSWER, encode_request, parse_answer
-from photio_prep.errors import (
-    ApiUnavailable,
-    Interrupted,
-    KeyRefused,
-    OutcomeUnknown,
-    PhotioError,
-    Rejected,
-    UsageError,
-)
 from photio_prep.system import threads
 from photio_prep.system.deadline import Timeouts, Watch
 from photio_prep.types import AnswerSink, Request, Result
@@ -79,7 +71,7 @@ class InstantClient:
         # No proxy for plain http, which is for localhost only: the key would leave the machine unencrypted.
         self._proxies = {"https": proxy} if proxy else {}
         if ca_bundle and not Path(ca_bundle).exists():
-            raise UsageError("no such file of certificates", "Check PHOTIO_CA_BUNDLE", subject=ca_bundle)
+            raise errors.UsageError("no such file of certificates", "Check PHOTIO_CA_BUNDLE", subject=ca_bundle)
         self._verify = ca_bundle or True
         self._server_error_is_free = server_error_is_free
 
@@ -109,7 +101,7 @@ class InstantClient:
             Interrupted: The client was stopped before anything was sent.
         """
         if not request.description:
-            raise UsageError("the scene description is empty", 'Give one, for instance -d "on a marble table"')
+            raise errors.UsageError("the scene description is empty", 'Give one, for instance -d "on a marble table"')
         data = encode_request(request)
         for tries in itertools.count(1):
             self._pace.wait(self.stopped)
@@ -126,38 +118,39 @@ class InstantClient:
                 self._pace.slow_down(delay)
             else:
                 self.stopped.wait(delay)
-        raise Interrupted("stopped before it was sent")
+        raise errors.Interrupted("stopped before it was sent")
 
     def _parse(self, attempt: Attempt, request: Request) -> Result:
         try:
             free = self._server_error_is_free
             image = parse_answer(attempt.raw, request.size, clean=self._key.redact, server_error_is_free=free)
             return Result(attempt.raw, image, request.canvas.placement)
-        except PhotioError as error:
+        except errors.PhotioError as error:
             redacted = type(error)(self._key.redact(error.problem), error.fix, subject=error.subject)
         # Raised here, so that the unredacted error is not its context.
         raise redacted
 
-    def _error(self, attempt: Attempt, tries: int) -> PhotioError:
+    def _error(self, attempt: Attempt, tries: int) -> errors.PhotioError:
         evidence = self._key.redact(attempt.evidence)
         status = attempt.http_status
         if attempt.setting:
-            return UsageError(f"not sent, nothing billed: {attempt.setting}", "Check PHOTIO_PROXY", subject="proxy")
+            return errors.UsageError(f"not sent, nothing billed: {attempt.setting}", "Check PHOTIO_PROXY", "proxy")
         if attempt.outcome is AttemptClass.NOT_SENT:
-            return ApiUnavailable(f"not sent, nothing billed: {evidence} ({tries} tries)", "Try again later")
+            return errors.ApiUnavailable(f"not sent, nothing billed: {evidence} ({tries} tries)", "Try again later")
         if attempt.outcome is AttemptClass.UNKNOWN:
-            return OutcomeUnknown(evidence, _PERHAPS)
+            return errors.OutcomeUnknown(evidence, _PERHAPS)
         if status == 402:
-            return KeyRefused(f"the credit is used up: {evidence}", "Top it up and run again")
+            return errors.KeyRefused(f"the credit is used up: {evidence}", "Top it up and run again")
         if status is not None and retry.is_account_error(status):
-            return KeyRefused(f"the API refused the key: {evidence}", "Compare it with the key in your account")
+            return errors.KeyRefused(f"the API refused the key: {evidence}", "Compare it with the key in your account")
         if status in (429, 503):
             after = f"after {attempt.retry_after:.0f} s" if attempt.retry_after is not None else "later"
-            return ApiUnavailable(f"the API is busy, nothing billed: {evidence}", f"Try again {after}")
+            return errors.ApiUnavailable(f"the API is busy, nothing billed: {evidence}", f"Try again {after}")
         if status is not None and status >= 500:
-            return Rejected(f"the API failed, which is not billed: {evidence}", "Run again later to send it again")
+            fix = "Run again later to send it again"
+            return errors.Rejected(f"the API failed, which is not billed: {evidence}", fix)
         fix = "A smaller --size may help" if status == 413 else "Nothing was billed; change the order and try again"
-        return Rejected(f"the API refused the request: {evidence}", fix)
+        return errors.Rejected(f"the API refused the request: {evidence}", fix)
 
     def _post(self, data: bytes, keep: AnswerSink | None) -> Attempt:
         """Send one try and classify it. Raises only bugs and errors of the disk."""

@@ -22,18 +22,12 @@ def build_request(
     append_negative: str | None = None,
     image_url: str | None = None,
 ) -> Request:
-    """Build the request of a canvas.
+    """Build the request of a canvas; UsageError for an invalid seed or URL, or both negative prompts.
 
-    Args:
-        canvas: The picture to send; with `image_url` only its size counts.
-        description: The scene in English, not the product. May be empty in a dry run; nothing is sent without one.
-        seed: 1 … 4,294,967,296. None derives it from the canvas: the same input gives the same order. -1 draws one.
-        negative_prompt: Replaces the server's default.
-        append_negative: Added to the server's default.
-        image_url: The http(s) URL of a PNG, alpha 0 outside the product, instead of the canvas's bytes.
-
-    Raises:
-        UsageError: The seed is out of range, the URL is not http(s), or both negative prompts are given.
+    `description`: the scene in English, not the product; may be empty in a dry run. `seed`: 1 … 4,294,967,296; None
+    derives it from the canvas, so that the same input gives the same order; -1 draws one. `negative_prompt` replaces
+    the server's default, `append_negative` is added to it. `image_url`: the http(s) URL of a PNG, alpha 0 outside the
+    product, instead of the canvas's bytes: only the canvas's size counts then.
     """
     negative_prompt = expand_negative(negative_prompt, append_negative)
     if image_url is not None and not re.fullmatch(r"https?://[^\s/]+\S*", image_url):

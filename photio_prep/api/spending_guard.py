@@ -4,28 +4,12 @@ import threading
 from collections.abc import Callable
 from hashlib import sha256
 
+from photio_prep import errors
 from photio_prep.api.wire import order_key
-from photio_prep.errors import (
-    NOT_BILLED,
-    ApiUnavailable,
-    BudgetReached,
-    Interrupted,
-    KeyRefused,
-    OutcomeUnknown,
-    PhotioError,
-    UsageError,
-)
 from photio_prep.types import AnswerSink, Request, Result, Sender
 
 # Calls in a row without a complete answer, after which further calls would probably be paid for nothing too.
 UNKNOWNS_IN_A_ROW = 10
-
-
-def call_outcome(error: Exception) -> PhotioError:
-    """Turn the exception of a call into its outcome. After a bug in the sender the outcome is unknown."""
-    if isinstance(error, PhotioError):
-        return error
-    return OutcomeUnknown(f"stopped while it was sent ({type(error).__name__})")
 
 
 class SpendingGuard:
@@ -39,7 +23,7 @@ class SpendingGuard:
 
     def __init__(self, sender: Sender, max_calls: int | None = None, warn: Callable[[str], None] | None = None) -> None:
         if max_calls is not None and not (isinstance(max_calls, int) and max_calls >= 0):
-            raise UsageError(
+            raise errors.UsageError(
                 f"max_calls {max_calls} is not a number of calls", "Give a whole number from 0 on, or None"
             )
         self._sender = sender
@@ -51,8 +35,8 @@ class SpendingGuard:
         self._answers: dict[bytes, bytes] = {}
         self._billed: dict[bytes, bytes] = {}  # each to itself, which `_answers` shares
         self.calls = 0
-        self.stop_reason: PhotioError | None = None
-        self.used_up = BudgetReached("the budget of --max-calls is used up", "Run again for more")
+        self.stop_reason: errors.PhotioError | None = None
+        self.used_up = errors.BudgetReached("the budget of --max-calls is used up", "Run again for more")
 
     @property
     def endpoint(self) -> str:
@@ -73,7 +57,8 @@ class SpendingGuard:
             result = self._sender.send(request, keep)
             digest = sha256(result.raw).digest()
         except Exception as error:
-            self.settle(call_outcome(error), order)
+            bug = errors.OutcomeUnknown(f"stopped while it was sent ({type(error).__name__})")
+            self.settle(error if isinstance(error, errors.PhotioError) else bug, order)
             raise
         self.settle(None, order)
         self.check_duplicate_answer(order, digest)
@@ -85,20 +70,15 @@ class SpendingGuard:
         if ready is not None:
             try:
                 ready()
-            except PhotioError as error:
+            except errors.PhotioError as error:
                 self.stop(error)
                 raise
 
     def acquire(self, order: str = "") -> None:
-        """Allow one call for `order`, 32 digits of its key. A call that is never settled stays counted.
-
-        Raises:
-            Interrupted: No further call is allowed.
-            BudgetReached: The budget is used up.
-        """
+        """Allow one call for `order`, 32 digits of its key, or raise. A call that is never settled stays counted."""
         with self._lock:
             if self.stop_reason is not None:
-                raise Interrupted(f"not sent: stopped after {self.stop_reason.problem}")
+                raise errors.Interrupted(f"not sent: stopped after {self.stop_reason.problem}")
             if self._left == 0:
                 self.stop_reason = self.used_up
                 raise self.stop_reason
@@ -108,34 +88,35 @@ class SpendingGuard:
             key = bytes.fromhex(order)
             self._billed[key] = key
 
-    def settle(self, error: PhotioError | None, order: str = "") -> None:
+    def settle(self, error: errors.PhotioError | None, order: str = "") -> None:
         """Record the result of a call that `acquire` allowed: an answer (None) or this error."""
         with self._lock:
-            if isinstance(error, NOT_BILLED):
+            if isinstance(error, errors.NOT_BILLED):
                 self.calls -= 1
                 self._billed.pop(bytes.fromhex(order), None)
                 if self._left is not None:
                     self._left += 1
-            elif error is None or isinstance(error, OutcomeUnknown):
+            elif error is None or isinstance(error, errors.OutcomeUnknown):
                 self._unknowns_in_a_row = self._unknowns_in_a_row + 1 if error else 0
             unknowns = self._unknowns_in_a_row
-        if isinstance(error, (ApiUnavailable, KeyRefused, UsageError)):  # a UsageError: our proxy's refusal
+        # A UsageError: our proxy's refusal.
+        if isinstance(error, (errors.ApiUnavailable, errors.KeyRefused, errors.UsageError)):
             self.stop(error)
-        elif isinstance(error, OutcomeUnknown) and unknowns >= UNKNOWNS_IN_A_ROW:
+        elif isinstance(error, errors.OutcomeUnknown) and unknowns >= UNKNOWNS_IN_A_ROW:
             self.stop(
-                OutcomeUnknown(
+                errors.OutcomeUnknown(
                     f"{unknowns} calls in a row ended without a complete answer: stopped to protect your money",
                     "Check your bill and the API's state before you continue",
                 )
             )
 
-    def set_limit(self, calls: int, why: BudgetReached) -> None:
+    def set_limit(self, calls: int, why: errors.BudgetReached) -> None:
         """Reduce the budget to `calls`, with `why` as the error when it is used up. Never raises the budget."""
         with self._lock:
             if self._left is None or calls < self._left:
                 self._left, self.used_up = calls, why
 
-    def stop(self, why: PhotioError) -> None:
+    def stop(self, why: errors.PhotioError) -> None:
         """Allow no further call."""
         with self._lock:
             self.stop_reason = self.stop_reason or why

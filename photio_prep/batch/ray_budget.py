@@ -39,7 +39,7 @@ class SharedBudget:
         self.guard = SpendingGuard(NullSender(endpoint), max_calls, warn=self.warnings.append)
         self.guard.used_up = used_up or self.guard.used_up
         self.limiter = RateLimiter()
-        self._owners: dict[str, str] = {}
+        self.owners: dict[str, str] = {}  # of each path, the photo that claimed it first
 
     def answer(self, method: str, *arguments: object) -> tuple[PhotioError | None, Any]:
         """The error or the result of a method, also of `guard` or `limiter`. Ray would wrap an error that is raised."""
@@ -47,10 +47,6 @@ class SharedBudget:
             return None, attrgetter(method)(self)(*arguments)
         except PhotioError as error:
             return error, None
-
-    def claim_path(self, path: str, photo: str) -> str:
-        """Return the photo that the file at `path` belongs to: the first that claimed it."""
-        return self._owners.setdefault(path, photo)
 
     def check_answer(self, order: str, answer: bytes) -> list[str]:
         """Return a warning if another order got the same answer, by its digest."""
@@ -72,8 +68,7 @@ class ActorClient:
     def call(self, method: str, *arguments: object) -> Any:  # noqa: ANN401
         """Call a method of the actor, for instance "guard.acquire"; raises what it raises.
 
-        Raises:
-            Unanswered: It does not answer. It may still do what it was asked for.
+        Unanswered if it does not answer. It may still do what it was asked for.
         """
         import ray
 

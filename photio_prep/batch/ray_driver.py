@@ -14,19 +14,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from photio_prep import errors
 from photio_prep.api.spending_guard import SpendingGuard
 from photio_prep.batch.ray_budget import LOST, ActorClient, NullSender, SharedBudget
 from photio_prep.batch.ray_worker import Preparer, RayJobOptions, RayPhoto, build_row, finish_row, pay_row
-from photio_prep.errors import (
-    Interrupted,
-    OrderInUse,
-    OutcomeUnknown,
-    PaidUnusable,
-    PhotioError,
-    PhotoRefused,
-    Unexpected,
-    UsageError,
-)
 from photio_prep.intake.item import Item
 from photio_prep.orders import index, recovery
 from photio_prep.orders.index import IndexEntry
@@ -47,7 +38,7 @@ class RayOutcome(NamedTuple):
     order: Order | None
     state: State
     final: Path | None = None
-    error: PhotioError | None = None
+    error: errors.PhotioError | None = None
     warnings: tuple[str, ...] = ()
     changed: bool = False
 
@@ -61,18 +52,11 @@ def run_on_ray(
     calls: int = 4,
     max_calls: int | None = None,
 ) -> Iterator[RayOutcome]:
-    """Yield the outcome of each photo as it ends. PAID.
+    """Yield the outcome of each photo (see `inputs.expand_inputs`; not standard input) as it ends. PAID.
 
-    Args:
-        items: The photos, as `inputs.expand_inputs` yields them; not standard input.
-        options: Options of each photo.
-        address: Address of a running Ray; None starts one on this machine, for as long as it takes.
-        workers: Actors that prepare, each with its own session of the model.
-        calls: Calls in flight at most, of all workers.
-        max_calls: The budget of all workers.
-
-    Raises:
-        UsageError: Ray is not installed or not reached, or a photo comes from standard input.
+    `address`: of a running Ray; None starts one on this machine, for as long as it takes. `workers`: actors that
+    prepare, each with its own session of the model. `calls`: in flight at most, of all workers, as is `max_calls`.
+    UsageError if Ray is not installed or not reached.
     """
     guard = SpendingGuard(NullSender(options.endpoint), max_calls)
     with open_cluster(options, guard, address=address, workers=workers, calls=calls) as cluster:
@@ -89,7 +73,7 @@ def open_cluster(
         import ray
         import ray.data
     except ImportError:
-        raise UsageError("Ray is not installed", 'Run: pip install "photio-prep[ray]"', "--engine ray") from None
+        raise errors.UsageError("Ray is not installed", 'Run: pip install "photio-prep[ray]"', "--engine ray") from None
     ours = not ray.is_initialized()
     if ours:
         start = {"num_cpus": workers + 1, "include_dashboard": False} if address is None else {"address": address}
@@ -99,7 +83,7 @@ def open_cluster(
                 ray.init(log_to_driver=False, logging_level="ERROR", **start)
         except (ConnectionError, OSError, RuntimeError, ValueError) as error:
             problem = f"Ray cannot be reached ({str(error)[:120]})"
-            raise UsageError(problem, "Check --ray-address", "--engine ray") from None
+            raise errors.UsageError(problem, "Check --ray-address", "--engine ray") from None
     if not options.sandbox_url:  # decided here, once: a worker's environment may name another
         options = replace(options, pay=replace(options.pay, api_url=options.endpoint))
     try:
@@ -117,15 +101,15 @@ class Cluster:
         self._options, self._budget = options, budget
         self._workers, self._calls = workers, calls
 
-    def stop(self, why: PhotioError) -> None:
+    def stop(self, why: errors.PhotioError) -> None:
         """Pay for nothing more; what is in flight ends."""
         self._budget.notify("guard.stop", why)
 
-    def stop_reason(self) -> tuple[PhotioError | None, int]:
+    def stop_reason(self) -> tuple[errors.PhotioError | None, int]:
         """Why nothing more is paid for, if so; and the number of calls."""
         try:
             reason, calls = self._budget.call("stop_reason")
-        except Interrupted:
+        except errors.Interrupted:
             return LOST, 0
         return reason, calls
 
@@ -133,7 +117,7 @@ class Cluster:
         """Whether a call for `order`, 32 digits of its key, was or may have been billed; True without the actor."""
         try:
             return bool(self._budget.call("guard.is_billed", order))
-        except Interrupted:
+        except errors.Interrupted:
             return True
 
     def run(self, items: Iterable[Item]) -> Iterator[RayOutcome]:
@@ -141,7 +125,7 @@ class Cluster:
         rest = iter(items)
         while chunk := list(islice(rest, _CHUNK)):
             if any(isinstance(item.source, bytes) for item in chunk):
-                raise UsageError("standard input does not reach the workers", "Name the photo's file", subject="-")
+                raise errors.UsageError("standard input does not reach the workers", "Name the photo's file", "-")
             yield from self._run_chunk(dict(enumerate(chunk)))
             if self.stop_reason()[0] is not None:
                 return
@@ -152,7 +136,7 @@ class Cluster:
             for row in self._iter_rows(waiting):
                 number = row["index"]
                 outcome = read_outcome(row, waiting[number])
-                if isinstance(outcome.error, Interrupted):  # everything was stopped, or its worker got no permit
+                if isinstance(outcome.error, errors.Interrupted):  # everything was stopped, or its worker got no permit
                     unsent[number] = outcome
                 else:
                     del waiting[number]
@@ -172,13 +156,13 @@ class Cluster:
             item,
             None,
             State.REFUSED,
-            error=PhotoRefused(why, "See `photio-prep status`, then run it alone", item.name),
+            error=errors.PhotoRefused(why, "See `photio-prep status`, then run it alone", item.name),
         )
 
     def _is_sent(self, entry: IndexEntry) -> bool:
         try:
             sendable = entry.state in SENDABLE
-        except PhotioError:  # its records are damaged: only the permits tell
+        except errors.PhotioError:  # its records are damaged: only the permits tell
             sendable = False
         return not sendable and self.is_billed(entry.folder.name)
 
@@ -229,18 +213,19 @@ def _quiet_context() -> Iterator[None]:
 
 def _read_sent(item: Item, entry: IndexEntry, why: str) -> RayOutcome:
     """The outcome of a photo whose call was or may have been billed, and whose worker died."""
-    error: PhotioError
+    error: errors.PhotioError
     try:
         order = entry.load()
         try:
             recovery.raise_if_claimed(entry.folder)
-            error = Unexpected(f"{why}; its answer is kept", f"Run: photio-prep finish {entry.folder}", item.name)
-        except (OutcomeUnknown, OrderInUse, PaidUnusable, PhotoRefused) as outcome:
+            fix = f"Run: photio-prep finish {entry.folder}"
+            error = errors.Unexpected(f"{why}; its answer is kept", fix, item.name)
+        except (errors.OutcomeUnknown, errors.OrderInUse, errors.PaidUnusable, errors.PhotoRefused) as outcome:
             error = outcome
         return RayOutcome(item, order, order.state, error=error)
-    except PhotioError as damaged:
-        error = OutcomeUnknown(f"{why}, and its order cannot be read ({damaged.problem})", subject=str(entry.folder))
-        return RayOutcome(item, None, State.UNKNOWN, error=error)
+    except errors.PhotioError as damaged:
+        why = f"{why}, and its order cannot be read ({damaged.problem})"
+        return RayOutcome(item, None, State.UNKNOWN, error=errors.OutcomeUnknown(why, subject=str(entry.folder)))
 
 
 def read_outcome(row: Mapping[str, Any], item: Item) -> RayOutcome:
@@ -251,6 +236,6 @@ def read_outcome(row: Mapping[str, Any], item: Item) -> RayOutcome:
         try:
             order = photo.order.load()
             state = order.state if error else State.FINISHED
-        except PhotioError as damaged:
+        except errors.PhotioError as damaged:
             error = error or damaged
     return RayOutcome(item, order, state, photo.final, error, photo.warnings, photo.changed)

@@ -83,7 +83,7 @@ class Preparer:
         self._options, self._budget = options, budget
         index.index_of(options.orders).refresh()
         self._files = RunFiles(
-            options.finish, options.output, lambda path, photo: str(budget.call("claim_path", str(path), photo))
+            options.finish, options.output, lambda path, photo: str(budget.call("owners.setdefault", str(path), photo))
         )
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:

@@ -64,15 +64,14 @@ def run_many(
         max_calls: The budget.
         jobs: Calls at the same time; 8, unless `options` say otherwise.
         threads: Photos that are prepared at the same time.
-        workers: Prepare in so many processes, at most two a core, instead of threads. Options and pictures must be
-            picklable.
+        workers: Prepare in so many processes, at most two a core, instead of threads; all options must be picklable.
         progress: Called with each outcome before it is yielded.
         options: How each photo is prepared, paid for and finished.
         keywords: Single options of `run` in place of those of `options`, for all.
 
     Raises:
-        UsageError, StorageFailed, ModelUnavailable: An error that every other photo would meet. This, and an exception
-            of `sources` or `progress`, is raised when everything that was taken has ended and was yielded.
+        PhotioError: One that every other photo would meet (`stops_batch`). This, and an exception of `sources` or
+            `progress`, is raised when everything that was taken has ended and was yielded.
     """
     for_all = options.changed(description=description, **keywords)
     guard = SpendingGuard(client, for_all.pay.max_calls if max_calls is None else max_calls)

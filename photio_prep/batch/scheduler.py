@@ -39,10 +39,7 @@ def map_ordered(
     """Yield each item with the result of `work`, in the order of `items`, worked on by `threads` at a time.
 
     At most `threads` + 1 items are ready or in work. Without any thread the caller's own does the work. An error of
-    `items` is raised when the items in work were yielded.
-
-    Raises:
-        UsageError, StorageFailed, ModelUnavailable: As `work` raises them.
+    `items`, and one of `work` that stops the batch, is raised when the items in work were yielded.
     """
     threads = threads or default_workers()
     waiting: deque[tuple[T, Future[U]]] = deque()
@@ -88,9 +85,7 @@ def pay_and_finish(
     As many again are taken ahead. Nothing more is taken once the guard is stopped; the first storage error stops it, as
     ten bugs in a row do. As many are finished at a time as there are cores: an answered call must not delay the next
     one, and each needs memory for a photo. An error of `items` is raised when everything that was taken was yielded.
-
-    Raises:
-        UsageError: The system has no thread left; nothing was sent.
+    UsageError if the system has no thread left; nothing was sent.
     """
     guard.ready()
     with Pool(CORES, "finish", least=1) as finishing, Pool(jobs, "call", least=1) as paying:

@@ -47,11 +47,7 @@ class PhotoTask:
     finish: FinishOptions | None = None
 
     def prepare(self) -> Order:
-        """Prepare the order, with models that are cached for the process.
-
-        Raises:
-            PhotioError: As `pipeline.prepare`; UsageError for a final that `finish` cannot make of it.
-        """
+        """Prepare the order, with models that are cached for the process; as `pipeline.prepare_checked`."""
         options, source = self.options, self.source
         if self.model:
             first, second = find_models(options, self.model)
@@ -118,13 +114,7 @@ class WorkerPool:
         self._session.close()
 
     def prepare(self, task: PhotoTask) -> Order:
-        """Prepare one photo in a worker.
-
-        Raises:
-            PhotoRefused: The worker died.
-            UsageError: The task cannot be sent to another process, or none can be started.
-            PhotioError: As the task raises it.
-        """
+        """Prepare one photo in a worker; PhotoRefused if it dies, UsageError for a task that cannot be sent to one."""
         try:
             packed = pack(task)
         except Exception as error:  # an object of the caller may raise anything

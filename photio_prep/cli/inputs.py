@@ -83,12 +83,8 @@ class Choice:
     """The photos of one command; its job tables have no mistakes.
 
     `items` are the photos known now: none with --watch, whose photos come in `batches`. `seeds` is the number of orders
-    of each. Where the command `pays`, each photo needs a scene, from the options or its row.
-
-    Raises:
-        UsageError: An input does not exist, a photo has no scene description, or --watch does not fit the inputs.
-        TableErrors: Every mistake of the job tables.
-        OutputExists: photio-prep did not write a file that has the name of a report, page or contact sheet.
+    of each. Where the command `pays`, each photo needs a scene, from the options or its row. Raises every mistake of
+    inputs, job tables and options, and OutputExists where a report, page or contact sheet would replace a foreign file.
     """
 
     def __init__(

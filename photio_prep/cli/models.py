@@ -144,13 +144,11 @@ def show_licence(name: str, console: Console) -> None:
 
 
 @contextmanager
-def _bar(console: Console) -> Iterator[Callable[[int, int | None], None] | None]:
-    if console.quiet:
-        yield None
-        return
+def _bar(console: Console) -> Iterator[Callable[[int, int | None], None]]:
     from tqdm import tqdm
 
-    with tqdm(unit="B", unit_scale=True, desc="weights", file=sys.stderr, leave=False, disable=None) as bar:
+    quiet = console.quiet or None  # None: also where standard error is not a terminal
+    with tqdm(unit="B", unit_scale=True, desc="weights", file=sys.stderr, leave=False, disable=quiet) as bar:
 
         def progress(done: int, total: int | None) -> None:
             bar.total = total

@@ -58,11 +58,7 @@ model = typed(
 def _build_wording(
     description: str | None, negative_prompt: str | None, append_negative: str | None, seed: int | None
 ) -> Wording:
-    """The words of a command line.
-
-    Raises:
-        UsageError: They cannot be sent.
-    """
+    """The words of a command line; UsageError if they cannot be sent."""
     if description is not None and not description.strip():
         raise UsageError("the scene description is empty", 'Give -d "on a marble table, soft morning light"')
     if negative_prompt is not None and append_negative is not None:
@@ -107,11 +103,7 @@ def is_picture(out: Path) -> bool:
 
 
 def split_file(job: JobOptions) -> tuple[JobOptions, Path | None]:
-    """Options with the default folder in place of a picture's name and the format of its suffix; the picture's path.
-
-    Raises:
-        UsageError: --format is another one.
-    """
+    """Options with the default folder in place of a picture's name and the format of its suffix; the picture's path."""
     out, asked = job.output.out, job.finish.format
     if not is_picture(out):
         return job, None

@@ -54,11 +54,7 @@ def quote(
     """Print what the run will cost before it starts; ask before a big one.
 
     With `at_most`, `calls` is a bound that includes the `answered` orders, whose number is then a guess. The guard
-    lets no more through than were agreed to.
-
-    Raises:
-        UsageError: It is a large one, and there is no terminal to ask on.
-        Interrupted: The user said no.
+    lets no more through than were agreed to. Interrupted if the user said no, UsageError without a terminal to ask on.
     """
     most = calls if pay.max_calls is None else min(calls, pay.max_calls)
     new = calls - answered if at_most else calls

@@ -169,12 +169,7 @@ def check_writable(root: Path) -> None:
 
 
 def check_models(job: JobOptions, console: Console) -> None:
-    """Fetch the models with --pull, and find out now, before a price is quoted, what cannot be used.
-
-    Raises:
-        UsageError, PhotoRefused: There is no such model, or the mask cannot be used.
-        ModelUnavailable: There is no second model.
-    """
+    """Fetch the models with --pull, and raise now, before a price is quoted, if a model or the mask cannot be used."""
     options, model = job.prepare, job.model
     pointing = bool(options.points or options.box)
     if pointing and (model.model != "auto" or model.family):

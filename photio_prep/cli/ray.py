@@ -25,9 +25,7 @@ from photio_prep.orders.store import Order
 def run_on_cluster(choice: Choice, finals: FinalWriter) -> None:
     """Prepare, pay and finish the photos on workers; print each as it ends, its paths as the user named the output.
 
-    Raises:
-        UsageError: No such model, or its licence must be accepted first; an option for one machine; the key, or the
-            stand-in, would not reach the workers.
+    UsageError for an option that is for one machine, or if the key or the stand-in would not reach the workers.
     """
     items, job, console, address = choice.items, choice.job, choice.console, choice.options.ray_address
     out, pay = job.output.out, job.pay

@@ -20,11 +20,7 @@ def start_report(console: Console, command: str, price: float | None = None) -> 
 
 
 def refuse_foreign(out: Path, items: Sequence[Item] = (), seeds: int = 1, *, overwrite: bool) -> None:
-    """Check the paths of reports, results, page and contact sheets before anything is prepared or paid for.
-
-    Raises:
-        OutputExists: A path has a file that photio-prep did not write.
-    """
+    """Raise OutputExists, before anything is paid for, if a foreign file has the name of a report, page or sheet."""
     sheets = [choose.sheet_path(out, item.output) for item in items] if seeds > 1 else []
     for path in [out / JSON, out / CSV, out / review.NAME, *results_paths(out, items).values(), *sheets]:
         own_files.check_not_foreign(path, overwrite=overwrite)

@@ -59,11 +59,7 @@ def review_command(
 
 
 class Approval:
-    """The decisions of the review page, applied to the orders of `generate`.
-
-    Raises:
-        UsageError: The file is malformed, or approves an order that does not exist.
-    """
+    """The decisions of the review page, applied to the orders of `generate`; raises as `load_decisions`."""
 
     def __init__(self, file: Path, folders: list[Path], console: Console) -> None:
         self._decisions, missing = decisions.load_decisions(file, folders)

@@ -52,20 +52,17 @@ def _size_record(size: Recommended) -> dict[str, Any]:
 
 
 def _print_advice(line: Advice, console: Console) -> None:
-    size, placement, reframed = line.size, line.way, line.reframed
-    if console.as_json:
-        record = _size_record(size) | {"scale": placement.scale, "used": placement.used, "padding": line.padding}
-        record |= {"box": list(placement.box), "chosen": line.chosen, "product": line.product, "reframed": None}
-        if reframed:
-            crop = {"crop": list(reframed.source), "scale": reframed.scale, "product": line.reframed_product}
-            record["reframed"] = crop
-        console.line({**record, "gain": line.gain})
-        return
+    size, placement, reframed, crop = line.size, line.way, line.reframed, None
     text = f"padding {line.padding:6.1%}, scaled by {placement.scale:.3f}"
+    if reframed:
+        crop = {"crop": list(reframed.source), "scale": reframed.scale, "product": line.reframed_product}
     if reframed and line.reframed_product is not None and line.product is not None:
         text += f", {line.product:>7,} px  {line.reframed_product:>7,} px of the product"
         text += f" ({line.gain or 0:.1f}x), scaled by {reframed.scale:.3f}"
-    console.out(f"{'->' if line.chosen else '  '} {size.tag:<26} {size.ratio:>5}  {size.size!s:>9}  {text}")
+    record = _size_record(size) | {"scale": placement.scale, "used": placement.used, "padding": line.padding}
+    record |= {"box": list(placement.box), "chosen": line.chosen, "product": line.product, "reframed": crop}
+    text = f"{'->' if line.chosen else '  '} {size.tag:<26} {size.ratio:>5}  {size.size!s:>9}  {text}"
+    console.show(text, record | {"gain": line.gain})
 
 
 def _print_reasons(source: Size, advices: tuple[Advice, ...], console: Console) -> None:

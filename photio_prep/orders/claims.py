@@ -105,11 +105,7 @@ def _parse(raw: bytes) -> Claim | None:
 
 
 def claim_owner(claim: Claim) -> Holder:
-    """Whether the process of a claim is this one, alive, dead, or not visible from here.
-
-    Raises:
-        StorageFailed: The system does not list its processes; the process must not be treated as dead then.
-    """
+    """Who holds a claim; StorageFailed if the system does not list its processes: none must be taken for dead then."""
     if claim.host not in ("", platform.node()) or (claim.namespace and claim.namespace != processes.namespace()):
         return "elsewhere"
     with files.storage_errors(Path("/proc")):
@@ -129,19 +125,14 @@ def claim_owner(claim: Claim) -> Holder:
 def attempts(folder: Path) -> list[Path]:
     """The folders of calls that the user resolved as "retry", newest first; each holds the claim of its call."""
     with files.storage_errors(folder):
-        numbered = {
-            int(path.name.removeprefix("attempt-")): path
-            for path in folder.glob("attempt-*")
-            if path.name.removeprefix("attempt-").isdecimal() and (path / NAME).is_file()
-        }
-    return [numbered[number] for number in sorted(numbered, reverse=True)]
+        paths = {path.name.removeprefix("attempt-"): path for path in folder.glob("attempt-*")}
+        numbers = [name for name, path in paths.items() if name.isdecimal() and (path / NAME).is_file()]
+    return [paths[number] for number in sorted(numbers, key=int, reverse=True)]
 
 
 def claim_root(folder: Path, claim: Claim) -> Path | None:
     """The folder of a call: the order's, or its attempt folder once resolved; None (write nothing) without either."""
-    if _is_at(folder, claim):
-        return folder
-    return next((path for path in attempts(folder) if _is_at(path, claim)), None)
+    return folder if _is_at(folder, claim) else next((path for path in attempts(folder) if _is_at(path, claim)), None)
 
 
 def _is_at(folder: Path, claim: Claim) -> bool:

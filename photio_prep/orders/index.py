@@ -76,11 +76,7 @@ class OrderIndex:
         self._folders: dict[int, str] = {}  # names with a slash between them
 
     def refresh(self) -> "OrderIndex":
-        """Read the orders that were added since the last refresh.
-
-        Raises:
-            StorageFailed: The folder cannot be listed, or an order cannot be opened: paid orders may be missed then.
-        """
+        """Read the orders added since the last refresh; StorageFailed if one cannot: paid ones may be missed then."""
         with self._lock, files.storage_errors(self._root):
             names = os.listdir(self._root) if self._root.is_dir() else []  # noqa: PTH208  no paths: ten times as fast
             for name in sorted(set(names) - self._known):
@@ -119,13 +115,10 @@ class OrderIndex:
         return [e for e in entries if e.folder.name != order.key[:32] and is_same_photo(e.origin, order.origin)]
 
     def raise_if_paid(self, order: Order) -> None:
-        """Refuse a request that was billed, or perhaps billed, under another order key.
+        """Refuse (PhotoRefused) a request that was billed, or perhaps billed, under another order key.
 
         The same photo with the same words has another key if its canvas has other bytes, from another version of this
         tool, Pillow, zlib or a model.
-
-        Raises:
-            PhotoRefused: It was.
         """
         for entry in self.find("cutout", *order.origin.identity):
             other = entry.folder.name != order.key[:32]

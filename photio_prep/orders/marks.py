@@ -1,10 +1,4 @@
-"""Marks of one photo's finals in its order's folder.
-
-finished-*.json  path, digest and size of its final, and the same per format
-kept-*.json      that the user chose this order's final, and when
-shelf-*.json     per preset: path, digest and size of the file for that marketplace
-shops-*.json     the presets whose files are made when the user keeps this variant
-"""
+"""Marks of one photo's finals in its order's folder: finished-, kept-, shelf- and shops-*.json."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -76,13 +70,13 @@ class Marks:
 
     def mark_listed(self, preset: str, path: Path, data: bytes) -> None:
         """Record the path, digest and size of its file for a preset."""
-        files.write_atomic(self._path("shelf", preset), encode_record(_file_record(path, data)))
+        self._write("shelf", _file_record(path, data), preset)
 
     def _path(self, kind: str, *more: str) -> Path:
         return self.folder / f"{'-'.join((kind, self.origin.id, *more))}.json"
 
-    def _write(self, kind: str, record: dict[str, Any]) -> None:
-        files.write_atomic(self._path(kind), encode_record(record))
+    def _write(self, kind: str, record: dict[str, Any], *more: str) -> None:
+        files.write_atomic(self._path(kind, *more), encode_record(record))
 
 
 def _file_record(path: Path, data: bytes, **more: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from photio_prep.imaging.encode import SUFFIXES, final_format
 from photio_prep.imaging.limits import DEFAULT_LIMITS
 from photio_prep.intake.names import NamedPhoto, Names, variant_output, variants_folder
 from photio_prep.orders import index
-from photio_prep.orders.index import IndexEntry, OrderIndex
+from photio_prep.orders.index import IndexEntry
 from photio_prep.system.files import input_digest
 from photio_prep.system.near_name import collision_key
 
@@ -20,15 +20,12 @@ from photio_prep.system.near_name import collision_key
 class RecordedNames(Names):
     """Assigns output names for one command, independent of input order, file suffixes and options.
 
-    Args:
-        out: The output folder, with its orders.
-        format_: The format of all finals ("jpg", "png", "webp"); None keeps that of each photo.
-        variants: Number of orders per photo.
+    `format_`: of all finals ("jpg", "png", "webp"); None keeps that of each photo. `variants`: orders per photo.
     """
 
     def __init__(self, out: Path, format_: str | None = None, variants: int = 1) -> None:
         super().__init__(format_, variants)
-        self._orders: OrderIndex = index.index_of(out / "orders")
+        self._orders = index.index_of(out / "orders")
         # Only called for names that collide.
         self._digest = cache(partial(input_digest, limit=DEFAULT_LIMITS.file_bytes))
 
@@ -60,11 +57,8 @@ class RecordedNames(Names):
             mark = entry.final() or {}
         except PhotioError:
             mark = {}
-        suffixes = {
-            SUFFIXES[final_format(origin.format)],
-            Path(str(mark.get("path"))).suffix,
-            *(mark.get("formats") or ()),
-        }
+        suffixes = {SUFFIXES[final_format(origin.format)], Path(str(mark.get("path"))).suffix}
+        suffixes |= {*(mark.get("formats") or ())}
         folder = {collision_key(variants_folder(origin.base))} if origin.variant else set()
         return {collision_key(f"{origin.place}{suffix}") for suffix in suffixes} | folder
 

@@ -8,18 +8,8 @@
 import contextlib
 from pathlib import Path
 
-from photio_prep import settings
+from photio_prep import errors, settings
 from photio_prep.api.wire import LONGEST_ANSWER, parse_answer
-from photio_prep.errors import (
-    NOT_BILLED,
-    KeyRefused,
-    OrderInUse,
-    OutcomeUnknown,
-    PaidUnusable,
-    Rejected,
-    StorageFailed,
-    UsageError,
-)
 from photio_prep.orders import claims, recovery
 from photio_prep.orders.answer_file import RAW, AnswerFile, is_usable
 from photio_prep.orders.claims import Claim
@@ -36,22 +26,15 @@ from photio_prep.types import Result, Sender
 def pay(order: Order, sender: Sender, preflight: Preflight | None = None) -> Result:
     """The result of `order`: from its stored answer, else from one call, which is PAID.
 
-    `preflight` holds the conditions for paying; None takes the gate's level from the settings.
-
-    Raises:
-        GateStopped, PhotoRefused: `preflight` refuses the order.
-        OrderInUse: Another process, or another machine, is paying for it.
-        OutcomeUnknown: A call left no complete answer: perhaps billed. It is never sent again automatically.
-        PaidUnusable: Paid, but the answer is not a usable picture.
-        ApiUnavailable, Rejected, KeyRefused, Interrupted, UsageError: Not billed; the order stays planned or rejected.
-        StorageFailed: The disk failed. Nothing is sent after that.
+    `preflight` holds the conditions for paying; None takes the gate's level from the settings. Raises as
+    `pipeline.generate`; after an error of NOT_BILLED the order stays planned or rejected.
     """
     folder, preflight = order.folder, preflight or Preflight(settings.gate(None))
     if folder is None:
         preflight.check(order)
         return sender.send(order.request)
     if order.endpoint != sender.endpoint:
-        raise UsageError(
+        raise errors.UsageError(
             f"an order for {order.endpoint}, not for {sender.endpoint}", "Prepare it for that", subject=str(folder)
         )
     # Two photos of one run may share an order: the second waits for the answer to the first.
@@ -62,7 +45,7 @@ def pay(order: Order, sender: Sender, preflight: Preflight | None = None) -> Res
             raise_if_claimed(folder)
             preflight.check(order)
             if not (folder / "order.json").exists():
-                raise StorageFailed("its folder has gone, so nothing is sent", "Prepare it again", subject=str(folder))
+                raise errors.StorageFailed("its folder has gone, so nothing is sent", "Prepare it again", str(folder))
             if (ready := getattr(sender, "ready", None)) is not None:
                 ready()  # resources of the call, acquired before the claim: a claim counts as a call
             if (claim := claims.claim(folder / claims.NAME)) is not None:
@@ -71,40 +54,40 @@ def pay(order: Order, sender: Sender, preflight: Preflight | None = None) -> Res
             raise_if_claimed(folder)
             result = load_answer(order)
         if result is None:
-            raise OrderInUse("another process is paying for it", "Run again when it has ended", subject=str(folder))
+            raise errors.OrderInUse("another process is paying for it", "Run again when it has ended", str(folder))
         return result
 
 
 def _send(order: Order, folder: Path, sender: Sender, claim: Claim) -> Result:
     try:
         sink = AnswerFile(folder)
-    except StorageFailed:
+    except errors.StorageFailed:
         release_claim(folder, claim)
         raise
     try:
         if (folder / "outcome.json").exists():  # of an earlier refusal
             files.remove(folder / "outcome.json")
         result = sender.send(order.request, sink)
-    except NOT_BILLED as error:
+    except errors.NOT_BILLED as error:
         sink.close()
         try:
-            if isinstance(error, Rejected):
+            if isinstance(error, errors.Rejected):
                 _note(folder, claim, State.REJECTED, str(error))
         finally:
             release_claim(folder, claim)
         raise error.about(str(folder)) from None
-    except OutcomeUnknown as error:
+    except errors.OutcomeUnknown as error:
         sink.close()
         _note(folder, claim, State.UNKNOWN, error.problem)
-        raise OutcomeUnknown(error.problem, recovery.explain_unknown(folder), subject=str(folder)) from None
-    except PaidUnusable as error:
+        raise errors.OutcomeUnknown(error.problem, recovery.explain_unknown(folder), subject=str(folder)) from None
+    except errors.PaidUnusable as error:
         _note(folder, claim, State.PAID_UNUSABLE, str(error))
         raise error.about(str(folder)) from None
     except BaseException as error:
         # A bug, a full disk, a second Ctrl-C: the request may be billed. Record that if the disk permits.
         sink.close()
         if not sink.safe:
-            with contextlib.suppress(StorageFailed):
+            with contextlib.suppress(errors.StorageFailed):
                 _note(folder, claim, State.UNKNOWN, f"stopped while it was sent ({type(error).__name__})")
         raise
     if not sink.safe:  # a sender of the user's own that ignores its sink
@@ -117,8 +100,7 @@ def _send(order: Order, folder: Path, sender: Sender, claim: Claim) -> Result:
 
 def _remove_unknown(folder: Path) -> None:
     """Remove an unknown outcome that another process, to which the payer was not visible, wrote during the call."""
-    outcome = OrderFolder(folder).outcome
-    if outcome is not None and outcome["state"] == State.UNKNOWN and (folder / RAW).exists():
+    if (OrderFolder(folder).outcome or {}).get("state") == State.UNKNOWN and (folder / RAW).exists():
         files.remove(folder / "outcome.json")
 
 
@@ -164,18 +146,18 @@ def load_answer(order: Order) -> Result | None:
     try:
         raw = files.read_nofollow(folder / RAW, LONGEST_ANSWER)
     except OSError as error:
-        raise StorageFailed(
+        raise errors.StorageFailed(
             f"the stored answer cannot be read ({error.strerror})", "Check the disk", subject=str(folder)
         ) from error
     try:
         result = Result(raw, parse_answer(raw, order.request.size), order.placement)
-    except PaidUnusable as error:
+    except errors.PaidUnusable as error:
         if not unusable:
             OrderFolder(folder).write_outcome(State.PAID_UNUSABLE, str(error))
         raise error.about(str(folder)) from None
-    except OutcomeUnknown as error:
+    except errors.OutcomeUnknown as error:
         raise recovery.record_unknown(folder, error) from None
-    except KeyRefused:
+    except errors.KeyRefused:
         recovery.drop_refusal(folder)
         return None
     # This version or machine reads an answer that another one could not.
@@ -185,16 +167,11 @@ def load_answer(order: Order) -> Result | None:
 
 
 def require_answer(order: Order) -> Result:
-    """The result in the stored answer.
-
-    Raises:
-        UsageError: There is none yet.
-        OrderInUse, OutcomeUnknown, PaidUnusable: The stored answer is unusable, or its absence has this reason.
-    """
+    """The result in the stored answer; raises UsageError if there is none yet, or the reason for its absence."""
     result = load_answer(order)
     if result is None:
         if order.folder is not None:
             raise_if_claimed(order.folder)  # unknown, lost, or being paid for: raises with that reason
         subject = str(order.folder or order.origin.source)
-        raise UsageError("it has no answer yet", "Run `photio-prep generate` on it first", subject=subject)
+        raise errors.UsageError("it has no answer yet", "Run `photio-prep generate` on it first", subject=subject)
     return result

@@ -26,13 +26,7 @@ class Preflight:
     gate_at: float | None = None
 
     def check(self, order: Order) -> None:
-        """Raise if `order` must not be paid for. An answered one costs nothing, and passes.
-
-        Raises:
-            UsageError: It has no scene description.
-            PhotoRefused: The same photo with the same words was paid for as other bytes.
-            GateStopped: The gate stops its cutout.
-        """
+        """Raise if `order` must not be paid for. An answered one costs nothing, and passes."""
         if not order.request.description:
             fix = 'Give one, for instance -d "on a marble table, soft morning light"'
             raise UsageError("it has no scene description, so nothing is sent", fix, subject=order.origin.source)

@@ -118,12 +118,7 @@ def on_checkerboard(cutout: Image.Image) -> Image.Image:
 
 
 def read_picture(path: Path, limits: Limits = CANVAS) -> Image.Image:
-    """Decode an untrusted picture, by default within the limits of a canvas.
-
-    Raises:
-        PhotoRefused: It is not a picture, or outside the limits.
-        OSError: It cannot be opened.
-    """
+    """Decode an untrusted picture; PhotoRefused if it is none or outside the limits, OSError if it cannot be opened."""
     return decode_picture(files.read_nofollow(path, min(limits.file_bytes, files.OUTPUT)), limits).image
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import UnionType
@@ -22,20 +23,13 @@ _PHOTO = Limits(pixels=int(RANGES["pixels"][1]), side=int(RANGES["side"][1]))
 
 def find_record(path: Path) -> dict[str, Any] | None:
     """The record at `path`, or None."""
-    # No test for existence first: another process may remove the file in between.
-    try:
+    with suppress(UsageError):  # no test for existence first: another process may remove the file in between
         return read_record(path)
-    except UsageError:
-        return None
+    return None
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """The record at `path`.
-
-    Raises:
-        UsageError: There is no such file.
-        StorageFailed: It cannot be read, or is not a JSON object.
-    """
+    """The record at `path`; UsageError if there is none, StorageFailed if it cannot be read or is not a JSON object."""
     try:
         record = json.loads(files.read_nofollow(path, files.RECORD))
     except FileNotFoundError:
@@ -85,8 +79,7 @@ def _check_types(record: Mapping[str, Any], **kinds: type | UnionType) -> None:
 def read_placement(record: Mapping[str, Any]) -> Placement:
     """The placement in a photo's record.
 
-    Raises:
-        KeyError, TypeError, ValueError: It is inconsistent, or larger than any photo or canvas that is processed.
+    KeyError, TypeError or ValueError if it is inconsistent, or larger than any photo or canvas that is processed.
     """
     source, canvas = Size(*_check_numbers(record["source"], 2)), Size(*_check_numbers(record["canvas"], 2))
     box = Box(*_check_numbers(record["box"], 4))

@@ -27,11 +27,7 @@ from photio_prep.system import files
 
 
 def raise_if_claimed(path: Path) -> None:
-    """Raise if the order must not be sent: claimed without an answer, unknown, lost, or paid and unusable.
-
-    Raises:
-        OrderInUse, OutcomeUnknown, PaidUnusable, PhotoRefused: By the state of the folder.
-    """
+    """Raise if the order must not be sent: claimed without an answer, unknown, lost, or paid and unusable."""
     folder = OrderFolder(path)
     raise_outcome(path, folder.outcome)
     claim = folder.claim
@@ -58,12 +54,7 @@ def raise_if_claimed(path: Path) -> None:
 
 
 def raise_outcome(path: Path, outcome: dict[str, Any] | None) -> None:
-    """Raise if the recorded outcome of a call is final, and a failure.
-
-    Raises:
-        OutcomeUnknown, PaidUnusable: By the outcome.
-        PhotoRefused: The user resolved it as lost.
-    """
+    """Raise if the recorded outcome of a call is final, and a failure; PhotoRefused if the user gave it up as lost."""
     if outcome is None or outcome["state"] == State.REJECTED:
         return
     if outcome.get("resolved") == "lost":
@@ -145,10 +136,7 @@ def resolve_unknown(path: Path, *, retry: bool) -> None:
     """Apply the user's decision on a call with an unknown outcome: `retry` plans the order again, else it is lost.
 
     A call of another machine or container, not visible from here, can be resolved too. Its files move to an attempt
-    folder and stay counted as perhaps billed.
-
-    Raises:
-        UsageError: The outcome is known, or the paying process is alive on this machine.
+    folder and stay counted as perhaps billed. UsageError if the outcome is known, or its process alive on this machine.
     """
     folder = OrderFolder(path)
     claim, state = folder.claim, folder.state

@@ -23,11 +23,7 @@ SAME_WORDS = Wording()
 
 
 def reword(order: Order, wording: Wording = SAME_WORDS, *, endpoint: str | None = None) -> Order:
-    """The same canvas with other words or another endpoint: an order in memory, or `order` if nothing changes.
-
-    Raises:
-        UsageError: The seed or a prompt is invalid.
-    """
+    """The same canvas with other words or another endpoint: an order in memory, or `order` if nothing changes."""
     old = order.request
     same_negative = wording.negative_prompt is None and wording.append_negative is None
     new_request = build_request(
@@ -45,12 +41,7 @@ def reword(order: Order, wording: Wording = SAME_WORDS, *, endpoint: str | None 
 
 
 def continue_as(old: Order, new: Order) -> Order:
-    """Write `new` beside `old`, with the photos, the cutout and the previews of `old`.
-
-    Raises:
-        UsageError: `old` has no folder.
-        StorageFailed: It cannot be written.
-    """
+    """Write `new` beside `old`, with the photos, the cutout and the previews of `old`."""
     folder = old.require_folder()
     if old.cutout is None:
         new = replace(new, cutout=load_cutout(folder))

@@ -26,17 +26,8 @@ def select_payable(
     """The orders to pay for: `place` itself if it is an order's folder, else those selected in an output folder.
 
     An output folder never selects its sandbox orders: of ten rehearsed scenes the user pays for one. Nor does it select
-    a planned order whose photo was prepared again with the same words, and has another canvas.
-
-    Args:
-        place: An order's folder, or an output folder.
-        endpoint: The endpoint of the calls.
-        described: The command gives a scene description.
-        reworded: The command gives a description or any other words.
-        left_out: Called with each order that a newer one of its photo replaces.
-
-    Raises:
-        UsageError: `place` holds no order.
+    a planned order whose photo was prepared again with the same words, and has another canvas: `left_out` gets it.
+    `described`: the command gives a scene description; `reworded`: any words. UsageError if `place` holds no order.
     """
     folders = _require_orders(place)
     if folders == [place]:

@@ -215,9 +215,7 @@ def load_cutout(folder: Path) -> Image.Image | None:
 def load_order(folder: Path, *, origin: Origin | None = None) -> Order:
     """Read the order in `folder`, for its first photo or that of `origin`, and verify it against its key.
 
-    Raises:
-        UsageError: This is not an order folder.
-        StorageFailed: It is damaged, or was written by another version of this tool.
+    UsageError if this is not an order folder; StorageFailed if it is damaged, or of another version of this tool.
     """
     plan = read_record(folder / "order.json")
     try:

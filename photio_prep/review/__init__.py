@@ -36,14 +36,9 @@ def write_review(
     Args:
         orders: An output folder, its `orders` folder, one order's folder, or orders that have folders.
         output: None is `review.html` in the output folder, `review-<digits>.html` for one order.
-        embed: Embed small copies of all pictures, so that the page is one file.
+        embed: Embed small copies of all pictures, so that the page is one file; UsageError if they are too many.
         price: Price per call.
-        overwrite: Replace a file that is not a review page.
-
-    Raises:
-        UsageError: There is no order, or there are too many for one file.
-        OutputExists: The path has a file that is not a review page.
-        StorageFailed: The page cannot be written.
+        overwrite: Replace a file that is not a review page; else OutputExists.
     """
     listed = entries.load_entries(orders)
     folder = listed[0].folder

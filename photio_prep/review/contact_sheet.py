@@ -27,9 +27,7 @@ def write_sheets(
 ) -> list[Path]:
     """Write the sheets to `path`, `<name>-2.png` and so on, numbered as in the page; return their paths.
 
-    Raises:
-        OutputExists: A sheet's path has a file that is not a contact sheet; none is written.
-        StorageFailed: They cannot be written.
+    OutputExists, and none is written, if a sheet's path has a file that is not a contact sheet.
     """
     starts = range(0, len(entries), _PER_SHEET)
     paths = [path.with_name(f"{path.stem}-{start // _PER_SHEET + 1}{path.suffix}") for start in starts]

@@ -55,8 +55,7 @@ class Decisions:
 def load_decisions(path: Path, folders: Iterable[Path]) -> tuple[Decisions, list[str]]:
     """Return the decisions in `path` about the orders in and beside `folders`, and rejected keys without an order.
 
-    Raises:
-        UsageError: The file is malformed, or approves an order that does not exist.
+    UsageError if the file is malformed, or approves an order that does not exist.
     """
     approved, rejected = _parse(path)
     requests = _load_requests({folder.parent for folder in folders})

@@ -50,11 +50,7 @@ def render_page(
     embed: bool = False,
     price: float | None = None,
 ) -> bytes:
-    """Return the HTML of the page. The URLs of pictures are relative to `path`, or, with `embed`, hold small copies.
-
-    Raises:
-        UsageError: More photos than fit into one file.
-    """
+    """Return the HTML of the page. The URLs of pictures are relative to `path`, or, with `embed`, hold small copies."""
     side = next((side for limit, side in _SIDES if len(entries) <= limit), None) if embed else None
     if embed and side is None:
         raise UsageError(

@@ -53,11 +53,7 @@ class Thumbnails:
 
 
 def collect_pictures(entries: list[ReviewEntry], folder: Path | None = None) -> Iterator[Thumbnails]:
-    """Yield the pictures of each entry; made ones go to `folder`, by default `review-files` in its output folder.
-
-    Raises:
-        StorageFailed: That folder cannot be written.
-    """
+    """Yield the pictures of each entry; made ones go to `folder`, by default `review-files` in its output folder."""
     first = {entry.folder: entry for entry in reversed(entries) if entry.state is not None}
     folders = {order: folder or output_root(order) / FILES for order in first}
     existing = {target: _list_existing(target) for target in set(folders.values())}

@@ -31,11 +31,7 @@ class Watch:
         self._socket: socket.socket | None = None
 
     def established(self, sock: Any) -> None:  # noqa: ANN401  a socket, or urllib3's TLS-in-TLS wrapper of one
-        """Register the connected socket, after its TLS handshake; from here on data may be sent.
-
-        Raises:
-            TimeoutError: The deadline has passed already, so it would not cut this connection.
-        """
+        """Register the connected socket, after its TLS handshake; TimeoutError if the deadline has passed already."""
         sock.settimeout(self.timeouts.write)
         self._socket = sock
         if self.expired:

@@ -30,11 +30,7 @@ OUTPUT = 640 * 2**20
 
 
 def read_input(path: Path, limit: int, *, follow: bool = True) -> bytes:
-    """Read a regular file of the user's. Without `follow`, a symbolic link is refused.
-
-    Raises:
-        PhotoRefused: Missing, unreadable, not a regular file, or longer than `limit` bytes.
-    """
+    """Read a regular file of the user's of at most `limit` bytes, else PhotoRefused. `follow` symbolic links or not."""
     try:
         with _open_regular(path, follow=follow) as (file, size):
             if size <= limit:
@@ -67,8 +63,7 @@ def too_long_error(size: int, limit: int, subject: str) -> PhotoRefused:
 def read_nofollow(path: Path, limit: int) -> bytes:
     """Read a file of an order or an output, which another program may have replaced.
 
-    Raises:
-        OSError: Missing, a link, not a regular file, or longer than `limit` bytes.
+    OSError if it is missing, a link, not a regular file, or longer than `limit` bytes.
     """
     with _open_regular(path, limit) as (file, size):
         data = file.read(size + 1)
@@ -134,13 +129,9 @@ def _open_regular(
 
 
 def write_atomic(path: Path, data: bytes, *, overwrite: bool = True, durable: bool = True) -> None:
-    """Write `data` to `path` atomically.
+    """Write `data` to `path` atomically; FileExistsError if the file exists and `overwrite` is false.
 
     Without `durable` the file may be empty or missing after a power cut: for data that can be made again.
-
-    Raises:
-        FileExistsError: The file exists and `overwrite` is false.
-        StorageFailed: The disk is full, or the folder cannot be written.
     """
     with storage_errors(path):
         make_folder(path.parent)

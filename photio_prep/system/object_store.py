@@ -72,9 +72,7 @@ def list_objects(address: str) -> Iterator[tuple[str, str]]:
 def put_object(address: str, name: str, data: bytes, *, overwrite: bool = False) -> str:
     """Put a final below `address`, unless it has these bytes already; return its address.
 
-    Raises:
-        OutputExists: Another file has this address, and `overwrite` is false.
-        StorageFailed: It cannot be written. The final in the output folder is complete in any case.
+    OutputExists if another file has that and `overwrite` is false. The final in the output folder is complete anyhow.
     """
     store, path = _store(address)
     target = f"{path.rstrip('/')}/{PurePosixPath(name).as_posix()}"

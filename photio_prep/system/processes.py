@@ -77,8 +77,7 @@ if sys.platform == "linux":
     def start_time(pid: int | str) -> str | None:
         """When process `pid` ("self" for this one) started, in ticks since boot; None if there is no such process.
 
-        Raises:
-            OSError: /proc cannot be read, for instance because too many files are open.
+        OSError if /proc cannot be read, for instance because too many files are open.
         """
         try:
             # Field 22, clock ticks since boot. The name in field 2 may hold spaces and brackets.

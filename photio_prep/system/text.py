@@ -36,11 +36,7 @@ def parse_json(text: str | bytes) -> Any:  # noqa: ANN401  any JSON value
 
 
 def decode_text(data: bytes) -> str:
-    """Decode UTF-8, or UTF-16 as Excel and PowerShell write it. The byte order mark is dropped.
-
-    Raises:
-        UnicodeDecodeError: It is neither.
-    """
+    """Decode UTF-8, or UTF-16 as Excel writes it, without its byte order mark; UnicodeDecodeError for anything else."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return data.decode("utf-16")
     zeros = [at for at in (0, 1) if data[at : at + 2][:1] == b"\0"]
