@@ -17,7 +17,6 @@ from photio_prep.api import retry, transport
 from photio_prep.api.endpoint import API_URL, check_url
 from photio_prep.api.key import ApiKey
 from photio_prep.api.retry import AttemptClass, RateLimiter
-from photio_prep.api.transport import Adapter, Session, Upload
 from photio_prep.api.wire import LONGEST_ANSWER, encode_request, parse_answer
 from photio_prep.system import threads
 from photio_prep.system.deadline import Timeouts, Watch
@@ -155,9 +154,9 @@ class InstantClient:
     def _post(self, data: bytes, keep: AnswerSink | None) -> Attempt:
         """Send one try and classify it. Raises only bugs and errors of the disk."""
         watch = Watch(self.timeouts)
-        upload = Upload(data)
-        with Session() as session, watch.deadline():
-            session.mount(self.api_url, Adapter(watch))
+        upload = transport.Upload(data)
+        with transport.Session() as session, watch.deadline():
+            session.mount(self.api_url, transport.Adapter(watch))
             try:
                 response = session.post(
                     self.api_url,
@@ -183,7 +182,7 @@ class InstantClient:
             with response:
                 return self._read_answer(response, watch, keep)
 
-    def _classify_error(self, error: Exception, watch: Watch, upload: Upload) -> Attempt:
+    def _classify_error(self, error: Exception, watch: Watch, upload: transport.Upload) -> Attempt:
         message = transport.root_cause(error, self._key.redact)
         if not watch.connected:
             setting = transport.proxy_error(error, message)

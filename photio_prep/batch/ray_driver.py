@@ -20,7 +20,6 @@ from photio_prep.batch.ray_budget import LOST, ActorClient, NullSender, SharedBu
 from photio_prep.batch.ray_worker import Preparer, RayJobOptions, RayPhoto, build_row, finish_row, pay_row
 from photio_prep.intake.item import Item
 from photio_prep.orders import index, recovery
-from photio_prep.orders.index import IndexEntry
 from photio_prep.orders.state import SENDABLE, State
 from photio_prep.orders.store import Order
 from photio_prep.system import environment
@@ -159,7 +158,7 @@ class Cluster:
             error=errors.PhotoRefused(why, "See `photio-prep status`, then run it alone", item.name),
         )
 
-    def _is_sent(self, entry: IndexEntry) -> bool:
+    def _is_sent(self, entry: index.IndexEntry) -> bool:
         try:
             sendable = entry.state in SENDABLE
         except errors.PhotioError:  # its records are damaged: only the permits tell
@@ -211,7 +210,7 @@ def _quiet_context() -> Iterator[None]:
         log.setLevel(before[2])
 
 
-def _read_sent(item: Item, entry: IndexEntry, why: str) -> RayOutcome:
+def _read_sent(item: Item, entry: index.IndexEntry, why: str) -> RayOutcome:
     """The outcome of a photo whose call was or may have been billed, and whose worker died."""
     error: errors.PhotioError
     try:

@@ -16,7 +16,6 @@ from photio_prep.cli import options
 from photio_prep.cli.console import Console
 from photio_prep.cli.parsing import option
 from photio_prep.cutout.models import catalog, devices, weights
-from photio_prep.cutout.models.devices import Device
 from photio_prep.errors import ModelUnavailable, PhotioError
 from photio_prep.orders.options import PayOptions
 from photio_prep.system.text import escape_controls
@@ -30,7 +29,7 @@ from photio_prep.system.text import escape_controls
 @options.out
 @options.console_options
 def check_command(
-    model: str, device: Device, api_url: str | None, key_file: Path | None, out: Path, console: Console
+    model: str, device: devices.Device, api_url: str | None, key_file: Path | None, out: Path, console: Console
 ) -> int:
     """What works, what does not, and what to do. Sends nothing; costs nothing."""
 
@@ -59,7 +58,7 @@ def _list_versions() -> str:
     return ", ".join(versions)
 
 
-def _check_model(name: str, device: Device) -> str:
+def _check_model(name: str, device: devices.Device) -> str:
     import time
 
     from PIL import Image

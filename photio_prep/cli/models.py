@@ -13,7 +13,6 @@ from photio_prep.cli import options
 from photio_prep.cli.console import Console
 from photio_prep.cli.parsing import option
 from photio_prep.cutout.models import catalog, weights
-from photio_prep.cutout.models.catalog import is_rembg
 from photio_prep.errors import ModelUnavailable, PhotioError
 from photio_prep.settings import models_folder
 
@@ -72,7 +71,7 @@ def verify(names: tuple[str, ...], console: Console) -> int:
     chosen = names or [row.name for row in rows if weights.is_installed(row, folder)]
     for name in chosen:
         try:
-            if is_rembg(name):
+            if catalog.is_rembg(name):
                 path = _warn_unverified(name, _open_rembg(name).file, console)
             else:
                 path = weights.verify_weights(catalog.find_weights(name), folder)
@@ -89,7 +88,7 @@ def verify(names: tuple[str, ...], console: Console) -> int:
 def path(name: str | None) -> int:
     """The path of the weights' folder, or of one model's file."""
     folder = models_folder()
-    if name and is_rembg(name):
+    if name and catalog.is_rembg(name):
         click.echo(_open_rembg(name).target)
     else:
         click.echo(weights.weights_path(catalog.find_weights(name), folder) if name else folder)
@@ -112,7 +111,7 @@ def _warn_unverified(name: str, file: "VerifiedFile", console: Console) -> Path:
 
 def pull_weights(name: str, console: Console, *, offline: bool, accepted: tuple[str, ...] = ()) -> Path:
     """Return the path of a model's weights, downloaded with a progress bar if missing."""
-    if is_rembg(name):
+    if catalog.is_rembg(name):
         # rembg's download prints its own progress on stderr.
         with redirect_stderr(io.StringIO()) if console.quiet else nullcontext():
             model = _open_rembg(name, accepted)
@@ -137,7 +136,7 @@ def pull_weights(name: str, console: Console, *, offline: bool, accepted: tuple[
 
 def show_licence(name: str, console: Console) -> None:
     """Print the licence of a `rembg:NAME`; the catalogue has those of other models."""
-    if is_rembg(name):
+    if catalog.is_rembg(name):
         from photio_prep.cutout.models.rembg_models import licence
 
         console.info(f"note: licence of {name}: {licence(name)}")

@@ -12,7 +12,6 @@ from photio_prep.cli.parsing import PATH, option
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.marketplaces import check as rules
 from photio_prep.marketplaces import presets as presets_
-from photio_prep.marketplaces.presets import Preset
 from photio_prep.system.files import read_input
 from photio_prep.system.near_name import suggest_name
 
@@ -67,7 +66,7 @@ def _cite(source: presets_.Citation) -> str:
     return f"{source.how}, {source.read}"
 
 
-def _to_dict(preset: Preset) -> dict[str, Any]:
+def _to_dict(preset: presets_.Preset) -> dict[str, Any]:
     rows = []
     for rule in preset.rules:
         limits = {"least": rule.least, "most": rule.most, "good": rule.good, "any": list(rule.any) or None}
@@ -98,7 +97,7 @@ def check_files_command(paths: tuple[Path, ...], names: tuple[str, ...], console
     return console.exit_code
 
 
-def _check_file(path: Path, data: bytes, preset: Preset, console: Console) -> None:
+def _check_file(path: Path, data: bytes, preset: presets_.Preset, console: Console) -> None:
     report = rules.check_file(data, preset, name=path.name, limits=settings.limits())
     record = {"file": str(path), **report.to_dict(), "format": report.format}
     console.show(f"{'NO ' if report.broken else 'ok '} {preset.name:<18} {path}: {report}", record)

@@ -13,7 +13,6 @@ from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.state import ANSWERED, State
 from photio_prep.orders.store import Order
 from photio_prep.review import decisions, write_contact_sheets, write_review
-from photio_prep.review.decisions import Decision
 from photio_prep.system.parallel import trim_malloc
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -74,7 +73,7 @@ class Approval:
         An answered order is always allowed: it costs nothing.
         """
         decision = self._decisions.decide(order, old)
-        if decision is Decision.APPROVED:
+        if decision is decisions.Decision.APPROVED:
             return True
         folder = order.folder or old.folder
         state = OrderFolder(folder).state if folder else State.PLANNED

@@ -14,7 +14,6 @@ from photio_prep.cutout.advice import Advice, ProductExtent, advise, measure_ext
 from photio_prep.cutout.framing import Framing
 from photio_prep.cutout.options import DEFAULT_CUTOUT
 from photio_prep.errors import ModelUnavailable, NoProduct
-from photio_prep.geometry import Recommended, Size
 from photio_prep.types import Photo
 
 
@@ -47,7 +46,7 @@ def sizes_command(what: str | None, model: str, mask: Path | None, margin: str, 
     return console.exit_code
 
 
-def _size_record(size: Recommended) -> dict[str, Any]:
+def _size_record(size: geometry.Recommended) -> dict[str, Any]:
     return {"tag": size.tag, "ratio": size.ratio, "size": list(size.size), "documented": size.documented}
 
 
@@ -65,7 +64,7 @@ def _print_advice(line: Advice, console: Console) -> None:
     console.show(text, record | {"gain": line.gain})
 
 
-def _print_reasons(source: Size, advices: tuple[Advice, ...], console: Console) -> None:
+def _print_reasons(source: geometry.Size, advices: tuple[Advice, ...], console: Console) -> None:
     chosen = next(line for line in advices if line.chosen)
     ratio, own = source.width / source.height, chosen.size.size.width / chosen.size.size.height
     console.info(f"{source} has the ratio {ratio:.3f}; the nearest is {chosen.size.tag} with {own:.3f}")
@@ -101,9 +100,9 @@ def _find_product(photo: Photo, model: str, mask: Path | None, console: Console)
     return measure_extent(cutout, photo.size)
 
 
-def _parse_source(what: str) -> Photo | Size:
+def _parse_source(what: str) -> Photo | geometry.Size:
     if match := re.fullmatch(r"(\d{1,6})[x×](\d{1,6})", what):
-        size = Size(int(match[1]), int(match[2]))
+        size = geometry.Size(int(match[1]), int(match[2]))
         if min(size) > 0:
             return size
     from photio_prep.intake.load import load

@@ -19,9 +19,6 @@ from photio_prep.imaging.encode import SUFFIXES, encode_picture
 from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
 from photio_prep.intake.item import MARK
 from photio_prep.marketplaces import check, layout, packshot
-from photio_prep.marketplaces.check import ComplianceReport
-from photio_prep.marketplaces.layout import Layout
-from photio_prep.marketplaces.packshot import Packshot
 from photio_prep.marketplaces.presets import Preset
 from photio_prep.orders.store import Order, require_cutout
 from photio_prep.system import files
@@ -37,7 +34,7 @@ class MarketplaceFile(NamedTuple):
 
     preset: Preset
     path: Path
-    report: ComplianceReport
+    report: check.ComplianceReport
     notes: tuple[str, ...]
 
     @property
@@ -160,7 +157,7 @@ class _Work:
         self.order, self._make_final, self._limits = order, final, limits
 
     @cached_property
-    def product(self) -> Packshot:
+    def product(self) -> packshot.Packshot:
         return packshot.extract_product(self.order, limits=self._limits)
 
     @cached_property
@@ -169,7 +166,7 @@ class _Work:
             raise UsageError("it has no answer yet", "Only white packshots can be made without one", subject="--preset")
         return self._make_final()
 
-    def lay_out(self, preset: Preset) -> Layout:
+    def lay_out(self, preset: Preset) -> layout.Layout:
         if preset.white:
             product = self.product
             packshot_ = layout.lay_out_packshot(product.image, preset, product.cut, prior_upscale=product.prior_upscale)

@@ -19,7 +19,6 @@ from photio_prep.api import wire
 from photio_prep.errors import PhotioError, StorageFailed
 from photio_prep.geometry import Size
 from photio_prep.orders import claims, records
-from photio_prep.orders.claims import Claim
 from photio_prep.system import files
 
 PART, RAW = "answer.part", "answer.raw"
@@ -134,7 +133,7 @@ def _rescue_prefix(folder: Path) -> str:
     return f"{folder.resolve().name}-{sha256(os.fsencode(folder.resolve())).hexdigest()[:16]}-"
 
 
-def find_rescued(folder: Path, claim: Claim | None) -> Path | None:
+def find_rescued(folder: Path, claim: claims.Claim | None) -> Path | None:
     """The rescued answer of the order in `folder`: by its claim, which also finds that of a moved folder, or its path.
 
     One of the same key in another folder belongs to that folder.
@@ -148,7 +147,7 @@ def find_rescued(folder: Path, claim: Claim | None) -> Path | None:
     return next(iter([*by_claim, *(path for path in rescued if path.name.startswith(_rescue_prefix(folder)))]), None)
 
 
-def answer_path(folder: Path, claim: Claim | None) -> Path | None:
+def answer_path(folder: Path, claim: claims.Claim | None) -> Path | None:
     """The complete answer of an order, in its folder or rescued; None if there is none."""
     raw = folder / RAW
     return raw if raw.exists() else find_rescued(folder, claim)

@@ -11,7 +11,6 @@ from typing import Any
 
 from photio_prep.errors import StorageFailed
 from photio_prep.orders import answer_file, claims, records
-from photio_prep.orders.claims import Claim
 from photio_prep.orders.origin import Origin, read_origin
 from photio_prep.orders.state import ANSWERED, BILLED, State
 from photio_prep.system import files
@@ -33,7 +32,7 @@ class OrderFolder:
         return records.read_record(self.path / "order.json")
 
     @property
-    def claim(self) -> Claim | None:
+    def claim(self) -> claims.Claim | None:
         """The process that pays or paid."""
         return claims.read_claim(self.path / claims.NAME)
 

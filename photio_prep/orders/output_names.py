@@ -12,7 +12,6 @@ from photio_prep.imaging.encode import SUFFIXES, final_format
 from photio_prep.imaging.limits import DEFAULT_LIMITS
 from photio_prep.intake.names import NamedPhoto, Names, variant_output, variants_folder
 from photio_prep.orders import index
-from photio_prep.orders.index import IndexEntry
 from photio_prep.system.files import input_digest
 from photio_prep.system.near_name import collision_key
 
@@ -50,7 +49,7 @@ class RecordedNames(Names):
             if not self._is_of(photo, entry)
         )
 
-    def _files_of(self, entry: IndexEntry) -> set[str]:
+    def _files_of(self, entry: index.IndexEntry) -> set[str]:
         """The folded names of the files that a recorded photo has or will have."""
         origin = entry.origin
         try:
@@ -62,7 +61,7 @@ class RecordedNames(Names):
         folder = {collision_key(variants_folder(origin.base))} if origin.variant else set()
         return {collision_key(f"{origin.place}{suffix}") for suffix in suffixes} | folder
 
-    def _is_of(self, photo: NamedPhoto, entry: IndexEntry) -> bool:
+    def _is_of(self, photo: NamedPhoto, entry: index.IndexEntry) -> bool:
         """Whether a record is of this photo: the same path, or the same bytes if the recorded path is gone or empty."""
         origin = entry.origin
         if photo.digest:

@@ -12,10 +12,8 @@ from photio_prep import errors, settings
 from photio_prep.api.wire import LONGEST_ANSWER, parse_answer
 from photio_prep.orders import claims, recovery
 from photio_prep.orders.answer_file import RAW, AnswerFile, is_usable
-from photio_prep.orders.claims import Claim
 from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.preflight import Preflight
-from photio_prep.orders.recovery import raise_if_claimed
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.system import files
@@ -42,7 +40,7 @@ def pay(order: Order, sender: Sender, preflight: Preflight | None = None) -> Res
         files.remove_stale(folder)
         result = load_answer(order)
         if result is None:
-            raise_if_claimed(folder)
+            recovery.raise_if_claimed(folder)
             preflight.check(order)
             if not (folder / "order.json").exists():
                 raise errors.StorageFailed("its folder has gone, so nothing is sent", "Prepare it again", str(folder))
@@ -51,14 +49,14 @@ def pay(order: Order, sender: Sender, preflight: Preflight | None = None) -> Res
             if (claim := claims.claim(folder / claims.NAME)) is not None:
                 return _send(order, folder, sender, claim)
             # Another process claimed it first: it is still paying, or has an answer.
-            raise_if_claimed(folder)
+            recovery.raise_if_claimed(folder)
             result = load_answer(order)
         if result is None:
             raise errors.OrderInUse("another process is paying for it", "Run again when it has ended", str(folder))
         return result
 
 
-def _send(order: Order, folder: Path, sender: Sender, claim: Claim) -> Result:
+def _send(order: Order, folder: Path, sender: Sender, claim: claims.Claim) -> Result:
     try:
         sink = AnswerFile(folder)
     except errors.StorageFailed:
@@ -104,13 +102,13 @@ def _remove_unknown(folder: Path) -> None:
         files.remove(folder / "outcome.json")
 
 
-def _note(folder: Path, claim: Claim, state: State, why: str) -> None:
+def _note(folder: Path, claim: claims.Claim, state: State, why: str) -> None:
     """Record how a call failed, in the order's folder, or in its attempt folder once the user has resolved it."""
     if (home := claims.claim_root(folder, claim)) is not None:
         OrderFolder(home).write_outcome(state, why)
 
 
-def release_claim(folder: Path, claim: Claim | None = None) -> None:
+def release_claim(folder: Path, claim: claims.Claim | None = None) -> None:
     """Remove the claim, after the answer of a refusal: nothing was billed.
 
     A claim that the user has resolved meanwhile stays in its attempt folder, recorded as not billed.
@@ -171,7 +169,7 @@ def require_answer(order: Order) -> Result:
     result = load_answer(order)
     if result is None:
         if order.folder is not None:
-            raise_if_claimed(order.folder)  # unknown, lost, or being paid for: raises with that reason
+            recovery.raise_if_claimed(order.folder)  # unknown, lost, or being paid for: raises with that reason
         subject = str(order.folder or order.origin.source)
         raise errors.UsageError("it has no answer yet", "Run `photio-prep generate` on it first", subject=subject)
     return result
