@@ -10,7 +10,7 @@ from typing import Unpack
 
 from PIL import Image
 
-from photio_prep.api.endpoint import API_URL
+from photio_prep.api.credentials import API_URL
 from photio_prep.api.request import description_warnings
 from photio_prep.cutout import gate
 from photio_prep.cutout.matte import Alpha, matte

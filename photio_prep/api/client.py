@@ -14,7 +14,7 @@ import urllib3
 
 from photio_prep import errors
 from photio_prep.api import retry, transport
-from photio_prep.api.endpoint import API_URL, check_url
+from photio_prep.api.credentials import API_URL, check_url
 from photio_prep.api.key import ApiKey
 from photio_prep.api.retry import AttemptClass, RateLimiter
 from photio_prep.api.wire import LONGEST_ANSWER, encode_request, parse_answer

@@ -1,14 +1,16 @@
-"""Find the API key: in a file, on standard input, in the system's key store or the environment; never in a flag."""
+"""Find the API key: in a file, on standard input, in the system's key store or the environment; who may get it."""
 
 import os
 import stat
 import sys
+import urllib.parse
 from pathlib import Path
 
 from photio_prep.api.key import ApiKey
-from photio_prep.errors import KeyRefused
+from photio_prep.errors import KeyRefused, UsageError
 from photio_prep.system import environment
 
+API_URL = "https://api.photio.io/v1/inference/instant"
 KEY_NAME = "PHOTIO_API_KEY"
 
 
@@ -64,3 +66,19 @@ def _read_key_file(path: Path) -> str:
     except OSError as error:
         finding = f"the key's file cannot be read ({error.strerror})"
         raise KeyRefused(finding, "Check the path", subject=str(path)) from None
+
+
+def check_url(url: str) -> str:
+    """Check that a key may be sent to a URL: https, or http to localhost. UsageError for any other."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host, parts = None, urllib.parse.urlsplit("")
+    if parts.username is not None:
+        raise UsageError("the key must not be sent to a URL with a user or a password", "Leave them out", "--api-url")
+    local = host in ("localhost", "127.0.0.1", "::1")
+    if not host or parts.scheme not in ("https", "http") or (parts.scheme == "http" and not local):
+        finding = f"the key must not be sent to {url[:100]!r}"
+        raise UsageError(finding, "Give an https URL (http only for localhost)", subject="--api-url")
+    return url

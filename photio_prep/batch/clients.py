@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from photio_prep import settings
 from photio_prep.api import credentials
-from photio_prep.api.endpoint import API_URL, check_url
 from photio_prep.api.retry import RateLimiter
 from photio_prep.orders.options import PayOptions
 from photio_prep.orders.store import SANDBOX
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 def endpoint(pay: PayOptions) -> str:
     """Who would be asked, for an order's key, without a key or a network."""
-    return SANDBOX if pay.sandbox else check_url(settings.api_url(pay.api_url, API_URL))
+    return SANDBOX if pay.sandbox else credentials.check_url(settings.api_url(pay.api_url, credentials.API_URL))
 
 
 def build_client(
@@ -37,7 +36,7 @@ def build_client(
         warn("warning: the key does not start with pt-, as Photio's keys do")
     return InstantClient(
         key,
-        api_url=settings.api_url(pay.api_url, API_URL),
+        api_url=settings.api_url(pay.api_url, credentials.API_URL),
         timeouts=Timeouts(**settings.timeouts()),
         proxy=settings.proxy(),
         ca_bundle=settings.ca_bundle(),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from photio_prep import settings
-from photio_prep.api.endpoint import API_URL
+from photio_prep.api.credentials import API_URL
 from photio_prep.batch.children import portable_error
 from photio_prep.batch.clients import build_client
 from photio_prep.batch.finals import RunFiles

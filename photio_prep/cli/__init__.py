@@ -1,6 +1,7 @@
 """The command line: one file per verb, printing, exit codes.
 
-run, prepare, generate, finish, keep, review, models, presets, sizes, check: one verb each
+run, prepare, generate, review, models, presets, sizes, check: one verb each
+finish.py        finish, keep
 status.py        status, resolve
 trial.py         sample, sandbox
 parsing.py       typed, grouped and renamed options of click
@@ -48,7 +49,7 @@ class _Verbs(click.Group):
         "sandbox": "A local stand-in of the Instant API over real HTTP.",
     }
     # Verbs that live in the file of another.
-    files: ClassVar[dict[str, str]] = {"resolve": "status", "sample": "trial", "sandbox": "trial"}
+    files: ClassVar[dict[str, str]] = {"keep": "finish", "resolve": "status", "sample": "trial", "sandbox": "trial"}
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
         return list(self.verbs)

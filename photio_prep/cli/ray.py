@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 
 from photio_prep.api import credentials
-from photio_prep.api.endpoint import check_url
 from photio_prep.api.spending_guard import SpendingGuard
 from photio_prep.batch import ray_driver
 from photio_prep.batch.ray_budget import NullSender
@@ -40,7 +39,7 @@ def run_on_cluster(choice: Choice, finals: FinalWriter) -> None:
     with payment.open_sandbox(pay) as sandbox_url:
         remote = _for_workers(job, sandbox_url)
         if not sandbox_url:
-            check_url(remote.endpoint)
+            credentials.check_url(remote.endpoint)
             if address is None:  # elsewhere, only the workers know it
                 credentials.load_key(pay.key_file, from_keyring=pay.keyring)
         guard = SpendingGuard(NullSender(remote.endpoint), pay.max_calls)

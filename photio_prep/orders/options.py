@@ -8,7 +8,7 @@ from typing import TypedDict
 from PIL import Image
 
 from photio_prep import settings
-from photio_prep.api.endpoint import API_URL
+from photio_prep.api.credentials import API_URL
 from photio_prep.api.request import build_request
 from photio_prep.cutout.framing import Framing
 from photio_prep.cutout.matte import Alpha

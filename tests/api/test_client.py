@@ -18,7 +18,7 @@ import pytest
 
 from photio_prep.api import retry
 from photio_prep.api.client import InstantClient
-from photio_prep.api.endpoint import API_URL, check_url
+from photio_prep.api.credentials import API_URL, check_url
 from photio_prep.api.retry import RateLimiter
 from photio_prep.errors import (
     ApiUnavailable,
