@@ -13,12 +13,9 @@ from photio_prep.imaging import limits as bounds
 from photio_prep.quality import Level
 from photio_prep.system import environment
 
-_RANGES: dict[str, tuple[float, float]] = {
-    "connect": (0.1, 600),
-    "write": (0.1, 3600),
-    "read": (0.1, 3600),
-    "overall": (0.1, 7200),
-}
+_TEXTS, _TABLES = ("api_url", "proxy", "ca_bundle", "gate"), ("timeouts", "billing", "limits")
+# Seconds that [timeouts] may set.
+_RANGES = {"connect": (0.1, 600), "write": (0.1, 3600), "read": (0.1, 3600), "overall": (0.1, 7200)}
 
 
 def models_folder() -> Path:
@@ -29,22 +26,22 @@ def models_folder() -> Path:
 
 def api_url(flag: str | None, default: str) -> str:
     """The endpoint: the flag, else PHOTIO_API_URL, else photio.toml, else `default`."""
-    return flag or environment.variable("PHOTIO_API_URL") or _text("api_url") or default
+    return flag or environment.variable("PHOTIO_API_URL") or _file().get("api_url") or default
 
 
 def proxy() -> str | None:
     """The proxy for the API: PHOTIO_PROXY, else photio.toml. HTTPS_PROXY is ignored: it is not this tool's own."""
-    return environment.variable("PHOTIO_PROXY") or _text("proxy")
+    return environment.variable("PHOTIO_PROXY") or _file().get("proxy")
 
 
 def ca_bundle() -> str | None:
     """A file of certificates to trust instead of certifi's: PHOTIO_CA_BUNDLE, else photio.toml."""
-    return environment.variable("PHOTIO_CA_BUNDLE") or _text("ca_bundle")
+    return environment.variable("PHOTIO_CA_BUNDLE") or _file().get("ca_bundle")
 
 
 def gate(flag: str | None) -> Level:
     """Strictness of the gate: the flag, else PHOTIO_GATE, else photio.toml's `gate`, else "warn"."""
-    named = flag or environment.variable("PHOTIO_GATE") or _text("gate") or Level.WARN
+    named = flag or environment.variable("PHOTIO_GATE") or _file().get("gate") or Level.WARN
     try:
         return Level(named)
     except ValueError:
@@ -53,9 +50,8 @@ def gate(flag: str | None) -> Level:
 
 def timeouts() -> dict[str, float]:
     """The time-outs that photio.toml sets: seconds by name (connect, write, read, overall)."""
-    table = _file().get("timeouts", {})
     seconds = {}
-    for name, value in table.items() if isinstance(table, dict) else [("timeouts", table)]:
+    for name, value in _file().get("timeouts", {}).items():
         low, high = _RANGES.get(name, (math.inf, -math.inf))
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
             choices = ", ".join(f"{key} {start:g} to {end:g}" for key, (start, end) in _RANGES.items())
@@ -66,8 +62,7 @@ def timeouts() -> dict[str, float]:
 
 def server_error_is_free() -> bool:
     """`server_error_is_free` under `[billing]` in photio.toml: the vendor's promise that a 5xx is never billed."""
-    table = _file().get("billing", {})
-    value = table.get("server_error_is_free", False) if isinstance(table, dict) else table
+    value = _file().get("billing", {}).get("server_error_is_free", False)
     if not isinstance(value, bool):
         raise UsageError(f"server_error_is_free = {value!r}", "Give true or false", subject=str(config_file()))
     return value
@@ -76,8 +71,6 @@ def server_error_is_free() -> bool:
 def limits() -> bounds.Limits:
     """Limits of a photo: the defaults, changed by `[limits]` in photio.toml."""
     table = _file().get("limits", {})
-    if not isinstance(table, dict):
-        raise UsageError(f"limits = {str(table)[:40]}", "Give a table: [limits]", subject=str(config_file()))
     try:
         for name, value in table.items():
             bounds.check_limit(name, value)
@@ -91,13 +84,6 @@ def config_file() -> Path:
     return Path(platformdirs.user_config_dir("photio-prep", appauthor=False)) / "photio.toml"
 
 
-def _text(name: str) -> str | None:
-    value = _file().get(name)
-    if value is not None and not isinstance(value, str):
-        raise UsageError(f"{name} = {value!r}", "Give a text", subject=str(config_file()))
-    return value
-
-
 @cache
 def _file() -> dict[str, Any]:
     path = config_file()
@@ -107,7 +93,11 @@ def _file() -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot be read ({str(error)[:120]})", "Correct or remove it", subject=str(path)) from None
-    known = {"api_url", "proxy", "ca_bundle", "gate", "timeouts", "billing", "limits"}
-    if unknown := sorted(set(table) - known):
-        raise UsageError(f"unknown setting {unknown[0]!r}", f"Known: {', '.join(sorted(known))}", subject=str(path))
+    for name, value in table.items():
+        if name not in _TEXTS + _TABLES:
+            fix = f"Known: {', '.join(sorted(_TEXTS + _TABLES))}"
+            raise UsageError(f"unknown setting {name!r}", fix, subject=str(path))
+        if not isinstance(value, str if name in _TEXTS else dict):
+            fix = "Give a text" if name in _TEXTS else f"Give a table: [{name}]"
+            raise UsageError(f"{name} = {str(value)[:40]}", fix, subject=str(path))
     return table
