@@ -10,23 +10,14 @@ One definition serves the command line, the library, job tables, `run_many` and 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TypeVar, Unpack
 
-from photio_prep.cutout.models.registry import DEFAULT_MODEL, ModelOptions
-from photio_prep.final.options import DEFAULT_FINISH, FinishOptions, Metadata, Product
+from photio_prep.cutout.models.registry import ModelOptions
+from photio_prep.final.options import FinishOptions, Metadata, Product
 from photio_prep.final.provenance import Provenance
-from photio_prep.orders.options import (
-    DEFAULT_PAY,
-    DEFAULT_PLACE,
-    DEFAULT_PREPARE,
-    CutoutKeywords,
-    OrderPlace,
-    PayKeywords,
-    PayOptions,
-    PrepareOptions,
-)
+from photio_prep.orders.options import CutoutKeywords, OrderPlace, PayKeywords, PayOptions, PrepareOptions
 
 Part = TypeVar("Part")
 
@@ -52,10 +43,10 @@ class OutputOptions:
 class RunOptions:
     """How one photo is prepared, paid for and finished."""
 
-    prepare: PrepareOptions = DEFAULT_PREPARE
-    pay: PayOptions = DEFAULT_PAY
-    finish: FinishOptions = DEFAULT_FINISH
-    place: OrderPlace = DEFAULT_PLACE
+    prepare: PrepareOptions = field(default_factory=PrepareOptions)
+    pay: PayOptions = field(default_factory=PayOptions)
+    finish: FinishOptions = field(default_factory=FinishOptions)
+    place: OrderPlace = field(default_factory=OrderPlace)
 
     def changed(self, **keywords: Unpack["JobKeywords"]) -> "RunOptions":
         """These options with the keyword arguments of `run`; TypeError for an unknown one."""
@@ -74,10 +65,10 @@ class JobOptions:
     """How the photos of one command are prepared, by which model, paid for, finished and written."""
 
     output: OutputOptions = OutputOptions()
-    prepare: PrepareOptions = DEFAULT_PREPARE
-    model: ModelOptions = DEFAULT_MODEL
-    pay: PayOptions = DEFAULT_PAY
-    finish: FinishOptions = DEFAULT_FINISH
+    prepare: PrepareOptions = field(default_factory=PrepareOptions)
+    model: ModelOptions = field(default_factory=ModelOptions)
+    pay: PayOptions = field(default_factory=PayOptions)
+    finish: FinishOptions = field(default_factory=FinishOptions)
 
     @property
     def orders(self) -> Path:

@@ -25,15 +25,7 @@ from photio_prep.imaging.encode import final_format
 from photio_prep.intake.load import Source, display_name, downscale, load, read_source
 from photio_prep.options import DEFAULT_RUN, RunKeywords, RunOptions
 from photio_prep.orders import index, original_photo, payment, previews, recall
-from photio_prep.orders.options import (
-    DEFAULT_PAY,
-    DEFAULT_PREPARE,
-    OrderPlace,
-    PayKeywords,
-    PayOptions,
-    PrepareKeywords,
-    PrepareOptions,
-)
+from photio_prep.orders.options import OrderPlace, PayKeywords, PayOptions, PrepareKeywords, PrepareOptions
 from photio_prep.orders.origin import Origin, file_path, placed_as
 from photio_prep.orders.store import Order, write_order
 from photio_prep.system.parallel import SMALL, path_lock, run_both
@@ -42,7 +34,7 @@ from photio_prep.types import OWN_MASKS, Cutout, Final, Photo, Request, Result, 
 
 def prepare(
     source: Source | Photo,
-    options: PrepareOptions = DEFAULT_PREPARE,
+    options: PrepareOptions = DEFAULT_RUN.prepare,
     *,
     endpoint: str = API_URL,
     orders: str | Path | None = None,
@@ -176,7 +168,7 @@ def _second_opinion(photo: Photo, cutout: Cutout, options: PrepareOptions) -> Cu
 
 
 def generate(
-    order: Order | Request, *, client: Sender, options: PayOptions = DEFAULT_PAY, **keywords: Unpack[PayKeywords]
+    order: Order | Request, *, client: Sender, options: PayOptions = DEFAULT_RUN.pay, **keywords: Unpack[PayKeywords]
 ) -> Result:
     """The answer to an order, or to a bare request. PAID, unless the order's folder already holds the answer.
 

@@ -1,8 +1,11 @@
 """Check a file against the rules of a preset."""
 
 import io
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
@@ -165,24 +168,17 @@ def _has_location(data: bytes) -> bool:
     """Whether EXIF or XMP anywhere in a file holds a GPS position."""
     if b"exif:GPS" in data:
         return True
-    for order, mark in (("<", b"II*\0"), (">", b"MM\0*")):
-        at = data.find(mark)
-        for _ in range(_BLOCKS):
-            if at < 0:
-                break
-            block = data[at : at + _BLOCK]
-            try:
-                start = int.from_bytes(block[4:8], "little" if order == "<" else "big")
-                entries, _ = exif.read_directory(block, order, start, 200)
-                if any(entry.tag == _GPS for entry in entries):
-                    return True
-            except MalformedImage:
-                pass
-            at = data.find(mark, at + 1)
+    for mark in islice(re.finditer(rb"II\*\0|MM\0\*", data), _BLOCKS):
+        block, little = data[mark.start() : mark.start() + _BLOCK], mark[0][:1] == b"I"
+        with suppress(MalformedImage):
+            start = int.from_bytes(block[4:8], "little" if little else "big")
+            entries, _ = exif.read_directory(block, "<" if little else ">", start, 200)
+            if any(entry.tag == _GPS for entry in entries):
+                return True
     return False
 
 
-_GPS, _BLOCKS, _BLOCK = 0x8825, 64, 65536
+_GPS, _BLOCKS, _BLOCK = 0x8825, 128, 65536
 
 
 def _check_number(rule: Rule, size: Size, weight: int, fill: float | None) -> Iterator[Violation]:

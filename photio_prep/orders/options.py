@@ -149,9 +149,6 @@ class OrderPlace:
     variants: bool = False
 
 
-DEFAULT_PREPARE, DEFAULT_PAY, DEFAULT_PLACE = PrepareOptions(), PayOptions(), OrderPlace()
-
-
 class CutoutKeywords(TypedDict, total=False):
     """The options of `PrepareOptions` but for the description, as keyword arguments."""
 

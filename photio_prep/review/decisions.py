@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import attrgetter
 from pathlib import Path
 
 from photio_prep.errors import PhotioError, PhotoRefused, UsageError
@@ -44,7 +45,7 @@ class Decisions:
         that sends it to Photio. A decision about `old` counts for other words only if it has none of its own.
         """
         seen = (order,) if old.request.description else (order, old)
-        for decisions, identify in ((self.keys, _key_of), (self.requests, _request_of)):
+        for decisions, identify in ((self.keys, attrgetter("key")), (self.requests, _request_of)):
             own = {decisions.get(identify(decided)) for decided in seen}
             for decision in (Decision.REJECTED, Decision.APPROVED):
                 if decision in own:
@@ -106,10 +107,6 @@ def _check_keys(name: str, keys: object) -> frozenset[str]:
     if len(set(keys)) != len(keys):
         raise ValueError(f"{name} holds a key twice")
     return frozenset(keys)
-
-
-def _key_of(order: Order) -> str:
-    return order.key
 
 
 def _request_of(order: Order) -> str:

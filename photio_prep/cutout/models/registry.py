@@ -159,6 +159,3 @@ class ModelOptions:
     def load_second(self, first: Named) -> Model | None:
         """Get the model for a second opinion beside `first`, if the user wants one."""
         return second_model(first.name, device=self.device, accepted=self.accepted) if self.second_opinion else None
-
-
-DEFAULT_MODEL = ModelOptions()
