@@ -8,7 +8,6 @@ finals.py       files of a run: checked before paying, written after it
 scheduler.py    prepare, pay and finish concurrently, results in order
 run_many.py     the library's `run_many`
 report.py       report.json, report.csv, results of job tables
-report_rows.py  its rows, packed while a command runs
 ray_driver.py   start and follow a run on a Ray cluster
 ray_worker.py   prepare and finish in a Ray worker
 ray_budget.py   the budget of calls that all workers share

@@ -6,13 +6,13 @@ photio-prep never reads it back: the order folders hold the state.
 import json
 import threading
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from photio_prep.batch.report_rows import ROW_FIELDS, Billed, ReportRow, ReportRows
 from photio_prep.intake import own_files
 from photio_prep.intake.item import Item
 from photio_prep.intake.job_table import RESULTS
@@ -25,6 +25,70 @@ from photio_prep.system import files
 from photio_prep.system.text import cell, encode_rows
 
 JSON, CSV = "report.json", "report.csv"
+Billed = Literal["no", "yes", "perhaps", "shared", "sandbox"]
+
+# Rows that are packed together.
+_BLOCK = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRow:
+    """One photo of one command.
+
+    `billed` counts calls of this command: "perhaps" without a complete answer, "shared" if another photo paid for the
+    same order. `cost` is in the unit of --price, None without one. `changed`: the photo was paid for before as other
+    bytes. `presets` are paths of files for marketplaces. `seconds` is wall time from first to last step.
+    """
+
+    source: str
+    output: str
+    state: str
+    order: str | None = None
+    final: str | None = None
+    exit_code: int = 0
+    error: str | None = None
+    billed: Billed = "no"
+    cost: float | None = None
+    gate: str | None = None
+    reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    changed: bool = False
+    presets: tuple[str, ...] = ()
+    seconds: float | None = None
+
+    @property
+    def flags(self) -> str:
+        """The gate's reasons, a changed photo, and the error, for people."""
+        changed = ("changed since it was paid for",) if self.changed else ()
+        return "; ".join([*self.reasons, *changed, *([self.error] if self.error else [])])
+
+
+ROW_FIELDS = tuple(field.name for field in fields(ReportRow))
+
+
+class ReportRows:
+    """Rows in their order, packed but for the last few: of ten thousand each takes some 100 bytes, not 1,000."""
+
+    def __init__(self) -> None:
+        self._packed: list[bytes] = []
+        self._last: list[ReportRow] = []
+
+    def __len__(self) -> int:
+        return _BLOCK * len(self._packed) + len(self._last)
+
+    def __iter__(self) -> Iterator[ReportRow]:
+        for block in self._packed:
+            for row in json.loads(zlib.decompress(block)):
+                yield ReportRow(*(tuple(value) if isinstance(value, list) else value for value in row))
+        yield from self._last
+
+    def append(self, row: ReportRow) -> None:
+        """Add a row at the end."""
+        self._last.append(row)
+        if len(self._last) == _BLOCK:
+            values = [[getattr(row, name) for name in ROW_FIELDS] for row in self._last]
+            self._packed.append(zlib.compress(json.dumps(values).encode(), 1))
+            self._last.clear()
 
 
 class RunReport:
@@ -184,7 +248,6 @@ class RunReport:
 
 
 def _outputs(item: Item, seeds: int) -> list[str]:
-    """The output names of an item's variants."""
     return [variant_output(item.output, number) for number in (range(1, seeds + 1) if seeds > 1 else (0,))]
 
 

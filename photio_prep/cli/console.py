@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from photio_prep.batch.report import RunReport
-from photio_prep.batch.report_rows import ReportRow
+from photio_prep.batch.report import ReportRow, RunReport
 from photio_prep.errors import GateStopped, PhotioError, PhotoRefused, StorageFailed, TableErrors, worst_exit_code
 from photio_prep.geometry import snap
 from photio_prep.intake.url_guard import redact_url

@@ -106,7 +106,6 @@ class FinalWriter(RunFiles):
                 self._console.info(f"{more} more contact sheet{'s' * (more > 1)} below {out}")
 
     def _copy(self, final: Path) -> None:
-        """Copy a final to the file that -o names."""
         file = self._file
         if file and not _is_same_file(file, final):
             try:

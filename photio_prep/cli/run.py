@@ -58,7 +58,6 @@ def run_command(inputs_: tuple[str, ...], job: JobOptions, choose: inputs.Choice
 
 
 def _run_here(choice: inputs.Choice, finals: FinalWriter) -> None:
-    """Prepare, pay and finish on this machine."""
     job, console = choice.job, choice.console
     preparation.check_models(job, console)
     with payment.open_guarded_client(job.pay, console) as guard, open_workers(choice.options.workers) as pool:

@@ -129,7 +129,6 @@ def _print_order(path: Path, console: Console, width: int) -> _Row:
 
 
 def _print_totals(rows: list[_Row], out: Path, price: float | None, console: Console) -> None:
-    """Print the totals, the spend, and the next commands."""
     counts = Counter(row.name for row in rows)
     table = [("total", rows), *((name, [row for row in rows if row.name == name]) for name, _ in counts.most_common())]
     sums = {name: (len(part), sum(row.paid for row in part), sum(row.perhaps for row in part)) for name, part in table}

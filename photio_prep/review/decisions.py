@@ -77,7 +77,6 @@ def _list_keys(keys: list[str]) -> str:
 
 
 def _parse(path: Path) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the approved and the rejected keys."""
     try:
         return _check_record(parse_json(files.read_input(path, _MAX_BYTES)))
     except PhotoRefused as error:

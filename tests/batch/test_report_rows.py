@@ -2,7 +2,7 @@
 
 import tracemalloc
 
-from photio_prep.batch.report_rows import ReportRow, ReportRows
+from photio_prep.batch.report import ReportRow, ReportRows
 from photio_prep.orders.state import State
 
 COUNT = 1500
