@@ -61,19 +61,30 @@ def prepare(
         ModelUnavailable: No model is installed, or it is damaged.
         StorageFailed: The order cannot be kept.
     """
-    return _prepare(source, replace(options, **keywords), OrderPlace(endpoint, orders, name, output, variants))
+    return prepare_at(source, replace(options, **keywords), OrderPlace(endpoint, orders, name, output, variants))
 
 
-def _prepare(source: Source | Photo, options: PrepareOptions, target: OrderPlace) -> Order:
-    """The order of a photo: one prepared earlier from the same bytes and options, or a new one."""
+def prepare_at(
+    source: Source | Photo, options: PrepareOptions, target: OrderPlace, finish: FinishOptions | None = None
+) -> Order:
+    """The order of a photo: one prepared earlier from the same bytes and options, or a new one.
+
+    UsageError for a size or format that its final cannot have by `finish`.
+    """
     target = replace(target, name=target.name or ("" if isinstance(source, Photo) else display_name(source)))
     mask = options.load_mask()
     entry = recall.find_entry(source, options, target, mask)
     if entry is None:
-        return _prepare_new(source, options, target, mask)
-    with path_lock(entry.note):  # of twins only the first is prepared
-        order = recall.reuse_prepared(entry, options, target)
-        return order or recall.remember(entry, _prepare_new(entry.data, options, target, mask))
+        order = _prepare_new(source, options, target, mask)
+    else:
+        with path_lock(entry.note):  # of twins only the first is prepared
+            order = recall.reuse_prepared(entry, options, target) or recall.remember(
+                entry, _prepare_new(entry.data, options, target, mask)
+            )
+    if finish is not None:
+        finish.fits(order.placement)
+        final_format(order.origin.format, finish.format)
+    return order
 
 
 def _prepare_new(
@@ -227,23 +238,9 @@ def run(
 ) -> Final:
     """From a photo to its final picture: prepare, generate, finish. PAID.
 
-    `description` is the scene wanted, in English. `keywords` replace single options of the three.
-
-    Raises:
-        PhotioError: As the three.
+    `description` is the scene wanted, in English. `keywords` replace single options of the three. Raises as they do.
     """
     options = options.changed(description=description, **keywords)  # a mistake in it must not cost a call
-    place_ = replace(options.place, endpoint=client.endpoint)
-    order = prepare_checked(source, options.prepare, place_, options.finish)
+    target = replace(options.place, endpoint=client.endpoint)
+    order = prepare_at(source, options.prepare, target, options.finish)
     return assemble_final(order, generate(order, client=client, options=options.pay), options.finish)
-
-
-def prepare_checked(
-    source: Source | Photo, options: PrepareOptions, place: OrderPlace, finish: FinishOptions | None
-) -> Order:
-    """The order of a photo at `place`; UsageError for a size or format that its final cannot have by `finish`."""
-    order = _prepare(source, options, place)
-    if finish is not None:
-        finish.fits(order.placement)
-        final_format(order.origin.format, finish.format)
-    return order

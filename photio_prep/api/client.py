@@ -88,16 +88,8 @@ class InstantClient:
     def send(self, request: Request, keep: AnswerSink | None = None) -> Result:
         """Send a request and return the answer. PAID. A try is repeated only if it provably was not billed.
 
-        `keep` receives the raw answer as it arrives, and `commit` before it is parsed.
-
-        Raises:
-            UsageError: The description is empty, or the proxy refused the connection.
-            ApiUnavailable: Never sent, or refused as too busy; not billed.
-            Rejected: Refused before any work (HTTP 400, 404, 413, 415, 422); not billed.
-            KeyRefused: The key was refused or its credit is used up; not billed.
-            PaidUnusable: Billed, but the answer has no picture of the requested size.
-            OutcomeUnknown: Sent, but no complete answer came: perhaps billed.
-            Interrupted: The client was stopped before anything was sent.
+        `keep` receives the raw answer as it arrives, and `commit` before it is parsed. Raises PaidUnusable (billed),
+        OutcomeUnknown (perhaps billed), or one of `errors.NOT_BILLED`.
         """
         if not request.description:
             raise errors.UsageError("the scene description is empty", 'Give one, for instance -d "on a marble table"')

@@ -47,14 +47,14 @@ class PhotoTask:
     finish: FinishOptions | None = None
 
     def prepare(self) -> Order:
-        """Prepare the order, with models that are cached for the process; as `pipeline.prepare_checked`."""
+        """Prepare the order, with models that are cached for the process; as `pipeline.prepare_at`."""
         options, source = self.options, self.source
         if self.model:
             first, second = find_models(options, self.model)
             options = replace(options, model=first, second=second)
         if isinstance(source, Item):
             source = read_item(source, offline=self.model is not None and self.model.offline)
-        return pipeline.prepare_checked(source, options, self.place, self.finish)
+        return pipeline.prepare_at(source, options, self.place, self.finish)
 
 
 def find_models(options: PrepareOptions, model: ModelOptions) -> tuple[Model | Sam, Model | None]:
