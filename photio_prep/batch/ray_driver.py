@@ -106,18 +106,12 @@ class Cluster:
 
     def stop_reason(self) -> tuple[errors.PhotioError | None, int]:
         """Why nothing more is paid for, if so; and the number of calls."""
-        try:
-            reason, calls = self._budget.call("stop_reason")
-        except errors.Interrupted:
-            return LOST, 0
-        return reason, calls
+        answer: tuple[errors.PhotioError | None, int] | None = self._budget.notify("stop_reason")
+        return answer or (LOST, 0)
 
     def is_billed(self, order: str) -> bool:
         """Whether a call for `order`, 32 digits of its key, was or may have been billed; True without the actor."""
-        try:
-            return bool(self._budget.call("guard.is_billed", order))
-        except errors.Interrupted:
-            return True
+        return self._budget.notify("guard.is_billed", order) is not False
 
     def run(self, items: Iterable[Item]) -> Iterator[RayOutcome]:
         """Yield the outcome of each photo as it ends, but not of one that was not started."""

@@ -59,11 +59,6 @@ class ReviewEntry:
     altered: bool = False
 
     @property
-    def sandbox(self) -> bool:
-        """Whether the order belongs to the free sandbox."""
-        return self.order.sandbox
-
-    @property
     def gate(self) -> Judgement | None:
         """The gate's judgement of the cutout."""
         return self.order.origin.gate
@@ -76,9 +71,9 @@ class ReviewEntry:
     @property
     def flags(self) -> tuple[str, ...]:
         """What the page can filter by besides the state, the worst first; the gate's reasons by their names."""
-        marks = {"damaged": self.state is None, "drift": self.altered, "warning": bool(self.warnings)}
-        reasons = [reason.name for reason in self.gate.defects] if self.gate else []
-        return (*(name for name, is_set in marks.items() if is_set), *reasons, *(["sandbox"] if self.sandbox else []))
+        reasons = dict.fromkeys((reason.name for reason in self.gate.defects), True) if self.gate else {}
+        flags = {"damaged": self.state is None, "drift": self.altered, "warning": bool(self.warnings), **reasons}
+        return tuple(name for name, is_set in {**flags, "sandbox": self.order.sandbox}.items() if is_set)
 
     @property
     def risk(self) -> float:

@@ -128,7 +128,7 @@ def _build_row(
         "n": number,
         "name": entry.source,
         "state": state_label(entry),
-        "provider": "sandbox" if entry.sandbox else order.endpoint,
+        "provider": "sandbox" if order.sandbox else order.endpoint,
         "folder": _relative_path(entry.folder, path),
         "negative": sent.negative_prompt or "",
         "drawn": sent.seed_drawn,
@@ -164,7 +164,7 @@ def _escape(value: Any) -> Any:  # noqa: ANN401  any value of a row
 
 def describe_cost(entry: ReviewEntry, price: float | None = None) -> str:
     """Return in words what an entry's calls cost so far."""
-    if entry.sandbox:
+    if entry.order.sandbox:
         return "free (sandbox)"
     amount = f" ({entry.billed * price:g})" if price else ""
     paid = "one paid call" if entry.billed == 1 else f"{entry.billed} paid calls"
