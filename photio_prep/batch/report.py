@@ -78,8 +78,9 @@ class ReportRows:
 
     def __iter__(self) -> Iterator[ReportRow]:
         for block in self._packed:
-            for row in json.loads(zlib.decompress(block)):
-                yield ReportRow(*(tuple(value) if isinstance(value, list) else value for value in row))
+            for values in json.loads(zlib.decompress(block)):
+                row: Any = (tuple(value) if isinstance(value, list) else value for value in values)
+                yield ReportRow(*row)
         yield from self._last
 
     def append(self, row: ReportRow) -> None:

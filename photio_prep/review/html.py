@@ -147,7 +147,7 @@ def _build_row(
         "measures": [*figures],
         "figures": [f"{value:.4g}" for value in figures.values()],
     }
-    same = "key why flags sandbox created warnings measured", "model device", "description seed"
+    same = "key why flags created warnings measured", "sandbox model device", "description seed"
     for record, names in zip((entry, order, sent), same, strict=True):
         row |= {name: getattr(record, name) for name in names.split()}
     return {name: _escape(value) for name, value in row.items()} | {"here": here, "pictures": urls}

@@ -287,8 +287,11 @@ def test_retry_sets_aside_what_was_left_and_plans_again(tmp_path: Path):
     assert OrderFolder(folder).state is State.PLANNED
     assert names(folder / "attempt-1") == ["answer.part", "claim.json", "outcome.json"]
     assert OrderFolder(folder).lost_attempts == 1
+    assert OrderFolder(folder).count_calls(State.PLANNED) == (0, 1)
     claims.claim(folder / "claim.json")
     OrderFolder(folder).write_outcome(State.UNKNOWN, "lost again")
+    assert OrderFolder(folder).count_calls(State.UNKNOWN) == (0, 2)
+    assert OrderFolder(folder).count_calls(State.ANSWERED) == (1, 1)
     resolve_unknown(folder, retry=True)
     assert OrderFolder(folder).lost_attempts == 2
 

@@ -352,11 +352,11 @@ def test_thousand_rows_are_a_page_below_three_megabytes_and_too_many_are_not_emb
 
 
 def test_costs_are_told_and_never_counted_twice(tmp_path: Path) -> None:
-    plain = ReviewEntry(Path("x"), State.ANSWERED, "a")
+    plain = ReviewEntry(Path("x"), State.ANSWERED, "a", billed=1)
     assert review_html.describe_cost(plain, 0.04) == "one paid call (0.04)"
-    assert review_html.describe_cost(replace(plain, state=State.UNKNOWN, attempts=1)) == "2 calls perhaps billed"
+    assert review_html.describe_cost(replace(plain, billed=0, perhaps=2)) == "2 calls perhaps billed"
     assert review_html.describe_cost(replace(plain, order=replace(plain.order, endpoint="sandbox"))) == "free (sandbox)"
-    assert review_html.describe_cost(replace(plain, state=State.PLANNED)) == "nothing yet"
+    assert review_html.describe_cost(replace(plain, billed=0)) == "nothing yet"
     both = [plain, replace(plain, source="b")]
     assert review_html.summarize_costs(both, 0.04) == "2 photos · 1 answered · paid calls: 1 (0.04)"
 
