@@ -68,6 +68,9 @@ def of_photo(error: Exception) -> PhotioError:
     outcome: PhotioError
     if isinstance(error, MemoryError):
         outcome = PhotoRefused("there is not enough memory for it", "Allow more, or work on fewer photos at once")
+    elif isinstance(error, OSError) and error.filename:  # Path.exists() and its like raise it of a path
+        fix = "Check the path, and the rights of it"
+        outcome = StorageFailed(error.strerror or str(error), fix, subject=str(error.filename))
     else:
         problem = f"a bug: {type(error).__name__}: {error}"[:400]
         outcome = Unexpected(problem, "Run it again with -v and report what it says, with the photo if you may")

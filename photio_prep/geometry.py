@@ -112,13 +112,19 @@ def parse_size(text: str) -> Recommended:
     choices = ", ".join(f"{offer.tag} {offer.size}" for offer in list_sizes())
     near = _find_near_size(name)
     fix = f"Did you mean {near.tag} {near.size}? " if near else ""
-    raise UsageError(f"size {text!r} is not offered by the API", f"{fix}Choose one of: {choices}", subject="--size")
+    raise UsageError(f"size {text[:40]!r} is not offered by the API", f"{fix}Choose one of: {choices}")
+
+
+def parse_pixels(text: str) -> Size | None:
+    """The size that is written as "1200x900" or "1200×900"; None for any other text."""
+    match = re.fullmatch(r"([1-9][0-9]{0,5}) ?[x×] ?([1-9][0-9]{0,5})", text.strip(), re.IGNORECASE)
+    return Size(int(match[1]), int(match[2])) if match else None
 
 
 def _find_near_size(text: str) -> Recommended | None:
     """The size with the nearest shape, for pixels, or the nearest name; None if no name is near."""
-    if (pixels := re.fullmatch(r"([1-9][0-9]{0,4}) ?x ?([1-9][0-9]{0,4})", text, re.ASCII)) is not None:
-        return snap(Size(int(pixels[1]), int(pixels[2])))
+    if (pixels := parse_pixels(text)) is not None:
+        return snap(pixels)
     names = {name: offer for offer in list_sizes() for name in (offer.tag.lower(), offer.ratio)}
     near = difflib.get_close_matches(text, names, 1)
     return names[near[0]] if near else None

@@ -18,8 +18,10 @@ from photio_prep.cutout.models.registry import ModelOptions
 from photio_prep.final.options import FinishOptions, Metadata, Product
 from photio_prep.final.provenance import Provenance
 from photio_prep.orders.options import CutoutKeywords, OrderPlace, PayKeywords, PayOptions, PrepareOptions
+from photio_prep.system.ranges import Range, check_options
 
 Part = TypeVar("Part")
+DRIFT = Range(0, 1000, whole=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,9 @@ class OutputOptions:
     presets: tuple[str, ...] = ()
     upload_to: str | None = None
     max_drift: float | None = None
+
+    def __post_init__(self) -> None:
+        check_options(self, max_drift=DRIFT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from photio_prep.api.credentials import API_URL
 from photio_prep.api.request import description_warnings
+from photio_prep.api.wire import request_digest
 from photio_prep.cutout import gate
 from photio_prep.cutout.matte import Alpha, matte
 from photio_prep.cutout.models import registry, sam
@@ -127,7 +128,7 @@ def _prepare_new(
         credit=photo.credit,
         gate=judgement,
         path=file_path(photo.source),
-        frame=options.frame,
+        frame=photo.frame,
         **placed_as(target.output, variants=target.variants),
     )
     order = Order(request, target.endpoint, origin, cutout.model, cutout.image, device=cutout.device)
@@ -195,7 +196,7 @@ def generate(
         ApiUnavailable, Rejected, KeyRefused, OrderInUse: Not sent, or not billed.
     """
     if isinstance(order, Request):
-        return client.send(order)
+        return replace(client.send(order), request_digest=request_digest(order))
     if (answer := payment.load_answer(order)) is not None:  # costs nothing, whatever the endpoint is now
         return answer
     if order.folder is not None:
@@ -221,7 +222,7 @@ def finish(
         keywords: Replace single options; see `FinishOptions`.
 
     Raises:
-        UsageError: There is no answer yet, or the size is invalid.
+        UsageError: There is no answer yet, `result` answers another request, or the size is invalid.
         PhotoRefused: The photo's pixels are needed, and it is missing or changed.
         OutcomeUnknown, PaidUnusable: The stored answer is not usable.
     """

@@ -141,6 +141,8 @@ class DriftMetrics(NamedTuple):
     warped: float = 0
 
 
+# Most regions of an answer's drift.
+MOST_REGIONS = 20
 # Kinds of regions whose amount is a length; that of the others is a share of the product's area.
 LENGTHS = ("outwards", "inwards", "warped")
 
@@ -187,7 +189,7 @@ class Proof:
     of the soft rim around it. The three are None without the photo to compare with. `size` of the final.
     `photo_scale`, `answer_scale`: its pixels per pixel of the photo, and of the answer. `moved`: shift of the product
     (right, down), in its pixels, that covers the one that the generator had moved. `replaced`: the regions that are not
-    the answer's, compared pixel by pixel.
+    the answer's, compared pixel by pixel. `refined`: what was done to an enlarged scene, for the user; "" for nothing.
     """
 
     product: str
@@ -199,6 +201,7 @@ class Proof:
     seam: float | None = None
     moved: tuple[int, int] = (0, 0)
     replaced: tuple[Replaced, ...] = ()
+    refined: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """A record for JSON."""

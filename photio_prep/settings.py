@@ -1,7 +1,8 @@
 """Settings: a flag before an environment variable before photio.toml, as typed values; UsageError for invalid ones."""
 
-import math
 import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,23 @@ from typing import Any
 import platformdirs
 
 from photio_prep.errors import UsageError
-from photio_prep.imaging import limits as bounds
+from photio_prep.imaging.limits import Limits
 from photio_prep.quality import Level
 from photio_prep.system import environment
+from photio_prep.system.deadline import Timeouts
 
-_TEXTS, _TABLES = ("api_url", "proxy", "ca_bundle", "gate"), ("timeouts", "billing", "limits")
-# Seconds that [timeouts] may set.
-_RANGES = {"connect": (0.1, 600), "write": (0.1, 3600), "read": (0.1, 3600), "overall": (0.1, 7200)}
+
+@dataclass(frozen=True, slots=True)
+class _Billing:
+    server_error_is_free: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.server_error_is_free, bool):
+            raise UsageError(f"server_error_is_free = {str(self.server_error_is_free)[:40]}", "Give true or false")
+
+
+_TEXTS = ("api_url", "proxy", "ca_bundle", "gate")
+_SECTIONS: dict[str, Any] = {"timeouts": Timeouts, "billing": _Billing, "limits": Limits}
 
 
 def models_folder() -> Path:
@@ -41,42 +52,25 @@ def ca_bundle() -> str | None:
 
 def gate(flag: str | None) -> Level:
     """Strictness of the gate: the flag, else PHOTIO_GATE, else photio.toml's `gate`, else "warn"."""
-    named = flag or environment.variable("PHOTIO_GATE") or _file().get("gate") or Level.WARN
-    try:
-        return Level(named)
-    except ValueError:
-        raise UsageError(f"{named!r} is not a level of the gate", f"Choose one of: {', '.join(Level)}") from None
+    recorded, named = _file().get("gate", Level.WARN), environment.variable("PHOTIO_GATE")  # checked with any flag
+    return _parse_level(flag) if flag else _parse_level(named, "PHOTIO_GATE") if named else Level(recorded)
 
 
-def timeouts() -> dict[str, float]:
-    """The time-outs that photio.toml sets: seconds by name (connect, write, read, overall)."""
-    seconds = {}
-    for name, value in _file().get("timeouts", {}).items():
-        low, high = _RANGES.get(name, (math.inf, -math.inf))
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-            choices = ", ".join(f"{key} {start:g} to {end:g}" for key, (start, end) in _RANGES.items())
-            raise UsageError(f"timeouts.{name} = {value!r}", f"Give seconds: {choices}", subject=str(config_file()))
-        seconds[name] = float(value)
-    return seconds
+def timeouts() -> Timeouts:
+    """The time-outs of a call: the defaults, changed by `[timeouts]` in photio.toml."""
+    section: Timeouts = _file()["timeouts"]
+    return section
 
 
 def server_error_is_free() -> bool:
     """`server_error_is_free` under `[billing]` in photio.toml: the vendor's promise that a 5xx is never billed."""
-    value = _file().get("billing", {}).get("server_error_is_free", False)
-    if not isinstance(value, bool):
-        raise UsageError(f"server_error_is_free = {value!r}", "Give true or false", subject=str(config_file()))
-    return value
+    return bool(_file()["billing"].server_error_is_free)
 
 
-def limits() -> bounds.Limits:
+def limits() -> Limits:
     """Limits of a photo: the defaults, changed by `[limits]` in photio.toml."""
-    table = _file().get("limits", {})
-    try:
-        for name, value in table.items():
-            bounds.check_limit(name, value)
-    except UsageError as error:
-        raise UsageError(error.problem, error.fix, subject=f"{config_file()}: [limits]") from None
-    return bounds.Limits(**table)
+    section: Limits = _file()["limits"]
+    return section
 
 
 def config_file() -> Path:
@@ -84,20 +78,42 @@ def config_file() -> Path:
     return Path(platformdirs.user_config_dir("photio-prep", appauthor=False)) / "photio.toml"
 
 
+def _parse_level(name: str, subject: str = "") -> Level:
+    try:
+        return Level(name)
+    except ValueError:
+        problem = f"{str(name)[:40]!r} is not a level of the gate"
+        raise UsageError(problem, f"Choose one of: {', '.join(Level)}", subject=subject) from None
+
+
 @cache
 def _file() -> dict[str, Any]:
+    """The content of photio.toml, checked whole: its texts, and each section as its dataclass."""
     path = config_file()
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return {}
+        table = {}
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot be read ({str(error)[:120]})", "Correct or remove it", subject=str(path)) from None
-    for name, value in table.items():
-        if name not in _TEXTS + _TABLES:
-            fix = f"Known: {', '.join(sorted(_TEXTS + _TABLES))}"
-            raise UsageError(f"unknown setting {name!r}", fix, subject=str(path))
-        if not isinstance(value, str if name in _TEXTS else dict):
-            fix = "Give a text" if name in _TEXTS else f"Give a table: [{name}]"
-            raise UsageError(f"{name} = {str(value)[:40]}", fix, subject=str(path))
+    _check_names(table, [*_TEXTS, *_SECTIONS], str(path))
+    for name in table.keys() & _TEXTS:
+        if not isinstance(table[name], str):
+            raise UsageError(f"{name} = {str(table[name])[:40]}", "Give a text", subject=str(path))
+    if "gate" in table:
+        _parse_level(table["gate"], str(path))
+    for name, kind in _SECTIONS.items():
+        section, subject = table.get(name, {}), f"{path}: [{name}]"
+        if not isinstance(section, dict):
+            raise UsageError(f"{name} = {str(section)[:40]}", f"Give a table: [{name}]", subject=str(path))
+        _check_names(section, [field.name for field in fields(kind)], subject)
+        try:
+            table[name] = kind(**section)
+        except UsageError as error:
+            raise UsageError(error.problem, error.fix, subject=subject) from None
     return table
+
+
+def _check_names(table: Mapping[str, object], known: Sequence[str], subject: str) -> None:
+    if unknown := sorted(table.keys() - known):
+        raise UsageError(f"unknown setting {unknown[0][:40]!r}", f"Known: {', '.join(known)}", subject=subject)

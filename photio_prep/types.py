@@ -40,7 +40,7 @@ class Photo:
 
     `source`: the user's name for it. `digest`: SHA-256 of the file's bytes (of the pixels, for a picture in memory).
     `format`: Pillow's name. `notes`: peculiarities of the file. `whole`: size of the file's picture, if `image` is a
-    smaller copy of it.
+    smaller copy of it. `frame`: which one of a file with several.
     """
 
     image: Image.Image
@@ -50,6 +50,7 @@ class Photo:
     notes: tuple[str, ...] = ()
     credit: Credit = UNCREDITED
     whole: Size | None = None
+    frame: int | None = None
 
     @property
     def size(self) -> Size:
@@ -129,11 +130,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A paid answer: `raw` is the HTTP body byte for byte, `image` the picture in it (RGB, the canvas's shape)."""
+    """A paid answer: `raw` is the HTTP body byte for byte, `image` the picture in it (RGB, the canvas's shape).
+
+    `request_digest` identifies the request that it answers (`wire.request_digest`); "" if its sender does not say.
+    """
 
     raw: bytes = field(repr=False)
     image: Image.Image
     placement: Placement
+    request_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from photio_prep.orders import store
 from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.state import State
 from photio_prep.sandbox import Sandbox
+from photio_prep.types import Result
 from tests.support.fakes import BrightMatter
 from tests.support.hostile import HostileServer
 from tests.support.hostile_answers import echo, ok
@@ -63,6 +64,51 @@ def test_the_example_of_the_product(tmp_path: Path, identity: Sandbox):
     assert (final.image.mode, final.image.size, final.source, final.format) == ("RGB", (90, 70), str(shoe), "JPEG")
     assert identity.charges == 1
     assert identity.warnings == ()
+
+
+def test_finish_takes_the_result_of_its_own_order_only(tmp_path: Path, identity: Sandbox):
+    client = InstantClient(KEY, api_url=identity.url)
+    mine, other, reworded = (
+        prepare(encoded(photo(shade=shade)), description=scene, model=BrightMatter())
+        for shade, scene in ((220, SCENE), (180, SCENE), (220, "on oak, in daylight"))
+    )
+    kept = prepare(encoded(photo()), description=SCENE, model=BrightMatter(), orders=tmp_path, endpoint=client.endpoint)
+    right = [generate(mine, client=client), generate(mine.request, client=client), client.send(mine.request)]
+    right += [generate(kept, client=client), generate(kept, client=client)]  # the second reads the folder
+    wrong = [generate(other, client=client), client.send(other.request), generate(reworded.request, client=client)]
+    calls = identity.calls
+    for order in (mine, kept):
+        for result in right:
+            assert finish(order, result).image.size == (90, 70)
+        for result in wrong:
+            with pytest.raises(UsageError, match=r"the result answers another order\. Give the result of this order"):
+                finish(order, result)
+    assert identity.calls == calls
+    assert finish(kept).image.size == (90, 70)
+
+
+@pytest.mark.parametrize("picture", [("RGB", (700, 900)), ("RGBA", (1152, 896)), ("L", (1152, 896))])
+def test_finish_refuses_a_picture_that_is_no_answer(picture: tuple[str, tuple[int, int]]):
+    order = prepare(encoded(photo()), description=SCENE, model=BrightMatter())
+    with pytest.raises(UsageError, match=r"the result is a .* picture of .* Its order needs RGB of 1152x896"):
+        finish(order, Result(b"", Image.new(*picture), order.placement))
+
+
+def test_finish_takes_the_photo_of_its_own_order_only(tmp_path: Path, identity: Sandbox):
+    frames = [photo(shade=shade) for shade in (220, 180)]
+    frames[0].save(tmp_path / "two.gif", save_all=True, append_images=frames[1:])
+    order = prepare(load(tmp_path / "two.gif", frame=1), description=SCENE, model=BrightMatter())
+    assert order.origin.frame == 1
+    result = generate(order, client=InstantClient(KEY, api_url=identity.url))
+    assert finish(order, result, photo=tmp_path / "two.gif").proof.equal == 1  # type: ignore[union-attr]
+    with pytest.raises(PhotoRefused, match="from another photo"):
+        finish(order, result, photo=load(tmp_path / "two.gif", frame=0))
+    smaller = load(tmp_path / "two.gif", frame=1, at=lambda _: Size(45, 35))
+    with pytest.raises(PhotoRefused, match="a smaller copy of the photo"):
+        finish(order, result, photo=smaller)
+    reduced = prepare(smaller, description=SCENE, model=BrightMatter())
+    own = finish(reduced, generate(reduced, client=InstantClient(KEY, api_url=identity.url)))
+    assert own.image.size == (90, 70)
 
 
 @sampled("kind", ["path", "text", "bytes", "file", "picture", "photo"], 3)
@@ -204,7 +250,7 @@ def test_without_a_scene_nothing_is_sent(description: str, tmp_path: Path):
 
 @sampled("seed", [0, -2, 2**32 + 1, 10**30, True, 1.5, "7"], 2)
 def test_a_seed_that_is_none_is_refused(seed: int):
-    with pytest.raises(UsageError, match="is out of range"):
+    with pytest.raises(UsageError, match=r"^seed = "):
         prepare(photo(), description=SCENE, model=BrightMatter(), seed=seed)
 
 

@@ -40,7 +40,7 @@ def test_without_any_setting(configured: Write) -> None:
     assert settings.api_url(None, "https://default.example") == "https://default.example"
     assert settings.proxy() is None
     assert settings.ca_bundle() is None
-    assert settings.timeouts() == {}
+    assert settings.timeouts() == Timeouts()
     assert settings.models_folder().name == "models"
 
 
@@ -85,8 +85,7 @@ def test_the_configuration_never_lies_in_the_current_folder(tmp_path: Path, monk
 
 def test_time_outs(configured: Write) -> None:
     configured("[timeouts]\nconnect = 5\nread = 0.5\n")
-    assert settings.timeouts() == {"connect": 5.0, "read": 0.5}
-    assert Timeouts(**settings.timeouts()).connect == 5
+    assert settings.timeouts() == Timeouts(connect=5, read=0.5)
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "1e12", "true", '"5"', "[5]", "1979-05-27"])

@@ -17,7 +17,7 @@ from photio_prep.api import retry, transport
 from photio_prep.api.credentials import API_URL, check_url
 from photio_prep.api.key import ApiKey
 from photio_prep.api.retry import AttemptClass, RateLimiter
-from photio_prep.api.wire import LONGEST_ANSWER, encode_request, parse_answer
+from photio_prep.api.wire import LONGEST_ANSWER, encode_request, parse_answer, request_digest
 from photio_prep.system import threads
 from photio_prep.system.deadline import Timeouts, Watch
 from photio_prep.types import AnswerSink, Request, Result
@@ -70,7 +70,7 @@ class InstantClient:
         # No proxy for plain http, which is for localhost only: the key would leave the machine unencrypted.
         self._proxies = {"https": proxy} if proxy else {}
         if ca_bundle and not Path(ca_bundle).exists():
-            raise errors.UsageError("no such file of certificates", "Check PHOTIO_CA_BUNDLE", subject=ca_bundle)
+            raise errors.UsageError("no such file of certificates", _SET.format("CA_BUNDLE", "ca_bundle"), ca_bundle)
         self._verify = ca_bundle or True
         self._server_error_is_free = server_error_is_free
 
@@ -115,7 +115,7 @@ class InstantClient:
         try:
             free = self._server_error_is_free
             image = parse_answer(attempt.raw, request.size, clean=self._key.redact, server_error_is_free=free)
-            return Result(attempt.raw, image, request.canvas.placement)
+            return Result(attempt.raw, image, request.canvas.placement, request_digest(request))
         except errors.PhotioError as error:
             redacted = type(error)(self._key.redact(error.problem), error.fix, subject=error.subject)
         # Raised here, so that the unredacted error is not its context.
@@ -125,7 +125,8 @@ class InstantClient:
         evidence = self._key.redact(attempt.evidence)
         status = attempt.http_status
         if attempt.setting:
-            return errors.UsageError(f"not sent, nothing billed: {attempt.setting}", "Check PHOTIO_PROXY", "proxy")
+            problem = f"not sent, nothing billed: {attempt.setting}"
+            return errors.UsageError(problem, _SET.format("PROXY", "proxy"), "proxy")
         if attempt.outcome is AttemptClass.NOT_SENT:
             return errors.ApiUnavailable(f"not sent, nothing billed: {evidence} ({tries} tries)", "Try again later")
         if attempt.outcome is AttemptClass.UNKNOWN:
@@ -233,4 +234,5 @@ class InstantClient:
         return bytes(raw), failure
 
 
+_SET = "Check PHOTIO_{}, or `{}` in photio.toml"
 _PERHAPS = "It was sent, so it may be billed; it is not sent again automatically. Check your bill first"

@@ -76,9 +76,9 @@ def check_url(url: str) -> str:
     except ValueError:
         host, parts = None, urllib.parse.urlsplit("")
     if parts.username is not None:
-        raise UsageError("the key must not be sent to a URL with a user or a password", "Leave them out", "--api-url")
+        raise UsageError("the key must not be sent to a URL with a user or a password", "Leave them out", "API URL")
     local = host in ("localhost", "127.0.0.1", "::1")
     if not host or parts.scheme not in ("https", "http") or (parts.scheme == "http" and not local):
         finding = f"the key must not be sent to {url[:100]!r}"
-        raise UsageError(finding, "Give an https URL (http only for localhost)", subject="--api-url")
+        raise UsageError(finding, "Give an https URL (http only for localhost)", subject="API URL")
     return url

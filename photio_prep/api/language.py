@@ -5,10 +5,10 @@ the articles and prepositions that names are made of count half, and names of se
 """
 
 import re
-import tomllib
 import unicodedata
 from functools import cache
-from importlib import resources
+
+from photio_prep.system.files import read_packaged
 
 # Letters that are rare in the foreign names of English texts.
 _RARE = frozenset("ąćęłńśźżğışőűěřůťďňľĺŕāēģīķļņūčėįųșțăâđơưạảấầẩậắằẳặẹẻẽếềểệỉịọỏốồổộớờởợụủứừửựỳỵỷỹæøåðþ")
@@ -51,7 +51,7 @@ def guess_language(text: str) -> str | None:
 @cache
 def _load_words() -> tuple[frozenset[str], frozenset[str], dict[str, frozenset[str]]]:
     """English words, particles of names, and the words of other languages that are not English."""
-    document = tomllib.loads((resources.files("photio_prep.api") / "languages.toml").read_text(encoding="utf-8"))
+    document = read_packaged("api/languages.toml")
     english = frozenset(document["english"].split())
     languages = {name: frozenset(words.split()) - english for name, words in document["languages"].items()}
     return english, frozenset(document["particles"].split()), languages

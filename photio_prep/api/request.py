@@ -7,10 +7,13 @@ from photio_prep.api.language import guess_language
 from photio_prep.errors import UsageError
 from photio_prep.geometry import parse_size, place
 from photio_prep.system import seeds
+from photio_prep.system.ranges import Range
 from photio_prep.types import Canvas, Request
 
 # The server's default for negative_prompt; used here only to append to it.
 DEFAULT_NEGATIVE = "worst quality, low quality, illustration, 3d, 2d, painting, cartoons, sketch"
+
+SEED = Range(1, seeds.LAST)
 
 
 def build_request(
@@ -51,9 +54,8 @@ def expand_negative(negative_prompt: str | None, append_negative: str | None) ->
 
 def validate_seed(seed: int) -> int:
     """Check that a seed is 1 … 4,294,967,296, the API's range; UsageError if not."""
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 1 <= seed <= seeds.LAST:
-        raise UsageError(f"seed {seed!r} is out of range", f"Give 1 to {seeds.LAST}, or leave it out", subject="--seed")
-    return seed
+    SEED.check("seed", seed)
+    return int(seed)
 
 
 def request_from_url(

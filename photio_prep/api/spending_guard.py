@@ -1,13 +1,17 @@
 """A Sender that enforces the call budget and stops after fatal errors."""
 
+import math
 import threading
 from collections.abc import Callable
 from hashlib import sha256
 
 from photio_prep import errors
 from photio_prep.api.wire import order_key
+from photio_prep.system.ranges import Range
 from photio_prep.types import AnswerSink, Request, Result, Sender
 
+# A budget of calls.
+CALLS = Range(0, math.inf)
 # Calls in a row without a complete answer, after which further calls would probably be paid for nothing too.
 UNKNOWNS_IN_A_ROW = 10
 
@@ -22,10 +26,8 @@ class SpendingGuard:
     """
 
     def __init__(self, sender: Sender, max_calls: int | None = None, warn: Callable[[str], None] | None = None) -> None:
-        if max_calls is not None and not (isinstance(max_calls, int) and max_calls >= 0):
-            raise errors.UsageError(
-                f"max_calls {max_calls} is not a number of calls", "Give a whole number from 0 on, or None"
-            )
+        if max_calls is not None:
+            CALLS.check("max_calls", max_calls)
         self._sender = sender
         self._left = max_calls
         self._lock = threading.Lock()
@@ -36,7 +38,7 @@ class SpendingGuard:
         self._billed: dict[bytes, bytes] = {}  # each to itself, which `_answers` shares
         self.calls = 0
         self.stop_reason: errors.PhotioError | None = None
-        self.used_up = errors.BudgetReached("the budget of --max-calls is used up", "Run again for more")
+        self.used_up = errors.BudgetReached("the budget of calls is used up", "Run again for more")
 
     @property
     def endpoint(self) -> str:

@@ -32,6 +32,11 @@ def order_key(request: Request, endpoint: str) -> str:
     return sha256(json.dumps(fields, ensure_ascii=True).encode()).hexdigest()
 
 
+def request_digest(request: Request) -> str:
+    """Compute what identifies a request, whatever its endpoint: SHA-256 (hex) of its fields and its canvas."""
+    return order_key(request, "")
+
+
 def encode_request(request: Request) -> bytes:
     """Encode the body of the POST: JSON with the picture last, as base64 without a prefix."""
     if request.image_url is not None:
@@ -145,7 +150,7 @@ def _decode_picture(text: object, size: Size) -> Image.Image:
         image = decode_picture(data, _ANSWER_LIMITS).image
     except PhotoRefused as error:
         raise PaidUnusable(f"the answer's picture cannot be used: {error.problem}", _SUPPORT) from None
-    if image.size != size and not _is_enlarged(Size(*image.size), size):
+    if min(image.width - size.width, image.height - size.height) < 0 or not is_scaled(Size(*image.size), size):
         raise PaidUnusable(f"the answer is {image.width}x{image.height} instead of {size}", _SUPPORT)
     if image.mode == "RGBA":
         if image.getchannel("A").getextrema()[1] == 0:
@@ -156,11 +161,10 @@ def _decode_picture(text: object, size: Size) -> Image.Image:
     return image
 
 
-def _is_enlarged(size: Size, requested: Size) -> bool:
-    """Whether `size` is the requested size times a factor of at least 1, rounded to half a pixel."""
+def is_scaled(size: Size, requested: Size) -> bool:
+    """Whether `size` is the requested size times a factor, rounded to half a pixel."""
     across, down = size.width / requested.width, size.height / requested.height
-    rounded = abs(size.width - requested.width * down) <= 0.5 or abs(size.height - requested.height * across) <= 0.5
-    return rounded and min(across, down) >= 1
+    return abs(size.width - requested.width * down) <= 0.5 or abs(size.height - requested.height * across) <= 0.5
 
 
 _SUPPORT = "It is paid, and the raw answer is stored; send it to Photio's support"

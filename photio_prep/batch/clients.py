@@ -8,7 +8,6 @@ from photio_prep.api import credentials
 from photio_prep.api.retry import RateLimiter
 from photio_prep.orders.options import PayOptions
 from photio_prep.orders.store import SANDBOX
-from photio_prep.system.deadline import Timeouts
 
 if TYPE_CHECKING:
     from photio_prep.api.client import InstantClient
@@ -37,7 +36,7 @@ def build_client(
     return InstantClient(
         key,
         api_url=settings.api_url(pay.api_url, credentials.API_URL),
-        timeouts=Timeouts(**settings.timeouts()),
+        timeouts=settings.timeouts(),
         proxy=settings.proxy(),
         ca_bundle=settings.ca_bundle(),
         server_error_is_free=settings.server_error_is_free(),

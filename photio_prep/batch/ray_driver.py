@@ -18,8 +18,10 @@ from photio_prep import errors
 from photio_prep.api.spending_guard import SpendingGuard
 from photio_prep.batch.ray_budget import LOST, ActorClient, NullSender, SharedBudget
 from photio_prep.batch.ray_worker import Preparer, RayJobOptions, RayPhoto, build_row, finish_row, pay_row
+from photio_prep.batch.workers import RAY_WORKERS
 from photio_prep.intake.item import Item
 from photio_prep.orders import index, recovery
+from photio_prep.orders.options import JOBS
 from photio_prep.orders.state import SENDABLE, State
 from photio_prep.orders.store import Order
 from photio_prep.system import environment
@@ -55,7 +57,7 @@ def run_on_ray(
 
     `address`: of a running Ray; None starts one on this machine, for as long as it takes. `workers`: actors that
     prepare, each with its own session of the model. `calls`: in flight at most, of all workers, as is `max_calls`.
-    UsageError if Ray is not installed or not reached.
+    UsageError if Ray is not installed or not reached, or a number is out of range.
     """
     guard = SpendingGuard(NullSender(options.endpoint), max_calls)
     with open_cluster(options, guard, address=address, workers=workers, calls=calls) as cluster:
@@ -67,6 +69,8 @@ def open_cluster(
     options: RayJobOptions, guard: SpendingGuard, *, address: str | None, workers: int, calls: int
 ) -> Iterator["Cluster"]:
     """A cluster to run photos on, with the budget of `guard`; a Ray that was started for it ends with it."""
+    RAY_WORKERS.check("workers", workers)
+    JOBS.check("calls", calls)
     environment.set_ray_defaults()
     try:
         import ray

@@ -74,13 +74,15 @@ def run_many(
             `progress`, is raised when everything that was taken has ended and was yielded.
     """
     for_all = options.changed(description=description, **keywords)
-    guard = SpendingGuard(client, for_all.pay.max_calls if max_calls is None else max_calls)
+    pay = for_all.pay if max_calls is None else replace(for_all.pay, max_calls=max_calls)
+    pay = pay if jobs is None else replace(pay, jobs=jobs)
+    guard = SpendingGuard(client, pay.max_calls)
     failed: list[Exception] = []
     with open_workers(workers) as pool:
-        prepared = map_ordered(sources, partial(_prepare, for_all, guard, pool), threads=workers or threads)
-        jobs = jobs or for_all.pay.jobs
+        threads = threads if workers is None else workers
+        prepared = map_ordered(sources, partial(_prepare, for_all, guard, pool), threads=threads)
         try:
-            for (source, photo), ended in pay_and_finish(prepared, partial(_pay, guard), _finish, guard, jobs):
+            for (source, photo), ended in pay_and_finish(prepared, partial(_pay, guard), _finish, guard, pay.jobs):
                 order = None if isinstance(photo, PhotioError) else photo.order
                 error = ended if isinstance(ended, PhotioError) else None
                 outcome = PhotoOutcome(source, order, None if isinstance(ended, PhotioError) else ended, error)

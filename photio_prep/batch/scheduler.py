@@ -17,12 +17,14 @@ from typing import Any, Generic, TypeVar
 from photio_prep.api.spending_guard import SpendingGuard
 from photio_prep.errors import PhotioError, StorageFailed, Unexpected, of_photo
 from photio_prep.system.parallel import CORES
+from photio_prep.system.ranges import Range
 from photio_prep.system.threads import Pool
 
 T = TypeVar("T")
 U = TypeVar("U")
 V = TypeVar("V")
 
+THREADS = Range(1, 1024)
 # After this number of bugs in a row nothing more is paid for.
 _BUGS_IN_A_ROW = 10
 
@@ -41,7 +43,8 @@ def map_ordered(
     At most `threads` + 1 items are ready or in work. Without any thread the caller's own does the work. An error of
     `items`, and one of `work` that stops the batch, is raised when the items in work were yielded.
     """
-    threads = threads or default_workers()
+    threads = default_workers() if threads is None else threads
+    THREADS.check("threads", threads)
     waiting: deque[tuple[T, Future[U]]] = deque()
 
     def pop_first() -> tuple[T, U | PhotioError]:

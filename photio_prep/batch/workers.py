@@ -29,11 +29,12 @@ from photio_prep.orders.origin import Origin
 from photio_prep.orders.store import Order, load_order
 from photio_prep.system import files
 from photio_prep.system.parallel import CORES, path_lock
+from photio_prep.system.ranges import Range
 from photio_prep.types import Photo
 
 _STOPPED = "not prepared: everything was stopped"
-# Most processes: two a core. Each has a network of its own in memory, and more of them only wait for a core.
-MOST = 2 * CORES
+# At most two a core: each has a network of its own in memory, and more of them only wait for a core.
+WORKERS, RAY_WORKERS = Range(1, 2 * CORES), Range(1, 4096)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +78,6 @@ class StoredOrder:
         return replace(load_order(self.folder, origin=self.origin), fresh=self.fresh)
 
 
-def check_worker_count(count: int) -> None:
-    """Raise UsageError for more processes than two a core."""
-    if not 1 <= count <= MOST:
-        problem = f"{count} worker processes on a machine of {CORES} {'core' if CORES == 1 else 'cores'}"
-        raise UsageError(problem, f"Give 1 to {MOST}: each needs a core, and memory for its network", "--workers")
-
-
 class WorkerPool:
     """Up to `count` worker processes, each started at its first task; leaving the context ends them.
 
@@ -93,7 +87,7 @@ class WorkerPool:
     """
 
     def __init__(self, count: int, shared: tuple[Device, ...] = SHARED) -> None:
-        check_worker_count(count)
+        WORKERS.check("workers", count, "at most two a core")
         self.count = count
         self._threads = max(1, CORES // count)
         self._session = SharedSession(count, shared)
@@ -176,7 +170,7 @@ def _lock_twins(task: PhotoTask) -> contextlib.AbstractContextManager[None]:
 
 def open_workers(count: int | None) -> contextlib.AbstractContextManager[WorkerPool | None]:
     """The processes that prepare; None for threads of this one."""
-    return WorkerPool(count) if count else contextlib.nullcontext()
+    return contextlib.nullcontext() if count is None else WorkerPool(count)
 
 
 def serve() -> None:

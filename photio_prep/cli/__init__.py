@@ -26,7 +26,7 @@ import click
 
 from photio_prep import __version__
 from photio_prep.cli.signals import open_closed_streams
-from photio_prep.errors import PhotioError, StorageFailed
+from photio_prep.errors import PhotioError, of_photo
 
 
 class _Verbs(click.Group):
@@ -90,7 +90,7 @@ def main(arguments: list[str] | None = None) -> None:
     open_closed_streams()
     try:
         sys.exit(group(arguments, standalone_mode=False))
-    except (PhotioError, PermissionError, click.ClickException, click.Abort, KeyboardInterrupt) as error:
+    except (PhotioError, OSError, click.ClickException, click.Abort, KeyboardInterrupt) as error:
         sys.exit(_print_failure(error))
 
 
@@ -104,9 +104,10 @@ def _print_failure(error: BaseException) -> int:
     from photio_prep.cli.console import Console
 
     console = Console()
-    if isinstance(error, PermissionError):  # of a path that was only looked at: Path.exists() and its like raise it
-        problem, path = error.strerror or "Permission denied", str(error.filename or "")
-        error = StorageFailed(problem, "Check the rights of it", path)
+    if isinstance(error, OSError):
+        if not error.filename:
+            raise error
+        error = of_photo(error)
     if isinstance(error, PhotioError):
         console.error(error)
         return console.exit_code

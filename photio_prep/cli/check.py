@@ -16,7 +16,7 @@ from photio_prep.cli import options
 from photio_prep.cli.console import Console
 from photio_prep.cli.parsing import option
 from photio_prep.cutout.models import catalog, devices, weights
-from photio_prep.errors import ModelUnavailable, PhotioError
+from photio_prep.errors import ModelUnavailable, PhotioError, UsageError
 from photio_prep.orders.options import PayOptions
 from photio_prep.system.text import escape_controls
 
@@ -43,6 +43,7 @@ def check_command(
         console.show(text, {"check": name, "ok": ok, "found": message})
 
     report("versions", _list_versions)
+    report("settings", _check_settings)
     report("model", lambda: _check_model(model, device))
     report("out", lambda: _check_out(out))
     report("endpoint", lambda: clients.endpoint(PayOptions(api_url=api_url)))
@@ -56,6 +57,16 @@ def _list_versions() -> str:
         with suppress(importlib.metadata.PackageNotFoundError):  # onnxruntime-gpu takes the place of onnxruntime
             versions.append(f"{name} {importlib.metadata.version(name)}")
     return ", ".join(versions)
+
+
+def _check_settings() -> str:
+    gate, path = settings.gate(None), settings.config_file()
+    bundle = settings.ca_bundle()
+    if bundle and not Path(bundle).exists():
+        raise UsageError(
+            "no such file of certificates", "Check PHOTIO_CA_BUNDLE, or `ca_bundle` in photio.toml", bundle
+        )
+    return f"{path}{'' if path.exists() else ' (not there)'}, gate {gate}"
 
 
 def _check_model(name: str, device: devices.Device) -> str:

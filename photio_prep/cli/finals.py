@@ -10,7 +10,6 @@ from photio_prep.cli.console import Console
 from photio_prep.errors import OutputExists, PhotioError, PhotoRefused, UsageError
 from photio_prep.final import choose, writer
 from photio_prep.final.options import FinishOptions
-from photio_prep.final.scene_detail import REFINED
 from photio_prep.marketplaces.writer import MarketplaceFile
 from photio_prep.options import OutputOptions
 from photio_prep.orders import previews
@@ -70,13 +69,15 @@ class FinalWriter(RunFiles):
             object_store.put_object(store, path.relative_to(out).as_posix(), data, overwrite=self.output.overwrite)
         if self._file:
             self._copy(path)
-        drift, notes = writer.read_drift(order), writer.read_proof(order).get("notes")
+        drift, proof = writer.read_drift(order), writer.read_proof(order)
+        notes = proof.get("notes")
         score = drift.get("score", 0)
         score = float(score) if isinstance(score, (int, float)) else 0.0
         with console.lock:
             for note in notes if isinstance(notes, list) else ():
-                kind = "note" if str(note).startswith(REFINED) else "warning"
-                console.note(kind, order.origin.source, note)
+                console.note("warning", order.origin.source, str(note))
+            if refined := proof.get("refined"):
+                console.note("note", order.origin.source, str(refined))
             text = f"{drift.get('sentence')} (drift {score:g}"
             if most is not None and score > most:
                 console.codes.append(PhotoRefused.exit_code)

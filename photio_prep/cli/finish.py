@@ -10,7 +10,7 @@ from photio_prep.batch import scheduler
 from photio_prep.cli import mistakes, options
 from photio_prep.cli.console import Console
 from photio_prep.cli.finals import FinalWriter
-from photio_prep.cli.parsing import option, verb
+from photio_prep.cli.parsing import Number, option, verb
 from photio_prep.errors import PhotioError
 from photio_prep.final import choose
 from photio_prep.final.options import DEFAULT_FINISH
@@ -20,6 +20,7 @@ from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.origin import Origin
 from photio_prep.orders.state import ANSWERED, State
 from photio_prep.system.parallel import CORES, path_lock
+from photio_prep.system.ranges import Range
 
 
 @verb("finish")
@@ -77,7 +78,7 @@ def output_root(folder: Path) -> Path:
 
 @click.command("keep")
 @click.argument("photo", metavar="PHOTO|ORDER")
-@click.argument("number", type=click.IntRange(min=1))
+@click.argument("number", type=Number(Range(1, 64)))
 @options.output(
     options.out,
     options.marketplaces,

@@ -1,5 +1,6 @@
 """The photos of a command: what its inputs name, the first of them, or what comes into a folder."""
 
+import math
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import Literal
 import click
 
 from photio_prep.api.spending_guard import SpendingGuard
-from photio_prep.batch.workers import check_worker_count
+from photio_prep.batch.workers import RAY_WORKERS, WORKERS
 from photio_prep.cli import mistakes, payment, reporting
 from photio_prep.cli.console import Console
 from photio_prep.cli.parsing import Number, option, several, typed
@@ -27,6 +28,7 @@ from photio_prep.orders import index
 from photio_prep.orders.output_names import RecordedNames
 from photio_prep.orders.recall import is_asked_again
 from photio_prep.system.near_name import suggest_name
+from photio_prep.system.ranges import Range
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,13 @@ class ChoiceOptions:
 
 
 argument = click.argument("inputs_", metavar="INPUT...", nargs=-1, required=True)
+_LIMIT = Number(Range(1, math.inf))
 _choosing = several(
-    option("--limit", "A rehearsal: only the first N photos.", old="--first", type=click.IntRange(min=1), metavar="N"),
+    option("--limit", "A rehearsal: only the first N photos.", old="--first", type=_LIMIT, metavar="N"),
     option(
         "--seeds",
         "Number of variants per photo, each with its own seed.",
-        type=click.IntRange(1, 64),
+        type=Number(Range(1, 64)),
         show_default=False,
         group="Scene",
         metavar="N",
@@ -57,13 +60,13 @@ _choosing = several(
     option(
         "--settle",
         "With --watch: seconds a file must be unchanged before it is used.",
-        type=Number(0.1, 3600),
+        type=Number(Range(0.1, 3600, whole=False)),
         metavar="SECONDS",
     ),
     option(
         "--workers",
         "Prepare in N processes instead of threads, at most two a core. With --engine ray: its workers. [2]",
-        type=click.IntRange(1, 4096),
+        type=Number(RAY_WORKERS),
         metavar="N",
         group="Other",
     ),
@@ -94,7 +97,7 @@ class Choice:
         self.seeds, description = options.seeds, job.prepare.description or not pays
         mistakes.check_quoting(named)
         if options.workers and options.engine == "local":
-            check_worker_count(options.workers)
+            WORKERS.check("--workers", options.workers, "at most two a core")
         if self.seeds > 1 and options.engine != "local":
             raise UsageError("--seeds is for this machine", "Leave --engine out, or give a job table with seeds")
         undescribed = UsageError("run needs a scene description", 'Give -d "on a marble table, soft morning light"')

@@ -1,5 +1,6 @@
 """The options that several verbs share, parsed into typed dataclasses."""
 
+import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -8,14 +9,15 @@ from typing import get_args
 import click
 
 from photio_prep.api.request import validate_seed
+from photio_prep.api.spending_guard import CALLS
 from photio_prep.cli.console import Console
 from photio_prep.cli.parsing import PATH, Decorator, Number, option, several, typed
 from photio_prep.cutout.models.catalog import Family
 from photio_prep.cutout.models.registry import ModelOptions
 from photio_prep.errors import UsageError
 from photio_prep.final.options import FinishOptions
-from photio_prep.options import JobOptions, OutputOptions
-from photio_prep.orders.options import PayOptions
+from photio_prep.options import DRIFT, JobOptions, OutputOptions
+from photio_prep.orders.options import JOBS, PRICE, PROBABILITY, PayOptions
 from photio_prep.orders.revise import Wording
 from photio_prep.system import object_store
 
@@ -63,7 +65,7 @@ def _build_wording(
         raise UsageError("the scene description is empty", 'Give -d "on a marble table, soft morning light"')
     if negative_prompt is not None and append_negative is not None:
         raise UsageError("--negative-prompt and --append-negative exclude each other", "Give one of them")
-    if seed not in (None, -1):
+    if seed is not None and seed != -1:
         validate_seed(seed)
     return Wording(description, negative_prompt, append_negative, seed)
 
@@ -88,11 +90,11 @@ def _check_out(
     if not one_file and is_picture(out):
         raise UsageError("the name of a picture, not of a folder", "Name a folder", subject=f"--out {out}")
     object_store.check_no_orders(str(out))
-    if out.resolve() == out.resolve().parent:
+    if os.path.realpath(out) == os.path.realpath(out / ".."):
         raise UsageError("the root of the file system", "Name a folder", subject=f"--out {out}")
     if str(out) == "-":
         raise UsageError("pictures are not written to standard output", "Name a folder; paths are printed", "--out -")
-    if out.is_file() and not is_picture(out):
+    if os.path.lexists(out) and not (out.is_dir() or is_picture(out)):
         raise UsageError("a file, not a folder", "Name a folder", subject=f"--out {out}")
     return out
 
@@ -145,7 +147,7 @@ written = several(
     option(
         "--max-drift",
         "Exit 3 where the generator changed the product by more (1: visible); the final is written all the same.",
-        type=Number(0, 1000),
+        type=Number(DRIFT),
         metavar="X",
     ),
     option("--segment", "", is_flag=True, hidden=True, expose_value=False),  # until 0.1: drift sees it in any case
@@ -176,12 +178,12 @@ gate = several(
     option(
         "--gate-at",
         "Stop where the cutout is wrong with at least this probability. [0.3]",
-        type=Number(0, 1, min_open=True),
+        type=Number(PROBABILITY),
         metavar="P",
     ),
     group="Money",
 )
-price = option("--price", "Price per call, for the cost estimate.", type=Number(0, 1000), metavar="X")
+price = option("--price", "Price per call, for the cost estimate.", type=Number(PRICE), metavar="X")
 api_url = option("--api-url", "The full endpoint URL. [PHOTIO_API_URL or Photio's]", metavar="URL")
 key_file = option("--key-file", "A file (mode 0600) with the API key. [PHOTIO_API_KEY]")
 paying = typed(
@@ -193,8 +195,8 @@ paying = typed(
     key_file,
     option("--key-stdin", "Read the API key from standard input."),
     option("--keyring", "Take the API key from the system's key store."),
-    option("--max-calls", "Pay for at most N calls.", type=click.IntRange(min=0), metavar="N"),
-    option("--jobs", "Calls at the same time.", type=click.IntRange(1, 64), metavar="N"),
+    option("--max-calls", "Pay for at most N calls.", type=Number(CALLS), metavar="N"),
+    option("--jobs", "Calls at the same time.", type=Number(JOBS), metavar="N"),
     price,
     option("--pay-again", "Pay although the same was paid for as other bytes.", old="--again"),
     option("--yes", "Do not ask before more than 25 paid calls."),

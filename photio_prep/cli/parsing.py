@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from copy import copy
 from functools import partial, wraps
 from inspect import Parameter, signature
@@ -10,6 +11,8 @@ from types import NoneType
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import click
+
+from photio_prep.system.ranges import Range
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Any], Any]
@@ -27,6 +30,10 @@ class _Option(click.Option):
         super().__init__(*names, **attributes)
         self._old = [old] if old else []
         self.group = group
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        """Name both spellings: which one was typed is not known."""
+        return " / ".join([super().get_error_hint(ctx), *map(repr, self._old)])
 
     def add_to_parser(self, parser: Any, ctx: click.Context) -> None:  # noqa: ANN401  a private class of click
         """Let the parser take both spellings."""
@@ -61,6 +68,8 @@ def option(names: str, help_: str, **attributes: Any) -> Decorator:  # noqa: ANN
     Type, default and multiplicity follow from the parameter that the option fills, unless `attributes` name them.
     """
     words = names.split()
+    if isinstance(kind := attributes.get("type"), Number) and kind.allowed.high < math.inf:
+        help_ = f"{help_} [{str(kind.allowed).removeprefix('from ')}]"
     own = [word for word in words if word[0] != "-"]
     name = own[0] if own else max(words, key=len).strip("-").replace("-", "_")
 
@@ -94,14 +103,22 @@ def _click_type(kind: Any) -> Any:  # noqa: ANN401  an annotation
     return PATH if kind is Path else kind
 
 
-class Number(click.FloatRange):
-    """A number in a range. NaN, which click lets through, is in none."""
+class Number(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions
+    """A number of a range."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401  click's own
+    name = "number"
+
+    def __init__(self, allowed: Range) -> None:
+        self.allowed = allowed
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401  click's own
         """Parse the number."""
-        number = float(super().convert(value, param, ctx))
-        if math.isnan(number):
-            self.fail(f"{value} is not in the range {self._describe_range()}.", param, ctx)
+        number = value
+        if isinstance(value, str):
+            with suppress(ValueError):
+                number = int(value) if self.allowed.whole else float(value)
+        if not self.allowed.holds(number) or not str(value).isascii():
+            self.fail(f"{value} is not a {self.allowed.kind}.", param, ctx)
         return number
 
 

@@ -4,25 +4,23 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import click
-
 from photio_prep import settings
 from photio_prep.batch import scheduler
 from photio_prep.batch.workers import PhotoTask, WorkerPool, find_models
 from photio_prep.cli import options
 from photio_prep.cli.console import Console
 from photio_prep.cli.inputs import Choice
-from photio_prep.cli.parsing import option, several, typed
+from photio_prep.cli.parsing import Number, option, several, typed
 from photio_prep.cutout.framing import Align, Framing
 from photio_prep.cutout.matte import Alpha
 from photio_prep.cutout.models import catalog
 from photio_prep.cutout.models.registry import ModelOptions
-from photio_prep.cutout.options import CutoutOptions, Holes, Looks, Refine
+from photio_prep.cutout.options import LENGTH, CutoutOptions, Holes, Looks, Refine
 from photio_prep.errors import PhotioError, UsageError
 from photio_prep.final import choose
 from photio_prep.intake.item import Item
 from photio_prep.options import JobOptions
-from photio_prep.orders.options import OrderPlace, PrepareOptions
+from photio_prep.orders.options import PAGE, OrderPlace, PrepareOptions
 from photio_prep.orders.revise import Wording
 from photio_prep.orders.store import Order
 from photio_prep.system import files
@@ -37,11 +35,13 @@ def _build_cutting(
     feather: float = 0,
     looks: Looks = "auto",
 ) -> CutoutOptions:
-    return CutoutOptions(refine, holes, grow=grow - shrink, feather=feather, looks=looks)
+    if grow and shrink:
+        raise UsageError("--grow and --shrink exclude each other", "Give one of them")
+    return CutoutOptions(refine, holes, grow=grow or -shrink, feather=feather, looks=looks)
 
 
 @several(
-    option("--page", "Frame of an animation or page of a file, from 0.", type=click.IntRange(min=0), metavar="N"),
+    option("--page", "Frame of an animation or page of a file, from 0.", type=Number(PAGE), metavar="N"),
     option("--frame frames", "", hidden=True),  # --page and --reframe under their earlier name
     option("--size", "A recommended size (see `sizes`). [the nearest]", metavar="TAG|WxH"),
     option("--reframe", "Crop the photo to a frame around its product."),
@@ -80,9 +80,9 @@ def _build_cutting(
         "Holes in the product: auto closes pinholes, and print taken for a hole; auto and fill remove a thin line"
         " across the photo.",
     ),
-    option("--grow", "Move the edge outwards, in canvas pixels.", metavar="PX"),
-    option("--shrink", "Move the edge inwards, in canvas pixels.", metavar="PX"),
-    option("--feather", "Soften the edge, in canvas pixels.", metavar="PX"),
+    option("--grow", "Move the edge outwards, in canvas pixels.", type=Number(LENGTH), metavar="PX"),
+    option("--shrink", "Move the edge inwards, in canvas pixels.", type=Number(LENGTH), metavar="PX"),
+    option("--feather", "Soften the edge, in canvas pixels.", type=Number(LENGTH._replace(low=0)), metavar="PX"),
     option("--looks", "auto: the model looks again where it is in doubt; 1: never."),
     group="Cutout",
 )

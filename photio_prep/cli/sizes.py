@@ -1,6 +1,6 @@
 """sizes: list the recommended sizes, and what each does to a photo."""
 
-import re
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ from photio_prep.cli.parsing import option
 from photio_prep.cutout.advice import Advice, ProductExtent, advise, measure_extent
 from photio_prep.cutout.framing import Framing
 from photio_prep.cutout.options import DEFAULT_CUTOUT
-from photio_prep.errors import ModelUnavailable, NoProduct
+from photio_prep.errors import ModelUnavailable, NoProduct, UsageError
+from photio_prep.system.near_name import suggest_name
 from photio_prep.types import Photo
 
 
@@ -30,7 +31,7 @@ def sizes_command(what: str | None, model: str, mask: Path | None, margin: str, 
     many it would see with `prepare --reframe`.
     """
     framing = Framing.of(margin)
-    source = _parse_source(what) if what else None
+    source = None if what is None else _parse_source(what)
     if source is None:
         for offer in geometry.list_sizes(undocumented=True):
             console.show(f"   {offer.tag:<26} {offer.ratio:>5}  {offer.size!s:>9}", _size_record(offer))
@@ -101,10 +102,11 @@ def _find_product(photo: Photo, model: str, mask: Path | None, console: Console)
 
 
 def _parse_source(what: str) -> Photo | geometry.Size:
-    if match := re.fullmatch(r"(\d{1,6})[x×](\d{1,6})", what):
-        size = geometry.Size(int(match[1]), int(match[2]))
-        if min(size) > 0:
-            return size
+    if size := geometry.parse_pixels(what):
+        return size
+    if not os.path.lexists(what):
+        fix = f"Give WxH in pixels, as 1200x900, or a file. {suggest_name(Path(what))}"
+        raise UsageError("neither a size nor a file", fix, subject=what)
     from photio_prep.intake.load import load
 
     return load(what, limits=settings.limits())

@@ -8,9 +8,10 @@ import click
 
 from photio_prep.cli import options
 from photio_prep.cli.console import Console
-from photio_prep.cli.parsing import PATH, option
+from photio_prep.cli.parsing import PATH, Number, option
 from photio_prep.errors import OutputExists
 from photio_prep.system import files
+from photio_prep.system.ranges import Range
 
 # fixtures/photos/bottle.jpg: rendered by this project; the wheel carries a copy (pyproject.toml, force-include).
 PACKAGED = "sample.jpg"
@@ -37,8 +38,8 @@ def read_sample() -> bytes:
 
 
 @click.command("sandbox")
-@option("--port", "0 takes any free one.", type=click.IntRange(0, 65535), default=8787)
-@option("--latency", "Seconds before each answer.", default=0.0)
+@option("--port", "0 takes any free one.", type=Number(Range(0, 65_535)), default=8787)
+@option("--latency", "Seconds before each answer.", type=Number(Range(0, 3600, whole=False)), default=0.0)
 @option("--fault faults", "Misbehave, for instance 429:3,drop:1.", metavar="SPEC")
 @options.console_options
 def sandbox_command(port: int, latency: float, faults: str | None, console: Console) -> int:

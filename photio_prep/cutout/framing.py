@@ -6,13 +6,14 @@ A frame's box is in pixels of the photo. It may reach beyond the photo; that par
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from PIL import Image
 
 from photio_prep.errors import UsageError
 from photio_prep.geometry import Box, Size
+from photio_prep.system.ranges import Range, check_options
 from photio_prep.types import Photo
 
 Align = Literal["center", "left", "right", "top", "bottom"]
@@ -37,17 +38,14 @@ class Framing:
     align: Align = "center"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.margin <= (_WIDEST if self.percent else 16_384):
-            raise UsageError(f"margin {self.margin:g} is out of range", "Give 0 to 400 %, or pixels", "--margin")
-        if self.align not in get_args(Align):
-            raise UsageError(f"{self.align!r} is not a side", f"Choose {', '.join(get_args(Align))}", subject="--align")
+        check_options(self, margin=Range(0, _WIDEST if self.percent else 16_384, whole=False))
 
     @classmethod
     def of(cls, margin: str, align: Align = "center") -> "Framing":
         """Parse a margin as the user writes it: "8%", "40px" or "40"."""
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%|px)?\s*", margin)
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%|px)?\s*", margin, re.ASCII)
         if not match:
-            raise UsageError(f"{margin!r} is not a margin", "Give for instance 8% or 40px", subject="--margin")
+            raise UsageError(f"margin {margin!r} is not a length", "Give for instance 8% or 40px")
         return cls(float(match[1]), match[2] == "%", align)
 
     def __str__(self) -> str:

@@ -1,16 +1,15 @@
 """Options of a cutout: looks, refinement, holes, grow, shrink, feather."""
 
-import math
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from photio_prep.errors import UsageError
+from photio_prep.system.ranges import Range, check_options
 
 Holes = Literal["auto", "keep", "fill"]
 Refine = Literal["fast", "off"]
 Looks = Literal["auto", "1"]
 
-_FARTHEST = 64
+LENGTH, _SHARE = Range(-64, 64, whole=False), Range(0, 1, whole=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +35,7 @@ class CutoutOptions:
     looks: Looks = "auto"
 
     def __post_init__(self) -> None:
-        for name, value, choices in (
-            ("refine", self.refine, ("fast", "off")),
-            ("holes", self.holes, ("auto", "keep", "fill")),
-            ("looks", self.looks, ("auto", "1")),
-        ):
-            if value not in choices:
-                raise UsageError(f"--{name} {value!r} is not offered", f"Choose one of: {', '.join(choices)}")
-        for name, length, least in (("grow", self.grow, -_FARTHEST), ("feather", self.feather, 0)):
-            if not (math.isfinite(length) and least <= length <= _FARTHEST):
-                raise UsageError(f"--{name} {length} is not in {least} to {_FARTHEST}", "Give pixels of the canvas")
-        if not 0 <= self.specks <= 1:
-            raise UsageError(f"specks {self.specks} is no share", "Give a number from 0 to 1")
+        check_options(self, grow=LENGTH, feather=LENGTH._replace(low=0), specks=_SHARE)
 
     def __str__(self) -> str:
         values = ((field.name, getattr(self, field.name)) for field in fields(self))

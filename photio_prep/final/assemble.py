@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from photio_prep.api.wire import is_scaled, request_digest
 from photio_prep.cutout.matte import flatten
-from photio_prep.errors import PhotoRefused
+from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.final.composite import ProductLayer, build_layer, composite_product, move_picture
 from photio_prep.final.crop import crop, frame_size
 from photio_prep.final.drift import Comparison, compare
@@ -42,7 +43,15 @@ def finish_order(
         check_extent(order.placement.source, limits_for(order.origin.format, options.limits))
     except PhotoRefused as error:
         raise error.about(str(order.folder or order.origin.source)) from None
-    result = result or payment.require_answer(order)
+    if result is None:
+        result = payment.require_answer(order)
+    elif result.request_digest not in ("", request_digest(order.request)):
+        fix = "Give the result of this order; one with a folder needs none"
+        raise UsageError("the result answers another order", fix, str(order.folder or order.origin.source))
+    elif result.image.mode != "RGB" or not is_scaled(Size(*result.image.size), order.request.size):
+        problem = f"the result is a {result.image.mode} picture of {Size(*result.image.size)}"
+        fix = f"Its order needs RGB of {order.request.size}, or of the same shape"
+        raise UsageError(problem, fix, str(order.folder or order.origin.source))
     if result.placement != order.placement:  # one answer may serve photos of several sizes
         result = replace(result, placement=order.placement)
     return assemble_final(order, result, options, photo=photo)
@@ -95,19 +104,19 @@ def assemble_final(
     elif comparison is not None:
         moved = comparison.moved[0] / box.width, comparison.moved[1] / box.height
         scene = inpaint_product(own, comparison, (frame.width / box.width, frame.height / box.height))
-    finer, text = scene, ""
+    finer, refined = scene, ""
     if product != "generated" and comparison is not None and scales[1] >= ENLARGED:
-        finer, text = refine_scene(scene, order.canvas.image.crop(placement.box), own, comparison.interior)
+        finer, refined = refine_scene(scene, order.canvas.image.crop(placement.box), own, comparison.interior)
     placed = composite_product(own, finer, original, product, moved=moved)
     replaced: tuple[Replaced, ...] = ()
     if product != "generated" and comparison is not None:
         mask = original.mask.resize(own.size, Image.Resampling.BICUBIC)
         replaced = list_replaced(own, scene, placed, move_picture(mask, moved))
-        notes += describe_repairs(comparison, replaced) + ([text] if text else [])
+        notes += describe_repairs(comparison, replaced)
     offset = round(moved[0] * size.width), round(moved[1] * size.height)
     share = round(placed.equal / placed.core, 6) if placed.core else None
     seam = round(placed.soft / placed.outline, 2) if placed.outline else None
-    proof = Proof(product, size, *scales, placed.core, share, seam, offset, replaced)
+    proof = Proof(product, size, *scales, placed.core, share, seam, offset, replaced, refined)
     return Final(placed.image, order.origin.source, format_, proof, drift, tuple(notes))
 
 

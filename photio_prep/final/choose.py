@@ -4,6 +4,7 @@ Finals of variants are `<name>-seeds/1-photio.jpg` and so on; the chosen one is 
 number of a variant is recorded with its photo, and never read from a path.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -184,7 +185,7 @@ def _find_variants(photo: str, out: Path) -> list[IndexEntry]:
     """Find the orders of the photos with variants that match `photo`."""
     orders = index.index_of(out / "orders").refresh()
     folder = Path(photo)
-    named = [*orders.find("source", photo), *orders.find("path", str(folder.resolve()))]
+    named = [*orders.find("source", photo), *orders.find("path", os.path.realpath(folder))]
     named += orders.find("output", photo)
     if (folder / "order.json").is_file():
         named += [entry for entry in orders.of_folder(folder.name) if entry.folder.resolve() == folder.resolve()]

@@ -3,11 +3,12 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypedDict, get_args
+from typing import Literal, TypedDict
 
 from photio_prep.errors import UsageError
-from photio_prep.geometry import Placement, Size
+from photio_prep.geometry import Placement, Size, parse_pixels
 from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
+from photio_prep.system.ranges import check_options
 
 Metadata = Literal["none", "keep-safe"]
 Product = Literal["generated", "detail", "original"]
@@ -37,10 +38,7 @@ class FinishOptions:
     limits: Limits = DEFAULT_LIMITS
 
     def __post_init__(self) -> None:
-        if self.product is not None and self.product not in get_args(Product):
-            raise UsageError(
-                f"--product {self.product!r} is not offered", f"Choose one of: {', '.join(get_args(Product))}"
-            )
+        check_options(self)
         parse_output_size(self.output_size)
 
     def fits(self, placement: Placement) -> None:
@@ -56,13 +54,13 @@ def parse_output_size(text: str) -> Size | int | None:
     """Parse `--output-size`: a size, the length of the longer side, or None for "original" and "canvas"."""
     if text in ("original", "canvas"):
         return None
-    match = re.fullmatch(r"long:(\d{1,5})|(\d{1,5})[x×](\d{1,5})", text)
-    if match is None:
-        raise UsageError(f"{text!r} is not a size of a final", "Give original, canvas, WxH or long:N", "--output-size")
-    size = Size(int(match[1]), 1) if match[1] else Size(int(match[2]), int(match[3]))
-    if min(size) < 1 or size.area > _MOST or (match[1] and size.width**2 > 20 * _MOST):
-        raise UsageError(f"a final of {text} cannot be made", f"Give 1 to {_MOST:,} pixels in all", "--output-size")
-    return size.width if match[1] else size
+    long = re.fullmatch(r"long:([1-9][0-9]{0,5})", text)
+    size = parse_pixels(f"{long[1]}x1" if long else text)
+    if size is None:
+        raise UsageError(f"output size {text[:40]!r} is not one", "Give original, canvas, WxH or long:N")
+    if size.area > _MOST or (long and size.width**2 > 20 * _MOST):
+        raise UsageError(f"output size {text}: too large", f"Give 1 to {_MOST:,} pixels in all")
+    return size.width if long else size
 
 
 def resolve_output_size(text: str, photo: Size, frame: Size) -> Size:
@@ -84,9 +82,8 @@ def resolve_output_size(text: str, photo: Size, frame: Size) -> Size:
     if size not in fitting:
         choices = " or ".join(dict.fromkeys(map(str, fitting)))
         raise UsageError(
-            f"{size} has another shape than the photo ({photo}), and a final is never stretched or cut",
+            f"output size {size} has another shape than the photo ({photo}), and a final is never stretched or cut",
             f"{choices} would fit",
-            subject="--output-size",
         )
     return size
 

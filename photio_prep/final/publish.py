@@ -27,7 +27,7 @@ def output_path(out: Path, name: str, ending: str) -> Path:
     if not name or _STEERING.search(name) or target.suffix not in SUFFIXES.values():
         raise UsageError(f"a picture of it would be named {name[:80]!a} + {ending!a}", _AGAIN)
     elsewhere = _OUTSIDE.search(name) or (os.name == "nt" and ":" in name)
-    if elsewhere or not target.parent.resolve().is_relative_to(out.resolve()):
+    if elsewhere or not Path(os.path.realpath(target.parent)).is_relative_to(os.path.realpath(out)):
         raise UsageError(f"its final would be outside of {out}", _AGAIN)
     return target
 

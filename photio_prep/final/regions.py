@@ -11,11 +11,11 @@ from photio_prep.final.outline import Outline
 from photio_prep.final.soft_edges import judge_soft_sides, measure_mean
 from photio_prep.geometry import Size
 from photio_prep.imaging.filters import Bools, dilate, measure_parts
-from photio_prep.quality import LENGTHS, SIDE, Region
+from photio_prep.quality import LENGTHS, MOST_REGIONS, SIDE, Region
 
 # Pixels beside an outline that show it, and from one missing piece to the next of a region; least displacement in
-# pixels; most regions of a kind, and in all.
-_BESIDE, _JOINED, _LEAST, _MOST = 2.0, 8, 1.0, 20
+# pixels.
+_BESIDE, _JOINED, _LEAST = 2.0, 8, 1.0
 
 _Edges = tuple[float, float, float, float]
 _Change = tuple[str, _Edges, float, float]
@@ -42,7 +42,7 @@ def list_regions(comparison: Comparison, canvas: Size, photo: Size) -> tuple[Reg
             amount *= sqrt(across * down) if kind in LENGTHS else 1
             regions.append(Region(kind, box, round(amount, 3), round(min(max(sure, 0.0), 1.0), 2)))
     regions.sort(key=lambda region: (region.box[0] - region.box[2]) * (region.box[3] - region.box[1]))
-    return tuple(regions[:_MOST])
+    return tuple(regions[:MOST_REGIONS])
 
 
 def _list_rims(comparison: Comparison) -> Iterator[_Change]:
@@ -118,7 +118,7 @@ def _split(where: Bools, corner: tuple[int, ...], unit: float = 1.0) -> Iterator
     if not where.any():
         return
     labels, parts = measure_parts(where, diagonal=True)
-    for number in np.argsort(-parts[:, 4], kind="stable")[:_MOST]:
+    for number in np.argsort(-parts[:, 4], kind="stable")[:MOST_REGIONS]:
         left, top, width, height, _ = parts[number].tolist()
         edges = left * unit, top * unit, (left + width) * unit, (top + height) * unit
         yield (

@@ -41,8 +41,6 @@ _SHARP, _RAISED, _MOST = 0.4, 2.6, 1.4
 _CLEAN, _ROUGHER, _TRUSTED = 0.5, 1.5, 0.9
 # Enlargement from which a scene is treated.
 ENLARGED = 2.0
-# Start of the note about it.
-REFINED = "the enlarged scene was made finer: "
 
 
 class Grain(NamedTuple):
@@ -79,7 +77,7 @@ def refine_scene(
     sent, received = (np.asarray(picture, dtype=np.float32) for picture in (canvas, answer))
     grain = measure_grain(sent, received, (round(inside.right), round(inside.down)))
     done = ["its detail was raised"] * (grain.raised > 0) + ["its noise was lowered"] * grain.noisy
-    return apply_grain(scene, grain), REFINED + " and ".join(done) if done else ""
+    return apply_grain(scene, grain), f"the enlarged scene was made finer: {' and '.join(done)}" if done else ""
 
 
 def measure_grain(sent: Floats, answer: Floats, shift: tuple[int, int]) -> Grain:

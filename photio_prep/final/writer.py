@@ -93,7 +93,7 @@ def place_final(
     """
     target = final_path(order, out, options.format)
     if order.folder is None:
-        raise UsageError("an order in memory has no place for its final", "Use flow.finish")
+        raise UsageError("an order in memory has no place for its final", "Use `finish`, which returns it")
     recipe = f"{options}, metadata {metadata}, xmp {sha256(xmp or b'').hexdigest()[:16]}"
     mark = order.marks.final(target.suffix)
     # Made without the photo, because it could not be found: perhaps it can by now.
@@ -128,7 +128,7 @@ def write_encoded(order: Order, out: Path, target: Path, data: bytes, made: str)
     A final of another order of the photo is archived in that order's folder.
     """
     if order.folder is None:
-        raise UsageError("an order in memory has no place for its final", "Use flow.finish")
+        raise UsageError("an order in memory has no place for its final", "Use `finish`, which returns it")
     note = superseded.archive_superseded(order, target)
     if files.own_bytes(target, len(data)) != data:
         _sweep_once(target.parent)

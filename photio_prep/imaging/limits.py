@@ -1,26 +1,27 @@
 """Limits of a picture, checked against its header before it is decoded."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from photio_prep.errors import PhotoRefused, UsageError
+from photio_prep.errors import PhotoRefused
 from photio_prep.geometry import Size
+from photio_prep.system.ranges import Range, check_options
 
 Isolate = Literal["odd", "all", "none"]
 
 MIB = 2**20
 # Allowed values. `pixels` ends where Pillow's own check for bombs begins, `side` at the largest JPEG and GIF.
-RANGES: dict[str, tuple[float, float]] = {
-    "file_bytes": (1, 1024 * MIB),
-    "pixels": (1, 178_000_000),
-    "side": (1, 65_535),
-    "aspect": (1, 65_535),
-    "small": (1, 4096),
-    "frames": (1, 100_000),
-    "metadata": (0, 1024 * MIB),
-    "profile": (0, 64 * MIB),
-    "seconds": (0.1, 600),
-    "memory": (512 * MIB, 64 * 1024 * MIB),
+RANGES = {
+    "file_bytes": Range(1, 1024 * MIB),
+    "pixels": Range(1, 178_000_000),
+    "side": Range(1, 65_535),
+    "aspect": Range(1, 65_535),
+    "small": Range(1, 4096),
+    "frames": Range(1, 100_000),
+    "metadata": Range(0, 1024 * MIB),
+    "profile": Range(0, 64 * MIB),
+    "seconds": Range(0.1, 600, whole=False),
+    "memory": Range(512 * MIB, 64 * 1024 * MIB),
 }
 
 
@@ -48,23 +49,7 @@ class Limits:
     isolate: Isolate = "odd"
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            check_limit(field.name, getattr(self, field.name))
-
-
-def check_limit(name: str, value: object) -> None:
-    """Raise UsageError for an unknown limit, or a value out of its range."""
-    if name == "isolate":
-        if value not in ("odd", "all", "none"):
-            raise UsageError(f"isolate = {value!r}", "Choose odd, all or none", subject="limits")
-        return
-    if name not in RANGES:
-        known = ", ".join([*RANGES, "isolate"])
-        raise UsageError(f"unknown limit {name[:40]!r}", f"Known: {known}", subject="limits")
-    low, high = RANGES[name]
-    kind = (int, float) if name == "seconds" else (int,)
-    if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
-        raise UsageError(f"{name} = {str(value)[:40]}", f"Give a number from {low:,g} to {high:,.0f}", subject="limits")
+        check_options(self, "limits", **RANGES)
 
 
 DEFAULT_LIMITS = Limits()

@@ -124,7 +124,7 @@ def _check_header(table: Table, reading: _Reading) -> bool:
     _check_columns(table.columns, wrong)
     if table.columns and "source" not in table.columns:
         wrong("there is no column `source`", "Its first line names the columns, `source` among them")
-        return False
+        return any(name in COLUMNS for name in table.columns)
     return True
 
 
@@ -172,11 +172,13 @@ def _read_row(table: Table, row: TableRow, reading: _Reading) -> TableJob | None
         attempt(reading.check_preset, name)
     if not (reading.described or "description" in cells):
         wrong("no scene description", "Fill in `description`, or give one for all with -d")
-    source = attempt(partial(_parse_source, folder), cells.get("source", ""))
+    headless = bool(table.columns) and "source" not in table.columns  # which is told already
+    source = None if headless else attempt(partial(_parse_source, folder), cells.get("source", ""))
     output = attempt(_parse_output, cells.get("output", ""))
-    if source is None or output is None:
+    if output is None or not (source or output):
         return None
-    job = TableJob(table, row, source[0], output or source[1], bool(output), options, presets)
+    photo, name = source or ("", "")  # a row without its photo still takes its output from others
+    job = TableJob(table, row, photo, output or name, bool(output), options, presets)
     _check_output_clash(job, reading, wrong)
     return job if len(reading.mistakes) == before else None
 

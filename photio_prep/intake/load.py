@@ -58,7 +58,7 @@ def load(
     if FORMATS.get(suffix, format_) != format_:
         notes += (f"named {suffix}, but is a {format_} file",)
     reduced_from = full_size if image.size != full_size else None
-    return Photo(image, name, sha256(data).hexdigest(), format_, notes, credit, reduced_from)
+    return Photo(image, name, sha256(data).hexdigest(), format_, notes, credit, reduced_from, frame)
 
 
 def _refuse_raw(suffix: str, data: bytes) -> None:

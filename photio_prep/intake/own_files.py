@@ -4,10 +4,8 @@ import csv
 import json
 import os
 import re
-import tomllib
 from contextlib import suppress
 from functools import cache, lru_cache
-from importlib import resources
 from pathlib import Path
 
 from PIL import Image
@@ -19,6 +17,7 @@ from photio_prep.intake.item import MARK
 from photio_prep.intake.job_table import RESULTS
 from photio_prep.intake.names import portable_name
 from photio_prep.system import files
+from photio_prep.system.files import read_packaged
 from photio_prep.system.near_name import collision_key
 
 GENERATOR = "photio-prep"
@@ -53,8 +52,7 @@ def check_not_foreign(path: Path, *, overwrite: bool) -> None:
 @cache
 def _final_name() -> re.Pattern[str]:
     """The stem of a thumbnail, of a final, or of a file for one of the marketplaces."""
-    presets = tomllib.loads((resources.files("photio_prep") / "marketplaces" / "presets.toml").read_text("utf-8"))
-    shops = "|".join(preset["name"] for preset in presets["preset"])
+    shops = "|".join(preset["name"] for preset in read_packaged("marketplaces/presets.toml")["preset"])
     return re.compile(rf"^(?P<thumbnail>[0-9a-f]{{32}}-[0-9a-f]{{8}}-)?.*{MARK}(-(?P<shop>{shops}))?$", re.DOTALL)
 
 

@@ -1,16 +1,15 @@
 """The marketplaces: the rules of each for a picture, with the source of each rule."""
 
 import difflib
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from importlib import resources
 from typing import Literal
 
 from photio_prep.errors import UsageError
 from photio_prep.geometry import Size
+from photio_prep.system.files import read_packaged
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +85,15 @@ class Preset:
 @cache
 def all_presets() -> tuple[Preset, ...]:
     """The presets, sorted by name."""
-    document = tomllib.loads((resources.files("photio_prep.marketplaces") / "presets.toml").read_text(encoding="utf-8"))
+    document = read_packaged("marketplaces/presets.toml")
     sources = {key: Citation(**row) for key, row in document["sources"].items()}
     presets = []
     for row in document["preset"]:
         rules = [
             Rule(**{**rule, "any": tuple(rule.get("any", ())), "source": sources[rule["source"]]})
-            for rule in row.pop("rules")
+            for rule in row["rules"]
         ]
-        presets.append(Preset(**{**row, "size": Size(*row["size"])}, rules=tuple(rules)))
+        presets.append(Preset(**{**row, "size": Size(*row["size"]), "rules": tuple(rules)}))
     return tuple(sorted(presets, key=lambda preset: preset.name))
 
 

@@ -165,7 +165,7 @@ _GUARD = threading.Lock()
 def index_of(root: Path) -> OrderIndex:
     """The index of the orders below `root`, as of its first use or its last `refresh`."""
     with _GUARD:
-        path = root.resolve()
+        path = Path(os.path.realpath(root))  # Path.resolve raises RuntimeError for a loop of links
         if path not in _INDEXES:
             _INDEXES[path] = OrderIndex(root).refresh()
         return _INDEXES[path]

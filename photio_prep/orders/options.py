@@ -9,20 +9,25 @@ from PIL import Image
 
 from photio_prep import settings
 from photio_prep.api.credentials import API_URL
-from photio_prep.api.request import build_request
+from photio_prep.api.request import build_request, expand_negative, validate_seed
+from photio_prep.api.spending_guard import CALLS
 from photio_prep.cutout.framing import Framing
 from photio_prep.cutout.matte import Alpha
 from photio_prep.cutout.models.prompts import Hints
 from photio_prep.cutout.models.sam import Sam
 from photio_prep.cutout.options import DEFAULT_CUTOUT, CutoutOptions
-from photio_prep.errors import UsageError
 from photio_prep.geometry import Recommended, Size, parse_size
 from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
 from photio_prep.intake.job_table import RowOptions
 from photio_prep.intake.load import Source, load
 from photio_prep.orders.origin import CutoutRecord
 from photio_prep.orders.preflight import Preflight
+from photio_prep.system.ranges import Range, check_options
 from photio_prep.types import Canvas, Matter, Request
+
+# Calls at the same time; the price of one; the probability from which the gate stops; a page of a file.
+JOBS, PRICE, PROBABILITY = Range(1, 64), Range(0, 1000, whole=False), Range(0, 1, whole=False, above=True)
+PAGE = Range(0, 100_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,10 @@ class PrepareOptions:
         # An iterator gives its points once, a name is looked up once.
         object.__setattr__(self, "points", tuple(self.points))
         object.__setattr__(self, "size", self.recommended)
+        expand_negative(self.negative_prompt, self.append_negative)
+        if self.seed is not None and self.seed != -1:
+            validate_seed(self.seed)
+        check_options(self, frame=PAGE)
 
     @property
     def recommended(self) -> Recommended | None:
@@ -109,7 +118,7 @@ class PrepareOptions:
 
 @dataclass(frozen=True, slots=True)
 class PayOptions:
-    """Address and key of the API, budget, and what the gate stops.
+    """Address and key of the API, budget, and what the gate stops; UsageError for a number out of its range.
 
     `gate`: "off", "warn" or "strict"; None takes PHOTIO_GATE or photio.toml, else "warn". `gate_at`: stop from this
     probability (0..1) of a wrong cutout on; None takes the judgement as recorded, by `quality.STOP_AT`.
@@ -130,11 +139,12 @@ class PayOptions:
     key_stdin: bool = False
     keyring: bool = False
 
+    def __post_init__(self) -> None:
+        check_options(self, jobs=JOBS, gate_at=PROBABILITY, max_calls=CALLS, price=PRICE)
+
     @property
     def preflight(self) -> Preflight:
-        """The conditions for paying; UsageError if `gate` is not a level, or `gate_at` not a probability."""
-        if self.gate_at is not None and not 0 < self.gate_at <= 1:
-            raise UsageError(f"gate_at {self.gate_at} is not a probability", "Give a number above 0 and up to 1")
+        """The conditions for paying; UsageError if `gate` is not a level."""
         return Preflight(settings.gate(self.gate), self.pay_again, self.gate_at)
 
 

@@ -6,6 +6,8 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
+from PIL import Image
+
 from photio_prep.cutout.framing import crop_photo
 from photio_prep.errors import PhotoRefused
 from photio_prep.imaging.decode import DEFAULT_LIMITS, Limits
@@ -30,9 +32,13 @@ def find_original(
         photo = _search_original(order, photos, limits)
     else:
         photo = source if isinstance(source, Photo) else load(source, limits=limits, frame=order.origin.frame)
-        if photo.digest != order.origin.digest:
+        if (photo.digest, photo.frame) != (order.origin.digest, order.origin.frame):
             raise PhotoRefused("the order was prepared from another photo", "Name that file", subject=photo.source)
+        if photo.whole:
+            raise PhotoRefused("a smaller copy of the photo", "Load it in full size", subject=photo.source)
         photo = replace(photo, source=order.origin.source)
+    if photo.whole:  # the order was prepared from a smaller copy
+        photo = replace(photo, image=photo.image.resize(photo.whole, Image.Resampling.LANCZOS), whole=None)
     return crop_photo(photo, order.placement.crop) if order.placement.crop else photo
 
 

@@ -6,10 +6,11 @@
 """
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 
 from photio_prep import errors, settings
-from photio_prep.api.wire import LONGEST_ANSWER, parse_answer
+from photio_prep.api.wire import LONGEST_ANSWER, parse_answer, request_digest
 from photio_prep.orders import claims, recovery
 from photio_prep.orders.answer_file import RAW, AnswerFile, is_usable
 from photio_prep.orders.folder import OrderFolder
@@ -30,7 +31,7 @@ def pay(order: Order, sender: Sender, preflight: Preflight | None = None) -> Res
     folder, preflight = order.folder, preflight or Preflight(settings.gate(None))
     if folder is None:
         preflight.check(order)
-        return sender.send(order.request)
+        return replace(sender.send(order.request), request_digest=request_digest(order.request))
     if order.endpoint != sender.endpoint:
         raise errors.UsageError(
             f"an order for {order.endpoint}, not for {sender.endpoint}", "Prepare it for that", subject=str(folder)
@@ -65,7 +66,7 @@ def _send(order: Order, folder: Path, sender: Sender, claim: claims.Claim) -> Re
     try:
         if (folder / "outcome.json").exists():  # of an earlier refusal
             files.remove(folder / "outcome.json")
-        result = sender.send(order.request, sink)
+        result = replace(sender.send(order.request, sink), request_digest=request_digest(order.request))
     except errors.NOT_BILLED as error:
         sink.close()
         try:
@@ -148,7 +149,8 @@ def load_answer(order: Order) -> Result | None:
             f"the stored answer cannot be read ({error.strerror})", "Check the disk", subject=str(folder)
         ) from error
     try:
-        result = Result(raw, parse_answer(raw, order.request.size), order.placement)
+        picture = parse_answer(raw, order.request.size)
+        result = Result(raw, picture, order.placement, request_digest(order.request))
     except errors.PaidUnusable as error:
         if not unusable:
             OrderFolder(folder).write_outcome(State.PAID_UNUSABLE, str(error))

@@ -24,7 +24,7 @@ from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
 from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.records import CANVAS, find_record
 from photio_prep.orders.store import load_cutout, load_order
-from photio_prep.quality import Area, Reason, Region, Verdict
+from photio_prep.quality import MOST_REGIONS, Area, Reason, Region, Verdict
 from photio_prep.system import files
 from photio_prep.system.text import escape_controls
 
@@ -39,8 +39,6 @@ _ONE_LONG = threading.Lock()
 # The frames of the gate's reasons, and the height of their names.
 _COLOURS = {Verdict.STOP: (200, 0, 0), Verdict.WARN: (190, 90, 0)}
 _TEXT = 14
-# Most regions of drift that are framed.
-_REGIONS = 20
 
 
 def draw_overlay(view: Image.Image, cutout: Image.Image, reasons: Iterable[Reason] = ()) -> Image.Image:
@@ -164,7 +162,7 @@ def _read_regions(folder: Path, frame: Box, size: tuple[int, int]) -> list[tuple
     places: list[tuple[str, Area]] = []
     with suppress(LookupError, TypeError, ValueError, ArithmeticError, PhotioError):
         record = find_record(folder / "drift.json") or {}
-        for row in record["regions"][:_REGIONS]:
+        for row in record["regions"][:MOST_REGIONS]:
             region = Region(str(row["kind"])[:12], (0, 0, 0, 0), min(max(0.0, float(row["amount"])), 1e4), 0)
             edges = [
                 (start + min(max(0.0, float(edge) / most), 1.0) * length) / whole

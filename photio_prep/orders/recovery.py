@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from photio_prep.api import wire
-from photio_prep.errors import OrderInUse, OutcomeUnknown, PaidUnusable, PhotioError, PhotoRefused, UsageError
+from photio_prep.errors import OrderInUse, OutcomeUnknown, PaidUnusable, PhotioError, UsageError
 from photio_prep.orders import claims
 from photio_prep.orders.answer_file import PART, RAW, find_rescued, late_answer
 from photio_prep.orders.folder import DIED, OrderFolder
@@ -54,12 +54,12 @@ def raise_if_claimed(path: Path) -> None:
 
 
 def raise_outcome(path: Path, outcome: dict[str, Any] | None) -> None:
-    """Raise if the recorded outcome of a call is final, and a failure; PhotoRefused if the user gave it up as lost."""
+    """Raise if the recorded outcome of a call is final, and a failure; one given up as lost stays perhaps billed."""
     if outcome is None or outcome["state"] == State.REJECTED:
         return
     if outcome.get("resolved") == "lost":
         fix = f"To pay again after all: photio-prep resolve {path} --as retry"
-        raise PhotoRefused("you gave it up as lost", fix, subject=str(path))
+        raise OutcomeUnknown("you gave it up as lost; its call was perhaps billed", fix, subject=str(path))
     kind: type[PhotioError] = PaidUnusable if outcome["state"] == State.PAID_UNUSABLE else OutcomeUnknown
     fix = explain_unknown(path) if kind is OutcomeUnknown else "The raw answer is kept"
     raise kind(outcome["why"], fix, subject=str(path))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from photio_prep.errors import UsageError
 from photio_prep.intake import own_files
+from photio_prep.orders.options import PRICE
 from photio_prep.orders.store import Order
 from photio_prep.review import contact_sheet, entries, html, thumbnails
 from photio_prep.system import files
@@ -40,6 +41,8 @@ def write_review(
         price: Price per call.
         overwrite: Replace a file that is not a review page; else OutputExists.
     """
+    if price is not None:
+        PRICE.check("price", price)
     listed = entries.load_entries(orders)
     folder = listed[0].folder
     one = isinstance(orders, (str, os.PathLike)) and Path(orders) == folder

@@ -57,11 +57,12 @@ class Sandbox:
     on_call: Callable[[Call], None] | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.port <= 65_535:
+        if type(self.port) is not int or not 0 <= self.port <= 65_535:
             fix = "Choose 1024 to 65535, or 0 for any free one"
-            raise UsageError(f"{self.port} is not a port", fix, subject="--port")
-        if not 0 <= self.latency <= 3_600:  # also refuses NaN
-            raise UsageError(f"{self.latency} is not a latency", "Give seconds, 0 to 3600", subject="--latency")
+            raise UsageError("the port is out of range", fix)
+        number = isinstance(self.latency, (int, float)) and not isinstance(self.latency, bool)
+        if not number or not 0 <= self.latency <= 3_600:  # also refuses NaN
+            raise UsageError("the latency is out of range", "Give seconds, 0 to 3600")
         if self.answer_format not in get_args(AnswerFormat):
             raise UsageError(f"answers cannot be {self.answer_format!r}", "Choose PNG, JPEG or WEBP")
         self.url = ""

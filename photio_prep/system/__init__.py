@@ -7,6 +7,7 @@ near_name: find the file that a name means, or suggest one
 object_store: s3://, gs:// and az:// through fsspec
 parallel: two functions at once, per-path locks, malloc arenas
 processes: start time, boot id and namespace of processes
+ranges: ranges and choices of what a user sets
 seeds: range and derivation of the API's seeds
 text: strict JSON, escaped control characters, CSV without formulas
 threads: thread pool, and the clock of all deadlines

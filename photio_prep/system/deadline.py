@@ -6,19 +6,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from photio_prep.system import threads
+from photio_prep.system.ranges import Range, check_options
+
+_SECONDS = Range(0.01, 7200, whole=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """Seconds: to connect, for a stalled write, between two bytes of the answer, and for one attempt.
 
-    A time-out that is too short turns a paid answer on its way into an unknown outcome.
+    A time-out that is too short turns a paid answer on its way into an unknown outcome. UsageError for no time-out.
     """
 
     connect: float = 5.0
     write: float = 60.0
     read: float = 300.0
     overall: float = 600.0
+
+    def __post_init__(self) -> None:
+        check_options(self, "timeouts", connect=_SECONDS, write=_SECONDS, read=_SECONDS, overall=_SECONDS)
 
 
 class Watch:

@@ -10,11 +10,13 @@ import secrets
 import shutil
 import stat
 import sys
+import tomllib
 import zlib
 from collections.abc import Iterator
 from functools import cache
+from importlib import resources
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from photio_prep.errors import PhotoRefused, StorageFailed
 from photio_prep.system import processes
@@ -258,6 +260,12 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 def _reason(error: OSError | ValueError) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+@cache
+def read_packaged(path: str) -> dict[str, Any]:
+    """The content of a TOML file that the package carries, by its path in it. Callers do not change it."""
+    return tomllib.loads(resources.files("photio_prep").joinpath(path).read_text(encoding="utf-8"))
 
 
 def file_identity(file: Path) -> tuple[int, ...]:

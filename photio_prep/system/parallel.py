@@ -66,6 +66,6 @@ _GUARD = threading.Lock()
 def path_lock(path: Path) -> Iterator[None]:
     """Lock `path` between the threads of this process. The file need not exist."""
     with _GUARD:
-        lock = _LOCKS.setdefault(str(path.resolve()), threading.Lock())
+        lock = _LOCKS.setdefault(os.path.realpath(path), threading.Lock())
     with lock:
         yield

@@ -124,7 +124,7 @@ def test_the_gate_may_be_another_for_one(client: InstantClient, identity: Sandbo
     ("options", "found"),
     [
         ({"output_size": "7x7"}, "another shape"),
-        ({"output_size": "huge"}, "not a size"),
+        ({"output_size": "huge"}, "output size 'huge'"),
         ({"product": "mine"}, "not offered"),
         ({"format": "bmp"}, "bmp"),
         ({"sise": "Square"}, "'sise' is not an option"),

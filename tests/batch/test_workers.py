@@ -17,7 +17,7 @@ from PIL import Image
 from photio_prep import run_many
 from photio_prep.api.client import InstantClient
 from photio_prep.batch.scheduler import map_ordered
-from photio_prep.batch.workers import MOST, PhotoTask, WorkerPool
+from photio_prep.batch.workers import WORKERS, PhotoTask, WorkerPool
 from photio_prep.errors import PhotioError, PhotoRefused, UsageError
 from photio_prep.orders.options import OrderPlace, PrepareOptions
 from photio_prep.orders.store import SANDBOX, Order
@@ -123,11 +123,11 @@ def test_a_bug_is_its_photo_s_own_and_the_key_is_in_no_worker(tmp_path: Path, mo
     assert "in prepare" in "".join(bug.value.__notes__)  # the traceback travels
 
 
-@pytest.mark.parametrize("count", [0, -1, MOST + 1, 4096])
+@pytest.mark.parametrize("count", [0, -1, WORKERS.high + 1, 4096])
 def test_more_processes_than_two_a_core_are_refused(count: int) -> None:
-    with pytest.raises(UsageError, match=rf"{count} worker processes on a machine of \d+ core") as refused:
+    with pytest.raises(UsageError, match=rf"two a core: workers = {count}\.") as refused:
         WorkerPool(count)
-    assert f"Give 1 to {MOST}" in str(refused.value)
+    assert f"Give a whole number from 1 to {WORKERS.high}" in str(refused.value)
 
 
 def test_what_cannot_be_sent_to_a_worker_is_named(pool: WorkerPool) -> None:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photio_prep.final.interior import compare_interior
-from photio_prep.final.scene_detail import REFINED, Grain, apply_grain, measure_grain, refine_scene
+from photio_prep.final.scene_detail import Grain, apply_grain, measure_grain, refine_scene
 from photio_prep.intake.load import load
 from photio_prep.orders.store import SANDBOX
 from photio_prep.pipeline import finish, prepare
@@ -89,7 +89,8 @@ def test_the_note_names_only_what_was_done() -> None:
     answer[..., :] = np.where(sent[..., 3:] > 0, answer, 180 + answer - answered(0.0, 0.0)[1])
     inside = compare_interior(sent[..., 3] / np.float32(255), sent[..., :3], answer, (0.0, 0.0, True))
     canvas, picture = (Image.fromarray(np.rint(np.clip(levels, 0, 255)).astype(np.uint8)) for levels in (sent, answer))
-    assert refine_scene(picture, canvas, picture, inside)[1] == f"{REFINED}its noise was lowered"
+    _, done = refine_scene(picture, canvas, picture, inside)
+    assert done == "the enlarged scene was made finer: its noise was lowered"
 
 
 def test_only_a_scene_that_is_enlarged_twice_is_made_finer_and_the_proof_says_so():
@@ -103,8 +104,10 @@ def test_only_a_scene_that_is_enlarged_twice_is_made_finer_and_the_proof_says_so
     soft = cv2.GaussianBlur(np.asarray(scene), (0, 0), 0.9)
     result = Result(b"", Image.fromarray(soft), order.placement)
     small, large = (finish(order, result, product="original", output_size=size) for size in ("original", "long:2400"))
-    assert not any("finer" in note for note in small.notes)
-    assert any(note == f"{REFINED}its detail was raised" for note in large.notes)
+    assert small.proof
+    assert large.proof
+    assert small.proof.refined == ""
+    assert large.proof.refined == "the enlarged scene was made finer: its detail was raised"
     left = (slice(None, None), slice(None, 200))
     plain = finish(order, result, product="generated", output_size="long:2400")
     change = [np.abs(np.diff(np.asarray(final.image, dtype=int)[left], axis=1)).mean() for final in (plain, large)]

@@ -315,7 +315,7 @@ def budget(plan: Plan, monkeypatch: pytest.MonkeyPatch, orders_: int, calls: int
         told = batch.generate("--jobs", 16, "--max-calls", calls)
         server.settle()
         assert told.code == 4  # some were lost, and an unknown outweighs a budget
-        assert "the budget of --max-calls is used up" in told.err
+        assert "the budget of calls is used up" in told.err
         assert server.hits == server.charges == calls
         assert batch.states[State.PLANNED] == orders_ - calls
         server.script = ok()

@@ -213,6 +213,26 @@ def test_two_rows_never_make_one_final(folder: Path):
                                "Give each its own name in `output`"]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "broken", ["none.png,,one", "a.png,huge,one", ",,one", "x,,one", "file:///a,,one", "none.png,huge,ONE.jpg"]
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_row_that_is_broken_otherwise_still_takes_its_output(folder: Path, broken: str, first: bool):
+    rows = [broken, "b.webp,,one"] if first else ["b.webp,,one", broken]
+    told = mistakes(table(folder / "in.csv", *rows, head="source,size,output"))
+    assert any("line 3: writes to the same file as line 2" in each for each in told), told
+    assert len(told) == 3 if broken.startswith("none.png,huge") else len(told) == 2
+
+
+def test_rows_are_read_where_only_the_column_of_photos_is_missing(folder: Path):
+    told = mistakes(table(folder / "in.csv", "7,one", "none,one", head="seed,output"))
+    assert [each.partition("in.csv, ")[2].partition(".")[0] for each in told] == [
+        "line 1: there is no column `source`",
+        "line 3: seed 'none' is not a seed",
+        "line 3: writes to the same file as line 2",
+    ]
+
+
 def test_two_tables_never_make_one_final(folder: Path):
     tables = [table(folder / f"{each}.csv", f"{each},same", head="source,output") for each in ("a.png", "b.webp")]
     with pytest.raises(TableErrors, match=r"writes to the same file as .*a.png.csv, line 2"):

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 OUT = Path("photio-out")
 # What each order must end with: its exit code, 0 where it is paid for.
-EXPECTED = {"older": 3, "stopped": 3, "claimed": 8, "unknown": 4, "lost": 3, "unusable": 10, "fine": 0}
+EXPECTED = {"older": 3, "stopped": 3, "claimed": 8, "unknown": 4, "lost": 4, "unusable": 10, "fine": 0}
 
 
 def client(url: str) -> InstantClient:
