@@ -29,7 +29,7 @@ from photio_prep.orders import index, original_photo, payment, previews, recall
 from photio_prep.orders.options import OrderPlace, PayKeywords, PayOptions, PrepareKeywords, PrepareOptions
 from photio_prep.orders.origin import Origin, file_path, placed_as
 from photio_prep.orders.store import Order, write_order
-from photio_prep.system.parallel import SMALL, path_lock, run_both
+from photio_prep.system.parallel import SMALL, occupy_core, path_lock, run_both
 from photio_prep.types import OWN_MASKS, Cutout, Final, Photo, Request, Result, Segmenter, Sender
 
 
@@ -88,6 +88,7 @@ def prepare_at(
     return order
 
 
+@occupy_core()
 def _prepare_new(
     source: Source | Photo, options: PrepareOptions, target: OrderPlace, mask: Image.Image | None
 ) -> Order:

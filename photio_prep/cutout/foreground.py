@@ -5,11 +5,12 @@ import numpy as np
 from photio_prep.imaging.filters import (
     Bytes,
     Floats,
+    Window,
     bounding_window,
     box_blur,
     dilate,
-    iter_tiles,
     load_opencv,
+    visit_tiles,
 )
 
 # Resampling overshoots by a level or two: below this is 0, within as much of 255 is opaque.
@@ -52,7 +53,8 @@ def estimate_foreground(pixels: Bytes, levels: Bytes) -> Bytes:
     window = bounding_window(soft, _SMALLER * _WIDE)
     pixels, levels, soft, target = pixels[window], levels[window], soft[window], colours[window]
     sides, flags = _mean_sides(pixels, levels), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    for inner, outer, part in iter_tiles(soft, sum(_NARROW), tight=True):
+
+    def write(inner: Window, outer: Window, part: Window) -> None:
         picture = pixels[outer].astype(np.float32)
         alpha = levels[outer].astype(np.float32) / np.float32(255)
         corner = [(edge.start + 0.5) / _SMALLER - 0.5 for edge in (outer[1], outer[0])]
@@ -64,6 +66,8 @@ def estimate_foreground(pixels: Bytes, levels: Bytes) -> Bytes:
         estimate = _fuse(picture, product, background, alpha)
         where = soft[inner]
         target[inner][where] = np.rint(estimate[part][where]).astype(np.uint8)
+
+    visit_tiles(soft, sum(_NARROW), write, tight=True)
     return colours
 
 

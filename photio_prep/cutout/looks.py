@@ -1,6 +1,8 @@
 """A second look at a photo about which a network is in doubt; the less probably wrong one is kept."""
 
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import numpy as np
 from PIL import Image
@@ -58,12 +60,14 @@ def _average_mirrored(network: Segmenter, view: Image.Image, first: Image.Image)
     return mean
 
 
-def look_closer(network: Segmenter, view: Image.Image, first: Image.Image) -> Image.Image:
+def look_closer(network: Callable[..., Image.Image], view: Image.Image, first: Image.Image) -> Image.Image:
     """The prediction of a crop around the product, in the frame of `view`; NoProduct if it shows nothing new."""
     box = left, top, right, bottom = crop_box(np.asarray(first.info["belief"]), view.size, _MARGIN)
     if (right - left) * (bottom - top) > _NOTHING_NEW * view.width * view.height:
         raise NoProduct("a crop that is almost the photo")
-    closer = segment(network, view.crop(box))
+    # The second pass of a small network may have seen it already.
+    second, answer = first.info.get("second") or (None, None)
+    closer = segment(partial(network, answer=answer) if second == box else network, view.crop(box))
     levels = np.asarray(closer)
     # A product that the crop cuts goes on beyond it.
     sides = (left > 0, levels[:, 0]), (top > 0, levels[0]), (right < view.width, levels[:, -1])

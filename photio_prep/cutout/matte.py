@@ -14,7 +14,7 @@ from photio_prep.cutout.models.segmenter import segment
 from photio_prep.cutout.options import DEFAULT_CUTOUT, CutoutOptions
 from photio_prep.errors import ModelUnavailable, NoProduct, PhotoRefused, SegmenterFailed
 from photio_prep.geometry import Size
-from photio_prep.imaging.filters import Bytes, load_opencv
+from photio_prep.imaging.filters import Bytes, load_opencv, to_levels
 from photio_prep.types import Cutout, Photo, Segmenter
 
 Alpha = Literal["auto", "keep", "ignore"]
@@ -89,7 +89,7 @@ def _cutout(
         levels = alpha_levels.astype(np.float32) / np.float32(255)
         cell = float(prediction.info["grain"]) * size.width / prediction.width
         share = refine.ramp(levels, *_LEVELS) if options.refine == "off" else refine.refine_alpha(pixels, levels, cell)
-        alpha_levels = parts.extend_to_frame(np.rint(share * 255).astype(np.uint8))
+        alpha_levels = parts.extend_to_frame(to_levels(share))
         if options.holes != "keep":
             alpha_levels, mended = mend_mask(alpha_levels, pixels, fill=options.holes == "auto")
     sure = prediction.info.get("confidence")

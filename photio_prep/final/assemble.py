@@ -24,7 +24,7 @@ from photio_prep.intake.load import Source
 from photio_prep.orders import original_photo, payment
 from photio_prep.orders.store import Order, require_cutout
 from photio_prep.quality import Drift, DriftMetrics, Proof, Replaced
-from photio_prep.system.parallel import SMALL, run_both
+from photio_prep.system.parallel import SMALL, occupy_core, run_both
 from photio_prep.types import Final, Photo, Result
 
 # A photo that came as a cutout has its alpha in full resolution: used unless options changed it by more levels (mean).
@@ -57,6 +57,7 @@ def finish_order(
     return assemble_final(order, result, options, photo=photo)
 
 
+@occupy_core()
 def assemble_final(
     order: Order,
     result: Result,

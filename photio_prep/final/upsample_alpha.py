@@ -12,7 +12,7 @@ from PIL import Image
 from photio_prep.cutout.foreground import snap_alpha
 from photio_prep.cutout.guided import guided_filter_tiles
 from photio_prep.cutout.refine import ramp
-from photio_prep.imaging.filters import Bools, Bytes, Floats, bounding_window, local_maximum, local_minimum
+from photio_prep.imaging.filters import Bools, Bytes, Floats, bounding_window, local_maximum, local_minimum, to_levels
 
 # Slopes per pixel of the cutout's edge: below the first the photo is out of focus, from the second on it is sharp.
 _SLOPES = (0.14, 0.28)
@@ -119,7 +119,7 @@ class AlphaUpsampler:
                 sharp = np.where(busy, ramp(filtered, *_AFTER), sharp)
             soft = self._scale(self._soft, box, Image.Resampling.BILINEAR)
             plain = sharp + np.clip(soft, 0, 1) * (plain - sharp)
-        return snap_alpha(np.rint(plain * 255).astype(np.uint8))
+        return snap_alpha(to_levels(plain))
 
     def _scale(self, plane: Image.Image, box: Box, method: Image.Resampling) -> NDArray[Any]:
         left, top, right, bottom = box

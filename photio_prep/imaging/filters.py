@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from photio_prep.system.parallel import run_both
+
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]
 Window = tuple[slice, slice]
 
-# A tile of ten planes fits in a processor's cache.
-_SIDE = 64
+# A tile of ten planes fits in a processor's cache. From so many tiles on a second thread pays.
+_SIDE, _MANY = 64, 16
 
 
 @cache
@@ -35,6 +37,11 @@ def box_blur(plane: Floats, radius: int) -> Floats:
     """Mean over squares of 2 · radius + 1 pixels."""
     cv2 = load_opencv()
     return np.asarray(cv2.blur(plane, (2 * radius + 1, 2 * radius + 1), borderType=cv2.BORDER_REPLICATE))
+
+
+def to_levels(share: Floats) -> Bytes:
+    """Levels 0..255 of shares 0..1, rounded."""
+    return np.asarray(load_opencv().convertScaleAbs(share, alpha=255))
 
 
 def gaussian_blur(plane: Floats, sigma: float) -> Floats:
@@ -183,7 +190,23 @@ def map_tiles(
         out: (H, W) each; changed in place.
         tight: Only the bounding box of a tile's true pixels is written.
     """
-    for inner, outer, part in iter_tiles(where, margin, tight=tight):
+
+    def write(inner: Window, outer: Window, part: Window) -> None:
         results = work([plane[outer].astype(np.float32) for plane in planes])
         for target, result in zip(out, results, strict=True):
             target[inner] = result[part]
+
+    visit_tiles(where, margin, write, tight=tight)
+
+
+def visit_tiles(
+    where: Bools, margin: int, work: Callable[[Window, Window, Window], None], *, tight: bool = False
+) -> None:
+    """Call `work` with each of `iter_tiles`; many of them in two threads, if a core is idle."""
+    tiles = [*iter_tiles(where, margin, tight=tight)]
+
+    def work_off(part: list[tuple[Window, Window, Window]]) -> None:
+        for tile in part:
+            work(*tile)
+
+    run_both(lambda: work_off(tiles[::2]), lambda: work_off(tiles[1::2]), worth=len(tiles) >= _MANY)

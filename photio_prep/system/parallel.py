@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
+from photio_prep.system import environment
 from photio_prep.system.threads import Pool
 
 First = TypeVar("First")
@@ -22,17 +23,31 @@ CORES = os.cpu_count() or 1
 SMALL = 2**17
 # From glibc's malloc.h.
 _M_ARENA_MAX = -8
+# Cores that no photo's work takes: a batch that uses all of them has none for a second thread.
+_IDLE = threading.BoundedSemaphore(CORES)
+
+
+@contextmanager
+def occupy_core() -> Iterator[bool]:
+    """Take one of the cores that `run_both` may use, while a photo is worked on; yields whether one was idle."""
+    is_idle = _IDLE.acquire(blocking=False)
+    try:
+        yield is_idle
+    finally:
+        if is_idle:
+            _IDLE.release()
 
 
 def run_both(first: Callable[[], First], second: Callable[[], Second], *, worth: bool = True) -> tuple[First, Second]:
     """Call both functions and return both results; if both raise, the first one's error is raised.
 
-    The first runs in a thread of its own if there is a second core and it is `worth` it: not for a few milliseconds.
+    The first runs in a thread of its own if a second core is idle, OMP_NUM_THREADS allows it, and it is `worth` it: not
+    for a few milliseconds.
     """
-    if CORES == 1 or not worth:
+    if not worth or 1 in (CORES, environment.thread_limit()):
         return first(), second()
-    with Pool(1, "photio-part") as aside:
-        if not aside.fill():  # the system has no thread left
+    with occupy_core() as is_idle, Pool(int(is_idle), "photio-part") as aside:
+        if not aside.fill():  # no core is idle, or the system has no thread left
             return first(), second()
         other = aside.submit(first)
         try:

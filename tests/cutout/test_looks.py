@@ -12,10 +12,12 @@ from photio_prep.cutout.framing import Framing
 from photio_prep.cutout.gate_model import frame_belief
 from photio_prep.cutout.looks import look_closer
 from photio_prep.cutout.matte import matte
+from photio_prep.cutout.models import segmenter
 from photio_prep.cutout.models.registry import CatalogModel
-from photio_prep.cutout.models.segmenter import OnnxSegmenter
+from photio_prep.cutout.models.segmenter import OnnxSegmenter, normalize
 from photio_prep.cutout.options import CutoutOptions, Looks
 from photio_prep.errors import NoProduct
+from photio_prep.imaging.filters import Floats
 from photio_prep.intake.load import load
 from photio_prep.orders.options import PrepareOptions
 from photio_prep.orders.recall import is_asked_again
@@ -43,9 +45,9 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     sizes: list[tuple[int, int]] = []
     predict = OnnxSegmenter.__call__
 
-    def record_size(self: OnnxSegmenter, image: Image.Image, /) -> Image.Image:
+    def record_size(self: OnnxSegmenter, image: Image.Image, /, answer: Floats | None = None) -> Image.Image:
         sizes.append(image.size)
-        return predict(self, image)
+        return predict(self, image, answer)
 
     monkeypatch.setattr(OnnxSegmenter, "__call__", record_size)
     return sizes
@@ -72,6 +74,19 @@ def test_of_a_sound_photo_nothing_changes_and_nothing_is_asked(
     first, kept = (cut_out("mug", u2netp, looks) for looks in ("1", "auto"))
     assert len(runs) == 2
     assert first.image.tobytes() == kept.image.tobytes()
+
+
+@pytest.mark.model
+def test_a_closer_look_takes_what_the_second_pass_saw(u2netp: CatalogModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    feeds: list[bytes] = []
+
+    def record_feed(image: Image.Image, network: segmenter._Network) -> Floats:
+        feeds.append((feed := normalize(image, network)).tobytes())
+        return feed
+
+    monkeypatch.setattr(segmenter, "normalize", record_feed)
+    cut_out("toy", u2netp, "auto")
+    assert len(feeds) == len(set(feeds)) == 4
 
 
 @pytest.mark.model

@@ -10,21 +10,45 @@ from pathlib import Path
 import pytest
 
 from photio_prep.system import parallel
-from photio_prep.system.parallel import path_lock, run_both
+from photio_prep.system.parallel import occupy_core, path_lock, run_both
 
 
 def test_both_give_what_they_give_in_their_order() -> None:
     assert run_both(lambda: "first", lambda: 2) == ("first", 2)
 
 
-def test_they_run_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "CORES", 2)
+    monkeypatch.setattr(parallel, "_IDLE", threading.BoundedSemaphore(2))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_they_run_at_the_same_time() -> None:
     meet = threading.Barrier(2, timeout=30)
     assert sorted(run_both(meet.wait, meet.wait)) == [0, 1]
 
 
 def test_one_core_needs_no_other_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "CORES", 1)
+    assert run_both(threading.current_thread, threading.current_thread) == (threading.current_thread(),) * 2
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_a_batch_that_uses_all_cores_gets_no_more_threads() -> None:
+    here = threading.current_thread()
+    with occupy_core(), occupy_core(), occupy_core():
+        assert run_both(threading.current_thread, threading.current_thread) == (here, here)
+    with occupy_core():
+        assert run_both(threading.current_thread, threading.current_thread) != (here, here)
+        (inner, other), _ = run_both(lambda: run_both(threading.current_thread, threading.current_thread), int)
+        assert inner is other is not here
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_a_limit_of_one_thread_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert run_both(threading.current_thread, threading.current_thread) == (threading.current_thread(),) * 2
 
 
@@ -44,8 +68,8 @@ def test_an_error_of_either_comes_out_and_the_first_ones_first(
         run_both(lambda: part("first", bad[0]), lambda: part("second", bad[1]))
 
 
-def test_what_is_not_worth_a_thread_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "CORES", 2)
+@pytest.mark.usefixtures("two_cores")
+def test_what_is_not_worth_a_thread_gets_none() -> None:
     here = threading.current_thread()
     assert run_both(threading.current_thread, threading.current_thread, worth=False) == (here, here)
 

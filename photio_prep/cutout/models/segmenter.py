@@ -17,7 +17,8 @@ from photio_prep.cutout.models.catalog import Family
 from photio_prep.cutout.models.devices import Device
 from photio_prep.cutout.models.rembg_sessions import import_session
 from photio_prep.errors import ModelUnavailable, NoProduct, PhotioError, SegmenterFailed
-from photio_prep.imaging.filters import Floats, load_opencv
+from photio_prep.imaging.filters import Floats, load_opencv, to_levels
+from photio_prep.system.parallel import run_both
 from photio_prep.types import Segmenter
 
 Channels = tuple[float, float, float]
@@ -135,13 +136,14 @@ class OnnxSegmenter:
         )
         return session
 
-    def __call__(self, image: Image.Image, /) -> Image.Image:
+    def __call__(self, image: Image.Image, /, answer: Floats | None = None) -> Image.Image:
         """Predict the product's probability (L, the picture's size) in an RGB picture.
 
         `info["confidence"]`: its mean (0..1) where it exceeds half of its peak. `info["grain"]`: pixels of the picture
         per pixel of the network; marks an alpha that needs refinement. `info["belief"]`: the network's output (L) at
         its own size. `info["mirrored"]`: its disagreement about the mirrored photo; of small networks only, for which
         it takes 0.1 s. `mixed` and `rival`: see `measure_likeness`; of networks that tell their features.
+        `info["second"]`: see `Prediction`. `answer`: the network's to the picture, if it is known.
 
         Raises:
             NoProduct: The probability is low everywhere.
@@ -149,21 +151,25 @@ class OnnxSegmenter:
             ModelUnavailable: The weights do not load, or are of another family; or the GPU is lost.
         """
         small = reduce_picture(image, self._network)
-        answer, features = self._ask(small)
-        prediction = two_pass.predict(self.probability, image, _MIN_PEAK, self._network.high, answer)
+        answer, features = self._ask(small) if answer is None else (answer, [])
+        mirrors = self.family == "u2net" and float(answer.max()) >= _MIN_PEAK
+        prediction, mirrored = run_both(
+            lambda: two_pass.predict(self.probability, image, _MIN_PEAK, self._network.high, answer),
+            lambda: self.probability(small.transpose(Image.Transpose.FLIP_LEFT_RIGHT))[:, ::-1] if mirrors else None,
+            worth=mirrors,
+        )
         peak = float(prediction.first.max())
         if peak < _MIN_PEAK:
             raise NoProduct(
                 f"no product found in it (the model is at most {max(peak, 0):.0%} sure anywhere)",
                 "Use a clearer photo, another --model, or give a --mask",
             )
-        alpha = Image.fromarray(np.rint(prediction.share * 255).astype(np.uint8))
+        alpha = Image.fromarray(to_levels(prediction.share))
         sure = prediction.first[prediction.first >= peak / 2].mean()
-        alpha.info.update(confidence=round(float(sure), 3), grain=prediction.grain)
-        alpha.info["belief"] = Image.fromarray(np.rint(prediction.first * 255).astype(np.uint8))
+        alpha.info.update(confidence=round(float(sure), 3), grain=prediction.grain, second=prediction.second)
+        alpha.info["belief"] = Image.fromarray(to_levels(prediction.first))
         alpha.info.update(measure_likeness(prediction.first, features))
-        if self.family == "u2net":
-            mirrored = self.probability(small.transpose(Image.Transpose.FLIP_LEFT_RIGHT))[:, ::-1]
+        if mirrored is not None:
             alpha.info["mirrored"] = mirror_disagreement(prediction.first, mirrored)
         return alpha
 

@@ -24,11 +24,15 @@ _SMOOTH = 2
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """`share` (H, W), 0..1, of the picture's size; `first`, the network's output; `grain`, see `refine_alpha`."""
+    """`share` (H, W), 0..1, of the picture's size; `first`, the network's output; `grain`, see `refine_alpha`.
+
+    `second`: the box of the second pass, and the network's output about it.
+    """
 
     share: Floats
     first: Floats
     grain: float
+    second: tuple[tuple[int, int, int, int], Floats] | None = None
 
 
 def predict(
@@ -67,7 +71,7 @@ def predict(
     merged[window] += defocus * (coarse[window] - merged[window])
     share = first_fit.copy()
     share[crop] = merged
-    return Prediction(share, first, grain_of_crop)
+    return Prediction(share, first, grain_of_crop, (box, closer))
 
 
 def _clean(prediction: Floats, share: float) -> Floats:
