@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.edges import CACHE, ROOT, band, collect, compare, iter_sources, print_tables
-from bench.gate import Picture, load_networks
+from bench.pictures import Picture, load_networks
 from bench.remember import remember_outputs
 from photio_prep.cutout.matte import matte
 from photio_prep.cutout.models import catalog, weights

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bench.gate import FIXTURES, Picture, iter_pictures, load_networks
+from bench.pictures import FIXTURES, Picture, iter_pictures, load_networks
 from bench.remember import digest_files, remember_outputs
 from photio_prep.cutout.edges import FIRM, load_model
 from photio_prep.cutout.matte import flatten

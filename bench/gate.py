@@ -7,19 +7,17 @@ whose families are sources. Every installed network of the catalogue cuts each p
 so that a second run only fits. Bad: IoU < 0.85 with the truth at half coverage. Good: IoU > 0.97. Scenes with things
 around the product are scored, but train nothing: which of them is the product, no network's output can tell.
 
-Each picture is scored by weights whose figures, penalty and values were chosen without its product (in a second table
-without its source and a quarter of the products). The list to choose from, and the limits, saw all pictures. --write
-puts the weights of a fit on everything into the package.
+Each picture is scored by weights that were fitted without its product (in a second table without its source and a
+quarter of the products). The list of figures, the penalty and the gate's limits saw all pictures. --write puts the
+weights of a fit on everything into the package.
 """
 
 import argparse
-import csv
 import json
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from itertools import compress, pairwise, product
+from itertools import compress, pairwise
 from pathlib import Path
 from zlib import crc32
 
@@ -27,20 +25,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from bench.pictures import FIXTURES, Picture, iter_pictures, load_networks
 from photio_prep.cutout import gate
 from photio_prep.cutout.gate_model import transform
 from photio_prep.cutout.matte import matte
-from photio_prep.cutout.models import catalog, weights
 from photio_prep.cutout.models.segmenter import OnnxSegmenter
 from photio_prep.cutout.options import CutoutOptions
 from photio_prep.errors import NoProduct
 from photio_prep.geometry import place, snap
 from photio_prep.intake.load import load
 from photio_prep.quality import STOP_AT, WARN_AT, Verdict
-from photio_prep.settings import models_folder
 from photio_prep.types import Cutout
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
 WEIGHTS = Path(gate.__file__).with_name("gate_model.toml")
 Numbers = NDArray[np.float64]
 BAD, GOOD = 0.85, 0.97
@@ -50,17 +46,10 @@ SCENE = 0.3
 FIGURES = ("confidence", "rim_doubt", "rim_worst", "vague", "weak")
 # Of some networks, and always taken: of the mirrored photo, and of the features.
 OWN = ("mirrored", "mixed", "rival")
-# What may be chosen: the figures, and the strength of the ridge penalty on standardised weights, in pictures.
-CHOICES = tuple(product((FIGURES, FIGURES[:4], FIGURES[1:]), (8.0, 32.0)))
-
-
-@dataclass(frozen=True)
-class Picture:
-    source: str
-    product: str
-    photo: Path
-    truth: Path
-    alone: bool = True
+# Strength of the ridge penalty on standardised weights, in pictures; and on the slope of the calibration.
+PENALTY, SLOPE = 8.0, 1.0
+# Asked: at most this share of the good stopped, and at least this share of the bad.
+FEW_GOOD, MOST_BAD = 0.03, 0.8
 
 
 @dataclass(frozen=True)
@@ -78,36 +67,9 @@ class Row:
         """One of four groups of products."""
         return crc32(self.product.encode()) % 4
 
-
-def strip_name(name: str) -> str:
-    """The product of a file's name, without the shop, the side of a garment and the number of a variant."""
-    return re.sub(r"(-(front|back|\d))+$", "", re.sub(r"^(.*__|saleor-|saloer-)+", "", name))
-
-
-def iter_pictures(data: Path | None, scenes: list[Path]) -> Iterator[Picture]:
-    for photo in sorted((FIXTURES / "photos").iterdir()):
-        yield Picture("fixtures", photo.stem, photo, FIXTURES / "truth" / f"{photo.stem}.webp")
-    if data:
-        for photo in sorted((data / "cutouts" / "image").glob("*.jpg")):
-            truth = data / "cutouts" / "alpha" / f"{photo.stem}.png"
-            yield Picture(photo.stem.partition("__")[0], strip_name(photo.stem), photo, truth)
-        with (data / "gate" / "pairs.csv").open(encoding="utf-8") as table:
-            for row in csv.DictReader(table):
-                photo, truth = (data / "gate" / kind for kind in ("image", "alpha"))
-                names = f"{row['name']}.jpg", f"{row['name']}.png"
-                yield Picture(row["kind"], strip_name(row["product"]), photo / names[0], truth / names[1])
-    for folder in scenes:
-        with (folder / "scenes.csv").open(encoding="utf-8") as table:
-            for row in csv.DictReader(table):
-                name, source = row["name"], f"{folder.name}-{row['family']}"
-                photo, truth = folder / "image" / f"{name}.jpg", folder / "alpha" / f"{name}.png"
-                if photo.exists():
-                    yield Picture(source, name, photo, truth, row["clutter"] == row["occluders"] == "0")
-
-
-def load_networks() -> list[OnnxSegmenter]:
-    rows = [row for row in catalog.catalog() if row.family != "sam" and weights.is_installed(row, models_folder())]
-    return [OnnxSegmenter(weights.verify_weights(row, models_folder()), row.family, row.name) for row in rows]
+    @property
+    def is_scene(self) -> bool:
+        return "-" in self.source
 
 
 def measure(picture: Picture, networks: list[OnnxSegmenter]) -> list[Row]:
@@ -152,7 +114,7 @@ def collect(pictures: Iterator[Picture], cache: Path) -> list[Row]:
 
 @dataclass(frozen=True)
 class Fit:
-    """Logistic regression by Newton's method, with a ridge penalty, on standardised figures."""
+    """Log-odds of a bad cutout: `bias` and `weights` of standardised figures."""
 
     names: tuple[str, ...]
     middle: Numbers
@@ -162,54 +124,86 @@ class Fit:
 
     def risk(self, rows: list[Row]) -> Numbers:
         standard = (matrix(rows, self.names) - self.middle) / self.spread
-        return np.asarray(1 / (1 + np.exp(-np.clip(self.bias + standard @ self.weights, -30, 30))))
+        return squash(self.bias + standard @ self.weights)
+
+
+def squash(odds: Numbers) -> Numbers:
+    return np.asarray(1 / (1 + np.exp(-np.clip(odds, -30, 30))))
 
 
 def matrix(rows: list[Row], names: tuple[str, ...]) -> Numbers:
     return np.array([[transform(name, row.figures[name]) for name in names] for row in rows])
 
 
-def weigh(rows: list[Row]) -> Numbers:
-    return np.array([SCENE if "-" in row.source else 1.0 for row in rows])
-
-
-def fit(rows: list[Row], names: tuple[str, ...], penalty: float) -> Fit:
-    """Without figures whose weight has the wrong sign: more doubt never lowers the risk."""
-    figures, bad, counts = matrix(rows, names), np.array([row.iou < BAD for row in rows], float), weigh(rows)
-    middle, spread = figures.mean(0), figures.std(0) + 1e-6
-    design = np.c_[np.ones(len(rows)), (figures - middle) / spread]
-    ridge = np.diag([1e-6, *[penalty] * len(names)])
-    weights_ = np.zeros(len(names) + 1)
+def regress(figures: Numbers, target: Numbers, counts: Numbers, penalty: float) -> Numbers:
+    """Bias and weights of a logistic regression, by Newton's method, with a ridge penalty on the weights."""
+    design = np.c_[np.ones(len(figures)), figures]
+    ridge, weights_ = np.diag([1e-6, *[penalty] * figures.shape[1]]), np.zeros(design.shape[1])
     for _ in range(50):
-        risk = 1 / (1 + np.exp(-np.clip(design @ weights_, -30, 30)))
-        slope = design.T @ (counts * (risk - bad)) + ridge @ weights_
+        risk = squash(design @ weights_)
+        slope = design.T @ (counts * (risk - target)) + ridge @ weights_
         weights_ -= np.linalg.solve((design.T * (counts * risk * (1 - risk))) @ design + ridge, slope)
-    right = tuple(name for name, weight in zip(names, weights_[1:], strict=True) if weight > 0)
-    return Fit(names, middle, spread, float(weights_[0]), weights_[1:]) if right == names else fit(rows, right, penalty)
+    return weights_
 
 
-def score_without(rows: list[Row], train: Callable[[list[Row]], Fit], *, sources: bool = False) -> Numbers:
-    """The risk of each row by weights that `train` made of rows of other product groups, and of other `sources`."""
-    risks, outside = np.zeros(len(rows)), [(row.source if sources else "", row.group) for row in rows]
+def fit(rows: list[Row], names: tuple[str, ...]) -> Fit:
+    """Without figures whose weight has the wrong sign: more doubt never lowers the risk.
+
+    The weights are those that tell how far an IoU lies from good to bad: 0.86 is no success. Bias and slope are
+    calibrated to the probability of a bad one.
+    """
+    rows = [row for row in rows if row.alone]
+    figures, iou = matrix(rows, names), np.array([row.iou for row in rows])
+    counts = np.array([SCENE if row.is_scene else 1.0 for row in rows])
+    middle, spread = figures.mean(0), figures.std(0) + 1e-6
+    standard = (figures - middle) / spread
+    weights_ = regress(standard, np.clip((GOOD - iou) / (GOOD - BAD), 0, 1), counts, PENALTY)[1:]
+    right = tuple(name for name, weight in zip(names, weights_, strict=True) if weight > 0)
+    if right != names:
+        return fit(rows, right)
+    bias, slope = regress(standard @ weights_[:, None], (iou < BAD).astype(float), counts, SLOPE)
+    return Fit(names, middle, spread, float(bias), slope * weights_)
+
+
+def score_without(rows: list[Row], names: tuple[str, ...], *, sources: bool = False) -> tuple[Numbers, Numbers]:
+    """The risk of each row by weights of rows of other product groups, and of other `sources`; and a limit for it.
+
+    The limit is the one above which at most `FEW_GOOD` of the good photos among those other rows lie.
+    """
+    risks, limits = np.zeros(len(rows)), np.ones(len(rows))
+    outside = [(row.source if sources else "", row.group) for row in rows]
     for source, group in set(outside):
         out = np.array([origin == (source, group) for origin in outside])
-        fitted = train([row for row in rows if row.group != group and (not source or row.source != source)])
-        risks[out] = fitted.risk([row for row, left in zip(rows, out, strict=True) if left])
-    return risks
+        known = [row for row in rows if row.group != group and (not source or row.source != source)]
+        risks[out] = fit(known, names).risk([*compress(rows, out)])
+        if sources:
+            good = [row.iou > GOOD and not row.is_scene for row in known]
+            limits[out] = limit_good(score_without(known, names)[0][good])
+    return risks, limits
 
 
-def choose(rows: list[Row], more: tuple[str, ...]) -> Fit:
-    """The fit whose figures (`more` are always among them) and penalty predict other products best."""
-    rows = [row for row in rows if row.alone]
-    bad = np.array([row.iou < BAD for row in rows])
+def limit_good(good: Numbers) -> float:
+    """The least limit above which at most `FEW_GOOD` of the good ones lie."""
+    return float(np.sort(good)[::-1][int(FEW_GOOD * len(good))])
 
-    def surprise(choice: tuple[tuple[str, ...], float]) -> float:
-        figures, penalty = (*choice[0], *more), choice[1]
-        risks = score_without(rows, lambda known: fit(known, figures, penalty))
-        return -float(weigh(rows) @ np.log(np.where(bad, risks, 1 - risks)))
 
-    names, penalty = min(CHOICES, key=surprise)
-    return fit(rows, (*names, *more), penalty)
+def print_curve(rows: list[Row], risks: Numbers, limits: Numbers) -> None:
+    """What is stopped at limits chosen on these pictures, with an interval of 95 %, and at those chosen without."""
+    iou, products = np.array([row.iou for row in rows]), np.array([row.product for row in rows])
+    places, random = [np.flatnonzero(products == name) for name in sorted(set(products))], np.random.default_rng(0)
+
+    def measure_shares(chosen: NDArray[np.intp]) -> tuple[float, float]:
+        good, bad = risks[chosen][iou[chosen] > GOOD], np.sort(risks[chosen][iou[chosen] < BAD])[::-1]
+        enough = bad[int(np.ceil(MOST_BAD * len(bad))) - 1]
+        return float((bad > limit_good(good)).mean()), float((good >= enough).mean())
+
+    draws = [np.concatenate([places[i] for i in random.integers(0, len(places), len(places))]) for _ in range(2000)]
+    low, high = np.percentile([measure_shares(draw) for draw in draws], [2.5, 97.5], 0)
+    bad, good = measure_shares(np.arange(len(rows)))
+    stopped = risks > limits
+    print(f"  bad stopped at {FEW_GOOD:.0%} of the good: {bad:.0%} ({low[0]:.0%} to {high[0]:.0%})")
+    print(f"  good stopped at {MOST_BAD:.0%} of the bad: {good:.1%} ({low[1]:.1%} to {high[1]:.1%})")
+    print(f"  limits of other sources: bad {stopped[iou < BAD].mean():.0%}, good {stopped[iou > GOOD].mean():.1%}")
 
 
 def verdict(row: Row, risk: float, *, whole: bool) -> Verdict:
@@ -247,12 +241,13 @@ def report(network: str, rows: list[Row], more: tuple[str, ...]) -> None:
     known = usable(rows, (*FIGURES, *more))
     print(f"\n=== {network} {', '.join(more)}: {len(known)} pictures")
     for title in ("product", "source and product"):
-        risks = score_without(known, lambda others: choose(others, more), sources=title != "product")
+        risks, limits = score_without(known, (*FIGURES, *more), sources=title != "product")
         print_table(f"ok / warn / stop by the probability, {title} left out", known, risks)
         print_table(f"all reasons of the gate, {title} left out", known, risks, whole=True)
     for kind, scenes in (("photos and composites", False), ("scenes", True)):
-        chosen = [("-" in row.source) == scenes for row in known]
+        chosen = [row.is_scene == scenes for row in known]
         print_table(f"{kind}: the same, source and product left out", [*compress(known, chosen)], risks[chosen])
+        print_curve([*compress(known, chosen)], risks[chosen], limits[chosen])
     print_reliability(known, risks)
 
 
@@ -289,7 +284,8 @@ def main() -> None:
         for more in variants(own):
             if own is not rows:
                 report(network, own, more)
-            text += ["", f"[[model.{network}]]", to_toml(choose(usable(own, (*FIGURES, *more)), more)).format(network)]
+            fitted = fit(usable(own, (*FIGURES, *more)), (*FIGURES, *more))
+            text += ["", f"[[model.{network}]]", to_toml(fitted).format(network)]
     if options.write:
         WEIGHTS.write_text("\n".join(text) + "\n", encoding="utf-8")
         print(f"\nwritten: {WEIGHTS}")
