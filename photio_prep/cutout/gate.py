@@ -63,7 +63,7 @@ _CAUSES = {
     "vague": "the model half believes in something in it or beside it",
 }
 _CAUSES |= dict.fromkeys(("rim_doubt", "rim_worst"), "the model is unclear about its outline")
-_CAUSES |= dict.fromkeys(("confidence", "weak"), "the model is not sure of parts inside of it")
+_CAUSES |= dict.fromkeys(("confidence", "weak"), "the model is not sure what belongs to it")
 
 
 def assess(photo: Photo, cutout: Cutout, second: Cutout | None = None) -> Judgement:

@@ -6,7 +6,7 @@ from PIL import Image
 from photio_prep.cutout.gate_model import map_doubt
 from photio_prep.cutout.measure import PART, SIDE, find_edges, outer_pixels
 from photio_prep.cutout.mend import find_lines
-from photio_prep.imaging.filters import Bools, dilate, erode, measure_parts
+from photio_prep.imaging.filters import Bools, dilate, drop_thin, erode, measure_parts
 from photio_prep.quality import DOUBTFUL, Area
 from photio_prep.types import Cutout
 
@@ -29,7 +29,7 @@ def locate(name: str, view: Image.Image, cutout: Cutout, second: Cutout | None) 
         return None
     place = np.zeros_like(solid)
     if name in (DOUBTFUL, "disputed", "unsure"):
-        place = map_doubt(cutout, second)
+        place = drop_thin(map_doubt(cutout, second), 1)  # a speck shows nothing
     elif name == "cut":
         place = outer_pixels(solid)
         place[1:-1, 1:-1] = False
