@@ -194,15 +194,16 @@ def main() -> None:
     parser.add_argument("--refine", default="fast", choices=("fast", "off"))
     parser.add_argument("--every", type=int, default=1, help="only every so manieth photo of each source")
     asked = parser.parse_args()
-    pictures = [*iter_sources(asked.data, asked.strands, asked.scenes)]
+    count: Counter[str] = Counter()
+    pictures = []
+    for picture in iter_sources(asked.data, asked.strands, asked.scenes):
+        count[picture.source] += 1
+        if count[picture.source] % asked.every == 0:
+            pictures.append(picture)
     for matter in load_models(asked.model, asked.family):
         remember_outputs(matter, asked.cache)
         sources: dict[str, list[tuple[Row, Row]]] = {}
-        count: Counter[str] = Counter()
         for picture in pictures:
-            count[picture.source] += 1
-            if count[picture.source] % asked.every:
-                continue
             rows = measure(picture, matter, CutoutOptions(refine=asked.refine, looks="1"))
             sources.setdefault(picture.source, []).append(rows)
             if asked.each:

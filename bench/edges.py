@@ -6,8 +6,8 @@ Sources: see `iter_sources`. Every installed network of the catalogue is run; pi
 sampled into --cache, as are the networks' outputs, so that a second run only fits.
 
 The first table is of a fit on everything, and so too good (marked *). In the second each source is scored by weights
-that were fitted without it. The list of figures, the wide filter's radius, FIRM and WORSE were chosen with all sources
-in sight.
+that were fitted without it. The list of figures, the wide filter's radius, FIRM, WORSE and MARGIN were chosen with all
+sources in sight.
 """
 
 import argparse
@@ -42,9 +42,9 @@ CODE = [CUTOUT / f"{name}.py" for name in ("defocus", "edges", "guided", "refine
 NAMES = ("density", "contrast", "doubt", "width", "length", "sharpening", "widening")
 NAMES += ("fine_belief", "fine_wide", "broad_belief", "broad_wide")
 Floats = NDArray[np.float32]
-PIXELS, STEPS, RATE, RIDGE = 400, 120, 0.1, 1e-4
-# How much more a photo counts while it is worse than rembg's.
-WORSE = 20.0
+PIXELS, STEPS, RATE, RIDGE = 1000, 120, 0.1, 1e-4
+# How much more a photo counts in a fit while its error exceeds this share of rembg's.
+WORSE, MARGIN = 30.0, 0.9
 # A photo is worse if its error exceeds rembg's by more than this share of it, and by more than this.
 TOLERANCE = 0.01, 0.0005
 
@@ -142,7 +142,7 @@ def fit(samples: Samples) -> tuple[Floats, Floats, Floats, Floats]:
         shares = np.c_[np.ones(len(odds)), odds] / (1 + odds.sum(1, keepdims=True))
         alpha = (shares * samples.candidates).sum(1)
         errors = np.bincount(photo, np.abs(alpha - samples.truth)) / counts
-        weight = (by_photo * (1 + WORSE * (errors > limits)) / counts)[photo]
+        weight = (by_photo * (1 + WORSE * (errors > MARGIN * limits)) / counts)[photo]
         slope = (weight / weight.sum() * np.sign(alpha - samples.truth))[:, None] * shares
         slope *= samples.candidates - alpha[:, None]
         gradient = design.T @ slope[:, 1:]

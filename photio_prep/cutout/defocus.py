@@ -23,6 +23,8 @@ _SPREAD = 0.6
 _SMOOTH = 0.15
 # Squared distances of two colours (0..255): of grain alone, and from which the two sides are distinct.
 _GRAIN, _DISTINCT = 15.0**2, 800.0
+# Weight of the colours' squared distance from a mixture of the two: other colours are no blur of them.
+_STRAY = 8.0
 _TINY = 1e-6
 
 
@@ -31,7 +33,8 @@ def blurred_alpha(pixels: Bytes, belief: Floats, rim: Bools) -> Floats:
 
     A network takes such a rim for product, or draws its outline within it. Only the colours beyond the blur's width
     are sure. Between them alpha is the least-squares solution of C = α F + (1 - α) B (Smith and Blinn 1996), with F
-    and B the means of the sure colours nearby. Where the two sides look the same, the belief stays.
+    and B the means of the sure colours nearby. Where the two sides look the same, or the rim has other colours, the
+    belief stays.
 
     `pixels` are sRGB; `rim`: where the belief (0..1) is neither 0 nor 1.
     """
@@ -57,7 +60,9 @@ def blurred_alpha(pixels: Bytes, belief: Floats, rim: Bools) -> Floats:
     contrast = inside - outside
     distance = (contrast * contrast).sum(-1)
     mixed = np.clip(((picture - outside) * contrast).sum(-1) / (distance + _GRAIN), 0, 1)
-    weight_of_mix = distance / (distance + _DISTINCT) * (inner & outer)
+    rest = picture - outside - mixed[..., None] * contrast
+    unlike = gaussian_blur((rest * rest).sum(-1), _SMOOTH * width_px)
+    weight_of_mix = distance / (distance + _DISTINCT + _STRAY * unlike) * (inner & outer)
     mixed_alpha = np.where(between, weight_of_mix * mixed + (1 - weight_of_mix) * share, is_product).astype(np.float32)
     smooth = gaussian_blur(mixed_alpha, _SMOOTH * width_px)
     large = Image.fromarray(smooth).resize((width, height), Image.Resampling.BICUBIC)

@@ -39,7 +39,7 @@ FIRM = 0.1
 _ENDS = (0.02, 0.98)
 # Pixels of the half-size picture within which the rim and the product must be near for the mixture to count, and over
 # which it fades out. Farther from the product a faint belief is a ghost, which sharpening removes.
-_NEAR, _BESIDE, _FADE = 6, 10, 3
+_NEAR, _BESIDE, _FADE = 6, 40, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,40 +60,40 @@ class EdgeModel:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Alphas (H, W), 0..1, of one window of a picture, and its figures (H / 2, W / 2, N)."""
+    """Alphas (H, W), 0..1, of one window of a picture; how near (H / 2, W / 2) a rim is; and figures (…, …, N)."""
 
     sharpened: Floats
     belief: Floats
     wide: Floats
+    near: Floats
     figures: Floats
 
-    def mix(self, rim: Bools) -> Floats:
-        """Mix them near the `rim`, the pixels whose belief is neither 0 nor 1."""
-        cv2 = load_opencv()
-        height, width = rim.shape
-        beside = dilate(_halve(rim.astype(np.float32)) > 0, _NEAR) & dilate(_halve(self.sharpened) >= 0.5, _BESIDE)
-        near = box_blur(beside.astype(np.float32), _FADE)
-        small, where = np.zeros((*near.shape, 2), np.float32), np.flatnonzero(near > 0)
+    def mix(self) -> Floats:
+        """Mix them by the shares that the figures tell."""
+        small, where = np.zeros((*self.near.shape, 2), np.float32), np.flatnonzero(self.near)
         figures = self.figures.reshape(-1, self.figures.shape[-1]).take(where, 0)
-        small.reshape(-1, 2)[where] = load_model().shares(figures) * near.take(where)[:, None]
-        shares = cv2.resize(small, (width, height))
+        small.reshape(-1, 2)[where] = load_model().shares(figures)
+        shares = load_opencv().resize(small, self.belief.shape[::-1])
         alpha = self.sharpened + shares[..., 0] * (self.belief - self.sharpened)
         return np.asarray(alpha + shares[..., 1] * (self.wide - self.sharpened), dtype=np.float32)
 
 
-def make_candidates(pixels: Bytes, belief: Floats, sharpened: Floats, grain: float, focus: Floats) -> Candidates:
-    """Make the alphas of an edge from the picture (sRGB) and the belief (0..1).
+def make_candidates(pixels: Bytes, belief: Floats, sharpened: Floats, rim: Bools, grain: float) -> Candidates:
+    """Make the alphas of an edge from the picture (sRGB) and the belief (0..1), which is neither 0 nor 1 at the `rim`.
 
-    `grain`: see `refine_alpha`. `focus` (0..1): 0 where `sharpened` is right already, because the edge is out of focus.
+    `grain`: see `refine_alpha`.
     """
-    low, high = _ENDS
+    cv2, (low, high) = load_opencv(), _ENDS
     plain, wide = (
         np.asarray(np.clip((plane - low) / (high - low), 0, 1), dtype=np.float32)
         for plane in (belief, guided_filter_small(pixels, belief, _WIDE, _EPS, _SHRINK))
     )
     figures = _measure(pixels, belief, sharpened, wide, grain)
-    plain, wide = (sharpened + focus * (plane - sharpened) for plane in (plain, wide))
-    return Candidates(sharpened, plain, wide, figures)
+    beside = dilate(_halve(rim) > 0, _NEAR) & dilate(_halve(sharpened) >= 0.5, _BESIDE)
+    near = box_blur(beside.astype(np.float32), _FADE)
+    weight = cv2.resize(near, belief.shape[::-1])
+    plain, wide = (sharpened + weight * (plane - sharpened) for plane in (plain, wide))
+    return Candidates(sharpened, plain, wide, near, figures)
 
 
 def _measure(pixels: Bytes, belief: Floats, sharpened: Floats, wide: Floats, grain: float) -> Floats:

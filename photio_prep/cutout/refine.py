@@ -63,7 +63,7 @@ def refine_alpha(pixels: Bytes, belief: Floats, grain: float = 1.0) -> Floats:
     rim = (sharp > 0) & (sharp < 1)
     if rim.any():
         window, candidates = edge_candidates(pixels, belief, grain)
-        sharp[window] = candidates.mix(rim[window])
+        sharp[window] = candidates.mix()
     return sharp
 
 
@@ -84,7 +84,7 @@ def edge_candidates(pixels: Bytes, belief: Floats, grain: float) -> tuple[tuple[
     soft = ramp(edge_width(pixels), *_WIDTHS)
     blurred = blurred_alpha(pixels, belief, rim) if _is_defocused(soft, rim) else belief
     soft *= dilate(rim, _FAR)
-    return window, make_candidates(pixels, belief, alpha + soft * (blurred - alpha), grain, focus=1 - soft)
+    return window, make_candidates(pixels, belief, alpha + soft * (blurred - alpha), rim, grain)
 
 
 def _steps(grain: float) -> _Steps:
