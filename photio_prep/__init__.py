@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from photio_prep.api.client import InstantClient
     from photio_prep.batch.run_many import PhotoOutcome, run_many
     from photio_prep.errors import PhotioError
-    from photio_prep.final.options import FinishOptions
+    from photio_prep.final.options import FinishOptions, OutputOptions
     from photio_prep.geometry import Box, Placement, Size
-    from photio_prep.options import OutputOptions, RunOptions
+    from photio_prep.options import RunOptions
     from photio_prep.orders.options import PayOptions, PrepareOptions
     from photio_prep.orders.store import Order
     from photio_prep.pipeline import finish, generate, prepare, run
@@ -63,11 +63,11 @@ __all__ = [
 _HOMES = {
     "types": ("Canvas", "Cutout", "Final", "Matter", "Photo", "Request", "Result", "Segmenter", "Sender"),
     "errors": ("PhotioError",),
-    "final.options": ("FinishOptions",),
+    "final.options": ("FinishOptions", "OutputOptions"),
     "pipeline": ("finish", "generate", "prepare", "run"),
     "geometry": ("Box", "Placement", "Size"),
     "batch.run_many": ("PhotoOutcome", "run_many"),
-    "options": ("OutputOptions", "RunOptions"),
+    "options": ("RunOptions",),
     "orders.options": ("PayOptions", "PrepareOptions"),
     "orders.store": ("Order",),
     "review": ("write_review",),

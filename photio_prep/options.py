@@ -2,8 +2,8 @@
 
     orders/options.py           PrepareOptions, OrderPlace, PayOptions
     cutout/models/registry.py   ModelOptions
-    final/options.py            FinishOptions
-    here                        OutputOptions, RunOptions, JobOptions
+    final/options.py            FinishOptions, OutputOptions
+    here                        RunOptions, JobOptions
 
 One definition serves the command line, the library, job tables, `run_many` and Ray. Each set of keyword arguments
 (`PrepareKeywords` and so on) builds the dataclass of the same fields.
@@ -15,33 +15,10 @@ from pathlib import Path
 from typing import TypeVar, Unpack
 
 from photio_prep.cutout.models.registry import ModelOptions
-from photio_prep.final.options import FinishOptions, Metadata, Product
-from photio_prep.final.provenance import Provenance
+from photio_prep.final.options import FinishOptions, OutputOptions, Product
 from photio_prep.orders.options import CutoutKeywords, OrderPlace, PayKeywords, PayOptions, PrepareOptions
-from photio_prep.system.ranges import Range, check_options
 
 Part = TypeVar("Part")
-DRIFT = Range(0, 1000, whole=False)
-
-
-@dataclass(frozen=True, slots=True)
-class OutputOptions:
-    """Where files go, whether they replace others, and what they state.
-
-    `upload_to`: folder of an object store for copies. `metadata`: "keep-safe" keeps the photo's copyright and artist.
-    `max_drift`: exit 3 above it.
-    """
-
-    out: Path = Path("photio-out")
-    overwrite: bool = False
-    metadata: Metadata = "none"
-    provenance: Provenance = "none"
-    presets: tuple[str, ...] = ()
-    upload_to: str | None = None
-    max_drift: float | None = None
-
-    def __post_init__(self) -> None:
-        check_options(self, max_drift=DRIFT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +46,7 @@ class RunOptions:
 class JobOptions:
     """How the photos of one command are prepared, by which model, paid for, finished and written."""
 
-    output: OutputOptions = OutputOptions()
+    output: OutputOptions = field(default_factory=OutputOptions)
     prepare: PrepareOptions = field(default_factory=PrepareOptions)
     model: ModelOptions = field(default_factory=ModelOptions)
     pay: PayOptions = field(default_factory=PayOptions)

@@ -6,11 +6,9 @@ from pathlib import Path
 from photio_prep import settings
 from photio_prep.errors import OutputExists
 from photio_prep.final import writer
-from photio_prep.final.options import FinishOptions
-from photio_prep.final.provenance import packet
+from photio_prep.final.options import FinishOptions, OutputOptions
 from photio_prep.marketplaces import presets
 from photio_prep.marketplaces.writer import MarketplaceWriter
-from photio_prep.options import OutputOptions
 from photio_prep.orders.preflight import Preflight
 from photio_prep.orders.state import SENDABLE
 from photio_prep.orders.store import Order
@@ -24,14 +22,8 @@ class RunFiles:
         self, finish: FinishOptions, output: OutputOptions, taken: Callable[[Path, str], str] | None = None
     ) -> None:
         self.finish, self.output = finish, output
-        self.marketplaces = MarketplaceWriter(
-            presets.find_presets(output.presets),
-            overwrite=output.overwrite,
-            metadata=output.metadata,
-            provenance=output.provenance,
-            limits=settings.limits(),
-            taken=taken,
-        )
+        chosen = presets.find_presets(output.presets)
+        self.marketplaces = MarketplaceWriter(chosen, output, limits=settings.limits(), taken=taken)
         self._targets: dict[Path, Order] = {}
 
     def start_batch(self) -> None:
@@ -63,12 +55,4 @@ class RunFiles:
 
     def write(self, order: Order, out: Path, result: Result | None = None) -> writer.PlacedFinal:
         """Write the final of an answered order below `out`; `result` is its answer, if it is at hand."""
-        return writer.place_final(
-            order,
-            out,
-            self.finish,
-            overwrite=self.output.overwrite,
-            metadata=self.output.metadata,
-            xmp=packet(order, self.output.provenance),
-            result=result,
-        )
+        return writer.place_final(order, out, self.finish, self.output, result)

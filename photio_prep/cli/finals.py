@@ -9,9 +9,8 @@ from photio_prep.batch.finals import RunFiles
 from photio_prep.cli.console import Console
 from photio_prep.errors import OutputExists, PhotioError, PhotoRefused, UsageError
 from photio_prep.final import choose, writer
-from photio_prep.final.options import FinishOptions
+from photio_prep.final.options import FinishOptions, OutputOptions
 from photio_prep.marketplaces.writer import MarketplaceFile
-from photio_prep.options import OutputOptions
 from photio_prep.orders import previews
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order

@@ -13,8 +13,8 @@ from photio_prep.cli.finals import FinalWriter
 from photio_prep.cli.parsing import Number, option, verb
 from photio_prep.errors import PhotioError
 from photio_prep.final import choose
-from photio_prep.final.options import DEFAULT_FINISH
-from photio_prep.options import JobOptions, OutputOptions
+from photio_prep.final.options import DEFAULT_FINISH, OutputOptions
+from photio_prep.options import JobOptions
 from photio_prep.orders import selection, store
 from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.origin import Origin

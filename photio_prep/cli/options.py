@@ -15,8 +15,8 @@ from photio_prep.cli.parsing import PATH, Decorator, Number, option, several, ty
 from photio_prep.cutout.models.catalog import Family
 from photio_prep.cutout.models.registry import ModelOptions
 from photio_prep.errors import UsageError
-from photio_prep.final.options import FinishOptions
-from photio_prep.options import DRIFT, JobOptions, OutputOptions
+from photio_prep.final.options import DRIFT, FinishOptions, OutputOptions
+from photio_prep.options import JobOptions
 from photio_prep.orders.options import JOBS, PRICE, PROBABILITY, PayOptions
 from photio_prep.orders.revise import Wording
 from photio_prep.system import object_store

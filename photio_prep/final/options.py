@@ -1,4 +1,4 @@
-"""Options of a final: whose pixels its product has, its size, its format."""
+"""Options of a final: whose pixels its product has, its size, its format, where it goes."""
 
 import re
 from dataclasses import dataclass
@@ -8,13 +8,15 @@ from typing import Literal, TypedDict
 from photio_prep.errors import UsageError
 from photio_prep.geometry import Placement, Size, parse_pixels
 from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
-from photio_prep.system.ranges import check_options
+from photio_prep.system.ranges import Range, check_options
 
 Metadata = Literal["none", "keep-safe"]
 Product = Literal["generated", "detail", "original"]
+Provenance = Literal["trained", "composite", "none"]
 
 # The largest final: eight times as many pixels as a 12 MP photo has.
 _MOST = 100_000_000
+DRIFT = Range(0, 1000, whole=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,27 @@ def resolve_output_size(text: str, photo: Size, frame: Size) -> Size:
     return size
 
 
-DEFAULT_FINISH = FinishOptions()
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """Where files go, whether they replace others, and what they state.
+
+    `upload_to`: folder of an object store for copies. `metadata`: "keep-safe" keeps the photo's copyright and artist.
+    `max_drift`: exit 3 above it.
+    """
+
+    out: Path = Path("photio-out")
+    overwrite: bool = False
+    metadata: Metadata = "none"
+    provenance: Provenance = "none"
+    presets: tuple[str, ...] = ()
+    upload_to: str | None = None
+    max_drift: float | None = None
+
+    def __post_init__(self) -> None:
+        check_options(self, max_drift=DRIFT)
+
+
+DEFAULT_FINISH, DEFAULT_OUTPUT = FinishOptions(), OutputOptions()
 
 
 class FinishKeywords(TypedDict, total=False):

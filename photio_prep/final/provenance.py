@@ -5,13 +5,11 @@ https://cv.iptc.org/newscodes/digitalsourcetype/). It has no date, so that the s
 """
 
 import re
-from typing import Literal
 from xml.sax.saxutils import quoteattr
 
+from photio_prep.final.options import Provenance
 from photio_prep.imaging.encode import SANDBOX_MARK
 from photio_prep.orders.store import Order
-
-Provenance = Literal["trained", "composite", "none"]
 
 _TERMS = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 TYPES = {

@@ -10,7 +10,8 @@ from photio_prep import settings
 from photio_prep.errors import OutputExists, UsageError
 from photio_prep.final import superseded
 from photio_prep.final.assemble import finish_order
-from photio_prep.final.options import DEFAULT_FINISH, FinishOptions, Metadata
+from photio_prep.final.options import DEFAULT_FINISH, DEFAULT_OUTPUT, FinishOptions, OutputOptions
+from photio_prep.final.provenance import packet
 from photio_prep.final.publish import check_output_target, output_path, publish
 from photio_prep.imaging.encode import SANDBOX_MARK, SUFFIXES, encode_picture, final_format
 from photio_prep.intake.item import MARK
@@ -71,20 +72,17 @@ def place_final(
     order: Order,
     out: Path,
     options: FinishOptions = DEFAULT_FINISH,
-    *,
-    overwrite: bool = False,
-    metadata: Metadata = "none",
-    xmp: bytes | None = None,
+    output: OutputOptions = DEFAULT_OUTPUT,
     result: Result | None = None,
 ) -> PlacedFinal:
-    """Make the final of the kept answer, write it, mark the order finished. Free, repeatable for ever.
+    """Make the final of the kept answer, write it below `out`, mark the order finished. Free, repeatable for ever.
 
-    With `metadata` "keep-safe" it carries the photo's copyright and artist and a profile of sRGB. `xmp` is what it
-    says of how it was made (provenance.py); without either it holds pixels only. The order's folder gets the final's
-    proof, and the drift of the answer as figures and as a picture. `result` is the kept answer, where it is at hand.
+    With metadata "keep-safe" it carries the photo's copyright and artist and a profile of sRGB, with a provenance what
+    it says of how it was made; without either it holds pixels only. The order's folder gets the final's proof, and the
+    drift of the answer as figures and as a picture. `result` is the kept answer, where it is at hand.
 
-    Where another order of the photo was paid for since, that one's final stays unless `overwrite`; a variant that was
-    kept since stays in any case.
+    Where another order of the photo was paid for since, that one's final stays unless `output.overwrite`; a variant
+    that was kept since stays in any case.
 
     Raises:
         OutputExists: Another file has this name.
@@ -94,6 +92,7 @@ def place_final(
     target = final_path(order, out, options.format)
     if order.folder is None:
         raise UsageError("an order in memory has no place for its final", "Use `finish`, which returns it")
+    overwrite, metadata, xmp = output.overwrite, output.metadata, packet(order, output.provenance)
     recipe = f"{options}, metadata {metadata}, xmp {sha256(xmp or b'').hexdigest()[:16]}"
     mark = order.marks.final(target.suffix)
     # Made without the photo, because it could not be found: perhaps it can by now.

@@ -1,7 +1,6 @@
 """Write one file per preset into the output folder, and check each as saved."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -11,8 +10,8 @@ from PIL import Image
 from photio_prep.cutout.framing import box_of
 from photio_prep.errors import OutputExists, PresetFailed, UsageError
 from photio_prep.final import superseded, writer
-from photio_prep.final.options import Metadata
-from photio_prep.final.provenance import Provenance, packet
+from photio_prep.final.options import DEFAULT_OUTPUT, OutputOptions
+from photio_prep.final.provenance import packet
 from photio_prep.final.publish import publish
 from photio_prep.geometry import Box
 from photio_prep.imaging.encode import SUFFIXES, encode_picture
@@ -43,7 +42,6 @@ class MarketplaceFile(NamedTuple):
         return self.report.failure(self.path, "The file is kept")
 
 
-@dataclass(eq=False)
 class MarketplaceWriter:
     """Writes the files of some presets; one per command, so that no two photos get the same path.
 
@@ -51,16 +49,16 @@ class MarketplaceWriter:
     owner for a path and returns its first owner; it is shared where several processes write.
     """
 
-    presets: tuple[Preset, ...]
-    overwrite: bool = field(default=False, kw_only=True)
-    metadata: Metadata = field(default="none", kw_only=True)
-    provenance: Provenance = field(default="trained", kw_only=True)
-    limits: Limits = field(default=DEFAULT_LIMITS, kw_only=True)
-    taken: Callable[[Path, str], str] | None = field(default=None, kw_only=True)
-
-    def __post_init__(self) -> None:
-        self.presets = _white_first(self.presets)
-        self._taken: Callable[[Path, str], str] = self.taken or dict[Path, str]().setdefault
+    def __init__(
+        self,
+        presets: tuple[Preset, ...],
+        output: OutputOptions = DEFAULT_OUTPUT,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        taken: Callable[[Path, str], str] | None = None,
+    ) -> None:
+        self._presets, self._output, self._limits = _white_first(presets), output, limits
+        self._taken: Callable[[Path, str], str] = taken or dict[Path, str]().setdefault
         self._own: dict[tuple[str, str], tuple[Preset, ...]] = {}
 
     def choose(self, source: str, output: str, presets: tuple[Preset, ...]) -> None:
@@ -69,7 +67,7 @@ class MarketplaceWriter:
 
     def of_photo(self, order: Order) -> tuple[Preset, ...]:
         """The presets of an order's photo."""
-        return self._own.get((order.origin.source, order.origin.base), self.presets)
+        return self._own.get((order.origin.source, order.origin.base), self._presets)
 
     def of(self, order: Order) -> tuple[Preset, ...]:
         """The presets of an order; none for a variant, whose files are made when the user keeps it."""
@@ -87,7 +85,7 @@ class MarketplaceWriter:
 
         OutputExists if a foreign file has the path; UsageError if a preset needs the final, and there is none.
         """
-        work = _Work(order, final, self.limits)
+        work = _Work(order, final, self._limits)
         for preset in self.of(order):
             yield self._write_file(work, preset, out)
 
@@ -96,8 +94,8 @@ class MarketplaceWriter:
         path = self._place(order, preset, out)
         layout_ = work.lay_out(preset)
         notes = layout_.notes
-        credit = order.origin.credit if self.metadata == "keep-safe" else UNCREDITED
-        tag = None if preset.white else packet(order, self.provenance)
+        credit = order.origin.credit if self._output.metadata == "keep-safe" else UNCREDITED
+        tag = None if preset.white else packet(order, self._output.provenance)
         data = _encode_within_weight(layout_.image, preset, credit, tag, sandbox=order.sandbox and not preset.white)
         # The same bytes are ours: an earlier process was killed between writing and marking them.
         if files.own_bytes(path, len(data)) != data:
@@ -128,7 +126,7 @@ class MarketplaceWriter:
 
     def _refuse_foreign(self, order: Order, preset: Preset, path: Path) -> None:
         sandbox = order.sandbox and not preset.white
-        writer.refuse_if_in_the_way(order, path, overwrite=self.overwrite, preset=preset.name, sandbox=sandbox)
+        writer.refuse_if_in_the_way(order, path, overwrite=self._output.overwrite, preset=preset.name, sandbox=sandbox)
 
 
 def _white_first(presets: tuple[Preset, ...]) -> tuple[Preset, ...]:

@@ -6,8 +6,7 @@ import pytest
 
 from photio_prep.batch.finals import RunFiles
 from photio_prep.errors import OutputExists
-from photio_prep.final.options import FinishOptions
-from photio_prep.options import OutputOptions
+from photio_prep.final.options import FinishOptions, OutputOptions
 from photio_prep.orders.preflight import Preflight
 from photio_prep.pipeline import prepare
 from photio_prep.quality import Level

@@ -42,9 +42,9 @@ from photio_prep.errors import (
     StorageFailed,
     Unexpected,
 )
+from photio_prep.final.options import OutputOptions
 from photio_prep.intake.inputs import expand_inputs
 from photio_prep.intake.item import Item
-from photio_prep.options import OutputOptions
 from photio_prep.orders.folder import OrderFolder, find_orders
 from photio_prep.orders.options import PayOptions, PrepareOptions
 from photio_prep.orders.state import State
@@ -66,7 +66,7 @@ from pathlib import Path
 from photio_prep.batch.ray_driver import run_on_ray
 from photio_prep.geometry import Recommended, Size
 from photio_prep.intake.inputs import expand_inputs
-from photio_prep.options import OutputOptions
+from photio_prep.final.options import OutputOptions
 from photio_prep.orders.options import PayOptions, PrepareOptions
 from photio_prep.batch.ray_worker import RayJobOptions
 

@@ -4,12 +4,13 @@ import io
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import pytest
 from PIL import Image
 
-from photio_prep.final.provenance import TYPES, Provenance, packet, source_type
+from photio_prep.final.provenance import TYPES, packet, source_type
 from photio_prep.imaging.encode import SANDBOX_MARK, encode_picture
 from photio_prep.orders.store import SANDBOX, Order
 from tests.final.test_writer import answered
@@ -17,6 +18,9 @@ from tests.support import photos
 from tests.support.commands import Command
 from tests.support.finals import write_final
 from tests.support.sampling import sampled
+
+if TYPE_CHECKING:
+    from photio_prep.final.options import Provenance
 
 EXT = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"
 RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
@@ -79,15 +83,15 @@ def test_by_default_the_words_are_nobodys_business():
 def test_a_final_is_rewritten_when_it_is_to_state_something_else(tmp_path: Path):
     made = answered(tmp_path / "orders", format_="JPEG")
     plain = write_final(made, tmp_path / "out").read_bytes()
-    stated = write_final(made, tmp_path / "out", xmp=packet(made)).read_bytes()
+    stated = write_final(made, tmp_path / "out", provenance="trained").read_bytes()
     assert b"xmpmeta" not in plain
     assert source_type(stated) == "trainedAlgorithmicMedia"
-    again = write_final(made, tmp_path / "out", xmp=packet(made))
+    again = write_final(made, tmp_path / "out", provenance="trained")
     assert again.read_bytes() == stated
     before = again.stat().st_mtime_ns
-    write_final(made, tmp_path / "out", xmp=packet(made))
+    write_final(made, tmp_path / "out", provenance="trained")
     assert again.stat().st_mtime_ns == before  # what is there already is left alone
-    composite = write_final(made, tmp_path / "out", xmp=packet(made, "composite")).read_bytes()
+    composite = write_final(made, tmp_path / "out", provenance="composite").read_bytes()
     assert source_type(composite) == "compositeWithTrainedAlgorithmicMedia"
     assert write_final(made, tmp_path / "out").read_bytes() == plain
     with Image.open(io.BytesIO(plain)) as one, Image.open(io.BytesIO(composite)) as other:

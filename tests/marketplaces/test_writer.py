@@ -5,15 +5,18 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from photio_prep import pipeline
 from photio_prep.errors import OutputExists, PresetFailed, StorageFailed, UsageError
+from photio_prep.final.options import OutputOptions
 from photio_prep.final.provenance import source_type
 from photio_prep.imaging.encode import SANDBOX_MARK, encode_picture
 from photio_prep.marketplaces import presets
+from photio_prep.marketplaces.presets import Preset
 from photio_prep.marketplaces.writer import QUALITIES, MarketplaceFile, MarketplaceWriter, _encode_within_weight
 from photio_prep.orders import store
 from photio_prep.orders.folder import OrderFolder
@@ -50,6 +53,10 @@ def planned(root: Path, *, endpoint: str = "https://api.example/x", size: tuple[
     return store.load_order(made.folder)
 
 
+def writer(chosen: tuple[Preset, ...], **output: Any) -> MarketplaceWriter:
+    return MarketplaceWriter(chosen, OutputOptions(**{"provenance": "trained"} | output))
+
+
 def made(shelf: MarketplaceWriter, order: Order, out: Path) -> list[MarketplaceFile]:
     return list(shelf.write(order, out, lambda: finish(order).image))
 
@@ -60,7 +67,7 @@ def test_every_file_passes_its_own_check_on_every_fixture(path: Path, tmp_path: 
         drawn = truth.getchannel("A")
     order = pipeline.prepare(path, description="on oak", mask=drawn, orders=tmp_path / "orders")
     answer(order)
-    found = made(MarketplaceWriter(ALL), order, tmp_path / "out")
+    found = made(writer(ALL), order, tmp_path / "out")
     assert {each.preset.name for each in found} == {each.name for each in presets.all_presets()}
     for each in found:
         assert each.failure is None
@@ -80,7 +87,7 @@ def test_every_file_passes_its_own_check_on_every_fixture(path: Path, tmp_path: 
 def test_the_tree_is_kept_and_the_names_say_whose_they_are(tmp_path: Path):
     order = planned(tmp_path)
     answer(order)
-    found = made(MarketplaceWriter(presets.find_presets(["ebay", "amazon-main"])), order, tmp_path / "out")
+    found = made(writer(presets.find_presets(["ebay", "amazon-main"])), order, tmp_path / "out")
     assert [each.path for each in found] == [  # the white ones first
         tmp_path / "out" / "x" / "a-photio-amazon-main.jpg",
         tmp_path / "out" / "x" / "a-photio-ebay.jpg",
@@ -90,13 +97,13 @@ def test_the_tree_is_kept_and_the_names_say_whose_they_are(tmp_path: Path):
 def test_white_packshots_need_no_answer_and_scenes_do(tmp_path: Path):
     order = planned(tmp_path)
     assert order.folder
-    found = made(MarketplaceWriter(WHITE), order, tmp_path / "out")
+    found = made(writer(WHITE), order, tmp_path / "out")
     assert [each.report.broken for each in found] == [()] * 3
     assert OrderFolder(order.folder).state is State.PLANNED
     with pytest.raises(UsageError, match="no answer yet"):
-        made(MarketplaceWriter(presets.find_presets(["ebay"])), order, tmp_path / "out")
+        made(writer(presets.find_presets(["ebay"])), order, tmp_path / "out")
     with pytest.raises(UsageError, match="Only white packshots"):
-        list(MarketplaceWriter(presets.find_presets(["ebay"])).write(order, tmp_path / "out"))
+        list(writer(presets.find_presets(["ebay"])).write(order, tmp_path / "out"))
 
 
 @pytest.mark.soak
@@ -104,12 +111,11 @@ def test_the_same_options_give_the_same_bytes_and_others_others(tmp_path: Path):
     order = planned(tmp_path)
     answer(order)
     chosen = presets.find_presets(["amazon-main", "instagram"])
-    first = [each.path.read_bytes() for each in made(MarketplaceWriter(chosen), order, tmp_path / "out")]
-    again = [each.path.read_bytes() for each in made(MarketplaceWriter(chosen), order, tmp_path / "out")]
+    first = [each.path.read_bytes() for each in made(writer(chosen), order, tmp_path / "out")]
+    again = [each.path.read_bytes() for each in made(writer(chosen), order, tmp_path / "out")]
     assert first == again
     white, scene = (
-        each.path.read_bytes()
-        for each in made(MarketplaceWriter(chosen, provenance="composite"), order, tmp_path / "out")
+        each.path.read_bytes() for each in made(writer(chosen, provenance="composite"), order, tmp_path / "out")
     )
     assert white == first[0]  # nothing in it is generated
     assert scene != first[1]
@@ -122,26 +128,26 @@ def test_a_file_of_somebody_else_is_not_replaced_unless_asked(tmp_path: Path):
     path.parent.mkdir(parents=True)
     path.write_bytes(b"dear to somebody")
     with pytest.raises(OutputExists):
-        MarketplaceWriter(amazon).refuse_if_in_the_way(order, tmp_path / "out")
+        writer(amazon).refuse_if_in_the_way(order, tmp_path / "out")
     with pytest.raises(OutputExists):
-        made(MarketplaceWriter(amazon), order, tmp_path / "out")
+        made(writer(amazon), order, tmp_path / "out")
     assert path.read_bytes() == b"dear to somebody"
-    (mine,) = made(MarketplaceWriter(amazon, overwrite=True), order, tmp_path / "out")
+    (mine,) = made(writer(amazon, overwrite=True), order, tmp_path / "out")
     data = path.read_bytes()
     path.write_bytes(data + b"retouched")
     with pytest.raises(OutputExists):
-        made(MarketplaceWriter(amazon), order, tmp_path / "out")
+        made(writer(amazon), order, tmp_path / "out")
     path.write_bytes(data)
     assert order.folder
     next(order.folder.glob("shelf-*.json")).unlink()  # killed before it was marked: the very same bytes are ours
-    assert made(MarketplaceWriter(amazon), order, tmp_path / "out") == [mine]
+    assert made(writer(amazon), order, tmp_path / "out") == [mine]
 
 
 def test_two_photos_never_share_a_file(tmp_path: Path):
     one = planned(tmp_path)
     other = replace(one, origin=replace(one.origin, source="in/a.png"))
     other = store.write_order(other, tmp_path / "orders")
-    shelf = MarketplaceWriter(presets.find_presets(["amazon-main"]), overwrite=True)
+    shelf = writer(presets.find_presets(["amazon-main"]), overwrite=True)
     made(shelf, one, tmp_path / "out")
     again = replace(other, origin=replace(other.origin, output="x/b"))
     made(shelf, again, tmp_path / "out")
@@ -153,20 +159,20 @@ def test_a_name_in_an_order_never_leads_outside(tmp_path: Path):
     order = planned(tmp_path)
     away = replace(order, origin=replace(order.origin, output="../../b"))
     with pytest.raises(UsageError, match="outside"):
-        made(MarketplaceWriter(WHITE), away, tmp_path / "out")
+        made(writer(WHITE), away, tmp_path / "out")
 
 
 @pytest.mark.soak
 def test_scenes_of_the_sandbox_are_marked_and_never_replace_others(tmp_path: Path):
     order = planned(tmp_path, endpoint=store.SANDBOX)
     answer(order)
-    white, scene = made(MarketplaceWriter(presets.find_presets(["ebay", "amazon-main"])), order, tmp_path / "out")
+    white, scene = made(writer(presets.find_presets(["ebay", "amazon-main"])), order, tmp_path / "out")
     assert SANDBOX_MARK in scene.path.read_bytes()
     assert SANDBOX_MARK not in white.path.read_bytes()  # the photo's own pixels: nothing was tried out
     assert any(each.rule == "sandbox" for each in scene.report.faults)
     scene.path.write_bytes(photos.encoded(photos.photo(), "JPEG"))
     with pytest.raises(OutputExists, match="sandbox never replaces"):
-        made(MarketplaceWriter(presets.find_presets(["ebay"]), overwrite=True), order, tmp_path / "out")
+        made(writer(presets.find_presets(["ebay"]), overwrite=True), order, tmp_path / "out")
 
 
 def test_quality_goes_down_until_the_file_is_encode_within_weight():
@@ -185,7 +191,7 @@ def test_a_file_that_breaks_the_rules_is_kept_and_said(tmp_path: Path):
     impossible = replace(
         presets.find_preset("ebay"), rules=(replace(presets.find_preset("ebay").rules[1], most=100.0),)
     )
-    (found,) = made(MarketplaceWriter((impossible,)), tiny, tmp_path / "out")
+    (found,) = made(writer((impossible,)), tiny, tmp_path / "out")
     assert found.path.is_file()
     error = found.failure
     assert isinstance(error, PresetFailed)
@@ -198,7 +204,7 @@ def test_a_place_that_cannot_be_written(tmp_path: Path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "x").write_bytes(b"a file where a folder should be")
     with pytest.raises(StorageFailed):
-        made(MarketplaceWriter(WHITE), order, tmp_path / "out")
+        made(writer(WHITE), order, tmp_path / "out")
 
 
 # The command line.
