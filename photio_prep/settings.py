@@ -14,6 +14,7 @@ from photio_prep.imaging.limits import Limits
 from photio_prep.quality import Level
 from photio_prep.system import environment
 from photio_prep.system.deadline import Timeouts
+from photio_prep.system.ranges import check_options
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,7 @@ class _Billing:
     server_error_is_free: bool = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.server_error_is_free, bool):
-            raise UsageError(f"server_error_is_free = {str(self.server_error_is_free)[:40]}", "Give true or false")
+        check_options(self)
 
 
 _TEXTS = ("api_url", "proxy", "ca_bundle", "gate")
@@ -91,7 +91,7 @@ def _file() -> dict[str, Any]:
     """The content of photio.toml, checked whole: its texts, and each section as its dataclass."""
     path = config_file()
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         table = {}
     except (OSError, ValueError) as error:

@@ -12,6 +12,7 @@ _KEY = (
     "A key on the command line can be read by every user of this machine. Put it into PHOTIO_API_KEY, into a file of"
     " mode 0600 for --key-file, or pipe it to --key-stdin"
 )
+_NEGATIVE = "A value that begins with - goes after =, or after --"
 _FOLDER = "The output folder goes after -o"
 _ADVICE = {
     **dict.fromkeys(("--prompt", "--scene", "--text", "--background"), _SCENE),
@@ -23,7 +24,10 @@ _ADVICE = {
 
 def explain(error: click.ClickException) -> click.ClickException:
     """Add what to write instead to click's error. A value is never repeated: it may be a key."""
-    if isinstance(error, click.NoSuchOption) and (advice := _ADVICE.get(error.option_name.lower())):
+    negative = isinstance(error, click.NoSuchOption) and error.option_name[1:2].isdigit()
+    if isinstance(error, click.NoSuchOption) and (
+        advice := _NEGATIVE if negative else _ADVICE.get(error.option_name.lower())
+    ):
         return click.UsageError(f"No such option: {error.option_name}. {advice}", error.ctx)
     return error
 

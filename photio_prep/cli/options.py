@@ -94,8 +94,11 @@ def _check_out(
         raise UsageError("the root of the file system", "Name a folder", subject=f"--out {out}")
     if str(out) == "-":
         raise UsageError("pictures are not written to standard output", "Name a folder; paths are printed", "--out -")
+    if "\n" in str(out):  # paths are printed one a line
+        raise UsageError("a line break in a folder's name", "Name another folder", subject=f"--out {out}")
     if os.path.lexists(out) and not (out.is_dir() or is_picture(out)):
-        raise UsageError("a file, not a folder", "Name a folder", subject=f"--out {out}")
+        kind = "a file" if out.is_file() else "a device, or a link to nothing"
+        raise UsageError(f"{kind}, not a folder", "Name a folder", subject=f"--out {out}")
     return out
 
 

@@ -119,7 +119,7 @@ class Number(click.ParamType):  # type: ignore[type-arg]  # generic in newer ver
                 number = int(value) if self.allowed.whole else float(value)
         if not self.allowed.holds(number) or not str(value).isascii():
             self.fail(f"{value} is not a {self.allowed.kind}.", param, ctx)
-        return number
+        return number if self.allowed.whole else float(number)
 
 
 class _Numbers(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions

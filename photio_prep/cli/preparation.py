@@ -37,7 +37,7 @@ def _build_cutting(
 ) -> CutoutOptions:
     if grow and shrink:
         raise UsageError("--grow and --shrink exclude each other", "Give one of them")
-    return CutoutOptions(refine, holes, grow=grow or -shrink, feather=feather, looks=looks)
+    return CutoutOptions(refine, holes, grow=grow - shrink, feather=feather, looks=looks)
 
 
 @several(

@@ -39,9 +39,9 @@ class CutoutOptions:
 
     def __str__(self) -> str:
         values = ((field.name, getattr(self, field.name)) for field in fields(self))
-        # 0 and 0.0 are the same option, from the command line and from a program.
+        # 0, 0.0 and -0.0 are the same option, from the command line and from a program.
         return ", ".join(
-            f"{name} {value:g}" if type(value) in (int, float) else f"{name} {value}" for name, value in values
+            f"{name} {value + 0:g}" if type(value) in (int, float) else f"{name} {value}" for name, value in values
         )
 
 

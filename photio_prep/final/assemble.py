@@ -49,9 +49,8 @@ def finish_order(
         fix = "Give the result of this order; one with a folder needs none"
         raise UsageError("the result answers another order", fix, str(order.folder or order.origin.source))
     elif result.image.mode != "RGB" or not is_scaled(Size(*result.image.size), order.request.size):
-        problem = f"the result is a {result.image.mode} picture of {Size(*result.image.size)}"
-        fix = f"Its order needs RGB of {order.request.size}, or of the same shape"
-        raise UsageError(problem, fix, str(order.folder or order.origin.source))
+        fix = f"Give one in RGB of {order.request.size}, or of the same shape"
+        raise UsageError("the result's picture is no answer to it", fix, str(order.folder or order.origin.source))
     if result.placement != order.placement:  # one answer may serve photos of several sizes
         result = replace(result, placement=order.placement)
     return assemble_final(order, result, options, photo=photo)

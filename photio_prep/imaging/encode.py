@@ -24,7 +24,7 @@ def final_format(photo_format: str, name: str | None = None) -> str:
     if name is None:
         return photo_format if photo_format in SUFFIXES else "PNG"
     if name.lower() not in _NAMES:
-        raise UsageError(f"{name!r} is not a format of finals", f"Choose {', '.join(_NAMES)}", subject="--format")
+        raise UsageError(f"{name!r} is not a format of finals", f"Choose {', '.join(_NAMES)}")
     return _NAMES[name.lower()]
 
 

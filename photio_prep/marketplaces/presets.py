@@ -105,7 +105,7 @@ def find_preset(name: str) -> Preset:
         near = [known for known in presets if known.startswith(f"{folded}-")]
         near = near or difflib.get_close_matches(folded, presets, 1)
         fix = f"Did you mean {' or '.join(near)}?" if near else f"Choose from: {', '.join(presets)}"
-        raise UsageError(f"there is no preset {name!r}", fix, subject="--preset")
+        raise UsageError(f"there is no preset {name!r}", fix)
     return presets[folded]
 
 

@@ -45,13 +45,15 @@ class Range(NamedTuple):
 
 
 def check_options(options: "DataclassInstance", subject: str = "", **ranges: Range) -> None:
-    """Raise UsageError for a number out of its range, or a value that a Literal does not name, in a dataclass."""
+    """Raise UsageError for a number out of its range, no bool, or no value of its Literal, in a dataclass."""
     for member in fields(options):
         name, value = member.name, getattr(options, member.name)
         if value is None and member.default is None:
             continue
         if name in ranges:
             ranges[name].check(name, value, subject)
+        if member.type is bool and not isinstance(value, bool):
+            raise UsageError(f"{name} = {repr(value)[:40]}", "Give true or false", subject)
         kinds = [kind for kind in (member.type, *get_args(member.type)) if get_origin(kind) is Literal]
         choices = [text for kind in kinds for text in get_args(kind)]
         if choices and value not in choices:

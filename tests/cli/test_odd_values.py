@@ -18,12 +18,13 @@ BROKEN = [
     ("[billing]\nserver_error_is_free = 1", "server_error_is_free = 1"),
     ("[limits]\npixels = 0", "[limits]: pixels = 0"),
 ]
+DASH = "A value that begins with - goes after =, or after --"
 
 
 def configure(text: str) -> Path:
     path = settings.config_file()
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     forget()
     return path
 
@@ -74,6 +75,21 @@ def test_what_is_no_size_is_said_to_be_none(command: Command, text: str):
 @pytest.mark.parametrize("text", ["10x20", "10×20", "10X20", "1x1", "999999x999999", "10 x 20"])
 def test_a_size_may_be_written_so(command: Command, text: str):
     assert command("sizes", text).code == 0
+
+
+def test_a_value_that_begins_with_a_dash_is_no_option(command: Command):
+    assert DASH in command("sizes", "-5x5").err
+    assert "neither a size nor a file" in command("sizes", "--", "-5x5").err
+    assert DASH not in command("sizes", "--modle", "x").err
+
+
+def test_a_byte_order_mark_of_an_editor_is_no_mistake(command: Command):
+    configure("\ufeffgate = 'strict'\n")
+    assert "ok  settings" in command("check", "--model", "u2netp").out
+
+
+def test_a_folder_of_two_lines_is_refused(command: Command):
+    assert "a line break in a folder's name" in command("prepare", saved(Path("a.png")), "-o", "a\nb").err
 
 
 def test_a_file_may_have_the_name_of_a_number(command: Command):

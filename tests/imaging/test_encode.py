@@ -107,5 +107,5 @@ def test_the_format_of_a_final(photo: str, wanted: str | None, gives: str) -> No
 
 @pytest.mark.parametrize("wanted", ["", "gif", "tiff", ".jpg", "heic"])
 def test_a_format_that_finals_are_not_written_in(wanted: str) -> None:
-    with pytest.raises(UsageError, match="--format"):
+    with pytest.raises(UsageError, match="is not a format of finals"):
         final_format("JPEG", wanted)

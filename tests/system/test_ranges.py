@@ -1,5 +1,6 @@
 """Numbers that a user sets are checked by the same ranges in the library, on the command line and in photio.toml."""
 
+import json
 import math
 from collections.abc import Callable
 from decimal import Decimal
@@ -126,6 +127,24 @@ def test_the_command_line_names_the_option_that_was_typed(keyed: Command, option
 def test_grow_and_shrink_are_one_length(command: Command) -> None:
     saved(Path("a.png"))
     assert "--grow and --shrink exclude each other" in command("prepare", "a.png", "--grow=2", "--shrink=1").err
+    same = {command("prepare", "a.png", *more).paths[0] for more in ([], ["--shrink=0"], ["--grow=-0.0"])}
+    assert len(same) == 1
+    (record,) = same.pop().glob("photo-*.json")
+    assert json.loads(record.read_text())["options"]["cutting"]["grow"] == 0
+
+
+def test_a_switch_and_a_choice_are_what_they_say() -> None:
+    """`pay_again="no"` is true in Python: it would pay."""
+    wrong: list[Callable[[], object]] = [
+        lambda: PayOptions(pay_again="no"),  # type: ignore[arg-type]
+        lambda: OutputOptions(overwrite=1),  # type: ignore[arg-type]
+        lambda: OutputOptions(metadata="keep_safe"),  # type: ignore[arg-type]
+        lambda: PrepareOptions(alpha="kepe"),  # type: ignore[arg-type]
+        lambda: CutoutOptions(looks=1),  # type: ignore[arg-type]
+    ]
+    for build in wrong:
+        with pytest.raises(UsageError, match=r"Give true or false|Choose one of"):
+            build()
 
 
 def test_options_of_a_final_name_themselves() -> None:

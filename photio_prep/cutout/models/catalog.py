@@ -77,14 +77,14 @@ def find_weights(name: str) -> Weights:
             return weights
     names = ", ".join(weights.name for weights in catalog())
     fix = f"Choose one of: auto, {names}; or rembg:{name} for the session of rembg of that name"
-    raise UsageError(f"there is no model {name!r}", fix, subject="--model")
+    raise UsageError(f"there is no model {name!r}", fix)
 
 
 def own_weights(file: Path, family: str) -> Weights:
     """Describe the user's own ONNX file, pinned to its present bytes."""
     if family not in get_args(Family):
         choices = ", ".join(get_args(Family))
-        raise UsageError(f"{family!r} is not a family", f"Choose one of: {choices}", subject="--family")
+        raise UsageError(f"{family!r} is not a family", f"Choose one of: {choices}")
     try:
         size, sha, _ = quality_rank(file.resolve(strict=True))
     except (OSError, ValueError) as error:
