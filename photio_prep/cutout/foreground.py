@@ -33,8 +33,7 @@ def snap_alpha(levels: Bytes, *, haze: bool = False) -> Bytes:
     `haze`: also remove faint alpha that is not near the product (alpha of 128 or more).
     """
     snapped = np.asarray(load_opencv().LUT(levels, _SNAPPED))
-    faint = (snapped > 0) & (snapped <= _HAZE)
-    if haze and faint.any():
+    if haze and (faint := (snapped > 0) & (snapped <= _HAZE)).any():
         snapped[faint & ~dilate(snapped >= 128, _NEAR)] = 0
     return snapped
 
@@ -67,7 +66,7 @@ def estimate_foreground(pixels: Bytes, levels: Bytes) -> Bytes:
         where = soft[inner]
         target[inner][where] = np.rint(estimate[part][where]).astype(np.uint8)
 
-    visit_tiles(soft, sum(_NARROW), write, tight=True)
+    visit_tiles(soft, sum(_NARROW), write)
     return colours
 
 

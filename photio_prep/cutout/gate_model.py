@@ -69,7 +69,7 @@ def map_doubt(cutout: Cutout, second: Cutout | None) -> Bools:
 
 
 def _kept(cutout: Cutout, box: Area | None = None) -> Bools:
-    alpha = cutout.image.getchannel("A")
+    alpha = cutout.image.getchannel(cutout.image.getbands()[-1])
     return _square(alpha.crop(_box_within(alpha.size, box)) if box else alpha) >= 0.5
 
 

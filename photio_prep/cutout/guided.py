@@ -1,31 +1,40 @@
 """Guided filter: a plane follows the colours of a picture."""
 
-from functools import partial
-
 import numpy as np
 
-from photio_prep.imaging.filters import Bools, Bytes, Floats, box_blur, load_opencv, map_tiles
+from photio_prep.imaging.filters import Bools, Bytes, Floats, Window, box_blur, load_opencv, visit_tiles
 
 
 def guided_filter_tiles(
-    busy: Bools, pixels: Bytes, alpha: Floats, radius: int, eps: float, *, tight: bool = False
+    busy: Bools, pixels: Bytes, alpha: Floats, radius: int, eps: float, after: tuple[float, float]
 ) -> Floats:
-    """Filter `alpha` (0..1), guided by the picture (sRGB), in the tiles that contain a `busy` pixel."""
-    filtered = alpha.copy()
-    # Colours stay 0..255; the scaled epsilon gives the same result.
-    work = partial(guided_filter, radius=radius, eps=eps * 255**2)
-    map_tiles(busy, 2 * radius, work, [*pixels.transpose(2, 0, 1), alpha], [filtered], tight=tight)
+    """Filter `alpha` (0..1), guided by the picture (sRGB), in tiles around the `busy` pixels, and stretch it there."""
+    filtered, planes = alpha.copy(), [*pixels.transpose(2, 0, 1), alpha]
+
+    def write(inner: Window, outer: Window, part: Window) -> None:
+        # Colours stay 0..255; the scaled epsilon gives the same result.
+        tile = guided_filter([plane[outer].astype(np.float32) for plane in planes], radius, eps * 255**2)
+        filtered[inner] = ramp(tile[part], *after)
+
+    visit_tiles(busy, 2 * radius, write)
     return filtered
 
 
-def guided_filter(planes: list[Floats], radius: int, eps: float) -> list[Floats]:
+def ramp(belief: Floats, low: float, high: float) -> Floats:
+    """Linear ramp: 0 up to `low`, 1 from `high` on."""
+    share = np.subtract(belief, low, dtype=np.float32)
+    share /= high - low
+    return np.clip(share, 0, 1, out=share)
+
+
+def guided_filter(planes: list[Floats], radius: int, eps: float) -> Floats:
     """Guided filter with a colour guide: `planes` are three of the guide, and the filtered one.
 
     `eps` is added to the variance of each channel.
     """
     slope_r, slope_g, slope_b, offset = _fit_guide(planes, radius, eps)
     red, green, blue, _ = planes
-    return [slope_r * red + slope_g * green + slope_b * blue + offset]
+    return np.asarray(slope_r * red + slope_g * green + slope_b * blue + offset)
 
 
 def guided_filter_small(pixels: Bytes, alpha: Floats, radius: int, eps: float, shrink: int) -> Floats:

@@ -41,8 +41,7 @@ def look_again(matter: Segmenter, view: Image.Image, first: Image.Image) -> Imag
 
 def _estimate_risk(prediction: Image.Image, network: str) -> float:
     """The gate's probability that a cutout would be wrong, of the prediction before refinement; 0 if not known."""
-    alpha = Image.merge("LA", (prediction, prediction))
-    cutout = Cutout(alpha, network, confidence=prediction.info["confidence"], prediction=prediction)
+    cutout = Cutout(prediction, network, confidence=prediction.info["confidence"], prediction=prediction)
     risk = estimate_risk(measure_doubts(cutout, None), network)
     return risk.probability if risk else 0.0
 

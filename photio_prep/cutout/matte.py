@@ -8,6 +8,7 @@ from PIL import Image
 
 from photio_prep.cutout import foreground, refine
 from photio_prep.cutout import mask as parts
+from photio_prep.cutout.guided import ramp
 from photio_prep.cutout.looks import look_again
 from photio_prep.cutout.mend import mend_mask
 from photio_prep.cutout.models.segmenter import segment
@@ -88,7 +89,7 @@ def _cutout(
     if "grain" in prediction.info:
         levels = alpha_levels.astype(np.float32) / np.float32(255)
         cell = float(prediction.info["grain"]) * size.width / prediction.width
-        share = refine.ramp(levels, *_LEVELS) if options.refine == "off" else refine.refine_alpha(pixels, levels, cell)
+        share = ramp(levels, *_LEVELS) if options.refine == "off" else refine.refine_alpha(pixels, levels, cell)
         alpha_levels = parts.extend_to_frame(to_levels(share))
         if options.holes != "keep":
             alpha_levels, mended = mend_mask(alpha_levels, pixels, fill=options.holes == "auto")

@@ -44,7 +44,8 @@ def measure_cutout(view: Image.Image, cutout: Image.Image, scale: float) -> dict
     """
     shrink = min(1.0, SIDE / max(cutout.size))
     size = (max(round(cutout.width * shrink), 8), max(round(cutout.height * shrink), 8))
-    alpha = np.asarray(cutout.getchannel("A").resize(size, Image.Resampling.BOX))
+    mask = cutout.getchannel("A")
+    alpha = np.asarray(mask.resize(size, Image.Resampling.BOX))
     picture = np.asarray(view.resize(size, Image.Resampling.BOX), dtype=np.float32)
     solid = alpha >= 128
     values = {"scale": scale, "covers": float(alpha.mean() / 255)}
@@ -56,7 +57,7 @@ def measure_cutout(view: Image.Image, cutout: Image.Image, scale: float) -> dict
         )
         line, edges = find_edges(picture, solid)
         values["outline"] = float(edges[line].mean()) if line.any() else 1.0
-        values["blur"] = _measure_blur(view, cutout, scale)
+        values["blur"] = _measure_blur(view, mask, scale)
     return {name: round(value, 3) for name, value in values.items()}
 
 
@@ -125,14 +126,13 @@ def find_edges(picture: Floats, solid: Bools) -> tuple[Bools, Bools]:
     return line, edges
 
 
-def _measure_blur(view: Image.Image, cutout: Image.Image, scale: float) -> float:
+def _measure_blur(view: Image.Image, alpha: Image.Image, scale: float) -> float:
     """Sigma of the Gaussian that blurs the sharpest edges in and around the product.
 
     The steepest slope of an edge blurred by s, filtered with a Gaussian of a, is proportional to 1 / sqrt(s² + a²).
     The ratio for two values of a gives s, independent of the contrast, and without the noise that makes the variance of
     the Laplacian large. (Zhuo and Sim, "Defocus map estimation from a single image", 2011, filter once.)
     """
-    alpha = cutout.getchannel("A")
     if scale > 1:
         size = (max(round(view.width / scale), 8), max(round(view.height / scale), 8))
         view, alpha = view.resize(size, Image.Resampling.BOX), alpha.resize(size, Image.Resampling.BOX)

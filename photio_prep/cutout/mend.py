@@ -83,26 +83,29 @@ def find_print(product: Bools, pixels: Bytes) -> Bools:
     if not 0 < len(large) <= _MESH:
         return print_
     closed = product | np.concatenate(([False], is_hole))[labels]
-    hull = cv2.convexHull(cv2.findNonZero(closed.view(np.uint8)))
+    outline = closed & ~erode(closed, 1)
+    hull = cv2.convexHull(cv2.findNonZero(outline.view(np.uint8)))
     near, far = (dilate(closed, reach) for reach in _BESIDE)
     beside = far & ~near
-    outline = np.count_nonzero(closed & ~erode(closed, 1))
     is_convex = np.count_nonzero(closed) >= _CONVEX * cv2.contourArea(hull)
-    if not is_convex or np.count_nonzero(beside) < _SURROUNDED * outline:
+    if not is_convex or np.count_nonzero(beside) < _SURROUNDED * np.count_nonzero(outline):
         return print_
     picture = cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32) / np.float32(255)
-    colours = cv2.cvtColor(cv2.blur(picture, (3, 3)), cv2.COLOR_RGB2LAB)
-    ground = _sample(colours[beside])
+    picture = cv2.blur(picture, (3, 3))
+    ground = _sample(picture, beside)
     for label in large:
         hole = labels == label
         core = erode(hole, 1)
-        if _is_unlike(_sample(colours[core if core.any() else hole]), ground):
+        if _is_unlike(_sample(picture, core if core.any() else hole), ground):
             print_ |= dilate(hole, 3)
     return print_ & erode(closed, 2)
 
 
-def _sample(colours: Floats) -> Floats:
-    return colours[:: 1 + len(colours) // _SAMPLES]
+def _sample(picture: Floats, where: Bools) -> Floats:
+    """Some of the colours (N, 3) of a picture (sRGB, 0..1), in CIELAB."""
+    cv2, at = load_opencv(), np.flatnonzero(where)
+    colours = picture.reshape(-1, 3).take(at[:: 1 + len(at) // _SAMPLES], 0)
+    return np.asarray(cv2.cvtColor(colours[None], cv2.COLOR_RGB2LAB)[0])
 
 
 def _is_unlike(colours: Floats, ground: Floats) -> bool:

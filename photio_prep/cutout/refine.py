@@ -6,7 +6,7 @@ import numpy as np
 
 from photio_prep.cutout.defocus import blurred_alpha
 from photio_prep.cutout.edges import Candidates, make_candidates
-from photio_prep.cutout.guided import guided_filter_tiles
+from photio_prep.cutout.guided import guided_filter_tiles, ramp
 from photio_prep.imaging.filters import (
     Bools,
     Bytes,
@@ -47,13 +47,6 @@ _REACH = 14
 _BUSY, _FAR = 2, 32
 
 
-def ramp(belief: Floats, low: float, high: float) -> Floats:
-    """Linear ramp: 0 up to `low`, 1 from `high` on."""
-    share = np.subtract(belief, low, dtype=np.float32)
-    share /= high - low
-    return np.clip(share, 0, 1, out=share)
-
-
 def refine_alpha(pixels: Bytes, belief: Floats, grain: float = 1.0) -> Floats:
     """Refine belief to alpha (0..1) along the picture's own edges.
 
@@ -80,7 +73,7 @@ def edge_candidates(pixels: Bytes, belief: Floats, grain: float) -> tuple[tuple[
     pixels, belief, rim, alpha = pixels[window], belief[window], rim[window], alpha[window]
     busy = dilate(rim, _BUSY)
     for radius, after in steps.filters:
-        alpha = ramp(guided_filter_tiles(busy, pixels, alpha, radius, steps.eps, tight=True), *after)
+        alpha = guided_filter_tiles(busy, pixels, alpha, radius, steps.eps, after)
     soft = ramp(edge_width(pixels), *_WIDTHS)
     blurred = blurred_alpha(pixels, belief, rim) if _is_defocused(soft, rim) else belief
     soft *= dilate(rim, _FAR)

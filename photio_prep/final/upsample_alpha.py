@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photio_prep.cutout.foreground import snap_alpha
-from photio_prep.cutout.guided import guided_filter_tiles
-from photio_prep.cutout.refine import ramp
+from photio_prep.cutout.guided import guided_filter_tiles, ramp
 from photio_prep.imaging.filters import Bools, Bytes, Floats, bounding_window, local_maximum, local_minimum, to_levels
 
 # Slopes per pixel of the cutout's edge: below the first the photo is out of focus, from the second on it is sharp.
@@ -115,8 +114,8 @@ class AlphaUpsampler:
             sharp = ramp(plain, 0.5 - half, 0.5 + half)
             busy = (plain > 0) & (plain < 1)
             if self.times >= _GUIDED and busy.any():
-                filtered = guided_filter_tiles(busy, pixels, sharp, round(self.times / 2), _EPS, tight=True)
-                sharp = np.where(busy, ramp(filtered, *_AFTER), sharp)
+                filtered = guided_filter_tiles(busy, pixels, sharp, round(self.times / 2), _EPS, _AFTER)
+                sharp = np.where(busy, filtered, sharp)
             soft = self._scale(self._soft, box, Image.Resampling.BILINEAR)
             plain = sharp + np.clip(soft, 0, 1) * (plain - sharp)
         return snap_alpha(to_levels(plain))

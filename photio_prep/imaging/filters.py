@@ -5,7 +5,7 @@ pixel unless stated otherwise.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -149,18 +149,15 @@ def bounding_window(where: Bools, margin: int) -> Window:
     )
 
 
-def iter_tiles(where: Bools, margin: int, *, tight: bool = False) -> Iterator[tuple[Window, Window, Window]]:
-    """Yield the tiles of `where` (H, W) that contain a true pixel: the tile, it with `margin`, the tile inside of that.
-
-    `tight`: a tile is cut to the bounding box of its true pixels.
-    """
+def iter_tiles(where: Bools, margin: int) -> Iterator[tuple[Window, Window, Window]]:
+    """Yield the tiles of `where` (H, W): the box of a tile's true pixels, it with `margin`, and it inside of that."""
     height, width = where.shape
     for row in range(0, height, _SIDE):
         for column in range(0, width, _SIDE):
             tile = where[row : row + _SIDE, column : column + _SIDE]
             if not tile.any():
                 continue
-            rows, columns = bounding_window(tile, 0) if tight else (slice(0, tile.shape[0]), slice(0, tile.shape[1]))
+            rows, columns = bounding_window(tile, 0)
             first, last, left, right = row + rows.start, row + rows.stop, column + columns.start, column + columns.stop
             top, start = max(first - margin, 0), max(left - margin, 0)
             outer = slice(top, last + margin), slice(start, right + margin)
@@ -171,39 +168,9 @@ def iter_tiles(where: Bools, margin: int, *, tight: bool = False) -> Iterator[tu
             )
 
 
-def map_tiles(
-    where: Bools,
-    margin: int,
-    work: Callable[[list[Floats]], Sequence[Floats]],
-    planes: Sequence[NDArray[Any]],
-    out: Sequence[Floats],
-    *,
-    tight: bool = False,
-) -> None:
-    """Write `work(planes)` into `out` in every tile that contains a true pixel of `where`.
-
-    Args:
-        where: (H, W).
-        margin: Pixels around a tile that `work` needs.
-        work: Planes of a tile -> planes of the same size.
-        planes: (H, W) each, of any type.
-        out: (H, W) each; changed in place.
-        tight: Only the bounding box of a tile's true pixels is written.
-    """
-
-    def write(inner: Window, outer: Window, part: Window) -> None:
-        results = work([plane[outer].astype(np.float32) for plane in planes])
-        for target, result in zip(out, results, strict=True):
-            target[inner] = result[part]
-
-    visit_tiles(where, margin, write, tight=tight)
-
-
-def visit_tiles(
-    where: Bools, margin: int, work: Callable[[Window, Window, Window], None], *, tight: bool = False
-) -> None:
+def visit_tiles(where: Bools, margin: int, work: Callable[[Window, Window, Window], None]) -> None:
     """Call `work` with each of `iter_tiles`; many of them in two threads, if a core is idle."""
-    tiles = [*iter_tiles(where, margin, tight=tight)]
+    tiles = [*iter_tiles(where, margin)]
 
     def work_off(part: list[tuple[Window, Window, Window]]) -> None:
         for tile in part:

@@ -15,6 +15,7 @@ from photio_prep.cutout.options import CutoutOptions
 from photio_prep.cutout.refine import edge_candidates, edge_width, refine_alpha
 from photio_prep.errors import UsageError
 from photio_prep.imaging.filters import (
+    Window,
     box_blur,
     dilate,
     distance_to,
@@ -24,7 +25,7 @@ from photio_prep.imaging.filters import (
     label_parts,
     local_maximum,
     local_minimum,
-    map_tiles,
+    visit_tiles,
 )
 
 Bytes = NDArray[np.uint8]
@@ -155,11 +156,17 @@ def test_tiles_give_what_the_whole_picture_gives(height: int, width: int, radius
     plane = np.random.default_rng(height * 151 + width).random((height, width), dtype=np.float32)
     where = np.ones((height, width), dtype=bool)
     tiled = plane.copy()
-    map_tiles(where, radius, lambda planes: [box_blur(planes[0], radius)], [plane], [tiled])
+
+    def blur(inner: Window, outer: Window, part: Window) -> None:
+        tiled[inner] = box_blur(plane[outer], radius)[part]
+
+    visit_tiles(where, radius, blur)
     assert np.allclose(tiled, box_blur(plane, radius), atol=1e-5)
-    untouched = plane.copy()
-    map_tiles(~where, radius, lambda planes: [planes[0] * 0], [plane], [untouched])
-    assert np.array_equal(untouched, plane)
+    tiled = plane.copy()
+    where[: height // 2] = False
+    visit_tiles(where, radius, blur)
+    assert np.array_equal(tiled[: height // 2], plane[: height // 2])
+    assert np.allclose(tiled[height // 2 :], box_blur(plane, radius)[height // 2 :], atol=1e-5)
 
 
 def test_a_small_network_looks_twice_at_a_small_product_and_a_large_one_once() -> None:
