@@ -42,9 +42,9 @@ CODE = [CUTOUT / f"{name}.py" for name in ("defocus", "edges", "guided", "refine
 NAMES = ("density", "contrast", "doubt", "width", "length", "sharpening", "widening")
 NAMES += ("fine_belief", "fine_wide", "broad_belief", "broad_wide")
 Floats = NDArray[np.float32]
-PIXELS, STEPS, RATE, RIDGE = 1000, 120, 0.1, 1e-4
+PIXELS, STEPS, RATE, RIDGE = 1000, 100, 0.1, 1e-4
 # How much more a photo counts in a fit while its error exceeds this share of rembg's.
-WORSE, MARGIN = 30.0, 0.9
+WORSE, MARGIN = 10.0, 0.95
 # A photo is worse if its error exceeds rembg's by more than this share of it, and by more than this.
 TOLERANCE = 0.01, 0.0005
 
@@ -126,7 +126,7 @@ def _kind(source: str, photo: str) -> str:
 
 
 def fit(samples: Samples) -> tuple[Floats, Floats, Floats, Floats]:
-    """Least and most of each figure, biases and weights: Adam on the mean error of alpha over rembg's, by photo."""
+    """Least and most of each figure, biases and weights: Adam on the mean logarithm of a photo's error over rembg's."""
     least, most = np.quantile(samples.figures, (0.01, 0.99), axis=0)
     clipped = np.clip(samples.figures, least, most)
     middle, spread = clipped.mean(0), clipped.std(0) + 1e-6
@@ -142,7 +142,8 @@ def fit(samples: Samples) -> tuple[Floats, Floats, Floats, Floats]:
         shares = np.c_[np.ones(len(odds)), odds] / (1 + odds.sum(1, keepdims=True))
         alpha = (shares * samples.candidates).sum(1)
         errors = np.bincount(photo, np.abs(alpha - samples.truth)) / counts
-        weight = (by_photo * (1 + WORSE * (errors > MARGIN * limits)) / counts)[photo]
+        pull = limits / np.maximum(errors, 1e-3) + WORSE * (errors > MARGIN * limits)
+        weight = (by_photo * pull / counts)[photo]
         slope = (weight / weight.sum() * np.sign(alpha - samples.truth))[:, None] * shares
         slope *= samples.candidates - alpha[:, None]
         gradient = design.T @ slope[:, 1:]
