@@ -114,7 +114,7 @@ def find_shift(alpha: Floats, product: Floats, answer: Floats) -> tuple[float, f
     right = down = 0
     still = rival = -1.0
     for scale, reach in ((factor, -(-REACH // factor)), (1, factor + 1))[: min(factor, 2)]:
-        theirs = _texture(_move(received, -right, -down), scale)
+        theirs = _texture(np.roll(received, (-down, -right), (0, 1)), scale)
         ours, mask = _texture(grey, scale, alpha), core.astype(np.float32)
         if scale > 1:
             mask = cv2.resize(mask, ours.shape[::-1], interpolation=cv2.INTER_AREA)
@@ -162,10 +162,6 @@ def _match(picture: Floats, template: Floats, mask: Floats, reach: int) -> Float
     top = cv2.matchTemplate(padded, ours, cv2.TM_CCORR)
     power = cv2.matchTemplate(padded**2, mask, cv2.TM_CCORR)
     return np.asarray(top / np.sqrt(np.maximum(power * float((ours**2).sum()), 1e-3)))
-
-
-def _move(plane: Floats, right: int, down: int) -> Floats:
-    return np.roll(plane, (down, right), (0, 1)) if right or down else plane
 
 
 def _vertex(values: Floats, at: int) -> float:

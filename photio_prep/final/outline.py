@@ -43,8 +43,9 @@ _MESH = 0.5
 # Standard deviation of a scene's texture in levels from which it is rough.
 _ROUGH = 9.0
 # Displacement in pixels that is one; coverage from which a pixel belongs to the ring, and up to how many pixels inside
-# of where the sent product is solid.
-SOME, _RING, _SOLID, _RIM = 0.1, 0.12, 0.98, 3
+# of where the sent product is solid; alpha from which coverage is not doubted, and pixels inwards up to which that of
+# soft edges is not.
+SOME, _RING, _SOLID, _RIM, _OPAQUE, _LACKING = 0.1, 0.12, 0.98, 3, 0.95, 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Outline:
     arc: Indices
     nearest: Indices
     distance: Floats
+    loops: list[tuple[int, int]]
     moved: Floats
     rim: Floats
     fit: Floats
@@ -73,7 +75,6 @@ class Outline:
     normal: Floats
     length: Floats
     texture: Floats
-    loops: list[tuple[int, int]]
     soft: Floats
     blurred: tuple[float, float]
     vague: Floats
@@ -89,7 +90,7 @@ def fit_outline(alpha: Floats, product: Floats, answer: Floats) -> Outline | Non
         product: (H, W, 3) levels, as sent, in the light of the answer.
         answer: (H, W, 3) levels.
     """
-    arc, nearest, distance, loops = _trace_arcs(alpha)
+    arc, nearest, distance, loops = traced = _trace_arcs(alpha)
     if not loops:
         return None
     total = loops[-1][1]
@@ -119,24 +120,7 @@ def fit_outline(alpha: Floats, product: Floats, answer: Floats) -> Outline | Non
     sigma = measure_softness(seen, full, rim, alpha, arc, distance)
     wide = find_wide(profiles)
     softness = np.where(wide, sigma, 0).astype(np.float32)
-    outline = Outline(
-        arc,
-        nearest,
-        distance,
-        moved,
-        rim,
-        fit,
-        error,
-        normal,
-        length,
-        texture,
-        loops,
-        softness,
-        blurred,
-        vague,
-        runs,
-        change,
-    )
+    outline = Outline(*traced, moved, rim, fit, error, normal, length, texture, softness, blurred, vague, runs, change)
     return outline if wide.any() else _move_mesh(outline)
 
 
@@ -264,10 +248,11 @@ def measure_side(outline: Outline) -> float:
     return most
 
 
-def cover_of(outline: Outline, alpha: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+def cover_of(outline: Outline, alpha: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
     """Coverage (0..1) of pixels by the answer's product, its displacement outwards, the scene's roughness (0..1).
 
-    The last is 1 in the ring that a product moved outwards covers beside the sent one and at its edge; wires have none.
+    The fourth is 1 in the ring that a product moved outwards covers beside the sent one and at its edge; wires have
+    none. The last is 1 where coverage is not doubted: within the sent product, and along soft edges that were measured.
     """
     cv2 = load_opencv()
     soft = np.where(
@@ -287,4 +272,5 @@ def cover_of(outline: Outline, alpha: Floats) -> tuple[Floats, Floats, Floats, F
     outwards = (moved > SOME) | (by > _MESH)
     followed = ((outline.soft > 0) & (outline.vague == 0))[outline.arc]
     ring = outwards & followed & (cover > _RING) & ~erode(alpha > _SOLID, _RIM)
-    return cover, moved, rough, ring.astype(np.float32)
+    settled = (alpha > _OPAQUE) | ((outline.vague > 0) & (outline.fit > -_LACKING))[outline.arc]
+    return cover, moved, rough, ring.astype(np.float32), settled.astype(np.float32)

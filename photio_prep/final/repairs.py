@@ -5,7 +5,7 @@ from PIL import Image
 
 from photio_prep.final.composite import Composite
 from photio_prep.final.drift import Comparison
-from photio_prep.imaging.filters import Bools, dilate, load_opencv, measure_parts
+from photio_prep.imaging.filters import dilate, load_opencv, measure_parts
 from photio_prep.quality import ADDED, Replaced
 
 # Half the distance in pixels of the answer up to which changes are one region.
@@ -31,7 +31,8 @@ def list_replaced(
         Replaced("edge", round(placed.soft / area, 6), placed.box),
     ]
     across, down = width / answer.width, height / answer.height
-    beside = _find_changes(answer, scene) & ~dilate(np.asarray(mask) > 0, 1)
+    apart = load_opencv().absdiff(np.asarray(answer), np.asarray(scene))
+    beside = ((apart[..., 0] | apart[..., 1] | apart[..., 2]) > 0) & ~dilate(np.asarray(mask) > 0, 1)
     labels, parts = measure_parts(dilate(beside, _NEAR), diagonal=True)
     counts = np.bincount(labels[beside], minlength=len(parts) + 1)[1:]
     for (left, top, wide, high, _), count in zip(parts.tolist(), counts.tolist(), strict=True):
@@ -39,14 +40,6 @@ def list_replaced(
         box = (round(edges[0]), round(edges[1]), round(edges[2]), round(edges[3]))
         regions.append(Replaced("rim", round(count / beside.size, 6), box))
     return tuple(regions)
-
-
-def _find_changes(answer: Image.Image, scene: Image.Image) -> Bools:
-    """Mask of pixels that differ."""
-    if scene is answer:
-        return np.zeros((answer.height, answer.width), bool)
-    apart = load_opencv().absdiff(np.asarray(answer), np.asarray(scene))
-    return np.asarray((apart[..., 0] | apart[..., 1] | apart[..., 2]) > 0)
 
 
 def describe_repairs(comparison: Comparison, replaced: tuple[Replaced, ...]) -> list[str]:

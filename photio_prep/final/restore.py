@@ -22,6 +22,9 @@ _STEADY, _MOVING = 2, 4
 # Reach of what a ring is filled from, in pixels.
 _REACH = 4
 _TINY = 1e-4
+# Where the product is looked for: pixels per pixel of the small picture, sigma there; the scene's misfit as a share of
+# the product's up to which the product is absent, and from which it is not.
+_SHRINK, _AROUND, _ABSENT, _PRESENT = 4, 1.5, 0.3, 0.7
 
 
 def inpaint_product(answer: Image.Image, comparison: Comparison, scale: tuple[float, float]) -> Image.Image:
@@ -39,7 +42,7 @@ def inpaint_product(answer: Image.Image, comparison: Comparison, scale: tuple[fl
     """
     if comparison.outline is None:
         return answer
-    cover, moved, rough, ring = cover_of(comparison.outline, comparison.alpha)
+    cover, moved, rough, ring, settled = cover_of(comparison.outline, comparison.alpha)
     nearest = comparison.outline.nearest
     beyond = comparison.product.reshape(-1, 3).take(nearest, 0)
     product = np.where((gaussian_blur(comparison.alpha, SOFT) > _PRODUCT)[..., None], comparison.product, beyond)
@@ -53,15 +56,17 @@ def inpaint_product(answer: Image.Image, comparison: Comparison, scale: tuple[fl
             [[1 / scale[0], 0, corner[0] - comparison.box[0]], [0, 1 / scale[1], corner[1] - comparison.box[1]]]
         )
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        cover, moved, rough, ring, product = (
+        cover, moved, rough, ring, settled, product = (
             cv2.warpAffine(plane, to, (right - left, bottom - top), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-            for plane in (cover, moved, rough, ring, product)
+            for plane in (cover, moved, rough, ring, settled, product)
         )
     pixels = np.array(answer)
     window = pixels[top:bottom, left:right]
     trusted = _MOVING if moved.any() or any(comparison.outline.blurred) else _STEADY
-    window[...] = _clear(window.astype(np.float32), cover, moved > SOME, rough, product, trusted)
-    _fill_ring(window, ring > 0.5)
+    received = window.astype(np.float32)
+    cover = _drop_absent(received, cover, product, settled)
+    window[...] = _clear(received, cover, moved > SOME, rough, product, trusted)
+    _fill_ring(window, (ring > 0.5) & (cover > _FAINT))
     return Image.fromarray(pixels)
 
 
@@ -92,6 +97,24 @@ def _clear(received: Floats, cover: Floats, moved: Bools, rough: Floats, product
     filled, hidden = fill_from_around(np.stack([*planes, known])), known < 1
     pairs = zip(filled, colours, strict=True)
     return np.asarray(cv2.convertScaleAbs(cv2.merge([np.where(hidden, *pair) for pair in pairs])))
+
+
+def _drop_absent(received: Floats, cover: Floats, product: Floats, settled: Floats) -> Floats:
+    """Coverage (H, W) without parts that the answer lacks: there the scene around explains it better.
+
+    `settled`: 1 where coverage is not doubted.
+    """
+    cv2, (height, width) = load_opencv(), cover.shape
+    size = -(-width // _SHRINK), -(-height // _SHRINK)
+    parts = received, product, cover, settled
+    seen, own, share, sure = (cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part in parts)
+    free = (share < _PRODUCT).astype(np.float32)
+    scene = cv2.merge(list(fill_from_around(np.stack([*(free * plane for plane in cv2.split(seen)), free]))))
+    rest, doubted = seen - scene, (1 - free) * (1 - sure)
+    misfits = rest, rest - share[..., None] * (own - scene)
+    absent, present = (gaussian_blur(np.square(misfit).sum(-1) * doubted, _AROUND) for misfit in misfits)
+    there = np.clip((absent / np.maximum(present, 1) - _ABSENT) / (_PRESENT - _ABSENT), 0, 1)
+    return np.asarray(np.where(settled > 0.5, cover, cover * cv2.resize(there, (width, height))))
 
 
 def fill_from_around(planes: Floats) -> Floats:
