@@ -15,31 +15,23 @@ weights of a fit on everything into the package.
 import argparse
 import json
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import compress, pairwise
 from pathlib import Path
-from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from bench.pictures import FIXTURES, Picture, iter_pictures, load_networks
+from bench.pictures import FIXTURES, Picture, Row, iter_pictures, load_networks, measure
 from photio_prep.cutout import gate
 from photio_prep.cutout.gate_model import transform
-from photio_prep.cutout.matte import matte
-from photio_prep.cutout.models.segmenter import OnnxSegmenter
-from photio_prep.cutout.options import CutoutOptions
-from photio_prep.errors import NoProduct
-from photio_prep.geometry import place, snap
-from photio_prep.intake.load import load
 from photio_prep.quality import STOP_AT, WARN_AT, Verdict
-from photio_prep.types import Cutout
 
 WEIGHTS = Path(gate.__file__).with_name("gate_model.toml")
 Numbers = NDArray[np.float64]
 BAD, GOOD = 0.85, 0.97
+# A good cutout is sound where its alpha is off on less than this share of it: half coverage sees no half transparency.
+SOUND = 0.01
 # What a scene counts for in a fit: it is harder than what is photographed for a shop, and its doubts are others.
 SCENE = 0.3
 # Of the network's output. None of the frame: products cut by it were hard only because they were composed that way.
@@ -50,51 +42,6 @@ OWN = ("mirrored", "mixed", "rival")
 PENALTY, SLOPE = 8.0, 1.0
 # Asked: at most this share of the good stopped, and at least this share of the bad.
 FEW_GOOD, MOST_BAD = 0.03, 0.8
-
-
-@dataclass(frozen=True)
-class Row:
-    network: str
-    source: str
-    product: str
-    photo: str
-    iou: float
-    figures: dict[str, float]  # empty where no product was found
-    alone: bool = True  # nothing else in the photo could be the product
-
-    @property
-    def group(self) -> int:
-        """One of four groups of products."""
-        return crc32(self.product.encode()) % 4
-
-    @property
-    def is_scene(self) -> bool:
-        return "-" in self.source
-
-
-def measure(picture: Picture, networks: list[OnnxSegmenter]) -> list[Row]:
-    """One row a network; the agreement is that with the best other one, as `--second-opinion` takes it."""
-    photo = load(picture.photo)
-    size = place(photo.size, snap(photo.size).size).box.size
-    with Image.open(picture.truth) as opened:
-        alpha = opened.getchannel("A") if "A" in opened.getbands() else opened.convert("L")
-    truth = np.asarray(alpha.resize(size, Image.Resampling.LANCZOS)) >= 128
-    cutouts: dict[str, Cutout | None] = {network.name: None for network in networks}
-    for network in networks:
-        with suppress(NoProduct):
-            cutouts[network.name] = matte(photo, size, network, alpha="ignore", options=CutoutOptions(looks="1"))
-    rows = []
-    for name, cutout in cutouts.items():
-        iou, figures = 0.0, {}
-        if cutout is not None:
-            mask = np.asarray(cutout.image.getchannel("A")) >= 128
-            iou = float((mask & truth).sum() / max((mask | truth).sum(), 1))
-            second = next((other for other_name, other in cutouts.items() if other_name != name), None)
-            judgement = gate.assess(photo, cutout, second or Cutout(Image.new("RGBA", size), "none"))
-            figures = dict(judgement.figures)
-        origin = picture.source, picture.product, picture.photo.name
-        rows.append(Row(name, *origin, round(iou, 4), figures, picture.alone))
-    return rows
 
 
 def collect(pictures: Iterator[Picture], cache: Path) -> list[Row]:
@@ -200,10 +147,10 @@ def print_curve(rows: list[Row], risks: Numbers, limits: Numbers) -> None:
     draws = [np.concatenate([places[i] for i in random.integers(0, len(places), len(places))]) for _ in range(2000)]
     low, high = np.percentile([measure_shares(draw) for draw in draws], [2.5, 97.5], 0)
     bad, good = measure_shares(np.arange(len(rows)))
-    stopped = risks > limits
     print(f"  bad stopped at {FEW_GOOD:.0%} of the good: {bad:.0%} ({low[0]:.0%} to {high[0]:.0%})")
     print(f"  good stopped at {MOST_BAD:.0%} of the bad: {good:.1%} ({low[1]:.1%} to {high[1]:.1%})")
-    print(f"  limits of other sources: bad {stopped[iou < BAD].mean():.0%}, good {stopped[iou > GOOD].mean():.1%}")
+    bad, good = ((risks > limits)[kind].mean() for kind in (iou < BAD, iou > GOOD))
+    print(f"  limits of other sources: bad {bad:.0%}, good {good:.1%}")
 
 
 def verdict(row: Row, risk: float, *, whole: bool) -> Verdict:
@@ -244,8 +191,12 @@ def report(network: str, rows: list[Row], more: tuple[str, ...]) -> None:
         risks, limits = score_without(known, (*FIGURES, *more), sources=title != "product")
         print_table(f"ok / warn / stop by the probability, {title} left out", known, risks)
         print_table(f"all reasons of the gate, {title} left out", known, risks, whole=True)
-    for kind, scenes in (("photos and composites", False), ("scenes", True)):
-        chosen = [row.is_scene == scenes for row in known]
+    kinds = {
+        "photos and composites": [not row.is_scene for row in known],
+        "of the good ones the sound": [not row.is_scene and (row.iou <= GOOD or row.off < SOUND) for row in known],
+        "scenes": [row.is_scene for row in known],
+    }
+    for kind, chosen in kinds.items():
         print_table(f"{kind}: the same, source and product left out", [*compress(known, chosen)], risks[chosen])
         print_curve([*compress(known, chosen)], risks[chosen], limits[chosen])
     print_reliability(known, risks)

@@ -224,5 +224,5 @@ def test_the_limit_of_the_command_line(command: Command, monkeypatch: pytest.Mon
     assert command(*pay, "--gate-at", "0.2").code == 3
     assert command(*pay, "--gate-at", "0").code == 2
     assert command(*pay, "--gate-at", "0.9").code == 0
-    with pytest.raises(UsageError, match="not a probability"):
+    with pytest.raises(UsageError, match=r"gate_at = 1\.5\. Give a number above 0 to 1"):
         _ = PayOptions(gate_at=1.5).preflight
