@@ -35,8 +35,9 @@ _MOVES, _PIXEL, _BEND, _JUMP = 4.0, 0.05, 1.0, 5.0
 # than half of its line. A redraw that keeps the outline is up to 1.5 px off in places (the sandbox's, small photos).
 _SURE, _TINY, _LOCAL = 30.0, 0.9, 2.0
 # Arcs of a run that is a change of its own, and share of all arcs that such runs need to make shorter ones credible:
-# a single grain or check of a pattern in the product's colours looks like a short run.
-_LONG, _CREDIBLE = 6, 0.1
+# a single grain or check of a pattern in the product's colours looks like a short run. None is credible so many pixels
+# inwards (22 of 25 were wrong in planted answers of rendered scenes), nor a single arc twice as far outwards.
+_LONG, _CREDIBLE, _DEEP = 6, 0.1, 4.0
 # Growth or shift in pixels from which wires are displaced; of unchanged ones up to 0.3 is measured. From twice that on
 # they moved: the scene beside them is filled from farther away.
 _MESH = 0.5
@@ -201,24 +202,25 @@ def _split_runs(moved: Floats) -> list[Indices]:
 
 
 def _drop_lone(moved: Floats, loops: list[tuple[int, int]]) -> Floats:
-    """Displacements without short runs where longer ones are rare, but for those of most of a line: a small part."""
+    """Displacements without short runs that are not credible, but for those of most of a line: a small part."""
     runs = [
         (first + run, 2 * len(run) > end - first)
         for first, end in loops
         for run in _split_runs(moved[first:end])
         if moved[first + run[0]]
     ]
-    if sum(len(run) for run, _ in runs if len(run) >= _LONG) < _CREDIBLE * len(moved):
-        for run, most in runs:
-            if len(run) < _LONG and not most:
-                moved[run] = 0
+    rare = sum(len(run) for run, _ in runs if len(run) >= _LONG) < _CREDIBLE * len(moved)
+    for run, most in runs:
+        far = moved[run].min() < -_DEEP or (len(run) == 1 and moved[run[0]] > 2 * _DEEP)
+        if len(run) < _LONG and not most and (rare or far):
+            moved[run] = 0
     return moved
 
 
 def fit_rigid(outline: Outline, displacements: Floats) -> tuple[float, float, float]:
     """Growth and shift (right, down) in pixels that fit the arcs together, by robust least squares.
 
-    An arc with the normal (x, y) is displaced by growth + right * x + down * y.
+    An arc with the normal (x, y) is displaced by growth + right * x + down * y. Arcs of one side do not tell it alone.
     """
     model: Doubles = np.column_stack((np.ones(len(displacements)), outline.normal.astype(np.float64)))
     weight = base = outline.length / (outline.error**2 + 0.25) * (outline.error < 3)
@@ -226,8 +228,8 @@ def fit_rigid(outline: Outline, displacements: Floats) -> tuple[float, float, fl
         return 0.0, 0.0, 0.0
     rigid = np.zeros(3)
     for _ in range(8):
-        normal = model.T @ (weight[:, None] * model) + np.eye(3) * 1e-3
-        rigid[:] = np.linalg.solve(normal, model.T @ (weight * displacements))
+        square = model.T @ (weight[:, None] * model)
+        rigid[:] = np.linalg.solve(square + np.eye(3) * 3e-3 * np.trace(square), model.T @ (weight * displacements))
         weight = base / np.maximum(1, np.abs(displacements - model @ rigid))
     return float(rigid[0]), float(rigid[1]), float(rigid[2])
 
@@ -255,9 +257,8 @@ def cover_of(outline: Outline, alpha: Floats) -> tuple[Floats, Floats, Floats, F
     none. The last is 1 where coverage is not doubted: within the sent product, and along soft edges that were measured.
     """
     cv2 = load_opencv()
-    soft = np.where(
-        outline.soft.take(outline.arc) > 0, gaussian_blur(alpha, max(0.1, float(outline.soft.max()))), alpha
-    )
+    blurred = gaussian_blur(alpha, max(0.1, float(outline.soft.max())))
+    soft = np.where(outline.soft.take(outline.arc) > 0, blurred, alpha)
     by = gaussian_blur(outline.rim.take(outline.arc), 3.0)
     smooth = gaussian_blur(outline.distance, 1.5)
     across, down = cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)

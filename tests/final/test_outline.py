@@ -1,5 +1,6 @@
 """The outline in an answer: texture is not growth, growth is not a move, a side that grew is removed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from photio_prep.final import restore
 from photio_prep.final.drift import Comparison, compare
-from photio_prep.final.outline import cover_of
+from photio_prep.final.outline import cover_of, fit_rigid
 from photio_prep.imaging.filters import gaussian_blur
 from photio_prep.quality import Drift
 from tests.support.commands import Command
@@ -171,6 +172,20 @@ def test_a_mesh_is_never_worse_than_pasted(texture: str, width: int, move: tuple
     bare = np.asarray(scene(strength).crop(BOX), dtype=float)
     before, after = (np.abs(np.asarray(image.crop(BOX), dtype=float) - bare)[free].mean() for image in (drawn, cleared))
     assert after <= most * before, (before, after)
+
+
+def test_arcs_of_one_side_do_not_tell_what_the_other_does() -> None:
+    """Slightly different displacements on the right, where alone there is a contrast, would make 18 px on the left."""
+    oval = Image.new("RGBA", SIZE)
+    ImageDraw.Draw(oval).ellipse((180, 30, 240, 330), fill=(170, 40, 50, 255))
+    comparison = compare(oval, answer(oval, 2.0))
+    assert comparison is not None
+    assert comparison.outline is not None
+    right = comparison.outline.normal[:, 0]
+    seen = replace(comparison.outline, error=np.where(right > 0.9, 0.2, 9).astype(np.float32))
+    growth, shift, _ = fit_rigid(seen, (10 - 8 * right).astype(np.float32))
+    assert abs(growth - shift) < 2
+    assert growth + shift == pytest.approx(2, abs=0.5)
 
 
 def test_a_button_that_grew_leaves_no_halo() -> None:
