@@ -5,7 +5,7 @@ pixel unless stated otherwise.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -149,31 +149,21 @@ def bounding_window(where: Bools, margin: int) -> Window:
     )
 
 
-def iter_tiles(where: Bools, margin: int) -> Iterator[tuple[Window, Window, Window]]:
-    """Yield the tiles of `where` (H, W): the box of a tile's true pixels, it with `margin`, and it inside of that."""
-    height, width = where.shape
-    for row in range(0, height, _SIDE):
-        for column in range(0, width, _SIDE):
-            tile = where[row : row + _SIDE, column : column + _SIDE]
-            if not tile.any():
-                continue
-            rows, columns = bounding_window(tile, 0)
+def visit_tiles(where: Bools, margin: int, work: Callable[[Window, Window, Window], None]) -> None:
+    """Call `work` for each tile that contains a true pixel of `where` (H, W); in two threads, if a core is idle.
+
+    Its arguments: the box of a tile's true pixels, that box with `margin`, and the box inside of the latter.
+    """
+    corners = [(row, column) for row in range(0, len(where), _SIDE) for column in range(0, where.shape[1], _SIDE)]
+    tiles = [(row, column) for row, column in corners if where[row : row + _SIDE, column : column + _SIDE].any()]
+
+    def work_off(part: list[tuple[int, int]]) -> None:
+        for row, column in part:
+            rows, columns = bounding_window(where[row : row + _SIDE, column : column + _SIDE], 0)
             first, last, left, right = row + rows.start, row + rows.stop, column + columns.start, column + columns.stop
             top, start = max(first - margin, 0), max(left - margin, 0)
             outer = slice(top, last + margin), slice(start, right + margin)
-            yield (
-                (slice(first, last), slice(left, right)),
-                outer,
-                (slice(first - top, last - top), slice(left - start, right - start)),
-            )
-
-
-def visit_tiles(where: Bools, margin: int, work: Callable[[Window, Window, Window], None]) -> None:
-    """Call `work` with each of `iter_tiles`; many of them in two threads, if a core is idle."""
-    tiles = [*iter_tiles(where, margin)]
-
-    def work_off(part: list[tuple[Window, Window, Window]]) -> None:
-        for tile in part:
-            work(*tile)
+            inner = slice(first - top, last - top), slice(left - start, right - start)
+            work((slice(first, last), slice(left, right)), outer, inner)
 
     run_both(lambda: work_off(tiles[::2]), lambda: work_off(tiles[1::2]), worth=len(tiles) >= _MANY)

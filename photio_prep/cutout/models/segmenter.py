@@ -152,10 +152,15 @@ class OnnxSegmenter:
         """
         small = reduce_picture(image, self._network)
         answer, features = self._ask(small) if answer is None else (answer, [])
-        mirrors = self.family == "u2net" and float(answer.max()) >= _MIN_PEAK
+        mirrors, turn = self.family == "u2net" and float(answer.max()) >= _MIN_PEAK, threading.Lock()
+
+        def ask(picture: Image.Image) -> Floats:
+            with turn:  # two runs at once would take twice the memory
+                return self.probability(picture)
+
         prediction, mirrored = run_both(
-            lambda: two_pass.predict(self.probability, image, _MIN_PEAK, self._network.high, answer),
-            lambda: self.probability(small.transpose(Image.Transpose.FLIP_LEFT_RIGHT))[:, ::-1] if mirrors else None,
+            lambda: two_pass.predict(ask, image, _MIN_PEAK, self._network.high, answer),
+            lambda: ask(small.transpose(Image.Transpose.FLIP_LEFT_RIGHT))[:, ::-1] if mirrors else None,
             worth=mirrors,
         )
         peak = float(prediction.first.max())
