@@ -14,6 +14,7 @@ from photio_prep.cutout.advice import Advice, ProductExtent, advise, measure_ext
 from photio_prep.cutout.framing import Framing
 from photio_prep.cutout.options import DEFAULT_CUTOUT
 from photio_prep.errors import ModelUnavailable, NoProduct, UsageError
+from photio_prep.intake.names import FORMATS
 from photio_prep.system.near_name import suggest_name
 from photio_prep.types import Photo
 
@@ -104,7 +105,7 @@ def _find_product(photo: Photo, model: str, mask: Path | None, console: Console)
 def _parse_source(what: str) -> Photo | geometry.Size:
     if size := geometry.parse_pixels(what):
         return size
-    if not os.path.lexists(what):
+    if not os.path.lexists(what) and Path(what).suffix.lower() not in FORMATS:
         fix = f"Give WxH in pixels, as 1200x900, or a file. {suggest_name(Path(what))}"
         raise UsageError("neither a size nor a file", fix, subject=what)
     from photio_prep.intake.load import load

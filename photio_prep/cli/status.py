@@ -82,8 +82,9 @@ def status_command(folder: Path, price: float | None, console: Console) -> int:
 
 def require_folder(folder: Path) -> None:
     """Raise UsageError if there is no such output folder."""
-    if not folder.exists():
-        raise UsageError("no such folder", "Run prepare or run first, or name an output folder", subject=str(folder))
+    if not folder.is_dir():
+        problem = "not a folder" if folder.exists() else "no such folder"
+        raise UsageError(problem, "Run prepare or run first, or name an output folder", subject=str(folder))
 
 
 def _open_risk(folder: Path) -> float:

@@ -8,6 +8,7 @@ from typing import Literal, TypedDict
 from photio_prep.errors import UsageError
 from photio_prep.geometry import Placement, Size, parse_pixels
 from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
+from photio_prep.system.near_name import suggest_name
 from photio_prep.system.ranges import Range, check_options
 
 Metadata = Literal["none", "keep-safe"]
@@ -41,6 +42,8 @@ class FinishOptions:
 
     def __post_init__(self) -> None:
         check_options(self)
+        if self.photos is not None and not Path(self.photos).exists():
+            raise UsageError("no such file or folder of photos", suggest_name(Path(self.photos)), str(self.photos))
         parse_output_size(self.output_size)
 
     def fits(self, placement: Placement) -> None:

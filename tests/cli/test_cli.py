@@ -802,12 +802,12 @@ def test_check_without_anything_says_what_to_do(command: Command, monkeypatch: p
     said = command("check")
     assert said.code == 5
     told = {line[:3].strip() + " " + line.split()[1]: line for line in said.lines}
-    assert {"ok versions", "NO model", "ok out", "ok endpoint", "NO key"} == set(told)
+    assert {"ok versions", "ok settings", "NO model", "ok out", "ok endpoint", "NO key"} == set(told)
     assert "models pull" in told["NO model"]
     assert "PHOTIO_API_KEY" in told["NO key"]
     assert not Path("photio-out").exists()
     facts = {each["check"]: each["ok"] for each in command("check", "--json").facts}
-    assert facts == {"versions": True, "model": False, "out": True, "endpoint": True, "key": False}
+    assert facts == {"versions": True, "settings": True, "model": False, "out": True, "endpoint": True, "key": False}
 
 
 def test_check_leaves_nothing_behind(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -62,14 +62,14 @@ def test_an_unknown_level_of_the_gate_names_the_variable(keyed: Command, monkeyp
 
 
 @pytest.mark.parametrize(
-    "text", ["0x0", "10", "x10", "10x", "1e3x5", "99999999x2", "١٠x١٠", "10*20", "10x20x30", "1.5x2", "", "no.png"]
+    "text", ["0x0", "10", "x10", "10x", "1e3x5", "99999999x2", "١٠x١٠", "10*20", "10x20x30", "1.5x2", "", "mo.pgn"]
 )
 def test_what_is_no_size_is_said_to_be_none(command: Command, text: str):
     saved(Path("mo.png"))
     said = command("sizes", text)
     assert (said.code, said.out) == (2, "")
     assert "neither a size nor a file. Give WxH in pixels, as 1200x900, or a file." in said.err
-    assert ("mo.png" in said.err) == (text == "no.png")
+    assert ("mo.png" in said.err) == (text == "mo.pgn")
 
 
 @pytest.mark.parametrize("text", ["10x20", "10×20", "10X20", "1x1", "999999x999999", "10 x 20"])
@@ -86,6 +86,13 @@ def test_a_value_that_begins_with_a_dash_is_no_option(command: Command):
 def test_a_byte_order_mark_of_an_editor_is_no_mistake(command: Command):
     configure("\ufeffgate = 'strict'\n")
     assert "ok  settings" in command("check", "--model", "u2netp").out
+
+
+def test_photos_that_are_nowhere_are_named(command: Command):
+    saved(Path("a.png"))
+    command("run", "a.png", "-d", SCENE, "--sandbox", "-q")
+    said = command("finish", "photio-out", "--originals", "nowhere")
+    assert (said.code, "nowhere: no such file or folder of photos" in said.err) == (2, True)
 
 
 def test_a_folder_of_two_lines_is_refused(command: Command):
@@ -126,8 +133,8 @@ def test_an_output_folder_that_cannot_be_is_refused_before_any_call(
         more = {"run": ["a.png", "-d", SCENE, *url], "prepare": ["a.png"], "keep": ["a.png", "1"]}.get(verb, [])
         words = [*more, out] if verb in ("status", "review") else [*more, "-o", out]
         calls, said = 0, keyed(verb, *words)
-    quiet = verb == "status" and said.code == 0  # a folder without orders
-    assert quiet or said.code in (2, 5, 7, 11), said.err
+    empty = verb == "status" and kind == "root" and said.code == 0  # a folder without orders
+    assert empty or said.code in (2, 5, 7, 11), said.err
     assert "Traceback" not in said.err
     assert KEY not in said.err
     assert identity.calls == calls
