@@ -12,7 +12,6 @@ from PIL import Image
 
 from photio_prep.api.credentials import API_URL
 from photio_prep.api.request import description_warnings
-from photio_prep.api.wire import request_digest
 from photio_prep.cutout import gate
 from photio_prep.cutout.matte import Alpha, matte
 from photio_prep.cutout.models import registry, sam
@@ -197,7 +196,7 @@ def generate(
         ApiUnavailable, Rejected, KeyRefused, OrderInUse: Not sent, or not billed.
     """
     if isinstance(order, Request):
-        return replace(client.send(order), request_digest=request_digest(order))
+        return payment.identify(client.send(order), order)
     if (answer := payment.load_answer(order)) is not None:  # costs nothing, whatever the endpoint is now
         return answer
     if order.folder is not None:

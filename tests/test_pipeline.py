@@ -111,6 +111,14 @@ def test_finish_takes_the_photo_of_its_own_order_only(tmp_path: Path, identity: 
     assert own.image.size == (90, 70)
 
 
+@pytest.mark.parametrize("frames", [(None, 0), (0, None)])
+def test_the_only_picture_of_a_file_is_its_first(tmp_path: Path, identity: Sandbox, frames: tuple[int | None, ...]):
+    path = saved(tmp_path / "a.png", photo())
+    order = prepare(path, description=SCENE, model=BrightMatter(), frame=frames[0])
+    result = generate(order, client=InstantClient(KEY, api_url=identity.url))
+    assert finish(order, result, photo=load(path, frame=frames[1])).image.size == (90, 70)
+
+
 @sampled("kind", ["path", "text", "bytes", "file", "picture", "photo"], 3)
 def test_every_kind_of_source_gives_the_same_order(tmp_path: Path, kind: str):
     path = saved(tmp_path / "a.png", photo())

@@ -45,7 +45,7 @@ def finish_order(
         raise error.about(str(order.folder or order.origin.source)) from None
     if result is None:
         result = payment.require_answer(order)
-    elif result.request_digest not in ("", request_digest(order.request)):
+    elif getattr(result, "request_digest", "") not in ("", request_digest(order.request)):
         fix = "Give the result of this order; one with a folder needs none"
         raise UsageError("the result answers another order", fix, str(order.folder or order.origin.source))
     elif result.image.mode != "RGB" or not is_scaled(Size(*result.image.size), order.request.size):

@@ -32,7 +32,7 @@ def find_original(
         photo = _search_original(order, photos, limits)
     else:
         photo = source if isinstance(source, Photo) else load(source, limits=limits, frame=order.origin.frame)
-        if (photo.digest, photo.frame) != (order.origin.digest, order.origin.frame):
+        if (photo.digest, photo.frame or 0) != (order.origin.digest, order.origin.frame or 0):
             raise PhotoRefused("the order was prepared from another photo", "Name that file", subject=photo.source)
         if photo.whole:
             raise PhotoRefused("a smaller copy of the photo", "Load it in full size", subject=photo.source)

@@ -19,7 +19,7 @@ from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.system import files
 from photio_prep.system.parallel import path_lock
-from photio_prep.types import Result, Sender
+from photio_prep.types import Request, Result, Sender
 
 
 def pay(order: Order, sender: Sender, preflight: Preflight | None = None) -> Result:
@@ -31,16 +31,14 @@ def pay(order: Order, sender: Sender, preflight: Preflight | None = None) -> Res
     folder, preflight = order.folder, preflight or Preflight(settings.gate(None))
     if folder is None:
         preflight.check(order)
-        return replace(sender.send(order.request), request_digest=request_digest(order.request))
+        return identify(sender.send(order.request), order.request)
     if order.endpoint != sender.endpoint:
-        raise errors.UsageError(
-            f"an order for {order.endpoint}, not for {sender.endpoint}", "Prepare it for that", subject=str(folder)
-        )
+        problem = f"an order for {order.endpoint}, not for {sender.endpoint}"
+        raise errors.UsageError(problem, "Prepare it for that", subject=str(folder))
     # Two photos of one run may share an order: the second waits for the answer to the first.
     with path_lock(folder):
         files.remove_stale(folder)
-        result = load_answer(order)
-        if result is None:
+        if (result := load_answer(order)) is None:
             recovery.raise_if_claimed(folder)
             preflight.check(order)
             if not (folder / "order.json").exists():
@@ -66,7 +64,7 @@ def _send(order: Order, folder: Path, sender: Sender, claim: claims.Claim) -> Re
     try:
         if (folder / "outcome.json").exists():  # of an earlier refusal
             files.remove(folder / "outcome.json")
-        result = replace(sender.send(order.request, sink), request_digest=request_digest(order.request))
+        result = sender.send(order.request, sink)
     except errors.NOT_BILLED as error:
         sink.close()
         try:
@@ -94,13 +92,20 @@ def _send(order: Order, folder: Path, sender: Sender, claim: claims.Claim) -> Re
         sink.commit()
     recovery.restore_answer(folder)
     _remove_unknown(folder)
-    return result
+    return identify(result, order.request)
 
 
 def _remove_unknown(folder: Path) -> None:
     """Remove an unknown outcome that another process, to which the payer was not visible, wrote during the call."""
     if (OrderFolder(folder).outcome or {}).get("state") == State.UNKNOWN and (folder / RAW).exists():
         files.remove(folder / "outcome.json")
+
+
+def identify(result: Result, request: Request) -> Result:
+    """A sender's result with the digest of the request that it answers; one of a kind of its own as it is."""
+    with contextlib.suppress(TypeError, ValueError):
+        return replace(result, request_digest=request_digest(request))
+    return result
 
 
 def _note(folder: Path, claim: claims.Claim, state: State, why: str) -> None:
@@ -115,15 +120,13 @@ def release_claim(folder: Path, claim: claims.Claim | None = None) -> None:
     A claim that the user has resolved meanwhile stays in its attempt folder, recorded as not billed.
     """
     home = folder if claim is None else claims.claim_root(folder, claim)
-    if home is None:
-        return
-    if home != folder:
+    if home == folder:
+        with files.storage_errors(folder):
+            for name in (RAW, claims.NAME):
+                (folder / name).unlink(missing_ok=True)
+            files.sync_folder(folder)
+    elif home is not None:
         OrderFolder(home).write_outcome(State.REJECTED, "not billed")
-        return
-    with files.storage_errors(folder):
-        for name in (RAW, claims.NAME):
-            (folder / name).unlink(missing_ok=True)
-        files.sync_folder(folder)
 
 
 def load_answer(order: Order) -> Result | None:
@@ -145,9 +148,8 @@ def load_answer(order: Order) -> Result | None:
     try:
         raw = files.read_nofollow(folder / RAW, LONGEST_ANSWER)
     except OSError as error:
-        raise errors.StorageFailed(
-            f"the stored answer cannot be read ({error.strerror})", "Check the disk", subject=str(folder)
-        ) from error
+        problem = f"the stored answer cannot be read ({error.strerror})"
+        raise errors.StorageFailed(problem, "Check the disk", subject=str(folder)) from error
     try:
         picture = parse_answer(raw, order.request.size)
         result = Result(raw, picture, order.placement, request_digest(order.request))
@@ -168,10 +170,9 @@ def load_answer(order: Order) -> Result | None:
 
 def require_answer(order: Order) -> Result:
     """The result in the stored answer; raises UsageError if there is none yet, or the reason for its absence."""
-    result = load_answer(order)
-    if result is None:
-        if order.folder is not None:
-            recovery.raise_if_claimed(order.folder)  # unknown, lost, or being paid for: raises with that reason
-        subject = str(order.folder or order.origin.source)
-        raise errors.UsageError("it has no answer yet", "Run `photio-prep generate` on it first", subject=subject)
-    return result
+    if (result := load_answer(order)) is not None:
+        return result
+    if order.folder is not None:
+        recovery.raise_if_claimed(order.folder)  # unknown, lost, or being paid for: raises with that reason
+    subject = str(order.folder or order.origin.source)
+    raise errors.UsageError("it has no answer yet", "Run `photio-prep generate` on it first", subject=subject)

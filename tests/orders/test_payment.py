@@ -8,6 +8,8 @@ import threading
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -30,6 +32,7 @@ from photio_prep.orders.payment import load_answer, pay
 from photio_prep.orders.recovery import resolve_unknown
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
+from photio_prep.pipeline import finish, generate
 from photio_prep.system.deadline import Timeouts
 from photio_prep.types import AnswerSink, Request, Result
 from tests.support import photos
@@ -161,6 +164,8 @@ def test_a_retry_is_sent_once_more_and_lost_is_not(tmp_path: Path):
 PAYING = """
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from photio_prep.orders import payment, store
 from photio_prep.api.client import InstantClient
 sender = InstantClient("pt-canary-5c1e77b0a9d4", api_url=sys.argv[2], endpoint="https://api.example/x")
@@ -357,6 +362,21 @@ def test_a_sender_without_a_keep_has_its_answer_kept(tmp_path: Path):
         assert pay(order, sender).raw == result.raw
     assert sender.calls == 1
     assert kept_raw(order) == result.raw
+
+
+def test_an_answer_of_a_kind_of_its_own_is_kept_and_returned(tmp_path: Path):
+    with HostileServer(ok()) as server:
+        result = client(server.url).send(photos.request())
+    own: Any = SimpleNamespace(raw=result.raw, image=result.image, placement=result.placement)
+    sender = ForgetfulSender(own)
+    order = planned(tmp_path)
+    assert pay(order, sender) is own
+    assert kept_raw(order) == result.raw
+    assert pay(order, sender).image.size == result.image.size
+    assert sender.calls == 1
+    bare = replace(order, folder=None)
+    assert pay(bare, sender) is generate(bare.request, client=sender) is own
+    assert finish(bare, own, product="generated").image.size == order.placement.source
 
 
 @pytest.mark.parametrize("bug", [ZeroDivisionError, KeyboardInterrupt, MemoryError, SystemExit])
