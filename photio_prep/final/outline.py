@@ -35,8 +35,7 @@ _MOVES, _PIXEL, _BEND, _JUMP = 4.0, 0.05, 1.0, 5.0
 # than half of its line. A redraw that keeps the outline is up to 1.5 px off in places (the sandbox's, small photos).
 _SURE, _TINY, _LOCAL = 30.0, 0.9, 2.0
 # Arcs of a run that is a change of its own, and share of all arcs that such runs need to make shorter ones credible:
-# a single grain or check of a pattern in the product's colours looks like a short run. None is credible so many pixels
-# inwards (22 of 25 were wrong in planted answers of rendered scenes), nor a single arc twice as far outwards.
+# a single grain of the product's colour looks like one. None is so far inwards, nor a single arc twice so far outwards.
 _LONG, _CREDIBLE, _DEEP = 6, 0.1, 4.0
 # Growth or shift in pixels from which wires are displaced; of unchanged ones up to 0.3 is measured. From twice that on
 # they moved: the scene beside them is filled from farther away.
