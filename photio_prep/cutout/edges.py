@@ -20,6 +20,7 @@ from photio_prep.imaging.filters import (
     Floats,
     box_blur,
     dilate,
+    length_of,
     load_opencv,
     local_maximum,
     local_minimum,
@@ -161,7 +162,7 @@ def _halve(plane: NDArray[np.generic]) -> Floats:
 def _slope(plane: Floats) -> Floats:
     cv2 = load_opencv()
     right, down = (cv2.Sobel(plane, cv2.CV_32F, *axis, ksize=1, scale=0.5) for axis in ((1, 0), (0, 1)))
-    return np.asarray(cv2.magnitude(right, down))
+    return length_of(right, down)
 
 
 @cache

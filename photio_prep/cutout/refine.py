@@ -14,6 +14,7 @@ from photio_prep.imaging.filters import (
     bounding_window,
     box_blur,
     dilate,
+    length_of,
     load_opencv,
     local_maximum,
     local_minimum,
@@ -111,5 +112,5 @@ def edge_width(pixels: Bytes) -> Floats:
     grey = cv2.transform(small, np.full((1, 3), 1 / (3 * 255)))
     right, down = (cv2.Sobel(grey, cv2.CV_32F, *axis, ksize=1, scale=0.5) for axis in ((1, 0), (0, 1)))
     contrast = local_maximum(grey, _REACH) - local_minimum(grey, _REACH)
-    width_px = 2 * contrast / (local_maximum(cv2.magnitude(right, down), _REACH) + 1e-3)
+    width_px = 2 * contrast / (local_maximum(length_of(right, down), _REACH) + 1e-3)
     return np.asarray(cv2.resize(box_blur(width_px, 4), None, fx=2, fy=2)[:height, :width])

@@ -15,6 +15,7 @@ from photio_prep.imaging.filters import (
     erode,
     gaussian_blur,
     label_parts,
+    length_of,
     load_opencv,
     percentile,
 )
@@ -83,7 +84,7 @@ def find_added(alpha: Bytes, answer: Bytes, grown: float) -> tuple[float, Floats
     if outside.sum() < 50:
         return 0.0, added
     soft = gaussian_blur(colours, 0.6)
-    slope = cv2.magnitude(cv2.Sobel(soft, -1, 1, 0, scale=0.125), cv2.Sobel(soft, -1, 0, 1, scale=0.125)).max(-1)
+    slope = length_of(cv2.Sobel(soft, -1, 1, 0, scale=0.125), cv2.Sobel(soft, -1, 0, 1, scale=0.125)).max(-1)
     flat = outside & (slope < _FLAT)
     rim = (share >= _VISIBLE) & dilate(away > 0, 1)
     near = _Surroundings(colours, slope, erode(flat, 2), solid, own, rim, away, edge, percentile(slope[outside], 50))

@@ -25,7 +25,7 @@ from photio_prep.final.outline_profiles import (
 )
 from photio_prep.final.shadows import find_shadows
 from photio_prep.final.soft_edges import LOST, judge_soft_sides, measure_soft_edges
-from photio_prep.imaging.filters import Floats, erode, gaussian_blur, load_opencv
+from photio_prep.imaging.filters import Floats, erode, gaussian_blur, length_of, load_opencv
 
 # Length of an arc in pixels of the canvas.
 _ARC = 20
@@ -261,7 +261,7 @@ def cover_of(outline: Outline, alpha: Floats) -> tuple[Floats, Floats, Floats, F
     by = gaussian_blur(outline.rim.take(outline.arc), 3.0)
     smooth = gaussian_blur(outline.distance, 1.5)
     across, down = cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
-    reach = by / np.maximum(cv2.magnitude(across, down), np.float32(1e-3))
+    reach = by / np.maximum(length_of(across, down), np.float32(1e-3))
     rows, columns = np.indices(alpha.shape, dtype=np.float32)
     displaced = cv2.remap(soft, columns - across * reach, rows - down * reach, cv2.INTER_LINEAR)
     moved = gaussian_blur(np.maximum(outline.moved, 0).take(outline.arc), 3.0)

@@ -76,7 +76,14 @@ def gradient_magnitude(plane: Floats, sigma: float) -> Floats:
     slopes = at / sigma**2 * weights
     right = cv2.sepFilter2D(plane, cv2.CV_32F, slopes, weights, borderType=cv2.BORDER_REFLECT)
     down = cv2.sepFilter2D(plane, cv2.CV_32F, weights, slopes, borderType=cv2.BORDER_REFLECT)
-    return np.asarray(cv2.magnitude(right, down))
+    return length_of(right, down)
+
+
+def length_of(right: Floats, down: Floats) -> Floats:
+    """Length of slopes. Of cv2.magnitude the last bit depends on where in memory they lie."""
+    squares = right * right
+    squares += down * down
+    return np.sqrt(squares, out=squares)
 
 
 def local_maximum(plane: NDArray[Any], radius: int) -> NDArray[Any]:

@@ -23,6 +23,7 @@ from photio_prep.imaging.filters import (
     gaussian_blur,
     gradient_magnitude,
     label_parts,
+    length_of,
     local_maximum,
     local_minimum,
     visit_tiles,
@@ -124,6 +125,24 @@ def test_strands_beside_the_product_are_not_sharpened_and_ghosts_farther_away_ar
     assert np.array_equal(found[far[window]], candidates.sharpened[far[window]])
     assert mixed < 0.9 * sharpened
     assert mixed < plain
+
+
+@pytest.mark.parametrize("size", [(8, 8), (33, 65), (300, 257)])
+def test_an_edge_is_the_same_wherever_in_memory_it_is_computed(size: tuple[int, int]) -> None:
+    random = np.random.default_rng(5)
+    seen, belief = random.integers(0, 256, (*size, 3), dtype=np.uint8), random.random(size, dtype=np.float32)
+    planes = random.random((2, *size), dtype=np.float32)
+    lengths, edges = set(), set()
+    for shift in range(16):
+        # Numbers of 4 bytes, so many of them behind a boundary of 64.
+        room = np.empty((2, planes[0].size + 64), np.float32)
+        starts = [shift * place + (-plane.ctypes.data % 64) // 4 for place, plane in enumerate(room, 1)]
+        slopes = [plane[start:][: planes[0].size].reshape(size) for plane, start in zip(room, starts, strict=True)]
+        for slope, plane in zip(slopes, planes, strict=True):
+            slope[...] = plane
+        lengths.add(length_of(*slopes).tobytes())
+        edges.add(refine_alpha(seen, belief).tobytes())
+    assert len(lengths) == len(edges) == 1
 
 
 def test_what_a_network_sees_too_high_is_lowered_by_so_much_of_its_pixel() -> None:
