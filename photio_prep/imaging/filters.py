@@ -83,7 +83,7 @@ def length_of(right: Floats, down: Floats) -> Floats:
     """Length of slopes. Of cv2.magnitude the last bit depends on where in memory they lie."""
     squares = right * right
     squares += down * down
-    return np.sqrt(squares, out=squares)
+    return np.asarray(np.sqrt(squares, out=squares))
 
 
 def local_maximum(plane: NDArray[Any], radius: int) -> NDArray[Any]:

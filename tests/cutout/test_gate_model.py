@@ -149,6 +149,17 @@ def test_the_doubt_is_where_the_network_half_believes_in_something() -> None:
     assert judgement.reasons[0] == doubt
 
 
+def test_a_speck_of_doubt_is_not_framed_but_the_product_is() -> None:
+    photo, cutout = believed(110)
+    assert cutout.prediction is not None
+    belief = disc(200)
+    ImageDraw.Draw(belief).line((20, 20, 20, 280), fill=110)
+    cutout.prediction.info["belief"] = belief
+    assert gate_model.map_doubt(cutout, None).any()
+    (doubt,) = (reason for reason in gate.assess(photo, cutout).reasons if reason.name == DOUBTFUL)
+    assert doubt.area == pytest.approx((0.3, 0.3, 0.7, 0.7), abs=0.01)
+
+
 def test_a_second_model_s_thing_is_where_they_differ() -> None:
     photo, cutout = believed(0)
     other = cutout.image.copy()
