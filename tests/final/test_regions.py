@@ -121,6 +121,7 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_drift_png_frames_the_regions_and_takes_any_record(answered: Path, record: object, framed: bool) -> None:
     (answered / "drift.json").write_text(json.dumps(record))
+    (answered / "drift.png").unlink(missing_ok=True)  # what exists is not drawn again
     previews.draw_drift_of(answered)
     with Image.open(answered / "drift.png") as picture:
         assert ((np.asarray(picture) == (200, 0, 0)).all(-1).any()) == framed
