@@ -10,7 +10,7 @@ from photio_prep import pipeline
 from photio_prep.cutout import gate
 from photio_prep.cutout.framing import Framing
 from photio_prep.cutout.gate_model import frame_belief
-from photio_prep.cutout.looks import look_closer
+from photio_prep.cutout.looks import _average_mirrored, look_closer
 from photio_prep.cutout.matte import matte
 from photio_prep.cutout.models import segmenter
 from photio_prep.cutout.models.registry import CatalogModel
@@ -123,3 +123,23 @@ def test_a_crop_that_cuts_the_product_does_not_count() -> None:
     assert framed is not None
     assert framed[0] > 140
     assert framed[3] < 220
+
+
+def test_a_mirrored_look_is_turned_back_and_counts_half() -> None:
+    view = Image.new("RGB", (40, 30))
+    view.paste((255, 255, 255), (5, 5, 15, 20))
+
+    def predict(image: Image.Image, more: int = 0) -> Image.Image:
+        alpha = image.getchannel("R")
+        alpha.paste(255, (0, 0, more, 30))
+        alpha.info |= {"belief": alpha.copy(), "grain": 1.0, "confidence": 1.0, "mixed": 0.2, "rival": -0.3}
+        return alpha
+
+    first = predict(view)
+    same, wider = (_average_mirrored(lambda image, more=more: predict(image, more), view, first) for more in (0, 4))
+    assert same.tobytes() == first.tobytes() == same.info["belief"].tobytes()
+    assert same.info == first.info | {"belief": same.info["belief"], "look": "mirrored"}
+    found = first.copy()
+    found.paste(128, (36, 0, 40, 30))  # the first columns of the mirror image are the last of the photo
+    assert wider.tobytes() == found.tobytes()
+    assert first.info["belief"].tobytes() == first.tobytes()
