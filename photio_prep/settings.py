@@ -95,7 +95,8 @@ def _file() -> dict[str, Any]:
     except FileNotFoundError:
         table = {}
     except (OSError, ValueError) as error:
-        raise UsageError(f"cannot be read ({str(error)[:120]})", "Correct or remove it", subject=str(path)) from None
+        fix = "Correct it" if isinstance(error, ValueError) else "Check the rights, or set HOME to your own folder"
+        raise UsageError(f"cannot be read ({str(error)[:120]})", fix, subject=str(path)) from None
     _check_names(table, [*_TEXTS, *_SECTIONS], str(path))
     for name in table.keys() & _TEXTS:
         if not isinstance(table[name], str):

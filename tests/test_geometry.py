@@ -103,7 +103,7 @@ def test_a_size_that_is_not_offered_is_refused_with_the_choices(text: str) -> No
     with pytest.raises(UsageError) as caught:
         parse_size(text)
     assert "Square 1024x1024" in str(caught.value)
-    assert caught.value.subject == "--size"
+    assert caught.value.problem == f"size {text[:40]!r} is not offered by the API"
 
 
 @given(SOURCES, CANVASES)

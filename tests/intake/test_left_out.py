@@ -143,6 +143,7 @@ def test_a_foreign_order_json_hides_no_photo(tmp_path: Path, content: str):
     assert [item.output for item in expand(tmp_path, out=tmp_path / "out")[0]] == ["orders/1001/front"]
 
 
+@pytest.mark.soak
 def test_our_own_orders_and_finals_are_no_photos_wherever_they_lie(command: Command):
     saved(Path("in/a.png"))
     saved(Path("in/x/b.webp"))
