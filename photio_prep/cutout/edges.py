@@ -40,7 +40,7 @@ FIRM = 0.1
 _ENDS = (0.02, 0.98)
 # Pixels of the half-size picture within which the rim and the product must be near for the mixture to count, and over
 # which it fades out. Farther from the product a faint belief is a ghost, which sharpening removes.
-_NEAR, _BESIDE, _FADE = 6, 40, 3
+_NEAR, _BESIDE, _FADE = 6, 10, 3
 
 
 @dataclass(frozen=True, slots=True)

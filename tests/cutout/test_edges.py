@@ -118,7 +118,7 @@ def test_strands_beside_the_product_are_not_sharpened_and_ghosts_farther_away_ar
     seen = np.clip(shot(alpha) + random.normal(0, 3, (*alpha.shape, 3)), 0, 255).astype(np.uint8)
     vague = gaussian_blur(alpha, 7) * np.float32(0.7)
     window, candidates = edge_candidates(seen, vague, 1)
-    found, beside, far = refine_alpha(seen, vague)[window], (rows > 134) & (rows < 147), rows < 60
+    found, beside, far = refine_alpha(seen, vague)[window], (rows > 134) & (rows < 147), rows < 110
     mixed, sharpened, plain = (
         np.abs(share - alpha[window])[beside[window]].mean() for share in (found, candidates.sharpened, vague[window])
     )
