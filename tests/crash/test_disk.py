@@ -43,16 +43,21 @@ def settled(judge: Judge, failed: Run, clean: Run) -> Verdict:
     return judge.verdict
 
 
-@sampled(("number", "count"), [(errno.EIO, 1), (errno.ENOSPC, 2)], 1, ids=["broken", "full"])
+@sampled(
+    ("number", "count", "step"),
+    [(errno.EIO, 1, 3), (errno.EIO, 1, 1), (errno.ENOSPC, 2, 1)],
+    1,
+    ids=["broken, every third", "broken", "full"],
+)
 def test_f39_f40_f41_f43_from_every_write_site_on_no_call_leaves_and_no_answer_is_lost(
-    judge: Judge, number: int, count: int
+    judge: Judge, number: int, count: int, step: int
 ):
     judge.count = count  # the second order shows that no call leaves after the first failure
     runner = judge.runner()
     points = runner.points()
     sites = [point for point in points if point.kind in FILLING]
     assert len(sites) >= 22 * count
-    for site in sites:
+    for site in sites[::step]:
         judge.reset()
         failed = runner.run(replace(site, error=number))
         begun = sum(point.kind == "connect" for point in points[: site.number])

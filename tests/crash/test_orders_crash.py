@@ -126,10 +126,11 @@ def test_f33_killed_after_the_raw_answer_has_its_name_it_is_finished_for_nothing
         assert (then, billed, now, total) == (State.ANSWERED, 1, State.FINISHED, 1)
 
 
-def test_f34_f35_f36_killed_anywhere_after_the_answer_it_is_finished_for_nothing(one: One):
+@pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.soak)])  # 1: at every point
+def test_f34_f35_f36_killed_anywhere_after_the_answer_it_is_finished_for_nothing(one: One, step: int):
     whole = one.point("open", "answer.raw")
     finals = set()
-    for point in one.points[whole.number - 1 :]:
+    for point in one.points[whole.number - 1 :: step]:
         then, billed, now, total, _ = one.killed_at(point)
         assert then in (State.ANSWERED, State.FINISHED)
         assert (billed, now, total) == (1, State.FINISHED, 1)

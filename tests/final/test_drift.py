@@ -22,7 +22,6 @@ from photio_prep.quality import Drift as Judged
 from photio_prep.quality import DriftMetrics
 from photio_prep.sandbox import Sandbox
 from tests.support.photos import cutout
-from tests.support.sampling import sampled
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 NAMES = sorted(each.stem for each in (FIXTURES / "photos").iterdir())
@@ -74,7 +73,8 @@ def tone(canvas: Image.Image, difference: float) -> tuple[int, int, int]:
     raise AssertionError(difference)
 
 
-@sampled("name", sorted(NAMES, key="jar".__ne__), 1)
+@pytest.mark.soak
+@pytest.mark.parametrize("name", NAMES)
 def test_every_planted_change_is_seen_and_nothing_else(name: str):
     order = order_of(name)
     canvas = order.canvas.image

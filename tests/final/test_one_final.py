@@ -297,6 +297,7 @@ def older_version(out: Path) -> None:
     index._INDEXES.clear()  # a new process knows nothing
 
 
+@pytest.mark.soak
 def test_variants_of_an_older_version_are_not_paid_for_again(run: Pay, api: Sandbox):
     saved(Path("a.png"))
     assert run("a.png", "--seeds", "2").code == 0

@@ -72,6 +72,7 @@ def test_run_finishes_all_others_and_reports(where: str, command: Command) -> No
         assert (server.charges, server.charged_twice()) == (3, {})
 
 
+@pytest.mark.soak
 def test_a_bug_while_it_is_sent_is_unknown_and_the_others_go_on(command: Command) -> None:
     for name, shade in (("a", 100), ("b", 150), ("c", 200)):
         saved(Path(f"in/{name}.png"), cutout(shade=shade))
