@@ -60,7 +60,7 @@ def run_many(
     Args:
         sources: As in `prepare`; or mappings with `source` and options of the photo (see `Job`).
         description: The scene, in English, of photos whose mapping has no other.
-        client: Sends the requests.
+        client: Sends the requests. One that an error or closing the iterator stopped sends no more: make a new one.
         max_calls: The budget.
         jobs: Calls at the same time; 8, unless `options` say otherwise.
         threads: Photos that are prepared at the same time.
