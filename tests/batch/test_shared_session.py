@@ -124,6 +124,7 @@ class Pretended(PhotoTask):
         return super(Pretended, self).prepare()
 
 
+@pytest.mark.soak
 @pytest.mark.model
 def test_a_gpu_that_the_session_process_cannot_use_is_said(tmp_path: Path, coffee: Photo) -> None:
     source = saved(tmp_path / "a.png", coffee.image)

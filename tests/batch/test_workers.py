@@ -136,6 +136,7 @@ def test_what_cannot_be_sent_to_a_worker_is_named(pool: WorkerPool) -> None:
         pool.prepare(PhotoTask("a.png", unsendable, OrderPlace(SANDBOX)))
 
 
+@pytest.mark.soak
 def test_run_many_takes_every_kind_of_source(tmp_path: Path, identity: Sandbox) -> None:
     data = encoded(cutout(shade=10), "PNG")
     open_file = io.BytesIO(encoded(cutout(shade=20), "PNG"))

@@ -762,6 +762,7 @@ def test_no_file_below_the_output_folder_holds_the_key(keyed: Command):
 # The verbs beside the way of a photo.
 
 
+@pytest.mark.soak
 def test_sizes(command: Command):
     table = command("sizes")
     assert table.code == 0

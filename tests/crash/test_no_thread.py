@@ -182,6 +182,7 @@ main()
 """
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may become another user")
 @sampled("limit", [1, 2, 4, 5, 6, 7, 8, 10, 12], 1)
 def test_the_kernel_s_own_limit(open_to_all: Path, command_home: Path, limit: int) -> None:

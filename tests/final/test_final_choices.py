@@ -90,6 +90,7 @@ def test_the_same_options_give_the_same_bytes_and_other_options_replace_our_own(
     assert path.read_bytes() == first + b"retouched"
 
 
+@pytest.mark.soak
 def test_a_photo_that_is_gone_is_never_missed_silently(keyed: Command, tinted: Sandbox):
     source = shoe()
     keyed("prepare", source, "--mask", "mask.png", "-d", SCENE, "--api-url", tinted.url)

@@ -93,6 +93,7 @@ def test_the_note_names_only_what_was_done() -> None:
     assert done == "the enlarged scene was made finer: its noise was lowered"
 
 
+@pytest.mark.soak
 def test_only_a_scene_that_is_enlarged_twice_is_made_finer_and_the_proof_says_so():
     with Image.open(FIXTURES / "truth" / "mug.webp") as truth:
         mask = truth.convert("RGBA").getchannel("A")

@@ -325,6 +325,7 @@ def test_a_thousand_rows_with_twenty_mistakes_are_all_named_before_the_first_cal
     assert not Path("photio-out").exists()
 
 
+@pytest.mark.soak
 def test_rows_are_orders_of_their_own_words(command: Command, folder: Path):
     lines = [f'a.png,"{SCENE}",5,,one', "a.png,on oak in daylight,,Square,two", "b.webp,,,,"]
     path = table(folder / "jobs.csv", *lines, head="source,description,seed,size,output")

@@ -66,6 +66,7 @@ def test_a_photo_that_was_framed_anew_lends_its_pixels_too(tmp_path: Path):
     assert found.image.width == pytest.approx(1500, abs=6)
 
 
+@pytest.mark.soak
 @sampled("what", ["gone", "changed", "a folder"], 1)
 def test_without_the_very_photo_it_has_the_canvas_resolution(tmp_path: Path, what: str):
     order = prepared(tmp_path)

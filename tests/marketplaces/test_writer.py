@@ -227,6 +227,7 @@ def test_packshots_of_orders_that_are_merely_prepared_are_free(command: Command)
     assert command("finish", "photio-out", "--preset", "nope").code == 2
 
 
+@pytest.mark.soak
 def test_run_with_presets_prints_each_path_and_json_tells_each_file(command: Command):
     photos.saved(Path("a.png"), photos.cutout((900, 700)))
     arguments = ("run", "a.png", "--sandbox", "-d", "on oak", "--preset", "google", "--preset", "amazon-main")

@@ -301,6 +301,7 @@ def test_weights_of_ones_own_work_like_those_of_the_catalogue(models: Path, tmp_
 OPENVINO = pytest.mark.skipif(not openvino.is_available(), reason="the extra openvino is not installed")
 
 
+@pytest.mark.soak
 @OPENVINO
 @pytest.mark.model
 def test_openvino_believes_what_onnxruntime_believes(models: Path) -> None:
