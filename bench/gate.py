@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from bench.pictures import FIXTURES, Picture, Row, iter_pictures, load_networks, measure
 from photio_prep.cutout import gate
 from photio_prep.cutout.gate_model import transform
+from photio_prep.cutout.looks import UNDECIDED
 from photio_prep.quality import STOP_AT, WARN_AT, Verdict
 
 WEIGHTS = Path(gate.__file__).with_name("gate_model.toml")
@@ -74,6 +75,18 @@ class Fit:
         return squash(self.bias + standard @ self.weights)
 
 
+@dataclass(frozen=True)
+class Cascade:
+    """As a photo is judged: by `brief` where that decides, else by `full`, which knows the mirrored photo too."""
+
+    brief: Fit
+    full: Fit
+
+    def risk(self, rows: list[Row]) -> Numbers:
+        brief, (low, high) = self.brief.risk(rows), UNDECIDED
+        return np.where((brief >= low) & (brief < high), self.full.risk(rows), brief)
+
+
 def squash(odds: Numbers) -> Numbers:
     return np.asarray(1 / (1 + np.exp(-np.clip(odds, -30, 30))))
 
@@ -112,6 +125,16 @@ def fit(rows: list[Row], names: tuple[str, ...]) -> Fit:
     return Fit(names, middle, spread, float(bias), slope * weights_)
 
 
+def fit_judge(rows: list[Row], names: tuple[str, ...]) -> Fit | Cascade:
+    """The judge that the package makes of these weights."""
+    full = fit(rows, names)
+    return Cascade(fit(rows, without_mirrored(names)), full) if "mirrored" in names else full
+
+
+def without_mirrored(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in names if name != "mirrored")
+
+
 def score_without(rows: list[Row], names: tuple[str, ...], *, sources: bool = False) -> tuple[Numbers, Numbers]:
     """The risk of each row by weights of rows of other product groups, and of other `sources`; and a limit for it.
 
@@ -122,7 +145,7 @@ def score_without(rows: list[Row], names: tuple[str, ...], *, sources: bool = Fa
     for source, group in set(outside):
         out = np.array([origin == (source, group) for origin in outside])
         known = [row for row in rows if row.group != group and (not source or row.source != source)]
-        risks[out] = fit(known, names).risk([*compress(rows, out)])
+        risks[out] = fit_judge(known, names).risk([*compress(rows, out)])
         if sources:
             good = [row.iou > GOOD and not row.is_scene for row in known]
             limits[out] = limit_good(score_without(known, names)[0][good])
@@ -210,9 +233,10 @@ def to_toml(fitted: Fit) -> str:
 
 
 def variants(rows: list[Row]) -> list[tuple[str, ...]]:
-    """What is always among the figures: those that the network tells; a second model's agreement, or not."""
+    """The figures beside `FIGURES`: those that the network tells; with a second model's agreement, and without."""
     own = tuple(name for name in OWN if all(name in row.figures for row in usable(rows, FIGURES)))
-    return [(*own, "agreement"), own]
+    kinds = [(*own, "agreement"), own]
+    return [*kinds, *map(without_mirrored, kinds)] if "mirrored" in own else kinds
 
 
 def main() -> None:
@@ -233,7 +257,7 @@ def main() -> None:
     ]
     for network, own in {**networks, "any": rows}.items():
         for more in variants(own):
-            if own is not rows:
+            if own is not rows and ("mirrored" in more or "mirrored" not in variants(own)[0]):
                 report(network, own, more)
             fitted = fit(usable(own, (*FIGURES, *more)), (*FIGURES, *more))
             text += ["", f"[[model.{network}]]", to_toml(fitted).format(network)]

@@ -12,6 +12,8 @@ import numpy as np
 from PIL import Image
 
 from photio_prep.cutout import gate
+from photio_prep.cutout.gate_model import knows_mirrored
+from photio_prep.cutout.looks import compare_mirrored
 from photio_prep.cutout.matte import matte
 from photio_prep.cutout.models import catalog, weights
 from photio_prep.cutout.models.segmenter import OnnxSegmenter
@@ -98,7 +100,11 @@ def measure(picture: Picture, networks: list[OnnxSegmenter]) -> list[Row]:
     cutouts: dict[str, Cutout | None] = {network.name: None for network in networks}
     for network in networks:
         with suppress(NoProduct):
-            cutouts[network.name] = matte(photo, size, network, alpha="ignore", options=CutoutOptions(looks="1"))
+            cutout = matte(photo, size, network, alpha="ignore", options=CutoutOptions(looks="1"))
+            if cutout.prediction and knows_mirrored(network.name):  # a fit needs it of all
+                mirrored = compare_mirrored(network, gate.flatten_to(photo, size), cutout.prediction)
+                cutout.prediction.info["mirrored"] = mirrored
+            cutouts[network.name] = cutout
     rows = []
     for name, cutout in cutouts.items():
         iou, off, figures = 0.0, 1.0, {}

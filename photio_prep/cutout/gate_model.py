@@ -202,6 +202,11 @@ def estimate_risk(figures: Mapping[str, float], network: str) -> Risk | None:
     return None
 
 
+def knows_mirrored(network: str) -> bool:
+    """Whether weights of a network know what it finds in the mirrored photo."""
+    return any(weight.figure == "mirrored" for model in load_models().get(network, ()) for weight in model.weights)
+
+
 @cache
 def load_models() -> dict[str, tuple[RiskModel, ...]]:
     """Read the weights of each network, those that know a second model's agreement first."""

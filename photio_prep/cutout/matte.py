@@ -9,9 +9,8 @@ from PIL import Image
 from photio_prep.cutout import foreground, refine
 from photio_prep.cutout import mask as parts
 from photio_prep.cutout.guided import ramp
-from photio_prep.cutout.looks import look_again
+from photio_prep.cutout.looks import predict_product
 from photio_prep.cutout.mend import mend_mask
-from photio_prep.cutout.models.segmenter import segment
 from photio_prep.cutout.options import DEFAULT_CUTOUT, CutoutOptions
 from photio_prep.errors import ModelUnavailable, NoProduct, PhotoRefused, SegmenterFailed
 from photio_prep.geometry import Size
@@ -77,9 +76,7 @@ def _cutout(
     # The network's input has 320 or 1024 px: it loses nothing if the photo is first reduced to the canvas's scale.
     flat = flatten(photo.image)
     view = flat.resize(size, Image.Resampling.LANCZOS, reducing_gap=3) if size.area < photo.size.area else flat
-    prediction = segment(matter, view)
-    if options.looks == "auto":
-        prediction = look_again(matter, view, prediction)
+    prediction = predict_product(matter, view, again=options.looks == "auto")
     view, belief = (
         image if image.size == size else image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
         for image in (view, prediction)

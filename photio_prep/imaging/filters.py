@@ -13,15 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photio_prep.system.parallel import run_both
-
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]
 Window = tuple[slice, slice]
 
-# A tile of ten planes fits in a processor's cache. From so many tiles on a second thread pays.
-_SIDE, _MANY = 64, 16
+# A tile of ten planes fits in a processor's cache.
+_SIDE = 64
 
 
 @cache
@@ -157,20 +155,19 @@ def bounding_window(where: Bools, margin: int) -> Window:
 
 
 def visit_tiles(where: Bools, margin: int, work: Callable[[Window, Window, Window], None]) -> None:
-    """Call `work` for each tile that contains a true pixel of `where` (H, W); in two threads, if a core is idle.
+    """Call `work` for each tile that contains a true pixel of `where` (H, W).
 
-    Its arguments: the box of a tile's true pixels, that box with `margin`, and the box inside of the latter.
+    Its arguments: the box of a tile's true pixels, that box with `margin`, and the box inside of the latter. A second
+    thread would take longer: the calls are so short that two threads wait for the interpreter (measurements/speed.md).
     """
-    corners = [(row, column) for row in range(0, len(where), _SIDE) for column in range(0, where.shape[1], _SIDE)]
-    tiles = [(row, column) for row, column in corners if where[row : row + _SIDE, column : column + _SIDE].any()]
-
-    def work_off(part: list[tuple[int, int]]) -> None:
-        for row, column in part:
-            rows, columns = bounding_window(where[row : row + _SIDE, column : column + _SIDE], 0)
+    for row in range(0, len(where), _SIDE):
+        for column in range(0, where.shape[1], _SIDE):
+            tile = where[row : row + _SIDE, column : column + _SIDE]
+            if not tile.any():
+                continue
+            rows, columns = bounding_window(tile, 0)
             first, last, left, right = row + rows.start, row + rows.stop, column + columns.start, column + columns.stop
             top, start = max(first - margin, 0), max(left - margin, 0)
             outer = slice(top, last + margin), slice(start, right + margin)
             inner = slice(first - top, last - top), slice(left - start, right - start)
             work((slice(first, last), slice(left, right)), outer, inner)
-
-    run_both(lambda: work_off(tiles[::2]), lambda: work_off(tiles[1::2]), worth=len(tiles) >= _MANY)

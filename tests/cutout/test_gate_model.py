@@ -84,6 +84,19 @@ def test_without_a_network_s_output_there_is_no_probability() -> None:
     assert "risk" not in order.origin.gate.figures
 
 
+def test_a_network_has_weights_of_its_own_without_the_mirrored_photo() -> None:
+    figures = {"confidence": 0.95, "rim_doubt": 0.3, "rim_worst": 0.5, "vague": 0.1, "weak": 0.1}
+    for more in ({}, {"agreement": 0.9}):
+        own, other = (gate_model.estimate_risk(figures | more, name) for name in ("u2netp", "u2net"))
+        assert own is not None
+        assert other is not None
+        assert own.probability != other.probability
+        with_it = gate_model.estimate_risk({**figures, **more, "mirrored": 0.5}, "u2netp")
+        assert with_it is not None
+        assert with_it.probability > own.probability
+    assert [gate_model.knows_mirrored(name) for name in ("u2netp", "u2net", "isnet-imgly")] == [True, False, False]
+
+
 def test_more_doubt_is_more_risk_with_the_weights_of_every_network() -> None:
     calm = {"confidence": 0.99, "rim_doubt": 0.2, "rim_worst": 0.35, "vague": 0.0}
     calm |= {"weak": 0.0, "mirrored": 0.01, "mixed": 0.14, "rival": -0.4}

@@ -9,25 +9,28 @@ from PIL import Image
 from photio_prep import pipeline
 from photio_prep.cutout import gate
 from photio_prep.cutout.framing import Framing
-from photio_prep.cutout.gate_model import frame_belief
-from photio_prep.cutout.looks import _average_mirrored, look_closer
+from photio_prep.cutout.gate_model import estimate_risk, frame_belief
+from photio_prep.cutout.looks import UNDECIDED, _average_mirrored, look_closer
 from photio_prep.cutout.matte import matte
 from photio_prep.cutout.models import segmenter
 from photio_prep.cutout.models.registry import CatalogModel
 from photio_prep.cutout.models.segmenter import OnnxSegmenter, normalize
 from photio_prep.cutout.options import CutoutOptions, Looks
-from photio_prep.errors import NoProduct
+from photio_prep.errors import NoProduct, SegmenterFailed
 from photio_prep.imaging.filters import Floats
 from photio_prep.intake.load import load
 from photio_prep.orders.options import PrepareOptions
 from photio_prep.orders.recall import is_asked_again
-from photio_prep.types import Cutout
+from photio_prep.types import Cutout, Photo
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 
 
 def cut_out(name: str, model: CatalogModel, looks: Looks) -> Cutout:
-    photo = load(FIXTURES / "photos" / f"{name}.jpg")
+    return cut_out_of(load(FIXTURES / "photos" / f"{name}.jpg"), model, looks)
+
+
+def cut_out_of(photo: Photo, model: CatalogModel, looks: Looks) -> Cutout:
     return matte(photo, photo.size, model, options=CutoutOptions(looks=looks))
 
 
@@ -86,7 +89,42 @@ def test_a_closer_look_takes_what_the_second_pass_saw(u2netp: CatalogModel, monk
 
     monkeypatch.setattr(segmenter, "normalize", record_feed)
     cut_out("toy", u2netp, "auto")
-    assert len(feeds) == len(set(feeds)) == 4
+    assert len(feeds) == len(set(feeds)) == 3
+
+
+@pytest.mark.model
+def test_the_mirrored_photo_is_asked_about_where_it_may_change_the_verdict(
+    u2netp: CatalogModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[int, int]] = []
+    ask = OnnxSegmenter.probability
+
+    def record_call(self: OnnxSegmenter, image: Image.Image) -> Floats:
+        calls.append(image.size)
+        return ask(self, image)
+
+    monkeypatch.setattr(OnnxSegmenter, "probability", record_call)
+    for name, asked in (("vase", False), ("flask", True)):
+        photo = load(next((FIXTURES / "photos").glob(f"{name}.*")))
+        figures = gate.assess(photo, cut_out_of(photo, u2netp, "auto")).figures
+        assert ("mirrored" in figures) is asked
+        assert calls == [photo.size] * asked
+        low, high = UNDECIDED
+        brief = estimate_risk({key: value for key, value in figures.items() if key != "mirrored"}, "u2netp")
+        assert brief is not None
+        assert (low <= brief.probability < high) is asked
+
+
+@pytest.mark.model
+def test_a_network_that_fails_on_the_mirrored_photo_fails_on_the_photo(
+    u2netp: CatalogModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> Floats:
+        raise RuntimeError("bad allocation")
+
+    monkeypatch.setattr(OnnxSegmenter, "probability", fail)
+    with pytest.raises(SegmenterFailed, match="bad allocation"):
+        cut_out("whisk", u2netp, "1")
 
 
 @pytest.mark.model

@@ -2,7 +2,8 @@
 
 import math
 import threading
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from photio_prep.cutout.gate_model import mirror_disagreement
 from photio_prep.cutout.likeness import is_telling, measure_likeness
 from photio_prep.cutout.models import devices, two_pass
 from photio_prep.cutout.models.catalog import Family
@@ -18,7 +18,6 @@ from photio_prep.cutout.models.devices import Device
 from photio_prep.cutout.models.rembg_sessions import import_session
 from photio_prep.errors import ModelUnavailable, NoProduct, PhotioError, SegmenterFailed
 from photio_prep.imaging.filters import Floats, load_opencv, to_levels
-from photio_prep.system.parallel import run_both
 from photio_prep.types import Segmenter
 
 Channels = tuple[float, float, float]
@@ -63,10 +62,22 @@ def segment(matter: Segmenter, image: Image.Image) -> Image.Image:
         PhotioError: As the segmenter raises it.
     """
     name = str(getattr(matter, "name", type(matter).__name__))
-    try:
+    with translate_faults(name):
         alpha = matter(image)
         if isinstance(alpha, Image.Image):
             alpha.load()  # of a lazily opened file
+    if fault := _fault(alpha, image):
+        raise SegmenterFailed(
+            f"the model {name} gave {fault}", "A segmenter gives a picture of mode L and of that size"
+        )
+    return alpha
+
+
+@contextmanager
+def translate_faults(name: str) -> Iterator[None]:
+    """Raise SegmenterFailed for an error of the segmenter `name` that is not a PhotioError."""
+    try:
+        yield
     except PhotioError:
         raise
     except MemoryError as error:
@@ -74,11 +85,6 @@ def segment(matter: Segmenter, image: Image.Image) -> Image.Image:
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"[:300]
         raise SegmenterFailed(f"the model {name} failed on it ({reason})", _FIX) from error
-    if fault := _fault(alpha, image):
-        raise SegmenterFailed(
-            f"the model {name} gave {fault}", "A segmenter gives a picture of mode L and of that size"
-        )
-    return alpha
 
 
 def _fault(alpha: object, image: Image.Image) -> str:
@@ -141,8 +147,7 @@ class OnnxSegmenter:
 
         `info["confidence"]`: its mean (0..1) where it exceeds half of its peak. `info["grain"]`: pixels of the picture
         per pixel of the network; marks an alpha that needs refinement. `info["belief"]`: the network's output (L) at
-        its own size. `info["mirrored"]`: its disagreement about the mirrored photo; of small networks only, for which
-        it takes 0.1 s. `mixed` and `rival`: see `measure_likeness`; of networks that tell their features.
+        its own size. `mixed` and `rival`: see `measure_likeness`; of networks that tell their features.
         `info["second"]`: see `Prediction`. `answer`: the network's to the picture, if it is known.
 
         Raises:
@@ -150,19 +155,8 @@ class OnnxSegmenter:
             SegmenterFailed: The GPU has too little memory for it.
             ModelUnavailable: The weights do not load, or are of another family; or the GPU is lost.
         """
-        small = reduce_picture(image, self._network)
-        answer, features = self._ask(small) if answer is None else (answer, [])
-        mirrors, turn = self.family == "u2net" and float(answer.max()) >= _MIN_PEAK, threading.Lock()
-
-        def ask(picture: Image.Image) -> Floats:
-            with turn:  # two runs at once would take twice the memory
-                return self.probability(picture)
-
-        prediction, mirrored = run_both(
-            lambda: two_pass.predict(ask, image, _MIN_PEAK, self._network.high, answer),
-            lambda: ask(small.transpose(Image.Transpose.FLIP_LEFT_RIGHT))[:, ::-1] if mirrors else None,
-            worth=mirrors,
-        )
+        answer, features = self._ask(image) if answer is None else (answer, [])
+        prediction = two_pass.predict(self.probability, image, _MIN_PEAK, self._network.high, answer)
         peak = float(prediction.first.max())
         if peak < _MIN_PEAK:
             raise NoProduct(
@@ -174,8 +168,6 @@ class OnnxSegmenter:
         alpha.info.update(confidence=round(float(sure), 3), grain=prediction.grain, second=prediction.second)
         alpha.info["belief"] = Image.fromarray(to_levels(prediction.first))
         alpha.info.update(measure_likeness(prediction.first, features))
-        if mirrored is not None:
-            alpha.info["mirrored"] = mirror_disagreement(prediction.first, mirrored)
         return alpha
 
     def probability(self, image: Image.Image) -> Floats:
@@ -210,15 +202,9 @@ class OnnxSegmenter:
         return np.asarray(belief, dtype=np.float32), features
 
 
-def reduce_picture(image: Image.Image, network: _Network) -> Image.Image:
-    """Resize a picture to the network's input, unless it has that size."""
-    side = network.side
-    return image if image.size == (side, side) else image.resize((side, side), Image.Resampling.LANCZOS)
-
-
 def normalize(image: Image.Image, network: _Network) -> Floats:
     """Normalise to (1, 3, side, side), bit-identical to rembg's `normalize`, by a table of 256 values per channel."""
-    pixels = np.asarray(reduce_picture(image, network))
+    pixels = np.asarray(image.resize((network.side, network.side), Image.Resampling.LANCZOS))
     levels = np.arange(256) / max(int(pixels.max()), 1e-6)
     table = (levels[:, None] - network.mean) / network.deviation
     feed = load_opencv().LUT(pixels, table[None].astype(np.float32))
