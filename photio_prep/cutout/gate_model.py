@@ -112,12 +112,13 @@ def measure_belief(belief: Image.Image, kept: Bools) -> dict[str, float]:
     weak, vague: areas in which the belief is half to 0.95, and 0.1 to 0.9, of its peak; as shares of the product.
     """
     levels = np.asarray(belief)
-    share = levels / max(float(levels.max()), 1.0)
-    area = max(float((share > 0.5).sum()), 1.0)
+    peak = max(int(levels.max()), 1)
+    area = float(max(np.count_nonzero(levels > 0.5 * peak), 1))
 
     def measure_wide(low: float, high: float, width: int) -> float:
         radius = max(1, round(width * max(belief.size) / _SIDE))
-        return float(drop_thin((share > low) & (share < high), radius).sum()) / area
+        wide = drop_thin((levels > low * peak) & (levels < high * peak), radius)
+        return int(np.count_nonzero(wide)) / area
 
     entropy, rim = _square(belief.point(_ENTROPY)), _around(kept, _RIM)
     along = box_blur(entropy * rim, _ALONG)[rim] / np.maximum(box_blur(rim.astype(np.float32), _ALONG)[rim], 1e-3)

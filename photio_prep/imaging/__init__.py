@@ -4,6 +4,7 @@ limits: limits of a picture, checked before it is decoded
 headers: parse a file's header
 decode: bytes -> an upright sRGB picture
 decoders: the decoder of each format
+resize: resize in two halves at once
 isolated: decode in a process of its own
 isolated_child: that process
 jpeg_feed: detect JPEG data that end before, or after, the picture

@@ -24,8 +24,8 @@ from photio_prep.imaging.headers import exif, webp
 from photio_prep.imaging.headers.header import ARRIVED_BROKEN
 from photio_prep.imaging.jpeg_feed import feed_jpeg
 from photio_prep.imaging.limits import Limits, check_size, raise_limit
+from photio_prep.imaging.resize import resize_in_halves
 from photio_prep.imaging.tiff_decoder import decode_tiff
-from photio_prep.system.parallel import run_both
 
 # The classes themselves: Image.open tries other parsers too, and warns of large pictures through `warnings`, which are
 # not thread-safe.
@@ -157,26 +157,7 @@ def _decode_at(opened: ImageFile.ImageFile, size: tuple[int, ...]) -> Image.Imag
     """
     _, box = opened.draft(None, (math.ceil(_MARGIN * size[0]), math.ceil(_MARGIN * size[1]))) or (None, None)
     opened.load()
-    return _lanczos(opened, Size(size[0], size[1]), box or (0, 0, *opened.size))
-
-
-def _lanczos(image: Image.Image, size: Size, box: tuple[float, float, float, float]) -> Image.Image:
-    """Resize `box` of the picture to `size`: the upper and the lower half in parallel.
-
-    The filter reads rows beyond each half, so the halves meet without a seam.
-    """
-    left, top, right, bottom = box
-    half = size.height // 2
-    middle = top + (bottom - top) * half / size.height
-    output = Image.new(image.mode, size)
-
-    def draw(first: int, rows: int, above: float, below: float) -> None:
-        if rows:
-            part = (size.width, rows), Image.Resampling.LANCZOS, (left, above, right, below)
-            output.paste(image.resize(*part, reducing_gap=3), (0, first))
-
-    run_both(lambda: draw(0, half, top, middle), lambda: draw(half, size.height - half, middle, bottom))
-    return output
+    return resize_in_halves(opened, (size[0], size[1]), Image.Resampling.LANCZOS, box, reducing_gap=3)
 
 
 def _open(job: DecodeTask) -> ImageFile.ImageFile:

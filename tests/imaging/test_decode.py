@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from photio_prep.errors import PhotoRefused
-from photio_prep.geometry import Size
 from photio_prep.imaging.decode import Limits, decode_picture, sniff
-from photio_prep.imaging.decoders import _lanczos
+from photio_prep.imaging.resize import resize_in_halves
 from tests.support.icc import P3, SRGB, matrix_profile, to_srgb
 from tests.support.photos import encoded
 
@@ -555,6 +554,6 @@ def test_the_two_halves_of_a_reduction_meet_without_a_seam(size: tuple[int, int]
     noise = Image.fromarray(np.random.default_rng(4).integers(0, 256, (*size[::-1], 3), dtype=np.uint8))
     for box in ((0.0, 0.0, float(size[0]), float(size[1])), (0.0, 0.0, size[0] - 0.5, size[1] - 0.25)):
         whole = np.asarray(noise.resize(wanted, Image.Resampling.LANCZOS, box, reducing_gap=3)).astype(int)
-        halves = np.asarray(_lanczos(noise, Size(*wanted), box)).astype(int)
+        halves = np.asarray(resize_in_halves(noise, wanted, Image.Resampling.LANCZOS, box, 3)).astype(int)
         # A level, where the place of a row rounds otherwise.
         assert np.abs(halves - whole).max() <= 1

@@ -204,8 +204,13 @@ class OnnxSegmenter:
 
 def normalize(image: Image.Image, network: _Network) -> Floats:
     """Normalise to (1, 3, side, side), bit-identical to rembg's `normalize`, by a table of 256 values per channel."""
-    pixels = np.asarray(image.resize((network.side, network.side), Image.Resampling.LANCZOS))
-    levels = np.arange(256) / max(int(pixels.max()), 1e-6)
-    table = (levels[:, None] - network.mean) / network.deviation
-    feed = load_opencv().LUT(pixels, table[None].astype(np.float32))
-    return np.ascontiguousarray(feed.transpose(2, 0, 1))[None]
+    cv2, side = load_opencv(), network.side
+    # Not in halves: of some sizes Pillow would round otherwise.
+    small = image.resize((side, side), Image.Resampling.LANCZOS)
+    planes = cv2.split(np.asarray(small))
+    levels = np.arange(256) / max(*(int(plane.max()) for plane in planes), 1e-6)
+    table = ((levels[:, None] - network.mean) / network.deviation).astype(np.float32)
+    feed = np.empty((1, 3, side, side), np.float32)
+    for plane, values, channel in zip(planes, table.T, feed[0], strict=True):
+        cv2.LUT(plane, np.ascontiguousarray(values), dst=channel)
+    return feed

@@ -8,6 +8,7 @@ from PIL import Image
 
 from photio_prep.cutout.refine import transition_width
 from photio_prep.imaging.filters import Floats, bounding_window, box_blur, dilate
+from photio_prep.imaging.resize import resize_in_halves
 
 Network = Callable[[Image.Image], Floats]
 
@@ -76,14 +77,15 @@ def predict(
 
 def _clean(prediction: Floats, share: float) -> Floats:
     """Clip to 0..1, and shift down by `share` of a pixel."""
-    prediction = np.clip(np.nan_to_num(prediction), 0, 1)
+    prediction = np.fmin(np.fmax(prediction, np.float32(0)), np.float32(1))  # these take the other number for a NaN
     if not share:
         return prediction
     return (1 - share) * prediction + share * np.concatenate((prediction[:1], prediction[:-1]))
 
 
 def _fit(prediction: Floats, size: tuple[int, int]) -> Floats:
-    large = Image.fromarray(prediction / max(float(prediction.max()), 1e-6)).resize(size, Image.Resampling.BICUBIC)
+    small = Image.fromarray(prediction / max(float(prediction.max()), 1e-6))
+    large = resize_in_halves(small, size, Image.Resampling.BICUBIC)
     return np.clip(np.asarray(large, dtype=np.float32), 0, 1)
 
 
