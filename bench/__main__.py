@@ -2,8 +2,8 @@
 
     python -m bench [--quick] [--json FILE] [--rembg COMMAND] [--models NAME,NAME] [--only PART,PART] [--runs N]
 
-PART: start, photo, memory, once, batch, workers, growth. `--rembg` is the command of an installation with
-`rembg[cli]`; without one the rows that need it are left out. Both sides use the same weights.
+PART: start, photo, memory, once, batch, workers, finish, growth. `--rembg` is the command of an installation
+with `rembg[cli]`; without one the rows that need it are left out. Both sides use the same weights.
 """
 
 import argparse
@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import commands, growth, measure, photo
+from bench import commands, finish, growth, measure, photo
 from photio_prep.cutout.models import catalog, weights
 from photio_prep.settings import models_folder
 
-PARTS = ("start", "photo", "memory", "once", "batch", "workers", "growth")
+PARTS = ("start", "photo", "memory", "once", "batch", "workers", "finish", "growth")
 
 
 def rows(asked: argparse.Namespace, models: list[str], folder: Path) -> Iterator[measure.Row]:
@@ -39,6 +39,8 @@ def rows(asked: argparse.Namespace, models: list[str], folder: Path) -> Iterator
     if "workers" in asked.only:
         cores = os.cpu_count() or 1
         yield from commands.workers(12, count, [max(cores, 2)], models, folder, asked.runs or 1)
+    if "finish" in asked.only:
+        yield from finish.rows(sizes, models[-1], folder, fixtures)
     if "growth" in asked.only:
         yield from growth.rows([10, 100] if asked.quick else [10, 100, 1000])
 

@@ -94,14 +94,14 @@ def floor(matter: OnnxSegmenter) -> Callable[[Path], object]:
 
 
 class Watched:
-    """A network that counts its processor time."""
+    """A network that counts its runs and their processor time."""
 
     def __init__(self, network: Any) -> None:  # noqa: ANN401  onnxruntime has no types
-        self.network, self.cpu = network, 0.0
+        self.network, self.cpu, self.runs = network, 0.0, 0
         self.get_inputs, self.get_outputs = network.get_inputs, network.get_outputs
 
     def run(self, *words: object) -> object:
-        start = time.process_time()
+        start, self.runs = time.process_time(), self.runs + 1
         try:
             return self.network.run(*words)
         finally:
@@ -114,6 +114,16 @@ def rest(photo: Path, matter: CatalogModel, network: Watched) -> Spent:
     whole = here(lambda: ordered(photo, matter, "1")).cpu - network.cpu
     seconds = whole - here(lambda: load(photo, at=box_on(None))).cpu
     return Spent(seconds, seconds)
+
+
+def by_runs(photos: list[Path], matter: CatalogModel, network: Watched) -> dict[int, list[Path]]:
+    """The photos by how often the network runs for one of them, with one look."""
+    groups: dict[int, list[Path]] = {}
+    for photo in photos:
+        network.runs = 0
+        ordered(photo, matter, "1")
+        groups.setdefault(network.runs, []).append(photo)
+    return dict(sorted(groups.items()))
 
 
 def in_turn(photos: list[Path], work: Callable[[Path], object]) -> Callable[[], Spent]:
@@ -139,10 +149,12 @@ def rows(sizes: list[int], models: list[str], folder: Path, runs: int) -> Iterat
                 both = in_turn(photos, quick), in_turn(photos, theirs)
                 yield paired(f"{what}: on OpenVINO / rembg's library", *both, runs)
             once = in_turn(photos, partial(ours, looks="1"))
-            yield paired(f"{what}: prepare --looks 1 / decode + inference", once, in_turn(photos, least), runs)
             yield paired(f"{what}: prepare / prepare --looks 1", in_turn(photos, ours), once, runs)
             session = on_cpu.open().session
             network = session.inner_session = Watched(session.inner_session)
+            for count, group in by_runs(photos[1:], on_cpu, network).items():
+                both = in_turn(group, partial(ours, looks="1")), in_turn(group, least)
+                yield paired(f"{what}: {count} run(s) / decode + inference ({len(group)})", *both, runs)
             turn = cycle(photos)
             yield paired(
                 f"{what}: CPU of the rest / of decoding to scale",

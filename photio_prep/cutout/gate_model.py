@@ -113,7 +113,7 @@ def measure_belief(belief: Image.Image, kept: Bools) -> dict[str, float]:
     """
     levels = np.asarray(belief)
     peak = max(int(levels.max()), 1)
-    area = float(max(np.count_nonzero(levels > 0.5 * peak), 1))
+    area = max(int(np.count_nonzero(levels > 0.5 * peak)), 1)
 
     def measure_wide(low: float, high: float, width: int) -> float:
         radius = max(1, round(width * max(belief.size) / _SIDE))

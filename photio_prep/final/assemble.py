@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -12,12 +13,12 @@ from photio_prep.errors import PhotoRefused, UsageError
 from photio_prep.final.composite import ProductLayer, build_layer, composite_product, move_picture
 from photio_prep.final.crop import crop, frame_size
 from photio_prep.final.drift import Comparison, compare
-from photio_prep.final.options import DEFAULT_FINISH, FinishOptions, resolve_output_size
+from photio_prep.final.options import DEFAULT_FINISH, FinishOptions, Product, resolve_output_size
 from photio_prep.final.regions import list_regions
 from photio_prep.final.repairs import describe_repairs, list_replaced
 from photio_prep.final.restore import inpaint_product
 from photio_prep.final.scene_detail import ENLARGED, refine_scene
-from photio_prep.geometry import Size
+from photio_prep.geometry import Placement, Size
 from photio_prep.imaging.encode import final_format
 from photio_prep.imaging.limits import check_extent, limits_for
 from photio_prep.intake.load import Source
@@ -82,42 +83,61 @@ def assemble_final(
     frame = frame_size(answer, placement)
     size = resolve_output_size(options.output_size, placement.source, frame)
     own = crop(answer, placement, frame)
+    source = placement.source
+    scales = round(size.width / source.width, 4), round(size.width / frame.width, 4)
     # The photo's product does not depend on the answer.
-    (original, why), comparison = run_both(
+    (original, why), scenes = run_both(
         lambda: _load_layer(order, options, photo, size),
-        lambda: compare_answer(order, own),
+        lambda: _repair_scene(order, own, placement, product=options.product, finer=scales[1] >= ENLARGED),
         worth=max(size.area, frame.area) > SMALL,
     )
-    source = placement.source
+    comparison = scenes.comparison
     regions = list_regions(comparison, placement.box.size, source) if comparison else ()
     drift = Drift(comparison.metrics if comparison else DriftMetrics(), regions, source)
     product = options.product or ("original" if original else "generated")
     if why:
         notes.append(why)
-    scales = round(size.width / placement.source.width, 4), round(size.width / frame.width, 4)
     if original is None:
         picture = crop(answer, placement, size)
         return Final(picture, order.origin.source, format_, Proof(product, size, *scales), drift, tuple(notes))
-    moved, scene, box = (0.0, 0.0), own, placement.box.size
+    moved, box = (0.0, 0.0), placement.box.size
     if product == "generated":
         own = crop(answer, placement, size)
     elif comparison is not None:
         moved = comparison.moved[0] / box.width, comparison.moved[1] / box.height
-        scene = inpaint_product(own, comparison, (frame.width / box.width, frame.height / box.height))
-    finer, refined = scene, ""
-    if product != "generated" and comparison is not None and scales[1] >= ENLARGED:
-        finer, refined = refine_scene(scene, order.canvas.image.crop(placement.box), own, comparison.interior)
-    placed = composite_product(own, finer, original, product, moved=moved)
+    placed = composite_product(own, scenes.finer, original, product, moved=moved)
     replaced: tuple[Replaced, ...] = ()
     if product != "generated" and comparison is not None:
         mask = original.mask.resize(own.size, Image.Resampling.BICUBIC)
-        replaced = list_replaced(own, scene, placed, move_picture(mask, moved))
+        replaced = list_replaced(own, scenes.scene, placed, move_picture(mask, moved))
         notes += describe_repairs(comparison, replaced)
     offset = round(moved[0] * size.width), round(moved[1] * size.height)
     share = round(placed.equal / placed.core, 6) if placed.core else None
     seam = round(placed.soft / placed.outline, 2) if placed.outline else None
-    proof = Proof(product, size, *scales, placed.core, share, seam, offset, replaced, refined)
+    proof = Proof(product, size, *scales, placed.core, share, seam, offset, replaced, scenes.refined)
     return Final(placed.image, order.origin.source, format_, proof, drift, tuple(notes))
+
+
+class _Scenes(NamedTuple):
+    """The comparison of an answer; its scene without its product, and made finer with a note; own frame if neither."""
+
+    comparison: Comparison | None
+    scene: Image.Image
+    finer: Image.Image
+    refined: str = ""
+
+
+def _repair_scene(
+    order: Order, frame: Image.Image, placement: Placement, *, product: Product | None, finer: bool
+) -> _Scenes:
+    """Compare the photo's frame in an answer; unless its `product` is kept, inpaint that, and make the scene finer."""
+    comparison, box = compare_answer(order, frame), placement.box
+    if comparison is None or product == "generated":
+        return _Scenes(comparison, frame, frame)
+    scene = inpaint_product(frame, comparison, (frame.width / box.size.width, frame.height / box.size.height))
+    if not finer:
+        return _Scenes(comparison, scene, scene)
+    return _Scenes(comparison, scene, *refine_scene(scene, order.canvas.image.crop(box), frame, comparison.interior))
 
 
 def compare_answer(order: Order, frame: Image.Image) -> Comparison | None:
