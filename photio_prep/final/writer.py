@@ -116,15 +116,16 @@ def place_final(
     # Killed between writing the final and marking it: the very same bytes are ours.
     if files.own_bytes(target, len(data)) != data:
         refuse_if_in_the_way(order, target, overwrite=overwrite)
-    notes = write_encoded(order, out, target, data, recipe)
-    write_records(order, final)
-    return PlacedFinal(target, order, notes)
+    return PlacedFinal(target, order, write_encoded(order, out, target, data, recipe, final))
 
 
-def write_encoded(order: Order, out: Path, target: Path, data: bytes, made: str) -> tuple[str, ...]:
+def write_encoded(
+    order: Order, out: Path, target: Path, data: bytes, made: str, final: Final | None = None
+) -> tuple[str, ...]:
     """Write the bytes of a photo's final to `target` and mark the order finished; returns notes for the user.
 
-    A final of another order of the photo is archived in that order's folder.
+    A final of another order of the photo is archived in that order's folder. The records of `final` come before the
+    mark, whose folder's sync is theirs too: a kill in between has all of it made again.
     """
     if order.folder is None:
         raise UsageError("an order in memory has no place for its final", "Use `finish`, which returns it")
@@ -132,6 +133,8 @@ def write_encoded(order: Order, out: Path, target: Path, data: bytes, made: str)
     if files.own_bytes(target, len(data)) != data:
         _sweep_once(target.parent)
         publish(out, target, data)
+    if final is not None:
+        _write_records(order, final)
     order.marks.mark_finished(target, data, made)
     return note
 
@@ -145,18 +148,18 @@ def render_final(order: Order, options: FinishOptions = DEFAULT_FINISH, result: 
     return finish_order(order, result, replace(options, limits=settings.limits()))
 
 
-def write_records(order: Order, final: Final) -> None:
+def _write_records(order: Order, final: Final) -> None:
     """Write the proof of a final, and the drift of its answer, to the order's folder."""
     folder = order.folder
     if folder is None or final.proof is None or final.drift is None:
         return
     content = {**final.proof.to_dict(), "notes": list(final.notes)}
-    files.write_atomic(folder / f"proof-{order.origin.id}.json", encode_record(content))
+    files.write_atomic(folder / f"proof-{order.origin.id}.json", encode_record(content), durable="bytes")
     facts = encode_record(final.drift.to_dict())
     if files.own_bytes(folder / "drift.json", files.RECORD) != facts:
         if (picture := folder / "drift.png").exists():
             files.remove(picture)  # drawn again with these facts when it is looked at
-        files.write_atomic(folder / "drift.json", facts)
+        files.write_atomic(folder / "drift.json", facts, durable="bytes")
 
 
 def carry_proof(folder: Path, old: Origin, new: Origin) -> None:

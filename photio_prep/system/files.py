@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from photio_prep.errors import PhotoRefused, StorageFailed
 from photio_prep.system import processes
@@ -130,10 +130,13 @@ def _open_regular(
         yield file, status.st_size
 
 
-def write_atomic(path: Path, data: bytes, *, overwrite: bool = True, durable: bool = True) -> None:
+def write_atomic(
+    path: Path, data: bytes, *, overwrite: bool = True, durable: bool | Literal["bytes"] = True
+) -> None:
     """Write `data` to `path` atomically; FileExistsError if the file exists and `overwrite` is false.
 
-    Without `durable` the file may be empty or missing after a power cut: for data that can be made again.
+    Without `durable` the file may be empty or missing after a power cut: for data that can be made again. With "bytes"
+    it may be missing until another file of its folder is written.
     """
     with storage_errors(path):
         make_folder(path.parent)
@@ -150,7 +153,7 @@ def write_atomic(path: Path, data: bytes, *, overwrite: bool = True, durable: bo
         finally:
             temporary.unlink(missing_ok=True)
         try:
-            if durable:
+            if durable is True:
                 sync_folder(path.parent)
         except OSError:
             if not overwrite:  # a claim that failed must not look like one
