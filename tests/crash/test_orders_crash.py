@@ -135,6 +135,8 @@ def test_f34_f35_f36_killed_anywhere_after_the_answer_it_is_finished_for_nothing
         assert then in (State.ANSWERED, State.FINISHED)
         assert (billed, now, total) == (1, State.FINISHED, 1)
         assert not list(one.judge.out.rglob("*.part")), "F35: the stray .part is removed"
+        assert json.loads(next(one.judge.out.glob("orders/*/proof-*.json")).read_bytes())["product"]
+        assert json.loads(next(one.judge.out.glob("orders/*/drift.json")).read_bytes())["score"] >= 0
         finals |= {path.read_bytes() for path in one.judge.out.glob("*-photio.png")}
     assert len(finals) == 1, "F36: the same bytes"
 
