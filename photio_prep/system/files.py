@@ -130,9 +130,7 @@ def _open_regular(
         yield file, status.st_size
 
 
-def write_atomic(
-    path: Path, data: bytes, *, overwrite: bool = True, durable: bool | Literal["bytes"] = True
-) -> None:
+def write_atomic(path: Path, data: bytes, *, overwrite: bool = True, durable: bool | Literal["bytes"] = True) -> None:
     """Write `data` to `path` atomically; FileExistsError if the file exists and `overwrite` is false.
 
     Without `durable` the file may be empty or missing after a power cut: for data that can be made again. With "bytes"
