@@ -7,6 +7,7 @@ with `rembg[cli]`; without one the rows that need it are left out. Both sides us
 """
 
 import argparse
+import compileall
 import json
 import os
 import platform
@@ -33,7 +34,7 @@ def rows(asked: argparse.Namespace, models: list[str], folder: Path) -> Iterator
     if "memory" in asked.only:
         yield from photo.memory([24], models, folder)
     if "once" in asked.only and asked.rembg:
-        yield from commands.one_shot(asked.rembg, 12, models, folder, runs)
+        yield from commands.one_shot(asked.rembg, 12, models, folder, fixtures)
     if "batch" in asked.only and asked.rembg:
         yield from commands.batch(asked.rembg, 12, count, models[-1:] if asked.quick else models, folder)
     if "workers" in asked.only:
@@ -58,6 +59,7 @@ def main() -> None:
     models = [each for each in asked.models.split(",") if weights.is_installed(catalog.find_weights(each), folder)]
     machine = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}"
     print(machine, measure.HEAD, sep="\n", flush=True)
+    compileall.compile_dir(photo.ROOT / "photio_prep", quiet=1)  # as pip does where it installs
     found = []
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         for row in rows(asked, models, Path(scratch)):

@@ -6,10 +6,11 @@ rembg's command needs `rembg[cli]`, which is installed beside (see the Makefile)
 import shutil
 import sys
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 
 from bench.measure import Row, Spent, command, paired
-from bench.photo import enlarged, weights_of
+from bench.photo import FIXTURES, enlarged, weights_of
 from photio_prep.cutout.models import devices
 
 OURS = [sys.executable, "-m", "photio_prep"]
@@ -39,18 +40,23 @@ def starts(rembg: str, runs: int) -> Iterator[Row]:
 
 
 def one_shot(rembg: str, size: int, models: list[str], folder: Path, runs: int) -> Iterator[Row]:
-    there = weights_for_rembg(models, folder)
-    photo, out = enlarged(size, folder), folder / "out"
+    """Each pair is another fixture, as in `photo.rows`."""
+    there, out = weights_for_rembg(models, folder), folder / "out"
+    photos = [str(enlarged(size, folder, each)) for each in (FIXTURES[0], *FIXTURES)]
 
-    def ours(model: str) -> Spent:
+    def ours(photo: str, model: str) -> Spent:
         shutil.rmtree(out, ignore_errors=True)
-        return command([*OURS, "prepare", str(photo), "-o", str(out), "--model", model, "--device", "cpu"])
+        return command([*OURS, "prepare", photo, "-o", str(out), "--model", model, "--device", "cpu"])
+
+    def theirs(photo: str, model: str) -> Spent:
+        return command([rembg, "i", "-m", THEIRS[model], photo, str(folder / "cut.png")], there)
 
     for model in models:
+        turns = cycle(photos), cycle(photos)
         yield paired(
             f"{model}, {size} MP: prepare FILE / rembg i",
-            lambda model=model: ours(model),
-            lambda model=model: command([rembg, "i", "-m", THEIRS[model], str(photo), str(folder / "cut.png")], there),
+            lambda model=model, turn=turns[0]: ours(next(turn), model),
+            lambda model=model, turn=turns[1]: theirs(next(turn), model),
             runs,
         )
 

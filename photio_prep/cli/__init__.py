@@ -18,8 +18,11 @@ progress.py      progress bar
 signals.py       stop signals in a thread; closed standard streams
 """
 
+import atexit
+import gc
 import sys
 from importlib import import_module
+from types import ModuleType
 from typing import ClassVar
 
 import click
@@ -57,17 +60,33 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in self.verbs:
             return None
+        from photio_prep.system.environment import limit_matrix_threads
         from photio_prep.system.parallel import limit_malloc_arenas
 
         limit_malloc_arenas()  # before the first thread has one
-        module = import_module(f"photio_prep.cli.{self.files.get(cmd_name, cmd_name)}")
-        command = getattr(module, f"{cmd_name}_command")
+        limit_matrix_threads()
+        command = getattr(_load_module(self.files.get(cmd_name, cmd_name)), f"{cmd_name}_command")
         assert isinstance(command, click.Command)  # noqa: S101  for the type checker
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Verbs"):
             formatter.write_dl([*self.verbs.items()])
+
+
+def _load_module(name: str) -> ModuleType:
+    """Import the file of a verb. The collector does not look for cycles in what is imported, now or at the exit."""
+    path = f"photio_prep.cli.{name}"
+    if path in sys.modules:
+        return sys.modules[path]
+    gc.disable()
+    try:
+        module = import_module(path)
+    finally:
+        gc.enable()
+    gc.freeze()
+    atexit.register(gc.freeze)
+    return module
 
 
 @click.group(

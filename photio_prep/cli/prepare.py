@@ -48,7 +48,7 @@ def prepare_command(inputs_: tuple[str, ...], job: JobOptions, choose: inputs.Ch
                 with reporting.print_error(console), console.progress(len(items) * choice.seeds, "prepare"):
                     for order in preparation.prepare_orders(items, choice, endpoint, pool):
                         folder = order.require_folder()
-                        previews.draw_previews(folder)
+                        previews.draw_previews(folder, order)
                         successor = OrderFolder(folder).successor
                         state = OrderFolder(successor).state if successor else State.PLANNED
                         judged = order.origin.gate and order.origin.gate.limited(job.pay.gate_at)

@@ -23,9 +23,10 @@ from photio_prep.imaging.filters import dilate
 from photio_prep.imaging.limits import DEFAULT_LIMITS, Limits
 from photio_prep.orders.folder import OrderFolder
 from photio_prep.orders.records import CANVAS, find_record
-from photio_prep.orders.store import load_cutout, load_order
+from photio_prep.orders.store import Order, load_cutout, load_order
 from photio_prep.quality import MOST_REGIONS, Area, Reason, Region, Verdict
 from photio_prep.system import files
+from photio_prep.system.parallel import SMALL, run_both
 from photio_prep.system.text import escape_controls
 
 PHOTO, MASK, OVERLAY, DRIFT = "photo.jpg", "mask.png", "overlay.png", "drift.png"
@@ -131,17 +132,24 @@ def write_photo(folder: Path, view: Image.Image) -> None:
         files.write_atomic(folder / PHOTO, encode_clean(view, "JPEG", quality=88), durable=False)
 
 
-def draw_previews(folder: Path) -> None:
-    """Draw mask.png and overlay.png of the order in `folder`, unless they exist or its pictures cannot be read."""
+def draw_previews(folder: Path, order: Order | None = None) -> None:
+    """Draw mask.png and overlay.png of the order in `folder`, unless they exist or its pictures cannot be read.
+
+    `order`: the same one, if it is in memory.
+    """
     if not (_is_missing(folder / MASK) or _is_missing(folder / OVERLAY)):
         return
     cutout = None
     with suppress(OSError, PhotioError):
-        gate, view = load_order(folder).origin.gate, read_picture(folder / PHOTO).convert("RGB")
-        cutout = load_cutout(folder)
+        gate, view = (order or load_order(folder)).origin.gate, read_picture(folder / PHOTO).convert("RGB")
+        cutout = order.cutout if order and order.cutout else load_cutout(folder)
     if cutout is not None:
-        _write_png(folder / MASK, cutout.getchannel("A"))
-        _write_png(folder / OVERLAY, draw_overlay(view, cutout, gate.defects if gate else ()))
+        alpha, defects = cutout.getchannel("A"), gate.defects if gate else ()
+        run_both(
+            lambda: _write_png(folder / OVERLAY, draw_overlay(view, cutout, defects)),
+            lambda: _write_png(folder / MASK, alpha),
+            worth=alpha.width * alpha.height > SMALL,
+        )
 
 
 def draw_drift_of(folder: Path) -> None:

@@ -27,6 +27,16 @@ def set_ray_defaults() -> None:
     os.environ.setdefault("RAY_idle_worker_killing_time_threshold_ms", "600000")
 
 
+def disable_telemetry() -> None:
+    """Have onnxruntime, which is not loaded yet, send nothing to its makers (from 1.29 on it does by default)."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+
+def limit_matrix_threads() -> None:
+    """Have numpy, which is not loaded yet, multiply on one thread: a second one waits busily between our small ones."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
 def variable(name: str) -> str | None:
     """The value of an environment variable; None if it is not set."""
     return os.environ.get(name)

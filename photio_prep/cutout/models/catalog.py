@@ -107,19 +107,20 @@ def check_licence(weights: Weights, accepted: Collection[str]) -> None:
             raise UsageError(problem, fix, subject=f"model {row.name}")
 
 
-def quality_rank(file: Path, keep: list[bytes] | None = None) -> tuple[int, str, str]:
-    """Measure a file: size, SHA-256, MD5. ValueError unless it is regular. Its bytes are appended to `keep`."""
+def quality_rank(file: Path, keep: list[bytes] | None = None, *, weak: bool = True) -> tuple[int, str, str]:
+    """Measure a file: size, SHA-256, MD5 ("" unless `weak`). ValueError unless it is regular; `keep` gets its bytes."""
     if file.is_symlink():
         raise ValueError("it is a symbolic link")
     handle = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    size, strong, weak = 0, sha256(), md5(usedforsecurity=False)
+    size, strong, second = 0, sha256(), md5(usedforsecurity=False)
     with open(handle, "rb") as stream:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise ValueError("it is not a regular file")
         while data := stream.read(1 << 20):
             size += len(data)
             strong.update(data)
-            weak.update(data)
+            if weak:
+                second.update(data)
             if keep is not None:
                 keep.append(data)
-    return size, strong.hexdigest(), weak.hexdigest()
+    return size, strong.hexdigest(), second.hexdigest() if weak else ""

@@ -17,10 +17,13 @@ from types import ModuleType
 from typing import Any
 
 from photio_prep.errors import ModelUnavailable
+from photio_prep.system import environment
 
 _ALIAS = "_photio_prep_rembg_sessions"
 _LOADING = threading.RLock()
 _UPGRADE = "Run: pip install --upgrade rembg"
+
+environment.disable_telemetry()  # before anything loads onnxruntime
 
 
 def import_session(module: str, name: str) -> Any:  # noqa: ANN401  rembg has no types

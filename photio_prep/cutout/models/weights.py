@@ -51,7 +51,7 @@ def verify_weights(weights: Weights, folder: Path | None = None, keep: list[byte
     if not is_installed(weights, folder):
         raise ModelUnavailable("its weights are not installed", again, subject=subject)
     try:
-        fault = _describe_fault(weights, pin, *quality_rank(file, keep))
+        fault = _describe_fault(weights, pin, *quality_rank(file, keep, weak=weights.md5 is not None))
     except (OSError, ValueError) as error:
         fault = str(error)
     if fault:

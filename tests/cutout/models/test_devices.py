@@ -1,5 +1,8 @@
 """A GPU that fails while a network runs: the photo's own outcome, or a clear stop."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,3 +107,18 @@ def test_a_device_is_described_by_its_provider_and_its_cards(tmp_path: Path, mon
     assert devices.describe_device("cuda") == "cuda (CUDAExecutionProvider; NVIDIA H200, driver 580.65.06)"
     tool.write_text("#!/bin/sh\nexit 9\n")
     assert devices.describe_device("cuda") == "cuda (CUDAExecutionProvider)"
+
+
+def test_onnxruntime_reports_nothing_to_its_makers(tmp_path: Path) -> None:
+    """Its telemetry keeps a device id and a queue of events in the home folder before it sends them."""
+    telling = {"ORT_DISABLE_TELEMETRY", "CI", "XDG_CACHE_HOME"}
+    environment = {name: value for name, value in os.environ.items() if name not in telling}
+    code = "from photio_prep.cutout.models import devices; print(devices.open_session(devices._SMALLEST)[1])"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment | {"HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout.strip(), [*tmp_path.iterdir()]) == ("cpu", [])
