@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from photio_prep.imaging.filters import Floats, dilate, percentile
+from photio_prep.imaging.filters import Floats, dilate, load_opencv, percentile
 
 # Places along a side of the photo; the share of product up to which a place is ground; and how many places from the
 # product the ground is compared: a coarse feature sees what lies beside its place.
@@ -34,7 +34,7 @@ def measure_likeness(belief: Floats, features: Sequence[Floats]) -> dict[str, fl
     fine, coarse = (scales.get(belief.shape[-1] // part) for part in (_FINE, _COARSE))
     if fine is None or coarse is None:
         return {}
-    product = _pool((belief > belief.max() / 2)[None])
+    product = _pool((belief > belief.max() / 2).astype(np.float32)[None])
     near = dilate((product >= _GROUND).reshape(_PLACES, _PLACES), _APART).ravel()
     ground = near if near.all() else ~near
     product = product[0]
@@ -47,9 +47,11 @@ def measure_likeness(belief: Floats, features: Sequence[Floats]) -> dict[str, fl
 
 def _pool(planes: np.ndarray) -> Floats:
     """Mean of each place: (C, H, W) to (C, places)."""
-    side = planes.shape[-1] // _PLACES
-    blocks = planes.reshape(len(planes), _PLACES, side, _PLACES, side)
-    return np.asarray(blocks.mean((2, 4), dtype=np.float32)).reshape(len(planes), -1)
+    cv2, size = load_opencv(), (_PLACES, _PLACES)
+    if planes.shape[1:] == size:
+        return planes.reshape(len(planes), -1)
+    means = np.stack([cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes])
+    return np.asarray(means.reshape(len(planes), -1))
 
 
 def _compare(features: Floats, weights: Floats) -> Floats:
