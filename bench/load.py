@@ -1,9 +1,9 @@
 """How fast, and in how much memory, many orders are prepared, paid and finished; and how fast a finished batch is seen.
 
-`python -m bench.load [orders] [workers]` prints orders a second, memory after 1,000 orders and at the end, and the time
-of a second run over the finished batch. Everything on the way is the product's, but for two things: the photos are
-small noise that brings its own cutout along (a canvas of about 50 KB), and the API is a stand-in on loopback, in a
-process of its own.
+`python -m bench.load [orders] [calls at a time] [processes]` prints orders a second, memory after 1,000 orders and at
+the end, and the time of a second run over the finished batch. With processes these make the finals, as of `run
+--workers`. Everything on the way is the product's, but for two things: the photos are small noise that brings its own
+cutout along (a canvas of about 50 KB), and the API is a stand-in on loopback, in a process of its own.
 """
 
 import json
@@ -23,6 +23,7 @@ from PIL import Image
 from photio_prep import pipeline
 from photio_prep.api.client import InstantClient
 from photio_prep.api.spending_guard import SpendingGuard
+from photio_prep.batch.workers import open_workers
 from photio_prep.cli.console import Console
 from photio_prep.cli.payment import pay_orders
 from photio_prep.final import writer
@@ -48,7 +49,7 @@ class Figures:
     early_mib: float
     end_mib: float
     peak_mib: float
-    cpu_ms: float  # of this process alone, for each order
+    cpu_ms: float  # of this process and its children, for each order
     finished: int
     code: int
 
@@ -78,43 +79,52 @@ def prepared(count: int, out: Path, endpoint: str, first: int = 1) -> Iterator[O
 
 
 def resident() -> float:
-    """This process's memory now."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 2**20
+    """Memory of this process and its children now."""
+    return _memory("VmRSS:")
 
 
 def peak() -> float:
-    """This process's memory at its highest."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 2**10
+    """Memory of this process and its children at its highest, of each by itself."""
+    return _memory("VmHWM:")
 
 
-def batch(url: str, out: Path, count: int, workers: int) -> Figures:
+def _memory(line: str) -> float:
+    """The sum of a line of /proc/PID/status, in MiB."""
+    children = [pid for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text().split()]
+    texts = [Path("/proc", pid, "status").read_text() for pid in ("self", *children)]
+    return sum(int(text.partition(line)[2].split()[0]) for text in texts) / 2**10
+
+
+def batch(url: str, out: Path, count: int, workers: int, processes: int) -> Figures:
     """Prepare, pay and finish `count` orders, as `run` does."""
     console = Console()
     guard = SpendingGuard(InstantClient("pt-bench-load", api_url=url), warn=console.info)
     early = [0.0]
     done = 0
+    with open_workers(processes or None) as pool:
+        place = pool.place_final if pool else writer.place_final
 
-    def finish(order: Order, result: Result) -> None:
-        nonlocal done
-        console.result(order, State.FINISHED, final=writer.place_final(order, out, result=result).path)
-        done += 1
-        if done == min(1000, count // 2):
-            early[0] = resident()
+        def finish(order: Order, result: Result) -> None:
+            nonlocal done
+            console.result(order, State.FINISHED, final=place(order, out, result=result).path)
+            done += 1
+            if done == min(1000, count // 2):
+                early[0] = resident()
 
-    started = time.monotonic()
-    pay_orders(
-        prepared(count, out, guard.endpoint),
-        partial(payment.pay, sender=guard),
-        finish,
-        guard,
-        console,
-        workers,
-        total=count,
-    )
-    took, end, cpu = time.monotonic() - started, resident(), 1000 * time.process_time() / count
+        started = time.monotonic()
+        pay_orders(
+            prepared(count, out, guard.endpoint),
+            partial(payment.pay, sender=guard),
+            finish,
+            guard,
+            console,
+            workers,
+            total=count,
+        )
+        took, end, highest = time.monotonic() - started, resident(), peak()
+    cpu = 1000 * sum(os.times()[:4]) / count
     finished = [OrderFolder(folder).state for folder in find_orders(out)].count(State.FINISHED)
-    return Figures(count, took, count / took, early[0], end, peak(), cpu, finished, console.exit_code)
+    return Figures(count, took, count / took, early[0], end, highest, cpu, finished, console.exit_code)
 
 
 def paid(url: str, out: Path, count: int, workers: int) -> Figures:
@@ -175,6 +185,7 @@ def main() -> None:
     """Measure and print."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     workers = int(sys.argv[2]) if len(sys.argv) > 2 else 8
+    processes = int(sys.argv[3]) if len(sys.argv) > 3 else 0
     with tempfile.TemporaryDirectory(prefix="bench-load-") as folder:
         server = subprocess.Popen(
             [sys.executable, "-m", "bench.stand_in"],
@@ -186,13 +197,14 @@ def main() -> None:
         assert server.stdout is not None
         url = server.stdout.readline().strip()
         try:
-            first = alone("batch", url, folder, count, workers)
+            first = alone("batch", url, folder, count, workers, processes)
             second = alone("again", url, folder, workers)
             alone_paid = alone("paid", url, f"{folder}/paid", count // 5, workers)
         finally:
             counted, _ = server.communicate("\n")
         sent = json.loads(counted)
-        print(f"{count} orders, {workers} workers, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+        print(f"{count} orders, {workers} calls at a time, {processes} processes for finals")
+        print(f"machine:    {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
         print(f"first run:  {first.seconds:.1f} s, {first.rate:.0f} orders/s, {first.finished} finished")
         print(f"CPU:        {first.cpu_ms:.1f} ms an order")
         print(f"memory:     {first.early_mib:.0f} MiB early, {first.end_mib:.0f} at the end, peak {first.peak_mib:.0f}")

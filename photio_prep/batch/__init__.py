@@ -1,7 +1,7 @@
 """Many photos at once, and the report of a command.
 
 children.py     processes of our own that exchange pickles
-workers.py      prepare in worker processes
+workers.py      prepare, and make finals, in worker processes
 shared_session.py  one process runs the networks of all workers on a GPU
 clients.py      client and endpoint that options name
 finals.py       files of a run: checked before paying, written after it

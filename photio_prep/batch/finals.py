@@ -25,6 +25,7 @@ class RunFiles:
         chosen = presets.find_presets(output.presets)
         self.marketplaces = MarketplaceWriter(chosen, output, limits=settings.limits(), taken=taken)
         self._targets: dict[Path, Order] = {}
+        self.place = writer.place_final  # or that of a WorkerPool
 
     def start_batch(self) -> None:
         """Forget whose final is whose: a photo that changed while its folder is watched comes again."""
@@ -55,4 +56,4 @@ class RunFiles:
 
     def write(self, order: Order, out: Path, result: Result | None = None) -> writer.PlacedFinal:
         """Write the final of an answered order below `out`; `result` is its answer, if it is at hand."""
-        return writer.place_final(order, out, self.finish, self.output, result)
+        return self.place(order, out, self.finish, self.output, result)

@@ -1,4 +1,4 @@
-"""Preparation in worker processes: Python's lock is not shared, and a decoder or network that crashes costs one photo.
+"""Photos prepared, finals made in worker processes: Python's lock is not shared, a decoder's crash costs one photo.
 
 A worker gets tasks and sends orders as pickles over its pipes; it has no key and never pays. Orders with a folder come
 back as the name of their folder, without pixels. On a GPU the networks of all workers run in one process
@@ -21,16 +21,18 @@ from photio_prep.cutout.models.devices import Device
 from photio_prep.cutout.models.registry import Model, ModelOptions
 from photio_prep.cutout.models.sam import Sam, load_sam
 from photio_prep.errors import Interrupted, PhotioError, PhotoRefused, UsageError
-from photio_prep.final.options import FinishOptions
+from photio_prep.final import writer
+from photio_prep.final.options import DEFAULT_FINISH, DEFAULT_OUTPUT, FinishOptions, OutputOptions
 from photio_prep.intake.item import Item, read_item
 from photio_prep.intake.load import Source
+from photio_prep.orders import index
 from photio_prep.orders.options import OrderPlace, PrepareOptions
 from photio_prep.orders.origin import Origin
 from photio_prep.orders.store import Order, load_order
 from photio_prep.system import files
 from photio_prep.system.parallel import CORES, path_lock
 from photio_prep.system.ranges import Range
-from photio_prep.types import Photo
+from photio_prep.types import Photo, Result
 
 _STOPPED = "not prepared: everything was stopped"
 # At most two a core: each has a network of its own in memory, and more of them only wait for a core.
@@ -57,6 +59,15 @@ class PhotoTask:
             source = read_item(source, offline=self.model is not None and self.model.offline)
         return pipeline.prepare_at(source, options, self.place, self.finish)
 
+    def work(self) -> "Order | StoredOrder":
+        """As `prepare`, in a worker: an order in a folder stays there."""
+        order = self.prepare()
+        if not order.folder:
+            return order
+        inferred = order.fresh and order.device and self.model
+        fallback = find_models(self.options, self.model)[0].fallback if inferred and self.model else ""
+        return StoredOrder(order.folder, order.origin, order.fresh, fallback)
+
 
 def find_models(options: PrepareOptions, model: ModelOptions) -> tuple[Model | Sam, Model | None]:
     """The model that finds the product, and the one for a second opinion."""
@@ -76,6 +87,24 @@ class StoredOrder:
     def load(self) -> Order:
         """Read the order; raises as `load_order`."""
         return replace(load_order(self.folder, origin=self.origin), fresh=self.fresh)
+
+
+@dataclass(frozen=True, slots=True)
+class FinalTask:
+    """The final of an answered order in a folder, and its options."""
+
+    order: StoredOrder
+    out: Path
+    finish: FinishOptions
+    output: OutputOptions
+
+    def work(self) -> tuple[Path, StoredOrder, tuple[str, ...]]:
+        """As `writer.place_final`, in a worker."""
+        order = self.order.load()
+        if writer.final_path(order, self.out, self.finish.format).exists():  # perhaps of an order written meanwhile
+            index.index_of(self.order.folder.parent).refresh()
+        path, order, notes = writer.place_final(order, self.out, self.finish, self.output)
+        return path, StoredOrder(order.require_folder(), order.origin, order.fresh), notes
 
 
 class WorkerPool:
@@ -116,18 +145,30 @@ class WorkerPool:
             raise UsageError(problem, "Give a path or bytes and the name of a model, or leave workers out") from error
         with _lock_twins(task):
             reply = self._run_idle(packed)
-        if isinstance(reply, PhotioError):
-            raise reply
         if isinstance(reply, StoredOrder):
             self.fallback = reply.fallback or self.fallback
             return reply.load()
         return cast("Order", reply)
 
+    def place_final(
+        self,
+        order: Order,
+        out: Path,
+        options: FinishOptions = DEFAULT_FINISH,
+        output: OutputOptions = DEFAULT_OUTPUT,
+        result: Result | None = None,
+    ) -> writer.PlacedFinal:
+        """As `writer.place_final`, of the answer in the order's folder; PhotoRefused if the worker dies."""
+        del result  # the worker reads it there
+        task = FinalTask(StoredOrder(order.require_folder(), order.origin, order.fresh), out, options, output)
+        path, stored, notes = cast("tuple[Path, StoredOrder, tuple[str, ...]]", self._run_idle(pack(task)))
+        return writer.PlacedFinal(path, order if stored.folder == order.folder else stored.load(), notes)
+
     def _run_idle(self, task: bytes) -> object:
-        """Run a task in an idle worker; PhotoRefused if it died."""
+        """Run a task in an idle worker, and raise its error; PhotoRefused if it died."""
         number = self._idle.get()
         try:
-            return self._run(number, task)
+            reply = self._run(number, task)
         except EOFError:
             code = self._workers.pop(number).close(LAST_WORDS)
             if self._closed:
@@ -141,6 +182,9 @@ class WorkerPool:
             raise
         finally:
             self._idle.put(number)
+        if isinstance(reply, PhotioError):
+            raise reply
+        return reply
 
     def _run(self, number: int, task: bytes) -> object:
         """Run a task in a worker, and its inferences in the session process; EOFError if the worker died."""
@@ -174,21 +218,17 @@ def open_workers(count: int | None) -> contextlib.AbstractContextManager[WorkerP
 
 
 def serve() -> None:
-    """Prepare tasks until standard input ends; runs in a worker."""
+    """Work on tasks until standard input ends; runs in a worker."""
     tasks, replies = take_pipes()
     with contextlib.suppress(EOFError, OSError):  # the parent has gone
         seat: Seat | None = pickle.load(tasks)  # noqa: S301  from our own parent
         if seat:
             share_networks(seat, tasks, replies)
         while True:
-            task: PhotoTask = pickle.load(tasks)  # noqa: S301
+            task: PhotoTask | FinalTask = pickle.load(tasks)  # noqa: S301
             reply: object
             try:
-                reply = order = task.prepare()
-                if order.folder:
-                    inferred = order.fresh and order.device
-                    fallback = find_models(task.options, task.model)[0].fallback if inferred and task.model else ""
-                    reply = StoredOrder(order.folder, order.origin, order.fresh, fallback)
+                reply = task.work()
             except Exception as error:  # noqa: BLE001  raised again by the parent
                 reply = portable_error(error)
             replies.write(pack(reply))

@@ -65,7 +65,8 @@ _choosing = several(
     ),
     option(
         "--workers",
-        "Prepare in N processes instead of threads, at most two a core. With --engine ray: its workers. [2]",
+        "Prepare in N processes instead of threads, at most two a core; with one a core, `run` makes the finals"
+        " in them too. With --engine ray: its workers. [2]",
         type=Number(RAY_WORKERS),
         metavar="N",
         group="Other",

@@ -15,6 +15,7 @@ from photio_prep.orders import payment as order_payment
 from photio_prep.orders.preflight import Preflight
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
+from photio_prep.system.parallel import CORES
 from photio_prep.types import Result
 
 
@@ -61,6 +62,8 @@ def _run_here(choice: inputs.Choice, finals: FinalWriter) -> None:
     job, console = choice.job, choice.console
     preparation.check_models(job, console)
     with payment.open_guarded_client(job.pay, console) as guard, open_workers(choice.options.workers) as pool:
+        if pool and pool.count >= CORES:
+            finals.place = pool.place_final
         preparation.check_writable(job.orders)
         choice.quote(guard)
         pay_for = partial(order_payment.pay, sender=guard, preflight=job.pay.preflight)

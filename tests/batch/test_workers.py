@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from photio_prep import run_many
+from photio_prep import generate, prepare, run_many
 from photio_prep.api.client import InstantClient
 from photio_prep.batch.scheduler import map_ordered
 from photio_prep.batch.workers import WORKERS, PhotoTask, WorkerPool
-from photio_prep.errors import PhotioError, PhotoRefused, UsageError
+from photio_prep.errors import OutputExists, PhotioError, PhotoRefused, UsageError
+from photio_prep.final import writer
 from photio_prep.orders.options import OrderPlace, PrepareOptions
+from photio_prep.orders.state import State
 from photio_prep.orders.store import SANDBOX, Order
 from photio_prep.sandbox import Sandbox
 from tests.support.commands import KEY, Command, with_default_signals
@@ -136,6 +138,45 @@ def test_what_cannot_be_sent_to_a_worker_is_named(pool: WorkerPool) -> None:
         pool.prepare(PhotoTask("a.png", unsendable, OrderPlace(SANDBOX)))
 
 
+def answered(source: Path, orders: Path, identity: Sandbox) -> Order:
+    order = prepare(source, description=SCENE, orders=orders, endpoint=identity.url, output="a")
+    generate(order, client=InstantClient(KEY, api_url=identity.url), gate="off")
+    return order
+
+
+def test_a_final_of_a_worker_is_that_of_a_thread(pool: WorkerPool, tmp_path: Path, identity: Sandbox) -> None:
+    source = saved(tmp_path / "a.png", cutout())
+    order = answered(source, tmp_path / "orders", identity)
+    there = pool.place_final(order, tmp_path / "there")
+    records = {path.name: path.read_bytes() for path in order.require_folder().glob("[pd]r*.json")}
+    here = writer.place_final(order, tmp_path / "here")
+    assert len(records) == 2
+    assert records == {name: (order.require_folder() / name).read_bytes() for name in records}
+    assert there.path.read_bytes() == here.path.read_bytes()
+    assert (there.path, there.order, there.notes) == (tmp_path / "there/a-photio.png", order, here.notes)
+    assert order.state is State.FINISHED
+
+
+def test_a_worker_knows_the_orders_that_were_written_since(tmp_path: Path, identity: Sandbox) -> None:
+    with WorkerPool(1) as workers:
+        for number in range(4):  # each final takes the place of the one before, which only its order allows
+            source = saved(tmp_path / "a.png", cutout(shade=60 * number))
+            order = answered(source, tmp_path / "orders", identity)
+            placed = workers.place_final(order, tmp_path / "out")
+            assert (placed.path.name, placed.order, len(placed.notes)) == ("a-photio.png", order, int(number > 0))
+
+
+def test_an_error_of_a_final_is_the_one_of_a_thread(pool: WorkerPool, tmp_path: Path, identity: Sandbox) -> None:
+    order = answered(saved(tmp_path / "a.png", cutout()), tmp_path / "orders", identity)
+    saved(tmp_path / "out/a-photio.png", photo())
+    with pytest.raises(OutputExists) as there:
+        pool.place_final(order, tmp_path / "out")
+    with pytest.raises(OutputExists) as here:
+        writer.place_final(order, tmp_path / "out")
+    assert str(there.value) == str(here.value)
+    assert order.state is State.ANSWERED
+
+
 @pytest.mark.soak
 def test_run_many_takes_every_kind_of_source(tmp_path: Path, identity: Sandbox) -> None:
     data = encoded(cutout(shade=10), "PNG")
@@ -165,7 +206,7 @@ def test_the_command_line_writes_what_threads_write(command: Command, verb: list
     assert (here.code, there.code) == (3, 3)
     facts = [[(each["source"], each["key"], each["state"]) for each in said.facts] for said in (here, there)]
     assert sorted(facts[0], key=str) == sorted(facts[1], key=str)
-    for path in Path("threads").rglob("canvas.png"):
+    for path in (*Path("threads").rglob("canvas.png"), *Path("threads").rglob("*-photio.png")):
         assert path.read_bytes() == (Path("processes") / path.relative_to("threads")).read_bytes()
 
 
