@@ -3,10 +3,12 @@
 import io
 from typing import Any
 
+import numpy as np
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
 from photio_prep.errors import UsageError
+from photio_prep.imaging.filters import load_opencv
 from photio_prep.imaging.icc_profiles import SRGB_PROFILE
 from photio_prep.types import Credit
 
@@ -41,8 +43,20 @@ def encode_clean(image: Image.Image, format_: str, **options: Any) -> bytes:  # 
 
 
 def encode_png(image: Image.Image) -> bytes:
-    """Encode as PNG: pixels only, no EXIF, no profile, no text."""
-    return encode_clean(image, "PNG", compress_level=4)
+    """Encode RGB or RGBA as PNG: pixels only, no EXIF, no profile, no text.
+
+    By OpenCV in five sixths of Pillow's time and 1 % more bytes, as it tries one filter (measurements/speed.md).
+    """
+    cv2 = load_opencv()
+    options = {
+        cv2.IMWRITE_PNG_COMPRESSION: 4,
+        cv2.IMWRITE_PNG_STRATEGY: cv2.IMWRITE_PNG_STRATEGY_FILTERED,
+        cv2.IMWRITE_PNG_FILTER: cv2.IMWRITE_PNG_FILTER_PAETH,
+    }
+    order = cv2.COLOR_RGBA2BGRA if image.mode == "RGBA" else cv2.COLOR_RGB2BGR
+    pixels = cv2.cvtColor(np.asarray(image), order)
+    _, data = cv2.imencode(".png", pixels, [number for option in options.items() for number in option])
+    return bytes(data)
 
 
 def encode_png_fast(image: Image.Image) -> bytes:
