@@ -27,7 +27,7 @@ from bench.remember import digest_files, remember_outputs
 from photio_prep.cutout.edges import FIRM, load_model
 from photio_prep.cutout.matte import flatten
 from photio_prep.cutout.models.segmenter import OnnxSegmenter, segment
-from photio_prep.cutout.refine import edge_candidates
+from photio_prep.cutout.refine import edge_candidates, find_rim
 from photio_prep.errors import NoProduct
 from photio_prep.geometry import place, snap
 from photio_prep.imaging.filters import distance_to
@@ -104,19 +104,22 @@ def sample(picture: Picture, network: OnnxSegmenter, random: np.random.Generator
         return None
     theirs = np.asarray(network.session.predict(flatten(photo.image))[0].resize(size, Image.Resampling.LANCZOS))
     belief = np.asarray(prediction, dtype=np.float32) / np.float32(255)
-    window, candidates = edge_candidates(np.asarray(view), belief, float(prediction.info["grain"]))
+    grain = float(prediction.info["grain"])
+    window, candidates = edge_candidates(np.asarray(view), belief, find_rim(belief, grain), grain)
     rim = band(truth)[window]
     product, sharp = truth[window] > 0.5, candidates.sharpened > 0.5
     if not rim.any() or (product & sharp).sum() < 0.1 * (product | sharp).sum():
         return None
     rows, columns = (index[:PIXELS] for index in random.permutation(np.argwhere(rim)).T)
+    sharpened, *others = (plane[rows, columns] for plane in (candidates.sharpened, candidates.belief, candidates.wide))
+    near = candidates.near[rows // 2, columns // 2]
     return Samples(
         np.repeat(picture.source, len(rows)),
         np.repeat(f"{network.name} {picture.photo.stem}", len(rows)),
         theirs[window][rows, columns].astype(np.float32) / np.float32(255),
-        np.stack([plane[rows, columns] for plane in (candidates.sharpened, candidates.belief, candidates.wide)], -1),
+        np.stack([sharpened, *(sharpened + near * (other - sharpened) for other in others)], -1),
         truth[window][rows, columns],
-        candidates.figures[rows // 2, columns // 2],
+        np.stack([figure[rows // 2, columns // 2] for figure in candidates.figures], -1),
     )
 
 

@@ -9,11 +9,11 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from photio_prep.cutout.guided import guided_filter_small
+from photio_prep.cutout.guided import apply_guide, fit_guide_small, ramp
 from photio_prep.imaging.filters import (
     Bools,
     Bytes,
@@ -59,61 +59,80 @@ class EdgeModel:
         return np.asarray(np.maximum(shares - FIRM, 0) / (1 - FIRM), dtype=np.float32)
 
 
+class Slopes(NamedTuple):
+    """Grey (0..1) of a picture at half its size, and its slope there."""
+
+    grey: Floats
+    slope: Floats
+
+
+def measure_slopes(pixels: Bytes) -> Slopes:
+    """Measure the slopes of a picture (sRGB)."""
+    cv2 = load_opencv()
+    grey = _halve(cv2.transform(pixels, np.full((1, 3), 1 / 3)))
+    grey /= 255
+    return Slopes(grey, _slope(grey))
+
+
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Alphas (H, W), 0..1, of one window of a picture; how near (H / 2, W / 2) a rim is; and figures (…, …, N)."""
+    """Alphas (H, W), 0..1, of one window of a picture; how near (H / 2, W / 2) a rim is; and figures of that size."""
 
     sharpened: Floats
     belief: Floats
     wide: Floats
     near: Floats
-    figures: Floats
+    figures: tuple[Floats, ...]
 
     def mix(self) -> Floats:
-        """Mix them by the shares that the figures tell."""
-        small, where = np.zeros((*self.near.shape, 2), np.float32), np.flatnonzero(self.near)
-        figures = self.figures.reshape(-1, self.figures.shape[-1]).take(where, 0)
-        small.reshape(-1, 2)[where] = load_model().shares(figures)
-        shares = load_opencv().resize(small, self.belief.shape[::-1])
-        alpha = self.sharpened + shares[..., 0] * (self.belief - self.sharpened)
-        return np.asarray(alpha + shares[..., 1] * (self.wide - self.sharpened), dtype=np.float32)
+        """Mix them by the shares that the figures tell, as far as a rim is near."""
+        cv2, where = load_opencv(), np.flatnonzero(self.near)
+        near = self.near.take(where)
+        shares = load_model().shares(np.stack([figure.take(where) for figure in self.figures], axis=-1))
+        alpha = self.sharpened.copy()
+        for other, share in zip((self.belief, self.wide), shares.T, strict=True):
+            small = np.zeros_like(self.near)
+            small.put(where, share * near)
+            apart = other - self.sharpened
+            apart *= cv2.resize(small, alpha.shape[::-1])
+            alpha += apart
+        return alpha
 
 
-def make_candidates(pixels: Bytes, belief: Floats, sharpened: Floats, rim: Bools, grain: float) -> Candidates:
+def make_candidates(
+    pixels: Bytes, slopes: Slopes, belief: Floats, sharpened: Floats, rim: Bools, grain: float
+) -> Candidates:
     """Make the alphas of an edge from the picture (sRGB) and the belief (0..1), which is neither 0 nor 1 at the `rim`.
 
     `grain`: see `refine_alpha`.
     """
-    cv2, (low, high) = load_opencv(), _ENDS
-    plain, wide = (
-        np.asarray(np.clip((plane - low) / (high - low), 0, 1), dtype=np.float32)
-        for plane in (belief, guided_filter_small(pixels, belief, _WIDE, _EPS, _SHRINK))
+    cv2, size = load_opencv(), slopes.grey.shape[::-1]
+    half = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    fitted = fit_guide_small(pixels, belief, _WIDE, _EPS, _SHRINK)
+    plain, wide, far = (
+        ramp(plane, *_ENDS) for plane in (belief, apply_guide(fitted, pixels), apply_guide(fitted, half))
     )
-    figures = _measure(pixels, belief, sharpened, wide, grain)
-    beside = dilate(_halve(rim) > 0, _NEAR) & dilate(_halve(sharpened) >= 0.5, _BESIDE)
-    near = box_blur(beside.astype(np.float32), _FADE)
-    weight = cv2.resize(near, belief.shape[::-1])
-    plain, wide = (sharpened + weight * (plane - sharpened) for plane in (plain, wide))
-    return Candidates(sharpened, plain, wide, near, figures)
+    sharp = _halve(sharpened)
+    figures = _measure(pixels, slopes, (sharp, _halve(belief), far), grain)
+    beside = dilate(_halve(rim) > 0, _NEAR) & dilate(sharp >= 0.5, _BESIDE)
+    return Candidates(sharpened, plain, wide, box_blur(beside.astype(np.float32), _FADE), figures)
 
 
-def _measure(pixels: Bytes, belief: Floats, sharpened: Floats, wide: Floats, grain: float) -> Floats:
-    """Figures (H / 2, W / 2, 11) of the surroundings of each pixel, in the order of edge_model.toml.
+def _measure(pixels: Bytes, slopes: Slopes, alphas: tuple[Floats, Floats, Floats], grain: float) -> tuple[Floats, ...]:
+    """Figures (H / 2, W / 2 each) of the surroundings of each pixel, in the order of edge_model.toml.
 
-    density: mean slope of the photo over its steepest; high in texture and between strands. contrast: slope of the
-    photo along the outline over that of the surroundings. doubt: mean uncertainty of the belief. width: of the belief's
-    edge, in pixels of the network. length: of the belief's outline in the window, 1 for a straight one. sharpening,
-    widening: mean change by the filters. fine_belief, fine_wide, broad_belief, broad_wide: what the belief and the wide
-    filter explain of the colours, less what the sharpened alpha does.
+    `alphas`: sharpened, belief, wide; at half size. density: mean slope of the photo over its steepest; high in texture
+    and between strands. contrast: slope of the photo along the outline over that of the surroundings. doubt: mean
+    uncertainty of the belief. width: of the belief's edge, in pixels of the network. length: of the belief's outline in
+    the window, 1 for a straight one. sharpening, widening: mean change by the filters. fine_belief, fine_wide,
+    broad_belief, broad_wide: what the belief and the wide filter explain of the colours, less what the sharpened alpha
+    does.
     """
-    cv2 = load_opencv()
-    grey = _halve(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)) / np.float32(255)
-    share, sharp, far = (_halve(plane) for plane in (belief, sharpened, wide))
-    slope, steepness = _slope(grey), _slope(share)
+    (sharp, share, far), slope, steepness = alphas, slopes.slope, _slope(alphas[1])
     reach = max(3, round(_CELLS * grain))
     span = local_maximum(share, reach) - local_minimum(share, reach)
     outline = box_blur(steepness, _REACH)
-    figures = (
+    return (
         box_blur(slope, _REACH) / (local_maximum(slope, _REACH) + 2e-3),
         box_blur(slope * steepness, _REACH) / (outline + 1e-3) / (box_blur(slope, _AROUND) + 2e-3),
         box_blur(4 * share * (1 - share), _AROUND),
@@ -121,9 +140,8 @@ def _measure(pixels: Bytes, belief: Floats, sharpened: Floats, wide: Floats, gra
         2 * _REACH * outline,
         box_blur(np.abs(sharp - share), _REACH),
         box_blur(np.abs(far - sharp), _REACH),
-        *_explain(pixels, (sharp, share, far)),
+        *_explain(pixels, alphas),
     )
-    return np.asarray(cv2.merge(figures))
 
 
 def _explain(pixels: Bytes, halves: tuple[Floats, ...]) -> list[Floats]:
@@ -132,31 +150,31 @@ def _explain(pixels: Bytes, halves: tuple[Floats, ...]) -> list[Floats]:
     In windows of both radii, by the linear regression of the colours on the alpha: a mixture of two colours follows the
     right alpha, be it a sharp outline or strands. Where no edge of the photo lies under the belief, none explains it.
     """
-    cv2 = load_opencv()
+    cv2, gains = load_opencv(), []
     alphas = [_halve(half) for half in halves]
-    height, width = alphas[0].shape
-    small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA) / np.float32(255)
-    colours, gains = cv2.split(small), []
+    colours = cv2.resize(pixels, alphas[0].shape[::-1], interpolation=cv2.INTER_AREA) / np.float32(255)
+
+    def add_squares(planes: Floats) -> Floats:
+        return np.asarray(cv2.transform(planes * planes, np.ones((1, 3), np.float32)))
+
     for reach in (_FINE, _BROAD):
-        means = [box_blur(colour, reach) for colour in colours]
-        variance = sum(box_blur(colour * colour, reach) for colour in colours) - sum(mean * mean for mean in means)
+        means = box_blur(colours, reach)
+        variance = box_blur(add_squares(colours), reach) - add_squares(means)
         limit, explained = np.maximum(variance, 0) + np.float32(1e-4), []
         for alpha in alphas:
             middle = box_blur(alpha, reach)
             spread = np.maximum(box_blur(alpha * alpha, reach) - middle * middle, 0)
-            pairs = zip(colours, means, strict=True)
-            common = sum((box_blur(alpha * colour, reach) - middle * mean) ** 2 for colour, mean in pairs)
-            explained.append(common / (spread * limit + np.float32(1e-7)))
+            common = box_blur(cv2.merge([alpha] * 3) * colours, reach) - cv2.merge([middle] * 3) * means
+            explained.append(add_squares(common) / (spread * limit + np.float32(1e-7)))
         first, *others = explained
         gains += [cv2.resize(other - first, halves[0].shape[::-1]) for other in others]
     return gains
 
 
-def _halve(plane: NDArray[np.generic]) -> Floats:
-    cv2 = load_opencv()
-    height, width = plane.shape
-    size = max(1, (width + 1) // 2), max(1, (height + 1) // 2)
-    return np.asarray(cv2.resize(plane.astype(np.float32), size, interpolation=cv2.INTER_AREA))
+def _halve(plane: Floats | Bytes | Bools) -> Floats:
+    cv2, (height, width) = load_opencv(), plane.shape
+    even = cv2.copyMakeBorder(plane.astype(np.float32), 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.resize(even, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
 
 
 def _slope(plane: Floats) -> Floats:

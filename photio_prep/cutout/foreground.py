@@ -32,7 +32,9 @@ def snap_alpha(levels: Bytes, *, haze: bool = False) -> Bytes:
     """
     snapped = np.asarray(load_opencv().LUT(levels, _SNAPPED))
     if haze and (faint := (snapped > 0) & (snapped <= _HAZE)).any():
-        snapped[faint & ~dilate(snapped >= 128, _NEAR)] = 0
+        window = bounding_window(faint, _NEAR)
+        part = snapped[window]
+        part[faint[window] & ~dilate(part >= 128, _NEAR)] = 0
     return snapped
 
 

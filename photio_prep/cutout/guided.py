@@ -37,21 +37,26 @@ def guided_filter(planes: list[Floats], radius: int, eps: float) -> Floats:
     return np.asarray(slope_r * red + slope_g * green + slope_b * blue + offset)
 
 
-def guided_filter_small(pixels: Bytes, alpha: Floats, radius: int, eps: float, shrink: int) -> Floats:
-    """The same over a wide radius: fitted in a picture `shrink` times smaller, applied to the picture's own pixels.
+def fit_guide_small(pixels: Bytes, alpha: Floats, radius: int, eps: float, shrink: int) -> list[Floats]:
+    """Fit the same over a wide radius, in a picture `shrink` times smaller; `apply_guide` takes the result.
 
-    He, Sun: Fast Guided Filter, arXiv 1505.00996. `pixels` are sRGB; `alpha` and the result 0..1.
+    He, Sun: Fast Guided Filter, arXiv 1505.00996. `pixels` are sRGB; `alpha` 0..1.
     """
     cv2 = load_opencv()
     height, width = alpha.shape
     size = max(1, width // shrink), max(1, height // shrink)
     guide, small = (cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in (pixels, alpha))
-    planes = [*guide.astype(np.float32).transpose(2, 0, 1), small]
-    fitted = _fit_guide(planes, max(1, radius // shrink), eps * 255**2)
-    *slopes, offset = (cv2.resize(plane, (width, height)) for plane in fitted)
-    mixed = sum(slope * channel for slope, channel in zip(slopes, cv2.split(pixels), strict=True))
-    mixed += offset
-    return np.asarray(np.clip(mixed, 0, 1, out=mixed))
+    return _fit_guide([*cv2.split(guide.astype(np.float32)), small], max(1, radius // shrink), eps * 255**2)
+
+
+def apply_guide(fitted: list[Floats], pixels: Bytes) -> Floats:
+    """The filtered plane at the size of `pixels`, not clipped."""
+    cv2 = load_opencv()
+    *slopes, mixed = (cv2.resize(plane, pixels.shape[1::-1]) for plane in fitted)
+    for slope, channel in zip(slopes, cv2.split(pixels), strict=True):
+        slope *= channel
+        mixed += slope
+    return np.asarray(mixed)
 
 
 def _fit_guide(planes: list[Floats], radius: int, eps: float) -> list[Floats]:
@@ -67,12 +72,13 @@ def _fit_guide(planes: list[Floats], radius: int, eps: float) -> list[Floats]:
     with_r, with_g, with_b = (
         box_blur(plane * alpha, radius) - mean * share for plane, mean in ((red, r), (green, g), (blue, b))
     )
-    # Inverse of the symmetric 3 x 3 matrix, by its minors.
-    minor_rr, minor_rg, minor_rb = gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg
-    minor_gg, minor_gb, minor_bb = rr * bb - rb * rb, rg * rb - rr * gb, rr * gg - rg * rg
-    scale = 1 / (rr * minor_rr + rg * minor_rg + rb * minor_rb)
-    slope_r = (minor_rr * with_r + minor_rg * with_g + minor_rb * with_b) * scale
-    slope_g = (minor_rg * with_r + minor_gg * with_g + minor_gb * with_b) * scale
-    slope_b = (minor_rb * with_r + minor_gb * with_g + minor_bb * with_b) * scale
+    # The symmetric 3 x 3 system, by elimination.
+    g_by_r, b_by_r = rg / rr, rb / rr
+    gg, gb, bb = gg - g_by_r * rg, gb - g_by_r * rb, bb - b_by_r * rb
+    with_g, with_b = with_g - g_by_r * with_r, with_b - b_by_r * with_r
+    b_by_g = gb / gg
+    slope_b = (with_b - b_by_g * with_g) / (bb - b_by_g * gb)
+    slope_g = (with_g - gb * slope_b) / gg
+    slope_r = (with_r - rg * slope_g - rb * slope_b) / rr
     offset = share - slope_r * r - slope_g * g - slope_b * b
     return [box_blur(plane, radius) for plane in (slope_r, slope_g, slope_b, offset)]

@@ -57,6 +57,8 @@ def remove_specks(levels: Bytes, share: float) -> Bytes:
     is_kept = areas >= max(1, share * areas.max())
     # The faint rim around a speck is removed with it.
     is_kept[0] = True
+    if is_kept.all():
+        return _remove_detached(levels)
     alpha = levels.copy()
     alpha[window][~is_kept[parts]] = 0
     return _remove_detached(alpha)

@@ -14,7 +14,7 @@ from photio_prep.cutout.mend import mend_mask
 from photio_prep.cutout.options import DEFAULT_CUTOUT, CutoutOptions
 from photio_prep.errors import ModelUnavailable, NoProduct, PhotoRefused, SegmenterFailed
 from photio_prep.geometry import Size
-from photio_prep.imaging.filters import Bytes, load_opencv, to_levels
+from photio_prep.imaging.filters import Bytes, bounding_window, load_opencv, to_levels
 from photio_prep.types import Cutout, Photo, Segmenter
 
 Alpha = Literal["auto", "keep", "ignore"]
@@ -111,10 +111,12 @@ def compose(
         raise NoProduct("no product found in it", "Use a clearer photo, another --model, or give a --mask")
     if options.colours:
         colours = foreground.estimate_foreground(colours, levels)
-    cv2 = load_opencv()
-    pixels = cv2.cvtColor(colours, cv2.COLOR_RGB2RGBA)
-    pixels[..., 3] = levels
-    return Image.fromarray(cv2.copyTo(pixels, levels))
+    cv2, window = load_opencv(), bounding_window(levels > 0, 0)
+    levels, pixels = levels[window], np.zeros((*levels.shape, 4), np.uint8)
+    part = cv2.cvtColor(colours[window], cv2.COLOR_RGB2RGBA)
+    part[..., 3] = levels
+    pixels[window] = cv2.copyTo(part, levels)
+    return Image.fromarray(pixels)
 
 
 def has_cutout_alpha(image: Image.Image) -> bool:

@@ -12,6 +12,7 @@ from photio_prep.imaging.filters import (
     Bools,
     Bytes,
     Floats,
+    Window,
     bounding_window,
     distance_to,
     erode,
@@ -26,8 +27,9 @@ SIDE = 640
 PART = 0.02
 _HALF = [0] * 128 + [255] * 128
 _SIDES = ("left", "right", "top", "bottom")
-# Distances from the outline between which its surroundings are measured.
+# Distances from the outline between which its surroundings are measured; with the reach of the filters.
 _RING = (7, 28)
+_AROUND = _RING[1] + 8
 
 
 def measure_cutout(view: Image.Image, cutout: Image.Image, scale: float) -> dict[str, float]:
@@ -46,43 +48,53 @@ def measure_cutout(view: Image.Image, cutout: Image.Image, scale: float) -> dict
     size = (max(round(cutout.width * shrink), 8), max(round(cutout.height * shrink), 8))
     mask = cutout.getchannel("A")
     alpha = np.asarray(mask.resize(size, Image.Resampling.BOX))
-    picture = np.asarray(view.resize(size, Image.Resampling.BOX), dtype=np.float32)
     solid = alpha >= 128
     values = {"scale": scale, "covers": float(alpha.mean() / 255)}
     if solid.any():
-        values |= (
-            _measure_position(solid, scale * shrink)
-            | _measure_shape(alpha, solid)
-            | _measure_exposure(picture.reshape(-1, 3).take(np.flatnonzero(solid), 0))
-        )
+        values |= _measure_position(solid, scale * shrink) | _measure_shape(alpha, solid)
+        window = bounding_window(solid, _AROUND)
+        picture, solid = _resize_part(view, size, window), solid[window]
+        values |= _measure_exposure(picture.reshape(-1, 3).take(np.flatnonzero(solid), 0))
         line, edges = find_edges(picture, solid)
         values["outline"] = float(edges[line].mean()) if line.any() else 1.0
         values["blur"] = _measure_blur(view, mask, scale)
     return {name: round(value, 3) for name, value in values.items()}
 
 
+def _resize_part(view: Image.Image, size: tuple[int, int], window: Window) -> Floats:
+    """The part of `view`, resized to `size`, that lies in the window."""
+    rows, columns = (range(*edge.indices(side)) for edge, side in zip(window, size[::-1], strict=True))
+    across, down = view.width / size[0], view.height / size[1]
+    box = columns.start * across, rows.start * down, columns.stop * across, rows.stop * down
+    part = view.resize((len(columns), len(rows)), Image.Resampling.BOX, box)
+    return np.asarray(part, dtype=np.float32)
+
+
 def _measure_position(solid: Bools, scale: float) -> dict[str, float]:
-    rows, columns = np.nonzero(solid)
-    extent = float(max(np.ptp(rows), np.ptp(columns)) + 1)
+    rows, columns = bounding_window(solid, 0)
+    extent = float(max(rows.stop - rows.start, columns.stop - columns.start))
     meets = (solid[:, :2].any(1), solid[:, -2:].any(1), solid[:2].any(0), solid[-2:].any(0))
     on_edge = {f"cut_{side}": float(line.mean()) for side, line in zip(_SIDES, meets, strict=True)}
     edge = outer_pixels(solid)
     frame = edge.copy()
     frame[1:-1, 1:-1] = False
-    cut = float(frame.sum() / max(edge.sum(), 1))
+    cut = _count(frame) / max(_count(edge), 1)
     return {"extent": extent / scale, "reach": extent / max(solid.shape), "cut": cut, **on_edge}
 
 
 def _measure_shape(alpha: Bytes, solid: Bools) -> dict[str, float]:
-    sizes = measure_parts(solid, diagonal=True)[1][:, 4]
+    sizes, area = measure_parts(solid, diagonal=True)[1][:, 4], _count(solid)
     soft = (alpha > 12) & (alpha < 243)
-    deep = erode(soft, 4)
     return {
-        "parts": float((sizes >= PART * sizes.max()).sum()),
-        "rim": float(soft.sum() / max(outer_pixels(solid).sum(), 1)),
-        "glass": float(deep.sum() / solid.sum()),
-        "line": float(np.logical_or(*find_lines(solid)).sum() / solid.sum()),
+        "parts": float(_count(sizes >= PART * sizes.max())),
+        "rim": _count(soft) / max(_count(outer_pixels(solid)), 1),
+        "glass": _count(erode(soft, 4)) / area,
+        "line": _count(np.logical_or(*find_lines(solid))) / area,
     }
+
+
+def _count(where: Bools) -> int:
+    return int(np.count_nonzero(where))
 
 
 def _measure_exposure(product: Floats) -> dict[str, float]:
@@ -111,8 +123,7 @@ def find_edges(picture: Floats, solid: Bools) -> tuple[Bools, Bools]:
     line[:, [0, -1]] = False
     if line.sum() < 8:
         return line, edges
-    # Only the ring and the filters' reach count.
-    window = bounding_window(line, _RING[1] + 8)
+    window = bounding_window(line, _AROUND)
     near, picture = line[window], picture[window]
     steepest = np.zeros(near.shape, np.float32)
     for channel in range(3):

@@ -90,8 +90,7 @@ def find_print(product: Bools, pixels: Bytes) -> Bools:
     is_convex = np.count_nonzero(closed) >= _CONVEX * cv2.contourArea(hull)
     if not is_convex or np.count_nonzero(beside) < _SURROUNDED * np.count_nonzero(outline):
         return print_
-    picture = cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32) / np.float32(255)
-    picture = cv2.blur(picture, (3, 3))
+    picture = cv2.blur(cv2.resize(pixels, (columns, rows)), (3, 3)).astype(np.float32) / np.float32(255)
     ground = _sample(picture, beside)
     for label in large:
         hole = labels == label
