@@ -5,7 +5,7 @@ https://cv.iptc.org/newscodes/digitalsourcetype/). It has no date, so that the s
 """
 
 import re
-from xml.sax.saxutils import quoteattr
+from html import escape
 
 from photio_prep.final.options import Provenance
 from photio_prep.imaging.encode import SANDBOX_MARK
@@ -28,7 +28,7 @@ def packet(order: Order, provenance: Provenance = "trained") -> bytes | None:
     properties = {"Iptc4xmpExt:DigitalSourceType": TYPES[provenance]}
     if order.sandbox:
         properties["xmp:Label"] = SANDBOX_MARK.decode()
-    attributes = "".join(f" {name}={quoteattr(value)}" for name, value in properties.items())
+    attributes = "".join(f' {name}="{escape(value)}"' for name, value in properties.items())
     spaces = "".join(f' xmlns:{name}="{uri}"' for name, uri in _SPACES if f"{name}:" in attributes)
     return (
         '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'

@@ -105,9 +105,8 @@ def join(*pictures: Image.Image) -> Image.Image:
 
 def on_checkerboard(cutout: Image.Image) -> Image.Image:
     """A cutout (RGBA) on a checkerboard of two greys."""
-    rows, columns = np.ogrid[: cutout.height, : cutout.width]
-    light = (rows // _SQUARE + columns // _SQUARE) % 2
-    board = Image.fromarray(np.where(light, 235, 190).astype(np.uint8)).convert("RGB")
+    rows, columns = (np.arange(length) // _SQUARE % 2 for length in (cutout.height, cutout.width))
+    board = Image.fromarray(np.array([190, 235], np.uint8)[rows[:, None] ^ columns]).convert("RGB")
     board.paste(cutout, (0, 0), cutout)
     return board
 

@@ -18,6 +18,8 @@ from photio_prep.cutout.models.devices import Device
 from photio_prep.cutout.models.rembg_sessions import import_session
 from photio_prep.errors import ModelUnavailable, NoProduct, PhotioError, SegmenterFailed
 from photio_prep.imaging.filters import Floats, load_opencv, to_levels
+from photio_prep.system import environment
+from photio_prep.system.parallel import CORES
 from photio_prep.types import Segmenter
 
 Channels = tuple[float, float, float]
@@ -125,7 +127,10 @@ class OnnxSegmenter:
         self.device: Device = device
         self.fallback = ""
         self._identity = identity
-        self._making, self._turn = threading.Lock(), threading.Lock()
+        # Each further run at the same time takes 0.25 GB of a small network, 0.7 GB of a large one, and saves no time
+        # where it has no cores of its own (measurements/speed.md). Meanwhile other threads decode and encode.
+        at_once = max(1, CORES // (environment.thread_limit() or 2)) if family == "u2net" else 1
+        self._making, self._turn = threading.Lock(), threading.Semaphore(at_once)
         self._proven = False
 
     def open(self) -> Any:  # noqa: ANN401  rembg has no types
@@ -177,9 +182,7 @@ class OnnxSegmenter:
     def _ask(self, image: Image.Image) -> tuple[Floats, list[Floats]]:
         """Run the network: its probability, and the features that `measure_likeness` takes."""
         session = self.open()
-        # Each concurrent run of a large network takes 0.7 GB more, and saves no time (measurements/speed.md). Meanwhile
-        # other threads decode and encode.
-        turn = self._turn if self.device == "cpu" and self.family != "u2net" else nullcontext()
+        turn = self._turn if self.device == "cpu" else nullcontext()
         try:
             network = session.inner_session
             feed = {network.get_inputs()[0].name: normalize(image, self._network)}
