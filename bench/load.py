@@ -1,9 +1,9 @@
 """How fast, and in how much memory, many orders are prepared, paid and finished; and how fast a finished batch is seen.
 
 `python -m bench.load [orders] [calls at a time] [processes]` prints orders a second, memory after 1,000 orders and at
-the end, and the time of a second run over the finished batch. With processes these make the finals, as of `run
---workers`. Everything on the way is the product's, but for two things: the photos are small noise that brings its own
-cutout along (a canvas of about 50 KB), and the API is a stand-in on loopback, in a process of its own.
+the end, and the time of a second run over the finished batch. With processes these prepare and make the finals, as of
+`run --workers`. Everything on the way is the product's, but for two things: the photos are small noise that brings its
+own cutout along (a canvas of about 50 KB), and the API is a stand-in on loopback, in a process of its own.
 """
 
 import json
@@ -20,16 +20,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from photio_prep import pipeline
 from photio_prep.api.client import InstantClient
 from photio_prep.api.spending_guard import SpendingGuard
-from photio_prep.batch.workers import open_workers
+from photio_prep.batch.scheduler import map_ordered
+from photio_prep.batch.workers import PhotoTask, WorkerPool, open_workers
 from photio_prep.cli.console import Console
 from photio_prep.cli.payment import pay_orders
 from photio_prep.final import writer
 from photio_prep.geometry import Recommended, Size
 from photio_prep.orders import payment, store
 from photio_prep.orders.folder import OrderFolder, find_orders
+from photio_prep.orders.options import OrderPlace, PrepareOptions
 from photio_prep.orders.state import State
 from photio_prep.orders.store import Order
 from photio_prep.system.parallel import limit_malloc_arenas
@@ -62,20 +63,29 @@ def noise(number: int) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def prepared(count: int, out: Path, endpoint: str, first: int = 1) -> Iterator[Order]:
-    """The orders of a batch, one after the other; their photos are numbered from `first` on."""
+def find_all(image: Image.Image) -> Image.Image:
+    """A segmenter that is not asked: the photos bring their cutouts along."""
+    return image.convert("L")
+
+
+def tasks(count: int, out: Path, endpoint: str, first: int) -> Iterator[PhotoTask]:
+    """The photos of a batch, numbered from `first` on."""
     size = Recommended("Small", "1:1", Size(SIDE, SIDE))
     for number in range(first, first + count):
-        yield pipeline.prepare(
-            Photo(noise(number), f"{number}.png", f"{number:064}", "PNG"),
-            description="on a marble table",
-            seed=number,
-            size=size,
-            endpoint=endpoint,
-            model=lambda image: image.convert("L"),
-            orders=out / "orders",
-            output=f"{number:05}",
-        )
+        photo = Photo(noise(number), f"{number}.png", f"{number:064}", "PNG")
+        options = PrepareOptions("on a marble table", seed=number, size=size, model=find_all)
+        yield PhotoTask(photo, options, OrderPlace(endpoint, out / "orders", output=f"{number:05}"))
+
+
+def prepared(count: int, out: Path, endpoint: str, first: int = 1, pool: WorkerPool | None = None) -> Iterator[Order]:
+    """The orders of a batch, one after the other; in processes, a few ahead."""
+    photos = tasks(count, out, endpoint, first)
+    if pool is None:
+        yield from (photo.prepare() for photo in photos)
+    else:
+        for _, order in map_ordered(photos, pool.prepare, threads=pool.count):
+            assert isinstance(order, Order), order
+            yield order
 
 
 def resident() -> float:
@@ -113,7 +123,7 @@ def batch(url: str, out: Path, count: int, workers: int, processes: int) -> Figu
 
         started = time.monotonic()
         pay_orders(
-            prepared(count, out, guard.endpoint),
+            prepared(count, out, guard.endpoint, pool=pool),
             partial(payment.pay, sender=guard),
             finish,
             guard,
@@ -203,7 +213,7 @@ def main() -> None:
         finally:
             counted, _ = server.communicate("\n")
         sent = json.loads(counted)
-        print(f"{count} orders, {workers} calls at a time, {processes} processes for finals")
+        print(f"{count} orders, {workers} calls at a time, {processes} processes")
         print(f"machine:    {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
         print(f"first run:  {first.seconds:.1f} s, {first.rate:.0f} orders/s, {first.finished} finished")
         print(f"CPU:        {first.cpu_ms:.1f} ms an order")
