@@ -9,7 +9,6 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import NamedTuple
 
 import numpy as np
 
@@ -59,19 +58,11 @@ class EdgeModel:
         return np.asarray(np.maximum(shares - FIRM, 0) / (1 - FIRM), dtype=np.float32)
 
 
-class Slopes(NamedTuple):
-    """Grey (0..1) of a picture at half its size, and its slope there."""
-
-    grey: Floats
-    slope: Floats
-
-
-def measure_slopes(pixels: Bytes) -> Slopes:
-    """Measure the slopes of a picture (sRGB)."""
-    cv2 = load_opencv()
-    grey = _halve(cv2.transform(pixels, np.full((1, 3), 1 / 3)))
+def measure_slopes(pixels: Bytes) -> tuple[Floats, Floats]:
+    """Grey (0..1) of a picture (sRGB) at half its size, and its slope there."""
+    grey = _halve(load_opencv().transform(pixels, np.full((1, 3), 1 / 3)))
     grey /= 255
-    return Slopes(grey, _slope(grey))
+    return grey, _slope(grey)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,25 +91,25 @@ class Candidates:
 
 
 def make_candidates(
-    pixels: Bytes, slopes: Slopes, belief: Floats, sharpened: Floats, rim: Bools, grain: float
+    pixels: Bytes, slope: Floats, belief: Floats, sharpened: Floats, rim: Bools, grain: float
 ) -> Candidates:
     """Make the alphas of an edge from the picture (sRGB) and the belief (0..1), which is neither 0 nor 1 at the `rim`.
 
     `grain`: see `refine_alpha`.
     """
-    cv2, size = load_opencv(), slopes.grey.shape[::-1]
+    cv2, size = load_opencv(), slope.shape[::-1]
     half = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     fitted = fit_guide_small(pixels, belief, _WIDE, _EPS, _SHRINK)
     plain, wide, far = (
         ramp(plane, *_ENDS) for plane in (belief, apply_guide(fitted, pixels), apply_guide(fitted, half))
     )
     sharp = _halve(sharpened)
-    figures = _measure(pixels, slopes, (sharp, _halve(belief), far), grain)
+    figures = _measure(pixels, slope, (sharp, _halve(belief), far), grain)
     beside = dilate(_halve(rim) > 0, _NEAR) & dilate(sharp >= 0.5, _BESIDE)
     return Candidates(sharpened, plain, wide, box_blur(beside.astype(np.float32), _FADE), figures)
 
 
-def _measure(pixels: Bytes, slopes: Slopes, alphas: tuple[Floats, Floats, Floats], grain: float) -> tuple[Floats, ...]:
+def _measure(pixels: Bytes, slope: Floats, alphas: tuple[Floats, Floats, Floats], grain: float) -> tuple[Floats, ...]:
     """Figures (H / 2, W / 2 each) of the surroundings of each pixel, in the order of edge_model.toml.
 
     `alphas`: sharpened, belief, wide; at half size. density: mean slope of the photo over its steepest; high in texture
@@ -128,7 +119,7 @@ def _measure(pixels: Bytes, slopes: Slopes, alphas: tuple[Floats, Floats, Floats
     broad_belief, broad_wide: what the belief and the wide filter explain of the colours, less what the sharpened alpha
     does.
     """
-    (sharp, share, far), slope, steepness = alphas, slopes.slope, _slope(alphas[1])
+    (sharp, share, far), steepness = alphas, _slope(alphas[1])
     reach = max(3, round(_CELLS * grain))
     span = local_maximum(share, reach) - local_minimum(share, reach)
     outline = box_blur(steepness, _REACH)

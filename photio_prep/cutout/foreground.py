@@ -110,7 +110,9 @@ def _estimate_sides(pixels: Bytes, levels: Bytes) -> tuple[Floats, Floats]:
     share /= 255
     sides = []
     for colours, weight in ((product, share), (picture - product, 1 - share)):
-        mean, total = (box_blur(plane, _WIDE) + _TINY * plane.mean((0, 1)) for plane in (colours, weight))
+        mean, total = (
+            box_blur(plane, _WIDE) + np.float32(_TINY) * np.float32(cv2.mean(plane)[:3]) for plane in (colours, weight)
+        )
         sides.append(mean / (total + _TINY**2))
     product, background = sides
     return _fuse(picture, product, background, share[..., 0], _COARSE)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from photio_prep.cutout.defocus import blurred_alpha
-from photio_prep.cutout.edges import Candidates, Slopes, make_candidates, measure_slopes
+from photio_prep.cutout.edges import Candidates, make_candidates, measure_slopes
 from photio_prep.cutout.guided import guided_filter_tiles, ramp
 from photio_prep.imaging.filters import (
     Bools,
@@ -52,8 +52,8 @@ def refine_alpha(pixels: Bytes, belief: Floats, grain: float = 1.0) -> Floats:
 
     `pixels` are sRGB; `grain`: pixels of the picture per pixel of the network.
     """
-    rim, (_, high) = find_rim(belief, grain), _steps(grain).before
-    sharp = (belief >= high).astype(np.float32)
+    cv2, rim = load_opencv(), find_rim(belief, grain)
+    sharp = np.asarray(cv2.threshold(belief, _steps(grain).before[1], 1, cv2.THRESH_BINARY)[1])
     if rim.any():
         window, candidates = edge_candidates(pixels, belief, rim, grain)
         sharp[window] = candidates.mix()
@@ -62,8 +62,7 @@ def refine_alpha(pixels: Bytes, belief: Floats, grain: float = 1.0) -> Floats:
 
 def find_rim(belief: Floats, grain: float) -> Bools:
     """Where a belief (0..1) is neither background nor product. `grain`: see `refine_alpha`."""
-    low, high = _steps(grain).before
-    return (belief > low) & (belief < high)
+    return np.asarray(load_opencv().inRange(belief, *_steps(grain).before) > 0)
 
 
 def edge_candidates(pixels: Bytes, belief: Floats, rim: Bools, grain: float) -> tuple[tuple[slice, slice], Candidates]:
@@ -76,14 +75,14 @@ def edge_candidates(pixels: Bytes, belief: Floats, rim: Bools, grain: float) -> 
     rows, columns = (slice(edge.start // 4 * 4, -(-edge.stop // 4) * 4) for edge in bounding_window(rim, 2 * _FAR))
     window, steps = (rows, columns), _steps(grain)
     pixels, belief, rim = pixels[window], belief[window], rim[window]
-    busy, alpha, slopes = dilate(rim, _BUSY), ramp(belief, *steps.before), measure_slopes(pixels)
+    busy, alpha, (grey, slope) = dilate(rim, _BUSY), ramp(belief, *steps.before), measure_slopes(pixels)
     for radius, after in steps.filters:
         alpha = guided_filter_tiles(busy, pixels, alpha, radius, steps.eps, after)
-    soft = _softness(slopes, rim.shape)
+    soft = _softness(grey, slope, rim.shape)
     apart = (blurred_alpha(pixels, belief, rim) if _is_defocused(soft, rim) else belief) - alpha
     apart *= load_opencv().copyTo(soft, dilate(rim, _FAR).view(np.uint8))
     alpha += apart
-    return window, make_candidates(pixels, slopes, belief, alpha, rim, grain)
+    return window, make_candidates(pixels, slope, belief, alpha, rim, grain)
 
 
 def _steps(grain: float) -> _Steps:
@@ -96,13 +95,13 @@ def transition_width(pixels: Bytes, rim: Bools) -> Floats:
     If that holds for most of the `rim`, the product is out of focus as a whole, and it is 1 everywhere: sharp edges in
     between belong to other things.
     """
-    soft = _softness(measure_slopes(pixels), rim.shape)
+    soft = _softness(*measure_slopes(pixels), rim.shape)
     return np.ones_like(soft) if _is_defocused(soft, rim) else soft
 
 
-def _softness(slopes: Slopes, shape: tuple[int, ...]) -> Floats:
+def _softness(grey: Floats, slope: Floats, shape: tuple[int, ...]) -> Floats:
     """Weight 0..1 (H, W) of the belief: how far the picture's edges are out of focus."""
-    soft = ramp(edge_width(slopes), *_WIDTHS)
+    soft = ramp(edge_width(grey, slope), *_WIDTHS)
     height, width = shape
     return np.asarray(load_opencv().resize(soft, None, fx=2, fy=2)[:height, :width])
 
@@ -112,7 +111,7 @@ def _is_defocused(soft: Floats, rim: Bools) -> bool:
     return bool(soft[rim].mean() > _MOSTLY)
 
 
-def edge_width(slopes: Slopes) -> Floats:
+def edge_width(grey: Floats, slope: Floats) -> Floats:
     """Width in pixels of the picture (H / 2, W / 2) of the strongest edge around: contrast over steepest slope."""
-    contrast = local_maximum(slopes.grey, _REACH) - local_minimum(slopes.grey, _REACH)
-    return box_blur(2 * contrast / (local_maximum(slopes.slope, _REACH) + 1e-3), 4)
+    contrast = local_maximum(grey, _REACH) - local_minimum(grey, _REACH)
+    return box_blur(2 * contrast / (local_maximum(slope, _REACH) + 1e-3), 4)

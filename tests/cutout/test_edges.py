@@ -108,7 +108,7 @@ def test_an_edge_out_of_focus_is_not_hardened() -> None:
     alpha = disc(blur=30)
     found = refine_alpha(shot(alpha), alpha)
     assert np.abs(found - alpha).mean() < 0.02
-    width, small = edge_width(measure_slopes(shot(alpha))), alpha[::2, ::2]
+    width, small = edge_width(*measure_slopes(shot(alpha))), alpha[::2, ::2]
     assert np.median(width[(small > 0.4) & (small < 0.6)]) > 20
 
 
@@ -158,7 +158,10 @@ def test_what_a_network_sees_too_high_is_lowered_by_so_much_of_its_pixel() -> No
 
 def test_a_sharp_edge_is_seen_as_sharp() -> None:
     alpha = disc(blur=1)
-    width, small = edge_width(measure_slopes(shot(alpha))), local_maximum(((alpha > 0) & (alpha < 1)).view(np.uint8), 1)
+    width, small = (
+        edge_width(*measure_slopes(shot(alpha))),
+        local_maximum(((alpha > 0) & (alpha < 1)).view(np.uint8), 1),
+    )
     assert width[small[::2, ::2] > 0].max() < 6
 
 
