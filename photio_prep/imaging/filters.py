@@ -19,7 +19,7 @@ Bytes = NDArray[np.uint8]
 Window = tuple[slice, slice]
 
 # A tile of ten planes fits in a processor's cache.
-_SIDE = 64
+_SIDE = 96
 
 
 @cache
