@@ -164,8 +164,10 @@ def _explain(pixels: Bytes, halves: tuple[Floats, ...]) -> list[Floats]:
 
 def _halve(plane: Floats | Bytes | Bools) -> Floats:
     cv2, (height, width) = load_opencv(), plane.shape
-    even = cv2.copyMakeBorder(plane.astype(np.float32), 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
-    return np.asarray(cv2.resize(even, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+    plane = plane.astype(np.float32, copy=False)
+    if height % 2 or width % 2:
+        plane = cv2.copyMakeBorder(plane, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.resize(plane, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
 
 
 def _slope(plane: Floats) -> Floats:
