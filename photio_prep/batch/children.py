@@ -55,7 +55,8 @@ def pack(message: object) -> bytes:
 
 def take_pipes() -> tuple[IO[bytes], IO[bytes]]:
     """The pipes of tasks and replies; runs in a child."""
-    for name in ("SIGINT", "SIGHUP"):  # they reach all processes of a terminal; the parent decides
+    # They reach all processes of a terminal or a service; the parent decides, and ends this process.
+    for name in ("SIGINT", "SIGHUP", "SIGTERM"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     tasks, replies = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")

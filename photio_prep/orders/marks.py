@@ -26,13 +26,14 @@ class Marks:
         own = formats.get(suffix) if isinstance(formats, dict) else None
         return own if isinstance(own, dict) else mark
 
-    def mark_finished(self, path: Path, data: bytes, options: str = "", by: str = "") -> None:
-        """Record the path, digest and size of its final, and the options that it was made with.
+    def mark_finished(self, path: Path, data: bytes, options: str = "", by: str = "", product: str = "") -> None:
+        """Record the path, digest and size of its final, the options that it was made with, and whose `product` it has.
 
         `by` names the order of that final if it is another one of the same photo: newer, or chosen by the user. Marks
         of finals in other formats stay.
         """
-        mark = _file_record(path, data, made=options, **({"by": by} if by else {}))
+        more = {name: value for name, value in (("by", by), ("product", product)) if value}
+        mark = _file_record(path, data, made=options, **more)
         formats = {**((self.final() or {}).get("formats") or {}), path.suffix: mark}
         self._write("finished", {**mark, "formats": formats})
 

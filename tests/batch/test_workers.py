@@ -58,6 +58,16 @@ class Alone(PhotoTask):
         return super(Alone, self).prepare()
 
 
+@dataclass(frozen=True, slots=True)
+class Terminated(PhotoTask):
+    """A photo in whose work the whole process group is told to end, as by systemd or `timeout`."""
+
+    def prepare(self) -> Order:
+        for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+            os.kill(os.getpid(), getattr(signal, name))
+        return super(Terminated, self).prepare()
+
+
 @pytest.fixture(scope="module")
 def pool() -> Iterator[WorkerPool]:
     with WorkerPool(2) as workers:
@@ -104,6 +114,12 @@ def test_a_photo_whose_worker_dies_is_refused_and_the_others_go_on(pool: WorkerP
     outcomes = [order for _, order in map_ordered(tasks, pool.prepare, threads=pool.count)]
     assert [type(outcome) for outcome in outcomes] == [Order, PhotoRefused, Order, PhotoRefused, Order]
     assert "its worker process died (signal 9)" in str(outcomes[1])
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
+def test_what_a_worker_has_begun_is_not_ended_by_a_signal_to_all(pool: WorkerPool, tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.png", cutout())
+    assert pool.prepare(task(path, Terminated)).key == prepare(path, description=SCENE, endpoint=SANDBOX).key
 
 
 def test_an_error_is_the_one_of_a_thread(pool: WorkerPool, tmp_path: Path) -> None:

@@ -116,6 +116,21 @@ def test_a_photo_that_is_gone_is_never_missed_silently(keyed: Command, tinted: S
     assert "has changed since the order was prepared" in changed.err
 
 
+def test_a_final_made_without_its_photo_is_made_again_whatever_the_proof_says(keyed: Command, tinted: Sandbox):
+    """A kill may leave the proof of another final, which was made with the photo."""
+    source = shoe()
+    keyed("prepare", source, "--mask", "mask.png", "-d", SCENE, "--api-url", tinted.url)
+    assert keyed("generate", "photio-out", "--api-url", tinted.url).code == 0
+    moved = source.rename("elsewhere.png")
+    assert keyed("finish", "photio-out", "--json").facts[0]["product"] == "generated"
+    (path,) = Path("photio-out").glob("orders/*/proof-*.json")
+    proof = json.loads(path.read_text())
+    path.write_text(json.dumps({**proof, "product": "original"}))
+    moved.rename(source)
+    made = keyed("finish", "photio-out", "--json")
+    assert (made.code, made.facts[0]["proof"]["equal"]) == (0, 1.0)
+
+
 @pytest.mark.soak
 def test_a_photo_from_a_pipe_is_kept_as_pixels(keyed: Command, tinted: Sandbox):
     shoe()

@@ -8,6 +8,7 @@ from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
 from photio_prep.errors import UsageError
 from photio_prep.imaging.encode import SANDBOX_MARK, SUFFIXES, encode_picture, encode_png, final_format
+from photio_prep.imaging.filters import load_opencv
 from tests.support import photos
 
 CANARY = "canary-5c1e77"
@@ -75,6 +76,21 @@ def test_png_is_exact_and_always_the_same(picture: Image.Image) -> None:
         with Image.open(io.BytesIO(data)) as found:
             assert found.mode == picture.mode
             assert np.array_equal(np.asarray(found), np.asarray(picture))
+
+
+def test_a_cut_png_is_never_returned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without memory OpenCV returns False and the first part of a file, or raises its own error."""
+
+    def fail(*_: object) -> tuple[bool, bytes]:
+        raise cv2.error("Failed to allocate")
+
+    cv2 = load_opencv()
+    for broken in (lambda *_: (False, b"\x89PNG"), fail):
+        monkeypatch.setattr(cv2, "imencode", broken)
+        with pytest.raises(MemoryError):
+            encode_png(photos.cutout())
+    with pytest.raises(ValueError, match="mode L"):
+        encode_png(Image.new("L", (8, 8)))
 
 
 def test_jpeg_keeps_full_colour_resolution() -> None:

@@ -140,15 +140,12 @@ def available_devices() -> tuple[Device, ...]:
 def _is_offered(name: Device) -> bool:
     if name == "openvino":
         return openvino.is_available()
-    import onnxruntime
-
-    providers: list[str] = onnxruntime.get_available_providers()
+    providers: list[str] = rembg_sessions.load_onnxruntime().get_available_providers()
     return _PROVIDERS[name][0] in providers
 
 
 def _open_network(data: bytes, name: Device, subject: str, *, rounded: bool) -> Any:  # noqa: ANN401  neither has types
-    import onnxruntime
-
+    onnxruntime = rembg_sessions.load_onnxruntime()
     _, fix = _PROVIDERS[name]
     if not _is_offered(name):
         has = ", ".join(available_devices())
@@ -174,9 +171,7 @@ def _open_network(data: bytes, name: Device, subject: str, *, rounded: bool) -> 
 @cache
 def _load_cuda_libraries() -> None:
     """Load NVIDIA's libraries from their Python packages, where onnxruntime's provider does not look by itself."""
-    import onnxruntime
-
-    if preload := getattr(onnxruntime, "preload_dlls", None):  # from 1.21 on
+    if preload := getattr(rembg_sessions.load_onnxruntime(), "preload_dlls", None):  # from 1.21 on
         preload()  # it prints what it does not find
 
 
@@ -212,8 +207,7 @@ def _check_used(network: Any, name: Device) -> None:  # noqa: ANN401
 
 def _session_options(name: Device) -> Any:  # noqa: ANN401
     """On the CPU, options that need two thirds of the memory in the same time (measurements/speed.md)."""
-    import onnxruntime
-
+    onnxruntime = rembg_sessions.load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     if name == "cpu":
@@ -231,8 +225,7 @@ def _session_options(name: Device) -> Any:  # noqa: ANN401
 @cache
 def _register_arena() -> None:
     """Register the allocator that the sessions of this process share."""
-    import onnxruntime
-
+    onnxruntime = rembg_sessions.load_onnxruntime()
     kinds = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     growth = {"max_mem": 0, "arena_extend_strategy": 1, "initial_chunk_size_bytes": -1, "max_dead_bytes_per_chunk": -1}
     onnxruntime.create_and_register_allocator(onnxruntime.OrtMemoryInfo("Cpu", *kinds), onnxruntime.OrtArenaCfg(growth))

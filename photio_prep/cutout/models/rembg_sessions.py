@@ -12,6 +12,7 @@ import re
 import sys
 import threading
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,7 +24,12 @@ _ALIAS = "_photio_prep_rembg_sessions"
 _LOADING = threading.RLock()
 _UPGRADE = "Run: pip install --upgrade rembg"
 
-environment.disable_telemetry()  # before anything loads onnxruntime
+
+@cache
+def load_onnxruntime() -> ModuleType:
+    """Import onnxruntime, with its reports to its makers off. Importing photio_prep does not do it."""
+    environment.disable_telemetry()
+    return importlib.import_module("onnxruntime")
 
 
 def import_session(module: str, name: str) -> Any:  # noqa: ANN401  rembg has no types
@@ -52,6 +58,7 @@ def import_all() -> dict[str, Any]:
 def _register_alias() -> ModuleType:
     """Register the sub-package under the alias; its `__init__`, which imports all sessions, is not run."""
     if _ALIAS not in sys.modules:
+        load_onnxruntime()
         rembg = importlib.util.find_spec("rembg")
         if rembg is None or not rembg.submodule_search_locations:
             raise ModelUnavailable("rembg is not installed", "Run: pip install rembg")
