@@ -20,7 +20,7 @@ from photio_prep.batch.shared_session import SHARED, Inference, Seat, SharedSess
 from photio_prep.cutout.models.devices import Device
 from photio_prep.cutout.models.registry import Model, ModelOptions
 from photio_prep.cutout.models.sam import Sam, load_sam
-from photio_prep.errors import Interrupted, PhotioError, PhotoRefused, UsageError
+from photio_prep.errors import Interrupted, PhotioError, PhotoRefused, Unexpected, UsageError
 from photio_prep.final import writer
 from photio_prep.final.options import DEFAULT_FINISH, DEFAULT_OUTPUT, FinishOptions, OutputOptions
 from photio_prep.intake.item import Item, read_item
@@ -158,14 +158,14 @@ class WorkerPool:
         output: OutputOptions = DEFAULT_OUTPUT,
         result: Result | None = None,
     ) -> writer.PlacedFinal:
-        """As `writer.place_final`, of the answer in the order's folder; PhotoRefused if the worker dies."""
+        """As `writer.place_final`, of the answer in the order's folder; Unexpected if the worker dies."""
         del result  # the worker reads it there
         task = FinalTask(StoredOrder(order.require_folder(), order.origin, order.fresh), out, options, output)
-        path, stored, notes = cast("tuple[Path, StoredOrder, tuple[str, ...]]", self._run_idle(pack(task)))
+        path, stored, notes = cast("tuple[Path, StoredOrder, tuple[str, ...]]", self._run_idle(pack(task), Unexpected))
         return writer.PlacedFinal(path, order if stored.folder == order.folder else stored.load(), notes)
 
-    def _run_idle(self, task: bytes) -> object:
-        """Run a task in an idle worker, and raise its error; PhotoRefused if it died."""
+    def _run_idle(self, task: bytes, death: type[PhotioError] = PhotoRefused) -> object:
+        """Run a task in an idle worker, and raise its error, or `death` if it died."""
         number = self._idle.get()
         try:
             reply = self._run(number, task)
@@ -175,7 +175,7 @@ class WorkerPool:
                 raise Interrupted(_STOPPED) from None
             reason = f"signal {-code}" if code < 0 else f"code {code}"
             memory = "Perhaps memory ran out: give fewer --workers. " if code == -9 else ""
-            raise PhotoRefused(f"its worker process died ({reason})", f"{memory}Run the same again") from None
+            raise death(f"its worker process died ({reason})", f"{memory}Run the same again") from None
         except BaseException:  # the worker waits for an answer that does not come
             if number in self._workers:
                 self._workers.pop(number).close()

@@ -9,16 +9,17 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from PIL import Image
 
 from photio_prep import generate, prepare, run_many
 from photio_prep.api.client import InstantClient
+from photio_prep.batch import workers
 from photio_prep.batch.scheduler import map_ordered
-from photio_prep.batch.workers import WORKERS, PhotoTask, WorkerPool
-from photio_prep.errors import OutputExists, PhotioError, PhotoRefused, UsageError
+from photio_prep.batch.workers import WORKERS, FinalTask, PhotoTask, WorkerPool
+from photio_prep.errors import OutputExists, PhotioError, PhotoRefused, Unexpected, UsageError
 from photio_prep.final import writer
 from photio_prep.orders.options import OrderPlace, PrepareOptions
 from photio_prep.orders.state import State
@@ -34,6 +35,15 @@ class Dying(PhotoTask):
     """A photo whose decoder or network crashes."""
 
     def prepare(self) -> Order:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+
+@dataclass(frozen=True, slots=True)
+class DyingFinal(FinalTask):
+    """A final whose worker is killed, as where memory runs out."""
+
+    def work(self) -> NoReturn:
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError
 
@@ -180,6 +190,20 @@ def test_a_worker_knows_the_orders_that_were_written_since(tmp_path: Path, ident
             order = answered(source, tmp_path / "orders", identity)
             placed = workers.place_final(order, tmp_path / "out")
             assert (placed.path.name, placed.order, len(placed.notes)) == ("a-photio.png", order, int(number > 0))
+
+
+def test_a_final_whose_worker_dies_is_no_refused_photo_and_can_be_made_again(
+    pool: WorkerPool, tmp_path: Path, identity: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = answered(saved(tmp_path / "a.png", cutout()), tmp_path / "orders", identity)
+    with monkeypatch.context() as patched:
+        patched.setattr(workers, "FinalTask", DyingFinal)
+        with pytest.raises(Unexpected, match="its worker process died") as death:
+            pool.place_final(order, tmp_path / "out")
+    assert death.value.exit_code == 1  # 3 means that nothing was billed
+    assert order.state is State.ANSWERED
+    assert pool.place_final(order, tmp_path / "out").path.is_file()
+    assert identity.charges == 1
 
 
 def test_an_error_of_a_final_is_the_one_of_a_thread(pool: WorkerPool, tmp_path: Path, identity: Sandbox) -> None:
