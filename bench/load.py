@@ -105,7 +105,7 @@ def _memory(line: str) -> float:
     return sum(int(text.partition(line)[2].split()[0]) for text in texts) / 2**10
 
 
-def batch(url: str, out: Path, count: int, workers: int, processes: int) -> Figures:
+def batch(url: str, out: Path, count: int, workers: int, processes: int = 0) -> Figures:
     """Prepare, pay and finish `count` orders, as `run` does."""
     console = Console()
     guard = SpendingGuard(InstantClient("pt-bench-load", api_url=url), warn=console.info)
