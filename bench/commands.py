@@ -63,11 +63,11 @@ def one_shot(rembg: str, size: int, models: list[str], folder: Path, runs: int) 
 
 
 def copies(size: int, count: int, folder: Path) -> Path:
-    """A folder of `count` photos of `size` MP, each another file."""
+    """A folder of `count` photos of `size` MP, the fixtures in turn, each another file."""
     photos = folder / f"batch-{count}"
     photos.mkdir(exist_ok=True)
-    whole = enlarged(size, folder).read_bytes()
-    for number in range(count):
+    for number, fixture in zip(range(count), cycle(FIXTURES), strict=False):
+        whole = enlarged(size, folder, fixture).read_bytes()
         comment = b"photo %6d" % number
         data = whole[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + whole[2:]
         (photos / f"{number:04}.jpg").write_bytes(data)
@@ -80,7 +80,8 @@ def workers(size: int, count: int, numbers: list[int], models: list[str], folder
 
     def prepare(model: str, *options: str) -> Spent:
         shutil.rmtree(out, ignore_errors=True)
-        return command([*OURS, "prepare", str(photos), "-o", str(out), "--model", model, "-q", *options])
+        words = ["--model", model, "--gate", "off", "-q", *options]
+        return command([*OURS, "prepare", str(photos), "-o", str(out), *words])
 
     for model in models:
         for number in numbers:
@@ -99,7 +100,8 @@ def batch(rembg: str, size: int, count: int, models: list[str], folder: Path) ->
 
     def ours(model: str, device: str) -> Spent:
         shutil.rmtree(out, ignore_errors=True)
-        return command([*OURS, "prepare", str(photos), "-o", str(out), "--model", model, "--device", device, "-q"])
+        words = ["--model", model, "--device", device, "--gate", "off", "-q"]  # a stop is exit 3
+        return command([*OURS, "prepare", str(photos), "-o", str(out), *words])
 
     def theirs(model: str) -> Spent:
         shutil.rmtree(cut, ignore_errors=True)
