@@ -256,8 +256,9 @@ def main() -> None:
         "# Each figure: mean and spread of its transformed value, weight.",
     ]
     for network, own in {**networks, "any": rows}.items():
-        for more in variants(own):
-            if own is not rows and ("mirrored" in more or "mirrored" not in variants(own)[0]):
+        kinds = variants(own)
+        for more in kinds:
+            if own is not rows and more in kinds[:2]:  # the others are part of the judge of these
                 report(network, own, more)
             fitted = fit(usable(own, (*FIGURES, *more)), (*FIGURES, *more))
             text += ["", f"[[model.{network}]]", to_toml(fitted).format(network)]

@@ -23,6 +23,7 @@ from photio_prep.imaging.filters import (
     load_opencv,
     local_maximum,
     local_minimum,
+    mean_channels,
 )
 
 # Radius of the figures' windows, in pixels of a picture half as large; of the doubt, which is measured farther around.
@@ -60,7 +61,7 @@ class EdgeModel:
 
 def measure_slopes(pixels: Bytes) -> tuple[Floats, Floats]:
     """Grey (0..1) of a picture (sRGB) at half its size, and its slope there."""
-    grey = _halve(load_opencv().transform(pixels, np.full((1, 3), 1 / 3)))
+    grey = _halve(mean_channels(pixels))
     grey /= 255
     return grey, _slope(grey)
 

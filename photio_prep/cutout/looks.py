@@ -33,6 +33,8 @@ def predict_product(matter: Segmenter, view: Image.Image, *, again: bool) -> Ima
     network = matter.open() if isinstance(matter, CatalogModel) else matter
     if not isinstance(network, OnnxSegmenter) or network.family not in _SECOND_LOOKS:
         return first
+    if not (again or knows_mirrored(network.name)):
+        return first
     if (doubt := _weigh_doubt(network, view, first)) < WARN_AT or not again:
         return first
     with suppress(NoProduct, SegmenterFailed):

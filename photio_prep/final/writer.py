@@ -96,7 +96,8 @@ def place_final(
     recipe = f"{options}, metadata {metadata}, xmp {sha256(xmp or b'').hexdigest()[:16]}"
     mark = order.marks.final(target.suffix)
     # Made without the photo, because it could not be found: perhaps it can by now.
-    fallen = options.product is None and ({**read_proof(order), **(mark or {})}).get("product") == "generated"
+    made_with = (mark or {}).get("product") or read_proof(order).get("product")
+    fallen = options.product is None and made_with == "generated"
     is_ours = mark is not None and target.is_file() and matches_record(target, mark)
     if is_ours and mark and mark.get("made") == recipe and not mark.get("by") and not fallen and not overwrite:
         return PlacedFinal(target, order)

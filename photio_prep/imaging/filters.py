@@ -49,8 +49,8 @@ def gaussian_blur(plane: Floats, sigma: float) -> Floats:
     return np.asarray(cv2.GaussianBlur(plane, (side, side), sigma, borderType=cv2.BORDER_REFLECT))
 
 
-def mean_channels(planes: Floats) -> Floats:
-    """Mean (H, W) of the three channels of planes (H, W, 3)."""
+def mean_channels(planes: NDArray[Any]) -> NDArray[Any]:
+    """Mean (H, W) of the three channels of planes (H, W, 3); of levels it is rounded."""
     return np.asarray(load_opencv().transform(planes, np.full((1, 3), 1 / 3, np.float32)))
 
 
